@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import { timeout } from "../core/kube/status.ts";
+import { timeout } from "../core/kube/status/status.ts";
 import { toExitCode } from "./exit_code.ts";
 import { UsageError } from "./framework/usage_error.ts";
 

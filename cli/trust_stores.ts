@@ -10,8 +10,8 @@ import process from "node:process";
 import type { FilePort } from "../client/files.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { encodePem } from "../core/pki/pem.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { encodePem } from "../core/pki/asn1/pem.ts";
 import type { TrustStoreName } from "./commands/trust/store_flags.ts";
 import type { Io } from "./io.ts";
 

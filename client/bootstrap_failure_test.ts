@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import {
   CA_FILE,
   condition,

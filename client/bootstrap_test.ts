@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys.ts";
+import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys/keys.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import {
   CA_FILE,

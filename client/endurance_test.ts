@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
-import type { PrivateKey } from "../core/pki/keys.ts";
+import type { PrivateKey } from "../core/pki/keys/keys.ts";
 import { createFakeClock, until } from "../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";

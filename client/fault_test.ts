@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { isAppError } from "../core/errors.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { CURRENT, fixture } from "../tests/support/bootstrap_fixture.ts";
 import { createFailingFiles, FILE_FAULTS, type FileFault } from "../tests/support/failing_files.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";

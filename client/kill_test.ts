@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../core/lib/brand.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { CURRENT, fixture, KEY } from "../tests/support/bootstrap_fixture.ts";
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";

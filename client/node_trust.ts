@@ -4,11 +4,11 @@ import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/m
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
-import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
-import { replaceEmbeddedCa } from "../core/kube/kubeconfig_ca.ts";
+import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import { replaceEmbeddedCa } from "../core/kube/kubeconfig/embedded_ca.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
-import { parsePemBlocks } from "../core/pki/pem.ts";
-import { decideTrust, type TrustDecision } from "../core/pki/trust_bundle.ts";
+import { parsePemBlocks } from "../core/pki/asn1/pem.ts";
+import { decideTrust, type TrustDecision } from "../core/pki/x509/trust_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";

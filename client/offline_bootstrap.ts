@@ -10,15 +10,15 @@ import {
   toRenewableCertificate,
 } from "../core/machine/renewal.ts";
 import { AppError } from "../core/errors.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
-import { encodeCertificates } from "../core/pki/authority_chain.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import {
   type BootstrapOptions,
   checkOwner,

@@ -21,9 +21,14 @@ import {
 } from "../core/machine/renewal.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import { StatusError } from "../core/kube/status.ts";
+import { StatusError } from "../core/kube/status/status.ts";
 import { Secret } from "../core/lib/brand.ts";
-import { generatePrivateKey, type KeyAlgorithm, type PrivateKey, type PrivateKeyAlgorithm } from "../core/pki/keys.ts";
+import {
+  generatePrivateKey,
+  type KeyAlgorithm,
+  type PrivateKey,
+  type PrivateKeyAlgorithm,
+} from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";

@@ -4,18 +4,18 @@
  * where it stopped.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
-import { defaultUsages } from "../core/pki/usages.ts";
+import { defaultUsages } from "../core/pki/x509/usages.ts";
 import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/renewal.ts";
 import { parseRequest } from "../core/request/request.ts";
 import { createCsrName } from "../core/request/csr_name.ts";
 import { getRenewalTime } from "../core/machine/renewal.ts";
 import { AppError } from "../core/errors.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
-import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
-import type { SubjectFields } from "../core/pki/names.ts";
-import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
+import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { SubjectFields } from "../core/pki/x509/names.ts";
+import type { AlternativeNames } from "../core/pki/x509/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
 import type { FilePort } from "./files.ts";

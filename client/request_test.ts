@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { generatePrivateKey, parsePrivateKey, publicKeysEqual } from "../core/pki/keys.ts";
+import { generatePrivateKey, parsePrivateKey, publicKeysEqual } from "../core/pki/keys/keys.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";

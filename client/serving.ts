@@ -21,7 +21,7 @@ import {
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
+import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { forgetKey, keepKey } from "./certificate/kept_key.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";

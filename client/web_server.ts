@@ -8,10 +8,10 @@ import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_cer
 import { type CaRetirement, getRenewalTime, isRetiring } from "../core/machine/renewal.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import type { KeyAlgorithm } from "../core/pki/keys.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { createKubeconfigTarget } from "./certificate/kubeconfig_target.ts";
 import { openPairFolder } from "./certificate/pair_folder.ts";

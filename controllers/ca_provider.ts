@@ -8,10 +8,10 @@ import {
   joinAuthority,
   parseAuthorityCertificate,
   parseAuthorityCertificates,
-} from "../core/pki/authority.ts";
-import { decryptPrivateKey, detectKeyEncryption } from "../core/pki/encrypted_key.ts";
-import { createCaKey, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
-import { parsePemBlocks } from "../core/pki/pem.ts";
+} from "../core/pki/authority/authority.ts";
+import { decryptPrivateKey, detectKeyEncryption } from "../core/pki/keys/encrypted_key.ts";
+import { createCaKey, parsePrivateKey, type PrivateKey } from "../core/pki/keys/keys.ts";
+import { parsePemBlocks } from "../core/pki/asn1/pem.ts";
 import type { CaKey, Clock, Logger } from "../core/ports.ts";
 import { createReloader } from "./reloader.ts";
 

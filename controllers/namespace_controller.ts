@@ -6,7 +6,7 @@
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Namespace } from "../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
-import { NAMESPACE_FINALIZER } from "../core/kube/validation/namespaces.ts";
+import { NAMESPACE_FINALIZER } from "../core/kube/rules/namespaces.ts";
 import {
   type EmptyingReport,
   type RemainingContent,

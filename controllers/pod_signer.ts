@@ -4,9 +4,9 @@
  */
 import type { PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { toObjectKey } from "../core/kube/meta.ts";
-import type { Authority } from "../core/pki/authority.ts";
-import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
+import { chainNotAfter, encodeIssued } from "../core/pki/authority/authority_chain.ts";
+import { issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { decideClientTrust } from "../core/signing/client_trust.ts";
 import {

@@ -157,7 +157,7 @@ export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";
 export type { ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
 export type { EventV1 } from "./kube/kinds/events_v1.ts";
-export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
+export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/status/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";
 export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, ObjectSchema, Presence } from "./kube/schema.ts";
 export { certificateSigningRequestKind, findKind, leaseKind, secretKind } from "./kube/kinds/mod.ts";
@@ -171,8 +171,8 @@ export {
   type KubeconfigExtension,
   type KubeconfigUser,
   parseKubeconfig,
-} from "./kube/kubeconfig.ts";
-export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig_context.ts";
+} from "./kube/kubeconfig/kubeconfig.ts";
+export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig/context.ts";
 
 // CSRs and their phases.
 export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./request/request.ts";
@@ -192,14 +192,14 @@ export {
   type KeyUsageBit,
   toExtendedKeyUsageOids,
   toKeyUsageBits,
-} from "./pki/usages.ts";
+} from "./pki/x509/usages.ts";
 export { validateSignerName } from "./request/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./request/validate.ts";
 export { findCertificateFault } from "./request/certificate.ts";
 
 // Requesting a certificate, and checking the result.
-export { parseSubject } from "./pki/subject_text.ts";
-export { defaultUsages } from "./pki/usages.ts";
+export { parseSubject } from "./pki/x509/subject_text.ts";
+export { defaultUsages } from "./pki/x509/usages.ts";
 export { findRefusals } from "./signing/refusals.ts";
 export { createCsrName, type CsrNameParts } from "./request/csr_name.ts";
 export { findIssuedFault, type RequestedCertificate } from "./request/issued_fault.ts";
@@ -286,7 +286,7 @@ export {
   type UsageRules,
   type ValueRule,
 } from "./signing/profile_spec.ts";
-export type { PlannedExtension } from "./pki/extra_extensions.ts";
+export type { PlannedExtension } from "./pki/x509/extra_extensions.ts";
 export {
   type ClientTrust,
   decideDurationSeconds,
@@ -348,7 +348,7 @@ export {
   type HostInterface,
   type ServingNames,
 } from "./machine/node_addresses.ts";
-export type { StatusError } from "./kube/status_error.ts";
+export type { StatusError } from "./kube/status/error.ts";
 export { getPairStatus, type PairState, type PairStatus } from "./machine/renewal.ts";
 export { createNodeCsrName, type NodeCsrNameParts } from "./request/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
@@ -383,9 +383,9 @@ export {
   type PrivateKeyAlgorithm,
   type PublicKeyDescription,
   publicKeysEqual,
-} from "./pki/keys.ts";
+} from "./pki/keys/keys.ts";
 export { decodeBase64, encodeBase64 } from "./lib/base64.ts";
-export { encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
+export { encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/asn1/pem.ts";
 export {
   parseTokenKeys,
   parseTokenSigner,
@@ -393,16 +393,16 @@ export {
   type TokenKey,
   type TokenSigner,
 } from "./service_accounts/keys.ts";
-export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/names.ts";
-export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
-export type { Bytes } from "./pki/der.ts";
-export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
-export type { CurveName } from "./pki/curves.ts";
-export type { KeyAlgorithmOptions, MlDsaName } from "./pki/key_algorithm.ts";
-export { hasMlDsa } from "./pki/ml_dsa.ts";
-export type { ExtensionFacts } from "./pki/certificate_extensions.ts";
-export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/name_constraints.ts";
-export type { AlternativeNames } from "./pki/subject_alternative_names.ts";
+export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/x509/names.ts";
+export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/keys/public_key.ts";
+export type { Bytes } from "./pki/asn1/der.ts";
+export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature_algorithm.ts";
+export type { CurveName } from "./pki/keys/curves.ts";
+export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
+export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
+export type { ExtensionFacts } from "./pki/x509/certificate_extensions.ts";
+export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/x509/name_constraints.ts";
+export type { AlternativeNames } from "./pki/x509/subject_alternative_names.ts";
 export {
   createCertificationRequest,
   parseCertificationRequest,
@@ -410,14 +410,14 @@ export {
   type RequestFacts,
   type RequestOptions,
   verifyRequestSignature,
-} from "./pki/pkcs10.ts";
+} from "./pki/x509/pkcs10.ts";
 export {
   type CertificateFacts,
   parseCertificate,
   parseCertificates,
   verifyCertificateSignature,
-} from "./pki/certificate.ts";
-export { type CertificatePlan, issueCertificate, type IssuingAuthority } from "./pki/issue.ts";
+} from "./pki/x509/certificate.ts";
+export { type CertificatePlan, issueCertificate, type IssuingAuthority } from "./pki/authority/issue.ts";
 export {
   type Authority,
   type AuthorityCertificates,
@@ -427,17 +427,22 @@ export {
   parseAuthority,
   parseAuthorityCertificate,
   parseAuthorityCertificates,
-} from "./pki/authority.ts";
+} from "./pki/authority/authority.ts";
 export {
   type DecryptionFault,
   decryptPrivateKey,
   detectKeyEncryption,
   encryptPrivateKey,
-} from "./pki/encrypted_key.ts";
-export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain } from "./pki/authority_chain.ts";
-export { parseCaBundle } from "./pki/ca_bundle.ts";
-export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";
-export { type ChainOptions, verifyChain } from "./pki/chain.ts";
+} from "./pki/keys/encrypted_key.ts";
+export {
+  type CertificateChain,
+  encodeIssued,
+  encodeTrust,
+  parseAuthorityChain,
+} from "./pki/authority/authority_chain.ts";
+export { parseCaBundle } from "./pki/x509/ca_bundle.ts";
+export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/keys/public_key_pin.ts";
+export { type ChainOptions, verifyChain } from "./pki/x509/chain.ts";
 export type { TokenRefusal } from "./token/bound_token.ts";
 export type {
   CertificateRevocation,

@@ -1,9 +1,9 @@
 /** `admin.kubeconfig` of an instance: a certificate of the group system:masters, renewed in time. */
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
-import { encodeKubeconfig, parseKubeconfig } from "../core/kube/kubeconfig.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { MASTERS_GROUP } from "../core/kube/user.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { findRenewalReason } from "../core/pki/serving_certificate.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { findRenewalReason } from "../core/pki/authority/serving_certificate.ts";
 import { toRevocationName } from "../core/revocation/revocation.ts";
 import type { FilePort } from "../client/files.ts";
 import type { Revocations } from "../server/revocation/revocations.ts";

@@ -57,7 +57,7 @@ import { requestRecords } from "../server/registry/requestrecords.ts";
 import { toStorageKey } from "../server/registry/registry.ts";
 import type { Storage } from "../server/storage/storage.ts";
 import type { Server } from "../server/server.ts";
-import type { ServerNames } from "../core/pki/serving_certificate.ts";
+import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {

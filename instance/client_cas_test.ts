@@ -7,9 +7,9 @@ import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
-import { encodeCertificates } from "../core/pki/authority_chain.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
-import { encodePem } from "../core/pki/pem.ts";
+import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import { encodePem } from "../core/pki/asn1/pem.ts";
 import { createTrustLookup } from "./controllers.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 

@@ -1,6 +1,6 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
-import type { Authority } from "../core/pki/authority.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
 import { findClientTrust } from "../core/signing/client_trust.ts";
 import {
   type CertificateSigningRequest,

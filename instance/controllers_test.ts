@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseAuthority } from "../core/pki/authority.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
+import { parseAuthority } from "../core/pki/authority/authority.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { createSigningCa } from "../tests/support/signing_ca.ts";
 import { createTrustLookup } from "./controllers.ts";
 

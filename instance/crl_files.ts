@@ -5,9 +5,9 @@
 import { basename } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { FilePort } from "../client/files.ts";
-import type { Authority } from "../core/pki/authority.ts";
-import { createCrl, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../core/pki/crl.ts";
-import { encodePem, findPemBlock } from "../core/pki/pem.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
+import { createCrl, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../core/pki/authority/crl.ts";
+import { encodePem, findPemBlock } from "../core/pki/asn1/pem.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { isCrlDue, planNextCrl, type RevokedCertificate } from "../core/revocation/crl_plan.ts";
 import type { PublishedCrls } from "../server/http/crl.ts";

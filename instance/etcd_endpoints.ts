@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { FilePort } from "../client/files.ts";
 import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";

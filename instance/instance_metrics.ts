@@ -1,9 +1,9 @@
 /** The metrics of an instance: one registry for the server, its storage, its controllers and its certificates. */
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { parseCertificate } from "../core/pki/certificate.ts";
-import { findPemBlock } from "../core/pki/pem.ts";
-import { chainNotAfter } from "../core/pki/authority_chain.ts";
+import { parseCertificate } from "../core/pki/x509/certificate.ts";
+import { findPemBlock } from "../core/pki/asn1/pem.ts";
+import { chainNotAfter } from "../core/pki/authority/authority_chain.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../server/metrics/controllers.ts";
 import {

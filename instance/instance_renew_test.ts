@@ -5,7 +5,7 @@ import { createFilePort, type FilePort } from "../client/files.ts";
 import { createApiClient } from "../client/objects/api.ts";
 import { createConnector, readCluster } from "../client/transport/connect.ts";
 import { AppError } from "../core/errors.ts";
-import { parseKubeconfig } from "../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
 import type { Clock, Transport } from "../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../core/revocation/revocation.ts";
 import { readShownCertificate } from "../tests/support/shown_certificate.ts";

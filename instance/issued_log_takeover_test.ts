@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { issueCertificate } from "../core/pki/issue.ts";
+import { issueCertificate } from "../core/pki/authority/issue.ts";
 import { verifyRecords } from "../core/register/verify.ts";
 import { Register } from "../server/register/register.ts";
 import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";

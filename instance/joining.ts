@@ -22,7 +22,7 @@ import {
 import { AppError, isAppError } from "../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
-import { type KubeconfigCluster, parseKubeconfig } from "../core/kube/kubeconfig.ts";
+import { type KubeconfigCluster, parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, ObjectStore, Random } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";

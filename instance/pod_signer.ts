@@ -2,7 +2,7 @@
 import type { ClusterTrustBundle, PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../core/kube/kinds/mod.ts";
 import { AppError } from "../core/errors.ts";
-import { encodeTrust } from "../core/pki/authority_chain.ts";
+import { encodeTrust } from "../core/pki/authority/authority_chain.ts";
 import type { Transport } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import { runController } from "../controllers/loop.ts";

@@ -1,8 +1,8 @@
 /** The register of issued certificates of an instance, and the records of the certificates that it issues for itself. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
-import type { Authority } from "../core/pki/authority.ts";
-import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
-import { findPemBlock } from "../core/pki/pem.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
+import { type CertificateFacts, parseCertificate } from "../core/pki/x509/certificate.ts";
+import { findPemBlock } from "../core/pki/asn1/pem.ts";
 import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
 import { formatObjectPath } from "../core/kube/schema.ts";
 import { type AuditOptions, auditOwnChange } from "../server/http/audit.ts";

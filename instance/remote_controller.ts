@@ -1,6 +1,6 @@
 /** Controllers of a remote API: the connection, the check of rights, and leader election around the work. */
 import { resolve } from "node:path";
-import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import type { Logger, Transport } from "../core/ports.ts";
 import { type ApiClient, createApiClient } from "../client/objects/api.ts";
 import { createConnector, readCluster } from "../client/transport/connect.ts";

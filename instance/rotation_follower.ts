@@ -3,12 +3,12 @@
  * restart. One that was down catches up at its start, before it serves.
  */
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
-import { storedForm } from "../core/kube/codec/stored_form.ts";
+import { storedForm } from "../core/kube/wire/stored_form.ts";
 import { caRotationKind } from "../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../core/kube/meta.ts";
 import type { CaRotation, CaRotationServer } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { encodeTrust } from "../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { encodeTrust } from "../core/pki/authority/authority_chain.ts";
 import { planCaFiles } from "../core/ca_rotation/ca_files.ts";
 import { isInProgress, parseRotatedCas, type RotatedCas } from "../core/ca_rotation/rotation_rules.ts";
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../core/ca_rotation/trust.ts";

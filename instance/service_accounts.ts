@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { checkDiscoverableIssuer, KEY_SET_PATH } from "../core/service_accounts/issuer_documents.ts";
 import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } from "../core/service_accounts/keys.ts";
 import { checkPrivateFile } from "../client/private_file.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../core/errors.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { parseTokenKeys } from "../core/service_accounts/keys.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";

@@ -11,15 +11,15 @@ import {
 } from "../core/machine/node_addresses.ts";
 import { AppError } from "../core/errors.ts";
 import { isSameSet } from "../core/lib/sets.ts";
-import type { Authority } from "../core/pki/authority.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import {
   findRenewalReason,
   planPermittedNames,
   planServingNames,
   type ServerNames,
-} from "../core/pki/serving_certificate.ts";
+} from "../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
 import { readInterfaces } from "../client/host_facts.ts";

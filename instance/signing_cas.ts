@@ -11,7 +11,7 @@ import {
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
 } from "../core/kube/kinds/certificates_v1.ts";
-import type { Authority } from "../core/pki/authority.ts";
+import type { Authority } from "../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";

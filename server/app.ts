@@ -5,7 +5,7 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono, type MiddlewareHandler } from "hono";
 import { goQuote } from "../core/lib/quote.ts";
-import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
+import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import { type Authenticator, REVOKED_WITHIN_MS } from "./authn/authentication.ts";
 import { ANONYMOUS } from "./authn/authenticator.ts";

@@ -10,8 +10,8 @@ import {
   roleBindingKind,
   roleKind,
 } from "../core/kube/kinds/mod.ts";
-import { createManagedEndpoint } from "../core/kube/managed_fields/endpoint.ts";
-import { trackUpdate } from "../core/kube/managed_fields/track_update.ts";
+import { createManagedEndpoint } from "../core/kube/apply/endpoint.ts";
+import { trackUpdate } from "../core/kube/apply/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";

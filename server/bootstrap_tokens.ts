@@ -29,8 +29,8 @@ import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
-import type { SubjectFields } from "../core/pki/names.ts";
+import { type CertificateFacts, parseCertificate } from "../core/pki/x509/certificate.ts";
+import type { SubjectFields } from "../core/pki/x509/names.ts";
 import { describeIssued } from "../core/register/record.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";

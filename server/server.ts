@@ -3,8 +3,8 @@
  * that depends on the machine is passed in by `instance`.
  */
 import { AppError } from "../core/errors.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/token/token_file.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";

@@ -1,5 +1,5 @@
 /** Events (`v1`) that the server itself reports, about what its clients tried and were refused. */
-import { storedForm } from "../core/kube/codec/stored_form.ts";
+import { storedForm } from "../core/kube/wire/stored_form.ts";
 import type { Event } from "../core/kube/kinds/core_v1.ts";
 import { eventKind } from "../core/kube/kinds/mod.ts";
 import { formatMicroTime, formatTime } from "../core/kube/meta.ts";

@@ -6,7 +6,7 @@ import { readSources } from "./support/sources.ts";
 
 /** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
-  "core/kube/kubeconfig.ts": "written into the requested kubeconfig",
+  "core/kube/kubeconfig/kubeconfig.ts": "written into the requested kubeconfig",
   "core/token/token_secret.ts": "written into the Secret; compared in constant time",
   "core/token/cluster_info_signatures.ts": "the key of an HMAC",
   "core/token/token.ts": "put together for whoever made the token",

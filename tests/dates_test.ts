@@ -9,7 +9,7 @@ import { decideCleaning } from "../core/request/cleaning.ts";
 import { decideTokenCleaning, parseRfc3339 } from "../core/token/token_secret.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { formatMicroTime, formatTime } from "../core/kube/meta.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { buildCsr, condition } from "./support/csr_builder.ts";
 import { createIssuingCa } from "./support/issuing_ca.ts";
 

@@ -1,8 +1,8 @@
 /** The progress of a rotation as text: the two CAs, who follows it, and the machines, users and places by their state. */
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseAuthorityChain } from "../../core/pki/authority_chain.ts";
-import { formatName } from "../../core/pki/names.ts";
+import { parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
+import { formatName } from "../../core/pki/x509/names.ts";
 import { type CensusRow, type CensusState, countStates, describeState } from "../../core/ca_rotation/census.ts";
 import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type ServerProgress,
   sortServers,
 } from "../../core/ca_rotation/steps.ts";
-import { formatKey } from "../../core/pki/key_algorithm.ts";
+import { formatKey } from "../../core/pki/keys/key_algorithm.ts";
 import { oneLine } from "../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { createTablePrinter, type TableColumn } from "../output/table.ts";

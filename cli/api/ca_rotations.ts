@@ -5,7 +5,7 @@ import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { caRotationKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
 import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { listRetiredCas } from "../../core/ca_rotation/trust.ts";

@@ -9,7 +9,7 @@ import type { FilePort } from "../../client/files.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../../core/token/token.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
-import type { PublicKeyPin } from "../../core/pki/public_key_pin.ts";
+import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { listTypedFlags } from "../framework/settings.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";

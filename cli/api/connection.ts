@@ -9,7 +9,7 @@ import { createServerNames } from "../../client/transport/server_names.ts";
 import { createFilePort } from "../../client/files.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { AppError } from "../../core/errors.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { Transport } from "../../core/ports.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { DATA_DIR_FLAG } from "../flags/common.ts";

@@ -18,7 +18,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";

@@ -18,7 +18,7 @@ import {
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP } from "../../core/kube/user.ts";
-import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import { createRequestView } from "../../core/report/create_request_view.ts";
 import type { RequestView, TokenView } from "../../core/report/request_view.ts";
 import { toTokenView } from "../../core/report/token_view.ts";

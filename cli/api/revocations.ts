@@ -4,7 +4,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { canBeTakenBack, type RevocationTarget, toRevocationName } from "../../core/revocation/revocation.ts";

@@ -15,7 +15,7 @@ import { caRotationKind, clusterTrustBundleKind } from "../../core/kube/kinds/mo
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion, formatCollectionPath } from "../../core/kube/schema.ts";
 import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { isAborting, isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import {
   applyChange,

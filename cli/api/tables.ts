@@ -7,7 +7,7 @@ import { readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject, ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";
-import { errorFromStatus } from "../../core/kube/status.ts";
+import { errorFromStatus } from "../../core/kube/status/status.ts";
 import { withAccept } from "./connection.ts";
 import type { Io } from "../io.ts";
 import type { SortableRow } from "../output/sort.ts";

@@ -1,6 +1,6 @@
 /** The flag `--feature-gates`, in kube-apiserver's form, and the checks of commands that have it. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { getPrivateKeyAlgorithm, isMlDsa, type KeyAlgorithm } from "../../core/pki/key_algorithm.ts";
+import { getPrivateKeyAlgorithm, isMlDsa, type KeyAlgorithm } from "../../core/pki/keys/key_algorithm.ts";
 import { parsedListFlag, parseSwitch } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 

@@ -3,7 +3,7 @@ import { isIPv6 } from "node:net";
 import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_algorithm.ts";
 import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";
 
 /** The flag `--key-algorithm`, for commands that make a key. */

@@ -7,7 +7,7 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import { defaultUsages } from "../../core/pki/usages.ts";
+import { defaultUsages } from "../../core/pki/x509/usages.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import {
   type CertificateRequest,

@@ -1,7 +1,7 @@
 /** `loadAuthority` and `signCertificate` of `mod.ts`: a CA in a folder, and certificates from it, without an API. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import type { Authority } from "../../core/pki/authority.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
 import { decideClientTrust } from "../../core/signing/client_trust.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { withDenial } from "../../core/approval/conditions.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
@@ -12,14 +12,14 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { verifyChain } from "../../core/pki/chain.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../core/pki/x509/chain.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { connectToCluster } from "./api_access.ts";

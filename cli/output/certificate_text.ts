@@ -1,9 +1,9 @@
 /** Texts about keys, certificates, their validity, usages and name constraints. */
-import { toExtendedKeyUsageOids } from "../../core/pki/usages.ts";
+import { toExtendedKeyUsageOids } from "../../core/pki/x509/usages.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import type { NameConstraints, NameSubtrees } from "../../core/pki/name_constraints.ts";
+import type { NameConstraints, NameSubtrees } from "../../core/pki/x509/name_constraints.ts";
 
 /** The period in which a certificate is valid. */
 export interface Validity {

@@ -1,11 +1,11 @@
 /** Describes certificates, requests and keys. */
 import { verifyRequest } from "../../core/request/request.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { formatKey, isMlDsa } from "../../core/pki/key_algorithm.ts";
-import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
-import { formatName } from "../../core/pki/names.ts";
-import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { formatKey, isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
+import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
+import { formatName } from "../../core/pki/x509/names.ts";
+import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import {
   describeNameConstraints,
   formatFingerprint,

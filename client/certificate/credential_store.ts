@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import type { Secret } from "../../core/lib/brand.ts";
 import { type CredentialPair, parseCertificateChain, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
-import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
+import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { FilePort } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";

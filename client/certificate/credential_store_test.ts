@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../../core/lib/brand.ts";
 import { isAppError } from "../../core/errors.ts";
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";

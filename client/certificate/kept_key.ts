@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import {
   findKeyAlgorithm,
   generatePrivateKey,
@@ -12,7 +12,7 @@ import {
   parsePrivateKey,
   type PrivateKey,
   publicKeysEqual,
-} from "../../core/pki/keys.ts";
+} from "../../core/pki/keys/keys.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../files.ts";
 import { findSecretFault } from "../private_file.ts";

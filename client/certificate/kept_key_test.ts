@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { forgetKey, forgetSpentKey, keepKey, type RequestNote } from "./kept_key.ts";

@@ -1,6 +1,6 @@
 /** A kubeconfig as the place of a client certificate: cluster, certificate and key in one file. */
 import { AppError } from "../../core/errors.ts";
-import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { FilePort } from "../files.ts";
 import { readClientPair, readCluster } from "../transport/connect.ts";
 import type { CredentialTarget } from "./pair_folder.ts";

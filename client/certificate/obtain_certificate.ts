@@ -6,7 +6,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import type { PrivateKey } from "../../core/pki/keys.ts";
+import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./submit_request.ts";
 import {

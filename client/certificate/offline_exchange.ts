@@ -19,11 +19,11 @@ import {
 } from "../../core/offline/bundle.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
-import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/pkcs10.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../core/pki/public_key_pin.ts";
-import { encodeCertificates } from "../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { encodeCertificates } from "../../core/pki/authority/authority_chain.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, readStickFile } from "../files.ts";
 import { checkIssued } from "./obtain_certificate.ts";

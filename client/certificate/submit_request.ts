@@ -4,11 +4,11 @@ import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
-import type { PrivateKey } from "../../core/pki/keys.ts";
-import type { SubjectFields } from "../../core/pki/names.ts";
+import type { PrivateKey } from "../../core/pki/keys/keys.ts";
+import type { SubjectFields } from "../../core/pki/x509/names.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
-import { encodePem } from "../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
+import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock, CsrStore } from "../../core/ports.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 

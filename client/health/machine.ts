@@ -27,10 +27,10 @@ import {
 } from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
-import { joinPath } from "../../core/kube/file_path.ts";
+import { joinPath } from "../../core/kube/kubeconfig/file_path.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { decideTrust } from "../../core/pki/trust_bundle.ts";
+import { decideTrust } from "../../core/pki/x509/trust_bundle.ts";
 import { CLIENT_STORE_PREFIX } from "../bootstrap.ts";
 import { type FoundPair, viewCredentialStore } from "../certificate/credential_store.ts";
 import { findWaitingRequest } from "../certificate/kept_key.ts";

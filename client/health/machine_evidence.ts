@@ -4,7 +4,7 @@ import type { ServerAnswer } from "../../core/report/health/machine.ts";
 import type { FolderWriters } from "../../core/report/health/secrets.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/kinds/authentication_v1.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { ANONYMOUS_USER } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { FoundPair } from "../certificate/credential_store.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServerAnswer } from "../../core/report/health/machine.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { type FakeAnswer, startFakeApi } from "../../tests/support/fake_api.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";

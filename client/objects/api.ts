@@ -5,7 +5,7 @@
 import { isRecord } from "../../core/lib/record.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../../core/kube/meta.ts";
-import { errorFromStatus, StatusError } from "../../core/kube/status.ts";
+import { errorFromStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
 
 /** One request. Its body is sent as JSON. */
@@ -18,7 +18,7 @@ export interface ApiRequest {
   readonly contentType?: string;
 }
 
-/** Typed requests to any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
+/** Typed requests to any Kubernetes API. Failures are the AppErrors of `core/kube/status/status.ts` and of the transport. */
 export interface ApiClient {
   /** Sends a request and returns the successful answer without reading its body, for watches. */
   open(request: ApiRequest, signal: AbortSignal): Promise<TransportResponse>;

@@ -1,9 +1,9 @@
 /** The CAs that a remote API trusts for client certificates, from the ConfigMap that kube-apiserver publishes. */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import type { Authority } from "../../core/pki/authority.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Transport } from "../../core/ports.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import { createApiClient } from "./api.ts";

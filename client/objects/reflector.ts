@@ -4,7 +4,7 @@
  */
 import { AppError, isAppError } from "../../core/errors.ts";
 import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Logger, ObjectChange, Random } from "../../core/ports.ts";
 import { type ApiClient, isGone, listAll, withQuery } from "./api.ts";
 import { limitTime } from "../transport/time_limit.ts";

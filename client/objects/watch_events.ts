@@ -1,7 +1,7 @@
 /** The events of a watch: lines of JSON, each a `WatchEvent` (`apimachinery/pkg/apis/meta/v1/watch.go`). */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { errorFromStatus } from "../../core/kube/status.ts";
+import { errorFromStatus } from "../../core/kube/status/status.ts";
 import { decodeApiObject } from "./api.ts";
 
 /** A decoded event of a watch. */

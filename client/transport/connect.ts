@@ -6,9 +6,9 @@ import { type CredentialPair, parseCredentialPair } from "../../core/machine/cre
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { findProxy, type HttpProxy } from "../../core/lib/proxy.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, isContent } from "../files.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";

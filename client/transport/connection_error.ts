@@ -2,11 +2,11 @@
 import type { HttpProxy } from "../../core/lib/proxy.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { isMlDsa } from "../../core/pki/key_algorithm.ts";
-import { hasMlDsa, NO_ML_DSA } from "../../core/pki/ml_dsa.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import { isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
+import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
 import { HOST_HINT } from "./server_identity.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 
 /** Reports whether the server had closed the kept connection already; then the transport tries again. */
 export function isClosedWhileIdle(error: unknown): boolean {

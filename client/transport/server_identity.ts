@@ -7,12 +7,12 @@
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import { AppError } from "../../core/errors.ts";
-import { type CertificateFacts, isSelfIssued, parseCertificate } from "../../core/pki/certificate.ts";
-import { findKeyFault, verifyChain } from "../../core/pki/chain.ts";
-import { findHostFault } from "../../core/pki/host_names.ts";
-import { findNameFault, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
-import { NO_ALTERNATIVE_NAMES } from "../../core/pki/subject_alternative_names.ts";
+import { type CertificateFacts, isSelfIssued, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { findKeyFault, verifyChain } from "../../core/pki/x509/chain.ts";
+import { findHostFault } from "../../core/pki/x509/host_names.ts";
+import { findNameFault, NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import { NO_ALTERNATIVE_NAMES } from "../../core/pki/x509/subject_alternative_names.ts";
 import type { Result } from "../../core/lib/result.ts";
 
 /** The roots that a client trusts, and how it checks them. */

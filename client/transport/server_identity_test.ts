@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { isIPv6 } from "node:net";
 import { test } from "node:test";
 import type { PeerCertificate } from "node:tls";
-import { encodePem } from "../../core/pki/pem.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
 import { createServerIdentityCheck, type ServerIdentityOptions } from "./server_identity.ts";
 

@@ -1,7 +1,7 @@
 /** The names and addresses of a remote API server, which no node may have. */
 import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import { AppError } from "../../core/errors.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Clock } from "../../core/ports.ts";

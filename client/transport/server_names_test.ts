@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createServerNames } from "./server_names.ts";

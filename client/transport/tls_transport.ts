@@ -12,7 +12,7 @@ import type { Clock, Transport, TransportRequest, TransportResponse } from "../.
 import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
 import { openTunnel, type TunnelOptions } from "./tunnel.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 
 /** A client certificate with its key, as PEM. */
 export interface ClientPair {

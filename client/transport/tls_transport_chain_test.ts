@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
 import type { Verdict } from "../../tests/support/chain_drafts.ts";
 import { createTlsTransport } from "./tls_transport.ts";

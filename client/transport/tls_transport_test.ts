@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { Clock, TransportResponse } from "../../core/ports.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { startFakeApi } from "../../tests/support/fake_api.ts";
 import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";

@@ -1,7 +1,7 @@
 /** The policies that tlsboot contains. Users select them by name, and each one describes what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
+import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import type { ApprovalRule, EvidenceSettings, Policy } from "./policy.ts";
 
 /** The policy name of the two kubelet client rules in `kubelet_client.ts`. */

@@ -2,9 +2,9 @@
 import { formatDuration } from "../lib/duration.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
-import { formatName, listExtraAttributes } from "../pki/names.ts";
-import { findDnsNameFault } from "../pki/dns_name.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import { formatName, listExtraAttributes } from "../pki/x509/names.ts";
+import { findDnsNameFault } from "../pki/x509/dns_name.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { decideOwnership, type Evidence, type Lookup } from "./ownership.ts";
 import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
 import { formatTime } from "../kube/meta.ts";

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { parseRequest } from "../request/request.ts";
-import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
-import { parseName } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/asn1/der_writer.ts";
+import { parseName } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import type { ApprovalRule, Policy, Requirements } from "./policy.ts";
 import {

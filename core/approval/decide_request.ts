@@ -10,9 +10,9 @@ import { findTokenId } from "../token/token_secret.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { escapeControls } from "../lib/printable.ts";
-import { listExtraAttributes } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import { listExtraAttributes } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import type { Check, PolicyInput } from "./checks.ts";
 import {

@@ -7,7 +7,7 @@ import { parseRequest } from "../request/request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./node_claims.ts";
 import type { NodeCertificate } from "./ownership.ts";
 import { isSettled } from "./recognizers.ts";

@@ -10,7 +10,7 @@ import {
 } from "../lib/config_file.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { findDnsNameFault } from "../pki/dns_name.ts";
+import { findDnsNameFault } from "../pki/x509/dns_name.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */
 export interface NodeNames {

@@ -2,7 +2,7 @@
 import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./recognizers.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS, type RequestPart } from "../signing/profile.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { KUBELET_CLIENT } from "./builtin_policies.ts";
 import { type Check, checkPermission, type PolicyInput } from "./checks.ts";
 import type { PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";

@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX } from "../kube/user.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { readIdentity } from "../register/identity.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";
 import type { NameClaim } from "./ownership.ts";

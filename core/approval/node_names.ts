@@ -4,7 +4,7 @@ import { hasCertificate, isApproved, isFailed } from "../request/phase.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Lookup } from "./ownership.ts";

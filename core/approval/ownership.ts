@@ -3,7 +3,7 @@
  * and DNS is not evidence. An address that two nodes claim, or that the API server has, belongs to no node.
  */
 import type { EvidenceSettings } from "./policy.ts";
-import { findDnsNameFault } from "../pki/dns_name.ts";
+import { findDnsNameFault } from "../pki/x509/dns_name.ts";
 import { isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
 import type { Inventory, NodeNames } from "./inventory.ts";
 

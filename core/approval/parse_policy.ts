@@ -1,6 +1,6 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
-import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
-import { findUnknownUsages } from "../pki/usages.ts";
+import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
+import { findUnknownUsages } from "../pki/x509/usages.ts";
 import {
   checkedText,
   duration,

@@ -2,7 +2,7 @@
  * Approval policies decide which requests beyond kubelet's client certificates are approved, denied or pending. Names,
  * usages and subjects that no rule allows are not approved.
  */
-import type { PrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
+import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 
 /** A policy. Rules that deny come first, then all rules in order; the first one that applies to a request decides. */
 export interface Policy {

@@ -13,7 +13,7 @@ import {
   requiredKey,
   text,
 } from "../lib/config_file.ts";
-import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/key_algorithm.ts";
+import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { NameClaim, NodeCertificate } from "./ownership.ts";

@@ -10,7 +10,7 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 
 /** A kind of request that is approved when the requester holds a permission. */

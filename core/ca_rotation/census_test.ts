@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
 import { createTestAuthority } from "../../tests/support/test_authority.ts";
 import type { CaRotation, CaRotationSpec, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { formatName } from "../pki/names.ts";
+import { formatName } from "../pki/x509/names.ts";
 import { Census, type CensusRow, countStates, describeState, isNamed } from "./census.ts";
 
 const BEGAN = "2026-06-01T00:00:00Z";

@@ -2,13 +2,13 @@
 import type { CaRotation, IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type CertificateChain, chainNotAfter } from "../pki/authority_chain.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { findCrossSignFault } from "../pki/cross_sign.ts";
-import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/key_algorithm.ts";
-import type { NameConstraints } from "../pki/name_constraints.ts";
-import { publicKeysEqual } from "../pki/public_key.ts";
-import { findIssuersFault } from "../pki/serving_certificate.ts";
+import { type CertificateChain, chainNotAfter } from "../pki/authority/authority_chain.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { findCrossSignFault } from "../pki/authority/cross_sign.ts";
+import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/keys/key_algorithm.ts";
+import type { NameConstraints } from "../pki/x509/name_constraints.ts";
+import { publicKeysEqual } from "../pki/keys/public_key.ts";
+import { findIssuersFault } from "../pki/authority/serving_certificate.ts";
 import { isAborting, isInProgress } from "./rotation_rules.ts";
 
 /** The properties that a new CA takes over from the old one where the operator gives no others. */

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { createRecords } from "../../tests/support/issued_records.ts";
 import { createIntermediate, createTestAuthority, hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
 import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { createAuthority } from "../pki/authority.ts";
-import { generatePrivateKey } from "../pki/keys.ts";
-import { NO_SUBTREES } from "../pki/name_constraints.ts";
+import { createAuthority } from "../pki/authority/authority.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
+import { NO_SUBTREES } from "../pki/x509/name_constraints.ts";
 import { decideBegin, ExcludedCertificates, findBeginFault, getNextName, inheritProperties } from "./new_ca.ts";
 
 const oldCa = await createTestAuthority();

@@ -3,8 +3,8 @@
  * that only files hold, as `/etc/kubernetes/pki` of kubeadm, has the same object in a file.
  */
 import { getErrorMessage } from "../errors.ts";
-import { decodeObject } from "../kube/codec/decode.ts";
-import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/field_error.ts";
+import { decodeObject } from "../kube/wire/decode.ts";
+import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/status/field_error.ts";
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
 import {
@@ -18,10 +18,10 @@ import {
 import { goQuote } from "../lib/quote.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type CertificateChain, parseAuthorityChain } from "../pki/authority_chain.ts";
-import { verifyCertificateSignature } from "../pki/certificate.ts";
-import { equalBytes } from "../pki/der.ts";
-import { publicKeysEqual } from "../pki/public_key.ts";
+import { type CertificateChain, parseAuthorityChain } from "../pki/authority/authority_chain.ts";
+import { verifyCertificateSignature } from "../pki/x509/certificate.ts";
+import { equalBytes } from "../pki/asn1/der.ts";
+import { publicKeysEqual } from "../pki/keys/public_key.ts";
 
 /** One of the two CAs of a rotation. */
 export type RotatedCa = "old" | "new";

@@ -1,5 +1,5 @@
 /** A TrustReport as an object: its name, its rules, and what the server sets. */
-import { type FieldError, invalid } from "../kube/field_error.ts";
+import { type FieldError, invalid } from "../kube/status/field_error.ts";
 import { formatTime } from "../kube/meta.ts";
 import { TLSBOOT_GROUP, type TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { toRevocationName } from "../revocation/revocation.ts";

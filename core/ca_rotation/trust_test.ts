@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import type { CaRotation, CaRotationSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateChain } from "../pki/authority_chain.ts";
-import { crossSign } from "../pki/cross_sign.ts";
-import { encodePem } from "../pki/pem.ts";
+import type { CertificateChain } from "../pki/authority/authority_chain.ts";
+import { crossSign } from "../pki/authority/cross_sign.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
 import { isTrustPublished, listRenewalAnnotations, listRetiredCas, listTrustedCas } from "./trust.ts";
 
 const [oldCa, newCa, otherCa] = await Promise.all(

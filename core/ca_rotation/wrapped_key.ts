@@ -7,7 +7,7 @@ import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parsePrivateKey } from "../pki/keys.ts";
+import { parsePrivateKey } from "../pki/keys/keys.ts";
 import type { Random } from "../ports.ts";
 
 /** The namespace of the Secrets with wrapped keys. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { generatePrivateKey } from "../pki/keys.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { createWrappedKeySecret, findWrappedKey, unwrapKey, wrapKey } from "./wrapped_key.ts";
 
 const random = createSeededRandom(1);

@@ -1,5 +1,5 @@
 /** JSON values that may be changed in place: patches work on copies of these. */
-import { type JsonDocument, setOwn } from "./codec/json_document.ts";
+import { type JsonDocument, setOwn } from "./wire/json_document.ts";
 
 /**
  * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and

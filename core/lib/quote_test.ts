@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../tests/support/properties.ts";
 import { byteLength, isPrintable, marshalJson, printStringSlice } from "./quote.ts";
-import { printValue } from "../kube/field_error.ts";
+import { printValue } from "../kube/status/field_error.ts";
 
 test("byteLength() is the length in UTF-8", () => {
   fc.assert(

@@ -1,10 +1,10 @@
 /** Decides whether an existing CSR of the wanted name may be used (client-go `util/certificate/csr/csr.go`). */
 import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { publicKeysEqual } from "../pki/keys.ts";
-import { formatName } from "../pki/names.ts";
+import { publicKeysEqual } from "../pki/keys/keys.ts";
+import { formatName } from "../pki/x509/names.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import { type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
 import { parseRequest } from "../request/request.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys/keys.ts";
 import { buildCsr, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { type AdoptionOptions, checkAdoptable } from "./adoption.ts";

@@ -1,8 +1,8 @@
 /** A certificate chain with its private key, as in kubelet's combined PEM file. */
 import { Secret } from "../lib/brand.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys.ts";
-import { encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys/keys.ts";
+import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** A certificate chain and the private key of its leaf. */

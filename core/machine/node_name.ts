@@ -2,7 +2,7 @@
 import type { Brand } from "../lib/brand.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { PrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
+import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 import type { ServingNames } from "./node_addresses.ts";
 import type { CertificateTemplate } from "./renewal.ts";
 

@@ -8,8 +8,8 @@ import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 
 /** The key in a user's extra that holds the fingerprint of the expired certificate of a recovering node. */
 export const EXPIRED_CERTIFICATE_KEY = "tlsboot/expired-certificate";

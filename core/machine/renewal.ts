@@ -3,7 +3,7 @@
  * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/renewal.ts`.
  */
 import { createHash } from "node:crypto";
-import type { CertificateFacts } from "../pki/certificate.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
 
 /** The facts about the current leaf certificate that its renewal depends on. */
 export interface RenewableCertificate {

@@ -10,12 +10,12 @@ import { parseRequest } from "../request/request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
-import { encodeCertificates } from "../pki/authority_chain.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { verifyChain } from "../pki/chain.ts";
-import { equalBytes } from "../pki/der.ts";
-import { publicKeysEqual } from "../pki/public_key.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import { encodeCertificates } from "../pki/authority/authority_chain.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { verifyChain } from "../pki/x509/chain.ts";
+import { equalBytes } from "../pki/asn1/der.ts";
+import { publicKeysEqual } from "../pki/keys/public_key.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
 
 /** What an import does about one answer. */

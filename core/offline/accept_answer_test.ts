@@ -9,13 +9,13 @@ import { findLeafCertificate } from "../request/certificate.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import type { Result } from "../lib/result.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { crossSign } from "../pki/cross_sign.ts";
-import { type CertificatePlan, issueCertificate } from "../pki/issue.ts";
-import { generatePrivateKey, type PrivateKey } from "../pki/keys.ts";
-import { encodePem } from "../pki/pem.ts";
-import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
-import { publicKeyPin } from "../pki/public_key_pin.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { crossSign } from "../pki/authority/cross_sign.ts";
+import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.ts";
+import { generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../pki/x509/pkcs10.ts";
+import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import {
   type AnswerVerdict,
   decideAnswer,

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { encodeBase64 } from "../lib/base64.ts";
-import { encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
 
 /** A PEM block without headers of its own. */
 export interface ArmorBlock {

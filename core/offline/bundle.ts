@@ -14,16 +14,16 @@ import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Authority } from "../pki/authority.ts";
-import { findAuthorityFault } from "../pki/authority_chain.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { toResult } from "../pki/der.ts";
-import { formatName } from "../pki/names.ts";
-import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
-import { parsePublicKey, type PublicKeyFacts } from "../pki/public_key.ts";
-import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
-import { signText, verifyText } from "../pki/signed_text.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { Authority } from "../pki/authority/authority.ts";
+import { findAuthorityFault } from "../pki/authority/authority_chain.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { toResult } from "../pki/asn1/der.ts";
+import { formatName } from "../pki/x509/names.ts";
+import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../pki/keys/public_key.ts";
+import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { signText, verifyText } from "../pki/authority/signed_text.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
 import {
   type ArmorBlock,

@@ -8,10 +8,10 @@ import { createTestAuthority, NOW, unwrap } from "../../tests/support/test_autho
 import { parseCertificateChain } from "../machine/credential_pair.ts";
 import { parseRequest } from "../request/request.ts";
 import type { Result } from "../lib/result.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys.ts";
-import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
-import { publicKeyPin } from "../pki/public_key_pin.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../pki/x509/pkcs10.ts";
+import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { CaKey } from "../ports.ts";
 import { type ArmorPart, encodeArmor, readArmor } from "./armor.ts";
 import {

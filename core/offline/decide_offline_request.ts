@@ -17,8 +17,8 @@ import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, CREDENTIAL_ID_KEY, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
 import { readIdentity } from "../register/identity.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { verifyChain } from "../pki/chain.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { verifyChain } from "../pki/x509/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
 
 /** What a CA without a network decides by. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { parseCertificateChain } from "../machine/credential_pair.ts";
-import { generatePrivateKey } from "../pki/keys.ts";
-import { createCertificationRequest, parseCertificationRequest } from "../pki/pkcs10.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../pki/x509/pkcs10.ts";
 import { findRequesterFault, getOfflineRequester } from "./decide_offline_request.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");

@@ -16,8 +16,8 @@ import type {
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { formatName, parseFormattedName } from "../pki/names.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { formatName, parseFormattedName } from "../pki/x509/names.ts";
 
 /** The name and the groups by which a credential identifies its user. The name is empty when there is no user. */
 export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;

@@ -12,9 +12,9 @@ import type {
   IssuedCertificateStatus,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../lib/record.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { formatName } from "../pki/names.ts";
-import { listUsages } from "../pki/usages.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { formatName } from "../pki/x509/names.ts";
+import { listUsages } from "../pki/x509/usages.ts";
 import { describeIdentity } from "./identity.ts";
 
 /** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */

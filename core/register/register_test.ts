@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
-import { storedForm } from "../kube/codec/stored_form.ts";
-import { decodeObject } from "../kube/codec/decode.ts";
+import { storedForm } from "../kube/wire/stored_form.ts";
+import { decodeObject } from "../kube/wire/decode.ts";
 import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../pki/certificate.ts";
-import { issueCertificate } from "../pki/issue.ts";
-import { generatePrivateKey } from "../pki/keys.ts";
+import { parseCertificate } from "../pki/x509/certificate.ts";
+import { issueCertificate } from "../pki/authority/issue.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createStub, planPruning } from "./prune.ts";
 import {

@@ -7,10 +7,10 @@ import { Buffer } from "node:buffer";
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import type { Authority } from "../pki/authority.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { chooseAlgorithm } from "../pki/issue.ts";
-import { signText, verifyText } from "../pki/signed_text.ts";
+import type { Authority } from "../pki/authority/authority.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { chooseAlgorithm } from "../pki/authority/issue.ts";
+import { signText, verifyText } from "../pki/authority/signed_text.ts";
 import { hashRecord } from "./record.ts";
 
 /** A server seals its register after this time again, also when nothing was issued: the seal says that nothing is missing. */

@@ -5,8 +5,8 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, NODES_GROUP } from "../kube/user.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
 import { joinWords, quoteUnlessPlain } from "./words.ts";
 

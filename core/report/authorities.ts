@@ -1,6 +1,6 @@
 /** The CAs that an installation trusts, from the places in which they are published. */
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { parseCaBundle } from "../pki/ca_bundle.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import type { RecordRow } from "./record_rows.ts";
 
 /** CA certificates that are published for a purpose. */

@@ -11,10 +11,10 @@ import type { CertificateSigningRequest, CertificateSigningRequestCondition } fr
 import { formatHumanDuration } from "../kube/human_duration.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { formatKey } from "../pki/key_algorithm.ts";
-import { formatName } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import { formatKey } from "../pki/keys/key_algorithm.ts";
+import { formatName } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { SigningProfile } from "../signing/profile.ts";
 import { listAllowed } from "./allows.ts";
 import { listDifferences } from "./differences.ts";

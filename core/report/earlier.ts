@@ -9,10 +9,10 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isSameSet } from "../lib/sets.ts";
-import type { SubjectFields } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { type AlternativeNames, listAlternativeNames } from "../pki/subject_alternative_names.ts";
-import { listUsages } from "../pki/usages.ts";
+import type { SubjectFields } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import { listUsages } from "../pki/x509/usages.ts";
 import { readIdentity } from "../register/identity.ts";
 import type { EarlierCertificateView } from "./request_view.ts";
 

@@ -9,7 +9,7 @@ import type { IssuedCertificate, IssuedCertificateSource } from "../kube/kinds/t
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
-import { parseFormattedName } from "../pki/names.ts";
+import { parseFormattedName } from "../pki/x509/names.ts";
 import { readIdentity, toHolderLabel } from "../register/identity.ts";
 import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
 

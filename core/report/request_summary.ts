@@ -9,8 +9,8 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { formatShortIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
 
 /** The state of a request. A request is `approved` only until its certificate is issued. */

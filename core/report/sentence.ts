@@ -4,8 +4,8 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./identity.ts";
 import type { TokenView } from "./request_view.ts";
 import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";

@@ -7,8 +7,8 @@ import {
 } from "../kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import { listAlternativeNames } from "../pki/subject_alternative_names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.ts";
 import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";

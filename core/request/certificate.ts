@@ -1,9 +1,9 @@
 /** Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its leaf. */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
+import { type CertificateFacts, parseCertificates } from "../pki/x509/certificate.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import { findPemBlock, type PemBlock } from "../pki/pem.ts";
+import { findPemBlock, type PemBlock } from "../pki/asn1/pem.ts";
 import { goQuote } from "../lib/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { encodePem } from "../pki/pem.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
 import { classifyDuration, findCertificateFault, findLeafCertificate } from "./certificate.ts";
 
 const ca = await createSigningCa();

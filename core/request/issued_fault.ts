@@ -1,9 +1,9 @@
 /** Compares an issued certificate with its request. A signer may add names and usages, but not omit them. */
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { formatName, type SubjectFields } from "../pki/names.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { formatName, type SubjectFields } from "../pki/x509/names.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
-import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
-import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
+import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
 
 /** The requested subject, names and usages; absent parts are not compared. */
 export interface RequestedCertificate extends Partial<AlternativeNames> {

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { findPemBlock } from "../pki/pem.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { findPemBlock } from "../pki/asn1/pem.ts";
 import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 import { decideRenewal, type RenewalOptions, type RenewalVerdict, type RequestedCredentials } from "./renewal.ts";
 

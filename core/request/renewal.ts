@@ -1,7 +1,7 @@
 /** Decides whether an existing certificate is replaced. */
 import { formatTime } from "../kube/meta.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys/keys.ts";
 import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 
 /** The existing contents of the certificate's file. */

@@ -1,9 +1,9 @@
 /** Parses the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
-import { findPemBlock } from "../pki/pem.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { findPemBlock } from "../pki/asn1/pem.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";
 

@@ -1,5 +1,5 @@
 /** The syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
-import { type FieldError, invalid, requiredField, tooLong } from "../kube/field_error.ts";
+import { type FieldError, invalid, requiredField, tooLong } from "../kube/status/field_error.ts";
 import {
   dns1123LabelErrors,
   dns1123SubdomainErrors,

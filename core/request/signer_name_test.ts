@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatFieldError } from "../kube/field_error.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
 import { validateSignerName } from "./signer_name.ts";
 
 const SUBDOMAIN_253 = `${"a".repeat(61)}.`.repeat(4) + "abcde";

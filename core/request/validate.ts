@@ -17,13 +17,13 @@ import {
   notSupportedName,
   printValue,
   requiredField,
-} from "../kube/field_error.ts";
+} from "../kube/status/field_error.ts";
 import { findCertificateFault } from "./certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
 import { parseRequest, parseVerifiedRequest } from "./request.ts";
 import { validateSignerName } from "./signer_name.ts";
-import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
-import { findKeyUsageFault, findUnknownUsages } from "../pki/usages.ts";
+import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { findKeyUsageFault, findUnknownUsages } from "../pki/x509/usages.ts";
 
 /** The endpoint of an update. */
 export type CsrEndpoint = "main" | "status" | "approval";

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { formatFieldError } from "../kube/field_error.ts";
-import { hasMlDsa, NO_ML_DSA } from "../pki/ml_dsa.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
+import { hasMlDsa, NO_ML_DSA } from "../pki/keys/ml_dsa.ts";
 import { validateCsrCreate, validateCsrUpdate } from "./validate.ts";
 
 const USAGES = '"any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", ' +

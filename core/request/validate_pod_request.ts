@@ -19,21 +19,21 @@ import {
   notSupportedName,
   requiredField,
   tooLong,
-} from "../kube/field_error.ts";
+} from "../kube/status/field_error.ts";
 import { clampToInt64 } from "../kube/int64.ts";
 import { isEqualJson } from "../kube/json_value.ts";
 import type { Condition } from "../kube/meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../kube/names.ts";
-import { validateConditions } from "../kube/validation/conditions.ts";
-import { validateAnnotationsSize } from "../kube/validation/object_meta.ts";
+import { validateConditions } from "../kube/rules/conditions.ts";
+import { validateAnnotationsSize } from "../kube/rules/object_meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
 import { byteLength } from "../lib/quote.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
-import { findPemBlock } from "../pki/pem.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
-import { publicKeysEqual } from "../pki/public_key.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { findPemBlock } from "../pki/asn1/pem.ts";
+import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
+import { publicKeysEqual } from "../pki/keys/public_key.ts";
 import { validateSignerName } from "./signer_name.ts";
 
 // `pkg/apis/certificates/types.go` has the limits.

@@ -9,12 +9,12 @@ import { buildPodRequest, buildStubRequest } from "../../tests/support/pod_reque
 import { REQUEST_VECTORS, verdictHere } from "../../tests/support/request_vectors.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
-import { formatFieldError } from "../kube/field_error.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
 import { type Condition, formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
-import { issueCertificate } from "../pki/issue.ts";
-import { hasMlDsa } from "../pki/ml_dsa.ts";
-import { encodePem } from "../pki/pem.ts";
+import { issueCertificate } from "../pki/authority/issue.ts";
+import { hasMlDsa } from "../pki/keys/ml_dsa.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
 import {
   defaultPodRequest,
   validatePodRequestCreate,

@@ -1,12 +1,12 @@
 /** The rules of ClusterTrustBundles (`pkg/apis/certificates/validation/validation.go`, `pkg/apis/core/validation/names.go`). */
 import { Buffer } from "node:buffer";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
-import { checkEach, type FieldError, invalid, tooLong } from "../kube/field_error.ts";
+import { checkEach, type FieldError, invalid, tooLong } from "../kube/status/field_error.ts";
 import { subdomainNameErrors } from "../kube/names.ts";
 import { validateSignerName } from "./signer_name.ts";
 import { byteLength } from "../lib/quote.ts";
-import { parseCertificate } from "../pki/certificate.ts";
-import { parsePemBlocks, type PemBlock } from "../pki/pem.ts";
+import { parseCertificate } from "../pki/x509/certificate.ts";
+import { parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";
 
 const MAX_TRUST_BUNDLE_BYTES = 1_048_576;
 const SIGNER_NAME = "spec.signerName";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
-import { formatFieldError } from "../kube/field_error.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
 import {
   trustBundleNameErrors,
   validateTrustBundleCreate,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { formatFieldError } from "../kube/field_error.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
 import { type CsrEndpoint, validateCsrUpdate } from "./validate.ts";
 
 const ca = createSigningCa();

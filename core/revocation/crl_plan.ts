@@ -7,7 +7,7 @@ import {
   type CrlFacts,
   type CrlPlan,
   type CrlReason,
-} from "../pki/crl.ts";
+} from "../pki/authority/crl.ts";
 import { BACKDATE_MS } from "../signing/plan.ts";
 import { UNRECORDED_ANNOTATION } from "./revocation.ts";
 

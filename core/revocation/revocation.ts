@@ -4,7 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
-import { type FieldError, forbiddenField, invalid, notSupported, requiredField, tooLong } from "../kube/field_error.ts";
+import {
+  type FieldError,
+  forbiddenField,
+  invalid,
+  notSupported,
+  requiredField,
+  tooLong,
+} from "../kube/status/field_error.ts";
 import { getName, type ObjectMeta } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import {

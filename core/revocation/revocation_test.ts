@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatFieldError } from "../kube/field_error.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
 import type { Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   canBeTakenBack,

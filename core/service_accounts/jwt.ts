@@ -3,7 +3,7 @@
  * (go-jose v2). Decision 40 says why they are read here.
  */
 import { Buffer } from "node:buffer";
-import { parseJson } from "../kube/codec/json_parser.ts";
+import { parseJson } from "../kube/wire/json_parser.ts";
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { marshalJson } from "../lib/quote.ts";

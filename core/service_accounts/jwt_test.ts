@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { createHash, createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, verify } from "node:crypto";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys/keys.ts";
 import { createClientCa } from "../../tests/support/test_peers.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { checkDiscoverableIssuer, formatKeySet } from "./issuer_documents.ts";

@@ -5,11 +5,11 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parseCertificate } from "../pki/certificate.ts";
-import { toResult } from "../pki/der.ts";
-import { parsePrivateKey } from "../pki/keys.ts";
-import { encodePem, parsePemBlocks, type PemBlock } from "../pki/pem.ts";
-import { parsePublicKey } from "../pki/public_key.ts";
+import { parseCertificate } from "../pki/x509/certificate.ts";
+import { toResult } from "../pki/asn1/der.ts";
+import { parsePrivateKey } from "../pki/keys/keys.ts";
+import { encodePem, parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";
+import { parsePublicKey } from "../pki/keys/public_key.ts";
 
 /** The algorithms of signatures, by their names in JSON Web Tokens (RFC 7518 section 3.1). */
 export type TokenAlgorithm = "RS256" | "ES256" | "ES384" | "ES512";

@@ -1,8 +1,8 @@
 /** Decides whether an API that trusts client certificates of some CAs also trusts those of another CA. */
-import type { Authority } from "../pki/authority.ts";
-import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/certificate.ts";
-import { equalBytes } from "../pki/der.ts";
-import { publicKeysEqual } from "../pki/keys.ts";
+import type { Authority } from "../pki/authority/authority.ts";
+import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/x509/certificate.ts";
+import { equalBytes } from "../pki/asn1/der.ts";
+import { publicKeysEqual } from "../pki/keys/keys.ts";
 import type { ClientTrust } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
 

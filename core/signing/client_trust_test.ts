@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { generatePrivateKey } from "../pki/keys.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { decideClientTrust, findClientTrust } from "./client_trust.ts";
-import { issueCertificate } from "../pki/issue.ts";
+import { issueCertificate } from "../pki/authority/issue.ts";
 
 async function createSubordinate(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
   const key = await generatePrivateKey("ecdsa-p256");

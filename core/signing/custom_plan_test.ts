@@ -6,15 +6,15 @@ import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseRequest } from "../request/request.ts";
-import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
+import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
 import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
-import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import type { Result } from "../lib/result.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { planCertificate, type PlanInput, type SigningRefusal } from "./plan.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
-import { type CertificatePlan, issueCertificate } from "../pki/issue.ts";
+import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.ts";
 
 const NOW = new Date("2026-05-04T03:02:01Z");
 const HOUR_S = 3_600;

@@ -1,13 +1,13 @@
 /** Creates the profiles of custom signers from their files. Everything that a profile does not name is refused. */
-import { toExtendedKeyUsageOids } from "../pki/usages.ts";
+import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { formatDuration } from "../lib/duration.ts";
 import {
   planInformationAccess,
   type PlannedExtension,
   planPolicies,
   planRevocationLists,
-} from "../pki/extra_extensions.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+} from "../pki/x509/extra_extensions.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { isKeyAllowed } from "./key_rules.ts";
 import { type ProfileRule, type RequestPart, rule, type SigningProfile } from "./profile.ts";
 import {
@@ -24,7 +24,7 @@ import {
   type UsageRules,
   type ValueRule,
 } from "./profile_spec.ts";
-import type { DistinguishedName } from "../pki/names.ts";
+import type { DistinguishedName } from "../pki/x509/names.ts";
 import {
   matchesCommonName,
   matchesDnsName,

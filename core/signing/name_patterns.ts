@@ -4,7 +4,7 @@
  */
 import { matchesDeepPattern } from "../lib/pattern.ts";
 import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
-import { findDnsNameFault } from "../pki/dns_name.ts";
+import { findDnsNameFault } from "../pki/x509/dns_name.ts";
 
 /** Matches a common name. A star stays within one label, because many programs interpret it as a host name. */
 export function matchesCommonName(value: string, pattern: string): boolean {

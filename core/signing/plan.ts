@@ -3,20 +3,20 @@
  * the request are copied.
  */
 import { verifyRequest } from "../request/request.ts";
-import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
+import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import {
   type CertificateSigningRequestSpec,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import type { DistinguishedName, SubjectFields } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { findIssuersFault } from "../pki/serving_certificate.ts";
+import { findIssuersFault } from "../pki/authority/serving_certificate.ts";
 import { findProfileFault, type ProfileLifetime, type SigningProfile } from "./profile.ts";
-import type { CertificatePlan } from "../pki/issue.ts";
+import type { CertificatePlan } from "../pki/authority/issue.ts";
 
 /**
  * How far certificates are backdated, for clients whose clock is behind; kubeadm does the same with its own

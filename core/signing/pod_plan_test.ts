@@ -4,9 +4,9 @@ import { buildShopRequest, POD_PROFILE, type ShopRequestOptions } from "../../te
 import { createIntermediateCa, createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { MAX_POD_CHAIN_BYTES } from "../kube/kinds/certificates_v1.ts";
-import { parseCertificate } from "../pki/certificate.ts";
-import { issueCertificate } from "../pki/issue.ts";
-import { NO_SUBTREES } from "../pki/name_constraints.ts";
+import { parseCertificate } from "../pki/x509/certificate.ts";
+import { issueCertificate } from "../pki/authority/issue.ts";
+import { NO_SUBTREES } from "../pki/x509/name_constraints.ts";
 import {
   createIssuedStatus,
   createRefusedStatus,

@@ -4,9 +4,9 @@
  * any other request.
  */
 import { matchesPattern } from "../lib/pattern.ts";
-import { encodeName, type SubjectFields } from "../pki/names.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
-import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
+import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
+import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { fillPlaceholders, type PodFacts } from "./pod_facts.ts";
 import {
   type PodRules,

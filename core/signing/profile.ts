@@ -9,8 +9,8 @@ import {
   LEGACY_UNKNOWN_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import type { PlannedExtension } from "../pki/extra_extensions.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
+import type { PlannedExtension } from "../pki/x509/extra_extensions.ts";
+import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import type { SubjectField } from "./profile_spec.ts";
 
 /** The part of a request that a rule applies to. */

@@ -1,8 +1,8 @@
 /** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
 import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
-import { toExtendedKeyUsageOids } from "../pki/usages.ts";
-import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
-import { isMlDsa } from "../pki/key_algorithm.ts";
+import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
+import { RESERVED_EXTENSIONS } from "../pki/x509/extra_extensions.ts";
+import { isMlDsa } from "../pki/keys/key_algorithm.ts";
 import { listKubeletKeyTypes } from "./key_rules.ts";
 import { findPlaceholderFault, isPodFact, listPlaceholders } from "./pod_facts.ts";
 import {

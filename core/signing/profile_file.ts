@@ -1,5 +1,5 @@
 /** Parses the file of a profile (`kind: SigningProfile`). Every unknown key is a fault. */
-import { findUnknownUsages } from "../pki/usages.ts";
+import { findUnknownUsages } from "../pki/x509/usages.ts";
 import { validateSignerName } from "../request/signer_name.ts";
 import {
   checkedText,
@@ -17,11 +17,11 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
-import { findDerValueFault } from "../pki/extra_extensions.ts";
-import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
+import { findDerValueFault } from "../pki/x509/extra_extensions.ts";
+import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
-import { findDnsNameFault } from "../pki/dns_name.ts";
-import { isDocumentUrl } from "../pki/uri.ts";
+import { findDnsNameFault } from "../pki/x509/dns_name.ts";
+import { isDocumentUrl } from "../pki/x509/uri.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
 import { findProfileFaults } from "./profile_faults.ts";

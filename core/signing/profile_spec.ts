@@ -1,6 +1,6 @@
 /** The profile of a custom signer as its file defines it. Everything that it does not name is refused. */
 
-import type { PrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
+import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 
 /** A profile as it is read from a file. */
 export interface ProfileSpec {

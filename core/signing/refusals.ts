@@ -1,7 +1,7 @@
 /** Predicts what Kubernetes refuses, so that a client can report it before it generates a key or sends a request. */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { formatFieldError } from "../kube/field_error.ts";
-import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
+import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
 import { parseRequest } from "../request/request.ts";
 import { validateCsrCreate } from "../request/validate.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildRequest, fromBase64 } from "../../tests/support/csr_builder.ts";
-import { encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
 import { parseRequestFile } from "./request_file.ts";
 
 const PEM = fromBase64(await buildRequest({ subject: { commonName: "web" } }));

@@ -10,7 +10,7 @@ import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isSameSet } from "../lib/sets.ts";
-import { parsePublicKeyPin, type PublicKeyPin } from "../pki/public_key_pin.ts";
+import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { parseTokenUses } from "./token.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";

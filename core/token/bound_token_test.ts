@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import type { PublicKeyPin } from "../pki/public_key_pin.ts";
+import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import {
   decideTokenBearer,
   decideTokenRequest,

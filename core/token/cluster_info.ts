@@ -3,12 +3,12 @@
  * kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
  */
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../kube/kubeconfig.ts";
+import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parseCaBundle } from "../pki/ca_bundle.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
-import { parsePemBlocks } from "../pki/pem.ts";
+import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { parsePemBlocks } from "../pki/asn1/pem.ts";
 import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
 
 /** The name of the config map. */

@@ -3,8 +3,8 @@
  * `client/discover_cluster.ts` reads the config map.
  */
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
-import { encodePem } from "../pki/pem.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, parseClusterInfo, type PublishedCluster } from "./cluster_info.ts";
 import { isSignedDetached, SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";

@@ -6,9 +6,9 @@ import { isPlainWord, shellWord } from "../lib/shell_word.ts";
 import type { TarFile } from "../lib/tar.ts";
 import { formatYaml } from "../lib/yaml/format.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../kube/meta.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import {
   CLUSTER_INFO_KUBECONFIG_KEY,
   CLUSTER_INFO_NAME,

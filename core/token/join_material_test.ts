@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { Secret } from "../lib/brand.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
-import { parseKubeconfig } from "../kube/kubeconfig.ts";
-import { parseCaBundle } from "../pki/ca_bundle.ts";
-import { parsePublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
+import { parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
+import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
+import { parsePublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { encodeClusterInfo } from "./cluster_info.ts";
 import {
   encodeBootstrapKubeconfig,

@@ -1,5 +1,5 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
-import { SERIAL_BYTES } from "../../core/pki/issue.ts";
+import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
@@ -11,10 +11,10 @@ import {
   createAuthority,
   joinAuthority,
   parseAuthorityCertificates,
-} from "../../core/pki/authority.ts";
-import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
-import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
-import type { NameConstraints } from "../../core/pki/name_constraints.ts";
+} from "../../core/pki/authority/authority.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import type { NameConstraints } from "../../core/pki/x509/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";

@@ -12,8 +12,8 @@ import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { Authority } from "../../core/pki/authority.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
   type CertificateOrigin,

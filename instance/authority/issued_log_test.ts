@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { Authority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/issue.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { settle } from "../../tests/support/fake_clock.ts";

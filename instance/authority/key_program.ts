@@ -5,10 +5,10 @@
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { toResult } from "../../core/pki/der.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
-import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/public_key.ts";
-import { isSignatureGood } from "../../core/pki/signature.ts";
+import { toResult } from "../../core/pki/asn1/der.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/keys/public_key.ts";
+import { isSignatureGood } from "../../core/pki/keys/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../controllers/ca_provider.ts";

@@ -10,8 +10,8 @@ import {
 } from "../../controllers/ca_provider.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import type { Result } from "../../core/lib/result.ts";
-import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
-import type { PrivateKey } from "../../core/pki/keys.ts";
+import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
+import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { CaKey, Random } from "../../core/ports.ts";
 import { DERIVING_KEY, type ProgressIo, type ProgressLine, startProgress } from "../../cli/output/progress.ts";
 import type { Io } from "../../cli/io.ts";

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { combine, split } from "shamir-secret-sharing";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Random } from "../../core/ports.ts";
-import { type Bytes, equalBytes } from "../../core/pki/der.ts";
+import { type Bytes, equalBytes } from "../../core/pki/asn1/der.ts";
 
 /** One share of a passphrase. */
 export interface SecretShare {

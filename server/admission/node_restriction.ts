@@ -15,7 +15,7 @@ import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
-import { genericServerError, notFound } from "../../core/kube/status.ts";
+import { genericServerError, notFound } from "../../core/kube/status/status.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
 import { nodes } from "../registry/nodes.ts";

@@ -11,7 +11,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import type { PodCertificateRequestSpec } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { StatusError } from "../../core/kube/status.ts";
+import type { StatusError } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";

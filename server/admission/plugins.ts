@@ -17,7 +17,7 @@ import { createNodeRestriction } from "./node_restriction.ts";
 import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status.ts";
+import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status/status.ts";
 
 /** Creates the admission plugins that are always enabled. */
 export function createDefaultPlugins(

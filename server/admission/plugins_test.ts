@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind, localSubjectAccessReviewKind, namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import { createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

@@ -9,7 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import { tooManyRequests } from "../../core/kube/status.ts";
+import { tooManyRequests } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage } from "../storage/storage.ts";

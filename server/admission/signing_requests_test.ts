@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { creation, update } from "../../tests/support/admission_requests.ts";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";

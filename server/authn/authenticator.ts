@@ -4,7 +4,7 @@
  * never downgraded to anonymous.
  */
 import type { TokenFile } from "../../core/token/token_file.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Clock, Logger } from "../../core/ports.ts";

@@ -7,7 +7,7 @@ import { createTokenSecret, toTokenSecretName } from "../../core/token/token_sec
 import { parseBootstrapToken } from "../../core/token/token.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { CREDENTIAL_ID_KEY } from "../../core/kube/user.ts";
-import { statusFromError } from "../../core/kube/status.ts";
+import { statusFromError } from "../../core/kube/status/status.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

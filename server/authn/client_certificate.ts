@@ -2,9 +2,9 @@
  * Client certificates (`apiserver/pkg/authentication/request/x509/x509.go`). The TLS layer verified the chain at the
  * handshake; this file checks at every request that the certificate is still valid, and `identifyCertificate` finds the user.
  */
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
-import { verifyChain } from "../../core/pki/chain.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../core/pki/x509/chain.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { identifyCertificate } from "../../core/register/identity.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseRequest } from "../../core/request/request.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import { identifyCertificate } from "../../core/register/identity.ts";

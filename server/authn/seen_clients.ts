@@ -2,13 +2,13 @@
  * The users that a server has seen with a client certificate while a CA is being replaced. Each gets a TrustReport with
  * the CA of the certificate, so that the census knows who still has one of the old CA, also without a report.
  */
-import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { toTrustReportName } from "../../core/ca_rotation/trust_report.ts";

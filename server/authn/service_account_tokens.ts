@@ -6,7 +6,7 @@
 import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { notFound } from "../../core/kube/status.ts";
+import { notFound } from "../../core/kube/status/status.ts";
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { goQuoteList } from "../../core/lib/quote.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";

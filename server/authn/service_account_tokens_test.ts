@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { notFound } from "../../core/kube/status.ts";
+import { notFound } from "../../core/kube/status/status.ts";
 import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodeClaims, type TokenClaims } from "../../core/service_accounts/claims.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { signJwt } from "../../core/service_accounts/jwt.ts";

@@ -11,7 +11,7 @@ import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.t
 import type { RbacSource } from "./rbac_source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
+import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status/status.ts";
 
 /** Decides what a user may do. */
 export interface Authorizer {

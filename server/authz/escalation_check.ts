@@ -6,7 +6,7 @@ import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
+import { forbidden, genericServerError, notFound } from "../../core/kube/status/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { findUncoveredRules, formatEscalationMessage } from "../../core/rbac/escalation.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { ClusterRole, PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import {
   clusterRole,

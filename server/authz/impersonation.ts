@@ -18,10 +18,10 @@ import {
   type UserInfo,
 } from "../../core/kube/user.ts";
 import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
-import { badRequest, type StatusError } from "../../core/kube/status.ts";
+import { badRequest, type StatusError } from "../../core/kube/status/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { type Authorizer, createDeniedError } from "./authorizer.ts";
-import { formatFieldError, invalid } from "../../core/kube/field_error.ts";
+import { formatFieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 
 /** The classic mode `impersonate` and the constrained modes. */

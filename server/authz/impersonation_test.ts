@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import { resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 import { fakeAuthorizer } from "../../tests/support/test_authz.ts";

@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { AppError } from "../../core/errors.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";

@@ -4,7 +4,7 @@ import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { createSystemClock } from "../../cli/system.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { type Server, startServer } from "../server.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";

@@ -10,7 +10,7 @@ import {
   isAboutSecrets,
   isAtLeast,
 } from "../../core/audit/policy.ts";
-import { encodeObject, type TypeMeta } from "../../core/kube/codec/encode.ts";
+import { encodeObject, type TypeMeta } from "../../core/kube/wire/encode.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";

@@ -1,7 +1,7 @@
 /** The lines of an audit log: `audit.k8s.io/v1` Events as JSON, or the older one-line text (`apiserver/pkg/audit/format.go`). */
 import type { AuditLevel, AuditStage } from "../../core/audit/policy.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import { jsonText } from "../../core/kube/codec/encode.ts";
+import { jsonText } from "../../core/kube/wire/encode.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";

@@ -3,22 +3,22 @@
  * canonical objects.
  */
 import { Buffer } from "node:buffer";
-import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
-import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
+import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
+import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
-import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
+import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status/status.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import { createTimeoutError } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { formatGoType, formatUnknownKind, isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
-import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { type JsonDocument, listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
-import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
-import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { type JsonDocument, listMembers, parseJson } from "../../core/kube/wire/json_parser.ts";
+import { decodeEnvelope, decodeMessage } from "../../core/kube/wire/protobuf.ts";
+import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";

@@ -3,7 +3,7 @@
  * Programs that check certificates have no credentials for the API, so it needs none, whatever `--anonymous-auth` says.
  */
 import { createHash } from "node:crypto";
-import { pathNotFound } from "../../core/kube/status.ts";
+import { pathNotFound } from "../../core/kube/status/status.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { createBaseHeaders, respondEmpty } from "./respond.ts";

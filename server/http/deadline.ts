@@ -1,7 +1,7 @@
 /** The timeout of requests (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
 import { parseDuration } from "../../core/lib/duration.ts";
-import { jsonText } from "../../core/kube/codec/encode.ts";
-import { badRequest, type StatusError, timeout } from "../../core/kube/status.ts";
+import { jsonText } from "../../core/kube/wire/encode.ts";
+import { badRequest, type StatusError, timeout } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";

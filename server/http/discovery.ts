@@ -20,7 +20,7 @@ import { toStoredKind } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
-import { jsonText } from "../../core/kube/codec/encode.ts";
+import { jsonText } from "../../core/kube/wire/encode.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
 import { formatDocumentName, type ServedKind, type ServedSubresource } from "../../core/kube/openapi/mod.ts";

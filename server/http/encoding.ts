@@ -1,7 +1,7 @@
 /** Encodes objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
-import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
-import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
+import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";

@@ -1,6 +1,6 @@
 /** A request on its way through the pipeline, its headers, and the warnings for its client. */
 import type { UserInfo } from "../../core/kube/user.ts";
-import { isAscii } from "../../core/pki/der_text.ts";
+import { isAscii } from "../../core/pki/asn1/der_text.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { jsonText } from "../../core/kube/codec/encode.ts";
+import { jsonText } from "../../core/kube/wire/encode.ts";
 import {
   createOpenApiV2,
   createOpenApiV3Documents,

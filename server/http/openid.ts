@@ -6,7 +6,7 @@ import {
   OPENID_CONFIGURATION_PATH,
 } from "../../core/service_accounts/issuer_documents.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
-import { pathNotFound } from "../../core/kube/status.ts";
+import { pathNotFound } from "../../core/kube/status/status.ts";
 import { respondBytes } from "./respond.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 

@@ -3,7 +3,7 @@ import { parseInt64 } from "../../core/kube/int64.ts";
 import type { DeleteOptions } from "../../core/kube/meta.ts";
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
-import { badRequest, invalidObject } from "../../core/kube/status.ts";
+import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import {
   UNSAFE_DELETE,
   validateCreateOptions,
@@ -11,10 +11,10 @@ import {
   validateListOptions,
   validatePatchOptions,
   validateUpdateOptions,
-} from "../../core/kube/validation/options.ts";
-import type { FieldError } from "../../core/kube/field_error.ts";
+} from "../../core/kube/rules/options.ts";
+import type { FieldError } from "../../core/kube/status/field_error.ts";
 import { byteLength, goQuote, isPrintable } from "../../core/lib/quote.ts";
-import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/object_meta.ts";
+import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/object_meta.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
 import type { Result } from "../../core/lib/result.ts";

@@ -1,17 +1,17 @@
 /** Patch bodies: their types, and their application to the versioned JSON of a stored object. */
-import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
-import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
+import { encodeObject } from "../../core/kube/wire/encode.ts";
 import {
   assertPatchedElements,
   ElementBudget,
   MAX_ELEMENTS,
   MAX_JSON_PATCH_ELEMENTS,
-} from "../../core/kube/codec/element_budget.ts";
-import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+} from "../../core/kube/wire/element_budget.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
 import { goQuote, marshalJson } from "../../core/lib/quote.ts";
-import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
+import { findObjectFault } from "../../core/kube/wire/unstructured.ts";
 import { compareBytes } from "../../core/lib/byte_order.ts";
-import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { type JsonDocument, parseJson } from "../../core/kube/wire/json_parser.ts";
 import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
@@ -20,7 +20,7 @@ import { badPatch, type PatchedDocument, type PatchError, sortInGoOrder } from "
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import type { PatchType } from "../../core/kube/patch/patch_types.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
-import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status.ts";
+import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import {
   decodeAsNamed,

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
-import { decodeObject } from "../../core/kube/codec/decode.ts";
+import { decodeObject } from "../../core/kube/wire/decode.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { StatusError } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
-import { MAX_ELEMENTS } from "../../core/kube/codec/element_budget.ts";
+import { MAX_ELEMENTS } from "../../core/kube/wire/element_budget.ts";
 import { configMaps } from "../registry/configmaps.ts";
 import type { Resource } from "../registry/resource.ts";
 import { applyBody, readConfig } from "./patch_handler.ts";

@@ -8,7 +8,7 @@ import {
   genericServerError,
   notFound,
   type StatusError,
-} from "../../core/kube/status.ts";
+} from "../../core/kube/status/status.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { type Change, updateObject } from "../registry/update.ts";
 import type { Answer } from "./answer.ts";
@@ -28,16 +28,16 @@ import {
   withNamespace,
   withoutDuplicateOwners,
 } from "./write_handlers.ts";
-import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
-import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
-import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
-import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { findUnstructuredFault } from "../../core/kube/wire/unstructured.ts";
+import type { JsonDocument } from "../../core/kube/wire/json_parser.ts";
+import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { toInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
-import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
+import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
+import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/apply/apply.ts";
 import { createAuthor, getManagedEndpoint, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 
 /** Answers a PATCH. Server-side apply creates a missing object when the user may create an object of that name. */

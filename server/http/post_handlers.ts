@@ -1,10 +1,10 @@
 /** The handlers of POSTs that are answered and not stored: reviews, and subresources such as `serviceaccounts/token`. */
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
-import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
-import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
+import { createManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
+import { trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { forbidden } from "../../core/kube/status.ts";
+import { forbidden } from "../../core/kube/status/status.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { PostedSubresource, Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";

@@ -11,7 +11,7 @@ import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
+import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {

@@ -1,6 +1,6 @@
 /** Resource requests: finds the resource, checks the route, and calls the handler of the verb. */
 import { formatApiVersion } from "../../core/kube/schema.ts";
-import { badRequest, pathNotFound } from "../../core/kube/status.ts";
+import { badRequest, pathNotFound } from "../../core/kube/status/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { createConvertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";

@@ -5,13 +5,13 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
-import { serviceUnavailable, statusFromError } from "../../core/kube/status.ts";
+import { serviceUnavailable, statusFromError } from "../../core/kube/status/status.ts";
 import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joinPieces, sumLengths } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
 import { negotiateError, type Representation } from "./negotiation.ts";
 import { PROBE_PATHS } from "./request_info.ts";
-import { jsonText } from "../../core/kube/codec/encode.ts";
+import { jsonText } from "../../core/kube/wire/encode.ts";
 
 /** Larger bodies are compressed for clients that accept gzip (kube-apiserver's threshold). */
 const GZIP_THRESHOLD_BYTES = 131_072;

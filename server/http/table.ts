@@ -1,8 +1,8 @@
 /** Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
-import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
+import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import { badRequest } from "../../core/kube/status.ts";
+import { badRequest } from "../../core/kube/status/status.ts";
 import { createdAtColumn, formatAge, parseMoment, renderCell } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
 import { toWire } from "./encoding.ts";

@@ -3,13 +3,13 @@
  * once for all watches that send the same form.
  */
 import { Buffer } from "node:buffer";
-import { decodeObject } from "../../core/kube/codec/decode.ts";
-import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
-import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/codec/protobuf.ts";
+import { decodeObject } from "../../core/kube/wire/decode.ts";
+import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
+import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/wire/protobuf.ts";
 import { partialObjectMetadataSchema, statusSchema } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { statusFromError } from "../../core/kube/status.ts";
+import { statusFromError } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent } from "../registry/watch.ts";

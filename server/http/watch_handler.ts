@@ -3,7 +3,7 @@
  * which is sent until the watch times out, the client disconnects or the server stops.
  */
 import { requiredValue } from "../../core/kube/selectors/fields.ts";
-import { badRequest, genericServerError } from "../../core/kube/status.ts";
+import { badRequest, genericServerError } from "../../core/kube/status/status.ts";
 import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type RegistryWatch, type WatchEvent, type WatchStart } from "../registry/watch.ts";

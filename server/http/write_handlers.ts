@@ -1,5 +1,5 @@
 /** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
-import { jsonBytes } from "../../core/kube/codec/encode.ts";
+import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import {
   type DeleteOptions,
@@ -9,8 +9,8 @@ import {
   type StatusDetails,
   withDistinctOwners,
 } from "../../core/kube/meta.ts";
-import { badRequest, forbidden, internalError } from "../../core/kube/status.ts";
-import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
+import { badRequest, forbidden, internalError } from "../../core/kube/status/status.ts";
+import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
 import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";

@@ -6,8 +6,8 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { equalBytes } from "../../core/pki/der.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { equalBytes } from "../../core/pki/asn1/der.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import {
   type CertificateDescription,

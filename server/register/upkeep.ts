@@ -11,7 +11,7 @@ import type {
   IssuedCertificateSpec,
   RequestRecord,
 } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { Authority } from "../../core/pki/authority.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";
 import { formatRecordName, getChainHash } from "../../core/register/record.ts";

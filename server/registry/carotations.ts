@@ -1,6 +1,6 @@
 /** The resource `tlsboot/v1alpha1` carotations: the replacement of a CA, which all servers of an installation follow. */
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
-import { forbidden } from "../../core/kube/status.ts";
+import { forbidden } from "../../core/kube/status/status.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {
   planCaRotationStatus,

@@ -10,7 +10,7 @@ import {
 import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validate.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 

@@ -2,7 +2,7 @@
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/validation/secrets.ts";
+import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/rules/secrets.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 

@@ -3,12 +3,12 @@
  * (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
-import { decodeRawUrlBase64 } from "../../core/kube/codec/base64.ts";
-import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { decodeRawUrlBase64 } from "../../core/kube/wire/base64.ts";
+import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { listMembers, parseJson } from "../../core/kube/wire/json_parser.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
-import { badRequest } from "../../core/kube/status.ts";
+import { badRequest } from "../../core/kube/status/status.ts";
 import { lookup } from "../../core/lib/record.ts";
 
 /** The place where a list continues. A negative revision means the newest state. */

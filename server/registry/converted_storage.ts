@@ -2,7 +2,7 @@
  * A view of a storage in a version other than the stored one: objects are read in this version and written in the stored
  * one (`apiserver/pkg/storage`, where a codec does this).
  */
-import { jsonBytes } from "../../core/kube/codec/encode.ts";
+import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";

@@ -1,10 +1,10 @@
 /** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
 import { isAppError } from "../../core/errors.ts";
 import { type DeleteOptions, getName, type KubeObject } from "../../core/kube/meta.ts";
-import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
+import { conflict, forbidden, notFound } from "../../core/kube/status/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
-import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
+import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import { commitWrite, getInternalKind, withMeta } from "./write.ts";

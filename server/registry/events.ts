@@ -4,7 +4,7 @@
  */
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
-import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
+import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/rules/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
 import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/kinds/events_v1.ts";

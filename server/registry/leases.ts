@@ -7,7 +7,7 @@ import {
   prepareLeaseForUpdate,
   validateLeaseCreate,
   validateLeaseUpdate,
-} from "../../core/kube/validation/leases.ts";
+} from "../../core/kube/rules/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 

@@ -3,7 +3,7 @@ import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
 import { labelNameErrors } from "../../core/kube/names.ts";
-import { conflict } from "../../core/kube/status.ts";
+import { conflict } from "../../core/kube/status/status.ts";
 import {
   defaultNamespace,
   prepareNamespaceForCreate,
@@ -12,7 +12,7 @@ import {
   validateNamespaceFinalizeUpdate,
   validateNamespaceStatusUpdate,
   validateNamespaceUpdate,
-} from "../../core/kube/validation/namespaces.ts";
+} from "../../core/kube/rules/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import {
   type Beginning,

@@ -10,7 +10,7 @@ import {
   validateNodeUpdate,
   withoutConfigStatus,
   withoutDisabledSpec,
-} from "../../core/kube/validation/nodes.ts";
+} from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 

@@ -6,11 +6,11 @@ import {
   validatePodRequestStatusUpdate,
   validatePodRequestUpdate,
 } from "../../core/request/validate_pod_request.ts";
-import { forbiddenField } from "../../core/kube/field_error.ts";
+import { forbiddenField } from "../../core/kube/status/field_error.ts";
 import { isEqualJson } from "../../core/kube/json_value.ts";
 import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { isAllowedForSigner, type SignerCheckDeps } from "../admission/certificates.ts";
 import { nameColumn, textColumn } from "./columns.ts";

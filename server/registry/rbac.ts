@@ -21,7 +21,7 @@ import {
   validateRoleBindingUpdate,
   validateRoleCreate,
   validateRoleUpdate,
-} from "../../core/kube/validation/rbac.ts";
+} from "../../core/kube/rules/rbac.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";

@@ -8,7 +8,7 @@ import {
   notFound,
   resourceExpired,
   tooLargeResourceVersion,
-} from "../../core/kube/status.ts";
+} from "../../core/kube/status/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";

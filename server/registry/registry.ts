@@ -8,7 +8,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Resource, StoredResource } from "./resource.ts";
-import { badRequest } from "../../core/kube/status.ts";
+import { badRequest } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 

@@ -2,7 +2,7 @@
  * The description of a resource for the generic registry, and the strategy of most. A new resource is one file that builds a `Resource`, and one line
  * in `resources.ts`.
  */
-import type { FieldError } from "../../core/kube/field_error.ts";
+import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

@@ -2,7 +2,7 @@
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { caRotations } from "./carotations.ts";
 import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";

@@ -6,7 +6,7 @@ import type {
   SubjectAccessReviewStatus,
 } from "../../core/kube/kinds/authorization_v1.ts";
 import type { TokenReview, UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
-import type { FieldError } from "../../core/kube/field_error.ts";
+import type { FieldError } from "../../core/kube/status/field_error.ts";
 import {
   localSubjectAccessReviewKind,
   selfSubjectAccessReviewKind,
@@ -16,13 +16,13 @@ import {
   tokenReviewKind,
 } from "../../core/kube/kinds/mod.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
-import { badRequest, invalidObject } from "../../core/kube/status.ts";
+import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import {
   validateLocalSubjectAccessReview,
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
-} from "../../core/kube/validation/reviews.ts";
+} from "../../core/kube/rules/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
 import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";

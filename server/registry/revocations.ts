@@ -1,12 +1,12 @@
 /** The resource `tlsboot/v1alpha1` revocations. Revocations are created and deleted, and never change. */
 import { findTokenSecret } from "./secrets.ts";
 import { toTokenSecretName } from "../../core/token/token_secret.ts";
-import { type FieldError, forbiddenField, invalid } from "../../core/kube/field_error.ts";
+import { type FieldError, forbiddenField, invalid } from "../../core/kube/status/field_error.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status.ts";
+import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status/status.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import {
   canBeTakenBack,
   describeRevocation,

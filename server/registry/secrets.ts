@@ -1,13 +1,13 @@
 /** The resource of core `v1` secrets. */
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
-import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
+import { decodeCanonicalBase64 } from "../../core/kube/wire/base64.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
-import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
+import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/rules/secrets.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
+import { findTlsPairFault } from "../../core/pki/x509/tls_pair.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";

@@ -2,12 +2,12 @@
  * Encodes objects as kube-apiserver stores them in etcd: protobuf in its envelope, in the stored version of each kind.
  * Values written as JSON, by older releases or by hand, are decoded too.
  */
-import { decodeObject } from "../../core/kube/codec/decode.ts";
-import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
-import { parseJson } from "../../core/kube/codec/json_parser.ts";
-import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
-import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
-import { isStoredForm } from "../../core/kube/codec/stored_form.ts";
+import { decodeObject } from "../../core/kube/wire/decode.ts";
+import { ElementBudget } from "../../core/kube/wire/element_budget.ts";
+import { parseJson } from "../../core/kube/wire/json_parser.ts";
+import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/wire/protobuf.ts";
+import { isStoredForm } from "../../core/kube/wire/stored_form.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";

@@ -1,10 +1,10 @@
 /** Tokens for service accounts: the subresource `serviceaccounts/token` (`pkg/registry/core/serviceaccount/storage/token.go`). */
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../../core/kube/kinds/authentication_v1.ts";
-import { type FieldError, invalid } from "../../core/kube/field_error.ts";
+import { type FieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
-import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status.ts";
-import { validateTokenRequest } from "../../core/kube/validation/tokenrequests.ts";
+import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status/status.ts";
+import { validateTokenRequest } from "../../core/kube/rules/tokenrequests.ts";
 import {
   encodeClaims,
   formatCredentialId,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodeClaims, parseClaims, type TokenClaims } from "../../core/service_accounts/claims.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { parseJwt, signJwt } from "../../core/service_accounts/jwt.ts";

@@ -3,17 +3,17 @@
  * (`apiserver/pkg/registry/rest/update.go`, `registry/generic/registry/store.go`).
  */
 import { isAppError } from "../../core/errors.ts";
-import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { isEqualJson, isJsonObject } from "../../core/kube/json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
-import { type FieldError, invalid } from "../../core/kube/field_error.ts";
+import { type FieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status.ts";
+import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status/status.ts";
 import {
   validateObjectMeta,
   validateObjectMetaUpdate,
   validateStandardFinalizers,
-} from "../../core/kube/validation/object_meta.ts";
+} from "../../core/kube/rules/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";

@@ -1,13 +1,13 @@
 /** Helpers that creation and update share: editing of metadata, managed fields, warnings and refusals. */
-import { type FieldError, selectReportedErrors } from "../../core/kube/field_error.ts";
+import { type FieldError, selectReportedErrors } from "../../core/kube/status/field_error.ts";
 import { formatTime, getName, type KubeObject, type ObjectMeta } from "../../core/kube/meta.ts";
-import { genericServerError, invalidObject } from "../../core/kube/status.ts";
+import { genericServerError, invalidObject } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
-import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
-import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
+import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
+import { type Author, trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { type StorageEvent, type Write, WriteRefusedError } from "../storage/storage.ts";
 
 /** Keys of ObjectMeta in Go's order, so that edited metadata stays canonical. */

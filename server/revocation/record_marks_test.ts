@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
-import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { createRecord, describeIssued, formatRecordName } from "../../core/register/record.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { createRevocation } from "../../core/revocation/revocation.ts";

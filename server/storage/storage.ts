@@ -11,7 +11,7 @@
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
-import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
 import type { Clock } from "../../core/ports.ts";
 
 /** An object as stored, with the revision that wrote it. */

@@ -3,7 +3,7 @@
  * its JSON, encoded once, or the value of a shared store until someone asks for the JSON. Objects, which take several times
  * as much memory, are cached only for recently used newest states, and decoded otherwise.
  */
-import { jsonBytes } from "../../core/kube/codec/encode.ts";
+import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { ClockCache } from "./clock_cache.ts";
 import type { StorageEvent, Stored } from "./storage.ts";

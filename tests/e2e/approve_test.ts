@@ -1,9 +1,9 @@
 /** `tlsboot approve` by the name of a machine. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
+import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";

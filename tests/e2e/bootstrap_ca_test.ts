@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { eventually } from "../support/eventually.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
+import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
+import { NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
 import { formatFingerprint } from "../../cli/output/certificate_text.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
-import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
+import { parsePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";

@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { parseJoinTarget } from "../../core/token/join_material.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { isRecord } from "../../core/lib/record.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import {

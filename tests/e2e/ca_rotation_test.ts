@@ -4,12 +4,12 @@ import { X509Certificate } from "node:crypto";
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCsv } from "../../core/lib/csv.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { formatName } from "../../core/pki/names.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { formatName } from "../../core/pki/x509/names.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import {
   beginRotation,
   changeRotation,

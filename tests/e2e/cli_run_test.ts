@@ -3,9 +3,9 @@ import { chmod, mkdir, readdir, readFile, stat, unlink, writeFile } from "node:f
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { alternativeNames, encodeOddCertificate } from "../support/odd_certificate.ts";

@@ -8,11 +8,11 @@ import { chmod, copyFile, cp, mkdir, readFile, rename, rm, truncate, utimes, wri
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { issueClientPair, issuePair } from "../../instance/authority/issue_pair.ts";
-import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { issueCertificate } from "../../core/pki/issue.ts";
-import { createCaKey, generatePrivateKey, parsePrivateKey } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { issueCertificate } from "../../core/pki/authority/issue.ts";
+import { createCaKey, generatePrivateKey, parsePrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Finding } from "../../core/report/health/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";

@@ -6,8 +6,8 @@ import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { findPemBlock } from "../../core/pki/pem.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import {
   type Connected,

@@ -10,7 +10,7 @@ import { createFilePort } from "../../client/files.ts";
 import { readKubeconfig } from "../../client/transport/connect.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Finished } from "../support/child.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { hasMlDsa, NO_ML_DSA } from "../../core/pki/ml_dsa.ts";
+import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
 import { getMlDsaRequest } from "../support/ml_dsa_vectors.ts";
 import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Finished } from "../support/child.ts";

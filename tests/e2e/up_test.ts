@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";

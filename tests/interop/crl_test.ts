@@ -4,11 +4,11 @@ import { X509Certificate } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { test } from "node:test";
-import { createAuthority } from "../../core/pki/authority.ts";
-import { createCrl } from "../../core/pki/crl.ts";
-import { issueCertificate, SERIAL_BYTES } from "../../core/pki/issue.ts";
-import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { createAuthority } from "../../core/pki/authority/authority.ts";
+import { createCrl } from "../../core/pki/authority/crl.ts";
+import { issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import {
   type ClientPair,
   type CrlSetting,

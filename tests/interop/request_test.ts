@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
+import { KEY_ALGORITHMS } from "../../core/pki/keys/keys.ts";
 import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "../support/interop/openssl.ts";

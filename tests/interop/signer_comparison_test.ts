@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createAuthority } from "../../core/pki/authority.ts";
-import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
+import { createAuthority } from "../../core/pki/authority/authority.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { type Child, spawnTlsboot } from "../support/child.ts";
 import type { TempFolder } from "../support/temp.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { Secret } from "../../core/lib/brand.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { startBrowser, type TestBrowser } from "../support/browser.ts";
 import { type FakeAnswer, startFakeApi } from "../support/fake_api.ts";
 import { eventually } from "../support/eventually.ts";

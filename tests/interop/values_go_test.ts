@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
-import { canonicalQuantity } from "../../core/kube/codec/quantity.ts";
-import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { type JsonDocument, parseJson } from "../../core/kube/wire/json_parser.ts";
+import { canonicalQuantity } from "../../core/kube/wire/quantity.ts";
+import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { parseDuration } from "../../core/lib/duration.ts";

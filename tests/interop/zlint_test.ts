@@ -9,10 +9,10 @@ import {
   LEGACY_UNKNOWN_SIGNER as LEGACY,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { parseRequest } from "../../core/request/request.ts";
-import type { Authority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/issue.ts";
-import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { issueCertificate } from "../../core/pki/authority/issue.ts";
+import { KEY_ALGORITHMS } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { succeedTlsboot } from "../support/child.ts";

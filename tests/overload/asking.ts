@@ -5,7 +5,7 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 
 /** The path of a review that every authenticated user may create. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";

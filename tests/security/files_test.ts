@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from
 import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { startInstance } from "../support/instance_process.ts";

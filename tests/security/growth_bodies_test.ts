@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
-import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import { findCertificateFault } from "../../core/request/certificate.ts";
@@ -20,8 +20,8 @@ import {
   type Kind,
   type MessageSchema,
 } from "../../core/kube/schema.ts";
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { parseInventory } from "../../core/approval/inventory.ts";
 import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";

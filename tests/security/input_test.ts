@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { connect } from "node:tls";
 import { gzipSync } from "node:zlib";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { cpuSecondsIn } from "../bench/processes.ts";
 import { isFullRun } from "../support/full_run.ts";
 import { MASTERS } from "../support/privilege/identities.ts";

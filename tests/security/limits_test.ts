@@ -9,7 +9,7 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import { CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 const NAMED = { subject: { commonName: "a" } };
 

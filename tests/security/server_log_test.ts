@@ -7,7 +7,7 @@ import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";

@@ -5,10 +5,10 @@
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { USER_AGENT } from "../../cli/version.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { isAppError } from "../../core/errors.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
-import type { Authority } from "../../core/pki/authority.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { CONFIG_MAPS_PATH, runReader, runWriter } from "../torture/clients.ts";

@@ -5,10 +5,10 @@
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import type { PeerCertificate as ShownCertificate } from "node:tls";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
-import { verifyChain } from "../../core/pki/chain.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../core/pki/x509/chain.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { App } from "../../server/app.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";

@@ -7,8 +7,8 @@
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { StoragePage, Stored } from "../../server/storage/storage.ts";
 import { findWriteName, type RecordedCall, toRecordedState } from "../torture/history.ts";
 import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";

@@ -4,9 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
-import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
+import { verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";

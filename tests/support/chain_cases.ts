@@ -2,8 +2,8 @@
  * Certification paths, good and bad, with the verdict of RFC 5280 (section 6) and of RFC 6125 on names, in the manner of
  * x509-limbo. Each stands for a TLS server that shows `chain`, before a client that trusts `roots` and connects to `host`.
  */
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import type { Bytes } from "../../core/pki/der.ts";
+import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { CHAIN_ODDITIES } from "./chain_oddities.ts";
 import { craftRsaKey } from "./crafted_rsa.ts";
 import {

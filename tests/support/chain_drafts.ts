@@ -1,7 +1,7 @@
 /**
  * The parts of the cases of `chain_cases.ts`: certificates in short, whose unmentioned fields have their usual values.
  */
-import type { Bytes } from "../../core/pki/der.ts";
+import type { Bytes } from "../../core/pki/asn1/der.ts";
 import {
   alternativeNames,
   authorityKeyId,

@@ -34,7 +34,7 @@ import {
   nameConstraints,
   subjectKeyId,
 } from "./odd_certificate.ts";
-import { encodeOctetString } from "../../core/pki/der_writer.ts";
+import { encodeOctetString } from "../../core/pki/asn1/der_writer.ts";
 
 const ANY_USAGE = "2.5.29.37.0";
 

@@ -3,7 +3,7 @@
  * that a huge one is made at once.
  */
 import { createHash, generatePrimeSync } from "node:crypto";
-import { type Bytes, contextTag } from "../../core/pki/der.ts";
+import { type Bytes, contextTag } from "../../core/pki/asn1/der.ts";
 import {
   encodeBitString,
   encodeNull,
@@ -12,10 +12,10 @@ import {
   encodeSmallInteger,
   encodeUnsigned,
   encodeValue,
-} from "../../core/pki/der_writer.ts";
-import type { HashName } from "../../core/pki/keys.ts";
-import { encodeName } from "../../core/pki/names.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+} from "../../core/pki/asn1/der_writer.ts";
+import type { HashName } from "../../core/pki/keys/keys.ts";
+import { encodeName } from "../../core/pki/x509/names.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { toBase64 } from "./csr_builder.ts";
 import type { OddKey } from "./odd_certificate.ts";
 

@@ -6,9 +6,9 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
-import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
-import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 
 /** The CSR to build; the default is a first request of the kubelet `n1`. */
 export interface CsrOptions {

@@ -1,5 +1,5 @@
 /** The allowed answers of a decoder to bad input: everything that the API's own mapping of errors makes a 4xx. */
-import { StatusError, statusFromError } from "../../core/kube/status.ts";
+import { StatusError, statusFromError } from "../../core/kube/status/status.ts";
 
 /**
  * The code and message of a refusal. Throws the error itself when the API would answer it with anything but a 4xx.

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createIssuingCa, issueServing, type IssuingCa, type TestCertificate } from "./issuing_ca.ts";
 

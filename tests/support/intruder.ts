@@ -2,8 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
-import type { Authority } from "../../core/pki/authority.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
 
 /** Writes a kubeconfig with a fresh certificate of the authority in `system:masters`. */
 export async function writeIntruder(

@@ -1,10 +1,10 @@
 /** A CA that issues any certificate that a test needs, serving certificates included. */
 import { Buffer } from "node:buffer";
-import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/issue.ts";
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import type { SubjectFields } from "../../core/pki/names.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
+import { issueCertificate } from "../../core/pki/authority/issue.ts";
+import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import type { SubjectFields } from "../../core/pki/x509/names.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 /** The fields of a certificate; by default it is valid from an hour before to a day after the CA's time. */
 export interface TestCertificate {

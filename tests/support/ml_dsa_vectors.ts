@@ -1,7 +1,7 @@
 /** Keys of ML-DSA and requests for them, made by Go 1.27. The seed of each key is the SHA-256 of a public text. */
 import { Buffer } from "node:buffer";
-import type { MlDsaName } from "../../core/pki/key_algorithm.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import type { MlDsaName } from "../../core/pki/keys/key_algorithm.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 /** A key and a request that it signed, as base64 of DER. */
 export interface MlDsaVector {

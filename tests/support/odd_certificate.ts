@@ -1,7 +1,7 @@
 /** Certificates that no signer of ours would issue, written value by value, for tests of verifiers. */
-import type { PrivateKey } from "../../core/pki/keys.ts";
-import type { Bytes } from "../../core/pki/der.ts";
-import { contextTag, DerReader, TAG } from "../../core/pki/der.ts";
+import type { PrivateKey } from "../../core/pki/keys/keys.ts";
+import type { Bytes } from "../../core/pki/asn1/der.ts";
+import { contextTag, DerReader, TAG } from "../../core/pki/asn1/der.ts";
 import {
   encodeBitString,
   encodeNull,
@@ -12,9 +12,9 @@ import {
   encodeTime,
   encodeTrue,
   encodeValue,
-} from "../../core/pki/der_writer.ts";
+} from "../../core/pki/asn1/der_writer.ts";
 import { parseIpAddress } from "../../core/lib/ip_address.ts";
-import { encodeName } from "../../core/pki/names.ts";
+import { encodeName } from "../../core/pki/x509/names.ts";
 
 /** An extension as it is written, valid or not. */
 export interface OddExtension {

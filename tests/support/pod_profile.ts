@@ -1,7 +1,7 @@
 /** A profile for pods, and requests that it allows. */
 import type { PodCertificateRequest, PodCertificateRequestSpec } from "../../core/kube/kinds/certificates_v1.ts";
-import type { KeyAlgorithm } from "../../core/pki/keys.ts";
-import type { RequestOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithm } from "../../core/pki/keys/keys.ts";
+import type { RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import { buildPodRequest, buildStubRequest } from "./pod_request_builder.ts";
 
 export const POD_SIGNER = "example.com/pods";

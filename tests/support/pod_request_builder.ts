@@ -4,8 +4,8 @@ import type {
   PodCertificateRequestStatus,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
-import type { KeyAlgorithm } from "../../core/pki/keys.ts";
-import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithm } from "../../core/pki/keys/keys.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import { sharedKey } from "./csr_builder.ts";
 
 /** Builds `spec.stubPKCS10Request` as a kubelet does: without names by default, signed by the key. */

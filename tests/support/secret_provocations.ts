@@ -1,7 +1,7 @@
 /** Requests that go wrong around a secret, and would like to show why. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { SecretRun } from "./secret_search.ts";
 
 /** A client certificate and its key, PEM. */

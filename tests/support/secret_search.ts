@@ -4,8 +4,8 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { decryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { decryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "./child.ts";
 
 /** A secret, and where it came from. */

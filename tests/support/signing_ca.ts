@@ -1,9 +1,9 @@
 /** A CA that tests of signers use, and certificates from it. */
-import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
-import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
+import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { planTestLeaf } from "./test_authority.ts";
 
 /** A CA with its private key as PEM, so that a test can write files. */

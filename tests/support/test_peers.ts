@@ -1,9 +1,9 @@
 /** Client certificates as the listener passes them on. */
-import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
-import type { SubjectFields } from "../../core/pki/names.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import type { SubjectFields } from "../../core/pki/x509/names.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 
 const DAY_MS = 24 * 3_600_000;

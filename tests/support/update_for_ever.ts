@@ -5,7 +5,7 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createIssuingCa } from "./issuing_ca.ts";
 
 /** More than any test lets it make. */

@@ -11,7 +11,7 @@ import { openPairFolder } from "../../client/certificate/pair_folder.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { isAppError } from "../../core/errors.ts";
-import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createFakeClock } from "./fake_clock.ts";
 import { createIssuingCa } from "./issuing_ca.ts";
 

@@ -5,7 +5,7 @@
 import { findLeafCertificate } from "../../core/request/certificate.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { hashRecord } from "../../core/register/record.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import type { Shown } from "./ledger.ts";

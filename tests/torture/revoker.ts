@@ -12,8 +12,8 @@ import { formatBootstrapToken, generateBootstrapToken } from "../../core/token/t
 import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, UP_TOKEN_GROUP } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
-import { StatusError } from "../../core/kube/status_error.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import { StatusError } from "../../core/kube/status/error.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { pick } from "../support/dice.ts";

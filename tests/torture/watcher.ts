@@ -3,9 +3,9 @@ import { type ApiClient, createApiClient, withQuery } from "../../client/objects
 import type { Connect } from "../../client/transport/connect.ts";
 import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { StatusError } from "../../core/kube/status_error.ts";
+import { StatusError } from "../../core/kube/status/error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** What a client of the storm needs. */

@@ -2,7 +2,7 @@
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
-import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
+import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
 import type { Stored } from "../../../server/storage/storage.ts";
 
 const CLUSTER_INFO_KEY = `/registry/configmaps/${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME}`;

@@ -1,8 +1,8 @@
 /** The command `tlsboot bootstrap`: its flags, help and examples. */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
-import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
-import type { KeyAlgorithm } from "../../../core/pki/key_algorithm.ts";
+import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";

@@ -12,9 +12,9 @@ import {
   isCrlOf,
   parseCrl,
   parseCrlEntries,
-} from "../../../core/pki/crl.ts";
-import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { encodePem, findPemBlock } from "../../../core/pki/pem.ts";
+} from "../../../core/pki/authority/crl.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
+import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
 import { parseSerialNumber } from "../../../core/revocation/revocation.ts";
 import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";

@@ -1,8 +1,8 @@
 /** Creates a CA on disk, or one for each purpose. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { checkRuntimeHas } from "../../../core/pki/keys.ts";
-import { permitNames } from "../../../core/pki/name_constraints.ts";
+import { checkRuntimeHas } from "../../../core/pki/keys/keys.ts";
+import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../../instance/authority/files.ts";
 import { type CaKeys, createCaKeys } from "../../../instance/authority/keys.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "../../../instance/authority/share_pages.ts";

@@ -3,13 +3,17 @@ import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type Authority, createAuthority } from "../../../core/pki/authority.ts";
-import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
-import { crossSign } from "../../../core/pki/cross_sign.ts";
-import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
-import { SERIAL_BYTES } from "../../../core/pki/issue.ts";
-import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
+import { type Authority, createAuthority } from "../../../core/pki/authority/authority.ts";
+import {
+  type CertificateChain,
+  encodeTrust,
+  parseAuthorityChain,
+} from "../../../core/pki/authority/authority_chain.ts";
+import { crossSign } from "../../../core/pki/authority/cross_sign.ts";
+import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
+import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
+import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import {
   decideBegin,
   ExcludedCertificates,

@@ -1,8 +1,8 @@
 /** Makes the key of an intermediate CA in a data directory, and the request for its certificate. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { assertNoCa, ensureKey, prepareFolder } from "../../../instance/authority/files.ts";
 import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";

@@ -8,8 +8,8 @@ import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/toke
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { describeCa, describeStep } from "../../api/ca_rotation_text.ts";
 import { connect } from "../../api/connection.ts";

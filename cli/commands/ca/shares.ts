@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
+import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import {
   combineShares,
   describeShare,
@@ -12,7 +12,7 @@ import {
 } from "../../../instance/authority/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { Result } from "../../../core/lib/result.ts";
-import type { PrivateKey } from "../../../core/pki/keys.ts";
+import type { PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";

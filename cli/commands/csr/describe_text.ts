@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";

@@ -8,10 +8,10 @@ import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certifica
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { encodeBase64 } from "../../../core/lib/base64.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
-import { generatePrivateKey } from "../../../core/pki/keys.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { EXIT } from "../../exit_code.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";

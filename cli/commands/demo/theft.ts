@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { withQuery } from "../../../client/objects/api.ts";
 import { readJsonLines } from "../../../client/objects/watch_events.ts";
 import { AppError } from "../../../core/errors.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { runBootstrap, showUnauthorized } from "./aging.ts";

@@ -26,12 +26,12 @@ import {
   roleBindingKind,
   roleKind,
 } from "../../../core/kube/kinds/mod.ts";
-import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
+import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { parseCertificate } from "../../../core/pki/certificate.ts";
-import { parsePemBlocks } from "../../../core/pki/pem.ts";
+import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
+import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
 import { askAs } from "./files.ts";
 import { examineServer, listReadable, reportListed } from "./server.ts";

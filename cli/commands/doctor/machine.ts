@@ -12,9 +12,9 @@ import { parseBootstrapToken } from "../../../core/token/token.ts";
 import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
-import { joinPath } from "../../../core/kube/file_path.ts";
+import { joinPath } from "../../../core/kube/kubeconfig/file_path.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 
 /** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */

@@ -7,11 +7,11 @@ import {
   type KubeconfigCluster,
   type KubeconfigUser,
   parseKubeconfig,
-} from "../../../core/kube/kubeconfig.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+} from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
-import { findPemBlock } from "../../../core/pki/pem.ts";
+import { findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../../instance/authority/files.ts";
 import { readTrustPem } from "../../../instance/authority/instance_authorities.ts";

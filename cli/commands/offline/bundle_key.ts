@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
-import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
+import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 

@@ -12,8 +12,8 @@ import {
   type OfflineRequest,
   type OfflineRequester,
 } from "../../../core/offline/bundle.ts";
-import { createCaKey } from "../../../core/pki/keys.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { createCaKey } from "../../../core/pki/keys/keys.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
 import { findWholeName, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

@@ -11,7 +11,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
-import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/report/rule_views.ts";
 import type { PolicyExplainFlags } from "./flags.ts";

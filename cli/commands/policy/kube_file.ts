@@ -1,6 +1,6 @@
 /** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
-import { decodeObject } from "../../../core/kube/codec/mod.ts";
-import { parseYaml } from "../../../core/kube/codec/yaml.ts";
+import { decodeObject } from "../../../core/kube/wire/mod.ts";
+import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind, nodeKind } from "../../../core/kube/kinds/mod.ts";
 import { isJsonObject } from "../../../core/kube/json_value.ts";

@@ -6,9 +6,9 @@ import {
   parseRequestedUri,
   parseRequestedUsage,
 } from "../../../core/request/requested_names.ts";
-import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
-import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { parseSubject } from "../../../core/pki/subject_text.ts";
+import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parseSubject } from "../../../core/pki/x509/subject_text.ts";
 import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";

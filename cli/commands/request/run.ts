@@ -10,8 +10,8 @@ import {
   RequestRefusedError,
 } from "../../../client/request.ts";
 import { AppError } from "../../../core/errors.ts";
-import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { requestWithSteps } from "../../api/request_certificate.ts";

@@ -8,7 +8,7 @@ import { getCsrPhase } from "../../../core/request/phase.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { formatName } from "../../../core/pki/names.ts";
+import { formatName } from "../../../core/pki/x509/names.ts";
 import type { RevokeFlags } from "./flags.ts";
 import type { ApiConnection } from "../../api/connection.ts";
 import { CSR_COLLECTION, getCsrByName } from "../../api/csrs.ts";

@@ -19,12 +19,12 @@ import {
   type RequestBundle,
 } from "../../../core/offline/bundle.ts";
 import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
-import type { Authority } from "../../../core/pki/authority.ts";
-import { encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { verifyChain } from "../../../core/pki/chain.ts";
-import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
+import type { Authority } from "../../../core/pki/authority/authority.ts";
+import { encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../../core/pki/x509/chain.ts";
+import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
 import {
   type CertificateOrigin,
   createRecord,

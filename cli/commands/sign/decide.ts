@@ -23,7 +23,7 @@ import {
   getOfflineRequester,
   type OfflineDecision,
 } from "../../../core/offline/decide_offline_request.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { readIdentity } from "../../../core/register/identity.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { warn } from "../../framework/report.ts";

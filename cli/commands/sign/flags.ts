@@ -1,6 +1,6 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/request/requested_names.ts";
-import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG, QR_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";

@@ -12,9 +12,9 @@ import {
   type OfflineRequest,
   type RequestBundle,
 } from "../../../core/offline/bundle.ts";
-import { formatKey } from "../../../core/pki/key_algorithm.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { listAlternativeNames } from "../../../core/pki/subject_alternative_names.ts";
+import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { toVerdictView } from "../../../core/report/rule_views.ts";
 import { line, oneLine } from "../../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";

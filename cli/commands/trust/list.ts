@@ -2,7 +2,7 @@
 import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { describeTrustBundle } from "../../../core/pki/trust_bundle.ts";
+import { describeTrustBundle } from "../../../core/pki/x509/trust_bundle.ts";
 import { showObjects } from "../../api/show_objects.ts";
 import type { OwnTable } from "../../api/tables.ts";
 import { explainTrustBundleFailure, parseTrustBundleName } from "../../api/trust_bundles.ts";

@@ -1,5 +1,5 @@
 /** The commands `tlsboot trust show …`: flags, help and examples. */
-import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { parseServerUrl } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { decodeObject } from "../codec/decode.ts";
-import { encodeObject, jsonText } from "../codec/encode.ts";
-import { parseJson } from "../codec/json_parser.ts";
-import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../codec/protobuf.ts";
+import { decodeObject } from "../wire/decode.ts";
+import { encodeObject, jsonText } from "../wire/encode.ts";
+import { parseJson } from "../wire/json_parser.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../wire/protobuf.ts";
 import { formatYaml } from "../../lib/yaml/format.ts";
-import { parseYaml } from "../codec/yaml.ts";
+import { parseYaml } from "../wire/yaml.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 import { TLSBOOT_GROUP } from "../kinds/tlsboot_v1alpha1.ts";
 import { ALL_KINDS, findKind, issuedCertificateKind } from "./mod.ts";

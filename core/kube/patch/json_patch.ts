@@ -3,7 +3,7 @@
  * member that is missing, negative indices count from the end, and `test` of a missing member against null holds. The npm
  * packages refuse these, so tlsboot has its own implementation.
  */
-import { setOwn } from "../codec/json_parser.ts";
+import { setOwn } from "../wire/json_parser.ts";
 import { goQuote, marshalJson } from "../../lib/quote.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {

@@ -1,5 +1,5 @@
 /** JSON merge patch (RFC 7386) as kube-apiserver applies it (evanphx/json-patch v4 `merge.go`). */
-import { setOwn } from "../codec/json_parser.ts";
+import { setOwn } from "../wire/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, withoutNulls } from "../json_value.ts";
 import { addObjects, badPatch, type PatchedDocument, type PatchError } from "./patch_result.ts";

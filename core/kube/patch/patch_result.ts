@@ -1,5 +1,5 @@
 /**
- * The result of a patch: a document, or an error, which `core/kube/status.ts` converts to an answer. evanphx/json-patch
+ * The result of a patch: a document, or an error, which `core/kube/status/status.ts` converts to an answer. evanphx/json-patch
  * only reads the objects that a JSON or merge patch touches, and writes those with their members sorted; all others it
  * copies as text.
  */

@@ -2,7 +2,7 @@
  * Strategic merge patch: a merge patch that knows from the schema which lists to merge by a key and which as sets, and
  * that follows directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
  */
-import { setOwn } from "../codec/json_parser.ts";
+import { setOwn } from "../wire/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { badDirective, badPatchType, badType, noMergeKey, otherFault, PatchFault } from "./patch_fault.ts";

@@ -5,7 +5,7 @@
 import { compareBytes } from "../../lib/byte_order.ts";
 import { lookup } from "../../lib/record.ts";
 import { parseInt64 } from "../int64.ts";
-import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
+import { type FieldError, formatFieldError, invalid, notSupportedName } from "../status/field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { goQuote } from "../../lib/quote.ts";
 import type { LabelSelector } from "../meta.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { assertLinear } from "../../../tests/support/growth.ts";
 import { compareNatural, formatYaml } from "./format.ts";
-import { parseYaml } from "../../kube/codec/yaml.ts";
+import { parseYaml } from "../../kube/wire/yaml.ts";
 
 /** A string and what sigs.k8s.io/yaml v1.6.0 prints for it under the key `a`. */
 const STRINGS: readonly (readonly [string, string])[] = [

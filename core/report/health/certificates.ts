@@ -3,12 +3,12 @@ import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal.ts";
-import { isSelfSigned } from "../../pki/authority_chain.ts";
-import { type CertificateFacts, verifyCertificateSignature } from "../../pki/certificate.ts";
-import { verifyChain } from "../../pki/chain.ts";
-import { equalBytes } from "../../pki/der.ts";
-import { publicKeysEqual } from "../../pki/keys.ts";
-import { formatName } from "../../pki/names.ts";
+import { isSelfSigned } from "../../pki/authority/authority_chain.ts";
+import { type CertificateFacts, verifyCertificateSignature } from "../../pki/x509/certificate.ts";
+import { verifyChain } from "../../pki/x509/chain.ts";
+import { equalBytes } from "../../pki/asn1/der.ts";
+import { publicKeysEqual } from "../../pki/keys/keys.ts";
+import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
 
 const DAY_MS = 24 * 3_600_000;

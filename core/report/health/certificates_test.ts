@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAuthority } from "../../pki/authority.ts";
-import { generatePrivateKey } from "../../pki/keys.ts";
+import { createAuthority } from "../../pki/authority/authority.ts";
+import { generatePrivateKey } from "../../pki/keys/keys.ts";
 import { checkKeyPairs } from "./certificates.ts";
 
 test("checkKeyPairs() names no command for a CA without its key: its replacement needs that key", async () => {

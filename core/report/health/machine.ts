@@ -7,7 +7,7 @@ import type { PairState, PairStatus } from "../../machine/renewal.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
-import type { CertificateFacts } from "../../pki/certificate.ts";
+import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./secrets.ts";
 

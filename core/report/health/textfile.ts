@@ -1,6 +1,6 @@
 /** The textfile of Prometheus' node exporter that `tlsboot doctor` writes. */
-import type { CertificateFacts } from "../../pki/certificate.ts";
-import type { DistinguishedName } from "../../pki/names.ts";
+import type { CertificateFacts } from "../../pki/x509/certificate.ts";
+import type { DistinguishedName } from "../../pki/x509/names.ts";
 import { countFindings, type Finding } from "./finding.ts";
 
 /** A certificate and the file that it is in, for the textfile. */

@@ -4,7 +4,7 @@
  * them before they act.
  */
 import { Buffer } from "node:buffer";
-import { decodeEnvelope } from "../../../core/kube/codec/protobuf.ts";
+import { decodeEnvelope } from "../../../core/kube/wire/protobuf.ts";
 import type { EtcdClient } from "./client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";

@@ -4,7 +4,7 @@ import { createFilePort } from "../../../client/files.ts";
 import { createConnector, readCluster } from "../../../client/transport/connect.ts";
 import type { TlsTransport } from "../../../client/transport/tls_transport.ts";
 import { createSystemClock } from "../../../cli/system.ts";
-import { storedForm } from "../../../core/kube/codec/stored_form.ts";
+import { storedForm } from "../../../core/kube/wire/stored_form.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";

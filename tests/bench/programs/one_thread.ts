@@ -9,10 +9,10 @@ import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import process from "node:process";
 import { createSystemClock } from "../../../cli/system.ts";
 import { parseRequest } from "../../../core/request/request.ts";
-import { createAuthority } from "../../../core/pki/authority.ts";
-import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { issueCertificate } from "../../../core/pki/issue.ts";
-import { generatePrivateKey } from "../../../core/pki/keys.ts";
+import { createAuthority } from "../../../core/pki/authority/authority.ts";
+import { chainNotAfter, encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
+import { issueCertificate } from "../../../core/pki/authority/issue.ts";
+import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { planCertificate } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import {

@@ -2,10 +2,10 @@
  * Certificates that are the same in every run: their keys are those of the request vectors, and their signatures are
  * not valid.
  */
-import { signCertificate } from "../../../core/pki/issue.ts";
-import { parsePublicKey } from "../../../core/pki/public_key.ts";
-import { encodeName } from "../../../core/pki/names.ts";
-import { parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { signCertificate } from "../../../core/pki/authority/issue.ts";
+import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
+import { encodeName } from "../../../core/pki/x509/names.ts";
+import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import type { Bytes } from "../target.ts";
 import { fromBase64 } from "./seeds.ts";

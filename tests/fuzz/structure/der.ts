@@ -1,5 +1,5 @@
 /** Changes DER as DER: values are removed, repeated, moved or retagged, and every length around them stays right. */
-import { encodeValue } from "../../../core/pki/der_writer.ts";
+import { encodeValue } from "../../../core/pki/asn1/der_writer.ts";
 import { below, oneIn, pick } from "../../support/dice.ts";
 import type { Bytes } from "../target.ts";
 import { type Branch, copyTree, createStructure } from "./tree.ts";

@@ -1,5 +1,5 @@
 /** `api`: whole requests through the whole API in memory, whose answers are no 5xx except the intended ones. */
-import { StatusError } from "../../../core/kube/status.ts";
+import { StatusError } from "../../../core/kube/status/status.ts";
 import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { createTestApp, type TestApp } from "../../support/test_app.ts";
 import { assertHolds, assertSame, toOutcome } from "../oracle.ts";

@@ -3,20 +3,20 @@ import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import "reflect-metadata";
 import { Pkcs10CertificateRequest } from "@peculiar/x509";
-import { parseCertificate, parseCertificates } from "../../../core/pki/certificate.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
-import { parseCertificationRequest, verifyRequestSignature } from "../../../core/pki/pkcs10.ts";
+import { parseCertificate, parseCertificates } from "../../../core/pki/x509/certificate.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { parseCertificationRequest, verifyRequestSignature } from "../../../core/pki/x509/pkcs10.ts";
 import { ML_DSA_VECTORS } from "../../support/ml_dsa_vectors.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../support/request_vectors.ts";
-import { toResult } from "../../../core/pki/der.ts";
-import { describePublicKey } from "../../../core/pki/keys.ts";
-import { encodeName, formatName, parseName } from "../../../core/pki/names.ts";
+import { toResult } from "../../../core/pki/asn1/der.ts";
+import { describePublicKey } from "../../../core/pki/keys/keys.ts";
+import { encodeName, formatName, parseName } from "../../../core/pki/x509/names.ts";
 import { isAppError } from "../../../core/errors.ts";
 import {
   type AlternativeNames,
   encodeAlternativeNames,
   parseAlternativeNames,
-} from "../../../core/pki/subject_alternative_names.ts";
+} from "../../../core/pki/x509/subject_alternative_names.ts";
 import { assertSame, resultOutcome } from "../oracle.ts";
 import { DER } from "../structure/der.ts";
 import { type Bytes, type Target } from "../target.ts";

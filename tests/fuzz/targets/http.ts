@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
-import { StatusError } from "../../../core/kube/status.ts";
+import { StatusError } from "../../../core/kube/status/status.ts";
 import type { MemoryLogger } from "../../support/memory_logger.ts";
 import { startOverloadedServer, TOKENS } from "../../support/overloaded_server.ts";
 import { FRAME, frame, PREFACE, requestFrame, resetFrame } from "../../support/raw_http2.ts";

@@ -13,10 +13,10 @@ import {
 } from "../../../core/offline/bundle.ts";
 import { findRequesterFault } from "../../../core/offline/decide_offline_request.ts";
 import { encodeQrTexts, readQrTexts } from "../../../core/offline/qr_text.ts";
-import { createCaKey, generatePrivateKey } from "../../../core/pki/keys.ts";
-import { parsePemBlocks } from "../../../core/pki/pem.ts";
-import { createCertificationRequest, parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { createCaKey, generatePrivateKey } from "../../../core/pki/keys/keys.ts";
+import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
+import { createCertificationRequest, parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { createIssuingCa } from "../../support/issuing_ca.ts";
 import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";

@@ -1,5 +1,5 @@
 /** Patches of every type over the vector of a kind: the bytes behind the first are the patch. */
-import { jsonText } from "../../../core/kube/codec/encode.ts";
+import { jsonText } from "../../../core/kube/wire/encode.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { PatchType } from "../../../core/kube/patch/patch_types.ts";

@@ -1,11 +1,11 @@
-import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
+import { encodePem, parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { encodeBase64 } from "../../../core/lib/base64.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import {
   validatePodRequestCreate,
   validatePodRequestStatusUpdate,
 } from "../../../core/request/validate_pod_request.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { validateTrustBundleCreate } from "../../../core/request/validate_trust_bundle.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { TRUST_ANCHOR } from "../../support/trust_anchor.ts";

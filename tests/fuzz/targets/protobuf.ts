@@ -1,5 +1,5 @@
 /** Protobuf: objects in and without their envelope, lists, streams of watch events. */
-import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
+import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
 import {
   decodeEnvelope,
   decodeMessage,
@@ -7,7 +7,7 @@ import {
   encodeMessage,
   encodeWatchFrame,
   WatchFrameDecoder,
-} from "../../../core/kube/codec/protobuf.ts";
+} from "../../../core/kube/wire/protobuf.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";

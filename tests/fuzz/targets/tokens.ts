@@ -1,5 +1,5 @@
 /** `jwt`: service account tokens. No text but the issued token is accepted, whatever its header says. */
-import { generatePrivateKey } from "../../../core/pki/keys.ts";
+import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodeClaims, parseClaims } from "../../../core/service_accounts/claims.ts";
 import { parseJwt, signJwt, verifyJwt } from "../../../core/service_accounts/jwt.ts";
 import { parseTokenSigner } from "../../../core/service_accounts/keys.ts";

@@ -2,7 +2,7 @@
 import { parse } from "yaml";
 import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
-import { parseYaml } from "../../../core/kube/codec/yaml.ts";
+import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { assertSame, describeRefusal } from "../oracle.ts";
 import { encodeText, type Target } from "../target.ts";

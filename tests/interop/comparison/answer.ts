@@ -10,7 +10,7 @@ import {
   encodeMessage,
   formatYaml,
   jsonText,
-} from "../../../core/kube/codec/mod.ts";
+} from "../../../core/kube/wire/mod.ts";
 import * as kinds from "../../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,

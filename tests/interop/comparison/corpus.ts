@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
-import type { KeyAlgorithm } from "../../../core/pki/keys.ts";
+import type { KeyAlgorithm } from "../../../core/pki/keys/keys.ts";
 
 /** The identities that may send an exchange. */
 export const IDENTITIES = [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
-import { findPemBlock } from "../../../core/pki/pem.ts";
+import { findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { runProgram, start, succeedProgram } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { ask } from "../https_request.ts";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";
 import type { Kubectl } from "./kubectl.ts";
 

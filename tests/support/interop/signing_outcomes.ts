@@ -1,9 +1,9 @@
 /** Reads the outcomes of approved requests, and compares two of them. */
 import { Buffer } from "node:buffer";
 import type { Child } from "../child.ts";
-import { DerReader, TAG } from "../../../core/pki/der.ts";
+import { DerReader, TAG } from "../../../core/pki/asn1/der.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { parseCertificate } from "../../../core/pki/certificate.ts";
+import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { openssl } from "./openssl.ts";
 import type { SigningRequest } from "./signing_requests.ts";

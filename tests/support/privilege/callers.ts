@@ -2,7 +2,7 @@
 import { Agent, request } from "node:https";
 import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
-import { parseAuthority } from "../../../core/pki/authority.ts";
+import { parseAuthority } from "../../../core/pki/authority/authority.ts";
 import { IDENTITIES, type Identity } from "./identities.ts";
 
 /** A server to compare, and the CA that it trusts for clients. */

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { parseCertificateChain } from "../../../core/machine/credential_pair.ts";
-import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { NODE_FLAGS, ROOT, start } from "../child.ts";
 
 /** A machine of the fleet, by its files. */

@@ -1,6 +1,6 @@
 /** A stock kubelet whose CA file `tlsboot trust fetch` keeps fresh, and which is restarted after each change of it. */
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { spawnTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { startWholeKubelet, type WholeKubelet } from "../interop/whole_kubelet.ts";

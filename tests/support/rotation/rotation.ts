@@ -10,9 +10,9 @@ import { createConnector, readCluster } from "../../../client/transport/connect.
 import { createFilePort } from "../../../client/files.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import { isAppError } from "../../../core/errors.ts";
-import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { Random } from "../../../core/ports.ts";
-import { type CertificateFacts, verifyCertificateSignature } from "../../../core/pki/certificate.ts";
+import { type CertificateFacts, verifyCertificateSignature } from "../../../core/pki/x509/certificate.ts";
 import { runProgram, spawnTlsbootToEnd } from "../child.ts";
 import { eventually } from "../eventually.ts";
 import { createKubectl, type Kubectl } from "../interop/kubectl.ts";

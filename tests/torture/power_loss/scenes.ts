@@ -6,8 +6,8 @@ import process from "node:process";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
-import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import {
   type Child,
   type Finished,

@@ -1,0 +1,228 @@
+/**
+ * Server-side apply: a configuration is merged into the stored object, the applier becomes the owner of its fields, and
+ * fields that the applier no longer sets are removed (structured-merge-diff `merge/update.go`, apimachinery
+ * `managedfields/internal`).
+ */
+import { findUnstructuredFault } from "../wire/unstructured.ts";
+import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import { managedFieldsEntrySchema } from "../kinds/meta_v1.ts";
+import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { findConfigFault } from "./check_config.ts";
+import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
+import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
+import { findLastAppliedFields, isLastAppliedManager, syncLastApplied } from "./last_applied.ts";
+import { collectLeaves } from "./leaves.ts";
+import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
+import { mergeValue } from "./merge.ts";
+import { pruneFields } from "./prune.ts";
+import { type Overlaps, takeOver } from "./take_over.ts";
+import { type Author, reconcileManagers, recordUpdate } from "./track_update.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { goQuote } from "../../lib/quote.ts";
+import { compareElements, printElement } from "./path_element.ts";
+
+/** The reason why a configuration was not applied. */
+export type ApplyRefusal =
+  | { readonly kind: "badRequest" | "internal"; readonly message: string }
+  | { readonly kind: "conflict"; readonly report: ConflictReport };
+
+/** The result of an apply. */
+export interface Applied {
+  /** The merged object, not yet decoded: it may hold nulls, and values that do not decode. */
+  readonly object: JsonObject;
+  readonly managedFields: readonly ManagedFieldsEntry[] | undefined;
+}
+
+/** The manager that owns the fields which existed before the first apply. */
+const BEFORE_FIRST_APPLY = "before-first-apply";
+
+/**
+ * Applies a configuration to the stored object, or creates a new one.
+ *
+ * @param config the parsed body
+ */
+export function applyConfig(
+  endpoint: ManagedEndpoint,
+  live: KubeObject | undefined,
+  config: JsonObject,
+  author: Author & { readonly force: boolean },
+): Result<Applied, ApplyRefusal> {
+  const fault = findHeadFault(endpoint, config);
+  if (fault !== undefined) return err({ kind: "badRequest", message: fault });
+  const decoded = decodeManagers(live?.metadata.managedFields ?? []);
+  if (!decoded.ok) return err({ kind: "internal", message: `failed to decode managed fields: ${decoded.error}` });
+  let managers = decoded.value;
+  const before = withoutManagedFields(live ?? getEmptyObject(endpoint.kind.schema));
+  if (managers.size === 0 && live !== undefined) {
+    const first = { ...author, manager: BEFORE_FIRST_APPLY };
+    managers = recordUpdate(endpoint, undefined, live, managers, first) ?? managers;
+  }
+  const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
+  const applied = applyFields(endpoint, before, fields, managers, author);
+  if (!applied.ok) return applied;
+  const { object } = applied.value;
+  return ok({
+    object: isLastAppliedManager(author.manager) ? syncLastApplied(object, config) : object,
+    managedFields: encodeManagers(applied.value.managers),
+  });
+}
+
+/**
+ * Applies fields. Fields that client-side apply has set, and no one has changed since, already belong to the applier.
+ */
+function applyFields(
+  endpoint: ManagedEndpoint,
+  before: JsonObject,
+  fields: JsonObject,
+  managers: Managers,
+  author: Author & { readonly force: boolean },
+): Result<{ readonly object: JsonObject; readonly managers: Managers }, ApplyRefusal> {
+  const typeFault = findConfigFault(fields, endpoint.atom);
+  if (typeFault !== undefined) {
+    const message = `failed to create typed patch object (${describeApplied(endpoint.kind, fields)}): ${typeFault}`;
+    return err({ kind: "internal", message });
+  }
+  const name = {
+    manager: author.manager,
+    operation: "Apply",
+    apiVersion: getApiVersion(endpoint),
+    subresource: endpoint.subresource,
+  } as const;
+  const key = formatManagerKey(name);
+  const reconciled = reconcileManagers(endpoint, managers);
+  const last = reconciled.get(key);
+  const set = collectLeaves(fields, endpoint.atom, endpoint.ignored);
+  const claimed: Managers = new Map(reconciled).set(key, { ...name, set, time: last?.time });
+  const merged = mergeValue(before, fields, endpoint.atom);
+  const pruned = pruneFields(merged, endpoint.atom, last?.set ?? NO_FIELDS, claimed, name.apiVersion);
+  const object = isJsonObject(pruned) ? pruned : {};
+  const result = takeOver(endpoint, before, object, claimed, key);
+  if (result === undefined) return err({ kind: "internal", message: "failed to compare objects" });
+  const overlaps = author.force ? NO_OVERLAPS : findConflicts(endpoint, before, result.overlaps, author.manager);
+  if (overlaps.size > 0) return err({ kind: "conflict", report: reportConflicts(overlaps, managers) });
+  const entry = result.managers.get(key);
+  if (entry !== undefined) {
+    const owned = subtract(entry.set, SYSTEM_FIELDS);
+    // An apply that changes nothing keeps the time.
+    const time = isEqualJson(before, object) ? entry.time : author.time;
+    if (owned.size === 0) result.managers.delete(key);
+    else result.managers.set(key, { ...entry, set: owned, time });
+  }
+  return ok({ object, managers: result.managers });
+}
+
+const NO_OVERLAPS: Overlaps = new Map();
+
+/** Finds the conflicts. A field that kubectl's client-side apply has set is no conflict for kubectl. */
+function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
+  const allowed = isLastAppliedManager(manager) && overlaps.size > 0
+    ? findLastAppliedFields(endpoint, before)
+    : undefined;
+  if (allowed === undefined) return overlaps;
+  const rest = new Map<string, FieldSet>();
+  for (const [key, set] of overlaps) {
+    const left = subtract(set, allowed);
+    if (left.size > 0) rest.set(key, left);
+  }
+  return rest;
+}
+
+/** Finds a fault in `apiVersion`, `kind` or `managedFields` of a configuration, before its fields are checked. */
+function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | undefined {
+  const named = splitApiVersion(config["apiVersion"]);
+  // If the version cannot be parsed, upstream does not report the kind either.
+  if (named === undefined) return "invalid object type: /, Kind=";
+  const kind = typeof config["kind"] === "string" ? config["kind"] : "";
+  const { group, version } = endpoint.kind;
+  if (named.group !== group || named.version !== version || kind !== endpoint.kind.kind) {
+    return `invalid object type: ${named.group}/${named.version}, Kind=${kind}`;
+  }
+  const metadata = config["metadata"];
+  const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
+  // Entries that cannot be decoded count as absent (apimachinery `unstructured.go`, GetManagedFields).
+  const isGiven = Array.isArray(entries) &&
+    entries.every((entry) => findUnstructuredFault(managedFieldsEntrySchema, entry) === undefined);
+  return isGiven ? "metadata.managedFields must be nil" : undefined;
+}
+
+function splitApiVersion(apiVersion: unknown): { readonly group: string; readonly version: string } | undefined {
+  if (typeof apiVersion !== "string") return { group: "", version: "" };
+  const parts = apiVersion.split("/");
+  if (parts.length > 2) return undefined;
+  return parts.length === 1 ? { group: "", version: parts[0]! } : { group: parts[0]!, version: parts[1]! };
+}
+
+/** Formats the name of an object for messages: `<namespace>/<name>; <group>/<version>, Kind=<kind>`. */
+export function describeApplied(kind: Kind, fields: JsonObject): string {
+  const metadata = isJsonObject(fields["metadata"]) ? fields["metadata"] : {};
+  const text = (value: unknown): string => typeof value === "string" ? value : "";
+  return `${text(metadata["namespace"])}/${text(metadata["name"])}; ` +
+    `${kind.group}/${kind.version}, Kind=${kind.kind}`;
+}
+
+function withoutManagedFields(object: object): JsonObject {
+  const { metadata, ...rest } = object as JsonObject;
+  if (!isJsonObject(metadata)) return { ...rest };
+  const { managedFields: _managedFields, ...kept } = metadata;
+  return { metadata: kept, ...rest };
+}
+
+/** The message and the causes of a conflict. */
+export interface ConflictReport {
+  readonly message: string;
+  readonly causes: readonly StatusCause[];
+}
+
+/** A field that another manager owns. */
+interface Conflict {
+  readonly owner: string;
+  readonly field: string;
+}
+
+/** Reports every field of every owner, with the owners sorted by their keys and the fields in the order of their set. */
+function reportConflicts(overlaps: Overlaps, managers: Managers): ConflictReport {
+  const owners = [...overlaps.keys()].sort(compareBytes);
+  const conflicts = owners.flatMap((key): readonly Conflict[] => {
+    const owner = printOwner(managers.get(key)!);
+    return printPaths(overlaps.get(key)!).map((field) => ({ owner, field }));
+  });
+  return {
+    message: formatConflicts(conflicts),
+    causes: conflicts.map(({ owner, field }) => ({
+      reason: "FieldManagerConflict",
+      message: `conflict with ${owner}`,
+      field,
+    })),
+  };
+}
+
+function formatConflicts(conflicts: readonly Conflict[]): string {
+  const [first] = conflicts;
+  if (conflicts.length === 1 && first !== undefined) {
+    return `Apply failed with 1 conflict: conflict with ${first.owner}: ${first.field}`;
+  }
+  const lines: string[] = [];
+  let owner = "";
+  for (const conflict of conflicts) {
+    if (conflict.owner !== owner) lines.push(`conflicts with ${conflict.owner}:`);
+    owner = conflict.owner;
+    lines.push(`- ${conflict.field}`);
+  }
+  return `Apply failed with ${conflicts.length} conflicts: ${lines.join("\n")}`;
+}
+
+function printOwner({ manager, operation, apiVersion, subresource }: ManagerEntry): string {
+  const through = subresource === "" ? "" : ` with subresource ${goQuote(subresource)}`;
+  return `${goQuote(manager)}${through}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
+}
+
+/** Prints the paths of a set in upstream's order: the members of one level precede those below. */
+function printPaths(set: FieldSet, prefix = ""): string[] {
+  const sorted = [...set].sort(([a], [b]) => compareElements(a, b));
+  return [
+    ...sorted.filter(([, { isMember }]) => isMember).map(([element]) => prefix + printElement(element)),
+    ...sorted.flatMap(([element, { children }]) => printPaths(children, prefix + printElement(element))),
+  ];
+}

@@ -1,0 +1,331 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Namespace } from "../kinds/core_v1.ts";
+import type { Lease, LeaseSpec } from "../kinds/coordination_v1.ts";
+import { formatFieldError, selectReportedErrors } from "../status/field_error.ts";
+import { type CsiDriverShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "./csinodes.ts";
+import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLeaseCreate } from "./leases.ts";
+import {
+  defaultNamespace,
+  prepareNamespaceForCreate,
+  prepareNamespaceForUpdate,
+  validateNamespaceCreate,
+  validateNamespaceFinalizeUpdate,
+  validateNamespaceStatusUpdate,
+} from "./namespaces.ts";
+import {
+  defaultNode,
+  getWarningsForNode,
+  type NodeShape,
+  validateNodeCreate,
+  validateNodeStatusUpdate,
+  validateNodeUpdate,
+  withoutConfigStatus,
+  withoutDisabledSpec,
+} from "./nodes.ts";
+
+test("defaultNamespace() adds label and phase in Go's order", () => {
+  assert.equal(
+    JSON.stringify(
+      defaultNamespace({ metadata: { name: "n", labels: { z: "1" }, annotations: {} }, spec: {}, status: {} }),
+    ),
+    '{"metadata":{"name":"n","labels":{"kubernetes.io/metadata.name":"n","z":"1"},"annotations":{}},"spec":{},' +
+      '"status":{"phase":"Active"}}',
+  );
+});
+
+test("defaultNamespace() waits for a generated name", () => {
+  const namespace: Namespace = { metadata: { generateName: "n-" }, spec: {}, status: { phase: "Terminating" } };
+  assert.deepEqual(defaultNamespace(namespace), namespace);
+});
+
+test("prepareNamespaceForCreate() adds the finalizer and resets the status", () => {
+  const namespace: Namespace = {
+    metadata: { name: "n" },
+    spec: { finalizers: ["x/y"] },
+    status: { phase: "Terminating" },
+  };
+  const prepared = prepareNamespaceForCreate(namespace);
+  assert.deepEqual(prepared.spec.finalizers, ["x/y", "kubernetes"]);
+  assert.deepEqual(prepared.status, { phase: "Active" });
+  assert.deepEqual(prepareNamespaceForCreate(prepared), prepared);
+});
+
+test("prepareNamespaceForUpdate() keeps spec and status", () => {
+  const stored: Namespace = {
+    metadata: { name: "n" },
+    spec: { finalizers: ["kubernetes"] },
+    status: { phase: "Active" },
+  };
+  const sent: Namespace = { metadata: { name: "n" }, spec: {}, status: { phase: "Terminating" } };
+  const prepared = prepareNamespaceForUpdate(sent, stored);
+  assert.deepEqual(prepared.spec, stored.spec);
+  assert.deepEqual(prepared.status, stored.status);
+});
+
+test("namespaces.ts names bad finalizers", () => {
+  const namespace: Namespace = { metadata: { name: "n" }, spec: { finalizers: ["kubernetes", "mine"] }, status: {} };
+  const detail = 'Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified';
+  assert.deepEqual(validateNamespaceCreate(namespace).map(formatFieldError), [`spec.finalizers: ${detail}`]);
+  assert.deepEqual(validateNamespaceFinalizeUpdate(namespace).map(formatFieldError), [`spec.finalizers[1]: ${detail}`]);
+});
+
+test("validateNamespaceStatusUpdate() ties the phase to the deletion", () => {
+  const alive: Namespace = { metadata: { name: "n" }, spec: {}, status: { phase: "Active" } };
+  const dying: Namespace = { ...alive, metadata: { name: "n", deletionTimestamp: "2026-01-01T00:00:00Z" } };
+  assert.deepEqual(validateNamespaceStatusUpdate(alive), []);
+  assert.deepEqual(validateNamespaceStatusUpdate(dying).map(formatFieldError), [
+    "status.Phase: Invalid value: \"Active\": may only be 'Terminating' if `deletionTimestamp` is not empty",
+  ]);
+  assert.deepEqual(validateNamespaceStatusUpdate({ ...alive, status: {} }).map(formatFieldError), [
+    "status.Phase: Invalid value: \"\": may only be 'Active' if `deletionTimestamp` is empty",
+  ]);
+});
+
+const lease = (spec: LeaseSpec): Lease => ({ metadata: { name: "l", namespace: "n" }, spec });
+
+test("validateLeaseCreate() refuses numbers out of range", () => {
+  assert.deepEqual(validateLeaseCreate(lease({ leaseDurationSeconds: 15, leaseTransitions: 0 })), []);
+  assert.deepEqual(
+    validateLeaseCreate(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })).map(formatFieldError),
+    [
+      "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
+      "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",
+    ],
+  );
+});
+
+test("leases.ts drops the fields of coordinated leader election unless they are stored", () => {
+  const sent = lease({ holderIdentity: "h", strategy: "OldestEmulationVersion", preferredHolder: "p" });
+  assert.deepEqual(prepareLeaseForCreate(sent), lease({ holderIdentity: "h" }));
+  assert.deepEqual(prepareLeaseForUpdate(sent, lease({})), lease({ holderIdentity: "h" }));
+  assert.deepEqual(
+    prepareLeaseForUpdate(sent, lease({ strategy: "x" })),
+    lease({ holderIdentity: "h", strategy: "OldestEmulationVersion" }),
+  );
+});
+
+const node = (spec: NodeShape["spec"], status: NodeShape["status"] = {}): NodeShape => ({
+  metadata: { name: "n" },
+  spec,
+  status,
+});
+
+test("defaultNode() copies the capacity to allocatable", () => {
+  assert.deepEqual(defaultNode(node({}, { capacity: { cpu: "2" } })).status, {
+    capacity: { cpu: "2" },
+    allocatable: { cpu: "2" },
+  });
+  assert.deepEqual(defaultNode(node({}, { capacity: { cpu: "2" }, allocatable: {} })).status.allocatable, {});
+});
+
+for (
+  const { name, stored, changed, want } of [
+    { name: "nothing", stored: node({}), changed: node({}), want: [] },
+    { name: "a first podCIDR", stored: node({}), changed: node({ podCIDRs: ["10.0.0.0/24"] }), want: [] },
+    {
+      name: "a podCIDR",
+      stored: node({ podCIDRs: ["10.0.0.0/24", "fd00::/64"] }),
+      changed: node({ podCIDRs: ["10.0.0.0/24", "fd01::/64"] }),
+      want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
+    },
+    {
+      name: "a podCIDR away",
+      stored: node({ podCIDRs: ["10.0.0.0/24"] }),
+      changed: node({}),
+      want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
+    },
+    {
+      name: "the provider id",
+      stored: node({ providerID: "a" }),
+      changed: node({ providerID: "b" }),
+      want: ["spec.providerID: Invalid value: null: field cannot be modified once set"],
+    },
+    {
+      name: "the provider id away",
+      stored: node({ providerID: "a" }),
+      changed: node({}),
+      want: ["spec.providerID: Invalid value: null: field cannot be cleared once set"],
+    },
+    {
+      name: "the former id",
+      stored: node({}),
+      changed: node({ externalID: "a" }),
+      want: ["spec.externalID: Forbidden: may not be updated"],
+    },
+    {
+      name: "amounts",
+      stored: node({}),
+      changed: node({}, {
+        capacity: { cpu: "-1", memory: "1.5Gi" },
+        allocatable: { pods: "1500m", "example.com/a": "1" },
+      }),
+      want: [
+        'status.capacity.cpu: Invalid value: "-1": must be greater than or equal to 0',
+        'status.allocatable.pods: Invalid value: "1500m": must be an integer',
+      ],
+    },
+    {
+      name: "an address twice",
+      stored: node({}),
+      changed: node({}, {
+        addresses: [{ type: "InternalIP", address: "1" }, { type: "Hostname", address: "1" }, {
+          type: "InternalIP",
+          address: "1",
+        }],
+      }),
+      want: ['status.addresses[2]: Duplicate value: {"Type":"InternalIP","Address":"1"}'],
+    },
+  ]
+) {
+  test(`validateNodeUpdate() and validateNodeStatusUpdate() answer ${want.length} faults for changing ${name}`, () => {
+    assert.deepEqual(selectReportedErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), want);
+    assert.deepEqual(validateNodeStatusUpdate(changed, stored).map(formatFieldError), want);
+  });
+}
+
+test("validateNodeUpdate() lists the faults of a new node first", () => {
+  const stored = node({ podCIDRs: ["10.0.0.0/24"] });
+  const changed = node({ podCIDRs: ["10.0.0.0/33"], taints: [{ key: "k", effect: "" }] });
+  assert.deepEqual(selectReportedErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), [
+    "metadata.taints[0].effect: Required value",
+    'spec.podCIDRs[0]: Invalid value: "10.0.0.0/33": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+    'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
+  ]);
+});
+
+for (
+  const { podCIDRs, want } of [
+    { podCIDRs: ["10.0.0.0/24", "fd00::/64"], want: [] },
+    {
+      podCIDRs: ["10.0.0.0/24", "10.1.0.0/24"],
+      want: [
+        'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one CIDR for each IP family',
+      ],
+    },
+    {
+      podCIDRs: ["10.0.0.0/24", "x"],
+      want: [
+        'spec.podCIDRs[1]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+        "spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: " +
+        "<nil> (invalid CIDR address: x)",
+        'spec.podCIDRs: Invalid value: ["10.0.0.0/24","x"]: may specify no more than one CIDR for each IP family',
+      ],
+    },
+  ]
+) {
+  test(`validateNodeCreate() answers ${want.length} faults for the networks ${podCIDRs.join(" and ")}`, () => {
+    assert.deepEqual(validateNodeCreate(node({ podCIDRs })).map(formatFieldError), want);
+  });
+}
+
+test("getWarningsForNode() reports the former id and networks that are not canonical", () => {
+  assert.deepEqual(getWarningsForNode(node({ externalID: "a", podCIDRs: ["10.0.0.0/24", "FD00::/64"] })), [
+    "spec.externalID: this field is deprecated, and is unused by Kubernetes",
+    'spec.podCIDRs[1]: IPv6 CIDR value "FD00::/64" should be in RFC 5952 canonical format ("fd00::/64")',
+  ]);
+});
+
+test("withoutDisabledSpec() and withoutConfigStatus() keep the rest", () => {
+  const sent = node({ configSource: {}, podPreemptionPolicy: {}, podCIDR: "a" });
+  assert.deepEqual(withoutDisabledSpec(sent), node({ podCIDR: "a" }));
+  assert.deepEqual(withoutConfigStatus(node({}, { config: {}, addresses: [] })), node({}, { addresses: [] }));
+});
+
+for (
+  const { features, want } of [
+    { features: ["A", "A/b", "A/bC1"], want: [] },
+    { features: ["A", "A"], want: ['status.declaredFeatures[1]: Duplicate value: "A"'] },
+    {
+      features: ["B", "A"],
+      want: ['status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically'],
+    },
+    {
+      features: ["A/1"],
+      want: [
+        'status.declaredFeatures[0]: Invalid value: "A/1": invalid feature name "A/1": must start with an UpperCamelCase ' +
+        "segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only " +
+        "alphanumeric characters and slashes",
+      ],
+    },
+    {
+      features: ["A".repeat(254)],
+      want: [
+        `status.declaredFeatures[0]: Invalid value: "${"A".repeat(254)}": invalid feature name "${
+          "A".repeat(254)
+        }": must ` +
+        "be no more than 253 characters",
+      ],
+    },
+  ]
+) {
+  test(`validateNodeCreate() answers ${want.length} faults for the features ${features.join(", ").slice(0, 20)}`, () => {
+    const sent = node({}, { declaredFeatures: features });
+    assert.deepEqual(validateNodeCreate(sent).map(formatFieldError), want);
+    assert.deepEqual(validateNodeUpdate(sent, node({})).map(formatFieldError), [...want, ...want]);
+  });
+}
+
+test("validateNodeCreate() checks the swap space", () => {
+  const sent = node({}, { nodeInfo: { swap: { capacity: 0 } } });
+  assert.deepEqual(validateNodeCreate(sent).map(formatFieldError), [
+    "metadata.nodeSwapStatus.capacity: Invalid value: 0: must be greater than zero",
+  ]);
+});
+
+test("validateNodeCreate() checks taints", () => {
+  const taints = [
+    { key: "k", effect: "NoSchedule" },
+    { key: "k", effect: "NoSchedule" },
+    { key: "k", effect: "Never" },
+    { key: "k", effect: "" },
+  ];
+  assert.deepEqual(validateNodeCreate(node({ taints })).map(formatFieldError), [
+    'metadata.taints[1]: Duplicate value: {"Key":"k","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must ' +
+    "be unique by key and effect pair",
+    'metadata.taints[2].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", ' +
+    '"NoExecute"',
+    "metadata.taints[3].effect: Required value",
+  ]);
+});
+
+const csiNode = (...drivers: CsiDriverShape[]) => ({ metadata: { name: "n" }, spec: { drivers } });
+
+test("validateCsiNodeCreate() checks every driver", () => {
+  assert.deepEqual(validateCsiNodeCreate(csiNode({ name: "a.b", nodeID: "n", topologyKeys: null })), []);
+  assert.deepEqual(
+    validateCsiNodeCreate(csiNode(
+      { name: "a", nodeID: "", topologyKeys: ["k", "k"], allocatable: { count: -1 } },
+      { name: "a", nodeID: "i".repeat(257) },
+      { name: "", nodeID: "n" },
+    )).map(formatFieldError),
+    [
+      "spec.drivers[0].nodeID: Required value",
+      "spec.drivers[0].allocatable.count: Invalid value: -1: must be greater than or equal to 0",
+      'spec.drivers[0]: Duplicate value: "k"',
+      `spec.drivers[1].nodeID: Invalid value: "${"i".repeat(257)}": must be 256 characters or less`,
+      'spec.drivers[1].name: Duplicate value: "a"',
+      "spec.drivers[2].name: Required value",
+    ],
+  );
+});
+
+test("validateCsiNodeUpdate() lets a driver change its count only", () => {
+  const stored = csiNode({ name: "a", nodeID: "n", topologyKeys: ["k"] });
+  assert.deepEqual(
+    validateCsiNodeUpdate(csiNode({ name: "a", nodeID: "n", topologyKeys: ["k"], allocatable: { count: 1 } }), stored),
+    [],
+  );
+  assert.deepEqual(validateCsiNodeUpdate(csiNode({ name: "b", nodeID: "m" }), stored), []);
+  assert.deepEqual(validateCsiNodeUpdate(csiNode({ name: "a", nodeID: "m" }), stored).map(formatFieldError), [
+    'spec.drivers: Invalid value: {"Name":"a","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable',
+  ]);
+});
+
+test("validateNodeCreate() requires valid networks, at most one of each family", () => {
+  const faults = (...podCIDRs: string[]) =>
+    validateNodeCreate({ metadata: {}, spec: { podCIDRs }, status: {} }).map(({ field }) => field);
+  assert.deepEqual(faults("10.0.0.0/24", "fd00::/64"), []);
+  assert.deepEqual(faults("10.0.0.0/99"), ["spec.podCIDRs[0]"]);
+  assert.deepEqual(faults("10.0.0.0/24", "10.0.1.0/24"), ["spec.podCIDRs"]);
+});

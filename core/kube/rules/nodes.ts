@@ -1,0 +1,232 @@
+/** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+import { Buffer } from "node:buffer";
+import {
+  checkEach,
+  duplicate,
+  type FieldError,
+  forbiddenField,
+  internal,
+  invalid,
+  notSupportedName,
+  requiredField,
+} from "../status/field_error.ts";
+import type { KubeObject } from "../meta.ts";
+import { labelValueErrors } from "../names.ts";
+import { byteLength, goQuote } from "../../lib/quote.ts";
+import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
+import { validateLabelName } from "./object_meta.ts";
+import { validateAmount } from "./resource_amounts.ts";
+
+/** The parts of a Node that have rules. */
+export interface NodeShape extends KubeObject {
+  readonly spec: {
+    readonly podCIDR?: string;
+    readonly podCIDRs?: readonly string[];
+    readonly providerID?: string;
+    readonly taints?: readonly TaintShape[];
+    readonly externalID?: string;
+    readonly configSource?: unknown;
+    readonly podPreemptionPolicy?: unknown;
+  };
+  readonly status: {
+    readonly capacity?: Readonly<Record<string, string>>;
+    readonly allocatable?: Readonly<Record<string, string>>;
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly config?: unknown;
+    readonly declaredFeatures?: readonly string[];
+    readonly nodeInfo?: { readonly swap?: { readonly capacity?: number } };
+  };
+}
+
+/** A taint, as far as it has rules. */
+export interface TaintShape {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: string;
+}
+
+const TAINT_EFFECTS: readonly string[] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+/** Fills defaults: `allocatable` is the capacity unless it is set, and `podCIDR` and `podCIDRs` agree. */
+export function defaultNode<T extends NodeShape>(node: T): T {
+  const agreed = withPodCidrs(node);
+  const { capacity, allocatable, ...rest } = agreed.status;
+  if (allocatable !== undefined || capacity === undefined) return agreed;
+  return { ...agreed, status: { capacity, allocatable: capacity, ...rest } };
+}
+
+/** Makes `podCIDR` the first of `podCIDRs`; where they differ, `podCIDR` wins (`pkg/apis/core/v1/conversion.go`). */
+function withPodCidrs<T extends NodeShape>(node: T): T {
+  const { podCIDR = "", podCIDRs = [], ...rest } = node.spec;
+  const networks = podCIDR === "" || podCIDR === podCIDRs[0] ? podCIDRs : [podCIDR];
+  const [first] = networks;
+  if (first === undefined || (first === podCIDR && networks === podCIDRs)) return node;
+  return { ...node, spec: { podCIDR: first, podCIDRs: networks, ...rest } };
+}
+
+/** Validates a new Node apart from its metadata. */
+export function validateNodeCreate(node: NodeShape): FieldError[] {
+  return [
+    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateResources(node),
+    ...validateSwap(node),
+    ...validateDeclaredFeatures(node),
+    ...validateNewPodCidrs(node.spec.podCIDRs ?? []),
+  ];
+}
+
+/** Validates a changed Node apart from its metadata; the rules of a new one come first. */
+export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[] {
+  return [...validateNodeCreate(node), ...validateNodeStatusUpdate(node, old)];
+}
+
+/** Validates a Node that was written through `/status`. */
+export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): FieldError[] {
+  return [
+    ...validateResources(node),
+    ...validateDeclaredFeatures(node),
+    ...validateAddresses(node),
+    ...validatePodCidrs(node, old),
+    ...validateProviderId(node, old),
+    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateExternalId(node, old),
+  ];
+}
+
+/**
+ * Removes the fields of features that no longer exist or are off by default: the source of the kubelet's configuration,
+ * and InPlacePodVerticalScalingSchedulerPreemption (`dropDisabledFields` of `pkg/registry/core/node/strategy.go`).
+ */
+export function withoutDisabledSpec<T extends NodeShape>(node: T): T {
+  const { configSource: _, podPreemptionPolicy: __, ...spec } = node.spec;
+  return { ...node, spec };
+}
+
+/** Removes the status of dynamic kubelet configuration, a feature that no longer exists. */
+export function withoutConfigStatus<T extends NodeShape>(node: T): T {
+  const { config: _, ...status } = node.status;
+  return { ...node, status };
+}
+
+/** Creates the warnings about a valid Node. */
+export function getWarningsForNode({ spec }: NodeShape): readonly string[] {
+  return [
+    ...(spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
+    ...(spec.podCIDRs ?? []).flatMap((network, index) => getWarningsForCidr(`spec.podCIDRs[${index}]`, network)),
+  ];
+}
+
+function validateResources({ status }: NodeShape): FieldError[] {
+  return (["capacity", "allocatable"] as const).flatMap((member) =>
+    checkEach(
+      Object.entries(status[member] ?? {}),
+      ([name, amount]) => validateAmount(`status.${member}.${name}`, name, amount),
+    )
+  );
+}
+
+/** Validates the swap space, which upstream reports under `metadata`. */
+function validateSwap({ status }: NodeShape): FieldError[] {
+  const capacity = status.nodeInfo?.swap?.capacity;
+  if (capacity === undefined || capacity > 0) return [];
+  return [invalid("metadata.nodeSwapStatus.capacity", capacity, "must be greater than zero")];
+}
+
+const FEATURE = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/;
+const FEATURE_MAX_LENGTH = 253;
+
+function validateDeclaredFeatures({ status }: NodeShape): FieldError[] {
+  const features = status.declaredFeatures ?? [];
+  return checkEach(features, (feature, index) => {
+    const path = `status.declaredFeatures[${index}]`;
+    const errors = featureNameErrors(feature).map((text) => invalid(path, feature, text));
+    const next = features[index + 1];
+    const after = `status.declaredFeatures[${index + 1}]`;
+    if (next === feature) errors.push(duplicate(after, next));
+    // Go compares bytes.
+    else if (next !== undefined && Buffer.compare(Buffer.from(feature), Buffer.from(next)) > 0) {
+      errors.push(invalid(after, next, "list must be sorted alphabetically"));
+    }
+    return errors;
+  });
+}
+
+function featureNameErrors(name: string): readonly string[] {
+  const isTooLong = byteLength(name) > FEATURE_MAX_LENGTH;
+  if (!isTooLong && FEATURE.test(name)) return [];
+  const why = isTooLong
+    ? `must be no more than ${FEATURE_MAX_LENGTH} characters`
+    : "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or " +
+      "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+  return [`invalid feature name ${goQuote(name)}: ${why}`];
+}
+
+function validateNewPodCidrs(networks: readonly string[]): FieldError[] {
+  const path = "spec.podCIDRs";
+  const errors = checkEach(networks, (network, index) => validateCidr(`${path}[${index}]`, network));
+  if (networks.length < 2) return errors;
+  const families = networks.map(networkFamily);
+  const unread = families.indexOf(undefined);
+  if (unread >= 0) {
+    const why = `invalid CIDR[${unread}]: <nil> (invalid CIDR address: ${networks[unread]})`;
+    errors.push(internal(path, `invalid PodCIDRs. failed to check with dual stack with error:${why}`));
+  }
+  const isPair = unread < 0 && families.length === 2 && families[0] !== families[1];
+  return isPair ? errors : [...errors, invalid(path, networks, "may specify no more than one CIDR for each IP family")];
+}
+
+function validateAddresses(node: NodeShape): FieldError[] {
+  const seen = new Set<string>();
+  return checkEach(node.status.addresses ?? [], (address, index) => {
+    const key = JSON.stringify([address.type, address.address]);
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    const value = { Type: address.type, Address: address.address };
+    return [duplicate(`status.addresses[${index}]`, value)];
+  });
+}
+
+function validatePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
+  const before = old.spec.podCIDRs ?? [];
+  const after = node.spec.podCIDRs ?? [];
+  if (before.length === 0) return [];
+  const error = forbiddenField("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
+  if (before.length !== after.length) return [error];
+  return before.filter((value, index) => value !== after[index]).map(() => error);
+}
+
+function validateProviderId(node: NodeShape, old: NodeShape): FieldError[] {
+  const before = old.spec.providerID ?? "";
+  const after = node.spec.providerID ?? "";
+  if (before === "" || before === after) return [];
+  const verb = after === "" ? "cleared" : "modified";
+  return [invalid("spec.providerID", null, `field cannot be ${verb} once set`)];
+}
+
+function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
+  const isSame = (node.spec.externalID ?? "") === (old.spec.externalID ?? "");
+  return isSame ? [] : [forbiddenField("spec.externalID", "may not be updated")];
+}
+
+/** Validates taints, which upstream reports under `metadata`. */
+function validateTaints(taints: readonly TaintShape[], path: string): FieldError[] {
+  const seen = new Set<string>();
+  return checkEach(taints, (taint, index) => {
+    const at = `${path}[${index}]`;
+    const { key, value = "", effect } = taint;
+    const errors = validateLabelName(key, `${at}.key`);
+    const valueErrors = labelValueErrors(value);
+    if (valueErrors.length > 0) errors.push(invalid(`${at}.value`, value, valueErrors.join(";")));
+    if (effect === "") errors.push(requiredField(`${at}.effect`));
+    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupportedName(`${at}.effect`, effect, TAINT_EFFECTS));
+    const identity = JSON.stringify([key, effect]);
+    if (seen.has(identity)) {
+      const found = { Key: key, Value: value, Effect: effect, TimeAdded: null };
+      errors.push(duplicate(at, found, "taints must be unique by key and effect pair"));
+    }
+    seen.add(identity);
+    return errors;
+  });
+}

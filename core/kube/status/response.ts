@@ -1,0 +1,146 @@
+/** Converts a failed HTTP answer to an error: with the Status it holds, or with the one that client-go makes up. */
+import { isRecord } from "../../lib/record.ts";
+import type { ListMeta, Status, StatusCause, StatusDetails } from "../meta.ts";
+import { goQuote } from "../../lib/quote.ts";
+import { formatQualifiedResource } from "../schema.ts";
+import { createFailureStatus, createStatusDetails, NO_RESOURCE, type ResourceName, StatusError } from "./error.ts";
+
+/** The request that failed, for the message of a made-up Status. */
+export interface FailedRequest {
+  /** The HTTP method in upper case. */
+  readonly method?: string;
+  readonly resource?: ResourceName;
+  readonly name?: string;
+  /** The value of the header `Retry-After`. */
+  readonly retryAfterSeconds?: number;
+}
+
+/**
+ * Converts a failed HTTP answer to an error. A body that is no Status is replaced as client-go does
+ * (`rest/request.go`, apimachinery `NewGenericServerResponse`).
+ *
+ * @param body parsed JSON, or text when it is not JSON
+ */
+export function errorFromStatus(httpStatus: number, body: unknown, request: FailedRequest = {}): StatusError {
+  const status = decodeStatus(body);
+  if (status !== undefined && status.status === "Failure") {
+    return new StatusError(status.code === undefined ? { ...status, code: httpStatus } : status);
+  }
+  return new StatusError(synthesize(httpStatus, body, request));
+}
+
+/** Decodes a Status to canonical form without `kind` and `apiVersion`; undefined if the value is no Status. */
+export function decodeStatus(value: unknown): Status | undefined {
+  if (!isRecord(value) || value["kind"] !== "Status") return undefined;
+  if (value["apiVersion"] !== "v1" && value["apiVersion"] !== "meta.k8s.io/v1") return undefined;
+  const details = value["details"];
+  return {
+    metadata: decodeMetadata(value["metadata"]),
+    ...text("status", value),
+    ...text("message", value),
+    ...text("reason", value),
+    ...(isRecord(details) ? { details: decodeDetails(details) } : {}),
+    ...integer("code", value),
+  };
+}
+
+function decodeMetadata(value: unknown): ListMeta {
+  if (!isRecord(value)) return {};
+  return {
+    ...text("selfLink", value),
+    ...text("resourceVersion", value),
+    ...text("continue", value),
+    ...integer("remainingItemCount", value),
+  };
+}
+
+function decodeDetails(value: Readonly<Record<string, unknown>>): StatusDetails {
+  const causes = value["causes"];
+  return {
+    ...text("name", value),
+    ...text("group", value),
+    ...text("kind", value),
+    ...text("uid", value),
+    ...(Array.isArray(causes) && causes.length > 0 ? { causes: causes.filter(isRecord).map(decodeCause) } : {}),
+    ...integer("retryAfterSeconds", value),
+  };
+}
+
+function decodeCause(value: Readonly<Record<string, unknown>>): StatusCause {
+  return { ...text("reason", value), ...text("message", value), ...text("field", value) };
+}
+
+/** The number of characters that client-go keeps of a text body. */
+const MAX_TEXT_LENGTH = 2048;
+
+function synthesize(code: number, body: unknown, request: FailedRequest): Status {
+  const { method = "", resource = NO_RESOURCE, name = "", retryAfterSeconds = 0 } = request;
+  const serverMessage = typeof body === "string" && body.trim() !== ""
+    ? body.trim().slice(0, MAX_TEXT_LENGTH)
+    : "unknown";
+  const [reason, message] = describe(code, method, serverMessage);
+  const target = formatQualifiedResource(resource);
+  const asked = target === ""
+    ? ""
+    : ` (${[method.toLowerCase(), target, name].filter((part) => part !== "").join(" ")})`;
+  return createFailureStatus(code, reason, `${message}${asked}`, {
+    ...createStatusDetails(resource, name),
+    causes: [{ reason: "UnexpectedServerResponse", message: serverMessage }],
+    ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
+  });
+}
+
+/** Returns the reason and the message of an answer without a Status. */
+function describe(code: number, method: string, serverMessage: string): readonly [string, string] {
+  switch (code) {
+    case 400:
+      return ["BadRequest", "the server rejected our request for an unknown reason"];
+    case 401:
+      return ["Unauthorized", "the server has asked for the client to provide credentials"];
+    case 403:
+      return ["Forbidden", serverMessage];
+    case 404:
+      return ["NotFound", "the server could not find the requested resource"];
+    case 405:
+      return ["MethodNotAllowed", "the server does not allow this method on the requested resource"];
+    case 406:
+      return [
+        "NotAcceptable",
+        serverMessage === "unknown"
+          ? "the server was unable to respond with a content type that the client supports"
+          : serverMessage,
+      ];
+    case 409:
+      return [method === "POST" ? "AlreadyExists" : "Conflict", "the server reported a conflict"];
+    case 415:
+      return ["UnsupportedMediaType", serverMessage];
+    case 422:
+      return ["Invalid", "the server rejected our request due to an error in our request"];
+    case 429:
+      return ["TooManyRequests", "the server has received too many requests and has asked us to try again later"];
+    case 503:
+      return ["ServiceUnavailable", "the server is currently unable to handle the request"];
+    case 504:
+      return [
+        "Timeout",
+        "the server was unable to return a response in the time allotted, but may still be processing the request",
+      ];
+  }
+  if (code >= 500) {
+    return [
+      "InternalError",
+      `an error on the server (${goQuote(serverMessage)}) has prevented the request from succeeding`,
+    ];
+  }
+  return ["", `the server responded with the status code ${code} but did not return more information`];
+}
+
+function text<K extends string>(key: K, from: Readonly<Record<string, unknown>>): { readonly [P in K]?: string } {
+  const value = from[key];
+  return (typeof value === "string" && value !== "" ? { [key]: value } : {}) as { readonly [P in K]?: string };
+}
+
+function integer<K extends string>(key: K, from: Readonly<Record<string, unknown>>): { readonly [P in K]?: number } {
+  const value = from[key];
+  return (Number.isInteger(value) && value !== 0 ? { [key]: value } : {}) as { readonly [P in K]?: number };
+}

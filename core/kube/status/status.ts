@@ -1,0 +1,230 @@
+/**
+ * Creates the errors that become a `meta/v1` Status; their messages are those of apimachinery
+ * `pkg/api/errors/errors.go`, since clients read them. `response.ts` turns answers back into errors. Only these
+ * two files and `error.ts` know the pairs of reason and code.
+ */
+import { type ErrorCode, isAppError } from "../../errors.ts";
+import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
+import type { StatusCause, StatusDetails } from "../meta.ts";
+import type { PatchError } from "../patch/patch_result.ts";
+import { goQuote } from "../../lib/quote.ts";
+import { formatQualifiedKind, formatQualifiedResource } from "../schema.ts";
+import { createFailureStatus, createStatusDetails, type KindName, type ResourceName, StatusError } from "./error.ts";
+export { getErrorCode, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./error.ts";
+export { decodeStatus, errorFromStatus, type FailedRequest } from "./response.ts";
+
+/** 400: the request cannot be understood. */
+export function badRequest(message: string): StatusError {
+  return failure(400, "BadRequest", message);
+}
+
+/** 401: the request has no valid credential. */
+export function unauthorized(message = "Unauthorized"): StatusError {
+  return failure(401, "Unauthorized", message);
+}
+
+/** 403: the user is known but not allowed; `why` is the text of the authorizer or of admission. */
+export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
+  const label = resource.group === "" && resource.plural === "" ? "" : `${describeSubject(resource, name)} is `;
+  return failure(403, "Forbidden", `${label}forbidden: ${why}`, createStatusDetails(resource, name));
+}
+
+/** 404: there is no object of that name. */
+export function notFound(resource: ResourceName, name: string): StatusError {
+  return failure(
+    404,
+    "NotFound",
+    `${describeNamedSubject(resource, name)} not found`,
+    createStatusDetails(resource, name),
+  );
+}
+
+/** 404: the path is not served. */
+export function pathNotFound(): StatusError {
+  return failure(404, "NotFound", "the server could not find the requested resource", {});
+}
+
+/** 409: the name is taken; `beingDeleted` if the object of that name only waits for its finalizers. */
+export function alreadyExists(resource: ResourceName, name: string, beingDeleted = false): StatusError {
+  const prefix = beingDeleted ? "object is being deleted: " : "";
+  const message = `${prefix}${describeNamedSubject(resource, name)} already exists`;
+  return failure(409, "AlreadyExists", message, createStatusDetails(resource, name));
+}
+
+/** 409 for an object with a generateName: eight generated names were taken, or the name sent with it was. */
+export function generateNameConflict(resource: ResourceName, name: string, beingDeleted = false): StatusError {
+  const { status } = alreadyExists(resource, name, beingDeleted);
+  const message = `${status.message}, the server was not able to generate a unique name for the object`;
+  return failure(409, "AlreadyExists", message, { ...createStatusDetails(resource, name), ...createRetryDetails(1) });
+}
+
+/** 409: the object has changed in the meantime, or is another one. */
+export function conflict(resource: ResourceName, name: string, why: string): StatusError {
+  const message = `Operation cannot be fulfilled on ${describeNamedSubject(resource, name)}: ${why}`;
+  return failure(409, "Conflict", message, createStatusDetails(resource, name));
+}
+
+/** 409 of server-side apply: one cause for each field that another manager owns. */
+export function applyConflict(causes: readonly StatusCause[], message: string): StatusError {
+  return failure(409, "Conflict", message, causes.length === 0 ? {} : { causes });
+}
+
+/** 410: the history does not reach back to the revision; `continueToken` continues from the newest state. */
+export function resourceExpired(message: string, continueToken = ""): StatusError {
+  return failure(410, "Expired", message, undefined, continueToken);
+}
+
+/** 422: every fault of an object that fits. The message shows each text once, the causes keep repeats. */
+export function invalidObject(kind: KindName, name: string, errors: Iterable<FieldError>): StatusError {
+  const reported = fitAnswer(errors);
+  const causes = reported.map((error) => ({
+    reason: error.type,
+    message: error.message,
+    ...(error.field === "" ? {} : { field: error.field }),
+  }));
+  const texts = [...new Set(reported.map(formatFieldError))];
+  const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
+  const message = `${formatQualifiedKind(kind)} ${goQuote(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
+  return failure(422, "Invalid", message, {
+    ...(name === "" ? {} : { name }),
+    ...(kind.group === "" ? {} : { group: kind.group }),
+    ...(kind.kind === "" ? {} : { kind: kind.kind }),
+    ...(causes.length === 0 ? {} : { causes }),
+  });
+}
+
+/** 422 without a detail, the answer to a JSON patch that cannot be applied. */
+export function unprocessable(): StatusError {
+  return failure(422, "Invalid", "the server rejected our request due to an error in our request", {});
+}
+
+/** 422: the patched object cannot be decoded, or has fields it must not have (`fieldValidation=Strict`). */
+export function invalidPatchedObject(patchedJson: string, why: string): StatusError {
+  return invalidObject({ group: "", kind: "" }, "", [invalid("patch", patchedJson, why)]);
+}
+
+/** Converts the failure of a patch to the error that answers it. */
+export function patchFailure(error: PatchError): StatusError {
+  switch (error.kind) {
+    case "badRequest":
+      return badRequest(error.message);
+    case "unprocessable":
+      return unprocessable();
+    case "tooLarge":
+      return requestEntityTooLarge(error.message);
+    case "internal":
+      return genericServerError(error.message);
+  }
+}
+
+/** 406: the response cannot be converted; `target` names the requested form. */
+export function notAcceptable(mediaTypes: readonly string[], target = ""): StatusError {
+  const conversion = target === "" ? "" : ` when converting to ${target}`;
+  const message = `only the following media types are accepted${conversion}: ${mediaTypes.join(", ")}`;
+  return failure(406, "NotAcceptable", message);
+}
+
+/** 415: the content type of the body is not supported. */
+export function unsupportedMediaType(mediaTypes: readonly string[]): StatusError {
+  const message = "the body of the request was in an unknown format - accepted media types include: " +
+    mediaTypes.join(", ");
+  return failure(415, "UnsupportedMediaType", message);
+}
+
+/** 413: the body is too large; `message` names the limit, such as `limit is 3145728`. */
+export function requestEntityTooLarge(message: string): StatusError {
+  return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
+}
+
+/** 429: the client may try again after some seconds. */
+export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
+  return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
+}
+
+/** 500 with a reason; the client sees the message, so it must contain no secret. */
+export function internalError(error: unknown): StatusError {
+  const text = error instanceof Error ? error.message : String(error);
+  const details = { causes: [{ message: text }] };
+  return new StatusError(createFailureStatus(500, "InternalError", `Internal error occurred: ${text}`, details), {
+    cause: error,
+  });
+}
+
+/** An error that upstream lets through untyped: 500, no reason, no details. */
+export function genericServerError(message: string, code = 500): StatusError {
+  return failure(code, "", message);
+}
+
+/** 503: the server cannot handle the request at the moment. */
+export function serviceUnavailable(message: string): StatusError {
+  return failure(503, "ServiceUnavailable", message);
+}
+
+/** 504: the operation may still complete. */
+export function timeout(message: string, retryAfterSeconds: number): StatusError {
+  return failure(504, "Timeout", `Timeout: ${message}`, createRetryDetails(retryAfterSeconds));
+}
+
+/** 504: the client requests a revision that the store has not reached. */
+export function tooLargeResourceVersion(
+  requested: number | string,
+  current: number | string,
+  retryAfterSeconds = 1,
+): StatusError {
+  const message = `Timeout: Too large resource version: ${requested}, current: ${current}`;
+  const causes = [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }];
+  return failure(504, "Timeout", message, { causes, ...createRetryDetails(retryAfterSeconds) });
+}
+
+/**
+ * Converts any error to a StatusError. An error that is not an AppError becomes a 500 without its message (the caller
+ * logs it as a bug).
+ */
+export function statusFromError(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  if (!isAppError(error)) {
+    return failureWithCause(500, "InternalError", "Internal error occurred: unexpected error", error);
+  }
+  const found = TYPED[error.code];
+  if (found !== undefined) return failureWithCause(found[0], found[1], error.message, error);
+  return failureWithCause(500, "InternalError", `Internal error occurred: ${error.message}`, error);
+}
+
+/** The error codes that have an HTTP status; the others are answered with 500. */
+const TYPED: { readonly [code in ErrorCode]?: readonly [number, string] } = {
+  access_denied: [403, "Forbidden"],
+  already_exists: [409, "AlreadyExists"],
+  conflict: [409, "Conflict"],
+  invalid: [400, "BadRequest"],
+  not_found: [404, "NotFound"],
+  storage_locked: [503, "ServiceUnavailable"],
+  timeout: [504, "Timeout"],
+  unauthorized: [401, "Unauthorized"],
+  unreachable: [503, "ServiceUnavailable"],
+};
+
+function failure(
+  code: number,
+  reason: string,
+  message: string,
+  details?: StatusDetails,
+  continueToken?: string,
+): StatusError {
+  return new StatusError(createFailureStatus(code, reason, message, details, continueToken));
+}
+
+function failureWithCause(code: number, reason: string, message: string, cause: unknown): StatusError {
+  return new StatusError(createFailureStatus(code, reason, message), { cause });
+}
+
+function createRetryDetails(seconds: number): StatusDetails {
+  return seconds === 0 ? {} : { retryAfterSeconds: seconds };
+}
+
+function describeNamedSubject(resource: ResourceName, name: string): string {
+  return `${formatQualifiedResource(resource)} ${goQuote(name)}`;
+}
+
+function describeSubject(resource: ResourceName, name: string): string {
+  return name === "" ? formatQualifiedResource(resource) : describeNamedSubject(resource, name);
+}

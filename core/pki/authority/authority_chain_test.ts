@@ -1,0 +1,160 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import {
+  createIntermediate,
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  planTestLeaf,
+  unwrap,
+} from "../../../tests/support/test_authority.ts";
+import { parseAuthority, parseAuthorityCertificate } from "./authority.ts";
+import {
+  chainNotAfter,
+  encodeIssued,
+  encodeTrust,
+  findAuthorityFault,
+  findRootDamage,
+  isSelfSigned,
+  parseAuthorityChain,
+} from "./authority_chain.ts";
+import { encodeOddCertificate } from "../../../tests/support/odd_certificate.ts";
+import { parseCaBundle } from "../x509/ca_bundle.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { encodePem } from "../asn1/pem.ts";
+
+const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
+const upper = root.then((issuer) => createIntermediate(issuer, "upper", { maxPathLength: 1 }));
+const lower = upper.then((issuer) => createIntermediate(issuer, "lower"));
+
+function names(pem: string): string {
+  return unwrap(parseCaBundle(pem)).map(({ subject }) => subject.commonName).join(" < ");
+}
+
+async function issuedBy(certificatesPem: string, keyPem: string): Promise<string> {
+  const authority = unwrap(await parseAuthority(certificatesPem, keyPem));
+  const leaf = await issueTestCertificate(authority, planTestLeaf((await root).privateKey));
+  return names(encodeIssued(leaf.der, authority));
+}
+
+test("encodeIssued() puts the intermediates behind the leaf, without the root", async () => {
+  const [{ certificatePem: top, privateKey: topKey }, one, two] = await Promise.all([root, upper, lower]);
+  const renewed = await createIntermediate(await root, "root");
+  const files = [
+    { pem: renewed.certificatePem, key: renewed.privateKey, want: "system:node:n1 < root" },
+    { pem: renewed.certificatePem + top, key: renewed.privateKey, want: "system:node:n1 < root" },
+    { pem: top, key: topKey, want: "system:node:n1" },
+    { pem: one.certificatePem, key: one.privateKey, want: "system:node:n1 < upper" },
+    { pem: one.certificatePem + top, key: one.privateKey, want: "system:node:n1 < upper" },
+    { pem: two.certificatePem + one.certificatePem, key: two.privateKey, want: "system:node:n1 < lower < upper" },
+    {
+      pem: two.certificatePem + one.certificatePem + top,
+      key: two.privateKey,
+      want: "system:node:n1 < lower < upper",
+    },
+  ];
+  for (const { pem, key, want } of files) assert.equal(await issuedBy(pem, key.toPem()), want);
+});
+
+test("encodeIssued() puts as many certificates behind the leaf as the caller says", async () => {
+  const authority = await lower;
+  const { der } = authority.certificate;
+  assert.equal(names(encodeIssued(der, authority, false)), "lower");
+  assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] }, true)), "lower < lower < upper");
+  assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] })), "lower");
+});
+
+test("findAuthorityFault() takes a CA without key usages, and none with an unknown critical extension", async () => {
+  const { certificate } = await createIntermediate(await root, "any", { usages: [] });
+  assert.equal(findAuthorityFault(certificate), undefined);
+  const unknown = { ...certificate, unknownCriticalExtensions: ["1.2.3"] };
+  assert.equal(findAuthorityFault(unknown), "the certificate has an unknown critical extension (1.2.3)");
+});
+
+test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 too, and of no other CA", async () => {
+  const { privateKey: key } = await root;
+  const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
+  const names = { subject: "root", issuer: "root", version: 1, serial: Uint8Array.of(1), extensions: [] } as const;
+  const der = encodeOddCertificate({ ...names, key, signer: key, notBefore, notAfter, isSha1: true });
+  const old = unwrap(parseCertificate(der));
+  const damaged = unwrap(parseCertificate(der.with(-1, der.at(-1)! ^ 1)));
+  assert.deepEqual([isSelfSigned(old), findRootDamage(old)], [true, undefined]);
+  assert.equal(isSelfSigned(damaged), false);
+  assert.match(findRootDamage(damaged) ?? "", /^its signature is not that of its own key/);
+  const { authorityKeyId: _, ...unidentified } = (await upper).certificate;
+  assert.equal(findRootDamage(unidentified), undefined);
+});
+
+test("parseAuthorityCertificate() reads an intermediate that sends only its leaf", async () => {
+  const authority = unwrap(parseAuthorityCertificate((await upper).certificatePem));
+  assert.deepEqual([authority.issuers, authority.intermediates], [[], []]);
+});
+
+test("encodeTrust() returns the CA with all certificates above it in its file", async () => {
+  assert.equal(names(encodeTrust(await lower)), "lower < upper < root");
+  assert.equal(names(encodeTrust(await root)), "root");
+  assert.equal(names(encodeTrust(await lower, await upper)), "lower < upper < root");
+});
+
+test("chainNotAfter() is the end of the certificate that ends first", async () => {
+  const short = await createTestAuthority("ecdsa-p256", { notAfter: hoursFromNow(2) });
+  const long = await createIntermediate(short, "long", { notAfter: hoursFromNow(9) });
+  assert.deepEqual(chainNotAfter(long), hoursFromNow(2));
+  assert.deepEqual(chainNotAfter(await lower), hoursFromNow(1));
+});
+
+test("parseAuthorityChain() refuses certificates that are not a chain, and names the wrong one", async () => {
+  const [top, one, two] = await Promise.all([root, upper, lower]);
+  const impostor = await createTestAuthority("ecdsa-p256", { commonName: "root" });
+  const leaf = await createIntermediate(top, "leaf", { isCa: false });
+  const idle = await createIntermediate(top, "idle", { usages: ["crl sign"] });
+  const tight = await createIntermediate(top, "tight", { maxPathLength: 0 });
+  const below = await createIntermediate(tight, "below");
+  const renewed = await createIntermediate(tight, "tight");
+  const cases: readonly (readonly [name: string, chain: readonly { readonly certificatePem: string }[], RegExp])[] = [
+    ["nothing", [], /^must contain at least one CERTIFICATE PEM block$/],
+    [
+      "the root first",
+      [top, one],
+      /^certificate 1 "CN=root" signed itself, so 2 "CN=upper" behind it is not its issuer$/,
+    ],
+    ["a gap", [two, top], /^certificate 2 "CN=root" did not issue 1 "CN=lower": put the CA first/],
+    ["the wrong order", [one, two, top], /^certificate 2 "CN=lower" did not issue 1 "CN=upper"/],
+    ["a root of the same name", [two, one, impostor], /^certificate 3 "CN=root" did not issue 2 "CN=upper"/],
+    ["the same twice", [one, one, top], /^certificate 2 "CN=upper" did not issue 1 "CN=upper"/],
+    ["a path in which a CA has renewed itself", [renewed, tight, top], /^accepted$/],
+    ["no CA", [leaf, top], /^the certificate is not a CA/],
+    ["a CA that may not sign", [idle, top], /^the certificate may not sign certificates/],
+    [
+      "a path that is too long",
+      [below, tight, top],
+      /^certificate 2 "CN=tight": its path length 0 does not allow the 1 CA before it$/,
+    ],
+  ];
+  for (const [name, chain, want] of cases) {
+    const parsed = parseAuthorityChain(chain.map(({ certificatePem }) => certificatePem).join(""));
+    assert.match(parsed.ok ? "accepted" : parsed.error, want, name);
+  }
+});
+
+test("parseAuthority() refuses a root of which any byte was changed, except one that was renamed", async () => {
+  const { certificate, privateKey } = await createTestAuthority("ecdsa-p256", { commonName: "root" });
+  let renamed = 0;
+  for (let at = 0; at < certificate.der.length; at++) {
+    const der = Uint8Array.from(certificate.der);
+    der[at]! ^= 1 << (at % 8);
+    const parsed = await parseAuthority(encodePem("CERTIFICATE", der), privateKey.toPem());
+    if (!parsed.ok) continue;
+    const { subject, issuer } = parsed.value.certificate;
+    // It is then a CA of which no issuer is known.
+    assert.notDeepEqual(subject.raw, issuer.raw, `byte ${at}`);
+    renamed++;
+  }
+  assert.ok(renamed < 30, `${renamed} bytes of names`);
+});
+
+test("parseAuthority() refuses the key of another certificate of its chain", async () => {
+  const pem = (await upper).certificatePem + (await root).certificatePem;
+  const parsed = await parseAuthority(pem, (await root).privateKey.toPem());
+  assert.deepEqual(parsed, { ok: false, error: "private key does not match public key" });
+});

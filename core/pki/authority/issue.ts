@@ -1,0 +1,222 @@
+/**
+ * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
+ * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
+ */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "../x509/usages.ts";
+import { AppError } from "../../errors.ts";
+import type { CaKey, SignatureAlgorithm } from "../../ports.ts";
+import type { CertificateFacts } from "../x509/certificate.ts";
+import { EXTENSION_OID } from "../x509/certificate_extensions.ts";
+import { type Bytes, contextTag, equalBytes, toResult } from "../asn1/der.ts";
+import {
+  encodeBitString,
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeSmallInteger,
+  encodeTime,
+  encodeTrue,
+  encodeUnsigned,
+  encodeValue,
+} from "../asn1/der_writer.ts";
+import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
+import { isMlDsa } from "../keys/key_algorithm.ts";
+import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
+import { encodeName, type SubjectFields } from "../x509/names.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
+import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
+import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
+
+/** The contents of a certificate except its serial number and issuer. */
+export interface CertificatePlan extends AlternativeNames {
+  readonly subject: SubjectFields;
+  /** The DER of the subject, for a name that must be the same as in another certificate to the byte. Default: that of `subject`. */
+  readonly subjectDer?: Bytes;
+  /** The public key as DER of SubjectPublicKeyInfo. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  /** Written to the second, rounded down. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Kubernetes usage strings (`staging/src/k8s.io/api/certificates/v1/types.go`), mapped by `core/pki/x509/usages.ts`. */
+  readonly usages: readonly string[];
+  readonly isCa: boolean;
+  /** Only with `isCa`: the hexadecimal identifier of the key. Default: `computeKeyId` of the public key. */
+  readonly subjectKeyId?: string | undefined;
+  /** The path length, allowed only with `isCa`. */
+  readonly maxPathLength?: number | undefined;
+  /** Only with `isCa`; written as a critical extension. */
+  readonly nameConstraints?: NameConstraints | undefined;
+  /** Additional extensions, which come last. */
+  readonly extensions?: readonly PlannedExtension[];
+}
+
+/**
+ * The length of the serial numbers of certificates: 128 bits from a random source, as upstream. They are not checked for
+ * uniqueness.
+ */
+export const SERIAL_BYTES = 16;
+
+/** The issuer: its name exactly as in its own certificate, its key and the key's identifier. */
+export interface Issuer {
+  readonly nameDer: Bytes;
+  readonly publicKey: PublicKeyFacts;
+  /** Hexadecimal; undefined when the issuer's certificate has none. */
+  readonly subjectKeyId: string | undefined;
+  readonly key: CaKey;
+}
+
+/** The certificate of an issuer and its key; an `Authority` is one. */
+export interface IssuingAuthority {
+  readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "publicKeyDer" | "subjectKeyId">;
+  readonly key: CaKey;
+  /** The URL of the CA's CRL, which every issued certificate names unless its plan names another one. */
+  readonly crlUrl?: string;
+}
+
+/**
+ * Issues a certificate; `serial` are big-endian bytes (signers pass 16 random ones). Rejects with AppError `invalid` for a
+ * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length or name constraints without a CA.
+ */
+export function issueCertificate(
+  plan: CertificatePlan,
+  issuer: IssuingAuthority,
+  serial: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { subject, publicKey, subjectKeyId } = issuer.certificate;
+  return signCertificate(
+    withRevocationList(plan, issuer.crlUrl),
+    { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key },
+    serial,
+  );
+}
+
+/** Adds the URL of the CA's CRL to a plan that names no other one. */
+function withRevocationList(plan: CertificatePlan, url: string | undefined): CertificatePlan {
+  const { extensions = [] } = plan;
+  if (url === undefined || extensions.some(({ oid }) => oid === CRL_DISTRIBUTION_POINTS)) return plan;
+  return { ...plan, extensions: [...extensions, planRevocationLists([url])] };
+}
+
+/** Issues a certificate for any issuer, including a new root that has no certificate yet. */
+export async function signCertificate(plan: CertificatePlan, issuer: Issuer, serial: Bytes): Promise<Bytes> {
+  const unknown = findUnknownUsages(plan.usages);
+  if (unknown.length > 0) {
+    const list = unknown.map((usage) => JSON.stringify(usage)).join(" ");
+    throw new AppError("invalid", `unrecognized usage values: [${list}]`);
+  }
+  if (plan.maxPathLength !== undefined && !plan.isCa) {
+    throw new AppError("invalid", "cannot plan a certificate: only a CA may have a path length");
+  }
+  if (plan.nameConstraints !== undefined && !plan.isCa) {
+    throw new AppError("invalid", "cannot plan a certificate: only a CA may have name constraints");
+  }
+  const algorithm = chooseAlgorithm(issuer.publicKey);
+  const algorithmDer = encodeSignatureAlgorithm(algorithm);
+  const subjectDer = plan.subjectDer ?? encodeName(plan.subject);
+  const signed = encodeSequence(
+    VERSION_3,
+    encodeUnsigned(serial),
+    algorithmDer,
+    issuer.nameDer,
+    encodeSequence(encodeTime(plan.notBefore), encodeTime(plan.notAfter)),
+    subjectDer,
+    plan.publicKeyDer,
+    encodeValue(contextTag(3, true), encodeSequence(...encodeExtensions(plan, issuer, subjectDer))),
+  );
+  const signature = await issuer.key.sign(signed, algorithm);
+  return encodeSequence(signed, algorithmDer, encodeBitString(signature));
+}
+
+/**
+ * Chooses the algorithm of a CA's signatures by its key (Go `x509.CreateCertificate`). Throws AppError `key_invalid` for a
+ * key that a CA cannot have.
+ */
+export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
+  const parsed = toResult(() => parsePublicKey(caPublicKeyDer));
+  if (!parsed.ok) throw new AppError("key_invalid", `cannot sign with a malformed key: ${parsed.error}`);
+  return chooseAlgorithm(parsed.value);
+}
+
+/** Chooses the algorithm of a CA's signatures by its parsed key. Throws AppError `key_invalid` as `chooseSignatureAlgorithm`. */
+export function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {
+  if (algorithm === "RSA") return "SHA256-RSA";
+  if (algorithm === "Ed25519" || isMlDsa(algorithm)) return algorithm;
+  if (algorithm !== "ECDSA") throw new AppError("key_invalid", `cannot sign with a key of type "${algorithm}"`);
+  if (curve === "P-384") return "ECDSA-SHA384";
+  return curve === "P-521" ? "ECDSA-SHA512" : "ECDSA-SHA256";
+}
+
+/** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
+export function computeKeyId(publicKeyDer: Bytes): string {
+  return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
+}
+
+const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
+const NO_NAME = encodeSequence();
+const CRITICAL = encodeTrue();
+/** The extension CA:FALSE of every certificate that is not a CA. */
+const NO_AUTHORITY = encodeExtension(EXTENSION_OID.basicConstraints, true, encodeSequence());
+
+/** Encodes the extensions in Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
+function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
+  const extensions: Bytes[] = [];
+  const keyUsage = encodeKeyUsage(plan.usages);
+  if (keyUsage !== undefined) extensions.push(encodeExtension(EXTENSION_OID.keyUsage, true, keyUsage));
+  const extended = toExtendedKeyUsageOids(plan.usages);
+  if (extended.length > 0) {
+    extensions.push(encodeExtension(EXTENSION_OID.extendedKeyUsage, false, encodeSequence(...extended.map(encodeOid))));
+  }
+  extensions.push(
+    plan.isCa ? encodeExtension(EXTENSION_OID.basicConstraints, true, encodeAuthority(plan)) : NO_AUTHORITY,
+  );
+  if (plan.isCa) {
+    const id = encodeOctetString(decodeHex(plan.subjectKeyId ?? computeKeyId(plan.publicKeyDer)));
+    extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
+  }
+  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies needs
+  // one: openssl takes a self-issued CA without it for a root.
+  const isOwnKey = equalBytes(issuer.publicKey.keyBytes, parsePublicKey(plan.publicKeyDer).keyBytes);
+  const isNamedAlike = equalBytes(issuer.nameDer, subjectDer);
+  if (issuer.subjectKeyId !== undefined && !(isNamedAlike && (isOwnKey || !plan.isCa))) {
+    const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
+    extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
+  }
+  const names = encodeAlternativeNames(plan);
+  if (names !== undefined) {
+    extensions.push(encodeExtension(EXTENSION_OID.subjectAltName, equalBytes(subjectDer, NO_NAME), names));
+  }
+  if (plan.nameConstraints !== undefined) {
+    extensions.push(encodeExtension(EXTENSION_OID.nameConstraints, true, encodeNameConstraints(plan.nameConstraints)));
+  }
+  for (const { oid, critical, value } of plan.extensions ?? []) extensions.push(encodeExtension(oid, critical, value));
+  return extensions;
+}
+
+/** Encodes one extension of a certificate or a CRL (RFC 5280 §4.1). */
+export function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
+  const octets = encodeOctetString(value);
+  return critical ? encodeSequence(encodeOid(oid), CRITICAL, octets) : encodeSequence(encodeOid(oid), octets);
+}
+
+/** Encodes the shortest BIT STRING that contains the highest bit (X.690 §11.2.2); undefined when no bit is set. */
+function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
+  const bits = toKeyUsageBits(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
+  const highest = bits.at(-1);
+  if (highest === undefined) return undefined;
+  const bytes = new Uint8Array((highest >> 3) + 1);
+  for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return encodeBitString(bytes, 7 - (highest & 7));
+}
+
+function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
+  return maxPathLength === undefined
+    ? encodeSequence(encodeTrue())
+    : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
+}
+
+/** Decodes hexadecimal digits that we wrote. */
+export function decodeHex(hex: string): Bytes {
+  return new Uint8Array(Buffer.from(hex, "hex"));
+}

@@ -1,0 +1,80 @@
+/**
+ * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or
+ * when the CA changes), and which names they have.
+ */
+import { isSameSet } from "../../lib/sets.ts";
+import { type CertificateFacts, verifyCertificateSignature } from "../x509/certificate.ts";
+import { findNameFault } from "../x509/name_constraints.ts";
+import { type AlternativeNames, NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
+
+/** The part of its lifetime after which a certificate is replaced. */
+const RENEW_AT = 0.7;
+
+/** The names that a serving certificate must have. */
+export interface ServerNames {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
+/** Finds the reason to replace a certificate; undefined while it is valid. */
+export function findRenewalReason(
+  certificate: CertificateFacts,
+  issuer: CertificateFacts,
+  names: ServerNames | undefined,
+  now: Date,
+): string | undefined {
+  if (!verifyCertificateSignature(certificate, issuer)) return "it is from another CA";
+  if (now >= renewalDate(certificate)) return "it has reached 70 % of its lifetime";
+  if (certificate.notBefore > now) return "it is not valid yet";
+  if (names === undefined) return undefined;
+  const same = isSameSet(certificate.dnsNames, names.dnsNames) && isSameSet(certificate.ipAddresses, names.ipAddresses);
+  return same ? undefined : "its names have changed";
+}
+
+/** Returns the time at which a certificate reaches 70 % of its lifetime. */
+export function renewalDate(certificate: CertificateFacts): Date {
+  const start = certificate.notBefore.getTime();
+  return new Date(start + (certificate.notAfter.getTime() - start) * RENEW_AT);
+}
+
+/** Splits the hosts of a server into DNS names and addresses; duplicates and empty ones are removed. */
+export function planServingNames(hosts: readonly string[], isAddress: (host: string) => boolean): ServerNames {
+  const known = [...new Set(hosts.map((host) => host.trim().toLowerCase()).filter((host) => host !== ""))];
+  return {
+    dnsNames: known.filter((host) => !isAddress(host)),
+    // A server listens on an unspecified address, but no client connects to it.
+    ipAddresses: known.filter((host) => isAddress(host) && host !== "0.0.0.0" && host !== "::"),
+  };
+}
+
+/** The permitted names, and the reason for each refused name. */
+export interface PermittedNames {
+  readonly names: ServerNames;
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/** Separates the names that a CA and its issuers permit, because one forbidden name invalidates the whole certificate. */
+export function planPermittedNames(wanted: ServerNames, issuers: readonly CertificateFacts[]): PermittedNames {
+  const refused = new Map<string, string>();
+  const isPermitted = (name: string, names: AlternativeNames): boolean => {
+    const fault = findIssuersFault(issuers, names);
+    if (fault !== undefined) refused.set(name, fault);
+    return fault === undefined;
+  };
+  const names = {
+    dnsNames: wanted.dnsNames.filter((name) => isPermitted(name, { ...NO_ALTERNATIVE_NAMES, dnsNames: [name] })),
+    ipAddresses: wanted.ipAddresses.filter((name) =>
+      isPermitted(name, { ...NO_ALTERNATIVE_NAMES, ipAddresses: [name] })
+    ),
+  };
+  return { names, refused };
+}
+
+/** Finds the constraint of a CA or its issuers that forbids these names; undefined when there is none. */
+export function findIssuersFault(issuers: readonly CertificateFacts[], names: AlternativeNames): string | undefined {
+  for (const { nameConstraints } of issuers) {
+    const fault = nameConstraints === undefined ? undefined : findNameFault(nameConstraints, names);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}

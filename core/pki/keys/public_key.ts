@@ -1,0 +1,189 @@
+/** Parses SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) and checks that the key is valid. */
+import { type CurveName, findCurve, isPointOnCurve } from "./curves.ts";
+import {
+  type Bytes,
+  checkInteger,
+  decodeBitString,
+  decodeOid,
+  decodeUnsigned,
+  type DerElement,
+  DerError,
+  DerReader,
+  equalBytes,
+  TAG,
+  withText,
+} from "../asn1/der.ts";
+import type { MlDsaName } from "./key_algorithm.ts";
+import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
+
+/** The algorithm of a public key: its name in Go's x509, or the parameter set of ML-DSA. */
+export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | MlDsaName | "DSA" | "unknown";
+
+/** The type and size of a public key; `bits` is 0 when unknown. */
+export interface PublicKeyDescription {
+  readonly algorithm: PublicKeyAlgorithm;
+  readonly bits: number;
+  readonly curve?: CurveName;
+}
+
+/** A parsed public key that verifies signatures. */
+export interface PublicKeyFacts extends PublicKeyDescription {
+  /** The whole SubjectPublicKeyInfo in DER. */
+  readonly der: Bytes;
+  /** The key's own bytes, out of the BIT STRING. */
+  readonly keyBytes: Bytes;
+  /** The reason why Go refuses to verify with the key. */
+  readonly weakness?: string;
+}
+
+/** OpenSSL's limit, above which no signature can be verified (OPENSSL_RSA_MAX_MODULUS_BITS); Go has none. */
+const MAX_RSA_BITS = 16_384;
+
+/** Object identifiers of public keys (RFC 3279 §2.3, RFC 8410 §3). */
+const PUBLIC_KEY_OID = {
+  rsa: "1.2.840.113549.1.1.1",
+  dsa: "1.2.840.10040.4.1",
+  ec: "1.2.840.10045.2.1",
+  ed25519: "1.3.101.112",
+} as const;
+
+/** Describes the key in a SubjectPublicKeyInfo; `unknown` for an unknown algorithm and for malformed bytes. */
+export function describePublicKey(spki: Uint8Array<ArrayBuffer>): PublicKeyDescription {
+  try {
+    const { algorithm, bits, curve } = parsePublicKey(spki);
+    return curve === undefined ? { algorithm, bits } : { algorithm, bits, curve };
+  } catch (error) {
+    if (error instanceof DerError) return { algorithm: "unknown", bits: 0 };
+    throw error;
+  }
+}
+
+/** Reports whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
+export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return equalBytes(a, b);
+}
+
+/** Parses a SubjectPublicKeyInfo; throws `DerError` in the words of Go's x509. Unknown algorithms pass. */
+export function parsePublicKey(spki: Bytes): PublicKeyFacts {
+  const outer = new DerReader(spki);
+  const info = outer.enter(TAG.sequence, "publicKeyInfo");
+  outer.expectEnd();
+  const algorithm = info.enter(TAG.sequence, "AlgorithmIdentifier");
+  const oid = decodeOid(algorithm.read(TAG.oid, "ObjectIdentifier").content);
+  const parameters = algorithm.isAtEnd() ? undefined : algorithm.readAny();
+  algorithm.expectEnd();
+  const { bytes: keyBytes, unusedBits } = decodeBitString(info.read(TAG.bitString, "BitString").content);
+  // Stricter than Go, which shifts the bits and ignores what follows: no tool writes either.
+  info.expectEnd();
+  if (unusedBits !== 0) throw new DerError("asn1: syntax error: invalid padding bits in BIT STRING");
+  switch (oid) {
+    case PUBLIC_KEY_OID.rsa:
+      return parseRsa(spki, keyBytes, parameters);
+    case PUBLIC_KEY_OID.ec:
+      return parseEc(spki, keyBytes, parameters);
+    case PUBLIC_KEY_OID.ed25519:
+      if (parameters !== undefined) throw new DerError("x509: Ed25519 key encoded with illegal parameters");
+      if (keyBytes.length !== 32) throw new DerError("x509: wrong Ed25519 public key size");
+      return { algorithm: "Ed25519", bits: 256, der: spki, keyBytes };
+    case PUBLIC_KEY_OID.dsa:
+      return parseDsa(spki, keyBytes, parameters);
+    default: {
+      const mlDsa = findMlDsa(oid);
+      if (mlDsa !== undefined) return toMlDsaKey(mlDsa, spki, keyBytes, parameters);
+      return { algorithm: "unknown", bits: 0, der: spki, keyBytes };
+    }
+  }
+}
+
+/**
+ * Describes an ML-DSA key. `bits` is the length of the key, as in OpenSSL. A malformed key is parsed too, because Go
+ * before 1.27 does not know the algorithm and accepts any bytes; Go 1.27 refuses it with the words of the weakness.
+ */
+function toMlDsaKey(
+  { name, publicKeyBytes }: MlDsaParameters,
+  der: Bytes,
+  keyBytes: Bytes,
+  parameters: DerElement | undefined,
+): PublicKeyFacts {
+  const facts = { algorithm: name, bits: keyBytes.length * 8, der, keyBytes };
+  if (parameters !== undefined) return { ...facts, weakness: "x509: ML-DSA key encoded with illegal parameters" };
+  return keyBytes.length === publicKeyBytes ? facts : { ...facts, weakness: "mldsa: invalid public key length" };
+}
+
+function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {
+  if (parameters?.tag !== TAG.null || parameters.content.length !== 0) {
+    throw new DerError("x509: RSA key missing NULL parameters");
+  }
+  const outer = new DerReader(keyBytes);
+  const key = withText("x509: invalid RSA public key", () => outer.enter(TAG.sequence, "RSAPublicKey"));
+  const modulus = readPositive(key, "x509: invalid RSA modulus", "x509: RSA modulus is not a positive number");
+  const exponent = readPositive(
+    key,
+    "x509: invalid RSA public exponent",
+    "x509: RSA public exponent is not a positive number",
+  );
+  key.expectEnd();
+  outer.expectEnd();
+  if (exponent.length > 7) throw new DerError("x509: invalid RSA public exponent");
+  const bits = bitLength(modulus);
+  const weakness = findRsaWeakness(bits, modulus, exponent);
+  return { algorithm: "RSA", bits, der, keyBytes, ...(weakness === undefined ? {} : { weakness }) };
+}
+
+/** Checks a key as Go's crypto/rsa does before it verifies, in its order and words, and the limit of OpenSSL. */
+function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string | undefined {
+  let e = 0;
+  for (const byte of exponent) e = e * 256 + byte;
+  if (bits < 1024) {
+    return `crypto/rsa: ${bits}-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)`;
+  }
+  if (isEven(modulus)) return "crypto/rsa: public modulus is even";
+  if (e < 2) return "crypto/rsa: public exponent too small or negative";
+  // Not `e`, which is rounded above 53 bits.
+  if (isEven(exponent)) return "crypto/rsa: public exponent is even";
+  if (e > 0x7fffffff) return "crypto/rsa: public exponent too large";
+  if (bits > MAX_RSA_BITS) return `crypto/rsa: ${bits}-bit keys are too large: limit is ${MAX_RSA_BITS}`;
+  return undefined;
+}
+
+function isEven(unsigned: Bytes): boolean {
+  return (unsigned.at(-1) ?? 0) % 2 === 0;
+}
+
+function parseEc(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {
+  if (parameters?.tag !== TAG.oid) throw new DerError("x509: invalid ECDSA parameters");
+  const curve = findCurve(withText("x509: invalid ECDSA parameters", () => decodeOid(parameters.content)));
+  if (curve === undefined) throw new DerError("x509: unsupported elliptic curve");
+  if (keyBytes[0] !== 4) throw new DerError("ecdsa: invalid uncompressed public key");
+  const name = curve.name.replace("-", "");
+  if (keyBytes.length !== 1 + 2 * curve.size) throw new DerError(`invalid ${name} point encoding`);
+  if (!isPointOnCurve(curve, keyBytes)) throw new DerError(`${name} point not on curve`);
+  return { algorithm: "ECDSA", bits: curve.bits, curve: curve.name, der, keyBytes };
+}
+
+function parseDsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {
+  const bad = "x509: invalid DSA parameters";
+  const zero = "x509: zero or negative DSA parameter";
+  readPositive(new DerReader(keyBytes), "x509: invalid DSA public key", zero);
+  if (parameters?.tag !== TAG.sequence) throw new DerError(bad);
+  const numbers = parameters.enter();
+  const p = readPositive(numbers, bad, zero);
+  readPositive(numbers, bad, zero);
+  readPositive(numbers, bad, zero);
+  return { algorithm: "DSA", bits: bitLength(p), der, keyBytes };
+}
+
+function readPositive(reader: DerReader, malformed: string, notPositive: string): Bytes {
+  const content = withText(malformed, () => {
+    const { content } = reader.read(TAG.integer, "integer");
+    checkInteger(content);
+    return content;
+  });
+  const digits = decodeUnsigned(content);
+  if (digits === undefined || (digits.length === 1 && digits[0] === 0)) throw new DerError(notPositive);
+  return digits;
+}
+
+function bitLength(unsigned: Bytes): number {
+  return (unsigned.length - 1) * 8 + (32 - Math.clz32(unsigned[0] ?? 0));
+}

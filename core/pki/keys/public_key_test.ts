@@ -1,0 +1,124 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { type Bytes, toResult } from "../asn1/der.ts";
+import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
+import { describePublicKey, parsePublicKey } from "./public_key.ts";
+
+const NULL = encodeNull();
+const ED25519 = encodeOid("1.3.101.112");
+const RSA = encodeOid("1.2.840.113549.1.1.1");
+const EC = encodeOid("1.2.840.10045.2.1");
+const P256 = encodeOid("1.2.840.10045.3.1.7");
+const DSA = encodeOid("1.2.840.10040.4.1");
+
+const bytes = (length: number, fill = 0xff) => new Uint8Array(length).fill(fill);
+const spki = (algorithm: readonly Bytes[], key: Bytes, ...more: readonly Bytes[]) =>
+  encodeSequence(encodeSequence(...algorithm), encodeBitString(key), ...more);
+const rsa = (modulus: Bytes, exponent: Bytes, ...more: readonly Bytes[]) =>
+  spki([RSA, NULL], encodeSequence(encodeUnsigned(modulus), encodeUnsigned(exponent), ...more));
+const F4 = Uint8Array.of(1, 0, 1);
+const ONE = encodeUnsigned(Uint8Array.of(1));
+const ZERO = encodeUnsigned(Uint8Array.of(0));
+
+for (
+  const { name, der, want } of [
+    { name: "an Ed25519 key", der: spki([ED25519], bytes(32)), want: "Ed25519 256" },
+    { name: "a short Ed25519 key", der: spki([ED25519], bytes(31)), want: "x509: wrong Ed25519 public key size" },
+    {
+      name: "an Ed25519 key with parameters",
+      der: spki([ED25519, NULL], bytes(32)),
+      want: "x509: Ed25519 key encoded with illegal parameters",
+    },
+    { name: "an unknown key", der: spki([encodeOid("1.2.3")], bytes(1)), want: "unknown 0" },
+    {
+      name: "something behind the key",
+      der: spki([ED25519], bytes(32), NULL),
+      want: "asn1: syntax error: trailing data",
+    },
+    {
+      name: "something behind the whole",
+      der: Uint8Array.of(...spki([ED25519], bytes(32)), 0),
+      want: "asn1: syntax error: trailing data",
+    },
+    { name: "two parameters", der: spki([RSA, NULL, NULL], bytes(1)), want: "asn1: syntax error: trailing data" },
+    {
+      name: "unused bits",
+      der: encodeSequence(encodeSequence(ED25519), encodeBitString(bytes(32, 0xf0), 4)),
+      want: "asn1: syntax error: invalid padding bits in BIT STRING",
+    },
+    { name: "an RSA key", der: rsa(bytes(256), F4), want: "RSA 2048" },
+    { name: "an RSA key without NULL", der: spki([RSA], bytes(1)), want: "x509: RSA key missing NULL parameters" },
+    {
+      name: "an RSA key with a NULL that has content",
+      der: spki([RSA, Uint8Array.of(5, 1, 0)], bytes(1)),
+      want: "x509: RSA key missing NULL parameters",
+    },
+    { name: "no RSA key", der: spki([RSA, NULL], bytes(1)), want: "x509: invalid RSA public key" },
+    { name: "modulus 0", der: rsa(bytes(1, 0), F4), want: "x509: RSA modulus is not a positive number" },
+    {
+      name: "exponent 0",
+      der: rsa(bytes(256), bytes(1, 0)),
+      want: "x509: RSA public exponent is not a positive number",
+    },
+    { name: "an exponent of 8 bytes", der: rsa(bytes(256), bytes(8)), want: "x509: invalid RSA public exponent" },
+    {
+      name: "an exponent of 7 bytes",
+      der: rsa(bytes(256), bytes(7)),
+      want: "crypto/rsa: public exponent too large",
+    },
+    {
+      name: "the largest exponent",
+      der: rsa(bytes(256), Uint8Array.of(0x7f, 255, 255, 255)),
+      want: "RSA 2048",
+    },
+    {
+      name: "exponent 1",
+      der: rsa(bytes(256), bytes(1, 1)),
+      want: "crypto/rsa: public exponent too small or negative",
+    },
+    { name: "exponent 2", der: rsa(bytes(256), bytes(1, 2)), want: "crypto/rsa: public exponent is even" },
+    { name: "an even modulus", der: rsa(bytes(256, 0xfe), F4), want: "crypto/rsa: public modulus is even" },
+    { name: "1024 bits", der: rsa(bytes(128), F4), want: "RSA 1024" },
+    {
+      name: "1023 bits",
+      der: rsa(bytes(128, 0x7f), F4),
+      want: "crypto/rsa: 1023-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)",
+    },
+    { name: "16384 bits", der: rsa(bytes(2048), F4), want: "RSA 16384" },
+    {
+      name: "more bits",
+      der: rsa(bytes(2049), F4),
+      want: "crypto/rsa: 16392-bit keys are too large: limit is 16384",
+    },
+    { name: "three numbers", der: rsa(bytes(256), F4, ONE), want: "asn1: syntax error: trailing data" },
+    {
+      name: "something behind the RSA key",
+      der: spki([RSA, NULL], Uint8Array.of(...encodeSequence(ONE, ONE), 0)),
+      want: "asn1: syntax error: trailing data",
+    },
+    { name: "an EC key without a curve", der: spki([EC, NULL], bytes(65)), want: "x509: invalid ECDSA parameters" },
+    { name: "an unknown curve", der: spki([EC, RSA], bytes(65)), want: "x509: unsupported elliptic curve" },
+    { name: "a compressed point", der: spki([EC, P256], bytes(33, 2)), want: "ecdsa: invalid uncompressed public key" },
+    { name: "a short point", der: spki([EC, P256], bytes(64, 4)), want: "invalid P256 point encoding" },
+    { name: "a point elsewhere", der: spki([EC, P256], bytes(65, 4)), want: "P256 point not on curve" },
+    { name: "a DSA key", der: spki([DSA, encodeSequence(ONE, ONE, ONE)], ONE), want: "DSA 1" },
+    { name: "a DSA key without parameters", der: spki([DSA, NULL], ONE), want: "x509: invalid DSA parameters" },
+    {
+      name: "a DSA key of two numbers",
+      der: spki([DSA, encodeSequence(ONE, ONE)], ONE),
+      want: "x509: invalid DSA parameters",
+    },
+    {
+      name: "DSA key 0",
+      der: spki([DSA, encodeSequence(ONE, ONE, ONE)], ZERO),
+      want: "x509: zero or negative DSA parameter",
+    },
+  ]
+) {
+  test(`parsePublicKey() finds "${want}" for ${name}`, () => {
+    const parsed = toResult(() => parsePublicKey(der));
+    const found = parsed.ok ? parsed.value.weakness ?? `${parsed.value.algorithm} ${parsed.value.bits}` : parsed.error;
+    assert.equal(found, want);
+    if (!parsed.ok) assert.deepEqual(describePublicKey(der), { algorithm: "unknown", bits: 0 });
+  });
+}

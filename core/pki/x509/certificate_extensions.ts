@@ -1,0 +1,197 @@
+/** The extensions of a certificate that we know (RFC 5280 §4.2), read with the acceptance of Go's x509. */
+import { Buffer } from "node:buffer";
+import { KEY_USAGE_BITS } from "./usages.ts";
+import {
+  type Bytes,
+  contextTag,
+  decodeBitString,
+  decodeBoolean,
+  decodeOid,
+  decodeSmallInteger,
+  DerError,
+  DerReader,
+  TAG,
+  withText,
+} from "../asn1/der.ts";
+import { type NameConstraints, parseNameConstraints } from "./name_constraints.ts";
+import {
+  type AlternativeNames,
+  GENERAL_NAME_TAG,
+  parseAlternativeNames,
+  SUBJECT_ALT_NAME_OID,
+} from "./subject_alternative_names.ts";
+
+/** Object identifiers of the extensions that we write. */
+export const EXTENSION_OID = {
+  subjectKeyId: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: SUBJECT_ALT_NAME_OID,
+  basicConstraints: "2.5.29.19",
+  nameConstraints: "2.5.29.30",
+  authorityKeyId: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+} as const;
+
+/** Extensions whose form is checked, as Go does, although their contents do not affect verification. */
+const CRL_DISTRIBUTION_POINTS = "2.5.29.31";
+const AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
+/** Policies and policy mappings do not affect verification, so critical ones are accepted. */
+const IGNORED: ReadonlySet<string> = new Set(["2.5.29.32", "2.5.29.33"]);
+
+/** The contents of the known extensions. */
+export interface ExtensionFacts extends AlternativeNames {
+  /** Names of the KeyUsage bits, in bit order; empty when the extension is absent. */
+  readonly keyUsages: readonly string[];
+  /** OIDs, in the certificate's order; empty when the extension is absent. */
+  readonly extendedKeyUsages: readonly string[];
+  readonly isCa: boolean;
+  readonly maxPathLength?: number;
+  /** The SubjectKeyIdentifier in lower-case hexadecimal digits. */
+  readonly subjectKeyId?: string;
+  /** The AuthorityKeyIdentifier in lower-case hexadecimal digits. */
+  readonly authorityKeyId?: string;
+  /** The names for which a CA may issue; undefined without a constraint. */
+  readonly nameConstraints?: NameConstraints;
+  /** The OIDs of unknown critical extensions. */
+  readonly unknownCriticalExtensions: readonly string[];
+}
+
+/** The facts while they are being collected. */
+type Draft = { -readonly [Key in keyof ExtensionFacts]: ExtensionFacts[Key] };
+
+/** Parses the content of `Extensions`; without bytes it returns the facts of a certificate without extensions. */
+export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
+  const unknownCriticalExtensions: string[] = [];
+  const facts: Draft = {
+    dnsNames: NONE,
+    emailAddresses: NONE,
+    ipAddresses: NONE,
+    uris: NONE,
+    keyUsages: NONE,
+    extendedKeyUsages: NONE,
+    isCa: false,
+    unknownCriticalExtensions,
+  };
+  const seen = new Set<string>();
+  const reader = new DerReader(list ?? new Uint8Array(0));
+  while (!reader.isAtEnd()) {
+    const extension = withText("x509: malformed extension", () => reader.enter(TAG.sequence, "extension"));
+    const oid = withText("x509: malformed extension OID field", () => decodeOid(extension.read(TAG.oid, "id").content));
+    const critical = withText("x509: malformed extension critical field", () => {
+      const flag = extension.readOptional(TAG.boolean);
+      return flag !== undefined && decodeBoolean(flag.content);
+    });
+    const value = withText("x509: malformed extension value field", () => extension.read(TAG.octetString, "value"));
+    if (seen.has(oid)) throw new DerError(`x509: certificate contains duplicate extension with OID "${oid}"`);
+    seen.add(oid);
+    if (!readExtension(facts, oid, critical, value.content) && critical) unknownCriticalExtensions.push(oid);
+  }
+  Object.freeze(unknownCriticalExtensions);
+  return facts;
+}
+
+const NONE: readonly string[] = Object.freeze([]);
+/** The tag of `distributionPoint`, and of `fullName` in it (RFC 5280 §4.2.1.13). */
+const NAME_TAG = contextTag(0, true);
+
+/** Adds one extension to the facts; false when the extension is unknown. */
+function readExtension(facts: Draft, oid: string, critical: boolean, value: Bytes): boolean {
+  switch (oid) {
+    case EXTENSION_OID.keyUsage:
+      facts.keyUsages = withText("x509: invalid key usage", () => readKeyUsage(value));
+      return true;
+    case EXTENSION_OID.basicConstraints:
+      withText("x509: invalid basic constraints", () => readBasicConstraints(facts, value));
+      return true;
+    case EXTENSION_OID.subjectAltName: {
+      const { otherNames: _otherNames, ...names } = parseAlternativeNames(value);
+      Object.assign(facts, names);
+      return Object.values(names).some(({ length }) => length > 0);
+    }
+    case EXTENSION_OID.nameConstraints: {
+      const { isUnderstood, ...constraints } = parseNameConstraints(value);
+      facts.nameConstraints = constraints;
+      return isUnderstood;
+    }
+    case EXTENSION_OID.authorityKeyId: {
+      if (critical) throw new DerError("x509: authority key identifier incorrectly marked critical");
+      const id = withText("x509: invalid authority key identifier", () => readAuthorityKeyId(value));
+      if (id !== undefined) facts.authorityKeyId = id;
+      return true;
+    }
+    case EXTENSION_OID.subjectKeyId:
+      if (critical) throw new DerError("x509: subject key identifier incorrectly marked critical");
+      facts.subjectKeyId = withText(
+        "x509: invalid subject key identifier",
+        () => toHex(new DerReader(value).read(TAG.octetString, "subjectKeyIdentifier").content),
+      );
+      return true;
+    case EXTENSION_OID.extendedKeyUsage:
+      facts.extendedKeyUsages = withText("x509: invalid extended key usages", () => readExtendedKeyUsages(value));
+      return true;
+    case CRL_DISTRIBUTION_POINTS:
+      checkDistributionPoints(value);
+      return true;
+    case AUTHORITY_INFO_ACCESS:
+      if (critical) throw new DerError("x509: authority info access incorrectly marked critical");
+      withText("x509: invalid authority info access", () => checkAuthorityInfoAccess(value));
+      return true;
+    default:
+      return IGNORED.has(oid);
+  }
+}
+
+function checkDistributionPoints(value: Bytes): void {
+  const points = withText(
+    "x509: invalid CRL distribution points",
+    () => new DerReader(value).enter(TAG.sequence, "CRLDistributionPoints"),
+  );
+  while (!points.isAtEnd()) {
+    withText("x509: invalid CRL distribution point", () => {
+      const name = points.enter(TAG.sequence, "DistributionPoint").readOptional(NAME_TAG)?.enter();
+      const uris = name?.enter(NAME_TAG, "fullName");
+      while (uris?.isNext(GENERAL_NAME_TAG.uri) === true) uris.readAny();
+    });
+  }
+}
+
+function checkAuthorityInfoAccess(value: Bytes): void {
+  const descriptions = new DerReader(value).enter(TAG.sequence, "AuthorityInfoAccessSyntax");
+  while (!descriptions.isAtEnd()) {
+    const description = descriptions.enter(TAG.sequence, "AccessDescription");
+    decodeOid(description.read(TAG.oid, "accessMethod").content);
+    if (description.isNext(GENERAL_NAME_TAG.uri)) description.readAny();
+  }
+}
+
+function readKeyUsage(value: Bytes): readonly string[] {
+  const { bytes } = decodeBitString(new DerReader(value).read(TAG.bitString, "keyUsage").content);
+  return Object.freeze(KEY_USAGE_BITS.filter((_, bit) => ((bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0));
+}
+
+function readBasicConstraints(facts: Draft, value: Bytes): void {
+  const reader = new DerReader(value).enter(TAG.sequence, "basicConstraints");
+  const isCa = reader.readOptional(TAG.boolean);
+  facts.isCa = isCa !== undefined && decodeBoolean(isCa.content);
+  const length = reader.readOptional(TAG.integer);
+  if (length === undefined) return;
+  const maxPathLength = decodeSmallInteger(length.content);
+  if (maxPathLength < 0) throw new DerError("negative path length");
+  facts.maxPathLength = maxPathLength;
+}
+
+function readAuthorityKeyId(value: Bytes): string | undefined {
+  const id = new DerReader(value).enter(TAG.sequence, "authorityKeyIdentifier").readOptional(contextTag(0, false));
+  return id === undefined ? undefined : toHex(id.content);
+}
+
+function readExtendedKeyUsages(value: Bytes): readonly string[] {
+  const reader = new DerReader(value).enter(TAG.sequence, "extKeyUsage");
+  const oids: string[] = [];
+  while (!reader.isAtEnd()) oids.push(decodeOid(reader.read(TAG.oid, "KeyPurposeId").content));
+  return Object.freeze(oids);
+}
+
+function toHex(bytes: Bytes): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
