@@ -1,10 +1,12 @@
 /** Files of policy tests (`kind: PolicyTest`): requests with their requesters, and the expected verdicts. */
 import {
-  checkedText,
+  defaultKey,
   duration,
+  fault,
   integer,
   type Key,
   listOf,
+  mapped,
   mapping,
   nonEmptyListOf,
   oneOf,
@@ -14,7 +16,7 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import type { Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { NameClaim, NodeCertificate } from "./ownership.ts";
 
@@ -79,52 +81,59 @@ export type RequestSource =
 export interface Expectation {
   readonly verdict: "approve" | "deny" | "pending" | "unknown";
   /** The rule that decides; not checked when absent. */
-  readonly rule: string | undefined;
+  readonly rule?: string | undefined;
   /** A part of the message; not checked when absent. */
-  readonly message: string | undefined;
+  readonly message?: string | undefined;
 }
 
 const KEYS: readonly KeyAlgorithm[] = [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS];
 
-const names = mapping({ dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) });
-const time = checkedText((value) =>
-  Number.isNaN(Date.parse(value)) ? `"${value}" is not a time, such as 2026-03-02T10:30:00Z` : undefined
-);
-const REQUEST = mapping({
-  commonName: optionalKey(text),
-  organizations: optionalKey(listOf(text)),
-  dns: optionalKey(listOf(text)),
-  ips: optionalKey(listOf(text)),
-  emails: optionalKey(listOf(text)),
-  uris: optionalKey(listOf(text)),
-  key: optionalKey(oneOf(KEYS)),
+const TEXTS = optionalKey(listOf(text));
+const names = { dns: defaultKey(listOf(text), []), ips: defaultKey(listOf(text), []) };
+const time = mapped(text, (value, place) => {
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? fault(place, `"${value}" is not a time, such as 2026-03-02T10:30:00Z`) : date;
 });
 
+const ANOTHER_KEY = { publicKeyFingerprint: "another key" };
+
 const COMMON = {
-  request: optionalKey(REQUEST),
+  request: optionalKey(mapping({
+    commonName: optionalKey(text),
+    organizations: TEXTS,
+    dns: TEXTS,
+    ips: TEXTS,
+    emails: TEXTS,
+    uris: TEXTS,
+    key: optionalKey(oneOf(KEYS)),
+  })),
   requestFile: optionalKey(text),
   signerName: optionalKey(text),
-  usages: optionalKey(listOf(text)),
+  usages: TEXTS,
   user: optionalKey(text),
-  groups: optionalKey(listOf(text)),
-  expiration: optionalKey(duration),
+  groups: TEXTS,
+  expiration: optionalKey(mapped(duration, (ms) => Math.round(ms / 1_000))),
   now: optionalKey(time),
-  nodes: optionalKey(
-    listOf(mapping({ name: requiredKey(text), dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) })),
-  ),
-  held: optionalKey(names),
-  certificates: optionalKey(listOf(mapping({ from: requiredKey(time), until: requiredKey(time) }))),
-  holders: optionalKey(listOf(mapping({ name: requiredKey(text), holder: requiredKey(text) }))),
-  server: optionalKey(listOf(text)),
-  permissions: optionalKey(listOf(text)),
+  nodes: optionalKey(listOf(mapping({ name: requiredKey(text), ...names }))),
+  held: optionalKey(mapping(names)),
+  certificates: optionalKey(listOf(mapped(
+    mapping({ from: requiredKey(time), until: requiredKey(time) }),
+    ({ from, until }) => ({ ...ANOTHER_KEY, node: "", fingerprint: "", notBefore: from, notAfter: until }),
+  ))),
+  holders: optionalKey(listOf(mapped(
+    mapping({ name: requiredKey(text), holder: requiredKey(text) }),
+    (claim) => ({ ...ANOTHER_KEY, ...claim, notAfter: undefined }),
+  ))),
+  server: TEXTS,
+  permissions: TEXTS,
   unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
   approvedBefore: optionalKey(integer(0)),
 } as const satisfies Readonly<Record<string, Key<unknown>>>;
 
 const FIXTURE = mapping({
-  policies: optionalKey(listOf(text)),
+  policies: defaultKey(listOf(text), []),
   inventory: optionalKey(text),
-  defaults: optionalKey(mapping(COMMON)),
+  defaults: defaultKey(mapping(COMMON), {}),
   cases: requiredKey(nonEmptyListOf(mapping({
     ...COMMON,
     name: requiredKey(text),
@@ -138,57 +147,47 @@ const FIXTURE = mapping({
 
 type ReadFixture = NonNullable<ReturnType<typeof FIXTURE>>;
 type ReadCase = ReadFixture["cases"][number];
-type Common = NonNullable<ReadFixture["defaults"]>;
+type Common = ReadFixture["defaults"];
 
 /** The time of a case that does not set one. */
 const NOW = "2026-01-01T12:00:00Z";
 
 /** Parses a file of policy tests. The error lists every fault with its place. */
 export function parsePolicyFixture(fileText: string): Result<PolicyFixture, readonly string[]> {
-  const read = parseConfigDocument(fileText, POLICY_TEST_KIND, FIXTURE);
-  if (!read.ok) return read;
-  const { policies = [], inventory, defaults = {}, cases } = read.value;
-  const faults: string[] = [];
-  const made = cases.map((one, index) => createCase(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`)));
-  return faults.length === 0 ? ok({ policies, inventory, cases: made }) : err(faults);
+  return parseConfigDocument(
+    fileText,
+    POLICY_TEST_KIND,
+    mapped(FIXTURE, ({ policies, inventory, defaults, cases }, { faults }) => ({
+      policies,
+      inventory,
+      cases: cases.map((one, index) => createCase(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`))),
+    })),
+  );
 }
 
 function createCase(own: ReadCase, defaults: Common, fault: (text: string) => void): PolicyCase {
   if (own.request !== undefined && own.requestFile !== undefined) fault(": request and requestFile exclude each other");
-  const { signerName, user } = { ...defaults, ...own };
-  if (signerName === undefined) fault(".signerName: missing, here and in defaults");
-  if (user === undefined) fault(".user: missing, here and in defaults");
-  const all = { ...defaults, ...own };
-  const { verdict, rule, message } = own.expect;
+  const { signerName = "", user = "", ...all } = { ...defaults, ...own };
+  if (signerName === "") fault(".signerName: missing, here and in defaults");
+  if (user === "") fault(".user: missing, here and in defaults");
   return {
     name: own.name,
     request: createRequestSource(own, defaults),
-    signerName: signerName ?? "",
+    signerName,
     usages: all.usages ?? [],
-    user: user ?? "",
+    user,
     groups: all.groups ?? [],
-    expirationSeconds: all.expiration === undefined ? undefined : Math.round(all.expiration / 1_000),
-    now: new Date(all.now ?? NOW),
-    nodes: new Map((all.nodes ?? []).map(({ name, dns = [], ips = [] }) => [name, { dns, ips }])),
-    held: all.held === undefined ? undefined : { dns: all.held.dns ?? [], ips: all.held.ips ?? [] },
-    certificates: (all.certificates ?? []).map(({ from, until }) => ({
-      node: "",
-      publicKeyFingerprint: "another key",
-      fingerprint: "",
-      notBefore: new Date(from),
-      notAfter: new Date(until),
-    })),
-    holders: (all.holders ?? []).map(({ name, holder }) => ({
-      name,
-      holder,
-      publicKeyFingerprint: "another key",
-      notAfter: undefined,
-    })),
+    expirationSeconds: all.expiration,
+    now: all.now ?? new Date(NOW),
+    nodes: new Map((all.nodes ?? []).map(({ name, dns, ips }) => [name, { dns, ips }])),
+    held: all.held,
+    certificates: all.certificates ?? [],
+    holders: all.holders ?? [],
     server: all.server ?? [],
     permissions: all.permissions ?? [],
     unreachable: all.unreachable ?? [],
     approvedBefore: all.approvedBefore ?? 0,
-    expect: { verdict, rule, message },
+    expect: own.expect,
   };
 }
 
@@ -198,15 +197,16 @@ function createRequestSource(own: ReadCase, defaults: Common): RequestSource {
   if (own.request === undefined && defaults.requestFile !== undefined) {
     return { kind: "file", path: defaults.requestFile };
   }
-  const request = { ...defaults.request, ...own.request };
   return {
     kind: "made",
-    commonName: request.commonName ?? "",
-    organizations: request.organizations ?? [],
-    dns: request.dns ?? [],
-    ips: request.ips ?? [],
-    emails: request.emails ?? [],
-    uris: request.uris ?? [],
-    key: request.key ?? "ecdsa-p256",
+    commonName: "",
+    organizations: [],
+    dns: [],
+    ips: [],
+    emails: [],
+    uris: [],
+    key: "ecdsa-p256",
+    ...defaults.request,
+    ...own.request,
   };
 }

@@ -32,7 +32,7 @@ export interface AuditRule {
   readonly nonResourceURLs: readonly string[];
   readonly omitStages: readonly AuditStage[];
   /** Overrides the policy's value when defined. */
-  readonly omitManagedFields: boolean | undefined;
+  readonly omitManagedFields?: boolean | undefined;
 }
 
 /** An audit policy, parsed and validated. */
@@ -60,7 +60,6 @@ export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
     namespaces: [],
     nonResourceURLs: [],
     omitStages: [],
-    omitManagedFields: undefined,
   }],
   omitStages: ["RequestReceived"],
   omitManagedFields: false,

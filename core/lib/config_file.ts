@@ -23,7 +23,9 @@ export type Shape<T> = (value: unknown, place: ConfigPlace) => T | undefined;
 /** One key of a mapping. */
 export interface Key<T> {
   readonly shape: Shape<T>;
+  /** Whether the mapping has a value for the key in any case, because it is in the file or has a default. */
   readonly required: boolean;
+  readonly fallback?: T;
 }
 
 /** A key that must be present. */
@@ -34,6 +36,20 @@ export function requiredKey<T>(shape: Shape<T>): Key<T> & { readonly required: t
 /** A key that may be absent. */
 export function optionalKey<T>(shape: Shape<T>): Key<T> & { readonly required: false } {
   return { shape, required: false };
+}
+
+/** A key that may be absent and then has a default value. */
+export function defaultKey<T>(shape: Shape<T>, fallback: NoInfer<T>): Key<T> & { readonly required: true } {
+  return { shape, required: true, fallback };
+}
+
+/** A shape whose value is converted or checked further once it is parsed without a fault. */
+export function mapped<T, U>(shape: Shape<T>, convert: (value: T, place: ConfigPlace) => U | undefined): Shape<U> {
+  return (value, place) => {
+    const before = place.faults.length;
+    const read = shape(value, place);
+    return read === undefined || place.faults.length > before ? undefined : convert(read, place);
+  };
 }
 
 /** The parsed type of a mapping with these keys. */
@@ -51,10 +67,11 @@ export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: 
       if (!Object.hasOwn(keys, key)) fault(within(place, key), `unknown key${suggestion(key, Object.keys(keys))}`);
     }
     const read: Record<string, unknown> = {};
-    for (const [key, { shape, required: isRequired }] of Object.entries(keys)) {
+    for (const [key, { shape, required: isRequired, fallback }] of Object.entries(keys)) {
       const given = Object.hasOwn(value, key) ? value[key] : undefined;
       if (given === undefined || given === null) {
-        if (isRequired) fault(within(place, key), "missing");
+        if (fallback !== undefined) read[key] = fallback;
+        else if (isRequired) fault(within(place, key), "missing");
         continue;
       }
       const one = shape(given, within(place, key));
@@ -126,11 +143,10 @@ export function duration(value: unknown, place: ConfigPlace): number | undefined
 
 /** A text that passes a check; the check returns what is wrong with it. */
 export function checkedText(check: (value: string) => string | undefined): Shape<string> {
-  return (value, place) => {
-    const read = text(value, place);
-    const wrong = read === undefined ? undefined : check(read);
+  return mapped(text, (read, place) => {
+    const wrong = check(read);
     return wrong === undefined ? read : fault(place, wrong);
-  };
+  });
 }
 
 /** An IP address or a range of them, as text. */

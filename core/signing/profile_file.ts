@@ -1,12 +1,16 @@
 /** Parses the file of a profile (`kind: SigningProfile`). Every unknown key is a fault. */
+import { Buffer } from "node:buffer";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import { validateSignerName } from "../request/signer_name.ts";
 import {
   checkedText,
+  defaultKey,
   duration,
+  fault,
   flag,
   integer,
   ipRange,
+  mapped,
   mapping,
   nonEmptyListOf,
   oneOf,
@@ -19,16 +23,16 @@ import {
 import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
 import { findDerValueFault } from "../pki/x509/extra_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
-import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
+import { canonicalIp } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/x509/dns_name.ts";
 import { isDocumentUrl } from "../pki/x509/uri.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import type { Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
 import { findProfileFaults } from "./profile_faults.ts";
 import {
+  type ExtensionRules,
   type KeyRule,
   type NameRules,
-  type PodRules,
   type ProfileSpec,
   type SubjectRules,
   type ValueRule,
@@ -46,8 +50,8 @@ const MAX_EXTENSION_BYTES = 4_096;
 const CA_USAGES: readonly string[] = ["cert sign", "crl sign"];
 
 const signerName = checkedText((value) => {
-  const [fault] = validateSignerName("signerName", value);
-  if (fault !== undefined) return `"${value}" is not a signer name; write domain/path, such as example.com/web`;
+  const [wrong] = validateSignerName("signerName", value);
+  if (wrong !== undefined) return `"${value}" is not a signer name; write domain/path, such as example.com/web`;
   return value.startsWith("kubernetes.io/") ? `"${value}" is Kubernetes' own; its rules cannot be changed` : undefined;
 });
 const usage = checkedText((value) => {
@@ -64,24 +68,27 @@ const oid = checkedText((value) =>
     ? undefined
     : `"${value}" is not an object identifier, such as 1.3.6.1.4.1.32473.1`
 );
-const der = checkedText((value) => {
-  const bytes = parseHex(value);
-  if (bytes === undefined) return "DER in hexadecimal expected, such as 30 03 02 01 05";
-  if (bytes.length > MAX_EXTENSION_BYTES) return `at most ${MAX_EXTENSION_BYTES} bytes expected`;
-  const fault = findDerValueFault(bytes);
-  return fault === undefined ? undefined : `not one value of DER: ${fault}`;
+const der = mapped(text, (value, place) => {
+  const digits = value.replace(/[\s:]/g, "");
+  const bytes = new Uint8Array(Buffer.from(digits, "hex"));
+  if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) {
+    return fault(place, "DER in hexadecimal expected, such as 30 03 02 01 05");
+  }
+  if (bytes.length > MAX_EXTENSION_BYTES) return fault(place, `at most ${MAX_EXTENSION_BYTES} bytes expected`);
+  const wrong = findDerValueFault(bytes);
+  return wrong === undefined ? bytes : fault(place, `not one value of DER: ${wrong}`);
 });
 
 const annotation = checkedText((value) =>
   /^[^/\s]+\/[^/\s]+$/.test(value) ? undefined : `"${value}" is not the key of an annotation, such as example.com/dns`
 );
 
-/** The keys of a list rule: patterns or exact values, and their number; for pods also the default and an annotation. */
-function valueKeys(pattern: Shape<string>, value: Shape<string>) {
+/** The rule of a list: patterns or exact values, and their number; for pods also the default and an annotation. */
+function values(pattern: Shape<string>, value: Shape<string>) {
   return {
-    allowed: optionalKey(nonEmptyListOf(pattern)),
+    allowed: defaultKey(nonEmptyListOf(pattern), []),
     exactly: optionalKey(nonEmptyListOf(value)),
-    min: optionalKey(integer(0)),
+    min: defaultKey(integer(0), 0),
     max: optionalKey(integer(1)),
     default: optionalKey(nonEmptyListOf(value)),
     annotation: optionalKey(annotation),
@@ -89,16 +96,23 @@ function valueKeys(pattern: Shape<string>, value: Shape<string>) {
 }
 
 /** The rule of a single value. */
-const oneText = mapping({
-  allowed: optionalKey(nonEmptyListOf(text)),
-  exactly: optionalKey(text),
-  required: optionalKey(flag),
-  default: optionalKey(text),
-  annotation: optionalKey(annotation),
-});
-const texts = mapping(valueKeys(text, text));
+const oneText: Shape<ValueRule> = mapped(
+  mapping({
+    allowed: defaultKey(nonEmptyListOf(text), []),
+    exactly: optionalKey(mapped(text, (value) => [value])),
+    required: defaultKey(flag, false),
+    default: optionalKey(mapped(text, (value) => [value])),
+    annotation: optionalKey(annotation),
+  }),
+  ({ required: isRequired, ...rule }) => ({
+    ...rule,
+    min: isRequired ? 1 : 0,
+    ...(rule.exactly === undefined ? { max: 1 } : {}),
+  }),
+);
+const texts = mapping(values(text, text));
 
-const SUBJECT = {
+const SUBJECT: Shape<SubjectRules> = mapping({
   commonName: optionalKey(oneText),
   organizations: optionalKey(texts),
   organizationalUnits: optionalKey(texts),
@@ -108,11 +122,9 @@ const SUBJECT = {
   streetAddresses: optionalKey(texts),
   postalCodes: optionalKey(texts),
   serialNumber: optionalKey(oneText),
-};
+});
 
-const address = checkedText((value) =>
-  parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined
-);
+const address = mapped(text, (value, place) => canonicalIp(value) ?? fault(place, `"${value}" is not an IP address`));
 /** Checks a text as it could be once its placeholders are filled in; `findProfileFaults` checks the placeholders. */
 const filled = (check: (value: string) => string | undefined) =>
   checkedText((value) => check(value.replace(/\{[A-Za-z]+\}/g, "x")));
@@ -122,29 +134,56 @@ const exactDns = filled((value) => findDnsNameFault(value.replace(/^\*\./, "x.")
 const uriPattern = filled(findUriPatternFault);
 const emailPattern = filled(findEmailPatternFault);
 
-const KEY = mapping({
-  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
-  minBits: optionalKey(integer(1)),
-  maxBits: optionalKey(integer(1)),
-});
+const LEAST_BITS: Readonly<Record<string, Partial<KeyRule>>> = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 } };
+const KEY: Shape<KeyRule> = mapped(
+  mapping({
+    type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
+    minBits: optionalKey(integer(1)),
+    maxBits: optionalKey(integer(1)),
+  }),
+  withLeastBits,
+);
+
+function withLeastBits(rule: KeyRule): KeyRule {
+  return { ...LEAST_BITS[rule.type], ...rule };
+}
 
 /** The allowed values of one fact of a pod. */
-const podRule = mapping({ allowed: requiredKey(nonEmptyListOf(text)) });
+const podRule = mapped(mapping({ allowed: requiredKey(nonEmptyListOf(text)) }), ({ allowed }) => allowed);
+
+const NAMES: Shape<NameRules> = mapped(
+  mapping({
+    dns: optionalKey(mapping({ ...values(dnsPattern, exactDns), wildcards: defaultKey(flag, false) })),
+    ips: optionalKey(mapping(values(ipRange, address))),
+    uris: optionalKey(mapping(values(uriPattern, text))),
+    emails: optionalKey(mapping(values(emailPattern, text))),
+    atLeastOne: defaultKey(flag, false),
+  }),
+  ({ dns, ...rest }) => {
+    const { wildcards, ...rule } = dns ?? { wildcards: false };
+    return { ...rest, ...("allowed" in rule ? { dns: rule } : {}), wildcards };
+  },
+);
+
+const EXTENSIONS: Shape<ExtensionRules> = mapping({
+  ocsp: defaultKey(nonEmptyListOf(url), []),
+  caIssuers: defaultKey(nonEmptyListOf(url), []),
+  crl: defaultKey(nonEmptyListOf(url), []),
+  policies: defaultKey(nonEmptyListOf(mapping({ oid: requiredKey(oid), cps: optionalKey(url) })), []),
+  raw: defaultKey(
+    nonEmptyListOf(mapping({ oid: requiredKey(oid), critical: defaultKey(flag, false), der: requiredKey(der) })),
+    [],
+  ),
+});
 
 const PROFILE = mapping({
   signerName: optionalKey(signerName),
-  description: optionalKey(text),
-  subject: optionalKey(mapping(SUBJECT)),
-  names: optionalKey(mapping({
-    dns: optionalKey(mapping({ ...valueKeys(dnsPattern, exactDns), wildcards: optionalKey(flag) })),
-    ips: optionalKey(mapping(valueKeys(ipRange, address))),
-    uris: optionalKey(mapping(valueKeys(uriPattern, text))),
-    emails: optionalKey(mapping(valueKeys(emailPattern, text))),
-    atLeastOne: optionalKey(flag),
-  })),
+  description: defaultKey(text, ""),
+  subject: defaultKey(SUBJECT, {}),
+  names: defaultKey(NAMES, { wildcards: false, atLeastOne: false }),
   usages: requiredKey(mapping({
     allowed: requiredKey(nonEmptyListOf(usage)),
-    required: optionalKey(nonEmptyListOf(usage)),
+    required: defaultKey(nonEmptyListOf(usage), []),
     default: optionalKey(nonEmptyListOf(usage)),
     annotation: optionalKey(annotation),
   })),
@@ -154,17 +193,13 @@ const PROFILE = mapping({
     min: optionalKey(duration),
     refreshBefore: optionalKey(duration),
   })),
-  keys: optionalKey(nonEmptyListOf(KEY)),
-  extensions: optionalKey(mapping({
-    ocsp: optionalKey(nonEmptyListOf(url)),
-    caIssuers: optionalKey(nonEmptyListOf(url)),
-    crl: optionalKey(nonEmptyListOf(url)),
-    policies: optionalKey(nonEmptyListOf(mapping({ oid: requiredKey(oid), cps: optionalKey(url) }))),
-    raw: optionalKey(
-      nonEmptyListOf(mapping({ oid: requiredKey(oid), critical: optionalKey(flag), der: requiredKey(der) })),
-    ),
-  })),
-  chain: optionalKey(flag),
+  keys: defaultKey(
+    nonEmptyListOf(KEY),
+    (["RSA", "ECDSA", "Ed25519"] as const).map((type) => withLeastBits({ type })),
+  ),
+  extensions: defaultKey(EXTENSIONS, { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] }),
+  // Decision 8: Kubernetes has no custom signers, so nothing forbids to issue the intermediates too.
+  chain: defaultKey(flag, true),
   pods: optionalKey(mapping({
     namespace: requiredKey(podRule),
     serviceAccount: optionalKey(podRule),
@@ -173,118 +208,26 @@ const PROFILE = mapping({
   })),
 });
 
-type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
-
 /** Parses a profile. The error lists every fault with its place. */
 export function parseProfile(fileText: string): Result<ProfileSpec, readonly string[]> {
-  const read = parseConfigDocument(fileText, PROFILE_KIND, checkedProfile);
-  return read.ok ? ok(toProfileSpec(read.value)) : err(read.error);
+  return parseConfigDocument(fileText, PROFILE_KIND, checkedProfile);
 }
 
-/** Checks what the shape alone cannot express. */
-const checkedProfile: Shape<ReadProfile> = (value, place) => {
-  const before = place.faults.length;
-  const profile = PROFILE(value, place);
-  if (profile !== undefined && place.faults.length === before) {
-    place.faults.push(...findProfileFaults(toProfileSpec(profile)));
-  }
-  return profile;
-};
-
-function toProfileSpec(read: ReadProfile): ProfileSpec {
-  const { usages, lifetime, extensions = {}, pods } = read;
-  const defaultMs = lifetime.default ?? lifetime.max;
-  // A kubelet's request names no usages, so a pod gets all allowed ones unless the profile says otherwise.
-  const defaultUsages = usages.default ?? (pods === undefined ? [] : usages.allowed);
+/** Sets the defaults that depend on other keys, and checks what the shape alone cannot express. */
+const checkedProfile = mapped(PROFILE, (read, place) => {
+  const { usages, lifetime: { max, min, refreshBefore, default: defaultMs = max }, pods } = read;
   const leastMs = pods === undefined ? Math.min(LEAST_LIFE_MS, defaultMs) : MIN_POD_EXPIRATION_SECONDS * 1_000;
-  return {
-    ...(read.signerName === undefined ? {} : { signerName: read.signerName }),
-    description: read.description ?? "",
-    subject: toSubjectRules(read.subject ?? {}),
-    names: toNameRules(read.names ?? {}),
-    usages: {
-      allowed: usages.allowed,
-      required: usages.required ?? [],
-      default: defaultUsages,
-      ...(usages.annotation === undefined ? {} : { annotation: usages.annotation }),
-    },
+  const spec: ProfileSpec = {
+    ...read,
+    // A kubelet's request names no usages, so a pod gets all allowed ones unless the profile says otherwise.
+    usages: { ...usages, default: usages.default ?? (pods === undefined ? [] : usages.allowed) },
     lifetime: {
-      maxMs: lifetime.max,
+      maxMs: max,
       defaultMs,
-      minMs: lifetime.min ?? leastMs,
-      ...(lifetime.refreshBefore === undefined ? {} : { refreshBeforeMs: lifetime.refreshBefore }),
+      minMs: min ?? leastMs,
+      ...(refreshBefore === undefined ? {} : { refreshBeforeMs: refreshBefore }),
     },
-    keys: (read.keys ?? ANY_GOOD_KEY).map((rule) => ({ ...LEAST_BITS[rule.type], ...rule })),
-    extensions: {
-      ocsp: extensions.ocsp ?? [],
-      caIssuers: extensions.caIssuers ?? [],
-      crl: extensions.crl ?? [],
-      policies: extensions.policies ?? [],
-      raw: (extensions.raw ?? []).map((one) => ({
-        oid: one.oid,
-        critical: one.critical ?? false,
-        der: parseHex(one.der) ?? new Uint8Array(0),
-      })),
-    },
-    // Decision 8: Kubernetes has no custom signers, so nothing forbids to issue the intermediates too.
-    chain: read.chain ?? true,
-    ...(pods === undefined ? {} : { pods: toPodRules(pods) }),
   };
-}
-
-const ANY_GOOD_KEY: readonly KeyRule[] = [{ type: "RSA" }, { type: "ECDSA" }, { type: "Ed25519" }];
-const LEAST_BITS: Readonly<Record<string, Partial<KeyRule>>> = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 } };
-
-function toSubjectRules({ commonName, serialNumber, ...lists }: NonNullable<ReadProfile["subject"]>): SubjectRules {
-  const rules: { -readonly [Field in keyof SubjectRules]: SubjectRules[Field] } = {};
-  if (commonName !== undefined) rules.commonName = singleRule(commonName);
-  for (const [field, rule] of Object.entries(lists)) rules[field as keyof typeof lists] = valueRule(rule);
-  if (serialNumber !== undefined) rules.serialNumber = singleRule(serialNumber);
-  return rules;
-}
-
-function toNameRules({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadProfile["names"]>): NameRules {
-  return {
-    ...(dns === undefined ? {} : { dns: valueRule(dns) }),
-    ...(ips === undefined ? {} : { ips: valueRule(ips, (value) => canonicalIp(value) ?? value) }),
-    ...(uris === undefined ? {} : { uris: valueRule(uris) }),
-    ...(emails === undefined ? {} : { emails: valueRule(emails) }),
-    wildcards: dns?.wildcards ?? false,
-    atLeastOne: atLeastOne ?? false,
-  };
-}
-
-function toPodRules(rules: NonNullable<ReadProfile["pods"]>): PodRules {
-  return Object.fromEntries(Object.entries(rules).map(([fact, { allowed }]) => [fact, allowed]));
-}
-
-function singleRule(read: NonNullable<ReturnType<typeof oneText>>): ValueRule {
-  const { exactly, required: isRequired = false, default: fallback, ...rest } = read;
-  return valueRule({
-    ...rest,
-    ...(exactly === undefined ? { max: 1 } : { exactly: [exactly] }),
-    ...(isRequired ? { min: 1 } : {}),
-    ...(fallback === undefined ? {} : { default: [fallback] }),
-  });
-}
-
-function valueRule(
-  { allowed, exactly, min, max, default: fallback, annotation }: NonNullable<ReturnType<typeof texts>>,
-  canonical: (value: string) => string = (value) => value,
-): ValueRule {
-  return {
-    allowed: allowed ?? [],
-    ...(exactly === undefined ? {} : { exactly: exactly.map(canonical) }),
-    min: min ?? 0,
-    ...(max === undefined ? {} : { max }),
-    ...(fallback === undefined ? {} : { default: fallback.map(canonical) }),
-    ...(annotation === undefined ? {} : { annotation }),
-  };
-}
-
-/** Parses hexadecimal, with or without spaces or colons between the bytes. */
-function parseHex(value: string): Uint8Array<ArrayBuffer> | undefined {
-  const digits = value.replace(/[\s:]/g, "");
-  if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) return undefined;
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-}
+  place.faults.push(...findProfileFaults(spec));
+  return spec;
+});
