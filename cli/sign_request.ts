@@ -1,6 +1,6 @@
 /** Signs a request by the rules of a signer, without an API. */
 import { basename } from "node:path";
-import { verifyRequest } from "../core/request/request.ts";
+import { verifyRequest } from "../core/request/parse_request.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { AppError } from "../core/errors.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";

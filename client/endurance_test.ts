@@ -13,7 +13,7 @@ import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createFixedSource } from "./keep_fresh.ts";
-import { runCertificateManager } from "./renewal.ts";
+import { runCertificateManager } from "./certificate_manager.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
 
 const START = new Date("2026-01-01T00:00:00Z");

@@ -5,7 +5,7 @@
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/machine/node_name.ts";
-import { type CaRetirement, isRetiring } from "../core/machine/renewal.ts";
+import { type CaRetirement, isRetiring } from "../core/machine/renewal_schedule.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { type BootstrapOptions, CLIENT_STORE_PREFIX, ifAccepted } from "./bootstrap.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
@@ -14,7 +14,7 @@ import type { ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { createFixedSource, createHolder, type Source } from "./keep_fresh.ts";
 import { adoptKubeconfigPair, connectAsNode } from "./node_kubeconfig.ts";
 import { followNodeTrust, type TrustChange, updateNodeTrust } from "./node_trust.ts";
-import { createCertificateRequester, renewCertificate, runCertificateManager } from "./renewal.ts";
+import { createCertificateRequester, renewCertificate, runCertificateManager } from "./certificate_manager.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "./serving.ts";
 import { readCluster } from "./transport/connect.ts";
 

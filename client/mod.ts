@@ -114,7 +114,7 @@ export {
   runCertificateManager,
   type TemplateHolder,
   type TemplateSource,
-} from "./renewal.ts";
+} from "./certificate_manager.ts";
 export { createFixedSource, createHolder, type Holder, type Source } from "./keep_fresh.ts";
 
 // A certificate from any signer.
@@ -124,7 +124,7 @@ export {
   type RequestOutcome,
   type RequestProgress,
   RequestRefusedError,
-} from "./request.ts";
+} from "./request_certificate.ts";
 export { type CredentialTarget, openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 export {
   obtainCertificate,

@@ -1,6 +1,6 @@
 /** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
 import { dirname, join } from "node:path";
-import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/machine/renewal.ts";
+import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/machine/renewal_schedule.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemRandom } from "../cli/system.ts";
-import type { CaRetirement } from "../core/machine/renewal.ts";
+import type { CaRetirement } from "../core/machine/renewal_schedule.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeKubeconfig, type KubeconfigCluster } from "../core/kube/kubeconfig/kubeconfig.ts";

@@ -8,7 +8,7 @@ import {
   getPairStatus,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../core/machine/renewal.ts";
+} from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatDuration } from "../core/lib/duration.ts";

@@ -11,7 +11,7 @@ import {
   isRetiring,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../core/machine/renewal.ts";
+} from "../core/machine/renewal_schedule.ts";
 import {
   createServingTemplate,
   getKubeletUsages,
@@ -28,7 +28,7 @@ import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
-import type { TemplateHolder } from "./renewal.ts";
+import type { TemplateHolder } from "./certificate_manager.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { debounce, type Debounced } from "../core/lib/debounce.ts";

@@ -21,7 +21,7 @@ import {
 import { createTlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { createHolder } from "./keep_fresh.ts";
-import type { TemplateHolder } from "./renewal.ts";
+import type { TemplateHolder } from "./certificate_manager.ts";
 
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);

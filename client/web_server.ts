@@ -4,8 +4,8 @@
  * after an interruption another one continues.
  */
 import { join } from "node:path";
-import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/web_certificates.ts";
-import { type CaRetirement, getRenewalTime, isRetiring } from "../core/machine/renewal.ts";
+import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
+import { type CaRetirement, getRenewalTime, isRetiring } from "../core/machine/renewal_schedule.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
@@ -23,7 +23,7 @@ import {
   type RequestCertificateOptions,
   type RequestOutcome,
   type RequestProgress,
-} from "./request.ts";
+} from "./request_certificate.ts";
 import { createHolder } from "./keep_fresh.ts";
 import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
 

@@ -4,7 +4,7 @@
  */
 import { withApproval, withDenial } from "../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../core/approval/decide_request.ts";
-import { type Hold, readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
+import { type Hold, readRecordedNodeCertificate } from "../core/approval/evidence/node_claims.ts";
 import { isSettled } from "../core/approval/recognizers.ts";
 import {
   MAX_PENDING,
@@ -15,7 +15,7 @@ import {
 } from "../core/approval/request_states.ts";
 import { withBoundKey } from "../core/token/bound_token.ts";
 import { hasCertificate } from "../core/request/phase.ts";
-import { parseRequest } from "../core/request/request.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";

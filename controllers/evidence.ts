@@ -3,13 +3,13 @@
  * requests of each requester, the names that nodes report and those of the API server.
  */
 import { decideWith, type Known, type Need, type Question, type Verdict } from "../core/approval/decide_request.ts";
-import { findRequestingNode } from "../core/approval/evaluate_policies.ts";
-import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
-import { listClaimedNames } from "../core/approval/name_claims.ts";
-import { findClaimedNode } from "../core/approval/node_claims.ts";
-import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
-import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/ownership.ts";
-import { listPastApprovals } from "../core/approval/past_approvals.ts";
+import { findRequestingNode } from "../core/approval/rules/evaluate_policies.ts";
+import type { Inventory, NodeNames } from "../core/approval/evidence/inventory.ts";
+import { listClaimedNames } from "../core/approval/evidence/name_claims.ts";
+import { findClaimedNode } from "../core/approval/evidence/node_claims.ts";
+import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/evidence/node_names.ts";
+import type { Lookup, NameClaim, NodeCertificate } from "../core/approval/evidence/ownership.ts";
+import { listPastApprovals } from "../core/approval/evidence/past_approvals.ts";
 import type { Policy } from "../core/approval/policy.ts";
 import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
 import { findTokenId } from "../core/token/token_secret.ts";

@@ -2,8 +2,8 @@
  * The client certificates of nodes, from two sources: the register of issued certificates where the API serves it, and
  * the requests that were seen, each until its certificate expires although the request is deleted within hours.
  */
-import { readNodeCertificate, readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
-import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
+import { readNodeCertificate, readRecordedNodeCertificate } from "../core/approval/evidence/node_claims.ts";
+import type { Lookup, NodeCertificate } from "../core/approval/evidence/ownership.ts";
 import { type AppError, isAppError } from "../core/errors.ts";
 import { hasCertificate } from "../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";

@@ -2,7 +2,7 @@
 import { type DecisionText, withCondition } from "../core/approval/conditions.ts";
 import { REVOKED } from "../core/approval/decide_request.ts";
 import { hasCertificate, isApproved, isFailed } from "../core/request/phase.ts";
-import { parseRequest } from "../core/request/request.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";

@@ -3,7 +3,7 @@
  * use for objects without a namespace. The requests of one requester share a token bucket, as the events of one object do
  * in client-go's spam filter.
  */
-import { EVENT_NAMESPACE } from "../core/approval/rbac.ts";
+import { EVENT_NAMESPACE } from "../core/approval/approver_rbac.ts";
 import type { VerdictEvent } from "../core/approval/request_states.ts";
 import { getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";

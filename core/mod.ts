@@ -175,7 +175,7 @@ export {
 export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig/context.ts";
 
 // CSRs and their phases.
-export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./request/request.ts";
+export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./request/parse_request.ts";
 export {
   type CsrPhase,
   findCondition,
@@ -195,7 +195,7 @@ export {
 } from "./pki/x509/usages.ts";
 export { validateSignerName } from "./request/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./request/validate.ts";
-export { findCertificateFault } from "./request/certificate.ts";
+export { findCertificateFault } from "./request/issued_certificate.ts";
 
 // Requesting a certificate, and checking the result.
 export { parseSubject } from "./pki/x509/subject_text.ts";
@@ -209,7 +209,7 @@ export {
   type RenewalOptions,
   type RenewalVerdict,
   type RequestedCredentials,
-} from "./request/renewal.ts";
+} from "./request/decide_renewal.ts";
 
 // Approval.
 export { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
@@ -222,8 +222,8 @@ export {
 } from "./approval/conditions.ts";
 
 // Policies for requests other than those of kubelet clients.
-export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
-export type { Check, CheckKind, PolicyInput } from "./approval/checks.ts";
+export { BUILTIN_POLICIES } from "./approval/rules/builtin_policies.ts";
+export type { Check, CheckKind, PolicyInput } from "./approval/rules/checks.ts";
 export {
   decideRequest,
   decideWith,
@@ -235,13 +235,13 @@ export {
   type Verdict,
   type VerdictEffects,
 } from "./approval/decide_request.ts";
-export type { Hold } from "./approval/node_claims.ts";
-export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/evaluate_policies.ts";
-export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
-export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/node_names.ts";
-export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/ownership.ts";
+export type { Hold } from "./approval/evidence/node_claims.ts";
+export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/rules/evaluate_policies.ts";
+export { type Inventory, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
+export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
+export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
-export { listPastApprovals, type PastApproval } from "./approval/past_approvals.ts";
+export { listPastApprovals, type PastApproval } from "./approval/evidence/past_approvals.ts";
 export type {
   ApprovalRule as ApprovalRule,
   EvidenceSettings,
@@ -349,7 +349,7 @@ export {
   type ServingNames,
 } from "./machine/node_addresses.ts";
 export type { StatusError } from "./kube/status/error.ts";
-export { getPairStatus, type PairState, type PairStatus } from "./machine/renewal.ts";
+export { getPairStatus, type PairState, type PairStatus } from "./machine/renewal_schedule.ts";
 export { createNodeCsrName, type NodeCsrNameParts } from "./request/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
 export {
@@ -367,7 +367,7 @@ export {
   type RenewalStep,
   satisfiesTemplate,
   startRenewal,
-} from "./machine/renewal.ts";
+} from "./machine/renewal_schedule.ts";
 
 // Keys, requests, certificates, CAs.
 export {
@@ -462,7 +462,7 @@ export type {
 } from "./kube/kinds/tlsboot_v1alpha1.ts";
 export type { HttpProxy } from "./lib/proxy.ts";
 export type { RecoveryRefusal } from "./machine/node_recovery.ts";
-export type { IdentifiedUser } from "./register/identity.ts";
+export type { IdentifiedUser } from "./register/certificate_user.ts";
 export type { CertificateDescription } from "./register/record.ts";
 export type { FindRecorded, RecordedCertificate, RecordedCertificates } from "./revocation/recorded_certificates.ts";
 export type {

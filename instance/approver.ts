@@ -8,7 +8,7 @@ import {
   createApproverRbac,
   createTokenRbac,
   EVENT_NAMESPACE,
-} from "../core/approval/rbac.ts";
+} from "../core/approval/approver_rbac.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
@@ -30,8 +30,8 @@ import {
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { collectPolicyNeeds } from "../core/approval/needs.ts";
-import type { Lookup, NameClaim } from "../core/approval/ownership.ts";
-import { type ReportingNode, splitHosts } from "../core/approval/node_names.ts";
+import type { Lookup, NameClaim } from "../core/approval/evidence/ownership.ts";
+import { type ReportingNode, splitHosts } from "../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
 import { type ApproverDeps, createApprover } from "../controllers/approver.ts";
 import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../controllers/evidence.ts";
@@ -49,7 +49,7 @@ import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_
 import { exactRole } from "./instance_rbac.ts";
 import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../core/kube/user.ts";
-import { readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
+import { readRecordedNodeCertificate } from "../core/approval/evidence/node_claims.ts";
 import { formatRecordName } from "../core/register/record.ts";
 import type { Register } from "../server/register/register.ts";
 import { issuedCertificates } from "../server/registry/issuedcertificates.ts";

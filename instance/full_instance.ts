@@ -2,8 +2,8 @@
  * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
  * with a valid token.
  */
-import { INVENTORY_ONLY } from "../core/approval/builtin_policies.ts";
-import { WEB_TOKEN_GROUP } from "../core/approval/web_certificates.ts";
+import { INVENTORY_ONLY } from "../core/approval/rules/builtin_policies.ts";
+import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";

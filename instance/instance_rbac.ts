@@ -1,12 +1,12 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
-import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/rbac.ts";
+import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rbac.ts";
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
 import { AUTHENTICATED_GROUP } from "../core/kube/user.ts";
 import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { READ_VERBS } from "../server/registry/resource.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
-import { signerClusterRole, signerClusterRoleBinding } from "../core/signing/rbac.ts";
+import { signerClusterRole, signerClusterRoleBinding } from "../core/signing/signer_rbac.ts";
 import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 

@@ -3,12 +3,12 @@
  * register. The file is removed when all its certificates are recorded; lines that cannot be read are kept in another file.
  */
 import { setImmediate } from "node:timers/promises";
-import { findLeafCertificate } from "../core/request/certificate.ts";
+import { findLeafCertificate } from "../core/request/issued_certificate.ts";
 import { getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { toSubjectLabel } from "../core/register/identity.ts";
+import { toSubjectLabel } from "../core/register/certificate_user.ts";
 import { type CertificateDescription, describeIssued } from "../core/register/record.ts";
 import { type Register, REGISTER_PREFIX } from "../server/register/register.ts";
 import type { Storage } from "../server/storage/storage.ts";

@@ -10,7 +10,7 @@ import {
   WEB_SIGNER,
   WEB_TOKEN_GROUP,
   type WebScope,
-} from "../core/approval/web_certificates.ts";
+} from "../core/approval/rules/web_certificates.ts";
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import type { WEB_FLAGS } from "../cli/flags/controller.ts";

@@ -23,7 +23,7 @@ import {
   findTokenId,
   toTokenSecretName,
 } from "../core/token/token_secret.ts";
-import { parseRequest } from "../core/request/request.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";

@@ -10,7 +10,7 @@ import {
   EXPIRED_CERTIFICATE_KEY,
   type RecoveryRefusal,
 } from "../core/machine/node_recovery.ts";
-import { parseRequest } from "../core/request/request.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../core/kube/meta.ts";
@@ -21,7 +21,7 @@ import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { verifyChain } from "../core/pki/x509/chain.ts";
 import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
-import { identifyCertificate } from "../core/register/identity.ts";
+import { identifyCertificate } from "../core/register/certificate_user.ts";
 import { formatRecordName } from "../core/register/record.ts";
 import type { Attributes } from "../core/rbac/attributes.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";

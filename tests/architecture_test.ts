@@ -45,7 +45,6 @@ const CORE_ORDER = [
   "revocation",
   "ca_rotation",
   "report",
-  "backup",
   "mod.ts",
 ];
 

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { parseCertificateChain } from "../core/machine/credential_pair.ts";
-import { decideNextStep, decideRenewalDeadline, startRenewal } from "../core/machine/renewal.ts";
+import { decideNextStep, decideRenewalDeadline, startRenewal } from "../core/machine/renewal_schedule.ts";
 import { decideCleaning } from "../core/request/cleaning.ts";
 import { decideTokenCleaning, parseRfc3339 } from "../core/token/token_secret.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";

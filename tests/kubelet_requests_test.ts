@@ -5,11 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { evaluatePolicy } from "../core/approval/evaluate_policies.ts";
-import { BUILTIN_POLICIES } from "../core/approval/builtin_policies.ts";
+import { evaluatePolicy } from "../core/approval/rules/evaluate_policies.ts";
+import { BUILTIN_POLICIES } from "../core/approval/rules/builtin_policies.ts";
 import { RECOGNIZERS } from "../core/approval/recognizers.ts";
 import { getKubeletUsages, type KubeletRequest } from "../core/machine/node_name.ts";
-import { parseRequest } from "../core/request/request.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import { validateCsrCreate } from "../core/request/validate.ts";
 import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import { toKeyUsageBits } from "../core/pki/x509/usages.ts";

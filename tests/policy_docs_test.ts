@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../cli/run.ts";
-import { parseInventory } from "../core/approval/inventory.ts";
+import { parseInventory } from "../core/approval/evidence/inventory.ts";
 import { parsePolicy } from "../core/approval/parse_policy.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 import { createTempFolder } from "./support/temp.ts";

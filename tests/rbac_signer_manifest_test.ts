@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { run } from "../cli/run.ts";
-import { createSignerObjectNames } from "../core/signing/rbac.ts";
+import { createSignerObjectNames } from "../core/signing/signer_rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 import { POD_PROFILE } from "./support/pod_profile.ts";
 import { createTempFolder } from "./support/temp.ts";

@@ -8,7 +8,7 @@ import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.t
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
-import { readIdentity } from "../../core/register/identity.ts";
+import { readIdentity } from "../../core/register/certificate_user.ts";
 import { DATA_DIR_FLAG } from "../flags/common.ts";
 import type { CompletedName } from "../framework/completion.ts";
 import { type CompletedObjects, environmentName } from "../framework/flags.ts";

@@ -7,7 +7,7 @@ import { type ApiClient, createApiClient, withWarnings } from "../../client/obje
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createServerNames } from "../../client/transport/server_names.ts";
 import { createFilePort } from "../../client/files.ts";
-import type { NodeNames } from "../../core/approval/inventory.ts";
+import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { Transport } from "../../core/ports.ts";

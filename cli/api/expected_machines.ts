@@ -1,10 +1,10 @@
 /** The state of the machines that a person expects, for the plan on the page. */
 import type { ApiClient } from "../../client/objects/api.ts";
-import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/expected_machines.ts";
-import { parseInventory } from "../../core/approval/inventory.ts";
-import { findRequestedNode } from "../../core/approval/node_claims.ts";
+import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
+import { parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { findRequestedNode } from "../../core/approval/evidence/node_claims.ts";
 import { parseNodeName } from "../../core/machine/node_name.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";

@@ -5,12 +5,12 @@
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { decideFrom, type EvidenceSources } from "../../controllers/evidence.ts";
-import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../../core/approval/rules/builtin_policies.ts";
 import type { Verdict } from "../../core/approval/decide_request.ts";
-import { findRulesAbout } from "../../core/approval/evaluate_policies.ts";
-import type { NodeNames } from "../../core/approval/inventory.ts";
-import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
-import type { Lookup } from "../../core/approval/ownership.ts";
+import { findRulesAbout } from "../../core/approval/rules/evaluate_policies.ts";
+import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
+import { listReportedNames, type ReportingNode } from "../../core/approval/evidence/node_names.ts";
+import type { Lookup } from "../../core/approval/evidence/ownership.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";

@@ -1,9 +1,9 @@
 /** The requests that an approver holds for a person, found as the approver finds them. */
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/node_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/evidence/node_claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import { parseRequest } from "../../core/request/request.ts";
-import { listRecordedClaims, listRequestClaims } from "../../core/approval/name_claims.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/name_claims.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,

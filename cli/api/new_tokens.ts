@@ -5,7 +5,7 @@ import { readInterfaces } from "../../client/host_facts.ts";
 import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { readCa } from "../../client/transport/connect.ts";
-import { parseInventory } from "../../core/approval/inventory.ts";
+import { parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { encodeTokenLimits, isLimitedToken, type TokenLimits, withCreator } from "../../core/token/bound_token.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_PATH, isLoopbackServer } from "../../core/token/cluster_info.ts";
 import { type JoinTarget, parseJoinTarget } from "../../core/token/join_material.ts";

@@ -4,11 +4,11 @@
  */
 import type { ApiClient } from "../../client/objects/api.ts";
 import type { EvidenceSources } from "../../controllers/evidence.ts";
-import type { NodeNames } from "../../core/approval/inventory.ts";
-import type { Lookup } from "../../core/approval/ownership.ts";
+import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
+import type { Lookup } from "../../core/approval/evidence/ownership.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,

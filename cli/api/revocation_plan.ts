@@ -3,14 +3,14 @@ import type { ApiClient } from "../../client/objects/api.ts";
 import { findOwnUser } from "../../client/objects/access_reviews.ts";
 import { createFilePort } from "../../client/files.ts";
 import { readClientPair } from "../../client/transport/connect.ts";
-import { findLeafCertificate } from "../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { readIdentity } from "../../core/register/identity.ts";
+import { readIdentity } from "../../core/register/certificate_user.ts";
 import { isCertificateRecord } from "../../core/report/record_rows.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import {

@@ -3,7 +3,7 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { readIdentity } from "../../core/register/identity.ts";
+import { readIdentity } from "../../core/register/certificate_user.ts";
 import { line } from "../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../output/tab_writer.ts";
 import { findNodeOfRecord, shortenSerial } from "../../core/report/record_rows.ts";

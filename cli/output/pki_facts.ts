@@ -1,5 +1,5 @@
 /** Describes certificates, requests and keys. */
-import { verifyRequest } from "../../core/request/request.ts";
+import { verifyRequest } from "../../core/request/parse_request.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { formatKey, isMlDsa } from "../../core/pki/keys/key_algorithm.ts";

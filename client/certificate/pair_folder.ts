@@ -5,7 +5,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ExistingCredentials } from "../../core/request/renewal.ts";
+import type { ExistingCredentials } from "../../core/request/decide_renewal.ts";
 import type { FilePort } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
 

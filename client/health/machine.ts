@@ -8,7 +8,7 @@ import {
   isRetiring,
   satisfiesTemplate,
   toRenewableCertificate,
-} from "../../core/machine/renewal.ts";
+} from "../../core/machine/renewal_schedule.ts";
 import {
   checkAuthorities,
   checkChains,

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";

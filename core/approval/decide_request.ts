@@ -14,7 +14,7 @@ import { listExtraAttributes } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
-import type { Check, PolicyInput } from "./checks.ts";
+import type { Check, PolicyInput } from "./rules/checks.ts";
 import {
   evaluateDenials,
   evaluatePolicies,
@@ -22,13 +22,19 @@ import {
   findRulesAbout,
   type PolicyVerdict,
   type RuleTrace,
-} from "./evaluate_policies.ts";
-import type { Inventory, NodeNames } from "./inventory.ts";
-import { evaluateKubeletClient, listRecognizedPermissions } from "./kubelet_client.ts";
-import { listClaimedNames } from "./name_claims.ts";
-import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./node_claims.ts";
-import type { Lookup, NameClaim, NodeCertificate } from "./ownership.ts";
-import type { PastApproval } from "./past_approvals.ts";
+} from "./rules/evaluate_policies.ts";
+import type { Inventory, NodeNames } from "./evidence/inventory.ts";
+import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
+import { listClaimedNames } from "./evidence/name_claims.ts";
+import {
+  collectNodeClientSettings,
+  decideHold,
+  findClaimedNode,
+  findRequestedNode,
+  type Hold,
+} from "./evidence/node_claims.ts";
+import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
+import type { PastApproval } from "./evidence/past_approvals.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
 
 /** The request that is decided, and the rules of the operator. */

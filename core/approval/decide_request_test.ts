@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../request/request.ts";
-import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
+import { parseRequest } from "../request/parse_request.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./rules/builtin_policies.ts";
 import { decideRequest, decideWith, type Known, listLocks, type Question, type Verdict } from "./decide_request.ts";
-import type { Lookup } from "./ownership.ts";
+import type { Lookup } from "./evidence/ownership.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");

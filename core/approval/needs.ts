@@ -1,6 +1,6 @@
 /** The permissions that policies need at the API; an approver is granted no others. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { usesNodeReports } from "./ownership.ts";
+import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
 
 /** The signers that the policies of an approver decide about, and whether they read nodes. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./builtin_policies.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./rules/builtin_policies.ts";
 import { collectPolicyNeeds, needsInventory } from "./needs.ts";
 import type { Policy } from "./policy.ts";
 

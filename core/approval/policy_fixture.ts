@@ -17,8 +17,8 @@ import {
 } from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
 import type { Result } from "../lib/result.ts";
-import type { NodeNames } from "./inventory.ts";
-import type { NameClaim, NodeCertificate } from "./ownership.ts";
+import type { NodeNames } from "./evidence/inventory.ts";
+import type { NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 
 /** The kind of a file of policy tests. */
 export const POLICY_TEST_KIND = "PolicyTest";

@@ -3,8 +3,8 @@
  * any machine decides as the approver does: the names of its policies in order, their files, and its inventory.
  */
 import { err, ok, type Result } from "../lib/result.ts";
-import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { type Inventory, parseInventory } from "./inventory.ts";
+import { BUILTIN_POLICIES } from "./rules/builtin_policies.ts";
+import { type Inventory, parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 import type { Policy } from "./policy.ts";
 

@@ -5,7 +5,7 @@
 import { escapeControls } from "../lib/printable.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Verdict } from "./decide_request.ts";
-import type { Hold } from "./node_claims.ts";
+import type { Hold } from "./evidence/node_claims.ts";
 
 /** The state of one request. */
 export type RequestState =

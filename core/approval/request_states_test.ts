@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Verdict } from "./decide_request.ts";
 import { type ApprovalStep, planApprovalStep, type RequestState, RequestStates } from "./request_states.ts";
-import type { Check, CheckKind } from "./checks.ts";
+import type { Check, CheckKind } from "./rules/checks.ts";
 
 const ABOUT = { stage: "policies", policy: "p", rule: "r", trace: [] } as const;
 const APPROVE: Verdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved:p/r", message: "proven" };

@@ -9,7 +9,7 @@ import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority/authority_chain.ts";
 import { formatName } from "../pki/x509/names.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity } from "../register/certificate_user.ts";
 import { isAborting } from "./rotation_rules.ts";
 
 /** The state of a machine or a user during a rotation. */

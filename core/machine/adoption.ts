@@ -7,7 +7,7 @@ import { decodeBase64 } from "../lib/base64.ts";
 import { type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 
 /** The client's key, and how much of the request must be the same. */
 export interface AdoptionOptions {

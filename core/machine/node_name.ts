@@ -4,7 +4,7 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 import type { ServingNames } from "./node_addresses.ts";
-import type { CertificateTemplate } from "./renewal.ts";
+import type { CertificateTemplate } from "./renewal_schedule.ts";
 
 /** A DNS-1123 subdomain, lower case, that names a node. */
 export type NodeName = Brand<string, "NodeName">;

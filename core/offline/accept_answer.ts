@@ -3,10 +3,10 @@
  * site; at an API server, what the answer changes in the request.
  */
 import { withCondition } from "../approval/conditions.ts";
-import { findLeafCertificate } from "../request/certificate.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { findIssuedFault } from "../request/issued_fault.ts";
 import { findCondition, hasCertificate, isApproved, isFailed } from "../request/phase.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";

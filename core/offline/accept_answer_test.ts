@@ -5,7 +5,7 @@ import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { NOW, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
 import { parseCertificateChain } from "../machine/credential_pair.ts";
-import { findLeafCertificate } from "../request/certificate.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import type { Result } from "../lib/result.ts";

@@ -6,7 +6,7 @@ import fc from "../../tests/support/properties.ts";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { createTestAuthority, NOW, unwrap } from "../../tests/support/test_authority.ts";
 import { parseCertificateChain } from "../machine/credential_pair.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import type { Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";

@@ -3,20 +3,20 @@
  * and the inventory.
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
-import type { Inventory, NodeNames } from "../approval/inventory.ts";
+import type { Inventory, NodeNames } from "../approval/evidence/inventory.ts";
 import {
   collectNodeClientSettings,
   decideHold,
   findClaimedNode,
   readRecordedNodeCertificate,
-} from "../approval/node_claims.ts";
-import type { Lookup } from "../approval/ownership.ts";
-import { listPastApprovals } from "../approval/past_approvals.ts";
+} from "../approval/evidence/node_claims.ts";
+import type { Lookup } from "../approval/evidence/ownership.ts";
+import { listPastApprovals } from "../approval/evidence/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, CREDENTIAL_ID_KEY, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity } from "../register/certificate_user.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";

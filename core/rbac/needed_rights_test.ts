@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createApproverManifest, createApproverRbac, createTokenRbac } from "../approval/rbac.ts";
-import { createSignerManifest, createSignerObjectNames } from "../signing/rbac.ts";
+import { createApproverManifest, createApproverRbac, createTokenRbac } from "../approval/approver_rbac.ts";
+import { createSignerManifest, createSignerObjectNames } from "../signing/signer_rbac.ts";
 import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
 test("listNeededRights() returns what the manifest of a signer grants, and one of several signers is enough", () => {

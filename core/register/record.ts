@@ -15,7 +15,7 @@ import { isRecord } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { listUsages } from "../pki/x509/usages.ts";
-import { describeIdentity } from "./identity.ts";
+import { describeIdentity } from "./certificate_user.ts";
 
 /** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */
 export interface CertificateOrigin {

@@ -1,7 +1,7 @@
 /** The check of a register: sequence numbers, hashes, and the seals of given CAs. It finds the first record that is wrong. */
 import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
-import { readIdentity } from "./identity.ts";
+import { readIdentity } from "./certificate_user.ts";
 import { formatRecordName, getChainHash } from "./record.ts";
 import { isSealGood, SEAL_INTERVAL_MS } from "./seal.ts";
 

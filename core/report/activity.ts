@@ -8,7 +8,7 @@ import type { Event } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate, RequestRecord, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { findRevocationTarget } from "../revocation/revocation.ts";
-import { formatIdentity, parseIdentity } from "./identity.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
 import { getSigner, isCertificateRecord, listNames, shortenSerial } from "./record_rows.ts";
 import { type RequestSummary, shortenSignerName, summarizeRequest } from "./request_summary.ts";
 

@@ -7,7 +7,7 @@ import {
 import { MASTERS_GROUP, NODES_GROUP } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import { formatIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
 import { joinWords, quoteUnlessPlain } from "./words.ts";
 
 /** The certificate that would be issued, as it is requested. */

@@ -1,12 +1,12 @@
 /** Creates the view of a request from what could be read about it. */
-import { computeKeyFingerprint, findClaimedNode } from "../approval/node_claims.ts";
-import type { NodeNames } from "../approval/inventory.ts";
+import { computeKeyFingerprint, findClaimedNode } from "../approval/evidence/node_claims.ts";
+import type { NodeNames } from "../approval/evidence/inventory.ts";
 import type { Verdict } from "../approval/decide_request.ts";
 import { isSettled } from "../approval/recognizers.ts";
-import { findLeafCertificate } from "../request/certificate.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/missing_signer.ts";
 import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../request/phase.ts";
-import { parseRequest, verifyRequest } from "../request/request.ts";
+import { parseRequest, verifyRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../kube/human_duration.ts";
 import { formatTime, getName } from "../kube/meta.ts";
@@ -19,7 +19,7 @@ import type { SigningProfile } from "../signing/profile.ts";
 import { listAllowed } from "./allows.ts";
 import { listDifferences } from "./differences.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder, listEarlierCertificates } from "./earlier.ts";
-import { formatIdentity, parseIdentity } from "./identity.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
 import { summarizeRequest } from "./request_summary.ts";
 import type {
   CertificateView,

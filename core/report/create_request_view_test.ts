@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import type { CheckKind } from "../approval/checks.ts";
-import { parseRequest } from "../request/request.ts";
+import type { CheckKind } from "../approval/rules/checks.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";

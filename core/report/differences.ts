@@ -1,10 +1,10 @@
 /** Lists the differences of a request from the last certificate of the same machine or user. */
-import { computeKeyFingerprint } from "../approval/node_claims.ts";
+import { computeKeyFingerprint } from "../approval/evidence/node_claims.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { isSameSet } from "../lib/sets.ts";
 import type { EarlierCertificate } from "./earlier.ts";
-import { formatIdentity, parseIdentity } from "./identity.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
 import type { DifferenceView } from "./request_view.ts";
 import { formatLifetime } from "./words.ts";
 

@@ -2,8 +2,8 @@
  * The certificates that were issued before a request, from the register where the API serves one, and from the requests
  * that still exist: a real cluster has no register, and keeps an issued request for one hour.
  */
-import { computeKeyFingerprint } from "../approval/node_claims.ts";
-import { findLeafCertificate } from "../request/certificate.ts";
+import { computeKeyFingerprint } from "../approval/evidence/node_claims.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { hasCertificate } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
@@ -13,7 +13,7 @@ import type { SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { listUsages } from "../pki/x509/usages.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity } from "../register/certificate_user.ts";
 import type { EarlierCertificateView } from "./request_view.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */

@@ -2,8 +2,8 @@
  * The machines of an installation, nodes and web servers: what each one holds, until when, how it came in, and when it was
  * last heard of.
  */
-import { WEB_GROUP, WEB_USER_PREFIX } from "../approval/web_certificates.ts";
-import { parseRequest } from "../request/request.ts";
+import { WEB_GROUP, WEB_USER_PREFIX } from "../approval/rules/web_certificates.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -12,10 +12,10 @@ import {
 } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP } from "../kube/user.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity } from "../register/certificate_user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
-import { parseNodeUsername } from "./identity.ts";
+import { parseNodeUsername } from "./requester.ts";
 
 /** A Node object of the API, which a kubelet or an administrator made. */
 export interface SeenNode {

@@ -1,6 +1,6 @@
 /** Records of issued certificates as rows: their status, the flags that select them, and their order. */
 import { findTokenId } from "../token/token_secret.ts";
-import { findLeafCertificate } from "../request/certificate.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../kube/human_duration.ts";
@@ -10,7 +10,7 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
-import { readIdentity, toHolderLabel } from "../register/identity.ts";
+import { readIdentity, toHolderLabel } from "../register/certificate_user.ts";
 import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
 
 /** An order of a list of certificates. */

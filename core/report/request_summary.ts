@@ -1,7 +1,7 @@
 /** One request as a row of a list: for whom, from which signer, requested by whom, and what has become of it. */
-import { findLeafCertificate } from "../request/certificate.ts";
+import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { getCsrPhase } from "../request/phase.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -11,7 +11,7 @@ import {
 import { formatTime, getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatShortIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import { formatShortIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
 
 /** The state of a request. A request is `approved` only until its certificate is issued. */
 export type CsrState = "pending" | "approved" | "issued" | "denied" | "failed";

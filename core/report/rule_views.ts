@@ -1,5 +1,5 @@
 /** The decisions of the approval rules and the demands of the signer in words, and what would change a verdict. */
-import type { PolicyVerdict, RuleTrace } from "../approval/evaluate_policies.ts";
+import type { PolicyVerdict, RuleTrace } from "../approval/rules/evaluate_policies.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../signing/profile.ts";

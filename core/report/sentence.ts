@@ -6,7 +6,7 @@ import {
 } from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./requester.ts";
 import type { TokenView } from "./request_view.ts";
 import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";
 

@@ -1,5 +1,5 @@
 /** Lists the warnings about a request, the gravest first. */
-import type { NodeNames } from "../approval/inventory.ts";
+import type { NodeNames } from "../approval/evidence/inventory.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -10,7 +10,7 @@ import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.ts";
-import { formatIdentity, parseIdentity, parseNodeUsername } from "./identity.ts";
+import { formatIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
 import { formatCount, joinWords, quoteUnlessPlain } from "./words.ts";
 

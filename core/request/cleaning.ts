@@ -1,5 +1,5 @@
 /** Decides which requests are deleted because of their age (`pkg/controller/certificates/cleaner`, 1.37). */
-import { findLeafCertificate } from "./certificate.ts";
+import { findLeafCertificate } from "./issued_certificate.ts";
 import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";

@@ -18,9 +18,9 @@ import {
   printValue,
   requiredField,
 } from "../kube/status/field_error.ts";
-import { findCertificateFault } from "./certificate.ts";
+import { findCertificateFault } from "./issued_certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
-import { parseRequest, parseVerifiedRequest } from "./request.ts";
+import { parseRequest, parseVerifiedRequest } from "./parse_request.ts";
 import { validateSignerName } from "./signer_name.ts";
 import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { findKeyUsageFault, findUnknownUsages } from "../pki/x509/usages.ts";

@@ -2,7 +2,7 @@
 import { findTokenId } from "../token/token_secret.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { readIdentity } from "../register/identity.ts";
+import { readIdentity } from "../register/certificate_user.ts";
 
 /** What the register says about one certificate. */
 export interface RecordedCertificate {

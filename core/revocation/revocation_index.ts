@@ -4,13 +4,13 @@
  */
 import { isReplacementToken } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
-import { type IdentifiedUser, readIdentity } from "../register/identity.ts";
+import { type IdentifiedUser, readIdentity } from "../register/certificate_user.ts";
 import type { FindRecorded, RecordedCertificate } from "./recorded_certificates.ts";
 import {
   describeRevocation,

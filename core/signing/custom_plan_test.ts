@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
 import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/asn1/der_writer.ts";
 import { parseName } from "../pki/x509/names.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";

@@ -2,7 +2,7 @@
  * Plans the certificate of an approved request (`pkg/controller/certificates/authority/policies.go`). Only the named parts of
  * the request are copied.
  */
-import { verifyRequest } from "../request/request.ts";
+import { verifyRequest } from "../request/parse_request.ts";
 import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import {
   type CertificateSigningRequestSpec,

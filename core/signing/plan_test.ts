@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import type { CertificatePlan } from "../pki/authority/issue.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { hasMlDsa } from "../pki/keys/ml_dsa.ts";

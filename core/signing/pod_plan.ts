@@ -2,7 +2,7 @@
  * Plans the certificate of a pod and the status of its request (`pkg/apis/certificates/validation`,
  * ValidatePodCertificateRequestStatusUpdate).
  */
-import { verifyRequest } from "../request/request.ts";
+import { verifyRequest } from "../request/parse_request.ts";
 import {
   DEFAULT_POD_EXPIRATION_SECONDS,
   MAX_POD_CHAIN_BYTES,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
 
 const CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";

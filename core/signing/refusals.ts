@@ -3,7 +3,7 @@ import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "..
 import { formatFieldError } from "../kube/status/field_error.ts";
 import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
-import { parseRequest } from "../request/request.ts";
+import { parseRequest } from "../request/parse_request.ts";
 import { validateCsrCreate } from "../request/validate.ts";
 import { MASTERS_GROUP } from "../kube/user.ts";
 

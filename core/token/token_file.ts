@@ -1,7 +1,7 @@
 /** The static token file of `--token-auth-file` (`apiserver/pkg/authentication/token/tokenfile/tokenfile.go`). */
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parseCsv } from "../lib/csv.ts";
+import { parseCsv } from "./csv.ts";
 
 /** One token and the user that it authenticates. */
 export interface TokenFileEntry {

@@ -14,7 +14,7 @@ import {
   type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";

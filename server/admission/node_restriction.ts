@@ -3,7 +3,7 @@
  * has the rules for the kinds that this server stores.
  */
 import { decidePodRequest } from "../../core/signing/pod_request_admission.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

@@ -7,7 +7,7 @@ import { verifyChain } from "../../core/pki/x509/chain.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { identifyCertificate } from "../../core/register/identity.ts";
+import { identifyCertificate } from "../../core/register/certificate_user.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
 
 /** The result of the method; a user comes with the certificate. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
-import { identifyCertificate } from "../../core/register/identity.ts";
+import { identifyCertificate } from "../../core/register/certificate_user.ts";
 import { createClientCertificateAuthenticator } from "./client_certificate.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");

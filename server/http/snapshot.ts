@@ -4,7 +4,7 @@
  * See docs/decisions/0022-backup.md.
  */
 import { Buffer } from "node:buffer";
-import { formatSnapshotHead, formatSnapshotObject } from "../../core/backup/objects.ts";
+import { formatSnapshotHead, formatSnapshotObject } from "../storage/snapshot_lines.ts";
 import type { ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
 import type { Storage, Stored } from "../storage/storage.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseSnapshotHead, parseSnapshotObject } from "../../core/backup/objects.ts";
+import { parseSnapshotHead, parseSnapshotObject } from "../storage/snapshot_lines.ts";
 import { createTestApp, createUser } from "../../tests/support/test_app.ts";
 
 const PATH = "/tlsboot/snapshot";

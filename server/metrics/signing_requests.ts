@@ -3,7 +3,7 @@
  * storage, so they include the work of every approver and signer.
  */
 import { Counter, Gauge } from "prom-client";
-import { classifyDuration } from "../../core/request/certificate.ts";
+import { classifyDuration } from "../../core/request/issued_certificate.ts";
 import { findCondition, getCsrPhase } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";

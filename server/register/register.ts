@@ -17,7 +17,7 @@ import {
   formatRecordName,
   hashRecord,
 } from "../../core/register/record.ts";
-import { readIdentity } from "../../core/register/identity.ts";
+import { readIdentity } from "../../core/register/certificate_user.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followStorage } from "../storage/follow.ts";

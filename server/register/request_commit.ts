@@ -2,7 +2,7 @@
  * The writes of CertificateSigningRequests and PodCertificateRequests. Each takes effect together with what the server
  * records about it: the certificate, and for the former the address of the requester and the user who decided.
  */
-import { findLeafCertificate } from "../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import { findCondition } from "../../core/request/phase.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";

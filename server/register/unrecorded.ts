@@ -3,7 +3,7 @@
  * kube-apiserver on the same etcd.
  */
 import { setImmediate } from "node:timers/promises";
-import { findLeafCertificate, hashFirstBlock } from "../../core/request/certificate.ts";
+import { findLeafCertificate, hashFirstBlock } from "../../core/request/issued_certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../core/ports.ts";

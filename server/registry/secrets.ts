@@ -7,7 +7,7 @@ import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/rules/secrets.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
-import { findTlsPairFault } from "../../core/pki/x509/tls_pair.ts";
+import { findTlsPairFault } from "./tls_pair.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";

@@ -12,7 +12,7 @@ import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
-import type { IdentifiedUser } from "../../core/register/identity.ts";
+import type { IdentifiedUser } from "../../core/register/certificate_user.ts";
 import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { withApproval } from "../../core/approval/conditions.ts";
-import { findLeafCertificate } from "../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import { findCondition } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { readDataFiles } from "../../cli/commands/backup/files.ts";
 import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
-import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
+import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_plan.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";

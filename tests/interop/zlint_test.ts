@@ -8,7 +8,7 @@ import {
   KUBELET_SERVING_SIGNER as SERVING,
   LEGACY_UNKNOWN_SIGNER as LEGACY,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { KEY_ALGORITHMS } from "../../core/pki/keys/keys.ts";

@@ -80,7 +80,7 @@ export interface Group {
 export const GROUPS: readonly Group[] = [
   {
     name: "storage",
-    paths: ["server/storage/", "instance/", "cli/commands/backup/", "core/backup/", "client/files"],
+    paths: ["server/storage/", "instance/", "cli/commands/backup/", "client/files"],
     interop: [
       "disk_fault",
       "disk_fault_commands",

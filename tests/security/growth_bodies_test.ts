@@ -9,8 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/token/token_file.ts";
-import { findCertificateFault } from "../../core/request/certificate.ts";
-import { parseRequest } from "../../core/request/request.ts";
+import { findCertificateFault } from "../../core/request/issued_certificate.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
 import {
@@ -22,7 +22,7 @@ import {
 } from "../../core/kube/schema.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
-import { parseInventory } from "../../core/approval/inventory.ts";
+import { parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import { decodeBody } from "../../server/http/body.ts";

@@ -4,7 +4,7 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { createFixedSource } from "../../client/keep_fresh.ts";
 import { keepMachineFresh, type MachineOptions } from "../../client/keep_machine_fresh.ts";
-import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
+import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { USER_AGENT } from "../../cli/version.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";

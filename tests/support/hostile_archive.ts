@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { toBackupPart } from "../../cli/commands/backup/archive.ts";
 import { encryptBackup } from "../../cli/commands/backup/encryption.ts";
-import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../core/backup/manifest.ts";
+import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../instance/backup/manifest.ts";
 import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
 import type { TempFolder } from "./temp.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { createFixedSource } from "../../client/keep_fresh.ts";
-import { createCertificateRequester, runCertificateManager } from "../../client/renewal.ts";
+import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";

@@ -368,7 +368,7 @@ export const PLANTS: readonly Plant[] = [
     name: "renewal-too-late",
     harm: "access: a machine has an expired certificate for a part of its life",
     patches: [{
-      file: "core/machine/renewal.ts",
+      file: "core/machine/renewal_schedule.ts",
       before: "(0.7 + 0.2 * random())",
       after: "(0.95 + 0.05 * random())",
     }],

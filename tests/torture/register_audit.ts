@@ -2,7 +2,7 @@
  * Compares the register of issued certificates with the certificates of requests. It has no sockets, files or clock, so that
  * a test can present a broken promise to it.
  */
-import { findLeafCertificate } from "../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";

@@ -1,5 +1,5 @@
 /** Approves many requests at once: only those of machines that the user expects and names, each machine once. */
-import type { ExpectedMachine } from "../../core/approval/expected_machines.ts";
+import type { ExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";

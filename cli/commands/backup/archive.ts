@@ -8,8 +8,8 @@ import {
   formatManifest,
   MANIFEST_PATH,
   OBJECTS_PREFIX,
-} from "../../../core/backup/manifest.ts";
-import { parseSnapshotHead } from "../../../core/backup/objects.ts";
+} from "../../../instance/backup/manifest.ts";
+import { parseSnapshotHead } from "../../../server/storage/snapshot_lines.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodeTarHeader, TAR_END, tarPadding } from "../../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";

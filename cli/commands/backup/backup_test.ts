@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { Secret } from "../../../core/lib/brand.ts";
-import { REVISION_BUMP } from "../../../core/backup/manifest.ts";
+import { REVISION_BUMP } from "../../../instance/backup/manifest.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { encodeSnapshot } from "../../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../../server/storage/memory/memory_storage.ts";

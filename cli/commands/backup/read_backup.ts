@@ -9,8 +9,8 @@ import {
   MANIFEST_PATH,
   MAX_PART_BYTES,
   parseManifest,
-} from "../../../core/backup/manifest.ts";
-import { parseSnapshotObject, type SnapshotObject } from "../../../core/backup/objects.ts";
+} from "../../../instance/backup/manifest.ts";
+import { parseSnapshotObject, type SnapshotObject } from "../../../server/storage/snapshot_lines.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../../core/lib/tar.ts";
 import { DATA_FORMAT } from "../../../instance/data_dir.ts";

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { createFilePort, syncDirectory } from "../../../client/files.ts";
-import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../../core/backup/manifest.ts";
+import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../../instance/backup/manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { STORED_RESOURCES } from "../../../server/registry/resources.ts";

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../../client/files.ts";
-import type { BackupManifest } from "../../../core/backup/manifest.ts";
+import type { BackupManifest } from "../../../instance/backup/manifest.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";

@@ -3,7 +3,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";
 import { createServingTemplate } from "../../../core/machine/node_name.ts";
-import type { CertificateTemplate } from "../../../core/machine/renewal.ts";
+import type { CertificateTemplate } from "../../../core/machine/renewal_schedule.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { dirname, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/request.ts";
+import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority/authority.ts";
 import { encodeTrust } from "../../../core/pki/authority/authority_chain.ts";

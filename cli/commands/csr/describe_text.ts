@@ -1,6 +1,6 @@
 /** The description of one request: kubectl's page first (kubectl `pkg/describe/describe.go`), then the view. */
 import { formatConditionCell } from "../../../core/request/phase.ts";
-import { parseRequest } from "../../../core/request/request.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";

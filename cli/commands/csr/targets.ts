@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
-import { parseRequest } from "../../../core/request/request.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";

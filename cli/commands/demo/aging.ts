@@ -2,7 +2,7 @@
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
-import { createCertificateRequester, renewCertificate } from "../../../client/renewal.ts";
+import { createCertificateRequester, renewCertificate } from "../../../client/certificate_manager.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../../core/machine/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";

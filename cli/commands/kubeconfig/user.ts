@@ -5,7 +5,7 @@ import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_target.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { requestCertificate, type RequestCertificateOptions } from "../../../client/request.ts";
+import { requestCertificate, type RequestCertificateOptions } from "../../../client/request_certificate.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import type { CredentialPair } from "../../../core/machine/credential_pair.ts";

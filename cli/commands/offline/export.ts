@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createFilePort } from "../../../client/files.ts";
 import { findCondition, getCsrPhase } from "../../../core/request/phase.ts";
-import { parseRequest } from "../../../core/request/request.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";

@@ -12,7 +12,7 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { createImporterManifest } from "../../../core/signing/rbac.ts";
+import { createImporterManifest } from "../../../core/signing/signer_rbac.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
 import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../api/csrs.ts";

@@ -1,7 +1,7 @@
 /** Runs policy tests. Each case is decided as the approver would decide it, from the contents of the fixture alone. */
 import { dirname, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import { parseRequest } from "../../../core/request/request.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys/keys.ts";
@@ -10,9 +10,9 @@ import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
 import type { Expectation, PolicyCase, PolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { parsePolicyFixture } from "../../../core/approval/policy_fixture.ts";
-import { splitHosts } from "../../../core/approval/node_names.ts";
-import type { Lookup } from "../../../core/approval/ownership.ts";
-import type { PastApproval } from "../../../core/approval/past_approvals.ts";
+import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
+import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
+import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
 import { readPolicies } from "../../../instance/policy_files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { parseCsrFile } from "./kube_file.ts";

@@ -8,7 +8,7 @@ import {
   type RequestCertificateOptions,
   requestOffline,
   RequestRefusedError,
-} from "../../../client/request.ts";
+} from "../../../client/request_certificate.ts";
 import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";

@@ -3,7 +3,7 @@
  * certificate until it expires: pending requests are denied, and bootstrap tokens deleted.
  */
 import { listAll } from "../../../client/objects/api.ts";
-import { findLeafCertificate } from "../../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";

@@ -2,7 +2,7 @@
 import { userInfo } from "node:os";
 import type { FilePort } from "../../../client/files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
-import { splitHosts } from "../../../core/approval/node_names.ts";
+import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
   type CertificateSigningRequest,
@@ -24,7 +24,7 @@ import {
   type OfflineDecision,
 } from "../../../core/offline/decide_offline_request.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { readIdentity } from "../../../core/register/identity.ts";
+import { readIdentity } from "../../../core/register/certificate_user.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import { INVENTORY_ONLY } from "../../../core/approval/builtin_policies.ts";
+import { INVENTORY_ONLY } from "../../../core/approval/rules/builtin_policies.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";

@@ -9,7 +9,7 @@ import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core
 import { describePodOrigin } from "../../../core/register/request_origin.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
-import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/rbac.ts";
+import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";
 import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { createCaKeys } from "../../../instance/authority/keys.ts";
 import type { SignerFlags } from "./flags.ts";

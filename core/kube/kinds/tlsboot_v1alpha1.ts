@@ -288,7 +288,7 @@ const nodeRecoveryBinding = message<NodeRecoveryBinding>(
 export interface IssuedCertificateStatus {
   /**
    * The user that the certificate identifies; absent in records that an earlier build wrote or changed. It is outside of the
-   * spec because an earlier build on the same etcd drops it, and must compute the same hash (`core/register/identity.ts`).
+   * spec because an earlier build on the same etcd drops it, and must compute the same hash (`core/register/certificate_user.ts`).
    */
   readonly identifies?: RecordedIdentity;
   /** Absent for a certificate that is not revoked. */

@@ -2,7 +2,7 @@
 import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
-import { getPairStatus } from "../../machine/renewal.ts";
+import { getPairStatus } from "../../machine/renewal_schedule.ts";
 import { isSelfSigned } from "../../pki/authority/authority_chain.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../pki/x509/certificate.ts";
 import { verifyChain } from "../../pki/x509/chain.ts";

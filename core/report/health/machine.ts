@@ -3,7 +3,7 @@
  * `doctor` and `bootstrap` share them.
  */
 import { type NodeName, toNodeSubject } from "../../machine/node_name.ts";
-import type { PairState, PairStatus } from "../../machine/renewal.ts";
+import type { PairState, PairStatus } from "../../machine/renewal_schedule.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";

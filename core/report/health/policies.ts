@@ -5,7 +5,7 @@ import {
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
 } from "../../kube/kinds/certificates_v1.ts";
-import { parseInventory } from "../../approval/inventory.ts";
+import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../../approval/policy.ts";
 import { parsePolicyFixture } from "../../approval/policy_fixture.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES } from "../../approval/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../../approval/rules/builtin_policies.ts";
 import type { ApprovalRule, Policy } from "../../approval/policy.ts";
 import { checkPolicyRules } from "./policies.ts";
 

@@ -1,5 +1,5 @@
 /** Moves every key below a prefix to another prefix. */
-import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
+import { RESTORE_MARKER_KEY } from "./restore_plan.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import { isLeaseGone } from "./errors.ts";

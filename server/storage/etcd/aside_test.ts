@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
+import { RESTORE_MARKER_KEY } from "./restore_plan.ts";
 import { inParallel, putAside } from "./aside.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 

@@ -10,7 +10,7 @@ import {
   RESTORE_MARKER_KEY,
   type RestoreMarker,
   type RestorePlan,
-} from "../../../core/backup/restore_marker.ts";
+} from "./restore_plan.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";

@@ -1,6 +1,6 @@
 /** Finds the marker of a restore that is not finished, and refuses to use the prefix while there is one. */
 import { Buffer } from "node:buffer";
-import { parseRestoreMarker, RESTORE_MARKER_KEY, type RestoreMarker } from "../../../core/backup/restore_marker.ts";
+import { parseRestoreMarker, RESTORE_MARKER_KEY, type RestoreMarker } from "./restore_plan.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import type { EtcdKeyValue } from "./wire.ts";

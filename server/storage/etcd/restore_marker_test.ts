@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { formatRestoreMarker, RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
+import { formatRestoreMarker, RESTORE_MARKER_KEY } from "./restore_plan.ts";
 import { assertNoMarker, assertNotRestoring, findRestoreMarker } from "./restore_marker.ts";
 
 const marker = { backup: "aa", createdAt: "2026-11-25", phase: "writing", aside: [] } as const;

@@ -1,6 +1,6 @@
 /** Creates a database file from the objects of a backup. */
 import { DatabaseSync } from "node:sqlite";
-import type { SnapshotObject } from "../../../core/backup/objects.ts";
+import type { SnapshotObject } from "../snapshot_lines.ts";
 import { openError } from "./errors.ts";
 import { openDatabaseFile } from "./file.ts";
 import { SqliteJournal } from "./journal.ts";

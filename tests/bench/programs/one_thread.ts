@@ -8,7 +8,7 @@
 import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import process from "node:process";
 import { createSystemClock } from "../../../cli/system.ts";
-import { parseRequest } from "../../../core/request/request.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
 import { createAuthority } from "../../../core/pki/authority/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
 import { issueCertificate } from "../../../core/pki/authority/issue.ts";

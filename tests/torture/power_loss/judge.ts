@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
-import { findLeafCertificate } from "../../../core/request/certificate.ts";
+import { findLeafCertificate } from "../../../core/request/issued_certificate.ts";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";

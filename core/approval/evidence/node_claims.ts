@@ -1,0 +1,205 @@
+/**
+ * Decides whether a request for the client certificate of a node is held for a person, although the requester may have
+ * it: its subject has attributes that no kubelet requests, the inventory lacks the machine, or the node has a valid
+ * certificate from another key, so that another machine may be claiming its name.
+ */
+import { hash } from "node:crypto";
+import { findLeafCertificate } from "../../request/issued_certificate.ts";
+import { findCondition, hasCertificate, isApproved } from "../../request/phase.ts";
+import { parseRequest } from "../../request/parse_request.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../kube/kinds/certificates_v1.ts";
+import { formatTime, getName } from "../../kube/meta.ts";
+import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX } from "../../kube/user.ts";
+import { shellWord } from "../../lib/shell_word.ts";
+import { listExtraAttributes } from "../../pki/x509/names.ts";
+import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
+import { readIdentity } from "../../register/certificate_user.ts";
+import type { Inventory } from "./inventory.ts";
+import type { Lookup, NodeCertificate } from "./ownership.ts";
+import { isNodeClient } from "../recognizers.ts";
+import type { Policy } from "../policy.ts";
+
+/** The settings of the policies about client certificates of nodes. */
+export interface NodeClientSettings {
+  readonly reissue: "allow" | "whenExpiring" | "never";
+  readonly machines: "any" | "inventory";
+}
+
+/** Why a request is held, as a word for Events and metrics and as texts for people. */
+export interface Hold {
+  readonly kind: "UnusualSubject" | "NotInInventory" | "NameClaimed";
+  readonly saw: string;
+  readonly fault: string;
+  readonly fix: string;
+}
+
+/**
+ * A machine renews its certificate after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`,
+ * `jitteryDuration`), so the holder of one that is in its last tenth has probably stopped.
+ */
+const EXPIRING_PART = 0.1;
+
+/** Collects the settings: the first policy with `reissue` decides it, and any policy can ask for the inventory. */
+export function collectNodeClientSettings(policies: readonly Policy[]): NodeClientSettings {
+  return {
+    reissue: policies.find(({ reissue }) => reissue !== undefined)?.reissue ?? "never",
+    machines: policies.some(({ machines }) => machines === "inventory") ? "inventory" : "any",
+  };
+}
+
+/** Finds the node whose client certificate a request asks for; undefined for any other request. */
+export function findRequestedNode(csr: CertificateSigningRequest, facts: RequestFacts): string | undefined {
+  if (!isNodeClient(csr, facts)) return undefined;
+  return facts.subject.commonName.slice(NODE_USER_PREFIX.length);
+}
+
+/** Finds the node that a user other than the node itself asks for; undefined for a renewal and any other request. */
+export function findClaimedNode(csr: CertificateSigningRequest, facts: RequestFacts): string | undefined {
+  return csr.spec.username === facts.subject.commonName ? undefined : findRequestedNode(csr, facts);
+}
+
+/** The facts that a hold depends on. */
+export interface HoldInput {
+  readonly csr: CertificateSigningRequest;
+  readonly request: RequestFacts;
+  readonly now: Date;
+  readonly evidence: {
+    readonly inventory: Inventory | undefined;
+    readonly certificates: Lookup<readonly NodeCertificate[]>;
+  };
+}
+
+/** Decides whether a request is held. The lookup fails when the certificates of the node are not known now. */
+export function decideHold(settings: NodeClientSettings, input: HoldInput): Lookup<Hold> {
+  const { csr, request, now, evidence } = input;
+  const node = findRequestedNode(csr, request);
+  if (node === undefined) return { kind: "none" };
+  const [attribute] = listExtraAttributes(request.subject);
+  if (attribute !== undefined) {
+    return {
+      kind: "found",
+      value: {
+        kind: "UnusualSubject",
+        saw: attribute,
+        fault: `the subject has "${attribute}" beyond common name and organization, which no kubelet requests`,
+        fix: `find out which program made it; then deny it, or approve it by hand: ${approveCommand(csr)}`,
+      },
+    };
+  }
+  if (settings.machines === "inventory" && evidence.inventory?.has(node) !== true) {
+    return {
+      kind: "found",
+      value: {
+        kind: "NotInInventory",
+        saw: node,
+        fault: `machine ${node} is not in the inventory`,
+        fix: `if it is one of yours, add it to the inventory, or approve it by hand: ${approveCommand(csr)}`,
+      },
+    };
+  }
+  if (settings.reissue === "allow" || findClaimedNode(csr, request) === undefined) return { kind: "none" };
+  if (evidence.certificates.kind !== "found") return evidence.certificates;
+  const holder = findHolder(evidence.certificates.value, request, settings, now);
+  return holder === undefined ? { kind: "none" } : { kind: "found", value: describeClaim(csr, node, holder) };
+}
+
+/** Finds the certificate that stands in the way: valid, from another key, and of the longest validity. */
+function findHolder(
+  certificates: readonly NodeCertificate[],
+  request: RequestFacts,
+  { reissue }: Pick<NodeClientSettings, "reissue">,
+  now: Date,
+): NodeCertificate | undefined {
+  const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
+  const key = computeKeyFingerprint(request);
+  // The same key is the same machine, also when it has renewed with another key since.
+  if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
+  const [holder] = valid.toSorted((a, b) => getEnd(b) - getEnd(a));
+  return holder !== undefined && reissue === "whenExpiring" && isExpiring(holder, now) ? undefined : holder;
+}
+
+function getEnd({ notAfter }: NodeCertificate): number {
+  return notAfter?.getTime() ?? Infinity;
+}
+
+function isExpiring({ notBefore, notAfter }: NodeCertificate, now: Date): boolean {
+  if (notBefore === undefined || notAfter === undefined) return false;
+  const left = notAfter.getTime() - now.getTime();
+  return left <= (notAfter.getTime() - notBefore.getTime()) * EXPIRING_PART;
+}
+
+function describeClaim(csr: CertificateSigningRequest, node: string, holder: NodeCertificate): Hold {
+  const { notAfter } = holder;
+  if (holder.node === undefined) {
+    return {
+      kind: "NameClaimed",
+      saw: "a certificate of an unknown node",
+      fault: `the register does not say for which node certificate ${holder.fingerprint ?? ""} is; it may be ${node}'s`,
+      fix: "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; " +
+        `or approve the request by hand: ${approveCommand(csr)}`,
+    };
+  }
+  const what = notAfter === undefined
+    ? `${node} already has an approved request with another key`
+    : `${node} already has a certificate until ${formatTime(notAfter)}`;
+  return {
+    kind: "NameClaimed",
+    saw: notAfter === undefined ? "an approved request" : `valid until ${formatTime(notAfter)}`,
+    fault: `${what}; another machine may claim its name`,
+    fix: `find out which machine asks; if it is ${node} itself with a new key, approve it by hand: ` +
+      `${approveCommand(csr)}; otherwise deny it`,
+  };
+}
+
+function approveCommand(csr: CertificateSigningRequest): string {
+  return `tlsboot approve ${shellWord(getName(csr) === "" ? "NAME" : getName(csr))}`;
+}
+
+/** Computes the fingerprint by which keys are compared: SHA-256 (hex) of the SubjectPublicKeyInfo. */
+export function computeKeyFingerprint({ publicKeyDer }: { readonly publicKeyDer: Uint8Array }): string {
+  return hash("sha256", publicKeyDer);
+}
+
+/** Reads the certificate of a node from its request, or an approval that has not led to one yet. */
+export function readNodeCertificate(
+  csr: CertificateSigningRequest,
+): NodeCertificate & { readonly node: string } | undefined {
+  if (!isApproved(csr) || (!hasCertificate(csr) && findCondition(csr, "Failed") !== undefined)) return undefined;
+  const request = parseRequest(csr.spec.request);
+  const node = request.ok ? findRequestedNode(csr, request.value) : undefined;
+  if (!request.ok || node === undefined) return undefined;
+  const leaf = findLeafCertificate(csr.status.certificate ?? "");
+  return {
+    node,
+    publicKeyFingerprint: computeKeyFingerprint(leaf ?? request.value),
+    fingerprint: leaf?.sha256Fingerprint,
+    notBefore: leaf?.notBefore,
+    notAfter: leaf?.notAfter,
+  };
+}
+
+/**
+ * Reads the certificate of a node from a record of the register; undefined for a record of anything else. A certificate of
+ * the signer of kubelet client certificates whose user is unknown may be that of any node.
+ */
+export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCertificate | undefined {
+  const { spec } = record;
+  if (spec.removed !== undefined) return undefined;
+  const identity = readIdentity(record);
+  const isNode = identity === undefined
+    ? spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
+    : identity.username.startsWith(NODE_USER_PREFIX);
+  if (!isNode) return undefined;
+  return {
+    node: identity?.username.slice(NODE_USER_PREFIX.length),
+    // A record of an earlier build has no key, so that no key is the same.
+    publicKeyFingerprint: spec.publicKeyFingerprint ?? "",
+    fingerprint: spec.fingerprint,
+    notBefore: spec.notBefore === null ? undefined : new Date(spec.notBefore),
+    notAfter: spec.notAfter === null ? undefined : new Date(spec.notAfter),
+  };
+}

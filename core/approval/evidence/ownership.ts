@@ -1,0 +1,171 @@
+/**
+ * Decides whether the names and addresses of a request belong to the requesting node. Evidence is checked in a fixed order,
+ * and DNS is not evidence. An address that two nodes claim, or that the API server has, belongs to no node.
+ */
+import type { EvidenceSettings } from "../policy.ts";
+import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
+import { isSharedAddress, parseIpAddress } from "../../lib/ip_address.ts";
+import type { Inventory, NodeNames } from "./inventory.ts";
+
+/** The evidence at the time of a decision. Every part may be missing. */
+export interface Evidence {
+  readonly inventory: Inventory | undefined;
+  /** Names in the node's current serving certificate. */
+  readonly held: Lookup<NodeNames>;
+  /** The names and addresses in each node's `status.addresses`, by node. */
+  readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
+  /** Names and addresses of the API server itself. */
+  readonly server: NodeNames;
+  /** The client certificates of the node that a request for a first one is about, unless they are revoked. */
+  readonly certificates: Lookup<readonly NodeCertificate[]>;
+  /** Who holds the names of the request; absent where no register of issued certificates is read. */
+  readonly claims?: Lookup<readonly NameClaim[]>;
+}
+
+/** A client certificate of a node, or an approved request for one. */
+export interface NodeCertificate {
+  /** The name of the node, without `system:node:`; undefined when it is unknown, so that it may be any node. */
+  readonly node: string | undefined;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** SHA-256 (hex) of the certificate in DER; undefined for a request that is approved and not signed yet. */
+  readonly fingerprint: string | undefined;
+  readonly notBefore: Date | undefined;
+  readonly notAfter: Date | undefined;
+}
+
+/** One name that a user holds. */
+export interface NameClaim {
+  /** A DNS name in lower case, or an address in its canonical text. */
+  readonly name: string;
+  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. Undefined for unknown. */
+  readonly holder: string | undefined;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** The end of the certificate; undefined for a request that is approved and not signed yet. */
+  readonly notAfter: Date | undefined;
+}
+
+/** The outcome of reading a fact from the API: found, not there, or failed. */
+export type Lookup<T> =
+  | { readonly kind: "found"; readonly value: T }
+  | { readonly kind: "none" }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** Whether one name or address belongs to the node. */
+export type Ownership =
+  | { readonly kind: "owned"; readonly by: "inventory" | "held certificate" | "node status" }
+  | { readonly kind: "foreign"; readonly fault: string; readonly fix: string }
+  /** Ownership cannot be decided now, which is never a denial. */
+  | { readonly kind: "unknown"; readonly message: string };
+
+/** Decides about one DNS name (`dns`) or address in its canonical text (`ips`). */
+export function decideOwnership(
+  node: string,
+  field: keyof NodeNames,
+  wanted: string,
+  evidence: Evidence,
+  settings: EvidenceSettings,
+): Ownership {
+  if (field === "dns") {
+    const fault = findDnsNameFault(wanted);
+    if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
+  }
+  if (isShared(wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
+  if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
+  const inventory = settings.inventory ? evidence.inventory : undefined;
+  const lister = findClaim(inventory, node, field, wanted);
+  if (lister !== undefined) {
+    const fix = "correct the inventory, or the machine's address";
+    return foreign(`${wanted} belongs to node ${lister}, by the inventory`, fix);
+  }
+  const known = inventory?.get(node);
+  if (known !== undefined) {
+    // Another node cannot take away what the operator has assigned to this one.
+    return known[field].includes(wanted)
+      ? { kind: "owned", by: "inventory" }
+      : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));
+  }
+  return decideByNodes(node, field, wanted, evidence, settings);
+}
+
+/** Decides by certificates and node status, for nodes that are not in the inventory. */
+function decideByNodes(
+  node: string,
+  field: keyof NodeNames,
+  wanted: string,
+  evidence: Evidence,
+  settings: EvidenceSettings,
+): Ownership {
+  const unproven = foreign(
+    `nothing proves that ${wanted} belongs to node ${node}`,
+    settings.inventory
+      ? adviceFor(node, field, wanted, evidence)
+      : "approve by hand when you know better: tlsboot approve",
+  );
+  if (!usesNodeReports(settings)) return unproven;
+  const { held, reported } = evidence;
+  const reports = findValue(reported);
+  const other = findClaim(reports, node, field, wanted);
+  if (other !== undefined) {
+    const fix = "find out which of the two machines has it: kubectl get nodes -o wide";
+    return foreign(`${wanted} belongs to node ${other} too, by its own status`, fix);
+  }
+  // Without the list of nodes, another node's claim cannot be excluded.
+  if (reported.kind === "failed") return { kind: "unknown", message: reported.message };
+  if (settings.heldCertificate && findValue(held)?.[field].includes(wanted)) {
+    return { kind: "owned", by: "held certificate" };
+  }
+  if (settings.trustNodeStatus && reports?.get(node)?.[field].includes(wanted)) {
+    return { kind: "owned", by: "node status" };
+  }
+  if (settings.heldCertificate && held.kind === "failed") return { kind: "unknown", message: held.message };
+  return unproven;
+}
+
+/**
+ * Advises how a name or address that the inventory assigns to no node gets into it. It never advises to assign what belongs
+ * to another node: its name, or what it reports.
+ */
+function adviceFor(node: string, field: keyof NodeNames, wanted: string, { inventory, reported }: Evidence): string {
+  const reports = findValue(reported);
+  const isNodesName = (name: string): boolean => name !== node && (wanted === name || wanted.startsWith(`${name}.`));
+  const other = findClaim(reports, node, field, wanted) ??
+    [...inventory?.keys() ?? [], ...reports?.keys() ?? []].find(isNodesName);
+  if (other !== undefined) {
+    return `find out why node ${node} requests what looks like node ${other}'s; deny the request if you cannot`;
+  }
+  const known = reports === undefined ? "" : ", which no other node reports,";
+  return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;
+}
+
+/** Reports whether node status is read, either as evidence or to detect that a second node claims the same name. */
+export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
+  return heldCertificate || trustNodeStatus;
+}
+
+const LEAVE_OUT = "leave it out of the request";
+
+/** Reports whether a certificate for a name or an address would be valid for other machines too. */
+function isShared(wanted: string): boolean {
+  const bytes = parseIpAddress(wanted);
+  return bytes === undefined ? wanted === "localhost" || wanted.endsWith(".localhost") : isSharedAddress(bytes);
+}
+
+function findClaim(
+  names: ReadonlyMap<string, NodeNames> | undefined,
+  node: string,
+  field: keyof NodeNames,
+  wanted: string,
+): string | undefined {
+  for (const [other, own] of names ?? []) if (other !== node && own[field].includes(wanted)) return other;
+  return undefined;
+}
+
+function findValue<T>(lookup: Lookup<T>): T | undefined {
+  return lookup.kind === "found" ? lookup.value : undefined;
+}
+
+function foreign(fault: string, fix: string): Ownership {
+  return { kind: "foreign", fault, fix };
+}

@@ -1,0 +1,361 @@
+/** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
+import { formatDuration } from "../../lib/duration.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
+import { formatName, listExtraAttributes } from "../../pki/x509/names.ts";
+import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
+import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
+import { decideOwnership, type Evidence, type Lookup } from "../evidence/ownership.ts";
+import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../../lib/pattern.ts";
+import { formatTime } from "../../kube/meta.ts";
+import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../../kube/user.ts";
+import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
+import { shellWord } from "../../lib/shell_word.ts";
+import type { RequestPart } from "../../signing/profile.ts";
+import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
+import {
+  type EvidenceSettings,
+  type HoursRequirement,
+  type KeyRequirement,
+  type LifetimeRequirement,
+  type NamesRequirement,
+  type RateRequirement,
+  type SubjectRequirement,
+  type UsagesRequirement,
+  WEEKDAYS,
+} from "../policy.ts";
+import type { PastApproval } from "../evidence/past_approvals.ts";
+
+const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
+
+/** The facts that a policy is evaluated with. */
+export interface PolicyInput {
+  readonly csr: CertificateSigningRequest;
+  readonly request: RequestFacts;
+  readonly now: Date;
+  readonly evidence: Evidence;
+  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
+  readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
+  /** Earlier approvals of the same requester. */
+  readonly approvedBefore: readonly PastApproval[];
+}
+
+/** What is checked: a part of the request, or a fact about it. */
+export type CheckKind =
+  | RequestPart
+  | "names"
+  | "ownership"
+  | "holder"
+  | "hours"
+  | "rate"
+  | "permission"
+  | "requester"
+  | "machine"
+  | "token"
+  | "revocation";
+
+/** The outcome of one requirement. */
+export interface Check {
+  readonly what: CheckKind;
+  readonly saw: string;
+  readonly outcome: "holds" | "fails" | "unknown";
+  /** The fault and its fix when the requirement does not hold. A rule that denies has no fix. */
+  readonly fault?: string;
+  readonly fix?: string;
+}
+
+/** Checks common name and organizations, and that the subject has no other attribute. */
+export function checkSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { commonNames, organizations } = wanted;
+  const { subject } = request;
+  const saw = formatName(subject) || "none";
+  const isNamed = subject.commonName === ""
+    ? commonNames.length === 0
+    : isRequestersName(subject.commonName, commonNames, csr, request);
+  if (!isNamed) {
+    const patterns = commonNames.map((pattern) =>
+      pattern.split("${requester}").join(csr.spec.username ?? "").split(DNS).join(request.dnsNames[0] ?? "")
+    );
+    return fails(
+      "subject",
+      saw,
+      `common name "${subject.commonName}" is not ${patterns.length === 0 ? "empty" : `"${patterns.join('" or "')}"`}`,
+      "ask with the right common name, or as the right user",
+    );
+  }
+  const extra = subject.organizations.find((name) => !organizations.includes(name));
+  if (extra !== undefined) {
+    return fails("subject", saw, `organization "${extra}" is not allowed`, "leave it out of the request");
+  }
+  const missing = organizations.find((name) => !subject.organizations.includes(name));
+  if (missing !== undefined) {
+    return fails("subject", saw, `organization "${missing}" is missing`, "add it to the request");
+  }
+  const [other] = listExtraAttributes(subject);
+  if (other !== undefined) {
+    const fault = `the subject has "${other}" beyond common name and organization`;
+    return fails("subject", saw, fault, "leave it out of the request");
+  }
+  return holds("subject", saw);
+}
+
+/**
+ * Checks the subject for a rule with `then: deny`: one of the listed common names and all of the listed organizations.
+ * Other attributes are ignored, because otherwise one more attribute would circumvent the rule.
+ */
+export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { subject } = request;
+  const saw = formatName(subject) || "none";
+  const { commonNames } = wanted;
+  const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
+  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr, request))) {
+    return fails("subject", saw, `common name "${subject.commonName}" is another`);
+  }
+  const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
+  if (missing !== undefined) return fails("subject", saw, `organization "${missing}" is missing`);
+  return holds("subject", saw);
+}
+
+/** Stands for one of the DNS names of the request in a pattern of common names. */
+const DNS = "${dns}";
+
+function isRequestersName(
+  value: string,
+  patterns: readonly string[],
+  csr: CertificateSigningRequest,
+  { dnsNames }: RequestFacts,
+): boolean {
+  return patterns.some((pattern) =>
+    pattern.includes(DNS)
+      // A DNS name is compared literally, also when it contains a star.
+      ? dnsNames.some((name) => value === pattern.split(DNS).join(name))
+      : matchesRequesterPattern(value, pattern, csr.spec.username ?? "")
+  );
+}
+
+/** Checks the kinds of names, patterns and address ranges. `checkOwned` checks ownership. */
+export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: PolicyInput): Check {
+  const { dnsNames, ipAddresses, emailAddresses, uris, otherNames } = request;
+  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  const saw = all.length === 0 ? "none" : all.join(" ");
+  const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
+  if (otherNames > 0) return refuse("a name is neither DNS name, address, e-mail nor URI");
+  if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
+    return refuse("there is no DNS name and no address", "ask for the name or address that clients use");
+  }
+  const email = emailAddresses.find((value) => !wanted.emails.some((pattern) => matchesPattern(value, pattern)));
+  if (email !== undefined) return refuse(`e-mail address "${email}" is not allowed`);
+  const uri = uris.find((value) => !wanted.uris.some((pattern) => matchesPattern(value, pattern)));
+  if (uri !== undefined) return refuse(`URI "${uri}" is not allowed`);
+  if (wanted.owned) return holds("names", saw);
+  const dns = dnsNames.find((value) => !wanted.dns.some((pattern) => isNamedBy(value, pattern)));
+  if (dns !== undefined) return refuse(`DNS name "${dns}" is not allowed`);
+  const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInRange(value, range)));
+  if (ip !== undefined) return refuse(`address ${ip} is not allowed`);
+  return holds("names", saw);
+}
+
+/** Checks the names for a rule with `then: deny`: one listed name of any kind is enough, and other names are ignored. */
+export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyInput): Check {
+  const { dnsNames, ipAddresses, emailAddresses, uris } = request;
+  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  const saw = all.length === 0 ? "none" : all.join(" ");
+  if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
+    return fails("names", saw, "there is no DNS name and no address");
+  }
+  const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
+  const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
+    ipAddresses.some((value) => wanted.ips.some((range) => isInRange(value, range))) ||
+    emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
+    uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
+  if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is one that it denies");
+  return holds("names", saw);
+}
+
+/** Checks that every DNS name and address belongs to the requesting node. */
+export function checkOwned(
+  node: string | undefined,
+  settings: EvidenceSettings,
+  { request, evidence }: PolicyInput,
+): Check {
+  const values = [
+    ...request.dnsNames.map((value) => ["dns", value] as const),
+    ...request.ipAddresses.map((value) => ["ips", value] as const),
+  ];
+  if (node === undefined) {
+    return fails(
+      "ownership",
+      "no node",
+      "the requester is not a node",
+      "names belong to nodes only: ask as system:node:<name> in group system:nodes",
+    );
+  }
+  const decided = values.map(([field, value]) => ({
+    value,
+    answer: decideOwnership(node, field, value, evidence, settings),
+  }));
+  const saw = decided.map(({ value, answer }) => `${value} by ${answer.kind === "owned" ? answer.by : "nothing"}`).join(
+    ", ",
+  );
+  const bad = decided.map(({ answer }) => answer).filter((answer) => answer.kind === "foreign");
+  if (bad.length > 0) {
+    const all = (texts: readonly string[]) => [...new Set(texts)].join("; ");
+    return fails("ownership", saw, all(bad.map(({ fault }) => fault)), all(bad.map(({ fix }) => fix)));
+  }
+  const unknown = decided.map(({ answer }) => answer).find((answer) => answer.kind === "unknown");
+  if (unknown !== undefined) {
+    return { what: "ownership", saw, outcome: "unknown", fault: unknown.message, fix: "it is tried again by itself" };
+  }
+  return holds("ownership", saw);
+}
+
+/** Checks that no other user holds one of the names, and that none belongs to the API server. */
+export function checkUnclaimed(input: PolicyInput): Check {
+  const { request, evidence: { claims, server } } = input;
+  const names = listClaimedNames(request);
+  const saw = names.join(" ") || "none";
+  const byHand = `approve it by hand: tlsboot approve ${shellWord(input.csr.metadata.name ?? "NAME")}`;
+  const servers = names.find((name) => server.dns.includes(name) || server.ips.includes(name));
+  if (servers !== undefined) {
+    const fix = `choose another name; if this is the machine of the API server itself, ${byHand}`;
+    return fails("holder", saw, `${servers} belongs to the API server`, fix);
+  }
+  if (claims?.kind === "failed") {
+    return { what: "holder", saw, outcome: "unknown", fault: claims.message, fix: "it is tried again by itself" };
+  }
+  if (claims === undefined) {
+    return fails("holder", saw, "there is no register that says who holds the names", byHand);
+  }
+  const claim = claims.kind === "found" ? findForeignClaim(claims.value, input) : undefined;
+  if (claim === undefined) return holds("holder", saw);
+  const { name, holder, notAfter } = claim;
+  const until = notAfter === undefined ? "by an approved request" : `until ${formatTime(notAfter)}`;
+  return fails(
+    "holder",
+    saw,
+    `${name} belongs to another machine: ${holder ?? "an unknown user"} holds it ${until}`,
+    `if the machine was set up anew or replaced, ${byHand}, or revoke what the other one has: tlsboot revoke`,
+  );
+}
+
+/** Checks the requested key usages. */
+export function checkUsages({ allowed, required }: UsagesRequirement, { csr }: PolicyInput): Check {
+  const usages = csr.spec.usages ?? [];
+  const saw = usages.length === 0 ? "none" : usages.join(", ");
+  const extra = usages.find((usage) => !allowed.includes(usage));
+  if (extra !== undefined) {
+    return fails("usages", saw, `usage "${extra}" is not allowed`, "leave it out of the request");
+  }
+  const missing = required.find((usage) => !usages.includes(usage));
+  if (missing !== undefined) return fails("usages", saw, `usage "${missing}" is missing`, "add it to the request");
+  return holds("usages", saw);
+}
+
+/** Checks the type and the size of the key. */
+export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInput): Check {
+  const { keyAlgorithm, keyBits } = request;
+  const saw = `${keyAlgorithm} ${keyBits}`;
+  if (keys.some(({ type, minBits = 0 }) => type === keyAlgorithm && keyBits >= minBits)) return holds("key", saw);
+  const wanted = keys.map(({ type, minBits }) => minBits === undefined ? type : `${type} of ${minBits} bits or more`)
+    .join(", ");
+  return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${wanted}`);
+}
+
+/** Checks the requested lifetime against the requirement. */
+export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr }: PolicyInput): Check {
+  const seconds = csr.spec.expirationSeconds;
+  if (seconds === undefined) {
+    return mayBeAbsent
+      ? holds("lifetime", "left to the signer")
+      : fails("lifetime", "left to the signer", "the request names no lifetime", "ask with spec.expirationSeconds");
+  }
+  const saw = formatDuration(seconds * 1_000);
+  if (maxMs === undefined || seconds * 1_000 <= maxMs) return holds("lifetime", saw);
+  return fails("lifetime", saw, `${saw} is longer than ${formatDuration(maxMs)}`, "ask for a shorter lifetime");
+}
+
+/** Checks the day and the time in UTC. */
+export function checkHours({ days, from, to }: HoursRequirement, { now }: PolicyInput): Check {
+  const day = WEEKDAYS[now.getUTCDay()] ?? "Sun";
+  const minutes = now.getUTCHours() * 60 + now.getUTCMinutes();
+  const saw = `${day} ${clock(minutes)} UTC`;
+  if (days.includes(day) && minutes >= from && minutes < to) return holds("hours", saw);
+  return fails(
+    "hours",
+    saw,
+    `${saw} is outside of ${days.join(", ")} ${clock(from)} to ${clock(to)} UTC`,
+    "wait, or approve by hand: tlsboot approve",
+  );
+}
+
+/** Checks how many requests of the same requester the rule has approved recently. */
+export function checkRate(
+  { max, perMs }: RateRequirement,
+  { policy, rule }: { readonly policy: string; readonly rule: string },
+  { approvedBefore, now }: PolicyInput,
+): Check {
+  const recent =
+    approvedBefore.filter((past) =>
+      past.policy === policy && past.rule === rule && now.getTime() - past.at.getTime() < perMs
+    ).length;
+  const saw = `${recent} within ${formatDuration(perMs)}`;
+  if (recent < max) return holds("rate", saw);
+  return fails(
+    "rate",
+    saw,
+    `${recent} requests of this requester were approved within ${formatDuration(perMs)}, ${max} are allowed`,
+    "find out why it asks so often; approve by hand: tlsboot approve",
+  );
+}
+
+/** Checks the result of a SubjectAccessReview that the caller has sent. */
+export function checkPermission(permission: string, { csr, permissions }: PolicyInput): Check {
+  const answer = permissions.get(permission) ?? { kind: "none" };
+  if (answer.kind === "failed") {
+    return {
+      what: "permission",
+      saw: permission,
+      outcome: "unknown",
+      fault: answer.message,
+      fix: "it is tried again by itself",
+    };
+  }
+  if (answer.kind === "found" && answer.value) return holds("permission", permission);
+  return fails(
+    "permission",
+    permission,
+    `the requester may not create certificatesigningrequests/${permission}`,
+    `grant create on certificatesigningrequests/${permission}: ${formatGrantCommand(permission, findGrantee(csr))}`,
+  );
+}
+
+/** Finds who gets a permission: the group that the requester shares with machines like it, or the user alone. */
+function findGrantee({ spec: { username = "", groups = [] } }: CertificateSigningRequest): Grantee {
+  const group = groups.find((one) => one.startsWith(`${BOOTSTRAPPERS_GROUP}:`)) ??
+    groups.find((one) => one === NODES_GROUP || one === BOOTSTRAPPERS_GROUP);
+  return group === undefined ? { kind: "user", name: username } : { kind: "group", name: group };
+}
+
+function isNamedBy(name: string, pattern: string): boolean {
+  // "**" is no wildcard of a certificate, so a name that contains it is never meant literally.
+  if (name === pattern && !pattern.includes("**")) return true;
+  return findDnsNameFault(name) === undefined && matchesDeepPattern(name, pattern, ".");
+}
+
+function isInRange(address: string, text: string): boolean {
+  const bytes = parseIpAddress(address);
+  const range = parseCidr(text);
+  return bytes !== undefined && range !== undefined && isWithin(bytes, range);
+}
+
+function clock(minutes: number): string {
+  return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
+}
+
+function holds(what: CheckKind, saw: string): Check {
+  return { what, saw, outcome: "holds" };
+}
+
+function fails(what: CheckKind, saw: string, fault: string, fix?: string): Check {
+  return { what, saw, outcome: "fails", fault, ...(fix === undefined ? {} : { fix }) };
+}

@@ -1,0 +1,200 @@
+/** Evaluates policies for a request: a verdict, and the reasons of every rule. The caller passes in all facts. */
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../../kube/user.ts";
+import {
+  type Check,
+  checkDeniedNames,
+  checkDeniedSubject,
+  checkHours,
+  checkKey,
+  checkLifetime,
+  checkNames,
+  checkOwned,
+  checkPermission,
+  checkRate,
+  checkSubject,
+  checkUnclaimed,
+  checkUsages,
+  type PolicyInput,
+} from "./checks.ts";
+import { formatApprovedReason } from "../evidence/past_approvals.ts";
+import { matchesPattern } from "../../lib/pattern.ts";
+import { escapeControls } from "../../lib/printable.ts";
+import type { ApprovalRule, Policy, RuleMatch } from "../policy.ts";
+
+/** The evaluation of one rule. */
+export interface RuleTrace {
+  readonly policy: string;
+  readonly rule: string;
+  /** Why the rule does not apply to the request; undefined when it does. */
+  readonly notAbout: string | undefined;
+  readonly checks: readonly Check[];
+  readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
+}
+
+/** The verdict of policies on a request. */
+export type PolicyVerdict =
+  & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
+  & (
+    | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
+    | { readonly kind: "pending"; readonly rule: string | undefined; readonly message: string }
+    /** A fact is missing because the API could not be reached; the approver tries again. */
+    | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
+  );
+
+/** The reason of the Denied condition. */
+const POLICY_DENIED = "PolicyDenied";
+
+/**
+ * Evaluates every rule with `then: deny` of all policies. These rules precede any approval, so a denial counts wherever
+ * it is in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
+ */
+export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const { policy, rule } of findDenialRules(policies, input.csr)) {
+    const one = traceRule(policy, rule, input);
+    trace.push(one);
+    if (one.outcome === "deny" || one.outcome === "unknown") return escapeMessage(toVerdict(policy, rule, one, trace));
+  }
+  return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
+}
+
+/** Finds the rules that apply to a request, of all policies. */
+export function findRulesAbout(policies: readonly Policy[], csr: CertificateSigningRequest): readonly ApprovalRule[] {
+  return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
+}
+
+/** Finds the rules with `then: deny` that apply to a request. */
+function findDenialRules(
+  policies: readonly Policy[],
+  csr: CertificateSigningRequest,
+): readonly { readonly policy: Policy; readonly rule: ApprovalRule }[] {
+  return policies.flatMap((policy) =>
+    policy.rules.filter(({ then, match }) => then === "deny" && findMismatch(match, csr) === undefined)
+      .map((rule) => ({ policy, rule }))
+  );
+}
+
+/** Evaluates the rules that deny, then several policies as if their rules were one list. */
+export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const denial = evaluateDenials(policies, input);
+  if (denial.kind !== "pending") return denial;
+  const trace: RuleTrace[] = [];
+  for (const policy of policies) {
+    const verdict = evaluatePolicy(policy, input);
+    trace.push(...verdict.trace);
+    if (verdict.rule !== undefined) return { ...verdict, trace };
+  }
+  const names = policies.map(({ name }) => `"${name}"`).join(", ");
+  const message = policies.length === 0
+    ? "there is no policy"
+    : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} is about it`;
+  return { kind: "pending", policy: undefined, rule: undefined, trace, message };
+}
+
+/** Evaluates the rules in order. The first rule that applies and does not continue with the next one decides. */
+export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const rule of policy.rules) {
+    const one = traceRule(policy, rule, input);
+    trace.push(one);
+    if (one.notAbout !== undefined || one.outcome === "next") continue;
+    return escapeMessage(toVerdict(policy, rule, one, trace));
+  }
+  const message = `no rule of policy "${policy.name}" is about it`;
+  return { kind: "pending", policy: policy.name, trace, rule: undefined, message };
+}
+
+/** Finds the name of the requesting node; undefined when the requester is not a node. */
+export function findRequestingNode({ spec }: CertificateSigningRequest): string | undefined {
+  const { username = "", groups = [] } = spec;
+  if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
+  const name = username.slice(NODE_USER_PREFIX.length);
+  return name === "" ? undefined : name;
+}
+
+function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): RuleTrace {
+  const notAbout = findMismatch(rule.match, input.csr);
+  const place = { policy: policy.name, rule: rule.name };
+  if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
+  const checks = runChecks(policy, rule, input);
+  // A missing fact is not a refusal.
+  if (checks.some(({ outcome }) => outcome === "unknown")) {
+    return { ...place, notAbout, checks, outcome: "unknown" };
+  }
+  const holds = checks.every(({ outcome }) => outcome === "holds");
+  return { ...place, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
+}
+
+function runChecks(
+  policy: Policy,
+  { name, then, require: wanted }: ApprovalRule,
+  input: PolicyInput,
+): readonly Check[] {
+  const { subject, names, usages, keys, lifetime, hours, rate, permission } = wanted;
+  const checks: Check[] = [];
+  if (subject !== undefined) {
+    checks.push(then === "deny" ? checkDeniedSubject(subject, input) : checkSubject(subject, input));
+  }
+  if (then === "deny" && names !== undefined) checks.push(checkDeniedNames(names, input));
+  // A rule that approves covers all names: it refuses those that it does not list.
+  else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
+  if (names?.owned === true) checks.push(checkOwned(findRequestingNode(input.csr), policy.evidence, input));
+  if (names?.unclaimed === true) checks.push(checkUnclaimed(input));
+  if (usages !== undefined) checks.push(checkUsages(usages, input));
+  if (keys !== undefined) checks.push(checkKey(keys, input));
+  if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));
+  if (hours !== undefined) checks.push(checkHours(hours, input));
+  if (rate !== undefined) checks.push(checkRate(rate, { policy: policy.name, rule: name }, input));
+  if (permission !== undefined) checks.push(checkPermission(permission, input));
+  return checks;
+}
+
+function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
+  const base = { policy: policy.name, rule: rule.name, trace };
+  const by = `rule "${rule.name}" of policy "${policy.name}"`;
+  const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault).join("; ");
+  switch (one.outcome) {
+    case "approve":
+      return {
+        ...base,
+        kind: "approve",
+        reason: formatApprovedReason(base),
+        message: `Approved by ${by}: ${summarize(one.checks)}.`,
+      };
+    case "deny": {
+      const why = faults === "" ? "it denies what it is about" : faults;
+      return { ...base, kind: "deny", reason: POLICY_DENIED, message: `Denied by ${by}: ${why}.` };
+    }
+    case "unknown":
+      return { ...base, kind: "unknown", message: `${by}: ${faults}` };
+    default:
+      return { ...base, kind: "pending", message: faults === "" ? `${by} leaves it to a person` : `${by}: ${faults}` };
+  }
+}
+
+/** Escapes control characters, because the names in a request are chosen by the client. */
+function escapeMessage(verdict: PolicyVerdict): PolicyVerdict {
+  return { ...verdict, message: escapeControls(verdict.message) };
+}
+
+function summarize(checks: readonly Check[]): string {
+  return checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
+}
+
+function findMismatch(
+  { signerNames, users, groups }: RuleMatch,
+  { spec }: CertificateSigningRequest,
+): string | undefined {
+  const { signerName, username = "", groups: own = [] } = spec;
+  if (!signerNames.some((pattern) => matchesSigner(signerName, pattern))) return `signer ${signerName} is another`;
+  if (users !== undefined && !users.some((pattern) => matchesPattern(username, pattern))) {
+    return `requester ${username === "" ? "(without a name)" : username} is another`;
+  }
+  const missing = groups?.find((group) => !own.includes(group));
+  return missing === undefined ? undefined : `requester is not in group ${missing}`;
+}
+
+function matchesSigner(signerName: string, pattern: string): boolean {
+  return pattern.endsWith("/*") ? signerName.startsWith(pattern.slice(0, -1)) : signerName === pattern;
+}

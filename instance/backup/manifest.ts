@@ -1,0 +1,102 @@
+/** The manifest of a backup. It is the last entry of the archive, so an archive without it is truncated. */
+import { TLSBOOT_API_VERSION } from "../../core/version.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { type OmittedResource, parseOmitted } from "./omitted.ts";
+
+/** One entry of the archive. */
+export interface BackupPart {
+  readonly path: string;
+  readonly size: number;
+  /** The SHA-256 digest in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** The manifest, which lists every part of a backup. */
+export interface BackupManifest {
+  readonly createdAt: string;
+  readonly tlsbootVersion: string;
+  /** The format of the data directory. */
+  readonly dataFormat: number;
+  /** The newest revision at the time of the backup. */
+  readonly revision: number;
+  readonly objects: number;
+  readonly parts: readonly BackupPart[];
+  /** The objects of an etcd that the backup omits. */
+  readonly omitted?: readonly OmittedResource[];
+}
+
+/** The path of the manifest in the archive. */
+export const MANIFEST_PATH = "manifest.json";
+/** The prefix of the files of the data directory. */
+export const FILES_PREFIX = "files/";
+/** The prefix of the objects of the database or the etcd, which are stored in pieces. */
+export const OBJECTS_PREFIX = "objects/";
+
+/** The largest part. Parts are files of a data directory and pieces of objects, which are much smaller. */
+export const MAX_PART_BYTES = 268_435_456;
+
+/** The format version of the archive. */
+const BACKUP_FORMAT = 1;
+const KIND = "Backup";
+
+/** Formats a manifest as JSON. */
+export function formatManifest(manifest: BackupManifest): string {
+  const head = { apiVersion: TLSBOOT_API_VERSION, kind: KIND, format: BACKUP_FORMAT };
+  return `${JSON.stringify({ ...head, ...manifest }, undefined, 2)}\n`;
+}
+
+/** Parses a manifest; `dataFormat` is the newest data format that this program knows. */
+export function parseManifest(text: string, dataFormat: number): Result<BackupManifest, string> {
+  let value: Readonly<Record<string, unknown>>;
+  try {
+    value = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch {
+    return err("its manifest is not JSON");
+  }
+  if (value?.["kind"] !== KIND || value["apiVersion"] !== TLSBOOT_API_VERSION) {
+    return err("its manifest is not the manifest of a backup");
+  }
+  const format = Number(value["format"]);
+  if (format !== BACKUP_FORMAT) return err(`it has format ${format}, this program knows ${BACKUP_FORMAT}`);
+  const manifest = value as object as BackupManifest;
+  if (!Number.isSafeInteger(manifest.dataFormat)) return err("its manifest is not complete");
+  if (manifest.dataFormat > dataFormat) {
+    return err(`its data directory has format ${manifest.dataFormat}, this program knows ${dataFormat}`);
+  }
+  const hasOrigin = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
+  const isWhole = hasOrigin && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
+    Array.isArray(manifest.parts) && parseOmitted(manifest.omitted).ok;
+  return isWhole ? ok(manifest) : err("its manifest is not complete");
+}
+
+/**
+ * Finds out why a path is not allowed in an archive; undefined when it is. A backslash separates folders on Windows, so no
+ * part contains one.
+ */
+export function findPathFault(path: string): string | undefined {
+  const parts = path.split("/");
+  const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !/[\\\0]/.test(part));
+  if (path === MANIFEST_PATH || (isInside && (path.startsWith(FILES_PREFIX) || path.startsWith(OBJECTS_PREFIX)))) {
+    return undefined;
+  }
+  return `"${path}" has no place in a backup`;
+}
+
+/** Compares the parts of the archive with the manifest; undefined when they match. */
+export function findPartsFault(manifest: BackupManifest, read: readonly BackupPart[]): string | undefined {
+  const wanted = new Map(manifest.parts.map((part) => [part.path, part]));
+  for (const { path, size, sha256 } of read) {
+    const part = wanted.get(path);
+    if (part === undefined) return `"${path}" is not in its manifest`;
+    if (part.size !== size || part.sha256 !== sha256) return `"${path}" is damaged`;
+    wanted.delete(path);
+  }
+  const [missing] = wanted.keys();
+  return missing === undefined ? undefined : `"${missing}" is missing`;
+}
+
+/**
+ * The number by which a restore raises the revision: more than any server has handed out since the backup. Clients with
+ * such a revision get `410 Gone` and list again, as etcdutl's documentation advises for `--bump-revision`.
+ */
+export const REVISION_BUMP = 1_000_000_000;

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatRestoreMarker, parseRestoreMarker, planEtcdRestore, type RestoreMarker } from "./restore_plan.ts";
+
+const writing: RestoreMarker = {
+  backup: "aa",
+  createdAt: "2026-11-25T10:00:00.000Z",
+  phase: "writing",
+  aside: ["/registry.replaced-1"],
+};
+const halfAside: RestoreMarker = { ...writing, phase: "puttingAside" };
+const spoiled: RestoreMarker = { ...writing, phase: "spoiled" };
+
+test("parseRestoreMarker() reads what formatRestoreMarker() wrote, and nothing else", () => {
+  for (const marker of [writing, halfAside, spoiled]) {
+    assert.deepEqual(parseRestoreMarker(formatRestoreMarker(marker)), { ok: true, value: marker });
+  }
+  const text = formatRestoreMarker(writing);
+  for (
+    const other of [
+      "",
+      "null",
+      "{}",
+      text.replace("v1alpha1", "v9"),
+      text.replace("writing", "x"),
+      text.replace("aside", "b"),
+    ]
+  ) {
+    assert.equal(parseRestoreMarker(other).ok, false, other);
+  }
+});
+
+for (
+  const { name, marker, isTaken, backup = "aa", force = false, want } of [
+    { name: "an empty prefix", isTaken: false, want: { kind: "write", resumed: false, aside: [] } },
+    { name: "a prefix that is taken", isTaken: true, want: { kind: "refuse", why: "taken" } },
+    { name: "a taken prefix, by force", isTaken: true, force: true, want: { kind: "putAside", aside: ["new"] } },
+    {
+      name: "its own beginning",
+      marker: writing,
+      isTaken: true,
+      want: { kind: "write", resumed: true, aside: writing.aside },
+    },
+    {
+      name: "its own beginning, by force",
+      marker: writing,
+      isTaken: true,
+      force: true,
+      want: { kind: "write", resumed: true, aside: writing.aside },
+    },
+    {
+      name: "the beginning of another backup",
+      marker: writing,
+      isTaken: true,
+      backup: "bb",
+      want: { kind: "refuse", why: "otherBackup" },
+    },
+    {
+      name: "the beginning of another backup, by force",
+      marker: writing,
+      isTaken: true,
+      backup: "bb",
+      force: true,
+      want: { kind: "putAside", aside: [...writing.aside, "new"] },
+    },
+    {
+      name: "the marker of another backup alone",
+      marker: writing,
+      isTaken: false,
+      backup: "bb",
+      want: { kind: "write", resumed: false, aside: writing.aside },
+    },
+    {
+      name: "contents that are partly moved aside",
+      marker: halfAside,
+      isTaken: true,
+      want: { kind: "refuse", why: "halfAside" },
+    },
+    {
+      name: "contents that are partly moved aside, by force, into the same place",
+      marker: halfAside,
+      isTaken: true,
+      force: true,
+      want: { kind: "putAside", aside: halfAside.aside },
+    },
+    {
+      name: "its own beginning with something else among it",
+      marker: spoiled,
+      isTaken: true,
+      want: { kind: "refuse", why: "spoiled" },
+    },
+    {
+      name: "its own beginning with something else among it, by force",
+      marker: spoiled,
+      isTaken: true,
+      force: true,
+      want: { kind: "putAside", aside: [...spoiled.aside, "new"] },
+    },
+    {
+      name: "contents that are completely moved aside",
+      marker: halfAside,
+      isTaken: false,
+      want: { kind: "write", resumed: false, aside: halfAside.aside },
+    },
+  ] as const
+) {
+  test(`planEtcdRestore() finds ${name}: ${want.kind}`, () => {
+    assert.deepEqual(planEtcdRestore({ marker, isTaken }, { backup, force, place: "new" }), want);
+  });
+}

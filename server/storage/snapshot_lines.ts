@@ -1,0 +1,72 @@
+/**
+ * The line format of a snapshot, which `/tlsboot/snapshot` returns and a backup contains: a head with the revision and the
+ * number of objects, then one line of JSON per object.
+ */
+import { Buffer } from "node:buffer";
+import { TLSBOOT_API_VERSION } from "../../core/version.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+
+/** The first line of a snapshot. */
+export interface SnapshotHead {
+  /** The revision of the snapshot. */
+  readonly revision: number;
+  readonly objects: number;
+}
+
+/** One object as the storage holds it. */
+export interface SnapshotObject {
+  readonly key: string;
+  /** The revision of the object's last write. */
+  readonly revision: number;
+  /** The object's JSON in UTF-8. */
+  readonly bytes: Uint8Array;
+}
+
+const KIND = "Snapshot";
+
+/** Formats the line of a head, with its newline. */
+export function formatSnapshotHead({ revision, objects }: SnapshotHead): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ apiVersion: TLSBOOT_API_VERSION, kind: KIND, revision, objects })}\n`);
+}
+
+/** Formats the line of an object, with its newline. The JSON of an object contains no newline. */
+export function formatSnapshotObject({ key, revision, bytes }: SnapshotObject): Uint8Array {
+  return Buffer.concat([Buffer.from(`{"key":${JSON.stringify(key)},"revision":${revision},"object":`), bytes, END]);
+}
+
+const END = Buffer.from("}\n");
+
+/** Parses the line of a head. */
+export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
+  const value = parseRecord(line);
+  const { apiVersion, kind, revision, objects } = value ?? {};
+  if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) {
+    return err("it does not begin as a snapshot of this version does");
+  }
+  if (!isCount(revision) || !isCount(objects)) return err("its head holds no revision and number of objects");
+  return ok({ revision, objects });
+}
+
+/** Parses the line of an object. */
+export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
+  const { key, revision, object } = parseRecord(line) ?? {};
+  if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {
+    return err("one of its lines is not an object");
+  }
+  // The bytes are copied, because JSON that is parsed and formatted again could differ.
+  const start = line.indexOf(',"object":', line.indexOf(',"revision":')) + ',"object":'.length;
+  return ok({ key, revision, bytes: Buffer.from(line.slice(start, -1)) });
+}
+
+function parseRecord(line: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
