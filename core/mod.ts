@@ -186,40 +186,16 @@ export {
   isDenied,
   isFailed,
 } from "./request/phase.ts";
-export {
-  findUnknownUsages,
-  KEY_USAGE_BITS,
-  type KeyUsageBit,
-  toExtendedKeyUsageOids,
-  toKeyUsageBits,
-} from "./pki/x509/usages.ts";
-export { validateSignerName } from "./request/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./request/validate.ts";
 export { findCertificateFault } from "./request/issued_certificate.ts";
 
 // Requesting a certificate, and checking the result.
-export { parseSubject } from "./pki/x509/subject_text.ts";
 export { defaultUsages } from "./pki/x509/usages.ts";
-export { findRefusals } from "./signing/refusals.ts";
-export { createCsrName, type CsrNameParts } from "./request/csr_name.ts";
-export { findIssuedFault, type RequestedCertificate } from "./request/issued_fault.ts";
-export {
-  decideRenewal,
-  type ExistingCredentials,
-  type RenewalOptions,
-  type RenewalVerdict,
-  type RequestedCredentials,
-} from "./request/decide_renewal.ts";
+export type { ExistingCredentials, RenewalOptions } from "./request/decide_renewal.ts";
 
 // Approval.
-export { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
-export {
-  type DecisionRefusal,
-  type DecisionText,
-  withApproval,
-  withCondition,
-  withDenial,
-} from "./approval/conditions.ts";
+export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
+export { type DecisionRefusal, type DecisionText, withApproval, withDenial } from "./approval/conditions.ts";
 
 // Policies for requests other than those of kubelet clients.
 export { BUILTIN_POLICIES } from "./approval/rules/builtin_policies.ts";
@@ -262,15 +238,13 @@ export { WEEKDAYS } from "./approval/policy.ts";
 // Signing.
 export {
   BUILTIN_SIGNERS,
-  checkProfile,
-  describeProfile,
   type ProfileLifetime,
   type ProfileRule,
   type RequestPart,
   type SigningProfile,
 } from "./signing/profile.ts";
 export { createCustomProfile } from "./signing/custom_profile.ts";
-export { parseProfile, PROFILE_KIND } from "./signing/profile_file.ts";
+export { parseProfile } from "./signing/profile_file.ts";
 export {
   type ExtensionRules,
   type KeyRule,
@@ -287,13 +261,7 @@ export {
   type ValueRule,
 } from "./signing/profile_spec.ts";
 export type { PlannedExtension } from "./pki/x509/extra_extensions.ts";
-export {
-  type ClientTrust,
-  decideDurationSeconds,
-  planCertificate,
-  type PlanInput,
-  type SigningRefusal,
-} from "./signing/plan.ts";
+export { type ClientTrust, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
 // Audit, and the cleaning of CSRs and tokens.
 export {
@@ -305,15 +273,12 @@ export {
   type AuditResources,
   type AuditRule,
   type AuditStage,
-  decideAudit,
   DEFAULT_AUDIT_POLICY,
 } from "./audit/policy.ts";
 export { parseAuditPolicy } from "./audit/policy_file.ts";
-export { type Cleaning, type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./request/cleaning.ts";
-export { decideTokenCleaning, type TokenCleaning } from "./token/token_secret.ts";
+export type { CleaningTimes } from "./request/cleaning.ts";
 
 // The comparison of secrets.
-export { equalsInConstantTime } from "./lib/constant_time.ts";
 
 // Bootstrapping and rotation.
 export {
@@ -322,16 +287,7 @@ export {
   generateBootstrapToken,
   parseBootstrapToken,
 } from "./token/token.ts";
-export {
-  BOOTSTRAP_TOKEN_USAGES,
-  type BootstrapIdentity,
-  createTokenSecret,
-  decideTokenSecret,
-  listTokenFacts,
-  type TokenFacts,
-  type TokenSecretOptions,
-  toTokenSecretName,
-} from "./token/token_secret.ts";
+export { createTokenSecret, type TokenSecretOptions } from "./token/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./token/token_file.ts";
 export {
   createServingTemplate,
@@ -341,16 +297,8 @@ export {
   parseNodeName,
   toNodeSubject,
 } from "./machine/node_name.ts";
-export {
-  chooseNodeIp,
-  decideServingNames,
-  type HostFacts,
-  type HostInterface,
-  type ServingNames,
-} from "./machine/node_addresses.ts";
+export { decideServingNames, type HostFacts, type HostInterface, type ServingNames } from "./machine/node_addresses.ts";
 export type { StatusError } from "./kube/status/error.ts";
-export { getPairStatus, type PairState, type PairStatus } from "./machine/renewal_schedule.ts";
-export { createNodeCsrName, type NodeCsrNameParts } from "./request/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
 export {
   applyFailure,
@@ -372,7 +320,6 @@ export {
 // Keys, requests, certificates, CAs.
 export {
   createCaKey,
-  describePublicKey,
   findKeyAlgorithm,
   generatePrivateKey,
   KEY_ALGORITHMS,
@@ -401,7 +348,7 @@ export type { CurveName } from "./pki/keys/curves.ts";
 export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
 export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
 export type { ExtensionFacts } from "./pki/x509/certificate_extensions.ts";
-export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/x509/name_constraints.ts";
+export type { NameConstraints, NameSubtrees } from "./pki/x509/name_constraints.ts";
 export type { AlternativeNames } from "./pki/x509/subject_alternative_names.ts";
 export {
   createCertificationRequest,
@@ -418,28 +365,8 @@ export {
   verifyCertificateSignature,
 } from "./pki/x509/certificate.ts";
 export { type CertificatePlan, issueCertificate, type IssuingAuthority } from "./pki/authority/issue.ts";
-export {
-  type Authority,
-  type AuthorityCertificates,
-  type AuthorityOptions,
-  createAuthority,
-  joinAuthority,
-  parseAuthority,
-  parseAuthorityCertificate,
-  parseAuthorityCertificates,
-} from "./pki/authority/authority.ts";
-export {
-  type DecryptionFault,
-  decryptPrivateKey,
-  detectKeyEncryption,
-  encryptPrivateKey,
-} from "./pki/keys/encrypted_key.ts";
-export {
-  type CertificateChain,
-  encodeIssued,
-  encodeTrust,
-  parseAuthorityChain,
-} from "./pki/authority/authority_chain.ts";
+export { type Authority, type AuthorityOptions, createAuthority, parseAuthority } from "./pki/authority/authority.ts";
+export { type DecryptionFault, decryptPrivateKey, encryptPrivateKey } from "./pki/keys/encrypted_key.ts";
 export { parseCaBundle } from "./pki/x509/ca_bundle.ts";
 export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/keys/public_key_pin.ts";
 export { type ChainOptions, verifyChain } from "./pki/x509/chain.ts";
