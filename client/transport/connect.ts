@@ -12,6 +12,7 @@ import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, isContent } from "../files.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
 
 /** Opens a transport to a cluster. */
 export type Connect = (cluster: ResolvedCluster) => Promise<TlsTransport>;
@@ -81,11 +82,7 @@ export function createConnector(options: ConnectOptions): Connect {
       userAgent: options.userAgent,
       clock: options.clock,
       token: createTokenReader(cluster, options.files),
-      ...(caPem === undefined ? {} : { caPem }),
-      ...(clientPair === undefined ? {} : { clientPair }),
-      ...(proxy === undefined ? {} : { proxy }),
-      ...(cluster.tlsServerName === undefined ? {} : { tlsServerName: cluster.tlsServerName }),
-      ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+      ...omitUndefined({ caPem, clientPair, proxy, tlsServerName: cluster.tlsServerName, timeouts: options.timeouts }),
     });
   };
 }

@@ -2,6 +2,7 @@
  * Adds a decision to a CSR as `kubectl certificate approve` and `deny` do (staging kubectl
  * `pkg/cmd/certificates/certificates.go`). The server validates the rest and sets the times.
  */
+import { omitEmpty } from "../lib/record.ts";
 import { findCondition, getConditions } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
@@ -77,8 +78,7 @@ export function withCondition(
   const condition = {
     type,
     status: "True",
-    ...(text.reason === "" ? {} : { reason: text.reason }),
-    ...(text.message === "" ? {} : { message: text.message }),
+    ...omitEmpty({ reason: text.reason, message: text.message }),
     lastUpdateTime: now === undefined ? null : formatTime(now),
     lastTransitionTime: null,
   };

@@ -5,13 +5,10 @@
  */
 import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
-import {
-  CERTIFICATES_GROUP,
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP, type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
+import { omitEmpty } from "../lib/record.ts";
 
 /** A kind of request that is approved when the requester holds a permission. */
 export interface Recognizer {
@@ -62,8 +59,7 @@ export function createAccessReviewSpec(csr: CertificateSigningRequest, permissio
       resource: "certificatesigningrequests",
       subresource: permission,
     },
-    ...(username === "" ? {} : { user: username }),
-    ...(groups.length === 0 ? {} : { groups }),
+    ...omitEmpty({ user: username, groups }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
     ...(uid === "" ? {} : { uid }),
   };

@@ -3,6 +3,7 @@ import { type FieldError, invalid } from "../kube/status/field_error.ts";
 import { formatTime } from "../kube/meta.ts";
 import { TLSBOOT_GROUP, type TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { toRevocationName } from "../revocation/revocation.ts";
+import { omitUndefined } from "../lib/record.ts";
 
 const MAX_TRUSTED = 100;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
@@ -52,9 +53,7 @@ export function replaceTrustReport(report: TrustReport, stored: TrustReport): Tr
     ...report,
     status: {
       ...report.status,
-      ...(issuer === undefined ? {} : { issuer }),
-      ...(serialNumber === undefined ? {} : { serialNumber }),
-      ...(lastSeen === undefined ? {} : { lastSeen }),
+      ...omitUndefined({ issuer, serialNumber, lastSeen }),
     },
   };
 }

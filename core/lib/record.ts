@@ -7,3 +7,19 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function lookup<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
   return Object.hasOwn(table, word) ? table[word] : undefined;
 }
+
+/** The members of a record that have a value. */
+export type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** Leaves out the members that are undefined: a wire type has no member then. */
+export function omitUndefined<T extends object>(members: T): Present<T> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Present<T>;
+}
+
+/** Leaves out the members that are undefined or empty, as Go's `omitempty` does with texts and lists. */
+export function omitEmpty<T extends object>(members: T): Present<T> {
+  const isEmpty = (value: unknown): boolean => value === "" || (Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== undefined && !isEmpty(value)),
+  ) as Present<T>;
+}

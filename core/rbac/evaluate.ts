@@ -2,6 +2,7 @@
  * RBAC: finds the rules that apply to a user, and decides whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
  * `plugin/pkg/auth/authorizer/rbac/rbac.go`). RBAC never denies; without a matching rule it has no opinion.
  */
+import { omitUndefined } from "../lib/record.ts";
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/kinds/authorization_v1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { getName } from "../kube/meta.ts";
@@ -201,8 +202,6 @@ function getSubjectNamespace(subject: Subject, bindingNamespace: string): string
 function toResourceRule(rule: PolicyRule): ResourceRule {
   return {
     verbs: rule.verbs ?? [],
-    ...(rule.apiGroups === undefined ? {} : { apiGroups: rule.apiGroups }),
-    ...(rule.resources === undefined ? {} : { resources: rule.resources }),
-    ...(rule.resourceNames === undefined ? {} : { resourceNames: rule.resourceNames }),
+    ...omitUndefined({ apiGroups: rule.apiGroups, resources: rule.resources, resourceNames: rule.resourceNames }),
   };
 }

@@ -1,4 +1,5 @@
 /** Converts the manifest of a controller's permissions into access reviews that check whether it has them. */
+import { omitUndefined } from "../lib/record.ts";
 import type { ResourceAttributesSpec } from "../kube/kinds/authorization_v1.ts";
 import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { ManifestPart } from "./manifest.ts";
@@ -60,8 +61,7 @@ function toNeededRights(rule: PolicyRule, namespace: string | undefined): readon
           verb,
           group,
           resource,
-          ...(subresource === undefined ? {} : { subresource }),
-          ...(namespace === undefined ? {} : { namespace }),
+          ...omitUndefined({ subresource, namespace }),
         };
         const what = `${verb} ${plural}${group === "" ? "" : `.${group}`}`;
         const where = namespace === undefined ? "" : ` in namespace ${namespace}`;

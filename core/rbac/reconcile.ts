@@ -2,6 +2,7 @@
  * Plans the reconciliation of default roles and bindings at start-up, which adds missing parts and removes nothing
  * (component-helpers `auth/rbac/reconciliation`).
  */
+import { omitUndefined } from "../lib/record.ts";
 import type { LabelSelector, ObjectMeta } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
@@ -104,9 +105,7 @@ function mergeMetadata(existing: ObjectMeta, wanted: ObjectMeta): ObjectMeta {
     ...head,
     labels,
     annotations,
-    ...(ownerReferences === undefined ? {} : { ownerReferences }),
-    ...(finalizers === undefined ? {} : { finalizers }),
-    ...(managedFields === undefined ? {} : { managedFields }),
+    ...omitUndefined({ ownerReferences, finalizers, managedFields }),
   };
 }
 

@@ -8,13 +8,9 @@
  * `verifyRecords` compares the two.
  */
 import { hash } from "node:crypto";
-import type {
-  IssuedCertificateSpec,
-  IssuedCertificateStatus,
-  RecordedIdentity,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateSpec, IssuedCertificateStatus, RecordedIdentity } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
-import { isRecord } from "../lib/record.ts";
+import { isRecord, omitEmpty } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName, parseFormattedName } from "../pki/x509/names.ts";
@@ -64,8 +60,7 @@ function findUid(values: readonly (string | undefined)[]): Result<string, string
 export function describeIdentity(certificate: Pick<CertificateFacts, "subject">): RecordedIdentity {
   const { username, groups } = identifySubject(certificate);
   return {
-    ...(username === "" ? {} : { username }),
-    ...(groups.length === 0 ? {} : { groups }),
+    ...omitEmpty({ username, groups }),
   };
 }
 

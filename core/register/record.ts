@@ -4,14 +4,8 @@
  */
 import { hash } from "node:crypto";
 import { formatTime } from "../kube/meta.ts";
-import type {
-  IssuedCertificateApproval,
-  IssuedCertificateRequester,
-  IssuedCertificateSource,
-  IssuedCertificateSpec,
-  IssuedCertificateStatus,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { isRecord } from "../lib/record.ts";
+import type { IssuedCertificateApproval, IssuedCertificateRequester, IssuedCertificateSource, IssuedCertificateSpec, IssuedCertificateStatus } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { isRecord, omitEmpty, omitUndefined } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { listUsages } from "../pki/x509/usages.ts";
@@ -69,41 +63,21 @@ export function findRecordSpec(record: unknown): IssuedCertificateSpec | undefin
 export function describeIssued(certificate: CertificateFacts, origin: CertificateOrigin): CertificateDescription {
   const { source, issuerFingerprint, signerName, request, requester, approval } = origin;
   const subject = formatName(certificate.subject);
+  const { dnsNames, ipAddresses, emailAddresses, uris } = certificate;
   return {
     serialNumber: certificate.serialNumber,
     fingerprint: certificate.sha256Fingerprint,
     issuer: formatName(certificate.issuer),
-    ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
-    ...(signerName === undefined ? {} : { signerName }),
-    ...(subject === "" ? {} : { subject }),
+    ...omitEmpty({ issuerFingerprint, signerName, subject }),
     identifies: describeIdentity(certificate),
-    ...listNames(certificate),
-    ...unlessEmpty("usages", listUsages(certificate)),
+    ...omitEmpty({ dnsNames, ipAddresses, emailAddresses, uris, usages: listUsages(certificate) }),
     ...(certificate.isCa ? { isCA: true } : {}),
     publicKeyFingerprint: hash("sha256", certificate.publicKeyDer),
     notBefore: formatTime(certificate.notBefore),
     notAfter: formatTime(certificate.notAfter),
     source,
-    ...(request === undefined ? {} : { request }),
-    ...(requester === undefined ? {} : { requester }),
-    ...(approval === undefined ? {} : { approval }),
+    ...omitUndefined({ request, requester, approval }),
   };
-}
-
-/** Lists the alternative names of a certificate, without the kinds of which it has none. */
-function listNames(
-  { dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts,
-): Pick<IssuedCertificateSpec, "dnsNames" | "ipAddresses" | "emailAddresses" | "uris"> {
-  return {
-    ...unlessEmpty("dnsNames", dnsNames),
-    ...unlessEmpty("ipAddresses", ipAddresses),
-    ...unlessEmpty("emailAddresses", emailAddresses),
-    ...unlessEmpty("uris", uris),
-  };
-}
-
-function unlessEmpty<Key extends string>(key: Key, values: readonly string[]): { [K in Key]?: readonly string[] } {
-  return values.length === 0 ? {} : { [key]: values } as { [K in Key]: readonly string[] };
 }
 
 /** Creates the spec of a record, which its hash covers, from its description and its position. */
@@ -112,20 +86,16 @@ export function createRecord(description: CertificateDescription, position: Reco
   const { identifies: _identifies, source, request, requester, approval, ...certificate } = description;
   return {
     sequence,
-    ...(previousHash === undefined ? {} : { previousHash }),
+    ...omitUndefined({ previousHash }),
     ...certificate,
     issuedAt: formatTime(issuedAt),
-    ...(source === undefined ? {} : { source }),
-    ...(request === undefined ? {} : { request }),
-    ...(requester === undefined ? {} : { requester }),
-    ...(approval === undefined ? {} : { approval }),
-    ...(replaces === undefined ? {} : { replaces }),
+    ...omitUndefined({ source, request, requester, approval, replaces }),
   };
 }
 
 /** Creates the status of a new record from its description. */
 export function createRecordStatus({ identifies }: CertificateDescription): IssuedCertificateStatus {
-  return identifies === undefined ? {} : { identifies };
+  return omitUndefined({ identifies });
 }
 
 /**

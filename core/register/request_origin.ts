@@ -1,4 +1,5 @@
 /** The origin of a certificate that was requested at an API: the request, its requester and its approval. */
+import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import { findCondition } from "../request/phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName, toObjectKey } from "../kube/meta.ts";
@@ -20,11 +21,10 @@ export function describeRequestOrigin(
   csr: CertificateSigningRequest,
   known: KnownOrigin,
 ): Omit<CertificateOrigin, "issuerFingerprint"> {
-  const { uid } = csr.metadata;
   return {
     source: "CertificateSigningRequest",
     signerName: csr.spec.signerName,
-    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
+    request: { name: getName(csr), ...omitUndefined({ uid: csr.metadata.uid }) },
     requester: describeRequester(csr, known),
     ...describeApproval(csr, known.record),
   };
@@ -32,11 +32,10 @@ export function describeRequestOrigin(
 
 /** Describes the origin of the certificate of a pod, except its CA. Its request does not name the requester. */
 export function describePodOrigin(request: PodCertificateRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
-  const { uid } = request.metadata;
   return {
     source: "PodCertificateRequest",
     signerName: request.spec.signerName,
-    request: { name: toObjectKey(request), ...(uid === undefined ? {} : { uid }) },
+    request: { name: toObjectKey(request), ...omitUndefined({ uid: request.metadata.uid }) },
   };
 }
 
@@ -46,13 +45,7 @@ function describeRequester(
 ): IssuedCertificateRequester {
   const { address, userAgent } = record?.spec ?? {};
   return {
-    ...(username === undefined || username === "" ? {} : { username }),
-    ...(uid === undefined || uid === "" ? {} : { uid }),
-    ...(groups === undefined || groups.length === 0 ? {} : { groups }),
-    ...(tokenID === undefined ? {} : { tokenID }),
-    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
-    ...(address === undefined ? {} : { address }),
-    ...(userAgent === undefined ? {} : { userAgent }),
+    ...omitEmpty({ username, uid, groups, tokenID, certificateFingerprint, address, userAgent }),
   };
 }
 
@@ -66,11 +59,8 @@ function describeApproval(
   const { reason, message, lastUpdateTime } = condition;
   return {
     approval: {
-      ...(decision === undefined ? {} : { username: decision.username }),
-      ...(decision?.groups === undefined ? {} : { groups: decision.groups }),
-      ...(decision?.address === undefined ? {} : { address: decision.address }),
-      ...(reason === undefined || reason === "" ? {} : { reason }),
-      ...(message === undefined || message === "" ? {} : { message }),
+      ...omitUndefined({ username: decision?.username, groups: decision?.groups, address: decision?.address }),
+      ...omitEmpty({ reason, message }),
       time: lastUpdateTime ?? decision?.time ?? null,
     },
   };

@@ -4,6 +4,7 @@ import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { readIdentity } from "./certificate_user.ts";
 import { formatRecordName, getChainHash } from "./record.ts";
 import { isSealGood, SEAL_INTERVAL_MS } from "./seal.ts";
+import { omitUndefined } from "../lib/record.ts";
 
 /** The part of a record that is checked; a line of an issued log has no metadata. */
 export interface CheckedRecord {
@@ -131,11 +132,13 @@ class ChainCheck {
     const overdueSeal = fault === undefined ? this.#findOverdueSeal() : undefined;
     return {
       records: this.#records,
-      ...(this.#last === undefined ? {} : { head: { name: this.#last.name, hash: this.#last.hash } }),
-      ...(this.#sealedUpTo === undefined ? {} : { sealedUpTo: this.#sealedUpTo }),
       uncheckedSeals: this.#uncheckedSeals,
-      ...(fault === undefined ? {} : { fault }),
-      ...(overdueSeal === undefined ? {} : { overdueSeal }),
+      ...omitUndefined({
+        head: this.#last && { name: this.#last.name, hash: this.#last.hash },
+        sealedUpTo: this.#sealedUpTo,
+        fault,
+        overdueSeal,
+      }),
     };
   }
 

@@ -21,21 +21,12 @@ import { listDifferences } from "./differences.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder, listEarlierCertificates } from "./earlier.ts";
 import { formatIdentity, parseIdentity } from "./requester.ts";
 import { summarizeRequest } from "./request_summary.ts";
-import type {
-  CertificateView,
-  ConditionView,
-  DecisionView,
-  EarlierCertificateView,
-  OtherRequestView,
-  RequestedView,
-  RequesterView,
-  RequestView,
-  TokenView,
-} from "./request_view.ts";
+import type { CertificateView, ConditionView, DecisionView, EarlierCertificateView, OtherRequestView, RequestedView, RequesterView, RequestView, TokenView } from "./request_view.ts";
 import { listChanges, toRuleViews, toSignerRuleViews, toVerdictView } from "./rule_views.ts";
 import { describeInSentence } from "./sentence.ts";
 import { describeTarget, listWarnings } from "./warnings.ts";
 import { formatLifetime, joinWords } from "./words.ts";
+import { omitEmpty, omitUndefined } from "../lib/record.ts";
 
 /** Everything that could be read about a request. A part that could not be read is undefined, and the view does not show it. */
 export interface RequestViewInput {
@@ -74,9 +65,6 @@ export function createRequestView(input: RequestViewInput): RequestView {
   const summary = summarizeRequest(csr);
   const { metadata, spec } = csr;
   const about = request.ok ? describeReadable(input, request.value) : describeUnreadable(input, request.error);
-  const unsigned = explainUnsigned(csr, signers, now);
-  const decision = toDecisionView(record);
-  const certificate = toCertificateView(csr);
   return {
     name: summary.name,
     uid: metadata.uid ?? "",
@@ -84,8 +72,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
     state: summary.state,
     stateText: describeState(csr),
     for: summary.for,
-    ...(summary.createdAt === undefined ? {} : { createdAt: summary.createdAt }),
-    ...(summary.expiresAt === undefined ? {} : { expiresAt: summary.expiresAt }),
+    ...omitUndefined({ createdAt: summary.createdAt, expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
     // What the rules would decide now says nothing about a request that is decided.
@@ -97,9 +84,11 @@ export function createRequestView(input: RequestViewInput): RequestView {
       otherPolicies: rules.others.map(({ policy = "" }) => policy),
     }),
     conditions: getConditions(csr).map(toConditionView),
-    ...(decision === undefined ? {} : { decision }),
-    ...(certificate === undefined ? {} : { certificate }),
-    ...(unsigned === undefined ? {} : { unsigned }),
+    ...omitUndefined({
+      decision: toDecisionView(record),
+      certificate: toCertificateView(csr),
+      unsigned: explainUnsigned(csr, signers, now),
+    }),
   };
 }
 
@@ -151,7 +140,7 @@ function describeReadable(input: RequestViewInput, facts: RequestFacts): Content
   const { signerName, username = "", usages = [], expirationSeconds } = csr.spec;
   const requested = toRequestedView(csr, facts);
   const { keyFingerprint } = requested;
-  const address = getText(record?.spec.address);
+  const address = record?.spec.address || undefined;
   const earlier = excludeOwn(listEarlierCertificates(facts, register, requests), csr);
   const own = earlier.filter((one) => isOfHolder(one, signerName, facts));
   const [last] = own;
@@ -196,7 +185,7 @@ function describeReadable(input: RequestViewInput, facts: RequestFacts): Content
       lastCertificate: toEarlierView(last, keyFingerprint, now),
       difference: listDifferences(last, { facts, usages, expirationSeconds, username, address }),
     }),
-    ...(others === undefined ? {} : { others }),
+    ...omitUndefined({ others }),
     allows: listAllowed({ signerName, usages, facts, isAdministrator: input.isAdministrator }),
   };
 }
@@ -246,11 +235,10 @@ function listOthers(
       parsed.value.subject.commonName === facts.subject.commonName;
     const shared = listAlternativeNames(parsed.value).filter((name) => names.has(name));
     if (!isSameHolder && shared.length === 0) return [];
-    const { creationTimestamp } = other.metadata;
     return [{
       name: getName(other),
       state: kind,
-      ...(creationTimestamp === undefined ? {} : { createdAt: creationTimestamp }),
+      ...omitUndefined({ createdAt: other.metadata.creationTimestamp }),
       requestedBy: formatIdentity(parseIdentity(other.spec.username ?? "")),
       shares: isSameHolder ? describeTarget(facts, csr.spec.signerName) : joinWords(shared, MAX_SHARED),
       sameKey: computeKeyFingerprint(parsed.value) === keyFingerprint,
@@ -267,15 +255,13 @@ function toRequesterView(
   token: TokenView | undefined,
 ): RequesterView {
   const identity = parseIdentity(username);
-  const address = getText(record?.spec.address);
-  const userAgent = getText(record?.spec.userAgent);
+  const { address, userAgent } = record?.spec ?? {};
   return {
     text: formatIdentity(identity),
     user: username,
     groups,
     ...(identity.kind === "token" ? { token: token ?? { id: identity.id } } : {}),
-    ...(address === undefined ? {} : { address }),
-    ...(userAgent === undefined ? {} : { userAgent }),
+    ...omitEmpty({ address, userAgent }),
   };
 }
 
@@ -311,13 +297,13 @@ function describeLifetime(seconds: number | undefined): Pick<RequestedView, "lif
 function toEarlierView(earlier: EarlierCertificate, keyFingerprint: string, now: Date): EarlierCertificateView {
   const { serialNumber, notBefore, notAfter, username, address } = earlier;
   return {
-    ...(serialNumber === undefined ? {} : { serialNumber }),
-    ...(notBefore === undefined ? {} : { notBefore }),
-    ...(notAfter === undefined ? {} : { notAfter }),
+    ...omitUndefined({ serialNumber, notBefore, notAfter }),
     state: getEarlierState(earlier, now),
-    ...(earlier.keyFingerprint === undefined ? {} : { isSameKey: earlier.keyFingerprint === keyFingerprint }),
-    ...(username === undefined ? {} : { requestedBy: formatIdentity(parseIdentity(username)) }),
-    ...(address === undefined ? {} : { address }),
+    ...omitUndefined({
+      isSameKey: earlier.keyFingerprint === undefined ? undefined : earlier.keyFingerprint === keyFingerprint,
+      requestedBy: username === undefined ? undefined : formatIdentity(parseIdentity(username)),
+      address,
+    }),
   };
 }
 
@@ -337,12 +323,7 @@ function toDecisionView(record: RequestRecord | undefined): DecisionView | undef
   const decision = record?.status?.decision;
   if (decision === undefined) return undefined;
   const { type, username, address, time } = decision;
-  return {
-    type,
-    user: username,
-    ...(address === undefined ? {} : { address }),
-    ...(time === null ? {} : { time }),
-  };
+  return { type, user: username, ...omitUndefined({ address, time: time ?? undefined }) };
 }
 
 function toCertificateView({ status: { certificate = "" } }: CertificateSigningRequest): CertificateView | undefined {
@@ -377,8 +358,4 @@ function explainUnsigned(
   if (waitedMs < SIGNER_OVERDUE_MS) return undefined;
   const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
   return `approved${since}, but no signer has issued it: ${describeMissingSigner(signerName)}`;
-}
-
-function getText(text: string | undefined): string | undefined {
-  return text === "" ? undefined : text;
 }

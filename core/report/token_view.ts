@@ -1,4 +1,5 @@
 /** The facts about a bootstrap token that an approver may see: everything but the secret. */
+import { omitEmpty } from "../lib/record.ts";
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { listTokenFacts } from "../token/token_secret.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
@@ -15,11 +16,13 @@ export function toTokenView(id: string, secret: SecretObject | undefined): Token
   const { expiration, description } = facts;
   return {
     id,
-    ...(createdAt === undefined ? {} : { createdAt: formatTime(createdAt) }),
-    ...(createdBy === undefined ? {} : { createdBy }),
-    ...(expiration.kind === "at" ? { expiresAt: formatTime(expiration.at) } : {}),
-    ...(description === "" ? {} : { description }),
-    ...(node === undefined ? {} : { node }),
-    ...(maxKeys === undefined ? {} : { usesLeft: Math.max(0, maxKeys - boundKeys.length) }),
+    ...omitEmpty({
+      createdAt: createdAt && formatTime(createdAt),
+      createdBy,
+      expiresAt: expiration.kind === "at" ? formatTime(expiration.at) : undefined,
+      description,
+      node,
+      usesLeft: maxKeys === undefined ? undefined : Math.max(0, maxKeys - boundKeys.length),
+    }),
   };
 }

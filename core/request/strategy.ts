@@ -1,6 +1,7 @@
 /**
  * Which fields of a CSR each endpoint may change, and which the server sets (`pkg/registry/certificates/certificates/strategy.go`). The generic registry handles metadata.
  */
+import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
@@ -53,8 +54,7 @@ function rebuild(
   status: CertificateSigningRequestStatus,
 ): CertificateSigningRequest {
   return {
-    ...(csr.kind === undefined ? {} : { kind: csr.kind }),
-    ...(csr.apiVersion === undefined ? {} : { apiVersion: csr.apiVersion }),
+    ...omitUndefined({ kind: csr.kind, apiVersion: csr.apiVersion }),
     metadata: csr.metadata,
     spec,
     status,
@@ -66,11 +66,8 @@ function toStoredSpec(sent: CertificateSigningRequestSpec, user: UserInfo): Cert
   return {
     request: sent.request,
     signerName: sent.signerName,
-    ...(sent.expirationSeconds === undefined ? {} : { expirationSeconds: sent.expirationSeconds }),
-    ...(sent.usages === undefined ? {} : { usages: sent.usages }),
-    ...(user.username === "" ? {} : { username: user.username }),
-    ...(user.uid === "" ? {} : { uid: user.uid }),
-    ...(user.groups.length === 0 ? {} : { groups: user.groups }),
+    ...omitUndefined({ expirationSeconds: sent.expirationSeconds, usages: sent.usages }),
+    ...omitEmpty({ username: user.username, uid: user.uid, groups: user.groups }),
     ...(extraKeys.length === 0
       ? {}
       : { extra: Object.fromEntries(extraKeys.map((key) => [key, user.extra[key] ?? []])) }),
@@ -82,8 +79,7 @@ function createStatus(
   certificate: string | undefined,
 ): CertificateSigningRequestStatus {
   return {
-    ...(conditions.length === 0 ? {} : { conditions }),
-    ...(certificate === undefined || certificate === "" ? {} : { certificate }),
+    ...omitEmpty({ conditions, certificate }),
   };
 }
 

@@ -2,6 +2,7 @@
  * Finds the Revocation of a credential, of a request and of an issued certificate. Every question is a few lookups in maps,
  * because it is asked with each request to the API.
  */
+import { omitEmpty } from "../lib/record.ts";
 import { isReplacementToken } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import { parseRequest } from "../request/parse_request.ts";
@@ -248,8 +249,7 @@ export function toRecordedRevocation(revoked: Revocation): CertificateRevocation
   return {
     name: getName(revoked),
     reason,
-    ...(message === "" ? {} : { message }),
-    ...(revokedBy === "" ? {} : { revokedBy }),
+    ...omitEmpty({ message, revokedBy }),
     time,
   };
 }

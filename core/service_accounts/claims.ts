@@ -2,6 +2,7 @@
  * The claims of service account tokens (`pkg/serviceaccount/claims.go`): those of RFC 7519, and under `kubernetes.io` the
  * account and the object to which the token is bound.
  */
+import { omitUndefined } from "../lib/record.ts";
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { CREDENTIAL_ID_KEY, listAccountGroups, toAccountUsername, type UserInfo } from "../kube/user.ts";
@@ -86,12 +87,7 @@ export function parseClaims(members: JsonObject): TokenClaims | undefined {
     id,
     namespace: namespace ?? "",
     account,
-    ...(issuedAt === undefined ? {} : { issuedAt }),
-    ...(notBefore === undefined ? {} : { notBefore }),
-    ...(expiry === undefined ? {} : { expiry }),
-    ...(pod === undefined ? {} : { pod }),
-    ...(secret === undefined ? {} : { secret }),
-    ...(node === undefined ? {} : { node }),
+    ...omitUndefined({ issuedAt, notBefore, expiry, pod, secret, node }),
     ...(warnAfter === undefined || warnAfter === 0 ? {} : { warnAfter }),
     ...(webhooks.some((claim) => claim !== undefined) ? { isWebhookBound: true } : {}),
   };

@@ -14,6 +14,7 @@ import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { parseTokenUses } from "./token.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
+import { omitEmpty, omitUndefined } from "../lib/record.ts";
 
 /** The annotations by which the creator of a token limits it. */
 const LIMITS = {
@@ -96,10 +97,12 @@ export function encodeTokenLimits(limits: TokenLimits): Readonly<Record<string, 
   const { node, maxKeys, networks, publicKey, isApproval } = limits;
   return {
     ...(isApproval ? { [LIMITS.approve]: "true" } : {}),
-    ...(networks.length === 0 ? {} : { [LIMITS.networks]: networks.join(",") }),
-    ...(node === undefined ? {} : { [LIMITS.node]: node }),
-    ...(publicKey === undefined ? {} : { [LIMITS.publicKey]: publicKey }),
-    ...(maxKeys === undefined ? {} : { [LIMITS.uses]: String(maxKeys) }),
+    ...omitEmpty({
+      [LIMITS.networks]: networks.join(","),
+      [LIMITS.node]: node,
+      [LIMITS.publicKey]: publicKey,
+      [LIMITS.uses]: maxKeys?.toString(),
+    }),
   };
 }
 
@@ -145,11 +148,9 @@ function parseLimits(annotations: Readonly<Record<string, string>>): Result<Toke
   if (approve !== undefined && node === undefined) return err(`annotation ${LIMITS.approve} needs ${LIMITS.node}`);
   const maxKeys = uses?.value ?? (node === undefined && publicKey === undefined ? undefined : 1);
   return ok({
-    ...(node === undefined ? {} : { node: node.value }),
-    ...(maxKeys === undefined ? {} : { maxKeys }),
     networks,
-    ...(publicKey === undefined ? {} : { publicKey: publicKey.value }),
     isApproval: approve !== undefined,
+    ...omitUndefined({ node: node?.value, maxKeys, publicKey: publicKey?.value }),
   });
 }
 
@@ -161,12 +162,14 @@ export function readTokenUse({ metadata }: SecretObject): TokenUse {
   const lastUse = parseMoment(annotations[RECORDS.lastUse]);
   const lastRefusal = parseMoment(annotations[RECORDS.lastRefusal]);
   return {
-    ...(createdBy === undefined ? {} : { createdBy }),
-    ...(createdAt === undefined ? {} : { createdAt }),
     boundKeys: parseKeys(annotations[RECORDS.boundKeys]),
     usedKeys: parseKeys(annotations[RECORDS.usedKeys]),
-    ...(lastUse === undefined ? {} : { lastUse: { at: lastUse.at, address: lastUse.address } }),
-    ...(lastRefusal === undefined ? {} : { lastRefusal }),
+    ...omitUndefined({
+      createdBy,
+      createdAt,
+      lastUse: lastUse && { at: lastUse.at, address: lastUse.address },
+      lastRefusal,
+    }),
   };
 }
 
