@@ -2,13 +2,12 @@
  * The clock of a machine that may not have been set since it was started. A certificate or a signature with a time before
  * the program was built is wrong in any case, so that the commands of a CA refuse, and those of a machine wait.
  */
-import { AppError } from "../core/errors.ts";
-import { formatTime } from "../core/kube/meta.ts";
-import { isPlausibleTime, parseUtcTime } from "../core/lib/plausible_time.ts";
 import { BUILD } from "./build.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { createSteps, type ProgressIo } from "./output/progress.ts";
+import { AppError } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
 
 /** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";
@@ -67,4 +66,25 @@ function getEarliestTime(env: Io["env"]): Date {
   if (time !== undefined) return time;
   if (given !== "") throw new UsageError(`${VARIABLE}: "${given}" found, want a time such as 2026-01-31T12:00:00Z`);
   return parseUtcTime(BUILD.date) ?? new Date(EARLIEST_OF_SOURCES);
+}
+
+/**
+ * A clock may be this far behind the time of the build: the builder's clock may be ahead, and a clock that was set to
+ * local time in place of UTC differs by up to 14 hours.
+ */
+const TOLERANCE_MS = 24 * 3_600_000;
+
+/**
+ * Reports whether a clock can be right, for a program that was built at a time. A machine without a battery-backed clock
+ * starts in 1970, or where it was last switched off.
+ */
+export function isPlausibleTime(now: Date, builtAt: Date): boolean {
+  return now.getTime() >= builtAt.getTime() - TOLERANCE_MS;
+}
+
+/** Parses a time such as `2026-01-31T12:00:00Z`; undefined for anything else. */
+export function parseUtcTime(text: string): Date | undefined {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text)) return undefined;
+  const time = new Date(text);
+  return Number.isNaN(time.getTime()) ? undefined : time;
 }

@@ -11,7 +11,7 @@ import type { Clock, Random } from "../core/ports.ts";
 import { type ClientTrust, planCertificate } from "../core/signing/plan.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
 import { findSubjectRestriction } from "../core/signing/refusals.ts";
-import { parseRequestFile, type RequestFileOptions } from "../core/signing/request_file.ts";
+import { parseRequestFile, type RequestFileOptions } from "./request_file.ts";
 
 /** The rules and the CA that all requests of a run share. */
 export interface RequestSigning {

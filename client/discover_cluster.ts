@@ -5,8 +5,6 @@
  * never sent.
  */
 import { CLUSTER_INFO_PATH } from "../core/token/cluster_info.ts";
-import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/token/discovery.ts";
-import { type BootstrapToken, formatBootstrapToken } from "../core/token/token.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
@@ -16,6 +14,8 @@ import type { Clock } from "../core/ports.ts";
 import { createApiClient } from "./objects/api.ts";
 import type { Connect } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
+import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/token/cluster_info_signatures.ts";
+import { type BootstrapToken, formatBootstrapToken } from "../core/token/bootstrap_token.ts";
 
 /** The server, and what is known about the cluster. */
 export interface DiscoveryOptions {

@@ -31,7 +31,6 @@ import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_cer
 import type { TemplateHolder } from "./certificate_manager.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
-import { debounce, type Debounced } from "../core/lib/debounce.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */
 export interface ServingBootstrapOptions {
@@ -201,4 +200,25 @@ function toServingNames(template: TemplateHolder): ServingNames {
 
 function isEqual(a: ServingNames, b: ServingNames): boolean {
   return a.dnsNames.join() === b.dnsNames.join() && a.ipAddresses.join() === b.ipAddresses.join();
+}
+
+/** The settled value, and a candidate that may replace it. */
+export interface Debounced<T> {
+  readonly settled: T;
+  /** Another value than `settled`, and since when it has been observed, in elapsed milliseconds. */
+  readonly candidate?: { readonly value: T; readonly since: number };
+}
+
+/** The state after an observation. A new value is settled once it was observed for `quietMs` without interruption. */
+export function debounce<T>(
+  state: Debounced<T>,
+  value: T,
+  elapsedMs: number,
+  rules: { readonly quietMs: number; readonly isEqual: (a: T, b: T) => boolean },
+): Debounced<T> {
+  if (rules.isEqual(value, state.settled)) return { settled: state.settled };
+  const { candidate } = state;
+  const since = candidate !== undefined && rules.isEqual(value, candidate.value) ? candidate.since : elapsedMs;
+  if (elapsedMs - since >= rules.quietMs) return { settled: value };
+  return { settled: state.settled, candidate: { value, since } };
 }

@@ -286,7 +286,7 @@ export {
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "./token/token.ts";
+} from "./token/bootstrap_token.ts";
 export { createTokenSecret, type TokenSecretOptions } from "./token/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./token/token_file.ts";
 export {

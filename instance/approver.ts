@@ -5,6 +5,7 @@ import { createObjectStore } from "../client/objects/object_store.ts";
 import {
   APPROVER_SUBJECT,
   type ApproverRbac,
+  collectPolicyNeeds,
   createApproverRbac,
   createTokenRbac,
   EVENT_NAMESPACE,
@@ -29,7 +30,6 @@ import {
 } from "../core/kube/kinds/mod.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { collectPolicyNeeds } from "../core/approval/needs.ts";
 import type { Lookup, NameClaim } from "../core/approval/evidence/ownership.ts";
 import { type ReportingNode, splitHosts } from "../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
@@ -42,8 +42,7 @@ import { createVerdictEvents } from "../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../core/approval/policy.ts";
-import { createRbacObject } from "../server/bootstrap_objects.ts";
-import type { BootstrapObject } from "../server/bootstrap_objects.ts";
+import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { USER_AGENT } from "../cli/version.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";

@@ -10,7 +10,6 @@ import {
   type PublishedCluster,
 } from "../core/token/cluster_info.ts";
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
-import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/token.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
   createTokenSecret,
@@ -32,6 +31,7 @@ import { ROOT_USER } from "./in_process_users.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { CertificateDeps } from "./serving.ts";
+import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
 
 /** The properties of a new bootstrap token. */
 export interface NewToken {

@@ -5,7 +5,7 @@ import { AppError } from "../core/errors.ts";
 import { findNearest } from "../core/lib/nearest.ts";
 import { BUILTIN_POLICIES } from "../core/approval/rules/builtin_policies.ts";
 import { type Inventory, parseInventory } from "../core/approval/evidence/inventory.ts";
-import { needsInventory } from "../core/approval/needs.ts";
+import { needsInventory } from "../core/approval/approver_rbac.ts";
 import { parsePolicy } from "../core/approval/parse_policy.ts";
 import type { Policy } from "../core/approval/policy.ts";
 import type { ApproverSettingsText } from "../core/approval/published.ts";

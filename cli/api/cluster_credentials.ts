@@ -6,13 +6,13 @@ import { createKubeconfigFinder, type FindBootstrapCluster } from "../../client/
 import type { Connect } from "../../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { FilePort } from "../../client/files.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../../core/token/token.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { listTypedFlags } from "../framework/settings.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
 
 /** The adapters for finding the credentials. */
 export interface CredentialTools {

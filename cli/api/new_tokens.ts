@@ -13,12 +13,10 @@ import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { listReachableHosts } from "../../core/machine/node_addresses.ts";
 import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
-import type { BootstrapToken } from "../../core/token/token.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { readPublicKeyPin } from "../../core/pki/x509/public_key_file.ts";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { warn } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -29,6 +27,8 @@ import { line } from "../output/escape.ts";
 import type { ApiConnection } from "./connection.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { TOKEN_COLLECTION, tokenPath } from "./tokens.ts";
+import type { BootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { readPublicKeyPin } from "./public_key_file.ts";
 
 /** A token that is to be created. */
 export interface PlannedToken {

@@ -1,7 +1,6 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
 import process from "node:process";
 import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
-import { formatBootstrapToken } from "../../core/token/token.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -24,6 +23,7 @@ import { createSecretStore } from "../../instance/controllers.ts";
 import { createBootstrapToken } from "../../instance/joining.ts";
 import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 
 /** The properties of a new bootstrap token. */
 export interface TokenOptions {

@@ -1,5 +1,5 @@
 /** The order of lists by `--sort-by`: by the name of a column, or by a JSONPath as in kubectl. */
-import { compareNaturally } from "../../core/lib/natural_order.ts";
+import { compareNaturally } from "./natural_order.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { findPathValues, parseRelaxedPath } from "./jsonpath.ts";
 import type { TableColumn, TableRow } from "./table.ts";

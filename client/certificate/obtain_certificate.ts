@@ -1,6 +1,5 @@
 /** Obtains a certificate: keep a key → submit a request → wait → check the certificate → store it. */
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
-import { findIssuedFault } from "../../core/request/issued_fault.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
@@ -17,6 +16,7 @@ import {
 } from "./wait_for_certificate.ts";
 import { createObjectStore } from "../objects/object_store.ts";
 import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
+import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */
 export interface ObtainOptions {

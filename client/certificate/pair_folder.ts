@@ -1,13 +1,16 @@
 /**
  * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are
  * links through another link, `..data`, as in a volume of a Secret: replacing `..data` changes all three at once.
+ * Or one kubeconfig, replaced as a whole.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
-import type { ExistingCredentials } from "../../core/request/decide_renewal.ts";
 import type { FilePort } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
+import { readClientPair, readCluster } from "../transport/connect.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
+import type { ExistingCredentials } from "../../core/request/decide_renewal.ts";
 
 /** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
 export interface CredentialTarget {
@@ -114,4 +117,36 @@ async function makeTemporaryLink(target: string, path: string, files: FilePort):
     }
   }
   throw new AppError("io", `cannot link "${path}": ${MAX_TEMPORARY_LINKS} temporary links are left beside it`);
+}
+
+/** The contents of a kubeconfig apart from the certificate and its key. */
+export interface KubeconfigTargetOptions {
+  /** The absolute path of the file. */
+  readonly path: string;
+  readonly clusterName: string;
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly files: FilePort;
+}
+
+/** Creates a target that stores cluster, certificate and key in one kubeconfig, replaced by one rename. */
+export function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
+  const { path, clusterName, cluster, userName, files } = options;
+  return {
+    pendingKeyPath: `${path}.key.new`,
+    async existing() {
+      if (await files.lstat(path) === undefined) return { kind: "none" };
+      try {
+        return { kind: "usable", leaf: (await readClientPair(await readCluster(path, files), files)).leaf };
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return { kind: "unusable", reason: `"${path}" exists` };
+      }
+    },
+    async update(pair) {
+      const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
+      const text = encodeKubeconfigEntry(clusterName, { cluster, userName, user });
+      await files.writeAtomic(path, text, SECRET_MODE);
+    },
+  };
 }

@@ -9,11 +9,11 @@ import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import { AppError } from "../../core/errors.ts";
 import { type CertificateFacts, isSelfIssued, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findKeyFault, verifyChain } from "../../core/pki/x509/chain.ts";
-import { findHostFault } from "../../core/pki/x509/host_names.ts";
 import { findNameFault, NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { NO_ALTERNATIVE_NAMES } from "../../core/pki/x509/subject_alternative_names.ts";
 import type { Result } from "../../core/lib/result.ts";
+import { canonicalIp, withoutBrackets } from "../../core/lib/ip_address.ts";
 
 /** The roots that a client trusts, and how it checks them. */
 export interface ServerIdentityOptions {
@@ -110,4 +110,35 @@ function listShownCertificates(leaf: PeerCertificate): readonly Uint8Array<Array
     next = next.issuerCertificate;
   }
   return [...chain.values()];
+}
+
+/** Describes a mismatch in Go's words; undefined when the certificate is for the host. An IPv6 address may have brackets. */
+export function findHostFault(certificate: CertificateFacts, host: string): string | undefined {
+  const { dnsNames, ipAddresses } = certificate;
+  const address = canonicalIp(withoutBrackets(host));
+  if (address !== undefined) {
+    if (ipAddresses.includes(address)) return undefined;
+    if (ipAddresses.length === 0) {
+      return `x509: cannot validate certificate for ${host} because it doesn't contain any IP SANs`;
+    }
+    return `x509: certificate is valid for ${ipAddresses.join(", ")}, not ${host}`;
+  }
+  const wanted = host.replace(/\.$/, "").toLowerCase();
+  if (dnsNames.some((name) => matchesHost(name.toLowerCase(), wanted))) return undefined;
+  const { emailAddresses, uris } = certificate;
+  const hasNoNames = [dnsNames, ipAddresses, emailAddresses, uris].every((names) => names.length === 0);
+  if (hasNoNames && certificate.subject.commonName !== "") {
+    return "x509: certificate relies on legacy Common Name field, use SANs instead";
+  }
+  return dnsNames.length === 0
+    ? `x509: certificate is not valid for any names, but wanted to match ${host}`
+    : `x509: certificate is valid for ${dnsNames.join(", ")}, not ${host}`;
+}
+
+/** Reports whether a name matches a host, both in lower case. */
+function matchesHost(name: string, host: string): boolean {
+  if (!name.startsWith("*.")) return name === host && !name.includes("*");
+  const dot = host.indexOf(".");
+  // The rest of the name has no asterisk, and the label that the asterisk stands for is not empty.
+  return dot > 0 && host.slice(dot) === name.slice(1) && !name.slice(1).includes("*");
 }

@@ -2,6 +2,10 @@
  * The permissions that an approver needs at an API server. `--print-rbac`, `docs/rbac/approver.yaml` and the approver that
  * `up` runs share them.
  */
+import { usesNodeReports } from "./evidence/ownership.ts";
+import type { Policy } from "./policy.ts";
+import { PUBLISHED_SETTINGS } from "./published.ts";
+import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import {
   clusterRoleBindingKind,
   clusterRoleKind,
@@ -9,14 +13,11 @@ import {
   roleKind,
   serviceAccountKind,
 } from "../kube/kinds/mod.ts";
-import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
-import type { PolicyNeeds } from "./needs.ts";
-import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
-import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { KubeObject } from "../kube/meta.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { PUBLISHED_SETTINGS } from "./published.ts";
+import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
@@ -201,4 +202,34 @@ export function formatGrantCommand(permission: string, { kind, name }: Grantee):
   const resource = `certificatesigningrequests.certificates.k8s.io/${permission}`;
   return `kubectl create clusterrole ${shellWord(role)} --verb=create --resource=${shellWord(resource)} && ` +
     bind(role, role);
+}
+
+/** The signers that the policies of an approver decide about, and whether they read nodes. */
+export interface PolicyNeeds {
+  /** Signers whose requests are approved or denied; `domain/*` among them. */
+  readonly signerNames: readonly string[];
+  /** Whether Nodes must be watched for the evidence. */
+  readonly nodes: boolean;
+}
+
+/** Collects the needs of the two kubelet client rules and of the given policies. */
+export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
+  const deciding = policies.flatMap(({ rules }) => rules).filter(({ then, otherwise }) =>
+    then === "approve" || then === "deny" || otherwise === "deny"
+  );
+  const signerNames = deciding.flatMap(({ match }) => match.signerNames);
+  return {
+    signerNames: [...new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, ...signerNames])],
+    nodes: policies.some((policy) => asksForOwnership(policy) && usesNodeReports(policy.evidence)),
+  };
+}
+
+/** Reports whether a policy can approve nothing, or only renewals, when there is no inventory. */
+export function needsInventory(policy: Policy): boolean {
+  return policy.machines === "inventory" ||
+    asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
+}
+
+function asksForOwnership({ rules }: Policy): boolean {
+  return rules.some(({ require: wanted }) => wanted.names?.owned === true);
 }

@@ -3,8 +3,7 @@
  * site; at an API server, what the answer changes in the request.
  */
 import { withCondition } from "../approval/conditions.ts";
-import { findLeafCertificate } from "../request/issued_certificate.ts";
-import { findIssuedFault } from "../request/issued_fault.ts";
+import { findIssuedFault, findLeafCertificate } from "../request/issued_certificate.ts";
 import { findCondition, hasCertificate, isApproved, isFailed } from "../request/phase.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";

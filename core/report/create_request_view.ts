@@ -17,16 +17,34 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { SigningProfile } from "../signing/profile.ts";
 import { listAllowed } from "./allows.ts";
-import { listDifferences } from "./differences.ts";
-import { type EarlierCertificate, getEarlierState, isOfHolder, listEarlierCertificates } from "./earlier.ts";
+import {
+  type EarlierCertificate,
+  getEarlierState,
+  isOfHolder,
+  listDifferences,
+  listEarlierCertificates,
+} from "./earlier.ts";
 import { formatIdentity, parseIdentity } from "./requester.ts";
 import { summarizeRequest } from "./request_summary.ts";
-import type { CertificateView, ConditionView, DecisionView, EarlierCertificateView, OtherRequestView, RequestedView, RequesterView, RequestView, TokenView } from "./request_view.ts";
+import type {
+  CertificateView,
+  ConditionView,
+  DecisionView,
+  EarlierCertificateView,
+  OtherRequestView,
+  RequestedView,
+  RequesterView,
+  RequestView,
+  TokenView,
+} from "./request_view.ts";
 import { listChanges, toRuleViews, toSignerRuleViews, toVerdictView } from "./rule_views.ts";
 import { describeInSentence } from "./sentence.ts";
 import { describeTarget, listWarnings } from "./warnings.ts";
 import { formatLifetime, joinWords } from "./words.ts";
 import { omitEmpty, omitUndefined } from "../lib/record.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
+import { listTokenFacts } from "../token/token_secret.ts";
 
 /** Everything that could be read about a request. A part that could not be read is undefined, and the view does not show it. */
 export interface RequestViewInput {
@@ -358,4 +376,25 @@ function explainUnsigned(
   if (waitedMs < SIGNER_OVERDUE_MS) return undefined;
   const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
   return `approved${since}, but no signer has issued it: ${describeMissingSigner(signerName)}`;
+}
+
+/** Describes a token; without its Secret, the token does not exist any more. */
+export function toTokenView(id: string, secret: SecretObject | undefined): TokenView {
+  const facts = secret === undefined ? undefined : listTokenFacts(secret);
+  if (secret === undefined || facts === undefined) return { id, isGone: true };
+  const limits = readTokenLimits(secret);
+  const { createdAt, createdBy, boundKeys } = readTokenUse(secret);
+  const { node, maxKeys } = limits.ok ? limits.value : {};
+  const { expiration, description } = facts;
+  return {
+    id,
+    ...omitEmpty({
+      createdAt: createdAt && formatTime(createdAt),
+      createdBy,
+      expiresAt: expiration.kind === "at" ? formatTime(expiration.at) : undefined,
+      description,
+      node,
+      usesLeft: maxKeys === undefined ? undefined : Math.max(0, maxKeys - boundKeys.length),
+    }),
+  };
 }

@@ -1,6 +1,7 @@
 /**
  * The certificates that were issued before a request, from the register where the API serves one, and from the requests
- * that still exist: a real cluster has no register, and keeps an issued request for one hour.
+ * that still exist: a real cluster has no register, and keeps an issued request for one hour. The last one is compared
+ * with the request.
  */
 import { computeKeyFingerprint } from "../approval/evidence/node_claims.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
@@ -14,7 +15,9 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { listUsages } from "../pki/x509/usages.ts";
 import { readIdentity } from "../register/certificate_user.ts";
-import type { EarlierCertificateView } from "./request_view.ts";
+import type { DifferenceView, EarlierCertificateView } from "./request_view.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
+import { formatLifetime } from "./words.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */
 export interface EarlierCertificate {
@@ -148,4 +151,71 @@ export function getEarlierState(earlier: EarlierCertificate, now: Date): Earlier
   if (Number.isNaN(end)) return "unknown";
   if (begin > now.getTime()) return "not yet valid";
   return end < now.getTime() ? "expired" : "valid";
+}
+
+/** The request, as far as it is compared. */
+export interface ComparedRequest {
+  readonly facts: RequestFacts;
+  readonly usages: readonly string[];
+  readonly expirationSeconds: number | undefined;
+  readonly username: string;
+  readonly address: string | undefined;
+}
+
+/** The number of hexadecimal digits of a key's fingerprint that are shown. */
+const SHOWN_DIGITS = 16;
+
+/** Lists the differences. A part that is unknown on either side is not compared. */
+export function listDifferences(earlier: EarlierCertificate, request: ComparedRequest): readonly DifferenceView[] {
+  const { facts, usages, username, address } = request;
+  const differences: DifferenceView[] = [];
+  const compare = (what: string, before: string | undefined, now: string | undefined): void => {
+    if (before !== undefined && now !== undefined && before !== now) differences.push({ what, before, now });
+  };
+  const compareSets = (what: string, before: readonly string[], now: readonly string[]): void => {
+    if (!isSameSet([...new Set(before)], [...new Set(now)])) {
+      differences.push({ what, before: join(before), now: join(now) });
+    }
+  };
+  compareSets("groups", earlier.organizations, facts.subject.organizations);
+  compareSets("names", earlier.names, listAlternativeNames(facts));
+  compareSets("usages", earlier.usages, usages);
+  compare(
+    "lifetime",
+    formatEarlierLifetime(earlier, request.expirationSeconds),
+    formatSeconds(request.expirationSeconds),
+  );
+  compare("key", shorten(earlier.keyFingerprint), shorten(computeKeyFingerprint(facts)));
+  compare("requester", describeUser(earlier.username), describeUser(username));
+  compare("address", earlier.address, address);
+  return differences;
+}
+
+function join(values: readonly string[]): string {
+  return values.length === 0 ? "none" : values.join(", ");
+}
+
+function shorten(fingerprint: string | undefined): string | undefined {
+  return fingerprint === undefined ? undefined : `SHA-256 ${fingerprint.slice(0, SHOWN_DIGITS)}…`;
+}
+
+function describeUser(username: string | undefined): string | undefined {
+  return username === undefined ? undefined : formatIdentity(parseIdentity(username));
+}
+
+function formatSeconds(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : formatLifetime(seconds);
+}
+
+/** Signers let a certificate begin some minutes in the past, and cut its end at that of the CA. */
+const TOLERANCE_SECONDS = 900;
+
+/** Formats the lifetime of the certificate; the requested one is taken for the same when the two are about as long. */
+function formatEarlierLifetime(
+  { notBefore = "", notAfter = "" }: EarlierCertificate,
+  requested: number | undefined,
+): string | undefined {
+  const seconds = (Date.parse(notAfter) - Date.parse(notBefore)) / 1_000;
+  if (Number.isNaN(seconds) || requested === undefined) return undefined;
+  return formatLifetime(Math.abs(seconds - requested) <= TOLERANCE_SECONDS + requested / 20 ? requested : seconds);
 }

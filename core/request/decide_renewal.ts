@@ -2,7 +2,7 @@
 import { formatTime } from "../kube/meta.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys/keys.ts";
-import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
+import { findIssuedFault, type RequestedCertificate } from "./issued_certificate.ts";
 
 /** The existing contents of the certificate's file. */
 export type ExistingCredentials =

@@ -5,13 +5,13 @@ import { assertLinear } from "../../tests/support/growth.ts";
 import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
-import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 import {
   decideRenewal,
   type RenewalOptions,
   type RenewalVerdict,
   type RequestedCredentials,
 } from "./decide_renewal.ts";
+import { findIssuedFault, type RequestedCertificate } from "./issued_certificate.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const HOUR_MS = 3_600_000;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createTokenSecret } from "../token/token_secret.ts";
 import { encodeTokenLimits } from "../token/bound_token.ts";
 import type { NodeName } from "../machine/node_name.ts";
-import { parseBootstrapToken } from "../token/token.ts";
+import { parseBootstrapToken } from "../token/bootstrap_token.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import type {
   IssuedCertificate,

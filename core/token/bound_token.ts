@@ -12,9 +12,9 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { isSameSet } from "../lib/sets.ts";
 import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
-import { parseTokenUses } from "./token.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
 import { omitEmpty, omitUndefined } from "../lib/record.ts";
+import { parseTokenUses } from "./bootstrap_token.ts";
 
 /** The annotations by which the creator of a token limits it. */
 const LIMITS = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { parseCsv } from "./csv.ts";
+import { parseCsv } from "./token_file.ts";
 
 /** Rows of Go's `encoding/csv/reader_test.go` that a reader with default settings answers, restated. */
 for (

@@ -6,8 +6,7 @@ import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { encodeClusterInfo } from "./cluster_info.ts";
-import { checkClusterInfoSignature, checkPins } from "./discovery.ts";
-import { signDetached } from "./cluster_info_signatures.ts";
+import { checkClusterInfoSignature, checkPins, signDetached } from "./cluster_info_signatures.ts";
 
 const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
 const KUBECONFIG = "any text";

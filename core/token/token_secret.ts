@@ -11,7 +11,7 @@ import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type BootstrapToken, parseBootstrapToken } from "./token.ts";
+import { type BootstrapToken, parseBootstrapToken } from "./bootstrap_token.ts";
 
 /** `type` of the Secrets that hold bootstrap tokens. */
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";

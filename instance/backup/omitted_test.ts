@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countOmitted, describeOmitted, parseOmitted } from "./omitted.ts";
+import { countOmitted, describeOmitted, parseOmitted } from "./manifest.ts";
 
 test("countOmitted() counts by resource, with its group where keys have one", () => {
   const counted = countOmitted([

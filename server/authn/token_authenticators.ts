@@ -3,7 +3,7 @@
  * authenticators for bootstrap tokens and for the tokens of a static token file.
  */
 import { decideTokenBearer, type TokenRefusal } from "../../core/token/bound_token.ts";
-import { parseBootstrapToken } from "../../core/token/token.ts";
+import { parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";

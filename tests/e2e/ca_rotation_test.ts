@@ -5,7 +5,6 @@ import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { connect } from "node:tls";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { parseCsv } from "../../core/token/csv.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { formatName } from "../../core/pki/x509/names.ts";
@@ -30,6 +29,7 @@ import {
   whoIs,
 } from "../support/instance_process.ts";
 import { findServerPort, type TempFolder } from "../support/temp.ts";
+import { parseCsv } from "../../core/token/token_file.ts";
 
 const quiet = new AbortController().signal;
 

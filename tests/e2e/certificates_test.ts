@@ -6,7 +6,7 @@ import { before, test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { parseCsv } from "../../core/token/csv.ts";
+import { parseCsv } from "../../core/token/token_file.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";

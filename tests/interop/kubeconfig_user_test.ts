@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { PERSON_ROLES, type PersonRole } from "../../core/rbac/person_roles.ts";
+import { PERSON_ROLES, type PersonRole } from "../../cli/commands/kubeconfig/person_roles.ts";
 import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";

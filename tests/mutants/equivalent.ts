@@ -98,7 +98,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the pattern matches with all of its groups or not at all",
-    file: "core/token/token.ts",
+    file: "core/token/bootstrap_token.ts",
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
   },
   {

@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
-import { formatBootstrapToken, generateBootstrapToken } from "../../core/token/token.ts";
 import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, UP_TOKEN_GROUP } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -19,6 +18,7 @@ import { createRevocation, type RevocationTarget } from "../../core/revocation/r
 import { pick } from "../support/dice.ts";
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
+import { formatBootstrapToken, generateBootstrapToken } from "../../core/token/bootstrap_token.ts";
 
 export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
   /** The cluster with the credentials of the administrator. */

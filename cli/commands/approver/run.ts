@@ -1,8 +1,12 @@
 /** Runs the approving controller against a remote API, or prints the permissions that it needs. */
 import { createFilePort } from "../../../client/files.ts";
 import { createServerNames } from "../../../client/transport/server_names.ts";
-import { APPROVER_LEASE, createApproverManifest, createApproverRbac } from "../../../core/approval/approver_rbac.ts";
-import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
+import {
+  APPROVER_LEASE,
+  collectPolicyNeeds,
+  createApproverManifest,
+  createApproverRbac,
+} from "../../../core/approval/approver_rbac.ts";
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "./flags.ts";

@@ -1,7 +1,7 @@
 /** Writes a backup, or verifies one. */
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeOmitted, type OmittedResource } from "../../../instance/backup/omitted.ts";
+import { describeOmitted, type OmittedResource } from "../../../instance/backup/manifest.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { openWithProgress } from "./open_with_progress.ts";

@@ -1,7 +1,7 @@
 /** Restores a data directory from a backup. */
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeOmitted } from "../../../instance/backup/omitted.ts";
+import { describeOmitted } from "../../../instance/backup/manifest.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";

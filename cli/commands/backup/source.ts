@@ -1,7 +1,7 @@
 /** Reads the objects of a backup from an etcd, from the running server of a data directory, or from its database. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { countOmitted, type OmittedResource } from "../../../instance/backup/omitted.ts";
+import { countOmitted, type OmittedResource } from "../../../instance/backup/manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../../server/http/snapshot.ts";
 import { STORED_RESOURCES } from "../../../server/registry/resources.ts";

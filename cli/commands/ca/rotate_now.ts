@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { generateBootstrapToken } from "../../../core/token/token.ts";
 import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -32,6 +31,7 @@ import { line } from "../../output/escape.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { CaRotateNowFlags } from "./rotate_flags.ts";
+import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseCsv } from "../../../core/token/csv.ts";
+import { parseCsv } from "../../../core/token/token_file.ts";
 import { RECORD_QUALIFIED_KIND } from "../../api/records.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createRecords } from "../../../tests/support/issued_records.ts";

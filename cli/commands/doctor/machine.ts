@@ -8,7 +8,6 @@ import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
-import { parseBootstrapToken } from "../../../core/token/token.ts";
 import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -16,6 +15,7 @@ import { joinPath } from "../../../core/kube/kubeconfig/file_path.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
+import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 
 /** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];

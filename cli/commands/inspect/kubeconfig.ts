@@ -2,7 +2,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { KUBECONFIG_KIND } from "../../../client/health/files.ts";
-import { parseBootstrapToken } from "../../../core/token/token.ts";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig/context.ts";
 import type { Secret } from "../../../core/lib/brand.ts";
@@ -12,6 +11,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { describeCertificate, describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
+import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 
 /** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {

@@ -16,7 +16,7 @@ import {
   type PersonRole,
   toBindingName,
   toRoleName,
-} from "../../../core/rbac/person_roles.ts";
+} from "./person_roles.ts";
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { readApproverSettings } from "../../api/published_settings.ts";
 import { servesRevocations } from "../../api/revocations.ts";

@@ -3,7 +3,6 @@ import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
-import { createKubeconfigTarget } from "../../../client/certificate/kubeconfig_target.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { requestCertificate, type RequestCertificateOptions } from "../../../client/request_certificate.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
@@ -35,6 +34,7 @@ import { createApproval, decideOne } from "../../api/decisions.ts";
 import { reportPending, type RequestObserver, requestWithSteps } from "../../api/request_certificate.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
+import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 

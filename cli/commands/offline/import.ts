@@ -1,5 +1,4 @@
 /** Imports the answers of a CA without a network into the requests at the API. */
-import { CLIENT_CA_PATH } from "../../../client/objects/client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -25,6 +24,7 @@ import { line } from "../../output/escape.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
 import type { ImportFlags } from "./flags.ts";
+import { CLIENT_CA_PATH } from "../../../client/objects/read_client_trust.ts";
 
 type Settings = Input<ImportFlags>["settings"];
 

@@ -1,14 +1,6 @@
 /** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
-import {
-  parseRequestedDnsName,
-  parseRequestedEmail,
-  parseRequestedIpAddress,
-  parseRequestedUri,
-  parseRequestedUsage,
-} from "../../../core/request/requested_names.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { parseSubject } from "../../../core/pki/x509/subject_text.ts";
 import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
@@ -25,6 +17,14 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
+import {
+  parseRequestedDnsName,
+  parseRequestedEmail,
+  parseRequestedIpAddress,
+  parseRequestedUri,
+  parseRequestedUsage,
+} from "../../flags/requested_names.ts";
+import { parseSubject } from "./subject_text.ts";
 
 const CERTIFICATE_FLAGS = {
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),

@@ -6,7 +6,7 @@ import { keepFresh, type NextStep } from "../../../client/keep_fresh.ts";
 import { type Connect, createConnector } from "../../../client/transport/connect.ts";
 import { updateWebServer, type WebServerOutcome, webServerPaths } from "../../../client/web_server.ts";
 import { WEB_SIGNER } from "../../../core/approval/rules/web_certificates.ts";
-import { parseWebName } from "../../../core/approval/rules/web_names.ts";
+import { parseWebName } from "../../flags/web_names.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { createClusterFinder, preferFile } from "../../api/cluster_credentials.ts";

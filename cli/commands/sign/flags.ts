@@ -1,5 +1,4 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
-import { parseRequestedUsage } from "../../../core/request/requested_names.ts";
 import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG, QR_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
@@ -7,6 +6,7 @@ import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { parseRequestedUsage } from "../../flags/requested_names.ts";
 
 const SIGN_FLAGS = {
   dataDir: DATA_DIR_FLAG,

@@ -1,7 +1,7 @@
 /** Runs the signing controller against a remote API, or prints its permissions. */
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
-import { createClientTrust } from "../../../client/objects/client_trust.ts";
+import { createClientTrust } from "../../../client/objects/read_client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
 import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";

@@ -16,7 +16,7 @@ import {
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "../../../core/token/token.ts";
+} from "../../../core/token/bootstrap_token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { connect } from "../../api/connection.ts";
 import {

@@ -1,5 +1,5 @@
 /** Deletes bootstrap tokens by their ids. */
-import { parseBootstrapToken } from "../../../core/token/token.ts";
+import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import type { TokenDeleteFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";

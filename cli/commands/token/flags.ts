@@ -1,5 +1,5 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
-import { parseTokenNetwork, parseTokenUses } from "../../../core/token/token.ts";
+import { parseTokenNetwork, parseTokenUses } from "../../../core/token/bootstrap_token.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { API_FLAGS } from "../../flags/common.ts";

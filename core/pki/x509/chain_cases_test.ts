@@ -6,7 +6,7 @@ import type { Verdict } from "../../../tests/support/chain_drafts.ts";
 import { NOW } from "../../../tests/support/test_authority.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { verifyChain } from "./chain.ts";
-import { findHostFault } from "./host_names.ts";
+import { findHostFault } from "../../../client/transport/server_identity.ts";
 
 /** A path that costs too much never ends; these take milliseconds each. */
 const NEVER_ENDING_MS = 120_000;

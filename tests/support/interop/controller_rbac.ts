@@ -2,9 +2,12 @@
  * The least rights that our controllers and a bootstrapping node need at a real kube-apiserver, as manifests.
  * The approver's part is what `tlsboot approver --print-rbac` prints.
  */
-import { createApproverManifest, createApproverRbac } from "../../../core/approval/approver_rbac.ts";
+import {
+  collectPolicyNeeds,
+  createApproverManifest,
+  createApproverRbac,
+} from "../../../core/approval/approver_rbac.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
-import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
 import type { PolicyRule } from "../../../core/kube/kinds/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/signer_rbac.ts";

@@ -4,7 +4,7 @@ import type { Transport } from "../../core/ports.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import { CLIENT_CA_PATH, createClientTrust } from "./client_trust.ts";
+import { CLIENT_CA_PATH, createClientTrust } from "./read_client_trust.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -1,11 +1,11 @@
 /** Parses certificate requests from files, which get the same checks as requests from an API. */
 import { Buffer } from "node:buffer";
-import { signerUsages } from "../pki/x509/usages.ts";
-import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import { encodeBase64 } from "../lib/base64.ts";
-import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
-import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import { encodeBase64 } from "../core/lib/base64.ts";
+import { err, ok, type Result } from "../core/lib/result.ts";
+import { encodePem, parsePemBlocks } from "../core/pki/asn1/pem.ts";
+import { parseCertificationRequest, type RequestFacts } from "../core/pki/x509/pkcs10.ts";
+import { signerUsages } from "../core/pki/x509/usages.ts";
 
 /** The parts of a CSR object that the command line provides for a request file. */
 export interface RequestFileOptions {

@@ -1,6 +1,6 @@
 /** The names of web servers, and the domains and networks of `tlsboot up --web-domain`, as users write them. */
-import { formatCidr, isSharedAddress, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
+import { formatCidr, isSharedAddress, parseCidr, parseIpAddress } from "../../core/lib/ip_address.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The longest common name (X.520 ub-common-name), which a serving certificate has for people. */

@@ -8,7 +8,7 @@ import {
   parseBootstrapToken,
   parseTokenNetwork,
   parseTokenUses,
-} from "./token.ts";
+} from "./bootstrap_token.ts";
 
 for (
   const { text, want } of [

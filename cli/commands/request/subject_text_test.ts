@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc, { anyText } from "../../../tests/support/properties.ts";
-import { formatName, type SubjectFields } from "./names.ts";
 import { parseSubject } from "./subject_text.ts";
+import { formatName, type SubjectFields } from "../../../core/pki/x509/names.ts";
+import fc, { anyText } from "../../../tests/support/properties.ts";
 
 const good: readonly { text: string; want: SubjectFields }[] = [
   { text: "CN=web", want: { commonName: "web" } },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
-import type { Result } from "../lib/result.ts";
+import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
+import type { Result } from "../../core/lib/result.ts";
 import {
   parseRequestedDnsName,
   parseRequestedEmail,

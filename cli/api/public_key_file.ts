@@ -1,11 +1,11 @@
 /** Reads the public key of a file, apart from `public_key_pin.ts`, so that those who only parse pins load no parsers. */
-import { err, ok, type Result } from "../../lib/result.ts";
-import { parseCertificate } from "./certificate.ts";
-import { toResult } from "../asn1/der.ts";
-import { findPemBlock } from "../asn1/pem.ts";
-import { parseCertificationRequest } from "./pkcs10.ts";
-import { parsePublicKey } from "../keys/public_key.ts";
-import { type PublicKeyPin, publicKeyPin } from "../keys/public_key_pin.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { toResult } from "../../core/pki/asn1/der.ts";
+import { findPemBlock } from "../../core/pki/asn1/pem.ts";
+import { parsePublicKey } from "../../core/pki/keys/public_key.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 
 /** Reads the pin of a key from the first PEM block of a file: a public key, or a request or certificate for it. */
 export function readPublicKeyPin(pem: string): Result<PublicKeyPin, string> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { debounce, type Debounced } from "./debounce.ts";
+import { debounce, type Debounced } from "./serving.ts";
 
 const RULES = { quietMs: 30_000, isEqual: (a: string, b: string) => a === b };
 

@@ -1,7 +1,7 @@
 /** Parses subjects as users type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
-import { err, ok, type Result } from "../../lib/result.ts";
-import type { SubjectFields } from "./names.ts";
-import { trimChars, trimEndChars } from "../../lib/trim.ts";
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import type { SubjectFields } from "../../../core/pki/x509/names.ts";
+import { trimChars, trimEndChars } from "../../../core/lib/trim.ts";
 
 type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
 

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { isPlausibleTime, parseUtcTime } from "./plausible_time.ts";
+import { isPlausibleTime, parseUtcTime } from "./plausible_clock.ts";
 
 const BUILT = new Date("2026-11-28T12:00:00Z");
 

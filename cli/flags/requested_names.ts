@@ -1,9 +1,9 @@
 /** Parses the names of a certificate as users type them. The errors describe what is expected. */
-import { findDnsNameFault } from "../pki/x509/dns_name.ts";
-import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
-import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
-import { parseUri } from "../pki/x509/uri.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
+import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { findDnsNameFault } from "../../core/pki/x509/dns_name.ts";
+import { parseUri } from "../../core/pki/x509/uri.ts";
 
 /** Parses a DNS name, which may have a wildcard as its first label. */
 export function parseRequestedDnsName(text: string): Result<string, string> {

@@ -6,10 +6,16 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../kube/kinds/rbac_v1.ts";
-import { allow, approve } from "./default_rules/rule.ts";
-import { boundTo } from "./manifest.ts";
+} from "../../../core/kube/kinds/certificates_v1.ts";
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+} from "../../../core/kube/kinds/rbac_v1.ts";
+import { allow, approve } from "../../../core/rbac/default_rules/rule.ts";
+import { boundTo } from "../../../core/rbac/manifest.ts";
 
 /** The roles, each with everything that the one before it may do. */
 export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTestAuthority, issueTestCertificate, planTestLeaf } from "../../../tests/support/test_authority.ts";
-import { findHostFault } from "./host_names.ts";
+import { createTestAuthority, issueTestCertificate, planTestLeaf } from "../../tests/support/test_authority.ts";
+import { findHostFault } from "./server_identity.ts";
 
 const MANY = { dnsNames: ["a.example", "*.b.example"], ipAddresses: ["10.0.0.1", "2001:db8::1"] };
 
