@@ -17,12 +17,7 @@ import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folde
 import type { FindBootstrapCluster } from "./bootstrap.ts";
 import type { FilePort } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
-import {
-  requestCertificate,
-  type RequestCertificateOptions,
-  type RequestOutcome,
-  type RequestProgress,
-} from "./request_certificate.ts";
+import { requestCertificate, type RequestCertificateOptions, type RequestOutcome, type RequestProgress } from "./request_certificate.ts";
 import { createHolder } from "./keep_fresh.ts";
 import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
 
@@ -77,7 +72,6 @@ export type WebServerOutcome =
 const PUBLIC_MODE = 0o644;
 const FOLDER_MODE = 0o700;
 
-/** Returns the files below the folder of a web server. */
 export function webServerPaths(folder: string, files: FilePort): WebServerPaths {
   return {
     ...openPairFolder(folder, files).paths,

@@ -5,14 +5,7 @@
 import { dirname } from "node:path";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import {
-  findKeyAlgorithm,
-  generatePrivateKey,
-  type KeyAlgorithm,
-  parsePrivateKey,
-  type PrivateKey,
-  publicKeysEqual,
-} from "../../core/pki/keys/keys.ts";
+import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../files.ts";
 import { findSecretFault } from "../private_file.ts";
@@ -40,7 +33,6 @@ export interface KeepKeyOptions {
   readonly check?: (key: PrivateKey) => void;
 }
 
-/** A note about a pending request. */
 export interface RequestNote {
   readonly nodeName: string;
   /** The command that continues the request. */

@@ -85,7 +85,6 @@ async function adopt(
   });
 }
 
-/** Builds the CSR object for a request. */
 export function buildCsr(request: CertificateRequest): CertificateSigningRequest {
   const requestPem = encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
   return {

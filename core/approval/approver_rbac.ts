@@ -44,15 +44,12 @@ export interface ApproverRbac {
 /** The name of the approver's roles and bindings. */
 const APPROVER_ROLE = "tlsboot:approver";
 const TOKEN_ROLE = `${APPROVER_ROLE}-tokens`;
-/** The name of the approver's Lease. */
 export const APPROVER_LEASE = "tlsboot-approver";
-/** The service account of the approver. */
 export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
 
 /** The namespace of Events about cluster-scoped objects, as in Kubernetes' own recorders (client-go `tools/record`). */
 export const EVENT_NAMESPACE = "default";
 
-/** Creates the RBAC objects of an approver. */
 export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
   const { subject = APPROVER_SUBJECT, tokens, dryRun, leaseNamespace } = options;
   const roles = [

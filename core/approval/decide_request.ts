@@ -15,24 +15,11 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import type { Check, PolicyInput } from "./rules/checks.ts";
-import {
-  evaluateDenials,
-  evaluatePolicies,
-  findRequestingNode,
-  findRulesAbout,
-  type PolicyVerdict,
-  type RuleTrace,
-} from "./rules/evaluate_policies.ts";
+import { evaluateDenials, evaluatePolicies, findRequestingNode, findRulesAbout, type PolicyVerdict, type RuleTrace } from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
 import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
 import { listClaimedNames } from "./evidence/name_claims.ts";
-import {
-  collectNodeClientSettings,
-  decideHold,
-  findClaimedNode,
-  findRequestedNode,
-  type Hold,
-} from "./evidence/node_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./evidence/node_claims.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 import type { PastApproval } from "./evidence/past_approvals.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
@@ -380,7 +367,6 @@ function findNameHold(verdict: PolicyVerdict): Hold | undefined {
   return { kind: "NameClaimed", saw: check.saw, fault: check.fault ?? "", fix: check.fix ?? "" };
 }
 
-/** Lists what the checks of rules use. */
 function listRuleNeeds(rules: readonly ApprovalRule[], csr: CertificateSigningRequest): readonly Need[] {
   const wanted = rules.map((rule) => rule.require);
   const isOwned = wanted.some(({ names }) => names?.owned) && findRequestingNode(csr) !== undefined;

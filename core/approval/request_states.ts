@@ -7,7 +7,6 @@ import { shellWord } from "../lib/shell_word.ts";
 import type { Verdict } from "./decide_request.ts";
 import type { Hold } from "./evidence/node_claims.ts";
 
-/** The state of one request. */
 export type RequestState =
   /** The requester has too many pending requests, so the policies are not evaluated for this one. */
   | { readonly kind: "waiting"; readonly refusals: number }
@@ -201,12 +200,10 @@ export class RequestStates {
     return this.#requests.get(name)?.state;
   }
 
-  /** Lists the requests in any of these states. */
   list(...kinds: readonly RequestState["kind"][]): readonly string[] {
     return kinds.flatMap((kind) => [...this.#groups.get(kind) ?? []]);
   }
 
-  /** Lists the pending requests of one requester. */
   listPending(requester: string): readonly string[] {
     return [...this.#groups.get(toGroup("pending", requester)) ?? []];
   }
@@ -251,7 +248,6 @@ export class RequestStates {
     return Math.max(0, this.#maxPending - pending);
   }
 
-  /** Lists the requests that are held for a name. */
   listHeld(name: string): readonly string[] {
     return [...this.#groups.get(toHeldGroup(name)) ?? []];
   }

@@ -240,14 +240,12 @@ export function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
   return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
 }
 
-/** Counts the rows in each state, in the order of the states. */
 export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState, number> {
   const counts = new Map<CensusState, number>((Object.keys(ORDER) as CensusState[]).map((state) => [state, 0]));
   for (const { state } of rows) counts.set(state, (counts.get(state) ?? 0) + 1);
   return counts;
 }
 
-/** Describes the state of a row in words. */
 export function describeState({ kind, state, certificateUntil, lastSeen }: CensusRow): string {
   switch (state) {
     case "ready":

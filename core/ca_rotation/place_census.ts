@@ -26,7 +26,6 @@ export interface CertificatePlace extends Place {
   readonly notAfter?: Date | undefined;
 }
 
-/** A place of the census. */
 export type ClusterPlace = TrustPlace | CertificatePlace;
 
 const LOSING: readonly CensusState[] = ["doesNotTrust", "oldCertificate", "unknownCertificate"];

@@ -7,14 +7,7 @@ import { decodeObject } from "../kube/wire/decode.ts";
 import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/status/field_error.ts";
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
-import {
-  CA_ROTATION_STEPS,
-  type CaRotation,
-  type CaRotationSpec,
-  type CaRotationStatus,
-  type CaRotationStep,
-  ROTATABLE_CAS,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { CA_ROTATION_STEPS, type CaRotation, type CaRotationSpec, type CaRotationStatus, type CaRotationStep, ROTATABLE_CAS } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -26,7 +19,6 @@ import { publicKeysEqual } from "../pki/keys/public_key.ts";
 /** One of the two CAs of a rotation. */
 export type RotatedCa = "old" | "new";
 
-/** The CAs of a rotation. */
 export interface RotatedCas {
   readonly oldCa: CertificateChain;
   readonly newCa: CertificateChain;

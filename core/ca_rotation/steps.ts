@@ -60,7 +60,6 @@ export interface ServerProgress {
 /** A server renews its entry about once a minute; one that has not for this long is down. */
 const DOWN_AFTER_MS = 180_000;
 
-/** Sorts the servers of a rotation by their progress. */
 export function sortServers({ spec, status: { servers = [] } }: CaRotation, now: Date): ServerProgress {
   const adopted = servers.filter(({ step }) => step === spec.step);
   const others = servers.filter(({ step }) => step !== spec.step);
@@ -201,7 +200,6 @@ export function listNextVerbs(rotation: CaRotation, isReady: boolean): readonly 
   return isReady ? [next] : ["status", next];
 }
 
-/** Returns the command of a verb for a CA of the servers. */
 export function formatRotateCommand(verb: RotationVerb, caName: string): string {
   return `tlsboot ca rotate ${verb}${caName === "ca" ? "" : ` ${caName}`}`;
 }

@@ -10,9 +10,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { parsePrivateKey } from "../pki/keys/keys.ts";
 import type { Random } from "../ports.ts";
 
-/** The namespace of the Secrets with wrapped keys. */
 export const WRAPPED_KEY_NAMESPACE = "kube-system";
-/** The type of the Secrets with wrapped keys. */
 export const WRAPPED_KEY_TYPE = "tlsboot/ca-rotation";
 const ENTRY = "wrapped-key";
 
@@ -61,7 +59,6 @@ export function unwrapKey(wrapped: string, tokenKeyPem: string): Result<string, 
   }
 }
 
-/** Creates the Secret with a wrapped key. */
 export function createWrappedKeySecret(caName: string, wrapped: string): SecretObject {
   return {
     metadata: { name: toWrappedKeyName(caName), namespace: WRAPPED_KEY_NAMESPACE },

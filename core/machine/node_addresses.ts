@@ -6,7 +6,6 @@ import { canonicalIp, formatIpAddress, isSharedAddress, parseIpAddress } from ".
 
 /** The host name, addresses and interfaces of a host. */
 export interface HostFacts {
-  /** The name of the node. */
   readonly hostname: string;
   /** The addresses that the name resolves to, in the resolver's order. */
   readonly resolved: readonly string[];

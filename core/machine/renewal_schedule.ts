@@ -260,7 +260,6 @@ function decideDeadline(state: RenewalState, random: () => number): Date {
   return decideRenewalDeadline(state.certificate, random);
 }
 
-/** The state of a certificate at a given time. */
 export type PairState =
   | "valid"
   /** The latest possible renewal time has passed. */

@@ -5,10 +5,7 @@
  * added, removed or moved afterwards. A machine on a stick has a bundle of one.
  */
 import { createHash, hash } from "node:crypto";
-import type {
-  CertificateSigningRequestCondition,
-  CertificateSigningRequestSpec,
-} from "../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequestCondition, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
@@ -25,15 +22,7 @@ import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/
 import { signText, verifyText } from "../pki/authority/signed_text.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
-import {
-  type ArmorBlock,
-  type ArmorPart,
-  type ArmorReading,
-  encodeArmor,
-  findArmorKind,
-  formatArmorPart,
-  readArmor,
-} from "./armor.ts";
+import { type ArmorBlock, type ArmorPart, type ArmorReading, encodeArmor, findArmorKind, formatArmorPart, readArmor } from "./armor.ts";
 
 /** The contents of a bundle: requests for a CA, or a CA's answers. */
 export type BundleKind = "requests" | "answers";
@@ -92,7 +81,6 @@ export interface RequestBundle {
   readonly front: ArmorPart;
 }
 
-/** The outcome of one request at the CA. */
 export type AnswerOutcome =
   /** The certificates of the chain, leaf first. */
   | { readonly kind: "issued"; readonly chain: readonly CertificateFacts[] }
@@ -101,7 +89,6 @@ export type AnswerOutcome =
   /** It was not decided, and may be sent again. */
   | { readonly kind: "skipped"; readonly message: string };
 
-/** The answer to one request. */
 export interface RequestAnswer {
   readonly name: string;
   /** The id of the answered request (`computeRequestId`), and its subject and key. */

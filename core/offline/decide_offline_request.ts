@@ -4,12 +4,7 @@
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
 import type { Inventory, NodeNames } from "../approval/evidence/inventory.ts";
-import {
-  collectNodeClientSettings,
-  decideHold,
-  findClaimedNode,
-  readRecordedNodeCertificate,
-} from "../approval/evidence/node_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode, readRecordedNodeCertificate } from "../approval/evidence/node_claims.ts";
 import type { Lookup } from "../approval/evidence/ownership.ts";
 import { listPastApprovals } from "../approval/evidence/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";
@@ -35,7 +30,6 @@ interface OfflineDecisionInput {
   readonly now: Date;
 }
 
-/** The decision about a request. */
 export interface OfflineDecision {
   /** Why a person should look twice, such as another machine that has the name; undefined when nothing is known. */
   readonly warning: string | undefined;

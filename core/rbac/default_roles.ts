@@ -29,7 +29,6 @@ import { allow, EVENTS_RULE } from "./default_rules/rule.ts";
 /** The annotation that allows the reconciliation of a default object at start-up; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";
 
-/** The default RBAC objects, by kind. */
 export interface RbacDefaults {
   readonly clusterRoles: readonly ClusterRole[];
   readonly clusterRoleBindings: readonly ClusterRoleBinding[];

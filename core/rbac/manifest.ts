@@ -14,7 +14,6 @@ export function manifestPart(kind: Kind, { comment, object }: ManifestPart): Man
   return { comment, object: { apiVersion: formatApiVersion(kind), kind: kind.kind, ...object } };
 }
 
-/** Creates the subject and the role of a binding. */
 export function boundTo(
   kind: "ClusterRole" | "Role",
   name: string,
@@ -30,5 +29,4 @@ export function leaseRules(name: string): readonly PolicyRule[] {
   return [{ verbs: ["create"], ...leases }, { verbs: ["get", "update"], ...leases, resourceNames: [name] }];
 }
 
-/** The comment of the rules for leader election. */
 export const LEASE_COMMENT = "For leader election; not needed with --leader-elect=false.";

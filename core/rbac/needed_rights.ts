@@ -77,7 +77,6 @@ function toNeededRights(rule: PolicyRule, namespace: string | undefined): readon
   );
 }
 
-/** Creates the permission for each signer. */
 function signerRights(
   what: string,
   attributes: ResourceAttributesSpec,

@@ -8,7 +8,6 @@ import { type FieldRequirement, parseFieldSelector } from "../kube/selectors/fie
 import { parseLabelSelector } from "../kube/selectors/labels.ts";
 import type { Attributes } from "./attributes.ts";
 
-/** The attributes of a review. */
 export interface ReviewAttributes {
   readonly attributes: Attributes;
   /** The parts of the review that were malformed and ignored, or an empty text. */

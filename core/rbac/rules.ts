@@ -2,7 +2,6 @@
 import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { Attributes, ResourceAttributes } from "./attributes.ts";
 
-/** Reports whether any rule allows a request. */
 export function rulesAllow(attributes: Attributes, rules: readonly PolicyRule[]): boolean {
   return rules.some((rule) => ruleAllows(attributes, rule));
 }

@@ -4,13 +4,7 @@
  */
 import { hash } from "node:crypto";
 import { formatTime } from "../kube/meta.ts";
-import type {
-  IssuedCertificateApproval,
-  IssuedCertificateRequester,
-  IssuedCertificateSource,
-  IssuedCertificateSpec,
-  IssuedCertificateStatus,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateApproval, IssuedCertificateRequester, IssuedCertificateSource, IssuedCertificateSpec, IssuedCertificateStatus } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord, omitEmpty, omitUndefined } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName } from "../pki/x509/names.ts";
@@ -28,7 +22,6 @@ export interface CertificateOrigin {
   readonly approval?: IssuedCertificateApproval;
 }
 
-/** The position of a new record in the register. */
 export interface RecordPosition {
   /** One more than the sequence number of the last record; 1 for the first. */
   readonly sequence: number;
@@ -65,7 +58,6 @@ export function findRecordSpec(record: unknown): IssuedCertificateSpec | undefin
   return isPosition ? spec as unknown as IssuedCertificateSpec : undefined;
 }
 
-/** Describes a certificate for its record. */
 export function describeIssued(certificate: CertificateFacts, origin: CertificateOrigin): CertificateDescription {
   const { source, issuerFingerprint, signerName, request, requester, approval } = origin;
   const subject = formatName(certificate.subject);
@@ -99,7 +91,6 @@ export function createRecord(description: CertificateDescription, position: Reco
   };
 }
 
-/** Creates the status of a new record from its description. */
 export function createRecordStatus({ identifies }: CertificateDescription): IssuedCertificateStatus {
   return omitUndefined({ identifies });
 }

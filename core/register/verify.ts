@@ -15,7 +15,6 @@ export interface CheckedRecord {
 
 /** The first record that is wrong. */
 export interface RegisterFault {
-  /** The name of the record. */
   readonly name: string;
   /** Text that follows the name, such as "is missing: 0000000009 follows 0000000007". */
   readonly problem: string;

@@ -1,7 +1,6 @@
 /** A calendar of the certificates that are about to expire, by days in UTC. */
 import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
 
-/** One day of a month. */
 export interface CalendarDay {
   /** The date, such as `2026-12-24`. */
   readonly date: string;

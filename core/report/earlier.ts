@@ -153,7 +153,6 @@ export function getEarlierState(earlier: EarlierCertificate, now: Date): Earlier
   return end < now.getTime() ? "expired" : "valid";
 }
 
-/** The request, as far as it is compared. */
 export interface ComparedRequest {
   readonly facts: RequestFacts;
   readonly usages: readonly string[];

@@ -39,7 +39,6 @@ export interface MachineRequest {
 /** The facts about a bootstrap token that concern machines. */
 export interface MachineToken {
   readonly id: string;
-  /** The only node that the token is for. */
   readonly node?: string;
   readonly lastUseAt?: string;
 }
@@ -67,7 +66,6 @@ export interface LastContact {
   readonly how: string;
 }
 
-/** A machine with everything that is known about it. */
 export interface KnownMachine {
   readonly name: string;
   readonly state: MachineState;

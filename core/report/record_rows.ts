@@ -13,7 +13,6 @@ import { parseFormattedName } from "../pki/x509/names.ts";
 import { readIdentity, toHolderLabel } from "../register/certificate_user.ts";
 import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
 
-/** An order of a list of certificates. */
 export type RecordOrder =
   | "issued"
   | "expires"
@@ -46,7 +45,6 @@ export interface RecordRow {
 /** The replaced certificates: the name of each record, with the name of the record that replaced it. */
 export type Replacements = Map<string, string>;
 
-/** Adds the replacements that a record reports. */
 export function addReplacement(replacements: Replacements, record: IssuedCertificate): void {
   if (record.spec.replaces !== undefined) replacements.set(record.spec.replaces, getName(record));
 }
@@ -155,7 +153,6 @@ export interface RecordSelection {
 
 type Test = (row: RecordRow) => boolean;
 
-/** Creates the test of the flags. */
 export function createSelector(selection: RecordSelection, now: Date): Test {
   const tests: Test[] = [];
   const add = <T>(value: T | undefined, create: (value: T) => Test): void => {

@@ -13,7 +13,6 @@ export interface FactList {
   readonly texts: readonly string[];
 }
 
-/** A table in a section. */
 export interface FactTable {
   /** Describes the table, for users who cannot see it. */
   readonly caption: string;

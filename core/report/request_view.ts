@@ -182,7 +182,6 @@ export interface OtherRequestView {
   readonly sameKey: boolean;
 }
 
-/** One condition of the request. */
 export interface ConditionView {
   readonly type: string;
   readonly status: string;

@@ -13,7 +13,6 @@ const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
   unknown: "cannot decide now, it is tried again",
 };
 
-/** Describes what each rule decided. */
 export function toRuleViews(trace: readonly RuleTrace[]): readonly RuleView[] {
   return trace.map(({ policy, rule, notAbout, checks, outcome }) => ({
     policy,
@@ -25,7 +24,6 @@ export function toRuleViews(trace: readonly RuleTrace[]): readonly RuleView[] {
   }));
 }
 
-/** Describes a verdict with its message. */
 export function toVerdictView({ kind, message }: PolicyVerdict): VerdictView {
   return { kind, message, text: `${VERDICTS[kind]}: ${message}` };
 }

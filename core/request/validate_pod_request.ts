@@ -2,24 +2,8 @@
  * Validation of PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
  * The generic registry validates metadata.
  */
-import {
-  DEFAULT_POD_EXPIRATION_SECONDS,
-  MAX_POD_CHAIN_BYTES,
-  MIN_POD_EXPIRATION_SECONDS,
-  type PodCertificateRequest,
-  type PodCertificateRequestSpec,
-} from "../kube/kinds/certificates_v1.ts";
-import {
-  checkEach,
-  type FieldError,
-  invalid,
-  invalidName,
-  invalidOmitted,
-  notSupported,
-  notSupportedName,
-  requiredField,
-  tooLong,
-} from "../kube/status/field_error.ts";
+import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES, MIN_POD_EXPIRATION_SECONDS, type PodCertificateRequest, type PodCertificateRequestSpec } from "../kube/kinds/certificates_v1.ts";
+import { checkEach, type FieldError, invalid, invalidName, invalidOmitted, notSupported, notSupportedName, requiredField, tooLong } from "../kube/status/field_error.ts";
 import { clampToInt64 } from "../kube/int64.ts";
 import { isEqualJson } from "../kube/json_value.ts";
 import type { Condition } from "../kube/meta.ts";
@@ -166,7 +150,6 @@ function validateStubRequest(base64: string | null, options: KeyAlgorithmOptions
   return verifyRequestSignature(parsed.value, options).ok ? [] : [invalidOmitted(REQUEST, "invalid signature")];
 }
 
-/** Finds the fault of the type or the size of the key. */
 function findKeyFault(
   { publicKey: { algorithm, bits, curve } }: RequestFacts,
   { allowMlDsa = false }: KeyAlgorithmOptions,

@@ -7,7 +7,6 @@ import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts"
 import { err, ok, type Result } from "../lib/result.ts";
 import { CREDENTIAL_ID_KEY, listAccountGroups, toAccountUsername, type UserInfo } from "../kube/user.ts";
 
-/** An object that a token names. */
 export interface ObjectClaim {
   readonly name: string;
   readonly uid: string;
@@ -38,7 +37,6 @@ export interface TokenClaims {
 /** Tokens are accepted this long before and after their times (go-jose `jwt.DefaultLeeway`). */
 export const LEEWAY_SECONDS = 60;
 
-/** Returns the claims as the members of a token. */
 export function encodeClaims(claims: TokenClaims): JsonObject {
   return {
     iss: claims.issuer,

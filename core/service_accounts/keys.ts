@@ -28,7 +28,6 @@ export interface TokenKey {
 
 /** The private key that signs new tokens. */
 export interface TokenSigner {
-  /** The public key of the tokens. */
   readonly key: TokenKey;
   sign(data: Uint8Array): Uint8Array;
 }

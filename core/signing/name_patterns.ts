@@ -27,7 +27,6 @@ export function matchesDnsName(value: string, pattern: string, wildcards: boolea
   return findDnsNameFault(plain) === undefined && matchesDeepPattern(plain, pattern, ".");
 }
 
-/** Reports whether an address is in a range. */
 export function matchesIpRange(value: string, range: string): boolean {
   const bytes = parseIpAddress(value);
   const parsed = parseCidr(range);

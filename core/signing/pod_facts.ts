@@ -5,7 +5,6 @@
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { findNearest } from "../lib/nearest.ts";
 
-/** The names of the facts. */
 export const POD_FACTS = [
   "namespace",
   "serviceAccount",
@@ -23,7 +22,6 @@ export type PodFacts = Readonly<Record<(typeof POD_FACTS)[number], string>>;
 const PLAIN = /^[A-Za-z0-9.-]+$/;
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
-/** Reads the facts of a request. */
 export function toPodFacts({ metadata, spec }: PodCertificateRequest): PodFacts {
   return {
     namespace: metadata.namespace ?? "",
@@ -42,7 +40,6 @@ export function findPodFactFault(facts: PodFacts): string | undefined {
   return bad === undefined ? undefined : `${bad} is not a plain name: ${facts[bad]}`;
 }
 
-/** Replaces each placeholder by the fact of its name. */
 export function fillPlaceholders(text: string, facts: PodFacts): string {
   return text.replace(PLACEHOLDER, (whole, name: string) => isPodFact(name) ? facts[name] : whole);
 }
@@ -52,7 +49,6 @@ export function listPlaceholders(text: string): readonly string[] {
   return [...text.matchAll(PLACEHOLDER)].map(([, name = ""]) => name);
 }
 
-/** Finds a placeholder in a text for which there is no fact. */
 export function findPlaceholderFault(text: string): string | undefined {
   const unknown = listPlaceholders(text).find((name) => !isPodFact(name));
   if (unknown === undefined) return undefined;

@@ -3,12 +3,7 @@
  * ValidatePodCertificateRequestStatusUpdate).
  */
 import { verifyRequest } from "../request/parse_request.ts";
-import {
-  DEFAULT_POD_EXPIRATION_SECONDS,
-  MAX_POD_CHAIN_BYTES,
-  type PodCertificateRequest,
-  type PodCertificateRequestStatus,
-} from "../kube/kinds/certificates_v1.ts";
+import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES, type PodCertificateRequest, type PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
@@ -48,7 +43,6 @@ export type PodRefusal =
   /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
   | { readonly kind: "error"; readonly message: string };
 
-/** The input of a plan. */
 export interface PodPlanInput extends Omit<PlanInput, "csr" | "facts" | "profile" | "backdating"> {
   readonly request: PodCertificateRequest;
   /** The profile of the signer, with its section `pods`. */
@@ -142,7 +136,6 @@ export function createIssuedStatus(
   };
 }
 
-/** Creates the status of a request that gets no certificate. */
 export function createRefusedStatus(
   { kind, reason, message }: LastingRefusal,
   now: Date,

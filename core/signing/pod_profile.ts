@@ -8,13 +8,7 @@ import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { fillPlaceholders, type PodFacts } from "./pod_facts.ts";
-import {
-  type PodRules,
-  type ProfileSpec,
-  RESTRICTED_POD_FACTS,
-  SUBJECT_FIELDS,
-  type ValueRule,
-} from "./profile_spec.ts";
+import { type PodRules, type ProfileSpec, RESTRICTED_POD_FACTS, SUBJECT_FIELDS, type ValueRule } from "./profile_spec.ts";
 
 /** The alternative names of a request, and the kinds of names of a profile. */
 const NAME_KINDS = [
@@ -35,7 +29,6 @@ export function findPodFault(rules: PodRules, facts: PodFacts): string | undefin
   return bad === undefined ? undefined : `${bad} is not allowed: ${facts[bad]}`;
 }
 
-/** Fills the placeholders of a profile for one pod. */
 export function fillProfile(spec: ProfileSpec, facts: PodFacts): ProfileSpec {
   const fill = (values: readonly string[]) => values.map((value) => fillPlaceholders(value, facts));
   const fillRule = (rule: ValueRule): ValueRule => ({
@@ -67,7 +60,6 @@ export interface ComposedRequest {
   readonly annotatedRules: ReadonlySet<string>;
 }
 
-/** Lists the annotations that a profile honours. */
 export function listAnnotations({ subject, names, usages }: ProfileSpec): readonly string[] {
   const rules = [
     ...SUBJECT_FIELDS.map((field) => subject[field]),

@@ -2,12 +2,7 @@
  * Signing profiles: the requirements of a signer on a request (`pkg/apis/certificates/helpers.go`,
  * `pkg/controller/certificates/signer/signer.go`).
  */
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/x509/extra_extensions.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
@@ -186,7 +181,6 @@ export function isKubeletClientRequest(facts: RequestFacts, usages: readonly str
   return checkProfile(kubeletClient, facts, usages) === undefined;
 }
 
-/** Creates a rule from a check and its description. */
 export function rule(name: RequestPart, sentence: string, check: ProfileRule["check"]): ProfileRule {
   return { name, sentence, check };
 }

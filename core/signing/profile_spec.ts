@@ -12,7 +12,6 @@ export interface ProfileSpec {
   readonly names: NameRules;
   readonly usages: UsageRules;
   readonly lifetime: LifetimeRules;
-  /** The allowed types of keys. */
   readonly keys: readonly KeyRule[];
   readonly extensions: ExtensionRules;
   /** Whether the intermediates follow each certificate. */
@@ -73,7 +72,6 @@ export interface NameRules {
   readonly emails?: ValueRule;
   /** Whether wildcard names are allowed where the first label of the pattern consists of stars. */
   readonly wildcards: boolean;
-  /** Whether at least one name of any kind is required. */
   readonly atLeastOne: boolean;
 }
 

@@ -20,7 +20,6 @@ export interface SignerRbacOptions {
   readonly signerNames: readonly string[];
   /** Whether it signs for pods, and publishes its CAs; by default it signs CertificateSigningRequests. */
   readonly isForPods?: boolean;
-  /** The names of its objects. */
   readonly names: SignerObjectNames;
   /** The namespace of its Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;

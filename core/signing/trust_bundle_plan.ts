@@ -13,7 +13,6 @@ export interface TrustBundlePlan {
   readonly keptForMs?: number;
 }
 
-/** The content of a bundle. */
 export interface TrustBundleContent {
   readonly trustBundle: string;
   /** Annotations with the prefix `tlsboot/`; others of that prefix are removed. */

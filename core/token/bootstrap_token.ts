@@ -39,7 +39,6 @@ export function formatBootstrapToken(token: BootstrapToken): string {
   return `${token.id}.${token.secret.reveal()}`;
 }
 
-/** Parses the number of keys of a token. */
 export function parseTokenUses(text: string): Result<number, string> {
   const uses = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
   return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`a number from 1 to ${MAX_TOKEN_USES}`);

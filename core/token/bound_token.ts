@@ -262,7 +262,6 @@ function withKey(secret: SecretObject, name: string, key: PublicKeyPin): Readonl
   return sorted({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
 }
 
-/** Returns the annotations of a Secret with its last use. */
 export function withLastUse(secret: SecretObject, { at, address }: TokenMoment): Readonly<Record<string, string>> {
   return sorted({ ...secret.metadata.annotations, [RECORDS.lastUse]: `${formatTime(at)} ${address}`.trim() });
 }

@@ -73,7 +73,6 @@ export type SignatureVerdict =
   /** There is nothing to sign, or the signature was made with another secret. */
   | { readonly kind: "refused"; readonly why: string };
 
-/** Checks the signature of a token in the config map. */
 export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken): SignatureVerdict {
   const kubeconfig = map.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "";
   if (kubeconfig === "") return { kind: "refused", why: `it has no ${CLUSTER_INFO_KUBECONFIG_KEY}` };

@@ -15,9 +15,7 @@ import { type BootstrapToken, parseBootstrapToken } from "./bootstrap_token.ts";
 
 /** `type` of the Secrets that hold bootstrap tokens. */
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
-/** The namespace of those Secrets. */
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
-/** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
 export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
@@ -63,7 +61,6 @@ export interface TokenFacts {
   readonly description: string;
 }
 
-/** The name of the Secret of a token id. */
 export function toTokenSecretName(id: string): string {
   return `${NAME_PREFIX}${id}`;
 }

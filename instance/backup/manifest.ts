@@ -14,7 +14,6 @@ export interface BackupPart {
 export interface BackupManifest {
   readonly createdAt: string;
   readonly tlsbootVersion: string;
-  /** The format of the data directory. */
   readonly dataFormat: number;
   /** The newest revision at the time of the backup. */
   readonly revision: number;
@@ -24,7 +23,6 @@ export interface BackupManifest {
   readonly omitted?: readonly OmittedResource[];
 }
 
-/** The path of the manifest in the archive. */
 export const MANIFEST_PATH = "manifest.json";
 /** The prefix of the files of the data directory. */
 export const FILES_PREFIX = "files/";
@@ -38,7 +36,6 @@ export const MAX_PART_BYTES = 268_435_456;
 const BACKUP_FORMAT = 1;
 const KIND = "Backup";
 
-/** Formats a manifest as JSON. */
 export function formatManifest(manifest: BackupManifest): string {
   const head = { apiVersion: TLSBOOT_API_VERSION, kind: KIND, format: BACKUP_FORMAT };
   return `${JSON.stringify({ ...head, ...manifest }, undefined, 2)}\n`;
@@ -100,14 +97,12 @@ export function findPartsFault(manifest: BackupManifest, read: readonly BackupPa
  */
 export const REVISION_BUMP = 1_000_000_000;
 
-/** The number of omitted objects of one resource. */
 export interface OmittedResource {
   /** The resource as in keys: `pods`, `example.com/widgets`. */
   readonly resource: string;
   readonly objects: number;
 }
 
-/** Counts keys by resource and sorts the resources by name. */
 export function countOmitted(keys: Iterable<string>): readonly OmittedResource[] {
   const counts = new Map<string, number>();
   for (const key of keys) {
@@ -123,7 +118,6 @@ export function describeOmitted(all: readonly OmittedResource[]): string {
   return all.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
 }
 
-/** Parses the omitted resources in a manifest. */
 export function parseOmitted(value: unknown): Result<readonly OmittedResource[], string> {
   if (value === undefined) return ok([]);
   const isList = Array.isArray(value) && value.every(isOmittedResource);

@@ -12,7 +12,6 @@ import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate
 import type { NodeCertificate } from "./ownership.ts";
 import { isSettled } from "../recognizers.ts";
 
-/** The state of one expected machine. */
 export type ExpectedMachine =
   /** It has not sent a request yet. */
   | { readonly kind: "missing" }

@@ -1,13 +1,5 @@
 /** The inventory (`kind: Inventory`), in which the operator assigns names and addresses to nodes. */
-import {
-  checkedText,
-  listOf,
-  mapping,
-  optionalKey,
-  parseConfigDocument,
-  requiredKey,
-  text,
-} from "../../lib/config_file.ts";
+import { checkedText, listOf, mapping, optionalKey, parseConfigDocument, requiredKey, text } from "../../lib/config_file.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
@@ -21,7 +13,6 @@ export interface NodeNames {
 /** The names and addresses of each node, by the node's name. */
 export type Inventory = ReadonlyMap<string, NodeNames>;
 
-/** The kind of an inventory file. */
 const INVENTORY_KIND = "Inventory";
 
 const NODE = mapping({

@@ -59,7 +59,6 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
   return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
-/** Finds the rules that apply to a request, of all policies. */
 export function findRulesAbout(policies: readonly Policy[], csr: CertificateSigningRequest): readonly ApprovalRule[] {
   return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
 }

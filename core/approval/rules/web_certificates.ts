@@ -21,7 +21,6 @@ export const WEB_GROUP = "tlsboot:web";
 export const WEB_USER_PREFIX = "tlsboot:web:";
 /** The group of the bootstrap tokens with which a web server requests its identity. */
 export const WEB_TOKEN_GROUP = "system:bootstrappers:tlsboot:web";
-/** The name of the policy. */
 export const WEB_POLICY = "web-domain";
 /** The name of the role and of its binding. */
 export const WEB_ROLE = "tlsboot:web";
@@ -156,7 +155,6 @@ export function createWebPolicy(scope: WebScope): Policy {
   return unwrap(parsePolicy(createWebPolicyText(scope)));
 }
 
-/** Creates the profile of the signer. */
 export function createWebProfile({ domains, networks }: WebScope): SigningProfile {
   const dns = JSON.stringify(listPatterns(domains));
   const spec = parseProfile(`apiVersion: tlsboot/v1alpha1

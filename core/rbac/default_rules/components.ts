@@ -33,7 +33,6 @@ export const NODE_RULES: readonly PolicyRule[] = [
   allow("create get list watch", "certificates.k8s.io", "podcertificaterequests"),
 ];
 
-/** The rules by the name of the ClusterRole. */
 export const COMPONENT_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "cluster-admin": [
     allow("*", "*", "*"),

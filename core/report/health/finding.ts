@@ -61,7 +61,6 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "trusted-cas": "the kubeconfig trusts the CAs that the cluster publishes",
 };
 
-/** Reports the checks of one target. */
 export interface Reporter {
   /** Returns a finding for each fault, or one `ok` finding when there is none. */
   check(check: string, faults: readonly Fault[], okMessage?: string): readonly Finding[];
@@ -69,7 +68,6 @@ export interface Reporter {
   skip(check: string, reason: string): readonly Finding[];
 }
 
-/** Creates the reporter of a target. */
 export function reportOn(target: string): Reporter {
   return {
     check(check, faults, okMessage = OK_MESSAGES[check] ?? "nothing is wrong") {
@@ -90,7 +88,6 @@ export function reportOn(target: string): Reporter {
 /** How many findings there are of each severity. */
 export type FindingCounts = Readonly<Record<Severity, number>>;
 
-/** Counts the findings by severity. */
 export function countFindings(findings: readonly Finding[]): FindingCounts {
   const count = (wanted: Severity): number => findings.filter(({ severity }) => severity === wanted).length;
   return { ok: count("ok"), warning: count("warning"), error: count("error"), skipped: count("skipped") };

@@ -36,7 +36,6 @@ export function checkDisk({ path, freeBytes, leftovers }: DiskEvidence): readonl
   }];
 }
 
-/** A process of this computer. */
 export interface ProcessEvidence {
   readonly pid: number;
   /** The command line of the process. */
@@ -61,7 +60,6 @@ export function checkPort({ port, listener, isAnswered }: PortEvidence): readonl
   }];
 }
 
-/** The open files of a process. */
 export interface OpenFilesEvidence {
   readonly pid: number;
   readonly open: number;
@@ -93,7 +91,6 @@ export interface NameEvidence {
   readonly fix: string | undefined;
 }
 
-/** Reports the name of a server that cannot be resolved. */
 export function checkServerName({ host, isResolved, fix }: NameEvidence): readonly Fault[] {
   if (isResolved) return [];
   return [{

@@ -38,7 +38,6 @@ export interface ClockReading {
   readonly ourTime: Date;
 }
 
-/** A pair of a machine, for the checks. */
 export interface MachinePair {
   /** The path of the pair, as it is shown. */
   readonly path: string;
@@ -244,7 +243,6 @@ function checkKubeconfigState(
   return [{ severity: "error", message, ...next }];
 }
 
-/** The state of a pair in words. */
 const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
   valid: "valid",
   renewalDue: "valid, but its renewal is overdue",

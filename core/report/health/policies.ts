@@ -26,7 +26,6 @@ const KUBERNETES_SIGNERS: readonly string[] = [
   ...[KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER],
 ];
 
-/** The kinds of files of rules. */
 const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
 
 /** A file of rules that was checked. */

@@ -15,7 +15,6 @@ export interface SecretFile {
 /** Which users may write to a folder, apart from its owner. */
 export type FolderWriters = "none" | "group" | "every user";
 
-/** A folder that holds secrets. */
 export interface SecretFolder {
   /** The path as it is shown. */
   readonly path: string;
