@@ -8,13 +8,13 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { packageId } from "../cli/sbom/sbom.ts";
 import { mustRun } from "./processes.ts";
-import { type Licensed, readSbom, tidy } from "./licenses/sbom.ts";
+import { type Licensed, readOwnLicense, readSbom, tidy } from "./licenses/sbom.ts";
 import { ensureNode, NODE_VERSION } from "./build/node_runtime.ts";
 
 async function main(): Promise<void> {
   const root = process.cwd();
   const bill = await readSbom(root);
-  const own = tidy(await readFile(join(root, "LICENSE"), "utf8"));
+  const own = await readOwnLicense(root);
   const nodeText = tidy(await readFile(join(dirname(await ensureNode()), "..", "LICENSE"), "utf8"));
   const files = ["cli/sbom/packages.ts", "cli/sbom/license_texts.ts"];
   await writeFile(files[0]!, packagesModule(bill));
@@ -36,7 +36,7 @@ function textsModule(own: string, bill: readonly Licensed[], nodeText: string): 
   const texts = Object.fromEntries(bill.map((item) => [packageId(item), item.text]));
   return `/** Licence texts; made by scripts/licenses.ts, do not edit. */
 
-/** The licence of tlsboot itself. */
+/** The licence of tlsboot itself, and its notice. */
 export const OWN_LICENSE = ${JSON.stringify(own)};
 
 /** The licence of each package, by name and version. */

@@ -120,6 +120,12 @@ async function licenseText(root: string, folder: string, name: string): Promise<
   return tidy(await readFile(path, "utf8"));
 }
 
+/** Reads the licence of tlsboot and its notice. */
+export async function readOwnLicense(root: string): Promise<string> {
+  const read = async (name: string) => tidy(await readFile(join(root, name), "utf8"));
+  return `${await read("LICENSE")}\n\n${await read("NOTICE")}`;
+}
+
 /** The text without what cannot be seen, so that the same licence is the same text everywhere. */
 export function tidy(text: string): string {
   return text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n").replace(/[ \t]+$/gm, "").trim();

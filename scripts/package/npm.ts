@@ -43,8 +43,8 @@ async function main(): Promise<void> {
     for (const [path, text] of await nodeEntry(root, source)) files.set(path, text);
   }
   files.set("package.json", packageJson(manifest, await importedPackages(root)));
-  for (const [path, source] of [["LICENSE", "LICENSE"], ["README.md", "packaging/npm/README.md"]] as const) {
-    files.set(path, await readFile(join(root, source), "utf8"));
+  for (const source of ["LICENSE", "NOTICE", "packaging/npm/README.md"]) {
+    files.set(basename(source), await readFile(join(root, source), "utf8"));
   }
   const entries: readonly TarEntry[] = [...files].map(([path, text]) => ({
     path: `package/${path}`,

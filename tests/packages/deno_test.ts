@@ -11,7 +11,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const { version, exports } = JSON.parse(readFileSync("deno.json", "utf8"));
 
-test("deno publish takes the sources of the five rooms, and neither tests nor pages", async () => {
+test("deno publish takes the sources of the rooms, and neither tests nor pages", async () => {
   const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
   const { stdout, stderr } = await succeedProgram(process.execPath, args);
   const output = stdout + stderr;
@@ -20,7 +20,9 @@ test("deno publish takes the sources of the five rooms, and neither tests nor pa
   const rooms = new Set(files.map((file) => file.split("/")[0]));
   assert.deepEqual(
     [...rooms].sort(),
-    [..."CHANGELOG.md LICENSE README.md cli client controllers core deno.json mod.ts server".split(" ")],
+    [..."CHANGELOG.md LICENSE NOTICE README.md cli client controllers core deno.json instance mod.ts server ui".split(
+      " ",
+    )],
   );
   assert.deepEqual(files.filter((file) => /_test\.tsx?$|testdata/.test(file)), []);
   const entries = Object.values<string>(exports).map((file) => file.slice("./".length));

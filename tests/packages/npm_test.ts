@@ -53,7 +53,7 @@ describe("the npm package", () => {
     const { stdout } = await runProgram("tar", ["-tzf", folder.join("first", TARBALL)]);
     const files = stdout.trim().split("\n");
     assert.deepEqual(files.filter((file) => /(?<!\.d)\.ts$|_test\.|testdata/.test(file)), []);
-    for (const file of ["LICENSE", "README.md", "mod.js", "mod.d.ts", "cli/main.js"]) {
+    for (const file of ["LICENSE", "NOTICE", "README.md", "mod.js", "mod.d.ts", "cli/main.js"]) {
       assert.ok(files.includes(`package/${file}`), file);
     }
   });
