@@ -61,6 +61,7 @@ export const GUIDE_NAMES = [
   "requests_by_mail",
   "stolen_machine",
   "trust_bundles",
+  "tutorial",
   "web_server",
   "who_has_what",
 ] as const;
