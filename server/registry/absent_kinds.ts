@@ -1,5 +1,5 @@
 /**
- * Kinds without objects here that stock tools list nevertheless (decision 29). They are read-only and in no discovery
+ * Kinds without objects here that stock tools list nevertheless (decision 11). They are read-only and in no discovery
  * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
  * API answers 404, as for any kind that it does not serve.
  */
