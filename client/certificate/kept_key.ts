@@ -5,7 +5,14 @@
 import { dirname } from "node:path";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
+import {
+  findKeyAlgorithm,
+  generatePrivateKey,
+  type KeyAlgorithm,
+  parsePrivateKey,
+  type PrivateKey,
+  publicKeysEqual,
+} from "../../core/pki/keys/keys.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../files.ts";
 import { findSecretFault } from "../private_file.ts";

@@ -6,7 +6,17 @@ import { join } from "node:path";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
 import { decideAnswer } from "../../core/offline/accept_answer.ts";
-import { type AnswerBundle, computeRequestId, encodeMachineRequest, formatSubject, type OfflineRequest, readAnswers, readRequests, type RequestAnswer, toStickFileName } from "../../core/offline/bundle.ts";
+import {
+  type AnswerBundle,
+  computeRequestId,
+  encodeMachineRequest,
+  formatSubject,
+  type OfflineRequest,
+  readAnswers,
+  readRequests,
+  type RequestAnswer,
+  toStickFileName,
+} from "../../core/offline/bundle.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";

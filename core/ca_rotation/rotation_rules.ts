@@ -7,7 +7,14 @@ import { decodeObject } from "../kube/wire/decode.ts";
 import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/status/field_error.ts";
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
-import { CA_ROTATION_STEPS, type CaRotation, type CaRotationSpec, type CaRotationStatus, type CaRotationStep, ROTATABLE_CAS } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import {
+  CA_ROTATION_STEPS,
+  type CaRotation,
+  type CaRotationSpec,
+  type CaRotationStatus,
+  type CaRotationStep,
+  ROTATABLE_CAS,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
 import { isRecord } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -5,7 +5,10 @@
  * added, removed or moved afterwards. A machine on a stick has a bundle of one.
  */
 import { createHash, hash } from "node:crypto";
-import type { CertificateSigningRequestCondition, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
+import type {
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestSpec,
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
@@ -22,7 +25,15 @@ import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/
 import { signText, verifyText } from "../pki/authority/signed_text.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
-import { type ArmorBlock, type ArmorPart, type ArmorReading, encodeArmor, findArmorKind, formatArmorPart, readArmor } from "./armor.ts";
+import {
+  type ArmorBlock,
+  type ArmorPart,
+  type ArmorReading,
+  encodeArmor,
+  findArmorKind,
+  formatArmorPart,
+  readArmor,
+} from "./armor.ts";
 
 /** The contents of a bundle: requests for a CA, or a CA's answers. */
 export type BundleKind = "requests" | "answers";

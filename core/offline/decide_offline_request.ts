@@ -4,7 +4,12 @@
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
 import type { Inventory, NodeNames } from "../approval/evidence/inventory.ts";
-import { collectNodeClientSettings, decideHold, findClaimedNode, readRecordedNodeCertificate } from "../approval/evidence/node_claims.ts";
+import {
+  collectNodeClientSettings,
+  decideHold,
+  findClaimedNode,
+  readRecordedNodeCertificate,
+} from "../approval/evidence/node_claims.ts";
 import type { Lookup } from "../approval/evidence/ownership.ts";
 import { listPastApprovals } from "../approval/evidence/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";

@@ -4,7 +4,13 @@
  */
 import { hash } from "node:crypto";
 import { formatTime } from "../kube/meta.ts";
-import type { IssuedCertificateApproval, IssuedCertificateRequester, IssuedCertificateSource, IssuedCertificateSpec, IssuedCertificateStatus } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  IssuedCertificateSource,
+  IssuedCertificateSpec,
+  IssuedCertificateStatus,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord, omitEmpty, omitUndefined } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName } from "../pki/x509/names.ts";

@@ -17,10 +17,26 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { SigningProfile } from "../signing/profile.ts";
 import { listAllowed } from "./allows.ts";
-import { type EarlierCertificate, getEarlierState, isOfHolder, listDifferences, listEarlierCertificates } from "./earlier.ts";
+import {
+  type EarlierCertificate,
+  getEarlierState,
+  isOfHolder,
+  listDifferences,
+  listEarlierCertificates,
+} from "./earlier.ts";
 import { formatIdentity, parseIdentity } from "./requester.ts";
 import { summarizeRequest } from "./request_summary.ts";
-import type { CertificateView, ConditionView, DecisionView, EarlierCertificateView, OtherRequestView, RequestedView, RequesterView, RequestView, TokenView } from "./request_view.ts";
+import type {
+  CertificateView,
+  ConditionView,
+  DecisionView,
+  EarlierCertificateView,
+  OtherRequestView,
+  RequestedView,
+  RequesterView,
+  RequestView,
+  TokenView,
+} from "./request_view.ts";
 import { listChanges, toRuleViews, toSignerRuleViews, toVerdictView } from "./rule_views.ts";
 import { describeInSentence } from "./sentence.ts";
 import { describeTarget, listWarnings } from "./warnings.ts";

@@ -2,8 +2,24 @@
  * Validation of PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
  * The generic registry validates metadata.
  */
-import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES, MIN_POD_EXPIRATION_SECONDS, type PodCertificateRequest, type PodCertificateRequestSpec } from "../kube/kinds/certificates_v1.ts";
-import { checkEach, type FieldError, invalid, invalidName, invalidOmitted, notSupported, notSupportedName, requiredField, tooLong } from "../kube/status/field_error.ts";
+import {
+  DEFAULT_POD_EXPIRATION_SECONDS,
+  MAX_POD_CHAIN_BYTES,
+  MIN_POD_EXPIRATION_SECONDS,
+  type PodCertificateRequest,
+  type PodCertificateRequestSpec,
+} from "../kube/kinds/certificates_v1.ts";
+import {
+  checkEach,
+  type FieldError,
+  invalid,
+  invalidName,
+  invalidOmitted,
+  notSupported,
+  notSupportedName,
+  requiredField,
+  tooLong,
+} from "../kube/status/field_error.ts";
 import { clampToInt64 } from "../kube/int64.ts";
 import { isEqualJson } from "../kube/json_value.ts";
 import type { Condition } from "../kube/meta.ts";

@@ -8,7 +8,13 @@ import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { fillPlaceholders, type PodFacts } from "./pod_facts.ts";
-import { type PodRules, type ProfileSpec, RESTRICTED_POD_FACTS, SUBJECT_FIELDS, type ValueRule } from "./profile_spec.ts";
+import {
+  type PodRules,
+  type ProfileSpec,
+  RESTRICTED_POD_FACTS,
+  SUBJECT_FIELDS,
+  type ValueRule,
+} from "./profile_spec.ts";
 
 /** The alternative names of a request, and the kinds of names of a profile. */
 const NAME_KINDS = [

@@ -9,7 +9,12 @@ import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../kube/meta.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
-import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, parseClusterInfo, type PublishedCluster } from "./cluster_info.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  CLUSTER_INFO_NAME,
+  parseClusterInfo,
+  type PublishedCluster,
+} from "./cluster_info.ts";
 import { type NodeName, parseNodeName } from "../machine/node_name.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./bootstrap_token.ts";
 

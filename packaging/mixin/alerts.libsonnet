@@ -10,7 +10,7 @@ local KUBELET = 'kubernetes.io/kube-apiserver-client-kubelet|kubernetes.io/kubel
     annotations: {
       summary: summary,
       description: description,
-      runbook_url: config.runbookURLPattern % std.asciiLower(name),
+      runbook: 'tlsboot guide monitoring',
     },
   },
 

@@ -4,8 +4,6 @@
     tlsbootSelector: 'job="tlsboot"',
     // Selects what `tlsboot doctor -o textfile` writes, which the node exporter serves.
     doctorSelector: 'job="node"',
-    // Where people read the runbook: %s is the name of an alert, in lower case, as in the anchors of the page.
-    runbookURLPattern: 'https://example.com/tlsboot/monitoring.md#%s',
     // Days before the end of a certificate that no program renews by itself.
     certificateDays: 14,
     caDays: 90,

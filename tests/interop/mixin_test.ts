@@ -17,7 +17,7 @@ const DASHBOARD = `${FOLDER}/tlsboot.dashboard.json`;
 interface Rule {
   readonly alert: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook_url: string };
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
 }
 
 let promtool: string;
@@ -253,7 +253,7 @@ describe("the mixin", () => {
     assert.deepEqual(Object.keys(CASES).sort(), rules.map(({ alert }) => alert).sort());
     const toSeries = (all: Readonly<Record<string, string>>) =>
       Object.entries(all).map(([series, values]) => ({ series, values }));
-    const fires = rules.map(({ alert, labels, annotations: { summary, runbook_url } }) => {
+    const fires = rules.map(({ alert, labels, annotations: { summary, runbook } }) => {
       const { series, after = 1, labels: own, description } = CASES[alert]!;
       return {
         interval: "1m",
@@ -262,7 +262,7 @@ describe("the mixin", () => {
           eval_time: `${after}m`,
           alertname: alert,
           // The label of the series is shadowed by that of the alert.
-          exp_alerts: [{ exp_labels: { ...own, ...labels }, exp_annotations: { summary, description, runbook_url } }],
+          exp_alerts: [{ exp_labels: { ...own, ...labels }, exp_annotations: { summary, description, runbook } }],
         }],
       };
     });

@@ -1,5 +1,13 @@
 /** The inventory (`kind: Inventory`), in which the operator assigns names and addresses to nodes. */
-import { checkedText, listOf, mapping, optionalKey, parseConfigDocument, requiredKey, text } from "../../lib/config_file.ts";
+import {
+  checkedText,
+  listOf,
+  mapping,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../../lib/config_file.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
