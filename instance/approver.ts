@@ -2,32 +2,15 @@
 import { hostname } from "node:os";
 import { createAccessReviewer } from "../client/objects/access_reviews.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
-import {
-  APPROVER_SUBJECT,
-  type ApproverRbac,
-  collectPolicyNeeds,
-  createApproverRbac,
-  createTokenRbac,
-  EVENT_NAMESPACE,
-} from "../core/approval/approver_rbac.ts";
+import { APPROVER_ACCOUNT, approverTokenRole, collectPolicyNeeds, EVENT_NAMESPACE, listApproverRoles } from "../core/approval/approver_rbac.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { orAbort } from "../core/lib/abort.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { EventV1 } from "../core/kube/kinds/events_v1.ts";
-import {
-  clusterRoleKind,
-  configMapKind,
-  eventV1Kind,
-  issuedCertificateKind,
-  nodeKind,
-  secretKind,
-} from "../core/kube/kinds/mod.ts";
+import { clusterRoleKind, configMapKind, eventV1Kind, issuedCertificateKind, nodeKind, secretKind } from "../core/kube/kinds/mod.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Lookup, NameClaim } from "../core/approval/evidence/ownership.ts";
@@ -57,6 +40,7 @@ import { toStorageKey } from "../server/registry/registry.ts";
 import type { Storage } from "../server/storage/storage.ts";
 import type { Server } from "../server/server.ts";
 import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
+import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {
@@ -294,12 +278,13 @@ async function publishSettings(
  * any longer are removed.
  */
 export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
-  const { clusterRole, clusterRoleBinding, roles, roleBindings } = createRbac(policies);
+  const [clusterRole, ...roles] = listRoles(policies);
+  const subject = toAccountSubject(APPROVER_ACCOUNT);
   return [
     exactRole(clusterRole.object),
-    createRbacObject("clusterrolebindings", clusterRoleBinding),
+    createRbacObject("clusterrolebindings", bindRole(clusterRole.object, subject)),
     ...roles.map(({ object }) => createRbacObject("roles", object)),
-    ...roleBindings.map((object) => createRbacObject("rolebindings", object)),
+    ...roles.map(({ object }) => createRbacObject("rolebindings", bindRole(object, subject))),
   ];
 }
 
@@ -308,9 +293,9 @@ export function approverObjects(policies: readonly Policy[]): readonly Bootstrap
  * certificate controller, whose other rights are Kubernetes' own.
  */
 export function tokenApproverObjects(hasPolicy: boolean): readonly BootstrapObject[] {
-  const subject = hasPolicy ? APPROVER_SUBJECT : { ...APPROVER_SUBJECT, name: CERTIFICATE_CONTROLLER_ACCOUNT };
-  const { role, roleBinding } = createTokenRbac(subject);
-  return [createRbacObject("roles", role), createRbacObject("rolebindings", roleBinding)];
+  const subject = toAccountSubject(hasPolicy ? APPROVER_ACCOUNT : CERTIFICATE_CONTROLLER_ACCOUNT);
+  const { object: role } = approverTokenRole(false);
+  return [createRbacObject("roles", role), createRbacObject("rolebindings", bindRole(role, subject))];
 }
 
 /** The approver of `up` with a policy: a separate service account, with the rights that the policy needs. */
@@ -329,7 +314,7 @@ export function createPolicyApproval(
   const roles = createObjectStore<ClusterRole>(root, clusterRoleKind, deps);
   const names = splitHosts([...instance.names.dnsNames, ...instance.names.ipAddresses]);
   return {
-    user: controllerUser(APPROVER_SUBJECT.name),
+    user: controllerUser(APPROVER_ACCOUNT),
     settings: {
       policy: {
         serverNames: () => Promise.resolve(names),
@@ -352,13 +337,13 @@ async function grant(
   policies: readonly Policy[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { object } = createRbac(policies).clusterRole;
+  const [{ object }] = listRoles(policies);
   const existing = await roles.get(object.metadata.name ?? "", signal);
   if (existing !== undefined) await roles.update({ ...existing, rules: object.rules }, signal);
 }
 
-function createRbac(policies: readonly Policy[]): ApproverRbac {
-  return createApproverRbac({
+function listRoles(policies: readonly Policy[]): ReturnType<typeof listApproverRoles> {
+  return listApproverRoles({
     needs: collectPolicyNeeds(policies),
     dryRun: false,
     tokens: false,

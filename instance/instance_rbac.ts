@@ -6,7 +6,8 @@ import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { READ_VERBS } from "../server/registry/resource.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
-import { signerClusterRole, signerClusterRoleBinding } from "../core/signing/signer_rbac.ts";
+import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
+import { signerClusterRole } from "../core/signing/signer_rbac.ts";
 import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
@@ -88,7 +89,7 @@ export function customSignerObjects(signerNames: readonly string[]): readonly Bo
   const role = signerClusterRole(CUSTOM_SIGNER_ROLE, signerNames);
   return [
     exactRole(role),
-    createRbacObject("clusterrolebindings", signerClusterRoleBinding(CUSTOM_SIGNER_ROLE, CUSTOM_SIGNER_ACCOUNT)),
+    createRbacObject("clusterrolebindings", bindRole(role, toAccountSubject(CUSTOM_SIGNER_ACCOUNT))),
   ];
 }
 

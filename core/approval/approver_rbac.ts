@@ -6,18 +6,11 @@ import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import {
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  roleBindingKind,
-  roleKind,
-  serviceAccountKind,
-} from "../kube/kinds/mod.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
+import type { ClusterRole, Role, Subject } from "../kube/kinds/rbac_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { KubeObject } from "../kube/meta.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
+import { createManifest, leaseRole, type ManifestPart } from "../rbac/manifest.ts";
+import { allow } from "../rbac/allow.ts";
 
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
@@ -28,82 +21,43 @@ export interface ApproverRbacOptions {
   readonly tokens: boolean;
   /** The namespace of the approver's Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
-  /** The subject of the bindings; by default the service account `tlsboot-approver` in kube-system. */
-  readonly subject?: Subject;
-}
-
-/** The RBAC objects of an approver without `apiVersion` and `kind`, and its service account. */
-export interface ApproverRbac {
-  readonly serviceAccount: KubeObject;
-  readonly clusterRole: ManifestPart<ClusterRole>;
-  readonly clusterRoleBinding: ClusterRoleBinding;
-  readonly roles: readonly ManifestPart<Role>[];
-  readonly roleBindings: readonly RoleBinding[];
 }
 
 /** The name of the approver's roles and bindings. */
 const APPROVER_ROLE = "tlsboot:approver";
-const TOKEN_ROLE = `${APPROVER_ROLE}-tokens`;
 export const APPROVER_LEASE = "tlsboot-approver";
-export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
+export const APPROVER_ACCOUNT = "tlsboot-approver";
 
 /** The namespace of Events about cluster-scoped objects, as in Kubernetes' own recorders (client-go `tools/record`). */
 export const EVENT_NAMESPACE = "default";
 
-export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
-  const { subject = APPROVER_SUBJECT, tokens, dryRun, leaseNamespace } = options;
-  const roles = [
-    eventRole(),
-    ...(dryRun ? [] : [settingsRole()]),
-    ...(tokens ? [tokenRole(dryRun)] : []),
-    ...(leaseNamespace === undefined ? [] : [leaseRole(leaseNamespace)]),
-  ];
-  return {
-    serviceAccount: {
-      metadata: { name: APPROVER_SUBJECT.name, namespace: "kube-system" },
-    },
-    clusterRole: clusterRole(options),
-    clusterRoleBinding: {
-      metadata: { name: APPROVER_ROLE },
-      ...boundTo("ClusterRole", APPROVER_ROLE, subject),
-    },
-    roles,
-    roleBindings: roles.map(({ object: { metadata } }) => ({
-      metadata,
-      ...boundTo("Role", metadata.name ?? "", subject),
-    })),
-  };
-}
-
-/** Creates a manifest of the objects in the order of their creation, each with its comment. */
-export function createApproverManifest(rbac: ApproverRbac): readonly ManifestPart[] {
-  const { serviceAccount, clusterRole, clusterRoleBinding, roles, roleBindings } = rbac;
+/** Creates the manifest of an approver. The subject of the bindings is by default its service account. */
+export function createApproverManifest(options: ApproverRbacOptions, subject?: Subject): readonly ManifestPart[] {
   const what = "What `tlsboot approver` needs at a Kubernetes API server.";
+  return createManifest(what, APPROVER_ACCOUNT, listApproverRoles(options), subject);
+}
+
+/** Lists the roles of an approver without `apiVersion` and `kind`; the first one is a ClusterRole. */
+export function listApproverRoles(
+  options: ApproverRbacOptions,
+): readonly [ManifestPart<ClusterRole>, ...ManifestPart<Role>[]] {
+  const { tokens, dryRun, leaseNamespace } = options;
   return [
-    manifestPart(serviceAccountKind, { comment: what, object: serviceAccount }),
-    manifestPart(clusterRoleKind, clusterRole),
-    manifestPart(clusterRoleBindingKind, { comment: "", object: clusterRoleBinding }),
-    ...roles.flatMap((role, index) => {
-      const binding = roleBindings[index];
-      const both = [manifestPart(roleKind, role)];
-      return binding === undefined ? both : [...both, manifestPart(roleBindingKind, { comment: "", object: binding })];
-    }),
+    approverClusterRole(options),
+    {
+      comment: "It records its decisions as Events; those about requests are in this namespace.",
+      object: {
+        metadata: { name: `${APPROVER_ROLE}-events`, namespace: EVENT_NAMESPACE },
+        rules: [allow("create", "events.k8s.io", "events")],
+      },
+    },
+    ...(dryRun ? [] : [settingsRole()]),
+    ...(tokens ? [approverTokenRole(dryRun)] : []),
+    ...(leaseNamespace === undefined ? [] : [leaseRole(APPROVER_ROLE, leaseNamespace, APPROVER_LEASE)]),
   ];
 }
 
-function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<ClusterRole> {
-  const decide: readonly PolicyRule[] = [
-    { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/approval"] },
-    { verbs: ["approve"], apiGroups: [CERTIFICATES_GROUP], resources: ["signers"], resourceNames: needs.signerNames },
-  ];
-  const rules: readonly PolicyRule[] = [
-    { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
-    ...(dryRun ? [] : decide),
-    { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
-    // kube-apiserver has no such resource: there the approver knows only the requests that it has seen.
-    { verbs: ["list", "watch"], apiGroups: [TLSBOOT_GROUP], resources: ["issuedcertificates"] },
-    ...(needs.nodes ? [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["nodes"] }] : []),
-  ];
+function approverClusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<ClusterRole> {
   const others = [
     ...(dryRun ? [] : ["decides about those of some signers"]),
     "reads what was issued before",
@@ -111,59 +65,45 @@ function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<Clust
   ];
   return {
     comment: ["It reads requests", ...others].join(", ") + ", and asks what requesters may have.",
-    object: { metadata: { name: APPROVER_ROLE }, rules },
-  };
-}
-
-function eventRole(): ManifestPart<Role> {
-  return {
-    comment: "It records its decisions as Events; those about requests are in this namespace.",
     object: {
-      metadata: { name: `${APPROVER_ROLE}-events`, namespace: EVENT_NAMESPACE },
-      rules: [{ verbs: ["create"], apiGroups: ["events.k8s.io"], resources: ["events"] }],
+      metadata: { name: APPROVER_ROLE },
+      rules: [
+        allow("get list watch", CERTIFICATES_GROUP, "certificatesigningrequests"),
+        ...(dryRun ? [] : [
+          allow("update", CERTIFICATES_GROUP, "certificatesigningrequests/approval"),
+          { ...allow("approve", CERTIFICATES_GROUP, "signers"), resourceNames: needs.signerNames },
+        ]),
+        allow("create", "authorization.k8s.io", "subjectaccessreviews"),
+        // kube-apiserver has no such resource: there the approver knows only the requests that it has seen.
+        allow("list watch", TLSBOOT_GROUP, "issuedcertificates"),
+        ...(needs.nodes ? [allow("list watch", "core", "nodes")] : []),
+      ],
     },
   };
 }
 
-function tokenRole(dryRun: boolean): ManifestPart<Role> {
-  const verbs = dryRun ? ["get"] : ["get", "update"];
+/** Creates the role by which an approver reads the limits of tokens, and binds them. */
+export function approverTokenRole(dryRun: boolean): ManifestPart<Role> {
   return {
     comment:
       "It reads the limits of bootstrap tokens, and binds a token to its first key. RBAC cannot restrict this to " +
       "the Secrets of tokens, so it covers every Secret of the namespace.",
     object: {
-      metadata: { name: TOKEN_ROLE, namespace: "kube-system" },
-      rules: [{ verbs, apiGroups: [""], resources: ["secrets"] }],
+      metadata: { name: `${APPROVER_ROLE}-tokens`, namespace: "kube-system" },
+      rules: [allow(dryRun ? "get" : "get update", "core", "secrets")],
     },
   };
 }
 
 function settingsRole(): ManifestPart<Role> {
   const { namespace, name } = PUBLISHED_SETTINGS;
-  const configMaps = { apiGroups: [""], resources: ["configmaps"] };
   return {
     comment: "It publishes its policies and its inventory, for tlsboot policy explain and describe csr.",
     object: {
       metadata: { name: `${APPROVER_ROLE}-settings`, namespace },
-      rules: [
-        // RBAC cannot restrict create by name, because the name is not known at authorization.
-        { verbs: ["create"], ...configMaps },
-        { verbs: ["get", "update"], ...configMaps, resourceNames: [name] },
-      ],
+      // RBAC cannot restrict create by name, because the name is not known at authorization.
+      rules: [allow("create", "core", "configmaps"), allow("get update", "core", "configmaps", name)],
     },
-  };
-}
-
-/** Creates the role and the binding of an approver that only adds the enforcement of tokens to rights it has. */
-export function createTokenRbac(subject: Subject): { readonly role: Role; readonly roleBinding: RoleBinding } {
-  const { object: role } = tokenRole(false);
-  return { role, roleBinding: { metadata: role.metadata, ...boundTo("Role", TOKEN_ROLE, subject) } };
-}
-
-function leaseRole(namespace: string): ManifestPart<Role> {
-  return {
-    comment: LEASE_COMMENT,
-    object: { metadata: { name: APPROVER_ROLE, namespace }, rules: leaseRules(APPROVER_LEASE) },
   };
 }
 

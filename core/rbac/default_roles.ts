@@ -24,7 +24,7 @@ import {
 import { COMPONENT_RULES } from "./default_rules/components.ts";
 import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./default_rules/humans.ts";
-import { allow, EVENTS_RULE } from "./default_rules/rule.ts";
+import { allow, EVENTS_RULE } from "./allow.ts";
 
 /** The annotation that allows the reconciliation of a default object at start-up; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createApproverManifest, createApproverRbac, createTokenRbac } from "../approval/approver_rbac.ts";
+import { approverTokenRole, createApproverManifest, listApproverRoles } from "../approval/approver_rbac.ts";
+import { bindRole } from "./manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../signing/signer_rbac.ts";
 import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
@@ -85,17 +86,19 @@ for (
 ) {
   test(`listNeededRights() of an approver ${name}`, () => {
     const { nodes, ...rest } = options;
-    const rbac = createApproverRbac({ needs: { signerNames: ["example.com/a"], nodes }, ...rest });
-    const manifest = createApproverManifest(rbac);
+    const approver = { needs: { signerNames: ["example.com/a"], nodes }, ...rest };
+    const manifest = createApproverManifest(approver);
+    const [clusterRole, ...roles] = listApproverRoles(approver);
     assert.deepEqual(listNeededRights(manifest).map(({ text, need }) => `${text} ${need}`), rights);
-    assert.equal(rbac.clusterRole.comment, comment);
+    assert.equal(clusterRole.comment, comment);
     const bound = manifest.filter(({ object }) => object.kind === "RoleBinding").map(({ object }) => object.metadata);
-    assert.deepEqual(bound, rbac.roles.map(({ object }) => object.metadata));
+    assert.deepEqual(bound, roles.map(({ object }) => object.metadata));
   });
 }
 
-test("createTokenRbac() lets a token be bound to its key", () => {
-  const { role, roleBinding } = createTokenRbac({ kind: "User", name: "a" });
+test("approverTokenRole() lets a token be bound to its key", () => {
+  const { object: role } = approverTokenRole(false);
+  const roleBinding = bindRole(role, { kind: "User", name: "a" });
   assert.deepEqual(role.rules, [{ verbs: ["get", "update"], apiGroups: [""], resources: ["secrets"] }]);
   assert.equal(roleBinding.roleRef.name, role.metadata.name);
 });

@@ -3,16 +3,9 @@
  * `up` runs share them.
  */
 import { createHash } from "node:crypto";
-import {
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  roleBindingKind,
-  roleKind,
-  serviceAccountKind,
-} from "../kube/kinds/mod.ts";
-import type { KubeObject } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
-import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
+import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
+import { createManifest, leaseRole, type ManifestPart } from "../rbac/manifest.ts";
+import { allow } from "../rbac/allow.ts";
 import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 
 /** The options of a signer that determine its permissions. */
@@ -33,8 +26,6 @@ export interface SignerObjectNames {
   readonly lease: string;
 }
 
-/** The namespace of its service account, and of the config map with the CAs that the API trusts. */
-const NAMESPACE = "kube-system";
 const MAX_NAME = 253;
 
 /**
@@ -61,13 +52,10 @@ export function createSignerManifest(
   { signerNames, isForPods = false, names, leaseNamespace }: SignerRbacOptions,
 ): readonly ManifestPart[] {
   const { serviceAccount, role, lease } = names;
-  const what = `What \`tlsboot signer${isForPods ? " --pod-certificates" : ""}\` needs at a Kubernetes API server.`;
-  const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
-  const subject = toSubject(serviceAccount);
-  return [
-    manifestPart(serviceAccountKind, { comment: what, object: account }),
-    manifestPart(
-      clusterRoleKind,
+  return createManifest(
+    `What \`tlsboot signer${isForPods ? " --pod-certificates" : ""}\` needs at a Kubernetes API server.`,
+    serviceAccount,
+    [
       isForPods
         ? {
           comment: "It reads requests of pods, writes their status, and publishes its CAs as ClusterTrustBundles.",
@@ -77,66 +65,50 @@ export function createSignerManifest(
           comment: "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
           object: signerClusterRole(role, signerNames),
         },
-    ),
-    manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
-    ...clientCaParts(role, subject),
-    ...(leaseNamespace === undefined ? [] : namespaced(
-      role,
-      leaseNamespace,
-      subject,
-      LEASE_COMMENT,
-      leaseRules(lease),
-    )),
-  ];
+      clientCaRole(role),
+      ...(leaseNamespace === undefined ? [] : [leaseRole(role, leaseNamespace, lease)]),
+    ],
+  );
 }
-
-/** The name of the service account, the role and the binding of `tlsboot offline export` and `offline import`. */
-const IMPORTER = { serviceAccount: "tlsboot-csr-import", role: "tlsboot:csr-import" } as const;
 
 /** Creates the manifest of the permissions of `tlsboot offline export` and `offline import` for these signers. */
 export function createImporterManifest(signerNames: readonly string[]): readonly ManifestPart[] {
-  const { serviceAccount, role } = IMPORTER;
-  const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
-  return [
-    manifestPart(serviceAccountKind, {
-      comment: "What `tlsboot offline export` and `tlsboot offline import` need at a Kubernetes API server.",
-      object: account,
-    }),
-    manifestPart(clusterRoleKind, {
-      comment: "They read requests, and write certificates and Failed conditions, which both stand in the status.",
-      object: signerClusterRole(role, signerNames, ["get", "list"]),
-    }),
-    manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
-    ...clientCaParts(role, toSubject(serviceAccount)),
-  ];
+  const role = "tlsboot:csr-import";
+  return createManifest(
+    "What `tlsboot offline export` and `tlsboot offline import` need at a Kubernetes API server.",
+    "tlsboot-csr-import",
+    [
+      {
+        comment: "They read requests, and write certificates and Failed conditions, which both stand in the status.",
+        object: signerClusterRole(role, signerNames, "get list"),
+      },
+      clientCaRole(role),
+    ],
+  );
 }
 
-function clientCaParts(role: string, subject: Subject): readonly ManifestPart[] {
-  return namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API trusts for clients.", [{
-    verbs: ["get"],
-    apiGroups: [""],
-    resources: ["configmaps"],
-    resourceNames: ["extension-apiserver-authentication"],
-  }]);
+function clientCaRole(role: string): ManifestPart<Role> {
+  return {
+    comment: "It reads which CAs the API trusts for clients.",
+    object: {
+      metadata: { name: `${role}-client-ca`, namespace: "kube-system" },
+      rules: [allow("get", "core", "configmaps", "extension-apiserver-authentication")],
+    },
+  };
 }
 
 /** Creates the ClusterRole with access to requests and with the permission to sign for these signers. */
 export function signerClusterRole(
   name: string,
   signerNames: readonly string[],
-  verbs: readonly string[] = ["get", "list", "watch"],
+  verbs: string = "get list watch",
 ): ClusterRole {
   return {
     metadata: { name },
     rules: [
-      { verbs, apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
-      { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/status"] },
-      {
-        verbs: ["sign"],
-        apiGroups: [CERTIFICATES_GROUP],
-        resources: ["signers"],
-        resourceNames: [...signerNames].sort(),
-      },
+      allow(verbs, CERTIFICATES_GROUP, "certificatesigningrequests"),
+      allow("update", CERTIFICATES_GROUP, "certificatesigningrequests/status"),
+      { ...allow("sign", CERTIFICATES_GROUP, "signers"), resourceNames: [...signerNames].sort() },
     ],
   };
 }
@@ -146,43 +118,10 @@ export function podSignerClusterRole(name: string, signerNames: readonly string[
   return {
     metadata: { name },
     rules: [
-      { verbs: ["list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["podcertificaterequests"] },
-      { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["podcertificaterequests/status"] },
-      {
-        verbs: ["list", "watch", "create", "update", "delete"],
-        apiGroups: [CERTIFICATES_GROUP],
-        resources: ["clustertrustbundles"],
-      },
-      {
-        verbs: ["sign", "attest"],
-        apiGroups: [CERTIFICATES_GROUP],
-        resources: ["signers"],
-        resourceNames: [...signerNames].sort(),
-      },
+      allow("list watch", CERTIFICATES_GROUP, "podcertificaterequests"),
+      allow("update", CERTIFICATES_GROUP, "podcertificaterequests/status"),
+      allow("list watch create update delete", CERTIFICATES_GROUP, "clustertrustbundles"),
+      { ...allow("sign attest", CERTIFICATES_GROUP, "signers"), resourceNames: [...signerNames].sort() },
     ],
   };
-}
-
-/** Binds the ClusterRole to a service account in kube-system. */
-export function signerClusterRoleBinding(role: string, serviceAccount: string): ClusterRoleBinding {
-  return { metadata: { name: role }, ...boundTo("ClusterRole", role, toSubject(serviceAccount)) };
-}
-
-function namespaced(
-  name: string,
-  namespace: string,
-  subject: Subject,
-  comment: string,
-  rules: readonly PolicyRule[],
-): readonly ManifestPart[] {
-  const role: Role = { metadata: { name, namespace }, rules };
-  const binding: RoleBinding = { metadata: { name, namespace }, ...boundTo("Role", name, subject) };
-  return [
-    manifestPart(roleKind, { comment, object: role }),
-    manifestPart(roleBindingKind, { comment: "", object: binding }),
-  ];
-}
-
-function toSubject(serviceAccount: string): Subject {
-  return { kind: "ServiceAccount", name: serviceAccount, namespace: NAMESPACE };
 }

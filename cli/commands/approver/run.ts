@@ -1,12 +1,7 @@
 /** Runs the approving controller against a remote API, or prints the permissions that it needs. */
 import { createFilePort } from "../../../client/files.ts";
 import { createServerNames } from "../../../client/transport/server_names.ts";
-import {
-  APPROVER_LEASE,
-  collectPolicyNeeds,
-  createApproverManifest,
-  createApproverRbac,
-} from "../../../core/approval/approver_rbac.ts";
+import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "./flags.ts";
@@ -67,10 +62,10 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
 
 function createRightsManifest(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
   const { dryRun } = settings;
-  return createApproverManifest(createApproverRbac({
+  return createApproverManifest({
     needs: collectPolicyNeeds(policies),
     dryRun,
     tokens: settings.tokenLimits,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
-  }));
+  });
 }

@@ -14,8 +14,8 @@ import type {
   Role,
   RoleBinding,
 } from "../../../core/kube/kinds/rbac_v1.ts";
-import { allow, approve } from "../../../core/rbac/default_rules/rule.ts";
-import { boundTo } from "../../../core/rbac/manifest.ts";
+import { allow, approve } from "../../../core/rbac/allow.ts";
+import { bindRole } from "../../../core/rbac/manifest.ts";
 
 /** The roles, each with everything that the one before it may do. */
 export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
@@ -75,18 +75,12 @@ export function createTokenRole(): Role {
 
 /** Creates the binding of a ClusterRole to a person. */
 export function createPersonBinding(role: PersonRole, person: string): ClusterRoleBinding {
-  return {
-    metadata: { name: toBindingName(role, person) },
-    ...boundTo("ClusterRole", toRoleName(role), toSubject(person)),
-  };
+  return bindRole({ metadata: { name: toRoleName(role) }, rules: [] }, toSubject(person), toBindingName(role, person));
 }
 
 /** Creates the binding of an operator's Role for bootstrap tokens. */
 export function createTokenBinding(person: string): RoleBinding {
-  return {
-    metadata: { name: toBindingName("operator", person), namespace: TOKEN_NAMESPACE },
-    ...boundTo("Role", toRoleName("operator"), toSubject(person)),
-  };
+  return bindRole(createTokenRole(), toSubject(person), toBindingName("operator", person));
 }
 
 /** Returns the name of the ClusterRole of a role. */

@@ -1,6 +1,6 @@
 /** The rules of `view`, `edit` and `admin` (`bootstrappolicy/policy.go` viewRules, editRules). */
 import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
-import { allow } from "./rule.ts";
+import { allow } from "../allow.ts";
 
 const READ = "get list watch";
 const WRITE = "create delete deletecollection patch update";

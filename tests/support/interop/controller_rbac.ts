@@ -2,11 +2,7 @@
  * The least rights that our controllers and a bootstrapping node need at a real kube-apiserver, as manifests.
  * The approver's part is what `tlsboot approver --print-rbac` prints.
  */
-import {
-  collectPolicyNeeds,
-  createApproverManifest,
-  createApproverRbac,
-} from "../../../core/approval/approver_rbac.ts";
+import { collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
 import type { PolicyRule } from "../../../core/kube/kinds/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
@@ -71,14 +67,14 @@ export async function startApprover(plane: ControlPlane, ...flags: readonly stri
 
 function approver(names: readonly string[]): readonly unknown[] {
   const policies = names.flatMap((name) => BUILTIN_POLICIES.get(name) ?? []);
-  const rbac = createApproverRbac({
+  const subject = { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "tlsboot-approvers" };
+  const options = {
     needs: collectPolicyNeeds(policies),
     dryRun: false,
     tokens: false,
     leaseNamespace: "kube-system",
-    subject: { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "tlsboot-approvers" },
-  });
-  return createApproverManifest(rbac).map(({ object }) => object);
+  };
+  return createApproverManifest(options, subject).map(({ object }) => object);
 }
 
 function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {

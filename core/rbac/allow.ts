@@ -1,5 +1,5 @@
-/** Short forms for the tables of default rules, in which spaces separate the words. */
-import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
+/** Short forms of rules, in which spaces separate the words. */
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 
 /** Creates a rule for resources. The core group, whose name is empty, is written `core`. */
 export function allow(verbs: string, groups: string, resources: string, names?: string): PolicyRule {
