@@ -4,20 +4,8 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { createNodeCsrName } from "../core/request/csr_name.ts";
-import {
-  type CaRetirement,
-  type CertificateTemplate,
-  getPairStatus,
-  isRetiring,
-  satisfiesTemplate,
-  toRenewableCertificate,
-} from "../core/machine/renewal_schedule.ts";
-import {
-  createServingTemplate,
-  getKubeletUsages,
-  type NodeName,
-  parseNodeCommonName,
-} from "../core/machine/node_name.ts";
+import { type CaRetirement, type CertificateTemplate, getPairStatus, isRetiring, satisfiesTemplate, toRenewableCertificate } from "../core/machine/renewal_schedule.ts";
+import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -31,6 +19,7 @@ import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_cer
 import type { TemplateHolder } from "./certificate_manager.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
+import { parseNodeUser } from "../core/kube/user.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */
 export interface ServingBootstrapOptions {
@@ -88,7 +77,7 @@ export async function bootstrapServing(
   }
   if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
   await store.checkUpdatable();
-  const [nodeName, command] = [parseNodeCommonName(template.commonName), options.resumeCommand];
+  const [nodeName, command] = [parseNodeUser(template.commonName), options.resumeCommand];
   const { pair } = await obtainCertificate({
     ...options,
     keepKey: () =>

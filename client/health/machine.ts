@@ -1,30 +1,11 @@
 /** Reads what is known about a machine, and examines it with every check of `core/report/health`. Nothing is changed. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type NodeName, parseNodeCommonName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
-import {
-  findCaRetirement,
-  getPairStatus,
-  isRetiring,
-  satisfiesTemplate,
-  toRenewableCertificate,
-} from "../../core/machine/renewal_schedule.ts";
-import {
-  checkAuthorities,
-  checkChains,
-  checkStrictly,
-  type StoredPair,
-} from "../../core/report/health/certificates.ts";
+import { type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
+import { findCaRetirement, getPairStatus, isRetiring, satisfiesTemplate, toRenewableCertificate } from "../../core/machine/renewal_schedule.ts";
+import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../core/report/health/finding.ts";
-import {
-  type BootstrapWords,
-  checkMachine,
-  checkRenewedPair,
-  checkTrust,
-  type MachinePair,
-  type RenewedPairEvidence,
-  type ServerAnswer,
-} from "../../core/report/health/machine.ts";
+import { type BootstrapWords, checkMachine, checkRenewedPair, checkTrust, type MachinePair, type RenewedPairEvidence, type ServerAnswer } from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { joinPath } from "../../core/kube/kubeconfig/file_path.ts";
@@ -41,20 +22,10 @@ import { SERVING_STORE_PREFIX } from "../serving.ts";
 import { readCa } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import type { Examined, ExamineDeps } from "./examine.ts";
-import {
-  checkReadable,
-  type FoundFile,
-  inspectSecret,
-  inspectSecretFolder,
-  OLDER_PAIR,
-  readFolder,
-  readFound,
-  readKubeconfigParts,
-  toPairs,
-  toSeen,
-} from "./files.ts";
+import { checkReadable, type FoundFile, inspectSecret, inspectSecretFolder, OLDER_PAIR, readFolder, readFound, readKubeconfigParts, toPairs, toSeen } from "./files.ts";
 import { examineDisk, examineName } from "./host.ts";
 import { askServer, findStrayTarget, listSecretFiles } from "./machine_evidence.ts";
+import { parseNodeUser } from "../../core/kube/user.ts";
 
 const READ_TIMEOUT_MS = 5_000;
 
@@ -98,7 +69,7 @@ export async function readMachine(
   const held = kubeconfig.kind === "valid" ? { pair: kubeconfig.pair, keyPath: kubeconfigPath } : undefined;
   const store = viewCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const known = isNameGiven ? undefined : [
-    parseNodeCommonName((held?.pair ?? await store.current().catch(() => undefined))?.leaf.subject.commonName),
+    parseNodeUser((held?.pair ?? await store.current().catch(() => undefined))?.leaf.subject.commonName),
     (await findWaitingRequest(store.temporaryKeyPath, files))?.note?.nodeName,
     ...await findOtherNames(given, deps),
   ].find((name) => name !== undefined);
@@ -120,7 +91,7 @@ async function findOtherNames(
   const users = (await readFound(kubeconfigPath, deps))?.kubeconfig?.users.map(({ name }) => name) ?? [];
   const older = (await readdir(certDir).catch(() => [])).filter((name) => OLDER_PAIR.test(name)).sort().at(-1);
   const certificates = older === undefined ? undefined : (await readFound(join(certDir, older), deps))?.certificates;
-  return [...users, certificates?.[0]?.subject.commonName].map(parseNodeCommonName);
+  return [...users, certificates?.[0]?.subject.commonName].map((name) => parseNodeUser(name));
 }
 
 async function readPair(

@@ -14,25 +14,12 @@ import { listExtraAttributes } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
-import type { Check, PolicyInput } from "./rules/checks.ts";
-import {
-  evaluateDenials,
-  evaluatePolicies,
-  findRequestingNode,
-  findRulesAbout,
-  type PolicyVerdict,
-  type RuleTrace,
-} from "./rules/evaluate_policies.ts";
+import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
+import { evaluateDenials, evaluatePolicies, findRequestingNode, findRulesAbout, type PolicyVerdict, type RuleTrace } from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
 import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
 import { listClaimedNames } from "./evidence/name_claims.ts";
-import {
-  collectNodeClientSettings,
-  decideHold,
-  findClaimedNode,
-  findRequestedNode,
-  type Hold,
-} from "./evidence/node_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./evidence/node_claims.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 import type { PastApproval } from "./evidence/past_approvals.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
@@ -220,7 +207,7 @@ function decideByRevocation(_question: Question, { revocation }: Known): Step {
       return settle("deny", "revocation", check, { reason: REVOKED, message });
     }
     case "failed":
-      return leave("revocation", cannotRead("revocation", revocation.message));
+      return leave("revocation", cannotCheck("revocation", "", revocation.message));
     default:
       return {};
   }
@@ -246,7 +233,7 @@ function decideByToken({ csr, request }: Question, { token }: Known): Step {
       return leave(what, { what, saw, outcome: "fails", fault, fix });
     }
     case "failed":
-      return leave(what, cannotRead(what, token.message));
+      return leave(what, cannotCheck(what, "", token.message));
     case "found":
       break;
     default:
@@ -302,7 +289,7 @@ function decideByHold(question: Question, known: Known): Step {
     case "none":
       return pass(what, { what, saw: node, outcome: "holds" });
     case "failed":
-      return leave(what, cannotRead(what, hold.message));
+      return leave(what, cannotCheck(what, "", hold.message));
     case "found": {
       const { saw, fault, fix } = hold.value;
       const step = leave(what, { what, saw, outcome: "fails", fault, fix });
@@ -393,10 +380,6 @@ function listRuleNeeds(rules: readonly ApprovalRule[], csr: CertificateSigningRe
     ...(isUnclaimed ? [{ kind: "claims" } as const] : []),
     ...(isOwned || isUnclaimed ? [{ kind: "server" } as const] : []),
   ];
-}
-
-function cannotRead(what: Check["what"], fault: string): Check {
-  return { what, saw: "", outcome: "unknown", fault, fix: "it is tried again by itself" };
 }
 
 /** The step of a stage without policies that decides. */

@@ -5,7 +5,7 @@
  */
 import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { MASTERS_GROUP, NODE_USER_PREFIX } from "../kube/user.ts";
+import { MASTERS_GROUP, NODE_USER_PREFIX, parseNodeUser } from "../kube/user.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/authority/authority_chain.ts";
 import { formatName } from "../pki/x509/names.ts";
@@ -169,12 +169,13 @@ export class Census {
   #toRow(holder: Holder, report: TrustReport | undefined): CensusRow {
     const { rotation, now } = this.#input;
     const { needsTrust, isRenewing } = this.#direction;
+    const node = parseNodeUser(holder.username);
     const began = Date.parse(rotation.status?.beganAt ?? "") || 0;
     const lastSeen = findLatest([report?.status.lastSeen, report?.status.reportedAt]);
     const old = isRenewing ? this.#findOld(holder, report) : undefined;
     const trusts = !needsTrust || !holder.isClient || this.#trusts(holder, report, began);
     const renewBy = Date.parse(rotation.spec.renewBy ?? "");
-    const isRenewal = now.getTime() < renewBy + RENEWAL_GRACE_MS && holder.username.startsWith(NODE_USER_PREFIX);
+    const isRenewal = now.getTime() < renewBy + RENEWAL_GRACE_MS && node !== undefined;
     const wasSeen = lastSeen !== undefined && lastSeen.getTime() >= began;
     const state = trusts && old === undefined
       ? "ready"
@@ -183,13 +184,8 @@ export class Census {
       : wasSeen
       ? "doesNotTrust"
       : "notSeen";
-    const isNode = holder.username.startsWith(NODE_USER_PREFIX);
-    const kind = isNode ? "node" : holder.isClient && holder.username !== "" ? "user" : "certificate";
-    const name = isNode
-      ? holder.username.slice(NODE_USER_PREFIX.length)
-      : kind === "user"
-      ? holder.username
-      : holder.subject;
+    const kind = node !== undefined ? "node" : holder.isClient && holder.username !== "" ? "user" : "certificate";
+    const name = node ?? (kind === "user" ? holder.username : holder.subject);
     const row = {
       kind,
       name,

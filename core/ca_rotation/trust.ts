@@ -3,13 +3,7 @@ import { formatTime } from "../kube/meta.ts";
 import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/authority/authority_chain.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
-
-/** The annotations of the API server's trust bundle, by which clients renew certificates of a retiring CA early. */
-export const RETIRING_CA_ANNOTATION = "tlsboot/retiring-ca";
-/** The start of the time in which clients renew (RFC 3339). */
-export const RENEW_FROM_ANNOTATION = "tlsboot/renew-from";
-/** The end of the time in which clients renew (RFC 3339). */
-export const RENEW_BY_ANNOTATION = "tlsboot/renew-by";
+import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";
 
 /** The CAs of one CA file: the one that signs, and those that may be beside it. */
 export interface CasBeside {
@@ -79,9 +73,9 @@ export function listRenewalAnnotations(rotations: Iterable<CaRotation>): Readonl
   }
   if (keyIds.length === 0) return {};
   return {
-    [RETIRING_CA_ANNOTATION]: keyIds.sort().join(","),
-    [RENEW_FROM_ANNOTATION]: formatTime(new Date(from)),
-    [RENEW_BY_ANNOTATION]: formatTime(new Date(by)),
+    [RETIREMENT_ANNOTATIONS.keyIds]: keyIds.sort().join(","),
+    [RETIREMENT_ANNOTATIONS.from]: formatTime(new Date(from)),
+    [RETIREMENT_ANNOTATIONS.by]: formatTime(new Date(by)),
   };
 }
 
@@ -108,11 +102,11 @@ export function isTrustPublished(
   const hasNew = fingerprints.includes(newCa.certificate.sha256Fingerprint);
   if (isServingCa && (!hasNew || hasOld === (getTrustStep(rotation.spec) === "Finish"))) return false;
   const wanted = listRenewalAnnotations([rotation]);
-  const [retiring, renewBy = ""] = [wanted[RETIRING_CA_ANNOTATION], wanted[RENEW_BY_ANNOTATION]];
+  const [retiring, renewBy = ""] = [wanted[RETIREMENT_ANNOTATIONS.keyIds], wanted[RETIREMENT_ANNOTATIONS.by]];
   if (retiring === undefined) return true;
   // Another rotation may widen the window, and add its own CA.
-  const isNamed = (annotations[RETIRING_CA_ANNOTATION] ?? "").split(",").includes(retiring);
-  return isNamed && Date.parse(annotations[RENEW_BY_ANNOTATION] ?? "") >= Date.parse(renewBy);
+  const isNamed = (annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").includes(retiring);
+  return isNamed && Date.parse(annotations[RETIREMENT_ANNOTATIONS.by] ?? "") >= Date.parse(renewBy);
 }
 
 function unique(chains: readonly CertificateChain[]): readonly CertificateChain[] {

@@ -36,6 +36,11 @@ export const SCHEDULER_USER = "system:kube-scheduler";
 /** The key of the fingerprint of a client certificate in its user's extra, as `X509SHA256=<hex>`. */
 export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 
+/** Finds the name of the node that a user name or a common name means; undefined for that of any other user. */
+export function parseNodeUser(username: string = ""): string | undefined {
+  return username.startsWith(NODE_USER_PREFIX) ? username.slice(NODE_USER_PREFIX.length) || undefined : undefined;
+}
+
 /** Returns the user name of a service account (`apiserver/pkg/authentication/serviceaccount/util.go`). */
 export function toAccountUsername(namespace: string, name: string): string {
   return `${SERVICE_ACCOUNT_PREFIX}${namespace}:${name}`;

@@ -99,6 +99,12 @@ export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): b
   return cut.every((byte, index) => byte === bytes[index]);
 }
 
+/** Reports whether an address is in a range, both as text. */
+export function isInNetwork(address: string, network: string): boolean {
+  const [bytes, range] = [parseIpAddress(address), parseCidr(network)];
+  return bytes !== undefined && range !== undefined && isWithin(bytes, range);
+}
+
 /** Loopback, unspecified, link-local and multicast addresses: the same on every machine, or of no single one. */
 const SHARED_RANGES: readonly IpRange[] = [
   ...["127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"],

@@ -37,11 +37,6 @@ export function toNodeSubject(nodeName: NodeName): { readonly commonName: string
   return { commonName: `${NODE_USER_PREFIX}${nodeName}`, organizations: [NODES_GROUP] };
 }
 
-/** Takes the node's name out of a client certificate's common name; undefined for any other certificate. */
-export function parseNodeCommonName(commonName: string | undefined): string | undefined {
-  return commonName?.startsWith(NODE_USER_PREFIX) === true ? commonName.slice(NODE_USER_PREFIX.length) : undefined;
-}
-
 /** A request of a kubelet: its first one, a renewal of its client certificate, or one for its serving certificate. */
 export type KubeletRequest = "first" | "renewal" | "serving";
 

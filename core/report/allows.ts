@@ -1,13 +1,9 @@
 /** Lists the rights of the holder of a certificate, from its identity, its names, and each of its usages. */
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
-import { MASTERS_GROUP, NODES_GROUP } from "../kube/user.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import { MASTERS_GROUP, NODES_GROUP, parseNodeUser } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
 import { joinWords, quoteUnlessPlain } from "./words.ts";
 
 /** The certificate that would be issued, as it is requested. */
@@ -71,7 +67,7 @@ function listApiRights({ facts, isAdministrator }: AllowedFacts): readonly strin
   const { commonName, organizations } = facts.subject;
   // kube-apiserver takes the user from the common name, and refuses a certificate that has none.
   if (commonName === "") return ["do nothing at the API, because the certificate names no user"];
-  const node = parseNodeUsername(commonName);
+  const node = parseNodeUser(commonName);
   const isMaster = organizations.includes(MASTERS_GROUP);
   const groups = organizations.filter((group) =>
     group !== MASTERS_GROUP && (group !== NODES_GROUP || node === undefined)

@@ -11,11 +11,10 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { NODES_GROUP } from "../kube/user.ts";
+import { NODES_GROUP, parseNodeUser } from "../kube/user.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
-import { parseNodeUsername } from "./requester.ts";
 
 /** A Node object of the API, which a kubelet or an administrator made. */
 export interface SeenNode {
@@ -106,7 +105,7 @@ interface MachineUser {
 
 /** Parses the user name of a machine; undefined for other users. */
 function parseMachineUser(username: string): MachineUser | undefined {
-  const node = parseNodeUsername(username);
+  const node = parseNodeUser(username);
   if (node !== undefined) return { name: node, kind: "node" };
   const web = username.startsWith(WEB_USER_PREFIX) ? username.slice(WEB_USER_PREFIX.length) : "";
   return web === "" ? undefined : { name: web, kind: "web" };
@@ -224,7 +223,7 @@ function toMachine(name: string, collected: Collected, now: Date): KnownMachine 
 
 function toRevocable(record: IssuedCertificate): string {
   const { username = "" } = readIdentity(record) ?? {};
-  const node = parseNodeUsername(username);
+  const node = parseNodeUser(username);
   return node === undefined ? `user/${username}` : `node/${node}`;
 }
 

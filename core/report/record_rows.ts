@@ -6,7 +6,7 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import { formatHumanDuration } from "../kube/human_duration.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSource } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { NODES_GROUP, parseNodeUser } from "../kube/user.ts";
 import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
@@ -207,8 +207,7 @@ export function shortenSerial(serialNumber: string): string {
 /** Returns the node that a certificate identifies, or undefined for another certificate. */
 export function findNodeOfRecord(record: IssuedCertificate): string | undefined {
   const { username = "", groups = [] } = readIdentity(record) ?? {};
-  const isNode = username.startsWith(NODE_USER_PREFIX) && groups.includes(NODES_GROUP);
-  return isNode ? username.slice(NODE_USER_PREFIX.length) : undefined;
+  return groups.includes(NODES_GROUP) ? parseNodeUser(username) : undefined;
 }
 
 /** Returns the signer of a record, or the origin of a certificate that has no signer, such as `kubeconfig`. */

@@ -2,16 +2,12 @@
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { getCsrPhase } from "../request/phase.ts";
 import { parseRequest } from "../request/parse_request.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatShortIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
+import { formatShortIdentity, parseIdentity } from "./requester.ts";
+import { parseNodeUser } from "../kube/user.ts";
 
 /** The state of a request. A request is `approved` only until its certificate is issued. */
 export type CsrState = "pending" | "approved" | "issued" | "denied" | "failed";
@@ -68,7 +64,7 @@ export function shortenSignerName(signerName: string): string {
 /** Describes in few words for whom or for what a certificate would be. */
 export function describeRequestedFor(signerName: string, facts: RequestFacts): string {
   const { commonName } = facts.subject;
-  const node = parseNodeUsername(commonName);
+  const node = parseNodeUser(commonName);
   if (node !== undefined && SIGNERS.has(signerName)) return `node ${node}`;
   if (signerName === KUBE_APISERVER_CLIENT_SIGNER) return commonName === "" ? "(no user)" : `user ${commonName}`;
   const names = listAlternativeNames(facts);

@@ -1,7 +1,7 @@
 /** The users of Kubernetes in words: the holder of a token, a node, a service account, or a person. */
 import { findTokenId } from "../token/token_secret.ts";
 import { quoteUnlessPlain } from "./words.ts";
-import { ANONYMOUS_USER, NODE_USER_PREFIX, SERVICE_ACCOUNT_PREFIX } from "../kube/user.ts";
+import { ANONYMOUS_USER, parseNodeUser, SERVICE_ACCOUNT_PREFIX } from "../kube/user.ts";
 
 /** The identity that the name of a user expresses. */
 export type Identity =
@@ -19,19 +19,13 @@ export function parseIdentity(username: string): Identity {
   if (username === ANONYMOUS_USER) return { kind: "anonymous" };
   const id = findTokenId(username);
   if (id !== undefined) return { kind: "token", id };
-  const node = parseNodeUsername(username);
+  const node = parseNodeUser(username);
   if (node !== undefined) return { kind: "node", name: node };
   const [namespace = "", name = "", ...rest] = username.startsWith(SERVICE_ACCOUNT_PREFIX)
     ? username.slice(SERVICE_ACCOUNT_PREFIX.length).split(":")
     : [];
   if (namespace !== "" && name !== "" && rest.length === 0) return { kind: "account", namespace, name };
   return { kind: "user", name: username };
-}
-
-/** Finds the name of the node that a user name or common name `system:node:NAME` means. */
-export function parseNodeUsername(username: string): string | undefined {
-  const name = username.startsWith(NODE_USER_PREFIX) ? username.slice(NODE_USER_PREFIX.length) : "";
-  return name === "" ? undefined : name;
 }
 
 /** Formats an identity for a sentence: `node n7`, `user jane`, `service account kube-system/signer`. */

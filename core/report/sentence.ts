@@ -1,14 +1,11 @@
 /** The sentence about a request: who asks, with which token, for what, from which signer, and for how long. */
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatIdentity, type Identity, parseIdentity, parseNodeUsername } from "./requester.ts";
+import { formatIdentity, type Identity, parseIdentity } from "./requester.ts";
 import type { TokenView } from "./request_view.ts";
 import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";
+import { parseNodeUser } from "../kube/user.ts";
 
 export interface SentenceFacts {
   readonly username: string;
@@ -63,7 +60,7 @@ interface Parties {
 
 function describeParties(about: SentenceFacts, facts: RequestFacts, identity: Identity, since: string): Parties {
   const { signerName } = about;
-  const node = parseNodeUsername(facts.subject.commonName);
+  const node = parseNodeUser(facts.subject.commonName);
   const kind = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
     ? "client certificate"
     : signerName === KUBELET_SERVING_SIGNER

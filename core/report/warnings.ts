@@ -1,16 +1,12 @@
 /** Lists the warnings about a request, the gravest first. */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
-import { MASTERS_GROUP } from "../kube/user.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import { MASTERS_GROUP, parseNodeUser } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.ts";
-import { formatIdentity, parseIdentity, parseNodeUsername } from "./requester.ts";
+import { formatIdentity, parseIdentity } from "./requester.ts";
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
 import { formatCount, joinWords, quoteUnlessPlain } from "./words.ts";
 
@@ -128,7 +124,7 @@ function warnOfClaim({ claimed, facts, signerName }: WarningFacts): readonly str
 function warnOfToken({ token, facts, now }: WarningFacts): readonly string[] {
   if (token === undefined) return [];
   if (token.isGone === true) return [`the token ${token.id} does not exist any more: it was deleted, or has expired`];
-  const node = parseNodeUsername(facts.subject.commonName);
+  const node = parseNodeUser(facts.subject.commonName);
   const warnings: string[] = [];
   if (token.node !== undefined && token.node !== node) {
     warnings.push(`the token ${token.id} was made for node ${token.node}`);
@@ -184,7 +180,7 @@ function warnOfOtherHolders({ earlier, facts, signerName, now, claimed }: Warnin
 
 /** Names of a kubelet's server that another node reports, or that the node itself does not. */
 function warnOfReports({ reported, facts, signerName }: WarningFacts): readonly string[] {
-  const own = parseNodeUsername(facts.subject.commonName);
+  const own = parseNodeUser(facts.subject.commonName);
   if (reported === undefined || own === undefined || signerName !== KUBELET_SERVING_SIGNER) return [];
   const warnings: string[] = [];
   for (const [node, { dns, ips }] of reported) {
@@ -235,7 +231,7 @@ function describeHolder({ commonName, names }: EarlierCertificate): string {
 /** Describes in a sentence whom or what a certificate is for. */
 export function describeTarget(facts: RequestFacts, signerName: string): string {
   const { commonName } = facts.subject;
-  const node = parseNodeUsername(commonName);
+  const node = parseNodeUser(commonName);
   if (node !== undefined || (isApiSigner(signerName) && commonName !== "")) {
     return formatIdentity(parseIdentity(commonName));
   }

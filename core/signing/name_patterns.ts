@@ -3,7 +3,6 @@
  * segment in `spiffe://example.com/*`. `**` crosses separators, where that is safe.
  */
 import { matchesDeepPattern } from "../lib/pattern.ts";
-import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/x509/dns_name.ts";
 
 /** Matches a common name. A star stays within one label, because many programs interpret it as a host name. */
@@ -25,12 +24,6 @@ export function matchesDnsName(value: string, pattern: string, wildcards: boolea
   if (isWildcard && !(wildcards && (pattern.startsWith("*.") || pattern.startsWith("**.")))) return false;
   const plain = isWildcard ? `x${value.slice(1)}` : value;
   return findDnsNameFault(plain) === undefined && matchesDeepPattern(plain, pattern, ".");
-}
-
-export function matchesIpRange(value: string, range: string): boolean {
-  const bytes = parseIpAddress(value);
-  const parsed = parseCidr(range);
-  return bytes !== undefined && parsed !== undefined && isWithin(bytes, parsed);
 }
 
 /** Matches a URI. With a star, the URI must contain no escapes, no user, query or fragment, and no `.` or `..` segments. */

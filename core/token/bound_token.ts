@@ -6,7 +6,7 @@
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { isInNetwork, parseCidr } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isSameSet } from "../lib/sets.ts";
@@ -190,7 +190,7 @@ export function decideTokenBearer(
     return { kind: "spent", message: "the token is used: each certificate requested with it has been used to log in" };
   }
   const { networks } = limits.value;
-  if (networks.length === 0 || isFromNetwork(address, networks)) return undefined;
+  if (networks.length === 0 || networks.some((network) => isInNetwork(address ?? "", network))) return undefined;
   const from = address === undefined ? "an unknown address" : address;
   return { kind: "network", message: `the token is for clients in ${networks.join(", ")}, not from ${from}` };
 }
@@ -200,14 +200,6 @@ export function isTokenSpent(secret: SecretObject): boolean {
   const limits = readTokenLimits(secret);
   return limits.ok && limits.value.maxKeys !== undefined &&
     readTokenUse(secret).usedKeys.length >= limits.value.maxKeys;
-}
-
-function isFromNetwork(text: string | undefined, networks: readonly string[]): boolean {
-  const address = parseIpAddress(text ?? "");
-  return address !== undefined && networks.some((network) => {
-    const range = parseCidr(network);
-    return range !== undefined && isWithin(address, range);
-  });
 }
 
 /** Decides about a request that was made with a token: the node, then the key. */

@@ -9,7 +9,10 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { parsePemBlocks } from "../pki/asn1/pem.ts";
-import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
+import { RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
+import { ANONYMOUS_USER } from "../kube/user.ts";
+import { bindRole } from "../rbac/manifest.ts";
+import { allow } from "../rbac/allow.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";
@@ -22,12 +25,6 @@ export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
 
 /** kubeadm's name for the role and its binding. */
 const READER_NAME = "kubeadm:bootstrap-signer-clusterinfo";
-const READ_RULE: PolicyRule = {
-  verbs: ["get"],
-  apiGroups: [""],
-  resources: ["configmaps"],
-  resourceNames: [CLUSTER_INFO_NAME],
-};
 
 /** The address and the CA that clients get. */
 export interface PublishedCluster {
@@ -123,15 +120,11 @@ export function encodeClusterInfo({ server, caPem }: PublishedCluster): string {
 
 /** The role and the binding that let unauthenticated clients read `cluster-info` and nothing else. */
 export function createClusterInfoRbac(): { readonly role: Role; readonly roleBinding: RoleBinding } {
-  const metadata = { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE };
-  return {
-    role: { metadata, rules: [READ_RULE] },
-    roleBinding: {
-      metadata,
-      subjects: [{ kind: "User", apiGroup: RBAC_GROUP, name: "system:anonymous" }],
-      roleRef: { apiGroup: RBAC_GROUP, kind: "Role", name: READER_NAME },
-    },
+  const role: Role = {
+    metadata: { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE },
+    rules: [allow("get", "core", "configmaps", CLUSTER_INFO_NAME)],
   };
+  return { role, roleBinding: bindRole(role, { kind: "User", apiGroup: RBAC_GROUP, name: ANONYMOUS_USER }) };
 }
 
 /**

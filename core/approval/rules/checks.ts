@@ -1,7 +1,7 @@
 /** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
 import { formatDuration } from "../../lib/duration.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
-import { isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
+import { isInNetwork } from "../../lib/ip_address.ts";
 import { formatName, listExtraAttributes } from "../../pki/x509/names.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
@@ -13,17 +13,7 @@ import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
-import {
-  type EvidenceSettings,
-  type HoursRequirement,
-  type KeyRequirement,
-  type LifetimeRequirement,
-  type NamesRequirement,
-  type RateRequirement,
-  type SubjectRequirement,
-  type UsagesRequirement,
-  WEEKDAYS,
-} from "../policy.ts";
+import { type EvidenceSettings, type HoursRequirement, type KeyRequirement, type LifetimeRequirement, type NamesRequirement, type RateRequirement, type SubjectRequirement, type UsagesRequirement, WEEKDAYS } from "../policy.ts";
 import type { PastApproval } from "../evidence/past_approvals.ts";
 
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
@@ -150,7 +140,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   if (wanted.owned) return holds("names", saw);
   const dns = dnsNames.find((value) => !wanted.dns.some((pattern) => isNamedBy(value, pattern)));
   if (dns !== undefined) return refuse(`DNS name "${dns}" is not allowed`);
-  const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInRange(value, range)));
+  const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInNetwork(value, range)));
   if (ip !== undefined) return refuse(`address ${ip} is not allowed`);
   return holds("names", saw);
 }
@@ -165,7 +155,7 @@ export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyIn
   }
   const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
   const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
-    ipAddresses.some((value) => wanted.ips.some((range) => isInRange(value, range))) ||
+    ipAddresses.some((value) => wanted.ips.some((range) => isInNetwork(value, range))) ||
     emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
     uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
   if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is one that it denies");
@@ -203,9 +193,7 @@ export function checkOwned(
     return fails("ownership", saw, all(bad.map(({ fault }) => fault)), all(bad.map(({ fix }) => fix)));
   }
   const unknown = decided.map(({ answer }) => answer).find((answer) => answer.kind === "unknown");
-  if (unknown !== undefined) {
-    return { what: "ownership", saw, outcome: "unknown", fault: unknown.message, fix: "it is tried again by itself" };
-  }
+  if (unknown !== undefined) return cannotCheck("ownership", saw, unknown.message);
   return holds("ownership", saw);
 }
 
@@ -220,9 +208,7 @@ export function checkUnclaimed(input: PolicyInput): Check {
     const fix = `choose another name; if this is the machine of the API server itself, ${byHand}`;
     return fails("holder", saw, `${servers} belongs to the API server`, fix);
   }
-  if (claims?.kind === "failed") {
-    return { what: "holder", saw, outcome: "unknown", fault: claims.message, fix: "it is tried again by itself" };
-  }
+  if (claims?.kind === "failed") return cannotCheck("holder", saw, claims.message);
   if (claims === undefined) {
     return fails("holder", saw, "there is no register that says who holds the names", byHand);
   }
@@ -310,15 +296,7 @@ export function checkRate(
 /** Checks the result of a SubjectAccessReview that the caller has sent. */
 export function checkPermission(permission: string, { csr, permissions }: PolicyInput): Check {
   const answer = permissions.get(permission) ?? { kind: "none" };
-  if (answer.kind === "failed") {
-    return {
-      what: "permission",
-      saw: permission,
-      outcome: "unknown",
-      fault: answer.message,
-      fix: "it is tried again by itself",
-    };
-  }
+  if (answer.kind === "failed") return cannotCheck("permission", permission, answer.message);
   if (answer.kind === "found" && answer.value) return holds("permission", permission);
   return fails(
     "permission",
@@ -341,18 +319,17 @@ function isNamedBy(name: string, pattern: string): boolean {
   return findDnsNameFault(name) === undefined && matchesDeepPattern(name, pattern, ".");
 }
 
-function isInRange(address: string, text: string): boolean {
-  const bytes = parseIpAddress(address);
-  const range = parseCidr(text);
-  return bytes !== undefined && range !== undefined && isWithin(bytes, range);
-}
-
 function clock(minutes: number): string {
   return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 }
 
 function holds(what: CheckKind, saw: string): Check {
   return { what, saw, outcome: "holds" };
+}
+
+/** Creates the outcome of a check whose fact could not be read. */
+export function cannotCheck(what: CheckKind, saw: string, fault: string): Check {
+  return { what, saw, outcome: "unknown", fault, fix: "it is tried again by itself" };
 }
 
 function fails(what: CheckKind, saw: string, fault: string, fix?: string): Check {

@@ -1,6 +1,6 @@
 /** Evaluates policies for a request: a verdict, and the reasons of every rule. The caller passes in all facts. */
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
-import { NODE_USER_PREFIX, NODES_GROUP } from "../../kube/user.ts";
+import { NODES_GROUP, parseNodeUser } from "../../kube/user.ts";
 import {
   type Check,
   checkDeniedNames,
@@ -106,10 +106,8 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
 
 /** Finds the name of the requesting node; undefined when the requester is not a node. */
 export function findRequestingNode({ spec }: CertificateSigningRequest): string | undefined {
-  const { username = "", groups = [] } = spec;
-  if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
-  const name = username.slice(NODE_USER_PREFIX.length);
-  return name === "" ? undefined : name;
+  const { username, groups = [] } = spec;
+  return groups.includes(NODES_GROUP) ? parseNodeUser(username) : undefined;
 }
 
 function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): RuleTrace {

@@ -1,6 +1,7 @@
+import { parseNodeUser } from "../../kube/user.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseNodeCommonName, parseNodeName } from "../../machine/node_name.ts";
+import { parseNodeName } from "../../machine/node_name.ts";
 import { type BootstrapWords, checkMachine, checkRenewedPair, type MachineEvidence } from "./machine.ts";
 
 const nodeName = parseNodeName("n1");
@@ -295,7 +296,7 @@ test("checkRenewedPair() reports a kubeconfig that does not name the link", () =
   );
 });
 
-test("parseNodeCommonName() returns only the name in a node's common name", () => {
-  assert.equal(parseNodeCommonName("system:node:n1"), "n1");
-  for (const other of ["alice", "system:nodes", undefined]) assert.equal(parseNodeCommonName(other), undefined);
+test("parseNodeUser() returns only the name in a node's common name", () => {
+  assert.equal(parseNodeUser("system:node:n1"), "n1");
+  for (const other of ["alice", "system:nodes", undefined]) assert.equal(parseNodeUser(other), undefined);
 });
