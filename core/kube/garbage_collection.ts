@@ -53,7 +53,6 @@ export type CollectionPlan =
 
 const NONE: CollectionPlan = { kind: "none" };
 
-/** Reports whether an object waits for the deletion of its dependents. */
 export function isWaitingForDependents({ deletionTimestamp, finalizers = [] }: ObjectMeta): boolean {
   return deletionTimestamp !== undefined && finalizers.includes(FOREGROUND_FINALIZER);
 }

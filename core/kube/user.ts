@@ -19,7 +19,6 @@ export const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
 export const NODES_GROUP = "system:nodes";
 /** The prefix of a service account's user name, before its namespace and its name. */
 export const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
-/** The group of every service account. */
 export const SERVICE_ACCOUNTS_GROUP = "system:serviceaccounts";
 /** Members pass every authorization check. */
 export const MASTERS_GROUP = "system:masters";

@@ -4,8 +4,7 @@ import { isIP, isIPv4 } from "node:net";
 /** Formats 4 or 16 bytes as canonical text; an IPv4-mapped IPv6 address is printed as IPv4. */
 export function formatIpAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-  if (isMapped) return bytes.subarray(12).join(".");
+  if (isMapped(bytes)) return bytes.subarray(12).join(".");
   const groups: number[] = [];
   for (let at = 0; at < 16; at += 2) groups.push((bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0));
   const { start, length } = findLongestZeroRun(groups);
@@ -36,8 +35,12 @@ export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefine
   const bytes = new Uint8Array(16);
   bytes.set(front, 0);
   bytes.set(back, 16 - back.length);
-  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-  return isMapped ? bytes.slice(12) : bytes;
+  return isMapped(bytes) ? bytes.slice(12) : bytes;
+}
+
+/** Reports whether an IPv6 address is an IPv4-mapped one. */
+function isMapped(bytes: Uint8Array): boolean {
+  return bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
 function formatGroup(group: number): string {
@@ -87,9 +90,9 @@ export function parseCidr(text: string): IpRange | undefined {
 /** Formats a range with the bits beyond the prefix cleared; IPv4-mapped addresses become IPv4 addresses. */
 export function formatCidr({ bytes, prefixBits }: IpRange): string {
   const base = Uint8Array.from(masked(bytes, prefixBits));
-  const isMapped = base.length === 16 && prefixBits >= 96 && base.subarray(10, 12).every((byte) => byte === 0xff) &&
-    base.subarray(0, 10).every((byte) => byte === 0);
-  return isMapped ? `${formatIpAddress(base.slice(12))}/${prefixBits - 96}` : `${formatIpAddress(base)}/${prefixBits}`;
+  return `${formatIpAddress(base)}/${
+    base.length === 16 && prefixBits >= 96 && isMapped(base) ? prefixBits - 96 : prefixBits
+  }`;
 }
 
 /** Reports whether an address is in a range of its own family. */
@@ -105,15 +108,23 @@ export function isInNetwork(address: string, network: string): boolean {
   return bytes !== undefined && range !== undefined && isWithin(bytes, range);
 }
 
-/** Loopback, unspecified, link-local and multicast addresses: the same on every machine, or of no single one. */
-const SHARED_RANGES: readonly IpRange[] = [
-  ...["127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"],
-  ...["::1", "::", "fe80::/10", "ff00::/8"],
-].flatMap((text) => parseCidr(text) ?? []);
+/** Loopback and unspecified addresses, which are the same on every machine. */
+const LOCAL_RANGES = parseRanges("127.0.0.0/8", "0.0.0.0/8", "::1", "::");
+/** Link-local and multicast addresses, which several machines have. */
+const SHARED_RANGES = parseRanges("169.254.0.0/16", "224.0.0.0/4", "fe80::/10", "ff00::/8");
 
-/** Reports whether no single machine owns an address. */
+/** Reports whether an address is useless on another machine: it is a loopback or an unspecified one. */
+export function isLocalAddress(address: Uint8Array): boolean {
+  return LOCAL_RANGES.some((range) => isWithin(address, range));
+}
+
+/** Reports whether no single machine owns an address: it is local, link-local or a multicast one. */
 export function isSharedAddress(address: Uint8Array): boolean {
-  return SHARED_RANGES.some((range) => isWithin(address, range));
+  return isLocalAddress(address) || SHARED_RANGES.some((range) => isWithin(address, range));
+}
+
+function parseRanges(...texts: readonly string[]): readonly IpRange[] {
+  return texts.flatMap((text) => parseCidr(text) ?? []);
 }
 
 function masked(bytes: Uint8Array, prefixBits: number): Uint8Array {

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { formatIpAddress, isWithin, parseCidr, parseIpAddress } from "./ip_address.ts";
+import { formatIpAddress, isLocalAddress, isSharedAddress, isWithin, parseCidr, parseIpAddress } from "./ip_address.ts";
 
 for (
   const { text, want } of [
@@ -71,3 +71,20 @@ test("parseCidr() refuses malformed ranges, and bits beyond the prefix", () => {
     assert.equal(parseCidr(text), undefined, text);
   }
 });
+
+for (
+  const { address, local, shared } of [
+    { address: "127.3.2.1", local: true, shared: true },
+    { address: "::", local: true, shared: true },
+    { address: "169.254.1.1", local: false, shared: true },
+    { address: "fe80::1", local: false, shared: true },
+    { address: "224.0.0.1", local: false, shared: true },
+    { address: "192.0.2.1", local: false, shared: false },
+    { address: "2001:db8::1", local: false, shared: false },
+  ]
+) {
+  test(`isLocalAddress() is ${local} and isSharedAddress() ${shared} for ${address}`, () => {
+    const bytes = parseIpAddress(address)!;
+    assert.deepEqual([isLocalAddress(bytes), isSharedAddress(bytes)], [local, shared]);
+  });
+}

@@ -13,6 +13,7 @@ import { RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.t
 import { ANONYMOUS_USER } from "../kube/user.ts";
 import { bindRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
+import { isLocalAddress, parseIpAddress, withoutBrackets } from "../lib/ip_address.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";
@@ -132,6 +133,7 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
  * one, which is no address of a machine.
  */
 export function isLoopbackServer(server: string): boolean {
-  const host = URL.canParse(server) ? new URL(server).hostname.replace(/\.$/, "") : "";
-  return ["localhost", "[::1]", "0.0.0.0", "[::]"].includes(host) || /^127\.|\.localhost$|^\[::ffff:7f/.test(host);
+  const host = withoutBrackets(URL.parse(server)?.hostname.replace(/\.$/, "") ?? "");
+  const address = parseIpAddress(host);
+  return address === undefined ? /(?:^|\.)localhost$/.test(host) : isLocalAddress(address);
 }

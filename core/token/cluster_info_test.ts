@@ -126,6 +126,9 @@ for (
     { server: "https://[::ffff:127.0.0.1]:6443", want: true },
     { server: "https://0.0.0.0:6443", want: true },
     { server: "https://[::]:6443", want: true },
+    { server: "https://0.1.2.3:6443", want: true },
+    { server: "https://n1.localhost:6443", want: true },
+    { server: "https://169.254.10.1:6443", want: false },
     { server: "https://192.0.2.2:6443", want: false },
     { server: "https://boot.example.com:6443", want: false },
   ]

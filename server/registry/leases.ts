@@ -2,12 +2,7 @@
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import {
-  prepareLeaseForCreate,
-  prepareLeaseForUpdate,
-  validateLeaseCreate,
-  validateLeaseUpdate,
-} from "../../core/kube/rules/leases.ts";
+import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLease } from "../../core/kube/rules/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
@@ -26,8 +21,8 @@ export const leases: Resource<Lease> = {
     anyFinalizer: true,
     prepareForCreate: prepareLeaseForCreate,
     prepareForUpdate: prepareLeaseForUpdate,
-    validateCreate: validateLeaseCreate,
-    validateUpdate: validateLeaseUpdate,
+    validateCreate: validateLease,
+    validateUpdate: validateLease,
     createOnUpdate: true,
     unconditionalUpdate: false,
   }),

@@ -8,10 +8,9 @@ import {
   defaultNamespace,
   prepareNamespaceForCreate,
   prepareNamespaceForUpdate,
-  validateNamespaceCreate,
+  validateNamespace,
   validateNamespaceFinalizeUpdate,
   validateNamespaceStatusUpdate,
-  validateNamespaceUpdate,
 } from "../../core/kube/rules/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import {
@@ -41,8 +40,8 @@ export const namespaces: Resource<Namespace> = {
     applyDefaults: defaultNamespace,
     prepareForCreate: prepareNamespaceForCreate,
     prepareForUpdate: prepareNamespaceForUpdate,
-    validateCreate: validateNamespaceCreate,
-    validateUpdate: validateNamespaceUpdate,
+    validateCreate: validateNamespace,
+    validateUpdate: validateNamespace,
     resetFields: ["status"],
   }),
   subresources: [

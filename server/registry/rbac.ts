@@ -13,20 +13,17 @@ import type {
 import type { Kind } from "../../core/kube/schema.ts";
 import {
   defaultBinding,
-  validateClusterRoleBindingCreate,
-  validateClusterRoleBindingUpdate,
-  validateClusterRoleCreate,
-  validateClusterRoleUpdate,
-  validateRoleBindingCreate,
-  validateRoleBindingUpdate,
-  validateRoleCreate,
-  validateRoleUpdate,
+  validateBindingCreate,
+  validateBindingUpdate,
+  validateClusterRole,
+  validateRole,
 } from "../../core/kube/rules/rbac.ts";
+import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
-import { type Column, createPlainStrategy, type PlainRules, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
@@ -60,38 +57,23 @@ export function createRbacResources(
   deps: RbacResourceDeps,
 ): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {
   return [
-    createRoleResource<ClusterRole>(deps, clusterRoleKind, {
-      validateCreate: validateClusterRoleCreate,
-      validateUpdate: validateClusterRoleUpdate,
-    }),
-    createBindingResource<ClusterRoleBinding>(deps, clusterRoleBindingKind, "cluster role binding", {
-      validateCreate: validateClusterRoleBindingCreate,
-      validateUpdate: validateClusterRoleBindingUpdate,
-    }),
-    createRoleResource<Role>(deps, roleKind, {
-      validateCreate: validateRoleCreate,
-      validateUpdate: validateRoleUpdate,
-    }),
-    createBindingResource<RoleBinding>(deps, roleBindingKind, "role binding", {
-      validateCreate: validateRoleBindingCreate,
-      validateUpdate: validateRoleBindingUpdate,
-    }),
+    createRoleResource<ClusterRole>(deps, clusterRoleKind, validateClusterRole),
+    createBindingResource<ClusterRoleBinding>(deps, clusterRoleBindingKind, "cluster role binding"),
+    createRoleResource<Role>(deps, roleKind, validateRole),
+    createBindingResource<RoleBinding>(deps, roleBindingKind, "role binding"),
   ];
 }
-
-/** The validation of a kind. */
-type Validation<T extends KubeObject> = Required<Pick<PlainRules<T>, "validateCreate" | "validateUpdate">>;
 
 function createRoleResource<T extends Role | ClusterRole>(
   deps: RbacResourceDeps,
   kind: Kind,
-  validation: Validation<T>,
+  validate: (role: T) => readonly FieldError[],
 ): Resource<T> {
   return {
     ...SHARED,
     kind,
     columns: [nameColumn, createdAtColumn],
-    strategy: createPlainStrategy<T>({ ...SHARED_RULES, ...validation }),
+    strategy: createPlainStrategy<T>({ ...SHARED_RULES, validateCreate: validate, validateUpdate: validate }),
     guard: (role, stored, request) => checkRoleEscalation(deps, kind, role, stored, request),
   };
 }
@@ -100,13 +82,17 @@ function createBindingResource<T extends RoleBinding | ClusterRoleBinding>(
   deps: RbacResourceDeps,
   kind: Kind,
   what: string,
-  validation: Validation<T>,
 ): Resource<T> {
   return {
     ...SHARED,
     kind,
     columns: bindingColumns(what),
-    strategy: createPlainStrategy<T>({ ...SHARED_RULES, applyDefaults: defaultBinding, ...validation }),
+    strategy: createPlainStrategy<T>({
+      ...SHARED_RULES,
+      applyDefaults: defaultBinding,
+      validateCreate: (binding) => validateBindingCreate(binding, kind.namespaced),
+      validateUpdate: (binding, stored) => validateBindingUpdate(binding, stored, kind.namespaced),
+    }),
     guard: (binding, stored, { user }) => checkBindingEscalation(deps, kind, binding, stored, user),
   };
 }

@@ -1,22 +1,7 @@
 /** Parses subjects as users type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
-import type { SubjectFields } from "../../../core/pki/x509/names.ts";
+import { FIELD_OF_SHORT_NAME, type ListField, type SubjectFields } from "../../../core/pki/x509/names.ts";
 import { trimChars, trimEndChars } from "../../../core/lib/trim.ts";
-
-type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
-
-const FIELD_OF: Readonly<Record<string, keyof SubjectFields>> = {
-  CN: "commonName",
-  O: "organizations",
-  OU: "organizationalUnits",
-  C: "countries",
-  L: "localities",
-  ST: "provinces",
-  S: "provinces",
-  STREET: "streetAddresses",
-  POSTALCODE: "postalCodes",
-  SERIALNUMBER: "serialNumber",
-};
 
 const WANTED = "want CN=name,O=group or /CN=name/O=group";
 
@@ -31,7 +16,8 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
   const lists: Partial<Record<ListField, string[]>> = {};
   for (const part of parts) {
     const [type = "", ...rest] = part.split("=");
-    const field = FIELD_OF[type.trim().toUpperCase()];
+    const short = type.trim().toUpperCase();
+    const field = FIELD_OF_SHORT_NAME.get(short === "S" ? "ST" : short);
     if (rest.length === 0 || type.trim() === "") return err(WANTED);
     if (field === undefined) {
       return err(

@@ -44,7 +44,6 @@ const apiGroupDiscovery = message("APIGroupDiscovery", "The versions of one grou
   versions: omitempty(2, list(apiVersionDiscovery)),
 });
 
-/** Lists everything that is served, group by group. */
 export const apiGroupDiscoveryListSchema: MessageSchema = message(
   "APIGroupDiscoveryList",
   "Everything that is served, group by group.",

@@ -86,7 +86,6 @@ const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
   },
 );
 
-/** `status` of the access reviews. */
 export interface SubjectAccessReviewStatus {
   readonly allowed: boolean;
   readonly denied?: boolean;

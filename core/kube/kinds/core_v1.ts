@@ -67,7 +67,6 @@ export interface ObjectReference {
   readonly fieldPath?: string;
 }
 
-/** Points at another object, or a part of it. */
 export const objectReferenceSchema: MessageSchema = atomicMessage<ObjectReference>(
   "ObjectReference",
   "Points at another object, or a part of it.",

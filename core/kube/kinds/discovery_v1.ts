@@ -13,7 +13,6 @@ const serverAddressByClientCIDR = message(
   },
 );
 
-/** The versions of the core API. */
 export const apiVersionsSchema: MessageSchema = message("APIVersions", "The versions of the core API.", {
   versions: required(1, atomic(STRING), "Names of the versions."),
   serverAddressByClientCIDRs: required(
@@ -28,7 +27,6 @@ const groupVersionForDiscovery = message("GroupVersionForDiscovery", "One versio
   version: required(2, STRING, "The version alone."),
 });
 
-/** An API group and its versions. */
 export const apiGroupSchema: MessageSchema = message("APIGroup", "An API group and its versions.", {
   name: required(1, STRING, "Name of the group."),
   versions: required(2, atomic(groupVersionForDiscovery), "Versions that are served."),
@@ -58,7 +56,6 @@ const apiResource = message("APIResource", "A resource or subresource.", {
   storageVersionHash: omitempty(10, STRING, "Opaque hash of the version it is stored in."),
 });
 
-/** The resources of one group and version. */
 export const apiResourceListSchema: MessageSchema = message(
   "APIResourceList",
   "The resources of one group and version.",

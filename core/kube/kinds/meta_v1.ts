@@ -52,7 +52,6 @@ const ownerReference = atomicMessage<OwnerReference>(
   },
 );
 
-/** The fields that one manager set by one kind of operation. */
 export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntry>(
   "ManagedFieldsEntry",
   "The fields one manager set by one kind of operation.",
@@ -67,7 +66,6 @@ export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntr
   },
 );
 
-/** Identity and bookkeeping that every object carries. */
 export const objectMetaSchema: MessageSchema = message<ObjectMeta>(
   "ObjectMeta",
   "Identity and bookkeeping that every object carries.",
@@ -138,7 +136,6 @@ const statusDetails = message<StatusDetails>("StatusDetails", "Which object a st
   retryAfterSeconds: omitempty(5, INT32, "Seconds to wait before trying again."),
 });
 
-/** Outcome of a request that does not answer with an object. */
 export const statusSchema: MessageSchema = message<Omit<Status, "kind" | "apiVersion">>(
   "Status",
   "Outcome of a request that does not answer with an object.",
@@ -157,7 +154,6 @@ const preconditions = message("Preconditions", "What must hold of the stored obj
   resourceVersion: optional(2, STRING, "Version the object must have."),
 });
 
-/** The options of a request that deletes objects. */
 export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<DeleteOptions, "kind" | "apiVersion">>(
   "DeleteOptions",
   "Options of a request that deletes objects.",
@@ -179,7 +175,6 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<De
   },
 );
 
-/** An object reduced to its metadata. */
 export const partialObjectMetadataSchema: MessageSchema = message(
   "PartialObjectMetadata",
   "An object reduced to its metadata.",
@@ -188,7 +183,6 @@ export const partialObjectMetadataSchema: MessageSchema = message(
   },
 );
 
-/** One change, as a watch reports it. */
 export const watchEventSchema: MessageSchema = message("WatchEvent", "One change, as a watch reports it.", {
   type: required(1, STRING, "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
   object: required(2, RAW_EXTENSION, "The object after the change, or before its deletion, or a Status."),
@@ -212,7 +206,6 @@ export const partialObjectMetadataListV1beta1Schema: MessageSchema = describeMes
   metadata: always(2, listMetaSchema),
 });
 
-/** One observation about an object. */
 export const conditionSchema: MessageSchema = message<Condition>("Condition", "One observation about an object.", {
   type: required(1, STRING, "What the condition is about, such as Ready or example.com/Ready."),
   status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
@@ -222,7 +215,6 @@ export const conditionSchema: MessageSchema = message<Condition>("Condition", "O
   message: required(6, STRING, "The cause in words."),
 });
 
-/** One condition on a label. */
 export const labelSelectorRequirementSchema: MessageSchema = message(
   "LabelSelectorRequirement",
   "One condition on a label.",
@@ -233,7 +225,6 @@ export const labelSelectorRequirementSchema: MessageSchema = message(
   },
 );
 
-/** A choice of objects by label; all conditions must hold. */
 export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
   "LabelSelector",
   "A choice of objects by label; all conditions must hold.",
@@ -243,7 +234,6 @@ export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
   },
 );
 
-/** One condition on a field. */
 export const fieldSelectorRequirementSchema: MessageSchema = message(
   "FieldSelectorRequirement",
   "One condition on a field.",

@@ -32,7 +32,6 @@ export function list(of: FieldType): FieldType {
   return { kind: "list", of };
 }
 
-/** Describes a map from text to one type. */
 export function map(of: FieldType): FieldType {
   return { kind: "map", of };
 }

@@ -75,7 +75,6 @@ const SELECTION_PARAMETERS: readonly Parameter[] = [
   query("timeoutSeconds", "integer", "Seconds after which a list or watch ends."),
 ];
 
-/** The query parameters of lists and watches. */
 export const LIST_PARAMETERS: readonly Parameter[] = [
   query("allowWatchBookmarks", "boolean", "True asks for bookmarks during a watch."),
   ...SELECTION_PARAMETERS,

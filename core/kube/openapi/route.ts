@@ -66,12 +66,10 @@ export function toGroupVersionKind({ group, version }: Kind, kind: string): Grou
   return { group, version, kind };
 }
 
-/** Describes the objects of a kind. */
 export function objectType(kind: Kind): WireType {
   return { message: kind.schema, identities: [toGroupVersionKind(kind, kind.kind)], typed: true };
 }
 
-/** Describes the list of a kind. */
 export function listType(kind: Kind): WireType {
   return { message: kind.listSchema, identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
 }

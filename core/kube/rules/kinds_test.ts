@@ -4,12 +4,12 @@ import type { Namespace } from "../kinds/core_v1.ts";
 import type { Lease, LeaseSpec } from "../kinds/coordination_v1.ts";
 import { formatFieldError, selectReportedErrors } from "../status/field_error.ts";
 import { type CsiDriverShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "./csinodes.ts";
-import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLeaseCreate } from "./leases.ts";
+import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLease } from "./leases.ts";
 import {
   defaultNamespace,
   prepareNamespaceForCreate,
   prepareNamespaceForUpdate,
-  validateNamespaceCreate,
+  validateNamespace,
   validateNamespaceFinalizeUpdate,
   validateNamespaceStatusUpdate,
 } from "./namespaces.ts";
@@ -66,7 +66,7 @@ test("prepareNamespaceForUpdate() keeps spec and status", () => {
 test("namespaces.ts names bad finalizers", () => {
   const namespace: Namespace = { metadata: { name: "n" }, spec: { finalizers: ["kubernetes", "mine"] }, status: {} };
   const detail = 'Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified';
-  assert.deepEqual(validateNamespaceCreate(namespace).map(formatFieldError), [`spec.finalizers: ${detail}`]);
+  assert.deepEqual(validateNamespace(namespace).map(formatFieldError), [`spec.finalizers: ${detail}`]);
   assert.deepEqual(validateNamespaceFinalizeUpdate(namespace).map(formatFieldError), [`spec.finalizers[1]: ${detail}`]);
 });
 
@@ -84,10 +84,10 @@ test("validateNamespaceStatusUpdate() ties the phase to the deletion", () => {
 
 const lease = (spec: LeaseSpec): Lease => ({ metadata: { name: "l", namespace: "n" }, spec });
 
-test("validateLeaseCreate() refuses numbers out of range", () => {
-  assert.deepEqual(validateLeaseCreate(lease({ leaseDurationSeconds: 15, leaseTransitions: 0 })), []);
+test("validateLease() refuses numbers out of range", () => {
+  assert.deepEqual(validateLease(lease({ leaseDurationSeconds: 15, leaseTransitions: 0 })), []);
   assert.deepEqual(
-    validateLeaseCreate(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })).map(formatFieldError),
+    validateLease(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })).map(formatFieldError),
     [
       "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
       "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",

@@ -21,8 +21,8 @@ export function prepareLeaseForUpdate(lease: Lease, old: Lease): Lease {
   };
 }
 
-/** Validates a new Lease apart from its metadata. */
-export function validateLeaseCreate(lease: Lease): FieldError[] {
+/** Validates a new or a changed Lease apart from its metadata. */
+export function validateLease(lease: Lease): FieldError[] {
   const { leaseDurationSeconds, leaseTransitions } = lease.spec;
   const errors: FieldError[] = [];
   if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
@@ -32,9 +32,4 @@ export function validateLeaseCreate(lease: Lease): FieldError[] {
     errors.push(invalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
   }
   return errors;
-}
-
-/** Validates a changed Lease apart from its metadata. */
-export function validateLeaseUpdate(lease: Lease, _old: Lease): FieldError[] {
-  return validateLeaseCreate(lease);
 }

@@ -5,14 +5,12 @@
 import type { Namespace } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
+import { validateStandardFinalizer } from "./object_meta.ts";
 
 /** Every namespace carries its own name as a label. */
 const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 /** The finalizer that keeps a namespace until its content has been deleted. */
 export const NAMESPACE_FINALIZER = "kubernetes";
-
-/** Finalizers without a domain that are allowed (`pkg/apis/core/helper/helpers.go`). */
-const STANDARD_FINALIZERS: readonly string[] = [NAMESPACE_FINALIZER, "orphan", "foregroundDeletion"];
 
 /** The label with the name, once there is one, and the phase `Active`. */
 export function defaultNamespace(namespace: Namespace): Namespace {
@@ -32,14 +30,9 @@ export function prepareNamespaceForUpdate(namespace: Namespace, old: Namespace):
   return { ...withNameLabel(namespace), spec: old.spec, status: old.status };
 }
 
-/** Validates a new Namespace apart from its metadata. */
-export function validateNamespaceCreate(namespace: Namespace): FieldError[] {
+/** Validates a new or a changed Namespace apart from its metadata. */
+export function validateNamespace(namespace: Namespace): FieldError[] {
   return validateFinalizers(namespace, () => "spec.finalizers");
-}
-
-/** Validates a changed Namespace apart from its metadata. */
-export function validateNamespaceUpdate(namespace: Namespace, _old: Namespace): FieldError[] {
-  return validateNamespaceCreate(namespace);
 }
 
 /** Faults of `/status`: the phase follows the deletion. */
@@ -82,9 +75,6 @@ function withNameLabel(namespace: Namespace): Namespace {
 function validateFinalizers(namespace: Namespace, path: (index: number) => string): FieldError[] {
   return checkEach(namespace.spec.finalizers ?? [], (name, index) => {
     const errors = qualifiedNameErrors(name).map((text) => invalid(path(index), name, text));
-    if (!name.includes("/") && !STANDARD_FINALIZERS.includes(name)) {
-      errors.push(invalid(path(index), name, "name is neither a standard finalizer name nor is it fully qualified"));
-    }
-    return errors;
+    return [...errors, ...validateStandardFinalizer(name, path(index))];
   });
 }

@@ -106,15 +106,14 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
 export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"): FieldError[] {
   return checkEach(
     meta.finalizers ?? [],
-    (name, index) =>
-      name.includes("/") || STANDARD_FINALIZERS.includes(name) ? [] : [
-        invalid(
-          `${path}.finalizers[${index}]`,
-          name,
-          "name is neither a standard finalizer name nor is it fully qualified",
-        ),
-      ],
+    (name, index) => validateStandardFinalizer(name, `${path}.finalizers[${index}]`),
   );
+}
+
+/** Validates a finalizer, which is Kubernetes' own or has a domain. */
+export function validateStandardFinalizer(name: string, path: string): FieldError[] {
+  if (name.includes("/") || STANDARD_FINALIZERS.includes(name)) return [];
+  return [invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")];
 }
 
 /** Validates labels: keys are qualified names, values are label values. */

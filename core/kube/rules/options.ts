@@ -57,7 +57,6 @@ export function validateCreateOptions(options: UpdateOptions): FieldError[] {
   ];
 }
 
-/** Validates the options of an update. */
 export function validateUpdateOptions(options: UpdateOptions): FieldError[] {
   return validateCreateOptions(options);
 }

@@ -17,31 +17,21 @@ import {
 import { selectorFromLabelSelector } from "../selectors/labels.ts";
 import { validateLabelSelector } from "./selectors.ts";
 
-/** Validates a new Role apart from its metadata. */
-export function validateRoleCreate(role: Role): FieldError[] {
+/** Validates a new or a changed Role apart from its metadata. */
+export function validateRole(role: Role): FieldError[] {
   return [
     ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, true, `rules[${index}]`)),
     ...requireVerbs(role),
   ];
 }
 
-/** Validates a changed Role apart from its metadata. */
-export function validateRoleUpdate(role: Role, _old: Role): FieldError[] {
-  return validateRoleCreate(role);
-}
-
-/** Validates a new ClusterRole apart from its metadata. */
-export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
+/** Validates a new or a changed ClusterRole apart from its metadata. */
+export function validateClusterRole(role: ClusterRole): FieldError[] {
   return [
     ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, false, `rules[${index}]`)),
     ...validateAggregation(role),
     ...requireVerbs(role),
   ];
-}
-
-/** Validates a changed ClusterRole apart from its metadata. */
-export function validateClusterRoleUpdate(role: ClusterRole, _old: ClusterRole): FieldError[] {
-  return validateClusterRoleCreate(role);
 }
 
 /** Fills the API groups of the role and of users and groups. */
@@ -54,24 +44,9 @@ export function defaultBinding<T extends RoleBinding | ClusterRoleBinding>(bindi
   };
 }
 
-/** Validates a new RoleBinding apart from its metadata. */
-export function validateRoleBindingCreate(binding: RoleBinding): FieldError[] {
-  return [...validateBinding(binding, true), ...requireSubjectNames(binding), ...requireRoleName(binding)];
-}
-
-/** Validates a changed RoleBinding apart from its metadata; the role never changes. */
-export function validateRoleBindingUpdate(binding: RoleBinding, old: RoleBinding): FieldError[] {
-  return validateBindingUpdate(binding, old, true);
-}
-
-/** Validates a new ClusterRoleBinding apart from its metadata. */
-export function validateClusterRoleBindingCreate(binding: ClusterRoleBinding): FieldError[] {
-  return [...validateBinding(binding, false), ...requireSubjectNames(binding), ...requireRoleName(binding)];
-}
-
-/** Validates a changed ClusterRoleBinding apart from its metadata; the role never changes. */
-export function validateClusterRoleBindingUpdate(binding: ClusterRoleBinding, old: ClusterRoleBinding): FieldError[] {
-  return validateBindingUpdate(binding, old, false);
+/** Validates a new binding apart from its metadata. A RoleBinding is `namespaced`. */
+export function validateBindingCreate(binding: RoleBinding | ClusterRoleBinding, namespaced: boolean): FieldError[] {
+  return [...validateBinding(binding, namespaced), ...requireSubjectNames(binding), ...requireRoleName(binding)];
 }
 
 function validateRule(rule: PolicyRule, namespaced: boolean, path: string): FieldError[] {
@@ -140,10 +115,13 @@ function validateBinding(binding: RoleBinding | ClusterRoleBinding, namespaced: 
   return [...errors, ...ofSubjects];
 }
 
-/** Validates a changed binding. A changed role is refused as a whole; a missing name is one of its other faults. */
-function validateBindingUpdate<T extends RoleBinding | ClusterRoleBinding>(
-  binding: T,
-  old: T,
+/**
+ * Validates a changed binding apart from its metadata. A changed role is refused as a whole; a missing name is one of its
+ * other faults.
+ */
+export function validateBindingUpdate(
+  binding: RoleBinding | ClusterRoleBinding,
+  old: RoleBinding | ClusterRoleBinding,
   namespaced: boolean,
 ): FieldError[] {
   const errors = validateBinding(binding, namespaced);

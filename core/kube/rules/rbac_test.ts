@@ -4,12 +4,10 @@ import { formatFieldError } from "../status/field_error.ts";
 import type { ClusterRole, PolicyRule, RoleRef, Subject } from "../kinds/rbac_v1.ts";
 import {
   defaultBinding,
-  validateClusterRoleBindingCreate,
-  validateClusterRoleBindingUpdate,
-  validateClusterRoleCreate,
-  validateRoleBindingCreate,
-  validateRoleBindingUpdate,
-  validateRoleCreate,
+  validateBindingCreate,
+  validateBindingUpdate,
+  validateClusterRole,
+  validateRole,
 } from "./rbac.ts";
 
 const GROUP = "rbac.authorization.k8s.io";
@@ -52,11 +50,11 @@ for (
     },
   ] as { name: string; rule: PolicyRule; role: string[]; clusterRole?: string[] }[]
 ) {
-  test(`validateRoleCreate() answers ${role.length} faults for ${name}`, () => {
-    assert.deepEqual(validateRoleCreate({ metadata, rules: [rule] }).map(formatFieldError), role);
+  test(`validateRole() answers ${role.length} faults for ${name}`, () => {
+    assert.deepEqual(validateRole({ metadata, rules: [rule] }).map(formatFieldError), role);
   });
-  test(`validateClusterRoleCreate() judges ${name}`, () => {
-    const errors = validateClusterRoleCreate({ metadata, rules: [rule] }).map(formatFieldError);
+  test(`validateClusterRole() judges ${name}`, () => {
+    const errors = validateClusterRole({ metadata, rules: [rule] }).map(formatFieldError);
     assert.deepEqual(errors, clusterRole ?? role);
   });
 }
@@ -95,8 +93,8 @@ for (
     },
   ] as { name: string; aggregationRule: NonNullable<ClusterRole["aggregationRule"]>; want: string[] }[]
 ) {
-  test(`validateClusterRoleCreate() answers ${want.length} faults for aggregation by ${name}`, () => {
-    assert.deepEqual(validateClusterRoleCreate({ metadata, rules: null, aggregationRule }).map(formatFieldError), want);
+  test(`validateClusterRole() answers ${want.length} faults for aggregation by ${name}`, () => {
+    assert.deepEqual(validateClusterRole({ metadata, rules: null, aggregationRule }).map(formatFieldError), want);
   });
 }
 
@@ -149,42 +147,42 @@ for (
     },
   ] as { name: string; subject: Subject; want: string[]; clusterWant?: string[] }[]
 ) {
-  test(`validateRoleBindingCreate() answers ${want.length} faults for ${name}`, () => {
+  test(`validateBindingCreate() answers ${want.length} faults for ${name}`, () => {
     const binding = { metadata, subjects: [subject], roleRef: ROLE };
-    assert.deepEqual(validateRoleBindingCreate(binding).map(formatFieldError), want);
-    assert.deepEqual(validateClusterRoleBindingCreate(binding).map(formatFieldError), clusterWant ?? want);
+    assert.deepEqual(validateBindingCreate(binding, true).map(formatFieldError), want);
+    assert.deepEqual(validateBindingCreate(binding, false).map(formatFieldError), clusterWant ?? want);
   });
 }
 
-test("validateRoleBindingCreate() requires a role of a known kind", () => {
+test("validateBindingCreate() requires a role of a known kind", () => {
   const binding = { metadata, roleRef: { apiGroup: "x", kind: "Rule", name: "" } };
-  assert.deepEqual(validateRoleBindingCreate(binding).map(formatFieldError), [
+  assert.deepEqual(validateBindingCreate(binding, true).map(formatFieldError), [
     `roleRef.apiGroup: Unsupported value: "x": supported values: "${GROUP}"`,
     'roleRef.kind: Unsupported value: "Rule": supported values: "Role", "ClusterRole"',
     "roleRef.name: Required value",
   ]);
 });
 
-test("validateClusterRoleBindingCreate() binds no Role, and no path as a name", () => {
+test("validateBindingCreate() binds no Role, and no path as a name", () => {
   const binding = { metadata, roleRef: { apiGroup: GROUP, kind: "Role", name: "a/b" } };
-  assert.deepEqual(validateClusterRoleBindingCreate(binding).map(formatFieldError), [
+  assert.deepEqual(validateBindingCreate(binding, false).map(formatFieldError), [
     'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
     "roleRef.name: Invalid value: \"a/b\": may not contain '/'",
   ]);
 });
 
-test("validateRoleBindingCreate() reports missing names last, subjects before the role", () => {
+test("validateBindingCreate() reports missing names last, subjects before the role", () => {
   const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, name: "" } };
-  assert.deepEqual(validateRoleBindingCreate(binding).map(({ field }) => field), [
+  assert.deepEqual(validateBindingCreate(binding, true).map(({ field }) => field), [
     "subjects[0].kind",
     "subjects[0].name",
     "roleRef.name",
   ]);
 });
 
-test("validateRoleBindingUpdate() reports a changed role's missing name with its other faults", () => {
+test("validateBindingUpdate() reports a changed role's missing name with its other faults", () => {
   const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, kind: "Rule", name: "" } };
-  assert.deepEqual(validateRoleBindingUpdate(binding, { metadata, roleRef: ROLE }).map(({ field }) => field), [
+  assert.deepEqual(validateBindingUpdate(binding, { metadata, roleRef: ROLE }, true).map(({ field }) => field), [
     "roleRef.kind",
     "roleRef.name",
     "subjects[0].kind",
@@ -193,12 +191,15 @@ test("validateRoleBindingUpdate() reports a changed role's missing name with its
   ]);
 });
 
-for (const validate of [validateRoleBindingUpdate, validateClusterRoleBindingUpdate]) {
-  test(`${validate.name}() keeps the role`, () => {
+for (const namespaced of [true, false]) {
+  test(`validateBindingUpdate() keeps the role, namespaced ${namespaced}`, () => {
     const stored = { metadata, roleRef: ROLE };
-    assert.deepEqual(validate(stored, stored), []);
-    assert.deepEqual(validate({ metadata, roleRef: { ...ROLE, name: "s" } }, stored).map(formatFieldError), [
-      `roleRef: Invalid value: {"APIGroup":"${GROUP}","Kind":"ClusterRole","Name":"s"}: field is immutable`,
-    ]);
+    assert.deepEqual(validateBindingUpdate(stored, stored, namespaced), []);
+    assert.deepEqual(
+      validateBindingUpdate({ metadata, roleRef: { ...ROLE, name: "s" } }, stored, namespaced).map(formatFieldError),
+      [
+        `roleRef: Invalid value: {"APIGroup":"${GROUP}","Kind":"ClusterRole","Name":"s"}: field is immutable`,
+      ],
+    );
   });
 }

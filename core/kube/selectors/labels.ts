@@ -14,7 +14,6 @@ import { err, ok, type Result } from "../../lib/result.ts";
 /** The operators that relate a key to its values. */
 export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
 
-/** A requirement on one label. */
 export interface LabelRequirement {
   readonly key: string;
   readonly operator: LabelOperator;

@@ -1,6 +1,8 @@
 /** Converts a failed HTTP answer to an error: with the Status it holds, or with the one that client-go makes up. */
 import { isRecord } from "../../lib/record.ts";
-import type { ListMeta, Status, StatusCause, StatusDetails } from "../meta.ts";
+import { statusSchema } from "../kinds/meta_v1.ts";
+import type { Status } from "../meta.ts";
+import { DecodeError, decodeObject } from "../wire/decode.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { formatQualifiedResource } from "../schema.ts";
 import { createFailureStatus, createStatusDetails, NO_RESOURCE, type ResourceName, StatusError } from "./error.ts";
@@ -33,41 +35,12 @@ export function errorFromStatus(httpStatus: number, body: unknown, request: Fail
 export function decodeStatus(value: unknown): Status | undefined {
   if (!isRecord(value) || value["kind"] !== "Status") return undefined;
   if (value["apiVersion"] !== "v1" && value["apiVersion"] !== "meta.k8s.io/v1") return undefined;
-  const details = value["details"];
-  return {
-    metadata: decodeMetadata(value["metadata"]),
-    ...text("status", value),
-    ...text("message", value),
-    ...text("reason", value),
-    ...(isRecord(details) ? { details: decodeDetails(details) } : {}),
-    ...integer("code", value),
-  };
-}
-
-function decodeMetadata(value: unknown): ListMeta {
-  if (!isRecord(value)) return {};
-  return {
-    ...text("selfLink", value),
-    ...text("resourceVersion", value),
-    ...text("continue", value),
-    ...integer("remainingItemCount", value),
-  };
-}
-
-function decodeDetails(value: Readonly<Record<string, unknown>>): StatusDetails {
-  const causes = value["causes"];
-  return {
-    ...text("name", value),
-    ...text("group", value),
-    ...text("kind", value),
-    ...text("uid", value),
-    ...(Array.isArray(causes) && causes.length > 0 ? { causes: causes.filter(isRecord).map(decodeCause) } : {}),
-    ...integer("retryAfterSeconds", value),
-  };
-}
-
-function decodeCause(value: Readonly<Record<string, unknown>>): StatusCause {
-  return { ...text("reason", value), ...text("message", value), ...text("field", value) };
+  try {
+    return decodeObject(statusSchema, value).object as unknown as Status;
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
 }
 
 /** The number of characters that client-go keeps of a text body. */
@@ -133,14 +106,4 @@ function describe(code: number, method: string, serverMessage: string): readonly
     ];
   }
   return ["", `the server responded with the status code ${code} but did not return more information`];
-}
-
-function text<K extends string>(key: K, from: Readonly<Record<string, unknown>>): { readonly [P in K]?: string } {
-  const value = from[key];
-  return (typeof value === "string" && value !== "" ? { [key]: value } : {}) as { readonly [P in K]?: string };
-}
-
-function integer<K extends string>(key: K, from: Readonly<Record<string, unknown>>): { readonly [P in K]?: number } {
-  const value = from[key];
-  return (Number.isInteger(value) && value !== 0 ? { [key]: value } : {}) as { readonly [P in K]?: number };
 }

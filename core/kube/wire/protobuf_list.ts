@@ -18,7 +18,6 @@ export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<objec
   return encodeListOfItems(kind, listMeta, Array.from(items, (item) => encodeListItem(kind, item)));
 }
 
-/** Encodes an object as an item of a list. */
 export function encodeListItem(kind: Kind, object: object): Uint8Array {
   return encodeField(2, kind.schema, object);
 }

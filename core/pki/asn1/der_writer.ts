@@ -71,7 +71,6 @@ export function encodeBitString(bytes: Uint8Array, unusedBits = 0): Bytes {
   return encodeValue(TAG.bitString, Uint8Array.of(unusedBits), bytes);
 }
 
-/** Encodes an OCTET STRING from its bytes. */
 export function encodeOctetString(bytes: Uint8Array): Bytes {
   return encodeValue(TAG.octetString, bytes);
 }

@@ -51,7 +51,6 @@ export function findKeyAlgorithm(
   return [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS].find((algorithm) => algorithm === name);
 }
 
-/** Returns the algorithm of the keys of a type. */
 export function getPrivateKeyAlgorithm(type: KeyAlgorithm): PrivateKeyAlgorithm {
   if (type.startsWith("rsa-")) return "RSA";
   if (type === "ed25519") return "Ed25519";

@@ -166,11 +166,9 @@ function generateKeyObject(algorithm: KeyAlgorithm): Promise<KeyObject> {
     };
     switch (algorithm) {
       case "ecdsa-p256":
-        return generateKeyPair("ec", { namedCurve: "P-256" }, done);
       case "ecdsa-p384":
-        return generateKeyPair("ec", { namedCurve: "P-384" }, done);
       case "ecdsa-p521":
-        return generateKeyPair("ec", { namedCurve: "P-521" }, done);
+        return generateKeyPair("ec", { namedCurve: algorithm.slice(6).replace("p", "P-") }, done);
       case "rsa-2048":
       case "rsa-3072":
       case "rsa-4096":

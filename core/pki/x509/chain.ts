@@ -2,6 +2,7 @@
  * Verifies a certification path (RFC 5280 §6, without policies and revocation). It may refuse more than the TLS layer did,
  * but its callers never accept what TLS refused (apiserver `pkg/authentication/request/x509/x509.go`).
  */
+import { formatTime } from "../../kube/meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "../asn1/der.ts";
@@ -151,8 +152,4 @@ function findDateFault({ notBefore, notAfter }: CertificateFacts, at: Date): str
     : undefined;
   if (where === undefined) return undefined;
   return `x509: certificate has expired or is not yet valid: current time ${formatTime(at)} is ${where}`;
-}
-
-function formatTime(time: Date): string {
-  return time.toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -41,7 +41,8 @@ export interface DistinguishedName extends Required<SubjectFields> {
   readonly raw: Uint8Array<ArrayBuffer>;
 }
 
-type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
+/** A field that may have several values. */
+export type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
 
 interface AttributeType {
   readonly oid: string;
@@ -64,6 +65,11 @@ const ATTRIBUTE_TYPES: readonly AttributeType[] = [
 
 const FIELD_OF: ReadonlyMap<string, keyof SubjectFields> = new Map(
   ATTRIBUTE_TYPES.map(({ oid, field }) => [oid, field]),
+);
+
+/** The fields by their short names, such as `CN`. */
+export const FIELD_OF_SHORT_NAME: ReadonlyMap<string, keyof SubjectFields> = new Map(
+  ATTRIBUTE_TYPES.map(({ short, field }) => [short, field]),
 );
 
 const NONE: readonly string[] = Object.freeze([]);
@@ -134,7 +140,6 @@ export interface FormattedAttribute {
   readonly value: string;
 }
 
-const SHORT_NAMES: ReadonlySet<string> = new Set(ATTRIBUTE_TYPES.map(({ short }) => short));
 const OID = /^\d+(?:\.\d+)+$/;
 
 /**
@@ -146,7 +151,7 @@ export function parseFormattedName(text: string): readonly FormattedAttribute[] 
   for (const part of text === "" ? [] : splitAtCommas(text)) {
     const end = part.indexOf("=");
     const [type, raw] = [part.slice(0, Math.max(end, 0)), part.slice(end + 1)];
-    if (!SHORT_NAMES.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
+    if (!FIELD_OF_SHORT_NAME.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
     const value = PLAIN.test(raw) ? raw : unescapeValue(raw);
     if (escapeValue(value) !== raw) return undefined;
     const isOnce = type === "CN" || type === "SERIALNUMBER";
