@@ -42,6 +42,18 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
+/** Reports whether a value has no elements, because it is an empty list or none at all. */
+export function isEmptyList(value: unknown): boolean {
+  return !Array.isArray(value) || value.length === 0;
+}
+
+/** Reports whether a value has no members, because it is an empty object or none at all. */
+export function isEmptyMap(value: unknown): boolean {
+  if (!isJsonObject(value)) return true;
+  for (const key in value) return key === undefined;
+  return true;
+}
+
 /** Returns the type of a JSON value; anything else counts as null. */
 export function getJsonType(value: unknown): JsonType {
   if (Array.isArray(value)) return "array";

@@ -17,6 +17,9 @@ export type Atom =
   /** A value of any type, which is owned as a whole. */
   | { readonly kind: "any" };
 
+/** A value whose members have owners of their own unless it is atomic. */
+export type Members = Extract<Atom, { readonly kind: "struct" | "map" }>;
+
 /** A field that identifies items; an item without it counts as one with its default. */
 export interface ListKey {
   readonly name: string;
@@ -39,7 +42,7 @@ export function getAtom(schema: MessageSchema): Atom {
 
 /** Finds the type of one member of a struct or map. */
 export function findMemberAtom(
-  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  atom: Members,
   name: string,
 ): Atom | undefined {
   return atom.kind === "map" ? atom.of : atom.fields.get(name);

@@ -3,8 +3,8 @@
  * `typed/validate.go`).
  */
 import { ExactNumber, getJsonType, isJsonObject } from "../json_value.ts";
-import { goSyntax, printGoValue } from "../patch/go_value.ts";
-import { type AssociativeList, type Atom, findMemberAtom, type Scalar } from "./atom.ts";
+import { getGoType, goSyntax, printGoValue } from "../patch/go_value.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Members, type Scalar } from "./atom.ts";
 import { getItemElement } from "./list_item.ts";
 import { fieldElement, printElement } from "./path_element.ts";
 
@@ -52,7 +52,7 @@ function* findFaults(value: unknown, atom: Atom, path: string): Generator<Config
 
 function* findMemberFaults(
   value: object,
-  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  atom: Members,
   path: string,
 ): Generator<ConfigFault> {
   for (const [name, member] of Object.entries(value)) {
@@ -85,7 +85,7 @@ function* findItemFaults(items: readonly unknown[], list: AssociativeList, path:
 function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
   switch (scalar) {
     case "numeric":
-      return getJsonType(value) === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
+      return getJsonType(value) === "number" ? undefined : `expected numeric (int or float), got ${getGoType(value)}`;
     case "string":
       return typeof value === "string"
         ? undefined
@@ -97,10 +97,4 @@ function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
         ? `expected any scalar, got &{${printGoValue(value)}}`
         : undefined;
   }
-}
-
-function goTypeText(value: unknown): string {
-  if (Array.isArray(value)) return "[]interface {}";
-  if (typeof value === "object") return "map[string]interface {}";
-  return typeof value === "boolean" ? "bool" : "string";
 }

@@ -1,6 +1,6 @@
 /** Finds the fields that differ between two states of an object (structured-merge-diff `typed/compare.go`). */
-import { getMember, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
+import { getMember, isEmptyList, isEmptyMap, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
 import { type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
 import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
@@ -49,7 +49,7 @@ class Walk implements Comparison {
   #members(
     before: unknown,
     after: unknown,
-    atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+    atom: Members,
     ignored: FieldSet | undefined,
   ): void {
     const [left, right] = [toObject(before), toObject(after)];
@@ -137,16 +137,6 @@ function isLeaf(before: unknown, after: unknown, atom: Atom): boolean {
     default:
       return atom.isAtomic || (isEmptyMap(before) && isEmptyMap(after));
   }
-}
-
-function isEmptyList(value: unknown): boolean {
-  return !Array.isArray(value) || value.length === 0;
-}
-
-function isEmptyMap(value: unknown): boolean {
-  if (!isJsonObject(value)) return true;
-  for (const key in value) return key === undefined;
-  return true;
 }
 
 const EMPTY: JsonObject = {};

@@ -1,6 +1,6 @@
 /** The fields that a configuration sets (structured-merge-diff `typed/tofieldset.go`). */
-import { isJsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
+import { isEmptyMap, isJsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
 import { type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";
 import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
@@ -31,7 +31,7 @@ class Walk {
     }
   }
 
-  #members(value: object, atom: Extract<Atom, { readonly kind: "struct" | "map" }>, ignored?: FieldSet): void {
+  #members(value: object, atom: Members, ignored?: FieldSet): void {
     for (const [name, member] of Object.entries(value)) {
       const element = fieldElement(name);
       const type = findMemberAtom(atom, name);
@@ -40,7 +40,7 @@ class Walk {
       this.#path.push(element);
       this.visit(member, type, skipped?.children);
       // Entries of maps are owned in addition to their contents, fields of structs only if they are empty.
-      if (atom.kind === "map" || member === null || isEmptyObject(member)) this.#insert();
+      if (atom.kind === "map" || member === null || (isJsonObject(member) && isEmptyMap(member))) this.#insert();
       this.#path.pop();
     }
   }
@@ -71,8 +71,4 @@ function getElement(list: AssociativeList, item: unknown): string {
   const element = getItemElement(list, item);
   // Items without an element cannot be owned; a valid value has none.
   return element.ok ? element.value : "v:null";
-}
-
-function isEmptyObject(value: unknown): boolean {
-  return isJsonObject(value) && Object.keys(value).length === 0;
 }

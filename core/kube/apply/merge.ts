@@ -3,8 +3,8 @@
  * configuration's order with the object's in between (structured-merge-diff `typed/merge.go`).
  */
 import { setOwn } from "../wire/json_parser.ts";
-import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
+import { getMember, isEmptyList, isEmptyMap, isJsonObject, type JsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
 import { getItemElement } from "./list_item.ts";
 
 /** Merges a configuration into a live value of the same type without changing either; undefined is absent. */
@@ -26,7 +26,7 @@ export function mergeValue(live: unknown, config: unknown, atom: Atom): unknown 
 function mergeMembers(
   live: unknown,
   config: unknown,
-  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  atom: Members,
 ): unknown {
   const merged: JsonObject = {};
   const [ours, theirs] = [isJsonObject(live) ? live : {}, isJsonObject(config) ? config : {}];
@@ -115,12 +115,4 @@ function indexItems(
 
 function toList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isEmptyList(value: unknown): boolean {
-  return toList(value).length === 0;
-}
-
-function isEmptyMap(value: unknown): boolean {
-  return !isJsonObject(value) || Object.keys(value).length === 0;
 }

@@ -2,7 +2,7 @@
  * Removes the fields that an applier no longer sets, unless another manager owns them (structured-merge-diff
  * `merge/update.go`, `typed/remove.go`).
  */
-import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
 import { type FieldNode, type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
 import type { Managers } from "./managers.ts";
@@ -64,7 +64,7 @@ function removeItems(value: unknown, list: AssociativeList, fields: FieldSet): u
 
 function removeMembers(
   value: unknown,
-  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  atom: Members,
   fields: FieldSet,
 ): unknown {
   if (!isJsonObject(value)) return null;

@@ -79,14 +79,14 @@ export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, 
 export function encodeKubeconfig(config: Kubeconfig): string {
   const plain = {
     apiVersion: "v1",
-    clusters: toNullIfEmpty(config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name }))),
-    contexts: toNullIfEmpty(config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name }))),
+    clusters: toNullIfEmpty(config.clusters.map(({ name, cluster }) => ({ cluster: toPlain(CLUSTER, cluster), name }))),
+    contexts: toNullIfEmpty(config.contexts.map(({ name, context }) => ({ context: toPlain(CONTEXT, context), name }))),
     "current-context": config.currentContext,
     ...(config.extensions === undefined
       ? {}
       : { extensions: config.extensions.map(({ name, extension }) => ({ extension, name })) }),
     kind: "Config",
-    users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
+    users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: toPlain(USER, user) }))),
   };
   return formatYaml(plain);
 }
@@ -96,52 +96,50 @@ function toNullIfEmpty<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }
 
-/** Converts a cluster to the form of the file: keys in Go's order, without empty ones. */
-function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
-  return withoutEmpty({
-    "certificate-authority": cluster.certificateAuthority,
-    "certificate-authority-data": toBase64(cluster.certificateAuthorityData),
-    "insecure-skip-tls-verify": cluster.insecureSkipTlsVerify,
-    "proxy-url": cluster.proxyUrl,
-    server: { always: cluster.server },
-    "tls-server-name": cluster.tlsServerName,
-  });
-}
+/** How a member is written: bytes are base64, and an empty value is left out unless it is always written. */
+type Form = "text" | "always" | "bytes" | "flag" | "secret" | "secretBytes";
 
-/** Converts a context to the form of the file. */
-function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
-  return withoutEmpty({
-    cluster: { always: context.cluster },
-    namespace: context.namespace,
-    user: { always: context.user },
-  });
-}
+/** The keys of a mapping in Go's order, each with its member in memory. */
+type Members<T> = Readonly<Record<string, readonly [member: keyof T & string, form: Form]>>;
 
-/** Converts a user to the form of the file, which reveals its secrets. */
-function userToPlain(user: KubeconfigUser): Record<string, unknown> {
-  return withoutEmpty({
-    "client-certificate": user.clientCertificate,
-    "client-certificate-data": toBase64(user.clientCertificateData),
-    "client-key": user.clientKey,
-    "client-key-data": toBase64(user.clientKeyData?.reveal()),
-    token: user.token?.reveal(),
-    tokenFile: user.tokenFile,
-  });
-}
+const CLUSTER: Members<KubeconfigCluster> = {
+  "certificate-authority": ["certificateAuthority", "text"],
+  "certificate-authority-data": ["certificateAuthorityData", "bytes"],
+  "insecure-skip-tls-verify": ["insecureSkipTlsVerify", "flag"],
+  "proxy-url": ["proxyUrl", "text"],
+  server: ["server", "always"],
+  "tls-server-name": ["tlsServerName", "text"],
+};
 
-type PlainField = string | boolean | undefined | { readonly always: string };
+const CONTEXT: Members<KubeconfigContext> = {
+  cluster: ["cluster", "always"],
+  namespace: ["namespace", "text"],
+  user: ["user", "always"],
+};
 
-function withoutEmpty(fields: Record<string, PlainField>): Record<string, unknown> {
+const USER: Members<KubeconfigUser> = {
+  "client-certificate": ["clientCertificate", "text"],
+  "client-certificate-data": ["clientCertificateData", "bytes"],
+  "client-key": ["clientKey", "text"],
+  "client-key-data": ["clientKeyData", "secretBytes"],
+  token: ["token", "secret"],
+  tokenFile: ["tokenFile", "text"],
+};
+
+/** Keys of authentication methods that tlsboot does not support. */
+const UNSUPPORTED = ["exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"];
+
+/** Converts a cluster, a context or a user to the form of the file, which reveals its secrets. */
+function toPlain<T extends object>(members: Members<T>, value: T): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) {
-    if (typeof value === "object") plain[key] = value.always;
-    else if (value !== undefined && value !== "" && value !== false) plain[key] = value;
+  for (const [key, [member, form]] of Object.entries(members)) {
+    const given: unknown = value[member];
+    const shown: unknown = given instanceof Secret ? given.reveal() : given;
+    if (form !== "always" && (shown === undefined || shown === "" || shown === false)) continue;
+    const isBytes = form === "bytes" || form === "secretBytes";
+    plain[key] = isBytes ? encodeBase64(new TextEncoder().encode(String(shown))) : shown;
   }
   return plain;
-}
-
-function toBase64(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : encodeBase64(new TextEncoder().encode(text));
 }
 
 /** Reports a value of the wrong type. It is caught in this file. */
@@ -158,19 +156,15 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
   return {
     clusters: decodeNamedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
       name,
-      cluster: decodeCluster(fields, path),
+      cluster: decodeMembers(CLUSTER, fields, path),
     })),
     contexts: decodeNamedList(config, "contexts", "context").map(({ name, fields, path }) => ({
       name,
-      context: {
-        cluster: decodeText(fields, "cluster", path),
-        user: decodeText(fields, "user", path),
-        ...optionalText("namespace", decodeText(fields, "namespace", path)),
-      },
+      context: decodeMembers(CONTEXT, fields, path),
     })),
     users: decodeNamedList(config, "users", "user").map(({ name, fields, path }) => ({
       name,
-      user: decodeUser(fields, path),
+      user: { ...decodeMembers(USER, fields, path), ...findUnsupported(fields) },
     })),
     currentContext: decodeText(config, "current-context", ""),
     ...decodeExtensions(config),
@@ -182,35 +176,34 @@ function decodeExtensions(config: Fields): Pick<Kubeconfig, "extensions"> {
   return list.length === 0 ? {} : { extensions: list.map(({ name, fields }) => ({ name, extension: fields })) };
 }
 
-function decodeCluster(fields: Fields, path: string): KubeconfigCluster {
-  const insecure = fields["insecure-skip-tls-verify"] ?? false;
-  if (typeof insecure !== "boolean") {
-    throw createShapeError(`${path}.insecure-skip-tls-verify`, "true or false", insecure);
+/** Decodes a cluster, a context or a user. A member that is empty is absent unless it is always written. */
+function decodeMembers<T>(members: Members<T>, fields: Fields, path: string): T {
+  const decoded: Record<string, unknown> = {};
+  for (const [key, [member, form]] of Object.entries(members)) {
+    const value = decodeMember(fields, key, path, form);
+    if (value === "" ? form !== "always" : value === false) continue;
+    decoded[member] = form === "secret" || form === "secretBytes" ? new Secret(value) : value;
   }
-  return {
-    server: decodeText(fields, "server", path),
-    ...optionalText("tlsServerName", decodeText(fields, "tls-server-name", path)),
-    ...(insecure ? { insecureSkipTlsVerify: true } : {}),
-    ...optionalText("certificateAuthority", decodeText(fields, "certificate-authority", path)),
-    ...optionalText("certificateAuthorityData", decodeBytes(fields, "certificate-authority-data", path)),
-    ...optionalText("proxyUrl", decodeText(fields, "proxy-url", path)),
-  };
+  // Each member has the form that the table names for its type.
+  return decoded as T;
 }
 
-function decodeUser(fields: Fields, path: string): KubeconfigUser {
-  const keyPem = decodeBytes(fields, "client-key-data", path);
-  const token = decodeText(fields, "token", path);
-  const unsupported = ["exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"]
-    .filter((key) => fields[key] !== undefined && fields[key] !== null && fields[key] !== "");
-  return {
-    ...optionalText("clientCertificate", decodeText(fields, "client-certificate", path)),
-    ...optionalText("clientCertificateData", decodeBytes(fields, "client-certificate-data", path)),
-    ...optionalText("clientKey", decodeText(fields, "client-key", path)),
-    ...(keyPem === "" ? {} : { clientKeyData: new Secret(keyPem) }),
-    ...(token === "" ? {} : { token: new Secret(token) }),
-    ...optionalText("tokenFile", decodeText(fields, "tokenFile", path)),
-    ...(unsupported.length === 0 ? {} : { unsupported }),
-  };
+function decodeMember(fields: Fields, key: string, path: string, form: Form): string | boolean {
+  if (form === "flag") {
+    const flag = fields[key] ?? false;
+    if (typeof flag !== "boolean") throw createShapeError(`${path}.${key}`, "true or false", flag);
+    return flag;
+  }
+  const text = decodeText(fields, key, path);
+  if (form !== "bytes" && form !== "secretBytes") return text;
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) throw new ShapeError(`${path}.${key}: not base64`);
+  return new TextDecoder().decode(bytes);
+}
+
+function findUnsupported(fields: Fields): Pick<KubeconfigUser, "unsupported"> {
+  const unsupported = UNSUPPORTED.filter((key) => (fields[key] ?? "") !== "");
+  return unsupported.length === 0 ? {} : { unsupported };
 }
 
 function decodeNamedList(
@@ -241,17 +234,6 @@ function decodeText(fields: Fields, key: string, path: string): string {
   const value = fields[key] ?? "";
   if (typeof value !== "string") throw createShapeError(path === "" ? key : `${path}.${key}`, "text", value);
   return value;
-}
-
-function decodeBytes(fields: Fields, key: string, path: string): string {
-  const bytes = decodeBase64(decodeText(fields, key, path));
-  if (bytes === undefined) throw new ShapeError(`${path}.${key}: not base64`);
-  return new TextDecoder().decode(bytes);
-}
-
-function optionalText<Key extends string>(key: Key, value: string): { readonly [K in Key]?: string } {
-  const none: { readonly [K in Key]?: string } = {};
-  return value === "" ? none : { ...none, [key]: value };
 }
 
 function createShapeError(path: string, expected: string, found: unknown): ShapeError {

@@ -39,9 +39,29 @@ export function createGnosticMessage(fields: () => GnosticFields, extensions?: n
   return { kind: "message", fields, extensions };
 }
 
+export const TEXT: GnosticType = { kind: "text" };
+export const FLAG: GnosticType = { kind: "flag" };
+export const ANY: GnosticType = { kind: "any" };
+export const TEXTS: GnosticType = { kind: "each", of: TEXT };
+
+/** Describes a value that is wrapped in a message. */
+export function inside(of: GnosticType, number = 1): GnosticType {
+  return { kind: "inside", number, of };
+}
+
+/** Describes an object with any members that is wrapped in a message. */
+export function namedInside(of: GnosticType, number = 1): GnosticType {
+  return inside({ kind: "named", of }, number);
+}
+
+/** Fits every value, as the last of several choices. */
+export function always(): boolean {
+  return true;
+}
+
 /** Encodes a document. Members that the table does not know are omitted. */
 export function encodeGnostic(
-  document: Extract<GnosticType, { kind: "message" }>,
+  document: GnosticMessage,
   value: object,
 ): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
@@ -86,11 +106,8 @@ function write(writer: WireWriter, number: number, type: GnosticType, value: unk
   }
 }
 
-const TEXT: GnosticType = { kind: "text" };
-const ANY: GnosticType = { kind: "any" };
-
 /** Writes the members of an object, in the order of the table and before its extensions. */
-function writeMembers(writer: WireWriter, type: Extract<GnosticType, { kind: "message" }>, value: object): void {
+function writeMembers(writer: WireWriter, type: GnosticMessage, value: object): void {
   if (type.extensions !== undefined) {
     for (const [name, member] of Object.entries(value).reverse()) {
       if (name.startsWith("x-")) writeNamed(writer, type.extensions, ANY, name, member);

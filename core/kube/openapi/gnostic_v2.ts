@@ -1,16 +1,17 @@
 /** Maps the members of an OpenAPI v2 document to gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
-import { createGnosticMessage, type GnosticMessage, type GnosticType, isReference } from "./gnostic.ts";
-
-const TEXT: GnosticType = { kind: "text" };
-const FLAG: GnosticType = { kind: "flag" };
-const ANY: GnosticType = { kind: "any" };
-const TEXTS: GnosticType = { kind: "each", of: TEXT };
-
-const namedInside = (of: GnosticType, number = 1): GnosticType => ({
-  kind: "inside",
-  number,
-  of: { kind: "named", of },
-});
+import {
+  always,
+  ANY,
+  createGnosticMessage,
+  FLAG,
+  type GnosticMessage,
+  type GnosticType,
+  inside,
+  isReference,
+  namedInside,
+  TEXT,
+  TEXTS,
+} from "./gnostic.ts";
 
 const SCHEMA: GnosticMessage = createGnosticMessage(() => ({
   $ref: [1, TEXT],
@@ -19,9 +20,9 @@ const SCHEMA: GnosticMessage = createGnosticMessage(() => ({
   default: [5, ANY],
   required: [19, TEXTS],
   enum: [20, { kind: "each", of: ANY }],
-  additionalProperties: [21, { kind: "inside", number: 1, of: SCHEMA }],
-  type: [22, { kind: "inside", number: 1, of: TEXT }],
-  items: [23, { kind: "inside", number: 1, of: SCHEMA }],
+  additionalProperties: [21, inside(SCHEMA)],
+  type: [22, inside(TEXT)],
+  items: [23, inside(SCHEMA)],
   properties: [25, namedInside(SCHEMA)],
 }), 31);
 
@@ -55,7 +56,6 @@ const PATH_PARAMETER = createGnosticMessage(() => ({
 
 const isIn = (place: string) => (value: unknown): boolean =>
   typeof value === "object" && value !== null && Reflect.get(value, "in") === place;
-const always = (): boolean => true;
 
 const NON_BODY_PARAMETER: GnosticType = {
   kind: "either",
@@ -81,7 +81,7 @@ const PARAMETER_OR_REFERENCE: GnosticType = {
 
 const RESPONSE = createGnosticMessage(() => ({
   description: [1, TEXT],
-  schema: [2, { kind: "inside", number: 1, of: SCHEMA }],
+  schema: [2, inside(SCHEMA)],
 }), 5);
 
 const OPERATION = createGnosticMessage(() => ({
@@ -91,7 +91,7 @@ const OPERATION = createGnosticMessage(() => ({
   produces: [6, TEXTS],
   consumes: [7, TEXTS],
   parameters: [8, { kind: "each", of: PARAMETER_OR_REFERENCE }],
-  responses: [9, namedInside({ kind: "inside", number: 1, of: RESPONSE })],
+  responses: [9, namedInside(inside(RESPONSE))],
   schemes: [10, TEXTS],
 }), 13);
 
@@ -120,6 +120,6 @@ export const GNOSTIC_V2: GnosticMessage = createGnosticMessage(() => ({
   paths: [8, namedInside(PATH_ITEM, 2)],
   definitions: [9, namedInside(SCHEMA)],
   parameters: [10, namedInside(PARAMETER)],
-  security: [12, { kind: "each", of: namedInside({ kind: "inside", number: 1, of: TEXTS }) }],
-  securityDefinitions: [13, namedInside({ kind: "inside", number: 2, of: API_KEY })],
+  security: [12, { kind: "each", of: namedInside(inside(TEXTS)) }],
+  securityDefinitions: [13, namedInside(inside(API_KEY, 2))],
 }), 16);

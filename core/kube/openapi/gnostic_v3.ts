@@ -1,13 +1,17 @@
 /** Maps the members of an OpenAPI v3 document to gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
-import { createGnosticMessage, type GnosticMessage, type GnosticType, isReference } from "./gnostic.ts";
-
-const TEXT: GnosticType = { kind: "text" };
-const FLAG: GnosticType = { kind: "flag" };
-const TEXTS: GnosticType = { kind: "each", of: TEXT };
-
-const inside = (of: GnosticType, number = 1): GnosticType => ({ kind: "inside", number, of });
-const namedInside = (of: GnosticType): GnosticType => inside({ kind: "named", of });
-const always = (): boolean => true;
+import {
+  always,
+  ANY,
+  createGnosticMessage,
+  FLAG,
+  type GnosticMessage,
+  type GnosticType,
+  inside,
+  isReference,
+  namedInside,
+  TEXT,
+  TEXTS,
+} from "./gnostic.ts";
 
 const REFERENCE = createGnosticMessage(() => ({ $ref: [1, TEXT] }));
 
@@ -31,7 +35,7 @@ const DEFAULT: GnosticType = {
 const SCHEMA: GnosticMessage = createGnosticMessage(() => ({
   uniqueItems: [20, FLAG],
   required: [23, TEXTS],
-  enum: [24, { kind: "each", of: { kind: "any" } }],
+  enum: [24, { kind: "each", of: ANY }],
   type: [25, TEXT],
   allOf: [26, { kind: "each", of: orReference(SCHEMA) }],
   oneOf: [27, { kind: "each", of: orReference(SCHEMA) }],
@@ -68,7 +72,7 @@ const OPERATION = createGnosticMessage(() => ({
   operationId: [5, TEXT],
   parameters: [6, PARAMETERS],
   requestBody: [7, orReference(REQUEST_BODY)],
-  responses: [8, { kind: "inside", number: 2, of: { kind: "named", of: orReference(RESPONSE) } }],
+  responses: [8, namedInside(orReference(RESPONSE), 2)],
 }), 13);
 
 const PATH_ITEM = createGnosticMessage(() => ({
@@ -98,6 +102,6 @@ const INFO = createGnosticMessage(() => ({ title: [1, TEXT], version: [6, TEXT] 
 export const GNOSTIC_V3: GnosticMessage = createGnosticMessage(() => ({
   openapi: [1, TEXT],
   info: [2, INFO],
-  paths: [4, inside({ kind: "named", of: PATH_ITEM })],
+  paths: [4, namedInside(PATH_ITEM)],
   components: [5, COMPONENTS],
 }), 9);

@@ -40,20 +40,10 @@ function findInteger(value: number | ExactNumber): bigint | undefined {
 export function getGoType(value: unknown): string {
   if (Array.isArray(value)) return "[]interface {}";
   if (isJsonObject(value)) return "map[string]interface {}";
-  switch (typeof value) {
-    case "string":
-      return "string";
-    case "boolean":
-      return "bool";
-    case "number":
-      return findInteger(value) === undefined ? "float64" : "int64";
-    default:
-      return value instanceof ExactNumber && findInteger(value) !== undefined
-        ? "int64"
-        : value instanceof ExactNumber
-        ? "float64"
-        : "%!s(<nil>)";
-  }
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value !== "number" && !(value instanceof ExactNumber)) return "%!s(<nil>)";
+  return findInteger(value) === undefined ? "float64" : "int64";
 }
 
 function printMap(value: JsonObject): string {

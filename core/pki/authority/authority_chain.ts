@@ -64,9 +64,12 @@ export function findAuthorityFault(certificate: CertificateFacts): string | unde
  * Reports whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature.
  */
 export function isSelfSigned(certificate: CertificateFacts): boolean {
-  const { algorithm, publicKey: key, signedDer: data, signature } = certificate;
-  return isSelfIssued(certificate) &&
-    findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true }) === undefined;
+  return isSelfIssued(certificate) && findOwnSignatureFault(certificate) === undefined;
+}
+
+/** Verifies the signature of a certificate with its own key. */
+function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, signature }: CertificateFacts) {
+  return findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
 }
 
 /**
@@ -75,11 +78,10 @@ export function isSelfSigned(certificate: CertificateFacts): boolean {
  * signed, and an algorithm that cannot be verified here, are accepted.
  */
 export function findRootDamage(certificate: CertificateFacts): string | undefined {
-  const { algorithm, publicKey: key, signedDer: data, signature, authorityKeyId, subjectKeyId } = certificate;
+  const { authorityKeyId, subjectKeyId } = certificate;
   if (!isSelfIssued(certificate)) return undefined;
   if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
-  const fault = findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
-  return fault?.kind === "invalid"
+  return findOwnSignatureFault(certificate)?.kind === "invalid"
     ? "its signature is not that of its own key: a byte of the certificate was changed"
     : undefined;
 }

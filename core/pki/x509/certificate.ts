@@ -75,18 +75,10 @@ export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly
  * names, dates or whether the issuer is a CA; `verifyChain` does.
  */
 export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
-  const { algorithm, signedDer, signature } = certificate;
+  const { algorithm, signedDer: data, signature } = certificate;
   const key = issuer.publicKey;
-  return findSignatureFault({
-    algorithm,
-    key,
-    data: signedDer,
-    signature,
-    allowSha1: false,
-    allowMlDsa: true,
-    keepKey: true,
-  }) ===
-    undefined;
+  const checks = { allowSha1: false, allowMlDsa: true, keepKey: true };
+  return findSignatureFault({ algorithm, key, data, signature, ...checks }) === undefined;
 }
 
 /** Reports whether subject and issuer are the same name. The signature may still be made by another key. */
