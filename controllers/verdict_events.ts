@@ -12,6 +12,7 @@ import { formatMicroTime, getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import { trimEndChars } from "../core/lib/trim.ts";
+import { encodeHex } from "../core/lib/hex.ts";
 
 /** Records Events about approvals, denials and open questions. */
 export interface VerdictEvents {
@@ -77,11 +78,10 @@ function createEvent(
 ): EventV1 {
   const name = getName(csr);
   const { uid, resourceVersion } = csr.metadata;
-  const hex = [...suffix].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return {
     apiVersion: "events.k8s.io/v1",
     kind: "Event",
-    metadata: { name: `${EVENT_NAME.test(name) ? name : "csr"}.${hex}`, namespace: EVENT_NAMESPACE },
+    metadata: { name: `${EVENT_NAME.test(name) ? name : "csr"}.${encodeHex(suffix)}`, namespace: EVENT_NAMESPACE },
     eventTime: formatMicroTime(clock.now()),
     reportingController: CONTROLLER,
     reportingInstance: instance,

@@ -1,7 +1,6 @@
 /**
  * Leader election around controllers: for replicas that work on a remote cluster, and for servers that share a store.
  */
-import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import type { Lease } from "../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../core/kube/kinds/mod.ts";
@@ -9,6 +8,7 @@ import type { Transport } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import { type LeaderElectionOptions, runWhileLeading } from "../controllers/leader_election.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { encodeHex } from "../core/lib/hex.ts";
 
 /** The Lease of an election; its times default to kube-controller-manager's. */
 export type Election = Pick<
@@ -34,6 +34,6 @@ export async function runElected(
   signal: AbortSignal,
 ): Promise<void> {
   const store = createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace: election.namespace });
-  const identity = `${hostname()}_${Buffer.from(deps.random.bytes(8)).toString("hex")}`;
+  const identity = `${hostname()}_${encodeHex(deps.random.bytes(8))}`;
   await runWhileLeading({ ...deps, ...election, store, identity }, work, signal);
 }

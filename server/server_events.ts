@@ -8,6 +8,7 @@ import type { Clock, Logger, Random } from "../core/ports.ts";
 import { events } from "./registry/events.ts";
 import { createUid, toStorageKey } from "./registry/registry.ts";
 import type { Storage } from "./storage/storage.ts";
+import { encodeHex } from "../core/lib/hex.ts";
 
 /** The dependencies of the report of an Event. */
 export interface ServerEventDeps {
@@ -33,8 +34,7 @@ export async function recordServerEvent(deps: ServerEventDeps, event: ServerEven
   const { storage, clock, random, logger } = deps;
   const { about, namespace, reason, message, action } = event;
   const now = clock.now();
-  const suffix = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const name = `${about.name}.${suffix}`;
+  const name = `${about.name}.${encodeHex(random.bytes(8))}`;
   const object: Event = {
     metadata: { name, namespace, uid: createUid(random), creationTimestamp: formatTime(now) },
     involvedObject: about,

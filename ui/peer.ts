@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { endianness } from "node:os";
+import { encodeHex } from "../core/lib/hex.ts";
 
 /** The owner of the process at the other end: the same user or root, another user, or nothing. */
 export type Peer = "own" | "foreign" | "unknown";
@@ -79,6 +80,5 @@ export function findSocketOwner(list: string, connection: LoopbackConnection): S
 function formatEnd(address: string, port: number): string {
   const bytes = address.replace(/^::ffff:/, "").split(".").map((part) => Number(part));
   const ordered = endianness() === "LE" ? bytes.toReversed() : bytes;
-  const hex = ordered.map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${hex}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
+  return `${encodeHex(Uint8Array.from(ordered))}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
 }

@@ -1,7 +1,6 @@
 /** `startTestServer`: an API server in memory with its controllers, for the tests of programs that talk to one. */
 import { parseLeaf } from "../../instance/register.ts";
 import { Register } from "../../server/register/register.ts";
-import { Buffer } from "node:buffer";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority/authority.ts";
@@ -24,6 +23,7 @@ import { createTokenSigner } from "../../instance/service_accounts.ts";
 import { issuePair } from "../../instance/authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+import { encodeHex } from "../../core/lib/hex.ts";
 
 /** The settings of a test server. */
 export interface TestServerSettings extends Partial<SystemPorts> {
@@ -70,7 +70,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     usages: ["digital signature", "server auth"],
     lifetimeMs: LIFETIME_MS,
   }, ports);
-  const token = Buffer.from(random.bytes(16)).toString("hex");
+  const token = encodeHex(random.bytes(16));
   const metrics = createInstanceMetrics(clock);
   const signer = await createTokenSigner();
   const place = { url: "" };

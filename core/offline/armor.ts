@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { encodeBase64 } from "../lib/base64.ts";
 import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
+import { encodeBase32 } from "../lib/base32.ts";
 
 /** A PEM block without headers of its own. */
 export interface ArmorBlock {
@@ -51,7 +52,6 @@ const COLUMNS = 64;
 /** The largest number of parts that a reader accepts. */
 const MAX_PARTS = 100_000;
 const CHECKSUM_CHARACTERS = 8;
-const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const DOCUMENT = "Document";
 const CHECKSUM = "Checksum";
 const HEADER_NAME = /^[A-Za-z]+(?:-[A-Za-z]+)*$/;
@@ -137,37 +137,6 @@ function isSameDocument(part: ReadPart, parts: ReadonlyMap<number, ReadPart>): b
 export function checksum(bytes: Uint8Array): string {
   const hash = createHash("sha256").update(bytes).digest();
   return encodeBase32(hash.subarray(0, (CHECKSUM_CHARACTERS * 5) / 8));
-}
-
-/** Encodes bytes in the base32 of RFC 4648 without padding. */
-export function encodeBase32(bytes: Uint8Array): string {
-  let text = "";
-  let bits = 0;
-  let value = 0;
-  for (const byte of bytes) {
-    value = ((value << 8) | byte) & 0xfff;
-    bits += 8;
-    for (; bits >= 5; bits -= 5) text += BASE32[(value >> (bits - 5)) & 31];
-  }
-  return bits === 0 ? text : text + BASE32[(value << (5 - bits)) & 31];
-}
-
-/** Decodes base32 without padding, upper case; undefined for any other text, such as bits behind the last byte. */
-export function decodeBase32(text: string): Uint8Array<ArrayBuffer> | undefined {
-  const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
-  let at = 0;
-  let bits = 0;
-  let value = 0;
-  for (const character of text) {
-    const digit = BASE32.indexOf(character);
-    if (digit < 0) return undefined;
-    value = ((value << 5) | digit) & 0xfff;
-    bits += 5;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes[at++] = (value >> bits) & 0xff;
-  }
-  return bits < 5 && (value & ((1 << bits) - 1)) === 0 ? bytes : undefined;
 }
 
 interface PartFault extends ArmorFault {

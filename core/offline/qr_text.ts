@@ -10,7 +10,8 @@
 import { Buffer } from "node:buffer";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { err, ok, type Result } from "../lib/result.ts";
-import { checksum, decodeBase32, encodeBase32 } from "./armor.ts";
+import { decodeBase32, encodeBase32 } from "../lib/base32.ts";
+import { checksum } from "./armor.ts";
 
 /** The number of texts is written with four digits. */
 export const MAX_QR_TEXTS = 9_999;

@@ -1,5 +1,4 @@
 /** Parses the file of a profile (`kind: SigningProfile`). Every unknown key is a fault. */
-import { Buffer } from "node:buffer";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import { validateSignerName } from "../request/signer_name.ts";
 import {
@@ -37,6 +36,7 @@ import {
   type SubjectRules,
   type ValueRule,
 } from "./profile_spec.ts";
+import { decodeHex } from "../lib/hex.ts";
 
 /** The kind of a profile file. */
 export const PROFILE_KIND = "SigningProfile";
@@ -70,7 +70,7 @@ const oid = checkedText((value) =>
 );
 const der = mapped(text, (value, place) => {
   const digits = value.replace(/[\s:]/g, "");
-  const bytes = new Uint8Array(Buffer.from(digits, "hex"));
+  const bytes = decodeHex(digits);
   if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) {
     return fault(place, "DER in hexadecimal expected, such as 30 03 02 01 05");
   }

@@ -10,6 +10,8 @@ import { combine, split } from "shamir-secret-sharing";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Random } from "../../core/ports.ts";
 import { type Bytes, equalBytes } from "../../core/pki/asn1/der.ts";
+import { CROCKFORD, decodeBase32, encodeBase32 } from "../../core/lib/base32.ts";
+import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
 
 /** One share of a passphrase. */
 export interface SecretShare {
@@ -37,8 +39,6 @@ export interface ShareFault {
   readonly message: string;
 }
 
-/** Crockford's alphabet: digits and letters without I, L, O and U. */
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const VERSION = 1;
 /** Eight groups of seven characters are 35 bytes exactly, so that a share consists of whole groups. */
 const BLOCK_BYTES = 35;
@@ -52,7 +52,7 @@ const PASSPHRASE_CHARACTERS = 24;
 
 /** Makes a passphrase of 120 random bits in the alphabet of shares; it fits into the shortest share. */
 export function createRandomPassphrase(random: Random): string {
-  return [...random.bytes(PASSPHRASE_CHARACTERS)].map((byte) => ALPHABET[byte & 31]).join("");
+  return [...random.bytes(PASSPHRASE_CHARACTERS)].map((byte) => CROCKFORD[byte & 31]).join("");
 }
 
 /**
@@ -71,7 +71,7 @@ export async function splitPassphrase(
   // Zero bytes fill the last block; a passphrase does not contain any.
   const padded = new Uint8Array(blocks * BLOCK_BYTES - OVERHEAD_BYTES);
   padded.set(text);
-  const setId = toHex(random.bytes(3));
+  const setId = encodeHex(random.bytes(3)).toUpperCase();
   const points = await split(padded, count, threshold);
   padded.fill(0);
   return ok(points.map((one, index) => ({ setId, number: index + 1, count, threshold, points: new Uint8Array(one) })));
@@ -135,12 +135,12 @@ export function formatShareGroups({ setId, number, count, threshold, points }: S
   const bytes = new Uint8Array(HEADER_BYTES + points.length + CHECKSUM_BYTES);
   const blocks = bytes.length / BLOCK_BYTES;
   bytes[0] = (VERSION << 4) | (blocks - 1);
-  bytes.set(fromHex(setId), 1);
+  bytes.set(decodeHex(setId), 1);
   bytes[4] = ((number - 1) << 4) | (threshold - 1);
   bytes[5] = (count - 1) << 4;
   bytes.set(points, HEADER_BYTES);
   bytes.set(computeChecksum(bytes), bytes.length - CHECKSUM_BYTES);
-  const characters = encodeBase32(bytes);
+  const characters = encodeBase32(bytes, CROCKFORD);
   return Array.from({ length: blocks * GROUPS_OF_BLOCK }, (_, index) => {
     const data = characters.slice(index * GROUP_DATA, (index + 1) * GROUP_DATA);
     return data + computeCheckCharacter(data, index);
@@ -166,7 +166,7 @@ export function splitIntoGroups(text: string): readonly string[] {
 
 /** Finds the reason why a group of a share is mistyped; `index` counts from 0. */
 export function findGroupFault(group: string, index: number): string | undefined {
-  const wrong = [...group].find((character) => !ALPHABET.includes(character));
+  const wrong = [...group].find((character) => !CROCKFORD.includes(character));
   if (wrong !== undefined) return `"${wrong}" does not occur in a share`;
   const want = GROUP_DATA + 1;
   if (group.length !== want) return `it has ${group.length} character${group.length === 1 ? "" : "s"}, want ${want}`;
@@ -176,7 +176,7 @@ export function findGroupFault(group: string, index: number): string | undefined
 
 /** Returns how many groups a share has, from its first group, which has no fault. */
 export function countGroups(first: string): Result<number, string> {
-  const value = ALPHABET.indexOf(first.charAt(0)) * 32 + ALPHABET.indexOf(first.charAt(1));
+  const value = CROCKFORD.indexOf(first.charAt(0)) * 32 + CROCKFORD.indexOf(first.charAt(1));
   const version = value >> 6;
   if (version !== VERSION) {
     return err(`it is a share of version ${version}, and this program reads version ${VERSION}`);
@@ -196,14 +196,16 @@ export function parseShare(text: string): Result<SecretShare, string> {
   const wanted = countGroups(first);
   if (!wanted.ok) return wanted;
   if (groups.length !== wanted.value) return err(`it has ${groups.length} groups, want ${wanted.value}`);
-  const bytes = decodeBase32(groups.map((group) => group.slice(0, GROUP_DATA)).join(""));
-  const body = bytes.subarray(0, bytes.length - CHECKSUM_BYTES);
-  if (!equalBytes(computeChecksum(bytes), new Uint8Array(bytes.subarray(body.length)))) {
+  const bytes = decodeBase32(groups.map((group) => group.slice(0, GROUP_DATA)).join(""), CROCKFORD);
+  const body = bytes?.subarray(0, -CHECKSUM_BYTES);
+  if (
+    bytes === undefined || body === undefined || !equalBytes(computeChecksum(bytes), bytes.slice(body.length))
+  ) {
     return err("its checksum does not fit: a group is mistyped");
   }
   const [, , , , position = 0, total = 0] = bytes;
   const share = {
-    setId: toHex(bytes.subarray(1, 4)),
+    setId: encodeHex(bytes.subarray(1, 4)).toUpperCase(),
     number: (position >> 4) + 1,
     threshold: (position & 15) + 1,
     count: (total >> 4) + 1,
@@ -223,36 +225,5 @@ function computeChecksum(bytes: Uint8Array): Bytes {
 /** The place of the group is part of its checksum, so that groups in a wrong order are noticed. */
 function computeCheckCharacter(data: string, index: number): string {
   const [byte = 0] = createHash("sha256").update(`${index + 1} ${data}`).digest();
-  return ALPHABET.charAt(byte & 31);
-}
-
-function encodeBase32(bytes: Uint8Array): string {
-  let [text, held, bits] = ["", 0, 0];
-  for (const byte of bytes) {
-    held = (held << 8) | byte;
-    for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET.charAt((held >> (bits - 5)) & 31);
-    held &= 31;
-  }
-  return text;
-}
-
-function decodeBase32(text: string): Bytes {
-  const bytes = new Uint8Array(Math.floor(text.length * 5 / 8));
-  let [next, held, bits] = [0, 0, 0];
-  for (const character of text) {
-    held = ((held << 5) | ALPHABET.indexOf(character)) & 0xfff;
-    bits += 5;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes[next++] = (held >> bits) & 0xff;
-  }
-  return bytes;
-}
-
-function toHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
-}
-
-function fromHex(hex: string): Bytes {
-  return new Uint8Array(hex.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? []);
+  return CROCKFORD.charAt(byte & 31);
 }

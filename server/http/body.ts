@@ -22,6 +22,7 @@ import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
+import { encodeHex } from "../../core/lib/hex.ts";
 
 /** The handling of unknown and duplicate fields. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
@@ -152,7 +153,7 @@ function orRefuse<T>(decode: () => T, prefix: string): T {
 function summarize(bytes: Uint8Array): string {
   if (bytes.length === 0) return "<empty>";
   const head = bytes.subarray(0, 30);
-  const shown = bytes[0] === 0x7b ? decodeUtf8(head).toWellFormed() : Buffer.from(head).toString("hex");
+  const shown = bytes[0] === 0x7b ? decodeUtf8(head).toWellFormed() : encodeHex(head);
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 

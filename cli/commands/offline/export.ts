@@ -1,17 +1,11 @@
 /** Exports approved requests that have no certificate, as a bundle for a CA without a network. */
-import { Buffer } from "node:buffer";
 import { createFilePort } from "../../../client/files.ts";
 import { findCondition, getCsrPhase } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import {
-  encodeExport,
-  MAX_BUNDLE_ITEMS,
-  type OfflineRequest,
-  type OfflineRequester,
-} from "../../../core/offline/bundle.ts";
+import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest, type OfflineRequester } from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { connect } from "../../api/connection.ts";
@@ -24,6 +18,7 @@ import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { ExportFlags } from "./flags.ts";
+import { encodeHex } from "../../../core/lib/hex.ts";
 
 const ID_BYTES = 16;
 
@@ -47,7 +42,7 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
     });
   }
   const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, io.cwd), files);
-  const id = Buffer.from(io.random.bytes(ID_BYTES)).toString("hex");
+  const id = encodeHex(io.random.bytes(ID_BYTES));
   const createdAt = formatTime(io.clock.now());
   const { server } = connection.cluster;
   const text = await encodeExport({ id, createdAt, server }, chosen, createCaKey(key));

@@ -30,7 +30,7 @@ import {
   encodeUnsigned,
   encodeValue,
 } from "../asn1/der_writer.ts";
-import { chooseAlgorithm, computeKeyId, decodeHex, encodeExtension, type IssuingAuthority } from "./issue.ts";
+import { chooseAlgorithm, computeKeyId, encodeExtension, type IssuingAuthority } from "./issue.ts";
 import { type DistinguishedName, parseName } from "../x509/names.ts";
 import { findSignatureFault } from "../keys/signature.ts";
 import {
@@ -38,6 +38,7 @@ import {
   parseSignatureAlgorithm,
   type SignatureAlgorithmFacts,
 } from "../keys/signature_algorithm.ts";
+import { decodeHex, encodeHex } from "../../lib/hex.ts";
 
 /** The code of each reason (RFC 5280 §5.3.1) by its name. `removeFromCRL` is missing: only delta CRLs have it. */
 export const CRL_REASON_CODES = {
@@ -182,7 +183,7 @@ export function parseCrlEntries({ entriesDer }: Pick<CrlFacts, "entriesDer">): R
       const code = extensions === undefined ? undefined : findExtension(new DerReader(extensions), REASON_CODE);
       const found = code === undefined ? 0 : new DerReader(code).read(ENUMERATED, "reasonCode").content[0];
       const [reason = "unspecified"] = CRL_REASONS.filter((one) => CRL_REASON_CODES[one] === found);
-      entries.push({ serialNumber: Buffer.from(serial).toString("hex"), revokedAt, reason });
+      entries.push({ serialNumber: encodeHex(serial), revokedAt, reason });
     }
     return entries;
   });
@@ -251,7 +252,7 @@ const REASON_EXTENSIONS: ReadonlyMap<string, Bytes> = new Map(
 
 function encodeNumber(number: bigint): Bytes {
   const hex = number.toString(16);
-  const encoded = encodeUnsigned(new Uint8Array(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, "hex")));
+  const encoded = encodeUnsigned(decodeHex(hex.length % 2 === 0 ? hex : `0${hex}`));
   if (encoded.length <= 2 + MAX_NUMBER_BYTES) return encoded;
   throw new AppError("invalid", `cannot create a CRL: its number has more than ${MAX_NUMBER_BYTES} bytes`, {
     hint: "move the file of the previous CRL away; its number is not from tlsboot",
@@ -270,7 +271,7 @@ function readNumber(wrapper: DerReader): bigint | undefined {
   if (content === undefined) return undefined;
   const digits = decodeUnsigned(new DerReader(content).read(TAG.integer, "cRLNumber").content);
   if (digits === undefined || digits.length > MAX_NUMBER_BYTES) throw new DerError("x509: invalid CRL number");
-  return BigInt(`0x${Buffer.from(digits).toString("hex")}`);
+  return BigInt(`0x${encodeHex(digits)}`);
 }
 
 /** Finds the value of an extension; undefined when it is not in the list. */

@@ -2,7 +2,6 @@
  * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
  * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
  */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "../x509/usages.ts";
 import { AppError } from "../../errors.ts";
@@ -28,6 +27,7 @@ import { encodeName, type SubjectFields } from "../x509/names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
 import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
+import { decodeHex } from "../../lib/hex.ts";
 
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
@@ -214,9 +214,4 @@ function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
   return maxPathLength === undefined
     ? encodeSequence(encodeTrue())
     : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
-}
-
-/** Decodes hexadecimal digits that we wrote. */
-export function decodeHex(hex: string): Bytes {
-  return new Uint8Array(Buffer.from(hex, "hex"));
 }

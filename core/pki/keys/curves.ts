@@ -1,5 +1,5 @@
 /** The NIST prime curves (FIPS 186-4, D.1.2; a = −3), and whether a point is on one of them. */
-import { Buffer } from "node:buffer";
+import { encodeHex } from "../../lib/hex.ts";
 
 /** The curves that Go's x509 knows. */
 export type CurveName = "P-224" | "P-256" | "P-384" | "P-521";
@@ -66,5 +66,5 @@ export function isPointOnCurve(curve: Curve, point: Uint8Array): boolean {
 }
 
 function toBigInt(bytes: Uint8Array): bigint {
-  return BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+  return BigInt(`0x${encodeHex(bytes)}`);
 }

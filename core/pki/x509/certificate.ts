@@ -1,5 +1,4 @@
 /** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` creates them. */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Result } from "../../lib/result.ts";
 import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";
@@ -21,6 +20,7 @@ import { type DistinguishedName, parseName } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
 import { findSignatureFault } from "../keys/signature.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "../keys/signature_algorithm.ts";
+import { encodeHex } from "../../lib/hex.ts";
 
 /** The contents of a certificate, frozen. Nothing in it is trustworthy until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {
@@ -136,7 +136,7 @@ function readSerialNumber(body: DerReader): string {
   const serial = withText("x509: malformed serial number", () => body.read(TAG.integer, "serialNumber").content);
   const digits = withText("x509: malformed serial number", () => decodeUnsigned(serial));
   if (digits === undefined) throw new DerError("x509: negative serial number");
-  return Buffer.from(digits).toString("hex");
+  return encodeHex(digits);
 }
 
 /** Reads the signature algorithm, which occurs twice: in the signed part and next to the signature. */

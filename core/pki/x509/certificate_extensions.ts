@@ -1,5 +1,4 @@
 /** The extensions of a certificate that we know (RFC 5280 §4.2), read with the acceptance of Go's x509. */
-import { Buffer } from "node:buffer";
 import { KEY_USAGE_BITS } from "./usages.ts";
 import {
   type Bytes,
@@ -20,6 +19,7 @@ import {
   parseAlternativeNames,
   SUBJECT_ALT_NAME_OID,
 } from "./subject_alternative_names.ts";
+import { encodeHex } from "../../lib/hex.ts";
 
 /** Object identifiers of the extensions that we write. */
 export const EXTENSION_OID = {
@@ -123,7 +123,7 @@ function readExtension(facts: Draft, oid: string, critical: boolean, value: Byte
       if (critical) throw new DerError("x509: subject key identifier incorrectly marked critical");
       facts.subjectKeyId = withText(
         "x509: invalid subject key identifier",
-        () => toHex(new DerReader(value).read(TAG.octetString, "subjectKeyIdentifier").content),
+        () => encodeHex(new DerReader(value).read(TAG.octetString, "subjectKeyIdentifier").content),
       );
       return true;
     case EXTENSION_OID.extendedKeyUsage:
@@ -182,7 +182,7 @@ function readBasicConstraints(facts: Draft, value: Bytes): void {
 
 function readAuthorityKeyId(value: Bytes): string | undefined {
   const id = new DerReader(value).enter(TAG.sequence, "authorityKeyIdentifier").readOptional(contextTag(0, false));
-  return id === undefined ? undefined : toHex(id.content);
+  return id === undefined ? undefined : encodeHex(id.content);
 }
 
 function readExtendedKeyUsages(value: Bytes): readonly string[] {
@@ -190,8 +190,4 @@ function readExtendedKeyUsages(value: Bytes): readonly string[] {
   const oids: string[] = [];
   while (!reader.isAtEnd()) oids.push(decodeOid(reader.read(TAG.oid, "KeyPurposeId").content));
   return Object.freeze(oids);
-}
-
-function toHex(bytes: Bytes): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }

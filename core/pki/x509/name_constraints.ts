@@ -9,6 +9,7 @@ import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 import { isDomain } from "./dns_name.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
 import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
+import { encodeHex } from "../../lib/hex.ts";
 
 /** The subtrees of a constraint, by kind of name. */
 export interface NameSubtrees {
@@ -239,8 +240,7 @@ function readRange(content: Bytes): string {
   const mask = content.subarray(width);
   const bits = [...mask].map((byte) => byte.toString(2).padStart(8, "0")).join("");
   if (!/^1*0*$/.test(bits)) {
-    const hex = [...mask].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    throw new DerError(`x509: IP constraint contained invalid mask ${hex}`);
+    throw new DerError(`x509: IP constraint contained invalid mask ${encodeHex(mask)}`);
   }
   return formatCidr({
     bytes: content.slice(0, width),

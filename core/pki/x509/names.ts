@@ -1,5 +1,4 @@
 /** Distinguished names, parsed into the fields of Go's `pkix.Name` and encoded in its fixed order. */
-import { Buffer } from "node:buffer";
 import {
   type Bytes,
   checkInt64,
@@ -12,6 +11,7 @@ import {
 } from "../asn1/der.ts";
 import { decodeText, decodeTime, type TextDialect } from "../asn1/der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../asn1/der_writer.ts";
+import { decodeHex, encodeHex } from "../../lib/hex.ts";
 
 /** The parts of a subject that signers copy; absent ones are empty. */
 export interface SubjectFields {
@@ -251,7 +251,7 @@ function escapeValue(value: string): string {
     .replace(/^[# ]| $/g, "\\$&")
     .replace(
       /[\p{Cc}\u2028\u2029]/gu,
-      (char) => [...new TextEncoder().encode(char)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join(""),
+      (char) => encodeHex(new TextEncoder().encode(char)).replace(/../g, "\\$&"),
     );
 }
 
@@ -262,6 +262,6 @@ function unescapeValue(raw: string): string {
   return raw.replace(
     /((?:\\[0-9a-f]{2})+)|\\(.)/gsu,
     (_, hex: string | undefined, char = "") =>
-      hex === undefined ? char : UTF8.decode(Buffer.from(hex.replaceAll("\\", ""), "hex")),
+      hex === undefined ? char : UTF8.decode(decodeHex(hex.replaceAll("\\", ""))),
   );
 }
