@@ -55,7 +55,7 @@ export function namedInside(of: GnosticType, number = 1): GnosticType {
 }
 
 /** Fits every value, as the last of several choices. */
-export function always(): boolean {
+export function fitsAlways(): boolean {
   return true;
 }
 

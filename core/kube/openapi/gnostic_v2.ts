@@ -1,8 +1,8 @@
 /** Maps the members of an OpenAPI v2 document to gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
 import {
-  always,
   ANY,
   createGnosticMessage,
+  fitsAlways,
   FLAG,
   type GnosticMessage,
   type GnosticType,
@@ -68,14 +68,14 @@ const PARAMETER: GnosticType = {
   kind: "either",
   choices: [
     { number: 1, of: BODY_PARAMETER, fits: isIn("body") },
-    { number: 2, of: NON_BODY_PARAMETER, fits: always },
+    { number: 2, of: NON_BODY_PARAMETER, fits: fitsAlways },
   ],
 };
 const PARAMETER_OR_REFERENCE: GnosticType = {
   kind: "either",
   choices: [
     { number: 2, of: REFERENCE, fits: isReference },
-    { number: 1, of: PARAMETER, fits: always },
+    { number: 1, of: PARAMETER, fits: fitsAlways },
   ],
 };
 

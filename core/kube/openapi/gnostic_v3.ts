@@ -1,8 +1,8 @@
 /** Maps the members of an OpenAPI v3 document to gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
 import {
-  always,
   ANY,
   createGnosticMessage,
+  fitsAlways,
   FLAG,
   type GnosticMessage,
   type GnosticType,
@@ -18,7 +18,7 @@ const REFERENCE = createGnosticMessage(() => ({ $ref: [1, TEXT] }));
 function orReference(of: GnosticType): GnosticType {
   return {
     kind: "either",
-    choices: [{ number: 2, of: REFERENCE, fits: isReference }, { number: 1, of, fits: always }],
+    choices: [{ number: 2, of: REFERENCE, fits: isReference }, { number: 1, of, fits: fitsAlways }],
   };
 }
 

@@ -6,7 +6,7 @@ import type { GroupVersion, GroupVersionKind, WireType } from "./route.ts";
 export type OpenApiObject = Readonly<Record<string, unknown>>;
 
 /** The schema of a document that is described as text. */
-export const TEXT: OpenApiObject = { type: "string" };
+export const TEXT_SCHEMA: OpenApiObject = { type: "string" };
 
 /** The extension by which clients find the schema or operation of a kind. */
 export const GVK_EXTENSION = "x-kubernetes-group-version-kind";

@@ -7,7 +7,7 @@ import { ANSWERS, byName, createPathItems, formatVersionLabel, getOwnParameters 
 import type { Parameter } from "./parameters.ts";
 import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
-import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT } from "./schemas.ts";
+import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT_SCHEMA } from "./schemas.ts";
 
 /** Creates the document; `serverVersion` is the git version that `/version` reports. */
 export function createOpenApiV2(
@@ -61,7 +61,7 @@ function createOperation(
   ].sort(byName);
   const answers = Object.entries(route.answers).map(([code, type]) => [code, {
     description: ANSWERS[code],
-    schema: type === "text" ? TEXT : collector.use(type),
+    schema: type === "text" ? TEXT_SCHEMA : collector.use(type),
   }]);
   return {
     description: route.description,

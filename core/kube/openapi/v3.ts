@@ -6,7 +6,7 @@ import { ANSWERS, createPathItems, formatVersionLabel, getOwnParameters } from "
 import type { Parameter } from "./parameters.ts";
 import type { GroupVersion, Route, ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
-import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT } from "./schemas.ts";
+import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT_SCHEMA } from "./schemas.ts";
 
 /** Functions that create a document, by its name, such as `apis/certificates.k8s.io/v1`. */
 export type DocumentFactories = ReadonlyMap<string, () => OpenApiObject>;
@@ -61,7 +61,7 @@ function createDocument(routes: readonly Route[], collector: SchemaCollector, la
 function createOperation(route: Route, parameters: readonly Parameter[], collector: SchemaCollector): OpenApiObject {
   const answers = Object.entries(route.answers).map(([code, type]) => [code, {
     description: ANSWERS[code],
-    content: createContent(route.produces, type === "text" ? TEXT : collector.use(type)),
+    content: createContent(route.produces, type === "text" ? TEXT_SCHEMA : collector.use(type)),
   }]);
   const { body, kind } = route;
   return {
