@@ -1,7 +1,7 @@
 /**
  * Content negotiation: the media types of bodies and answers (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
-import { PATCH_MEDIA_TYPES, type PatchType } from "../../core/kube/patch/patch_types.ts";
+import { PATCH_MEDIA_TYPES, type PatchType } from "../../core/kube/patch/patch_result.ts";
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status/status.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";

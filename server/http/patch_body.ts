@@ -16,9 +16,14 @@ import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../..
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
-import { badPatch, type PatchedDocument, type PatchError, sortInGoOrder } from "../../core/kube/patch/patch_result.ts";
+import {
+  badPatch,
+  type PatchedDocument,
+  type PatchError,
+  type PatchType,
+  sortInGoOrder,
+} from "../../core/kube/patch/patch_result.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
-import type { PatchType } from "../../core/kube/patch/patch_types.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";

@@ -1,6 +1,6 @@
 /** PATCH of an object or subresource, and server-side apply (`apiserver/pkg/endpoints/handlers/patch.go`). */
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { PatchType } from "../../core/kube/patch/patch_types.ts";
+import type { PatchType } from "../../core/kube/patch/patch_result.ts";
 import {
   applyConflict,
   badRequest,

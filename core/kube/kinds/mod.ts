@@ -26,40 +26,20 @@ import { nodeKind } from "./nodes.ts";
 import { serviceKind } from "./services.ts";
 import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./authentication_v1.ts";
 
-export * from "./meta_v1.ts";
+export * from "./authentication_v1.ts";
+export * from "./authorization_v1.ts";
+export * from "./certificates_v1.ts";
+export * from "./coordination_v1.ts";
+export * from "./core_v1.ts";
 export * from "./discovery_v1.ts";
-export { podKind } from "./pods.ts";
-export {
-  caRotationKind,
-  certificateSigningRequestKind,
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  clusterTrustBundleKind,
-  configMapKind,
-  csiNodeKind,
-  eventKind,
-  eventV1Kind,
-  issuedCertificateKind,
-  leaseKind,
-  localSubjectAccessReviewKind,
-  namespaceKind,
-  nodeKind,
-  podCertificateRequestKind,
-  requestRecordKind,
-  revocationKind,
-  roleBindingKind,
-  roleKind,
-  secretKind,
-  selfSubjectAccessReviewKind,
-  selfSubjectReviewKind,
-  selfSubjectRulesReviewKind,
-  serviceAccountKind,
-  serviceKind,
-  subjectAccessReviewKind,
-  tokenRequestKind,
-  tokenReviewKind,
-  trustReportKind,
-};
+export * from "./events_v1.ts";
+export * from "./meta_v1.ts";
+export * from "./nodes.ts";
+export * from "./pods.ts";
+export * from "./rbac_v1.ts";
+export * from "./services.ts";
+export * from "./storage_v1.ts";
+export * from "./tlsboot_v1alpha1.ts";
 
 /** All kinds, in the order of discovery: the core group first, then by group. */
 export const ALL_KINDS: readonly Kind[] = [

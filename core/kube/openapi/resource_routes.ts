@@ -1,5 +1,5 @@
 /** Creates the operations of one kind: of its collection, objects and subresources, and of the old `/watch/` paths. */
-import { PATCH_MEDIA_TYPES } from "../patch/patch_types.ts";
+import { PATCH_MEDIA_TYPES } from "../patch/patch_result.ts";
 import { formatObjectPath, type Kind } from "../schema.ts";
 import {
   DELETE_COLLECTION_PARAMETERS,

@@ -1,10 +1,21 @@
 /**
- * The result of a patch: a document, or an error, which `core/kube/status/status.ts` converts to an answer. evanphx/json-patch
+ * The types of patches, and the result of one: a document, or an error, which `core/kube/status/status.ts` converts to an answer. evanphx/json-patch
  * only reads the objects that a JSON or merge patch touches, and writes those with their members sorted; all others it
  * copies as text.
  */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { isJsonObject } from "../json_value.ts";
+
+/** The types of patches (apimachinery `pkg/types/patch.go`); `apply` is server-side apply. */
+export type PatchType = "json" | "merge" | "strategic" | "apply";
+
+/** The types of patches by media type, in the order in which kube-apiserver lists them. */
+export const PATCH_MEDIA_TYPES: Readonly<Record<string, PatchType>> = {
+  "application/json-patch+json": "json",
+  "application/merge-patch+json": "merge",
+  "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
+};
 
 /**
  * The reason why a patch cannot be applied.

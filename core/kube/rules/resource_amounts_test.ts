@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../status/field_error.ts";
-import { validateAmount } from "./resource_amounts.ts";
+import { validateAmount } from "./nodes.ts";
 
 const NEGATIVE = "must be greater than or equal to 0";
 const NOT_WHOLE = "must be an integer";

@@ -10,18 +10,18 @@ import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import {
   buildMessage,
   createZeroMessage,
+  createZeroValue,
   elementGoType,
   type FieldPlan,
   getMessagePlan,
   getStructName,
   type MessagePlan,
 } from "./message_plan.ts";
-import { compareBytes } from "../../lib/byte_order.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
 import { goQuote } from "../../lib/quote.ts";
-import { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
+import { inGoOrder, type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 export { DecodeError } from "./errors.ts";
@@ -254,7 +254,7 @@ class Decoder {
       setOwn(decoded, key, this.#value(of, elementType, member, undefined, false) ?? zero);
       this.#path.pop();
     }
-    return inOrder(decoded);
+    return inGoOrder(decoded);
   }
 
   #checkDuplicate(seen: Set<string>, key: string): void {
@@ -288,25 +288,14 @@ class Decoder {
 /** Returns the value of a `null` in a list or map. Lists become empty, so that readers need not check for null. */
 function elementZero(type: FieldType): unknown {
   switch (type.kind) {
-    case "string":
     case "bytes":
       return "";
-    case "int32":
-    case "int64":
-    case "intOrString":
-      return 0;
-    case "bool":
-      return false;
-    case "quantity":
-      return "0";
     case "list":
       return [];
     case "map":
       return {};
-    case "message":
-      return createZeroMessage(getMessagePlan(type));
     default:
-      return null;
+      return createZeroValue(type);
   }
 }
 
@@ -314,15 +303,6 @@ function elementZero(type: FieldType): unknown {
 function isNullable(type: FieldType): boolean {
   return type.kind !== "string" && type.kind !== "bool" && type.kind !== "int32" && type.kind !== "int64" &&
     type.kind !== "message";
-}
-
-/** Returns a map with its keys in Go's order. */
-function inOrder(map: Record<string, unknown>): Record<string, unknown> {
-  const keys = Object.keys(map);
-  if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1] ?? "", key) < 0)) return map;
-  const ordered: Record<string, unknown> = {};
-  for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
-  return ordered;
 }
 
 /** Reports whether a name is that of a field, or `kind` or `apiVersion` of an object. */

@@ -1,4 +1,5 @@
 /** The result of parsing: a plain value, and the details of its text that a plain value cannot express. */
+import { compareBytes } from "../../lib/byte_order.ts";
 
 /** A member of an object or an element of an array, as it is in the text. */
 export interface JsonMember {
@@ -45,4 +46,13 @@ export function setOwn(object: Record<string, unknown>, key: string, value: unkn
   if (key === "__proto__") {
     Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
   } else object[key] = value;
+}
+
+/** Returns a map with its keys in Go's order: the same one if it has that order already. */
+export function inGoOrder(map: Record<string, unknown>): Record<string, unknown> {
+  const keys = Object.keys(map);
+  if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1]!, key) < 0)) return map;
+  const ordered: Record<string, unknown> = {};
+  for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
+  return ordered;
 }

@@ -4,12 +4,11 @@
  */
 import { ExactNumber, findInfinite, isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { sortedKeys } from "../../lib/byte_order.ts";
 import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./message_plan.ts";
 import { LENGTH_DELIMITED, VARINT, WireReader } from "./wire_reader.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
-import { setOwn } from "./json_document.ts";
+import { inGoOrder, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { type Instant, printMicroTime, printTime, ZERO_SECONDS } from "./time.ts";
 
@@ -43,7 +42,10 @@ function readMessage(plan: MessagePlan, reader: WireReader, before: unknown): Re
     assertWireType(field.type, wireType, field.name);
     slots[field.index] = readField(reader, field.type, slots[field.index]);
   }
-  for (const { index } of plan.maps) if (slots[index] !== undefined) slots[index] = sorted(slots[index]);
+  // Encoders other than gogo's write the keys of maps in any order.
+  for (const { index } of plan.maps) {
+    if (slots[index] !== undefined) slots[index] = inGoOrder(slots[index] as Record<string, unknown>);
+  }
   return buildMessage(plan, slots);
 }
 
@@ -68,16 +70,6 @@ const GO_FIELD_NAMES: ReadonlyMap<string, string> = new Map([
 
 function goFieldName(name: string): string {
   return GO_FIELD_NAMES.get(name) ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-}
-
-/** Sorts the keys of a map in Go's order, since encoders other than gogo's write them in any order. */
-function sorted(map: unknown): unknown {
-  const entries = map as Readonly<Record<string, unknown>>;
-  const keys = sortedKeys(entries);
-  if (Object.keys(entries).every((key, index) => key === keys[index])) return map;
-  const out: Record<string, unknown> = {};
-  for (const key of keys) setOwn(out, key, entries[key]);
-  return out;
 }
 
 /** Decodes one occurrence of a field; lists, maps and messages are added to `before`. */

@@ -2,7 +2,7 @@
 import { jsonText } from "../../../core/kube/wire/encode.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import type { PatchType } from "../../../core/kube/patch/patch_types.ts";
+import type { PatchType } from "../../../core/kube/patch/patch_result.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { applyBody, readConfig } from "../../../server/http/patch_handler.ts";
 import type { FieldValidation } from "../../../server/http/body.ts";
