@@ -6,7 +6,6 @@ import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import {
   UNSAFE_DELETE,
-  validateCreateOptions,
   validateDeleteOptions,
   validateListOptions,
   validatePatchOptions,
@@ -49,10 +48,8 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
   const options = { dryRun, fieldManager, fieldValidation };
   switch (verb) {
     case "create":
-      refuse("CreateOptions", validateCreateOptions(options));
-      break;
     case "update":
-      refuse("UpdateOptions", validateUpdateOptions(options));
+      refuse(verb === "create" ? "CreateOptions" : "UpdateOptions", validateUpdateOptions(options));
       break;
     case "patch":
     case "apply":

@@ -100,15 +100,3 @@ export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   }
   return rest;
 }
-
-/** Reports whether two sets have the same members. */
-export function isSameFieldSet(a: FieldSet, b: FieldSet): boolean {
-  if (a === b) return true;
-  if (a.size !== b.size) return false;
-  for (const [element, ours] of a) {
-    const theirs = b.get(element);
-    if (theirs === undefined || ours.isMember !== theirs.isMember) return false;
-    if (!isSameFieldSet(ours.children, theirs.children)) return false;
-  }
-  return true;
-}

@@ -1,6 +1,5 @@
 /**
  * The rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
- * A fault is answered with 422 about an object without name whose kind is one of `OPTIONS_KINDS`.
  */
 import {
   type FieldError,
@@ -36,29 +35,16 @@ export interface ListOptions {
   readonly sendInitialEvents?: boolean;
 }
 
-/** The kinds that the 422 names: `CreateOptions.meta.k8s.io "" is invalid: …`. */
-export const OPTIONS_KINDS = {
-  create: optionsKind("CreateOptions"),
-  update: optionsKind("UpdateOptions"),
-  patch: optionsKind("PatchOptions"),
-  delete: optionsKind("DeleteOptions"),
-  list: optionsKind("ListOptions"),
-} as const;
-
 /** The option that deletes an object which the store cannot read. */
 export const UNSAFE_DELETE = "ignoreStoreReadErrorWithClusterBreakingPotential";
 
-/** Validates the options of a creation. */
-export function validateCreateOptions(options: UpdateOptions): FieldError[] {
+/** Validates the options of a creation or an update. */
+export function validateUpdateOptions(options: UpdateOptions): FieldError[] {
   return [
     ...validateFieldManager(options.fieldManager ?? "", "fieldManager"),
     ...validateDryRun(options.dryRun ?? []),
     ...validateFieldValidation(options.fieldValidation ?? ""),
   ];
-}
-
-export function validateUpdateOptions(options: UpdateOptions): FieldError[] {
-  return validateCreateOptions(options);
 }
 
 /** Validates the options of a patch: apply requires a manager, and only apply may force. */
@@ -69,7 +55,7 @@ export function validatePatchOptions(options: PatchOptions, apply: boolean): Fie
   } else if (options.force !== undefined) {
     errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
   }
-  return [...errors, ...validateCreateOptions(options)];
+  return [...errors, ...validateUpdateOptions(options)];
 }
 
 /** Validates the options that delete one object or a collection. */
@@ -121,10 +107,6 @@ export function validateListOptions(options: ListOptions): FieldError[] {
 const MATCH = "resourceVersionMatch";
 const PROPAGATION_POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
 const FIELD_VALIDATIONS: readonly string[] = ["", "Ignore", "Strict", "Warn"];
-
-function optionsKind(kind: string): { readonly group: string; readonly kind: string } {
-  return { group: "meta.k8s.io", kind };
-}
 
 function validateWatchOptions(options: ListOptions): FieldError[] {
   const { sendInitialEvents, resourceVersionMatch: match = "" } = options;

@@ -5,7 +5,7 @@
 import { compareBytes } from "../../lib/byte_order.ts";
 import { lookup } from "../../lib/record.ts";
 import { parseInt64 } from "../int64.ts";
-import { type FieldError, formatFieldError, invalid, notSupportedName } from "../status/field_error.ts";
+import { type FieldError, formatFieldError, invalid } from "../status/field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { goQuote } from "../../lib/quote.ts";
 import type { LabelSelector } from "../meta.ts";
@@ -23,9 +23,8 @@ export interface LabelRequirement {
 /** Requirements that must all hold, sorted by key. An empty list matches everything. */
 export type LabelSelectorRequirements = readonly LabelRequirement[];
 
-/** Operators in the order of error texts. */
-const OPERATORS: readonly LabelOperator[] = ["in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!"];
-const BINARY_OPERATORS: readonly LabelOperator[] = OPERATORS.slice(0, 7);
+/** The operators with values, in the order of error texts. */
+const BINARY_OPERATORS: readonly LabelOperator[] = ["in", "notin", "=", "==", "!=", "gt", "lt"];
 
 const OPERATOR_OF_TOKEN: { readonly [kind in TokenKind]?: LabelOperator } = {
   "in": "in",
@@ -206,7 +205,6 @@ function createRequirement(
       errors.push(invalid(`values[${index}]`, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
     });
   }
-  if (!OPERATORS.includes(operator)) errors.push(notSupportedName("operator", operator, OPERATORS));
   values.forEach((value, index) => {
     const texts = labelValueErrors(value);
     if (texts.length > 0) errors.push(invalid(`values[${index}][${key}]`, value, texts.join("; ")));

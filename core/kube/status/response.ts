@@ -63,47 +63,37 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
   });
 }
 
-/** Returns the reason and the message of an answer without a Status. */
+/** The reason and the message of an answer without a Status, by its code; without a message, that of the server. */
+const ANSWERS: Readonly<Record<number, readonly [reason: string, message?: string]>> = {
+  400: ["BadRequest", "the server rejected our request for an unknown reason"],
+  401: ["Unauthorized", "the server has asked for the client to provide credentials"],
+  403: ["Forbidden"],
+  404: ["NotFound", "the server could not find the requested resource"],
+  405: ["MethodNotAllowed", "the server does not allow this method on the requested resource"],
+  406: ["NotAcceptable"],
+  409: ["Conflict", "the server reported a conflict"],
+  415: ["UnsupportedMediaType"],
+  422: ["Invalid", "the server rejected our request due to an error in our request"],
+  429: ["TooManyRequests", "the server has received too many requests and has asked us to try again later"],
+  503: ["ServiceUnavailable", "the server is currently unable to handle the request"],
+  504: [
+    "Timeout",
+    "the server was unable to return a response in the time allotted, but may still be processing the request",
+  ],
+};
+
 function describe(code: number, method: string, serverMessage: string): readonly [string, string] {
-  switch (code) {
-    case 400:
-      return ["BadRequest", "the server rejected our request for an unknown reason"];
-    case 401:
-      return ["Unauthorized", "the server has asked for the client to provide credentials"];
-    case 403:
-      return ["Forbidden", serverMessage];
-    case 404:
-      return ["NotFound", "the server could not find the requested resource"];
-    case 405:
-      return ["MethodNotAllowed", "the server does not allow this method on the requested resource"];
-    case 406:
-      return [
-        "NotAcceptable",
-        serverMessage === "unknown"
-          ? "the server was unable to respond with a content type that the client supports"
-          : serverMessage,
-      ];
-    case 409:
-      return [method === "POST" ? "AlreadyExists" : "Conflict", "the server reported a conflict"];
-    case 415:
-      return ["UnsupportedMediaType", serverMessage];
-    case 422:
-      return ["Invalid", "the server rejected our request due to an error in our request"];
-    case 429:
-      return ["TooManyRequests", "the server has received too many requests and has asked us to try again later"];
-    case 503:
-      return ["ServiceUnavailable", "the server is currently unable to handle the request"];
-    case 504:
-      return [
-        "Timeout",
-        "the server was unable to return a response in the time allotted, but may still be processing the request",
-      ];
+  const [reason, message = serverMessage] = ANSWERS[code] ?? [];
+  if (reason === undefined) {
+    return code >= 500
+      ? [
+        "InternalError",
+        `an error on the server (${goQuote(serverMessage)}) has prevented the request from succeeding`,
+      ]
+      : ["", `the server responded with the status code ${code} but did not return more information`];
   }
-  if (code >= 500) {
-    return [
-      "InternalError",
-      `an error on the server (${goQuote(serverMessage)}) has prevented the request from succeeding`,
-    ];
+  if (code === 406 && serverMessage === "unknown") {
+    return [reason, "the server was unable to respond with a content type that the client supports"];
   }
-  return ["", `the server responded with the status code ${code} but did not return more information`];
+  return [code === 409 && method === "POST" ? "AlreadyExists" : reason, message];
 }
