@@ -42,8 +42,11 @@ export interface KeyedChange {
 
 /** Receives the objects of a store: all of them first, and again after a lost watch; then each change. */
 export interface KeyedObjectFollower {
-  replace(items: readonly KeyedObject[]): void;
-  apply(changes: readonly KeyedChange[]): void;
+  /** Called before all objects are added. */
+  clear(): void;
+  added(name: string, stored: KeyedObject, change?: KeyedChange): void;
+  removed(name: string, change: KeyedChange): void;
+  changed(): void;
 }
 
 /** The store of an API server, by storage key. */
@@ -293,9 +296,31 @@ class OwnerIndex {
   ): AsyncIterable<ObjectChange<KubeObject>> {
     const stop = (): void => this.#wake.resolve();
     signal.addEventListener("abort", stop, { once: true });
+    const unseen = new Set<string>();
     const watch = await storage.follow(ROOT, {
-      replace: (items) => this.#replace(items),
-      apply: (events) => events.forEach((event) => this.#apply(event)),
+      clear: () => {
+        for (const key of this.#entries.keys()) {
+          unseen.add(key);
+          // Owners may have been deleted while there was no watch.
+          this.enqueue(key);
+        }
+      },
+      added: (_name, stored, change) => {
+        const { key } = stored;
+        unseen.delete(key);
+        if (!this.#isCollected(key)) return;
+        // Most objects have no owners: their JSON need not be parsed.
+        this.#set(key, change !== undefined || mayHaveOwners(stored.bytes) ? stored.object : undefined);
+      },
+      removed: (_name, { key, previous }) => {
+        if (!this.#isCollected(key)) return;
+        this.#set(key, undefined);
+        for (const child of this.#dependents.get(previous?.object.metadata.uid ?? "") ?? []) this.enqueue(child);
+      },
+      changed: () => {
+        for (const key of unseen) this.#set(key, undefined);
+        unseen.clear();
+      },
     });
     try {
       yield { kind: "synced" };
@@ -314,25 +339,6 @@ class OwnerIndex {
       signal.removeEventListener("abort", stop);
       watch.stop();
     }
-  }
-
-  #replace(items: readonly KeyedObject[]): void {
-    const gone = new Set(this.#entries.keys());
-    for (const stored of items) {
-      gone.delete(stored.key);
-      // Most objects have no owners: their JSON need not be parsed.
-      if (this.#isCollected(stored.key)) this.#set(stored.key, mayHaveOwners(stored.bytes) ? stored.object : undefined);
-    }
-    for (const key of gone) this.#set(key, undefined);
-    // Owners may have been deleted while there was no watch.
-    for (const key of this.#entries.keys()) this.enqueue(key);
-  }
-
-  #apply({ key, current, previous }: KeyedChange): void {
-    if (!this.#isCollected(key)) return;
-    this.#set(key, current?.object);
-    if (current !== undefined) return;
-    for (const dependent of this.#dependents.get(previous?.object.metadata.uid ?? "") ?? []) this.enqueue(dependent);
   }
 
   #set(key: string, object: KubeObject | undefined): void {

@@ -46,7 +46,7 @@ import { runTrustBundlePublisher } from "../controllers/trust_bundle_publisher.t
 import { toKeyPrefix } from "../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../server/registry/resources.ts";
 import type { StoreContents } from "../server/storage/etcd/contents.ts";
-import { followStorage } from "../server/storage/follow.ts";
+import { followResource } from "../server/storage/follow.ts";
 import type { Server } from "../server/server.ts";
 import type { Storage } from "../server/storage/storage.ts";
 import { USER_AGENT } from "../cli/version.ts";
@@ -190,7 +190,10 @@ function runGarbageCollector(
 ): Promise<void> {
   const own = createStores(server, controllerUser("generic-garbage-collector"), deps);
   const collector = createGarbageCollector({
-    storage: { get: (key) => storage.get(key), follow: (prefix, follower) => followStorage(storage, prefix, follower) },
+    storage: {
+      get: (key) => storage.get(key),
+      follow: (prefix, follower) => followResource(storage, prefix, follower),
+    },
     contents,
     resources: STORED_RESOURCES.filter(({ isHidden }) => isHidden !== true)
       .map((resource) => ({ kind: resource.kind, verbs: resource.verbs, keyPrefix: toKeyPrefix(resource, "") })),

@@ -14,19 +14,12 @@ import { isInProgress, parseRotatedCas, type RotatedCas } from "../core/ca_rotat
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../core/ca_rotation/trust.ts";
 import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../core/ca_rotation/wrapped_key.ts";
 import { reconcileObjects } from "../server/bootstrap_objects.ts";
-import { followStorage } from "../server/storage/follow.ts";
+import { followResource } from "../server/storage/follow.ts";
 import type { Storage, Stored } from "../server/storage/storage.ts";
 import { caRotations } from "../server/registry/carotations.ts";
 import { toKeyPrefix } from "../server/registry/registry.ts";
 import { findTokenSecret } from "../server/registry/secrets.ts";
-import {
-  applyCaFileSteps,
-  type NewCaFiles,
-  readCasOnDisk,
-  toCaSlots,
-  toRetiredPaths,
-  toSlotPaths,
-} from "./authority/ca_swap.ts";
+import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "./authority/ca_swap.ts";
 import { readAuthority } from "./authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "./authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "./authority/layout.ts";
@@ -89,7 +82,9 @@ export class InstanceRotations {
   /** Reads the rotations and catches up with them. AppError `ca_invalid` for a server that has only a retired CA. */
   static async open(targets: RotationTargets, deps: RotationDeps): Promise<InstanceRotations> {
     const rotations = new InstanceRotations(targets, deps);
-    rotations.#replace((await targets.storage.list(PREFIX)).items);
+    for (const stored of (await targets.storage.list(PREFIX)).items as readonly Stored<CaRotation>[]) {
+      rotations.#rotations.set(getName(stored.object), stored.object);
+    }
     // Only now may files be retired that belong to no rotation: a command may be about to begin one later.
     const names = targets.authorities.purposes.map(getCaName);
     await rotations.#adopt(new Set(names));
@@ -125,20 +120,21 @@ export class InstanceRotations {
   /** Follows the rotations until the signal aborts, and reports each adopted step under the name of this server. */
   async follow(serverName: string, signal: AbortSignal): Promise<void> {
     const gone = new Set<string>();
-    const watch = await followStorage(this.#targets.storage, PREFIX, {
-      replace: (items) => {
-        for (const name of this.#replace(items)) gone.add(name);
-        this.#changed.resolve();
+    const unseen = new Set<string>();
+    const remove = (name: string): void => {
+      this.#remove(name);
+      gone.add(name);
+    };
+    const watch = await followResource<CaRotation>(this.#targets.storage, PREFIX, {
+      clear: () => this.#rotations.forEach((_, name) => unseen.add(name)),
+      added: (name, { object }) => {
+        unseen.delete(name);
+        this.#rotations.set(name, object);
       },
-      apply: (events) => {
-        for (const { key, current } of events) {
-          const name = key.slice(PREFIX.length);
-          if (current !== undefined) this.#put(current);
-          else {
-            this.#remove(name);
-            gone.add(name);
-          }
-        }
+      removed: remove,
+      changed: () => {
+        unseen.forEach(remove);
+        unseen.clear();
         this.#changed.resolve();
       },
     });
@@ -173,21 +169,6 @@ export class InstanceRotations {
     } finally {
       stop.abort(new Error("a rotation has changed"));
     }
-  }
-
-  /** Replaces all rotations and returns the names of those that are gone. */
-  #replace(items: readonly Stored[]): readonly string[] {
-    const before = [...this.#rotations.keys()];
-    const names = new Set(items.map(({ object }) => getName(object)));
-    const gone = before.filter((name) => !names.has(name));
-    for (const name of gone) this.#remove(name);
-    for (const item of items) this.#put(item);
-    return gone;
-  }
-
-  #put({ object }: Stored): void {
-    // Every object below this prefix has passed the strategy of CARotations.
-    this.#rotations.set(getName(object), object as CaRotation);
   }
 
   #remove(name: string): void {

@@ -4,30 +4,12 @@
  * same storage reads, and is written only if no other server wrote in between.
  */
 import { Counter } from "prom-client";
-import {
-  decideTokenRequest,
-  isLimitedToken,
-  isTokenSpent,
-  readTokenLimits,
-  readTokenUse,
-  type TokenMoment,
-  type TokenRefusal,
-  withBoundKey,
-  withLastRefusal,
-  withLastUse,
-  withUsedKey,
-} from "../core/token/bound_token.ts";
-import {
-  BOOTSTRAP_TOKEN_NAMESPACE,
-  BOOTSTRAP_TOKEN_TYPE,
-  findTokenId,
-  toTokenSecretName,
-} from "../core/token/token_secret.ts";
+import { decideTokenRequest, isLimitedToken, isTokenSpent, readTokenLimits, readTokenUse, type TokenMoment, type TokenRefusal, withBoundKey, withLastRefusal, withLastUse, withUsedKey } from "../core/token/bound_token.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE, findTokenId, toTokenSecretName } from "../core/token/token_secret.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
-import { getName } from "../core/kube/meta.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
@@ -37,8 +19,8 @@ import type { MetricsRegistry } from "./metrics/registry.ts";
 import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
 import { recordServerEvent } from "./server_events.ts";
-import { followStorage } from "./storage/follow.ts";
-import type { Storage, StorageWatch, Write } from "./storage/storage.ts";
+import { followResource } from "./storage/follow.ts";
+import type { Storage, StorageWatch, Stored, Write } from "./storage/storage.ts";
 
 /** The dependencies of the record of bootstrap tokens. */
 export interface BootstrapTokensDeps {
@@ -95,17 +77,13 @@ export class BootstrapTokens implements Disposable {
 
   /** Begins to follow the Secrets. */
   async follow(): Promise<void> {
-    this.#watch = await followStorage(this.#deps.storage, TOKEN_SECRETS_PREFIX, {
-      replace: (items) => {
-        for (const key of [...this.#openKeys.keys()]) this.#index(key, undefined);
-        // Every object below this prefix has passed the strategy of Secrets.
-        for (const { object } of items) this.#index(getName(object), object as SecretObject);
+    this.#watch = await followResource(this.#deps.storage, TOKEN_SECRETS_PREFIX, {
+      clear: () => {
+        this.#openKeys.clear();
+        this.#secretNames.clear();
       },
-      apply: (changes) => {
-        for (const { key, current } of changes) {
-          this.#index(key.slice(TOKEN_SECRETS_PREFIX.length), current?.object as SecretObject | undefined);
-        }
-      },
+      added: (name, { object }: Stored<SecretObject>) => this.#index(name, listOpenKeys(object)),
+      removed: (name) => this.#index(name, []),
     });
   }
 
@@ -214,14 +192,13 @@ export class BootstrapTokens implements Disposable {
     this.#watch?.stop();
   }
 
-  #index(name: string, secret: SecretObject | undefined): void {
+  #index(name: string, keys: readonly PublicKeyPin[]): void {
     for (const key of this.#openKeys.get(name) ?? []) {
       const others = new Set([...this.#secretNames.get(key) ?? []].filter((other) => other !== name));
       if (others.size === 0) this.#secretNames.delete(key);
       else this.#secretNames.set(key, others);
     }
     this.#openKeys.delete(name);
-    const keys = secret === undefined ? [] : listOpenKeys(secret);
     if (keys.length === 0) return;
     this.#openKeys.set(name, keys);
     for (const key of keys) this.#secretNames.set(key, new Set([...this.#secretNames.get(key) ?? [], name]));

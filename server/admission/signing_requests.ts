@@ -7,12 +7,11 @@ import { describeMissingSigner } from "../../core/request/missing_signer.ts";
 import { getCsrPhase, hasCertificate } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
-import { getName } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { tooManyRequests } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
-import { followStorage } from "../storage/follow.ts";
-import type { Storage } from "../storage/storage.ts";
+import { followResource, type ResourceFollower } from "../storage/follow.ts";
+import type { Storage, Stored } from "../storage/storage.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 
 /** The settings of the two plugins. */
@@ -42,18 +41,7 @@ export async function createSigningRequestPlugins(
 ): Promise<SigningRequestPlugins> {
   if (maxOpenPerRequester === 0 && servedSigners === undefined) return { plugins: [], [Symbol.dispose]: () => {} };
   const index = new RequestIndex(clock);
-  const watch = await followStorage(storage, PREFIX, {
-    replace(items) {
-      index.clear();
-      // Every object below this prefix has passed the strategy of CSRs.
-      for (const { key, object } of items) index.put(key, object as CertificateSigningRequest);
-    },
-    apply(events) {
-      for (const { key, current } of events) {
-        index.put(key, current?.object as CertificateSigningRequest | undefined);
-      }
-    },
-  });
+  const watch = await followResource(storage, PREFIX, index);
   return {
     plugins: [
       ...(maxOpenPerRequester === 0 ? [] : [createOpenRequestLimit(index, maxOpenPerRequester)]),
@@ -64,7 +52,7 @@ export async function createSigningRequestPlugins(
 }
 
 /** The open requests of each requester, and the signers that have issued certificates. */
-class RequestIndex {
+class RequestIndex implements ResourceFollower<CertificateSigningRequest> {
   readonly #clock: Pick<Clock, "elapsedMs">;
   readonly #requesters = new Map<string, string>();
   readonly #open = new Map<string, Set<string>>();
@@ -81,23 +69,23 @@ class RequestIndex {
     this.#open.clear();
   }
 
-  put(key: string, csr: CertificateSigningRequest | undefined): void {
-    if (csr !== undefined) this.#reserved.get(csr.spec.username ?? "")?.delete(getName(csr));
-    if (csr !== undefined && hasCertificate(csr)) this.#issuing.add(csr.spec.signerName);
-    this.#remove(key);
-    if (csr === undefined || getCsrPhase(csr).kind !== "pending") return;
-    const { username = "" } = csr.spec;
+  added(name: string, { object: csr }: Stored<CertificateSigningRequest>): void {
+    const { username = "", signerName } = csr.spec;
+    this.#reserved.get(username)?.delete(name);
+    if (hasCertificate(csr)) this.#issuing.add(signerName);
+    this.removed(name);
+    if (getCsrPhase(csr).kind !== "pending") return;
     const own = this.#open.get(username) ?? new Set();
-    this.#open.set(username, own.add(key));
-    this.#requesters.set(key, username);
+    this.#open.set(username, own.add(name));
+    this.#requesters.set(name, username);
   }
 
-  #remove(key: string): void {
-    const requester = this.#requesters.get(key);
+  removed(name: string): void {
+    const requester = this.#requesters.get(name);
     if (requester === undefined) return;
-    this.#requesters.delete(key);
+    this.#requesters.delete(name);
     const own = this.#open.get(requester);
-    own?.delete(key);
+    own?.delete(name);
     if (own?.size === 0) this.#open.delete(requester);
   }
 

@@ -16,7 +16,7 @@ import { findIssuer } from "../register/register.ts";
 import { caRotations } from "../registry/carotations.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { trustReports } from "../registry/trustreports.ts";
-import { followStorage } from "../storage/follow.ts";
+import { followInto } from "../storage/follow.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** The dependencies of the reports. */
@@ -56,21 +56,7 @@ export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClie
     began = latest;
   }
 
-  const prefix = toKeyPrefix(caRotations, "");
-  const watch = await followStorage(deps.storage, prefix, {
-    replace(items) {
-      rotations.clear();
-      for (const { key, object } of items) rotations.set(key, object as CaRotation);
-      update();
-    },
-    apply(events) {
-      for (const { key, current } of events) {
-        if (current === undefined) rotations.delete(key);
-        else rotations.set(key, current.object as CaRotation);
-      }
-      update();
-    },
-  });
+  const watch = await followInto(deps.storage, toKeyPrefix(caRotations, ""), rotations, update);
 
   return {
     note(leaf) {

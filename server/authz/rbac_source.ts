@@ -3,8 +3,8 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
 import type { RbacObjects } from "../../core/rbac/evaluate.ts";
-import { followStorage } from "../storage/follow.ts";
-import type { Storage, StorageWatch } from "../storage/storage.ts";
+import { followInto } from "../storage/follow.ts";
+import type { Storage } from "../storage/storage.ts";
 
 /** The source from which the authorizer reads roles. */
 export interface RbacSource extends Disposable {
@@ -23,10 +23,10 @@ export async function createRbacSource(storage: Storage): Promise<RbacSource> {
     current = undefined;
   };
   const watches = [
-    await follow(storage, "/registry/clusterroles/", clusterRoles, changed),
-    await follow(storage, "/registry/clusterrolebindings/", clusterRoleBindings, changed),
-    await follow(storage, "/registry/roles/", roles, changed),
-    await follow(storage, "/registry/rolebindings/", roleBindings, changed),
+    await followInto(storage, "/registry/clusterroles/", clusterRoles, changed),
+    await followInto(storage, "/registry/clusterrolebindings/", clusterRoleBindings, changed),
+    await followInto(storage, "/registry/roles/", roles, changed),
+    await followInto(storage, "/registry/rolebindings/", roleBindings, changed),
   ];
   return {
     objects() {
@@ -43,30 +43,6 @@ export async function createRbacSource(storage: Storage): Promise<RbacSource> {
       for (const watch of watches) watch.stop();
     },
   };
-}
-
-/** Fills an index with the objects under a prefix and keeps it current. Its keys are `name` or `namespace/name`. */
-async function follow<T extends KubeObject>(
-  storage: Storage,
-  prefix: string,
-  index: Map<string, T>,
-  changed: () => void,
-): Promise<StorageWatch> {
-  return await followStorage(storage, prefix, {
-    // Every object under a resource's prefix passed that resource's strategy, so its type is known.
-    replace(items) {
-      index.clear();
-      for (const { key, object } of items) index.set(key.slice(prefix.length), object as T);
-      changed();
-    },
-    apply(events) {
-      for (const { key, current } of events) {
-        if (current === undefined) index.delete(key.slice(prefix.length));
-        else index.set(key.slice(prefix.length), current.object as T);
-      }
-      changed();
-    },
-  });
 }
 
 function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyMap<string, readonly RoleBinding[]> {

@@ -6,8 +6,8 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../core/ports.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
-import { followStorage } from "../storage/follow.ts";
-import type { Storage, Stored } from "../storage/storage.ts";
+import { followResource } from "../storage/follow.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 import { dropRow, prepareRow } from "./table.ts";
 
 /** The pause before changes are prepared, because a request often changes three times in its first second. */
@@ -52,21 +52,20 @@ export async function prepareLists(
     prepareSoon().catch(() => undefined);
   }
 
-  const watch = await followStorage(storage, toKeyPrefix(resource, ""), {
-    replace(items) {
-      waiting.clear();
-      items.forEach(add);
+  function drop({ previous }: StorageEvent): void {
+    changes++;
+    if (previous === undefined) return;
+    waiting.delete(previous);
+    dropRow(previous);
+  }
+
+  const watch = await followResource(storage, toKeyPrefix(resource, ""), {
+    clear: () => waiting.clear(),
+    added(_name, stored, change) {
+      if (change !== undefined) drop(change);
+      add(stored);
     },
-    apply(events) {
-      changes += events.length;
-      for (const { current, previous } of events) {
-        if (previous !== undefined) {
-          waiting.delete(previous);
-          dropRow(previous);
-        }
-        if (current !== undefined) add(current);
-      }
-    },
+    removed: (_name, change) => drop(change),
   });
   return {
     [Symbol.dispose]() {

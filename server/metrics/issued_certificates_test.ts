@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { RegisterIndex } from "../register/index.ts";
+import type { Stored } from "../storage/storage.ts";
 import { createStored } from "../storage/stored.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 
@@ -28,7 +29,7 @@ const one = (subject: string, from: number, to: number, signerName = CLIENT): En
 /** A register of certificates, whose times are in days since the start. */
 function holding(...entries: readonly Entry[]): IssuedCertificates {
   const index = new RegisterIndex();
-  index.replace(entries.map(({ signerName, subject, from, to }, position) => {
+  for (const [position, { signerName, subject, from, to }] of entries.entries()) {
     const [notBefore, notAfter] = [from, to].map((day) => at(day).toISOString());
     const spec = {
       sequence: position + 1,
@@ -39,8 +40,8 @@ function holding(...entries: readonly Entry[]): IssuedCertificates {
       issuedAt: null,
     };
     const object: IssuedCertificate = { metadata: { name: String(position) }, spec, status: {} };
-    return createStored("", object, 1);
-  }));
+    index.added(String(position), createStored("", object, 1) as Stored<IssuedCertificate>);
+  }
   return new IssuedCertificates(index, ["own.example/a"]);
 }
 
@@ -104,8 +105,10 @@ test("IssuedCertificates reports unknown signers as other, and counts them separ
 test("IssuedCertificates leaves out certificates that came without a signer", () => {
   const index = new RegisterIndex();
   const spec = { sequence: 1, source: "serving", notBefore: at(0).toISOString(), notAfter: at(9).toISOString() };
-  const object = { metadata: {}, spec, status: {} };
-  index.replace([createStored("", object, 1)]);
+  index.added(
+    "",
+    createStored("", { metadata: {}, spec, status: {} } as IssuedCertificate, 1) as Stored<IssuedCertificate>,
+  );
   assert.deepEqual([...new IssuedCertificates(index).summarize(at(1))], []);
 });
 

@@ -7,8 +7,8 @@ import { classifyDuration } from "../../core/request/issued_certificate.ts";
 import { findCondition, getCsrPhase } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
-import { followStorage } from "../storage/follow.ts";
-import type { Storage, StorageEvent } from "../storage/storage.ts";
+import { followResource } from "../storage/follow.ts";
+import type { Storage, Stored } from "../storage/storage.ts";
 import type { IssuedCertificates } from "./issued_certificates.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
@@ -42,29 +42,18 @@ export async function followRequests(
   const counts = createCounts(registry, labels.signerLabels);
   gaugeWaiting(registry, clock, waiting);
 
-  function see(key: string, csr: CertificateSigningRequest | undefined): void {
-    const phase = csr === undefined ? undefined : getCsrPhase(csr);
-    if (csr === undefined || phase === undefined || (phase.kind !== "pending" && phase.kind !== "approved")) {
-      waiting.delete(key);
-    } else waiting.set(key, toWaiting(csr, phase.kind));
-  }
-
-  function observe({ key, current, previous }: StorageEvent): void {
-    // Every object below this prefix has passed the strategy of CSRs.
-    const csr = current?.object as CertificateSigningRequest | undefined;
-    see(key, csr);
-    if (csr?.status.certificate === undefined) return;
-    const before = previous?.object as CertificateSigningRequest | undefined;
-    if (before?.status.certificate === undefined) counts.issued(csr, labels.getSignerLabel(csr.spec.signerName));
-  }
-
   // Changes between two watches are not counted. The figures stay unchanged while the store cannot be read.
-  const watch = await followStorage(storage, PREFIX, {
-    replace(items) {
-      waiting.clear();
-      for (const stored of items) see(stored.key, stored.object as CertificateSigningRequest);
+  const watch = await followResource(storage, PREFIX, {
+    clear: () => waiting.clear(),
+    added(name, { object: csr }: Stored<CertificateSigningRequest>, change) {
+      const { kind } = getCsrPhase(csr);
+      if (kind === "pending" || kind === "approved") waiting.set(name, toWaiting(csr, kind));
+      else waiting.delete(name);
+      if (change === undefined || csr.status.certificate === undefined) return;
+      if (change.previous?.object.status.certificate !== undefined) return;
+      counts.issued(csr, labels.getSignerLabel(csr.spec.signerName));
     },
-    apply: (events) => events.forEach(observe),
+    removed: (name) => waiting.delete(name),
   });
   return { [Symbol.dispose]: () => watch.stop() };
 }

@@ -4,6 +4,7 @@ import { RecordedCertificates } from "../../core/revocation/recorded_certificate
 import { type IdentifiedUser, readIdentity, toHolderLabel } from "../../core/register/certificate_user.ts";
 import { getChainHash } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
+import type { ResourceFollower } from "../storage/follow.ts";
 
 /** The last record, which the next one follows. */
 export interface RegisterHead {
@@ -35,8 +36,8 @@ export interface UnidentifiedCertificate extends NewestCertificate {
   readonly signerName: string;
 }
 
-/** The indexed records. It follows a store by `replace` and `apply`. */
-export class RegisterIndex {
+/** The index of the register that the server keeps in memory. */
+export class RegisterIndex implements ResourceFollower<IssuedCertificate> {
   readonly certificates: RecordedCertificates = new RecordedCertificates();
   readonly #listeners = new Set<(record: IssuedCertificate) => void>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
@@ -101,41 +102,30 @@ export class RegisterIndex {
     return this.#newest;
   }
 
-  /** Replaces the whole content with stored records in their order. */
-  replace(items: readonly Stored[]): void {
+  clear(): void {
     this.certificates.clear();
     this.#newest.clear();
     this.#unidentified.clear();
     this.#lastSeal = undefined;
-    let last: IssuedCertificateSpec | undefined;
-    for (const item of items) {
-      const record = readRecord(item);
-      last = record.spec;
-      this.certificates.put(record);
-      const holder = readHolder(record);
-      this.#add(last, holder);
-      this.#noteStatus(record, holder);
-    }
-    this.#setLast(last);
+    this.#setLast(undefined);
   }
 
-  apply(events: readonly StorageEvent[]): void {
-    for (const { key, current, previous } of events) {
-      const record = current && readRecord(current);
-      if (record === undefined || record.spec.removed !== undefined) {
-        this.certificates.remove(key.slice(key.lastIndexOf("/") + 1));
-        if (previous !== undefined) this.#remove(readRecord(previous));
-      }
-      if (record === undefined) continue;
-      const holder = readHolder(record);
-      if (previous === undefined) {
-        this.#add(record.spec, holder);
-        this.#setLast(record.spec);
-      }
-      this.certificates.put(record);
-      this.#noteStatus(record, holder);
-      for (const listener of this.#listeners) listener(record);
+  added(name: string, { object: record }: Stored<IssuedCertificate>, change?: StorageEvent<IssuedCertificate>): void {
+    if (change !== undefined && record.spec.removed !== undefined) this.removed(name, change);
+    const holder = readHolder(record);
+    if (change?.previous === undefined) {
+      this.#add(record.spec, holder);
+      this.#setLast(record.spec);
     }
+    this.certificates.put(record);
+    this.#noteStatus(record, holder);
+    if (change === undefined) return;
+    for (const listener of this.#listeners) listener(record);
+  }
+
+  removed(name: string, { previous }: StorageEvent<IssuedCertificate>): void {
+    this.certificates.remove(name);
+    if (previous !== undefined) this.#remove(previous.object);
   }
 
   #noteStatus({ spec, status: { seal, revocation } }: IssuedCertificate, { label }: Holder): void {
@@ -178,11 +168,6 @@ export class RegisterIndex {
     const { label } = readHolder(record);
     if (byHolder?.get(label)?.sequence === spec.sequence) byHolder.delete(label);
   }
-}
-
-/** Every object below the register's prefix is an IssuedCertificate, because only the server writes there. */
-function readRecord({ object }: Stored): IssuedCertificate {
-  return object as IssuedCertificate;
 }
 
 function isNewer(next: NewestCertificate, known: NewestCertificate): boolean {

@@ -9,12 +9,15 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type Follower, followStorage } from "../storage/follow.ts";
-import type { Storage, StorageEvent, StorageWatch, Stored } from "../storage/storage.ts";
+import { followResource, type ResourceFollower } from "../storage/follow.ts";
+import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
 import { REGISTER_PREFIX } from "./register.ts";
 
+/** The prefix of a request's key; a record's key is its name, which has no space. */
+const REQUEST_PREFIX = "request ";
+
 /** The names that machines hold. Disposing it stops following the register. */
-export class NameClaims implements Disposable, Follower {
+export class NameClaims implements Disposable, ResourceFollower<IssuedCertificate> {
   readonly #storage: Pick<Storage, "list" | "watch">;
   readonly #clock: Pick<Clock, "now">;
   /** The claims by name, and then by the key of the record or the request. */
@@ -29,7 +32,7 @@ export class NameClaims implements Disposable, Follower {
 
   /** Lists who holds names. Rejects when the register cannot be read; the next call tries again. */
   async list(names: readonly string[]): Promise<readonly NameClaim[]> {
-    this.#following ??= followStorage(this.#storage, REGISTER_PREFIX, this).catch((error: unknown) => {
+    this.#following ??= followResource(this.#storage, REGISTER_PREFIX, this).catch((error: unknown) => {
       this.#following = undefined;
       throw error;
     });
@@ -39,26 +42,28 @@ export class NameClaims implements Disposable, Follower {
 
   /** Records a request that was seen or just written. Its claims stay until the register has its certificate. */
   put(csr: CertificateSigningRequest): void {
-    const key = toRequestKey(getName(csr));
+    const key = REQUEST_PREFIX + getName(csr);
     if (!hasCertificate(csr)) this.#set(key, listRequestClaims(csr));
     else if (!this.#isUnrecorded(key)) this.#set(key, []);
   }
 
   /** Records that a request is gone. */
   remove(name: string): void {
-    this.#set(toRequestKey(name), []);
+    this.#set(REQUEST_PREFIX + name, []);
   }
 
-  replace(items: readonly Stored[]): void {
-    for (const key of [...this.#namesByKey.keys()]) if (key.startsWith(REGISTER_PREFIX)) this.#set(key, []);
-    for (const { key, object } of items) this.#set(key, this.#listValid(object as IssuedCertificate));
+  clear(): void {
+    for (const key of [...this.#namesByKey.keys()]) if (!key.startsWith(REQUEST_PREFIX)) this.#set(key, []);
   }
 
-  apply(events: readonly StorageEvent[]): void {
-    for (const { key, current } of events) {
-      // Every object below the register's prefix is an IssuedCertificate, because only the server writes there.
-      this.#set(key, current === undefined ? [] : this.#listValid(current.object as IssuedCertificate));
-    }
+  added(name: string, { object }: Stored<IssuedCertificate>): void {
+    const now = this.#clock.now();
+    const claims = listRecordedClaims(object);
+    this.#set(name, claims.filter(({ notAfter }) => notAfter === undefined || now < notAfter));
+  }
+
+  removed(name: string): void {
+    this.#set(name, []);
   }
 
   [Symbol.dispose](): void {
@@ -72,11 +77,6 @@ export class NameClaims implements Disposable, Follower {
       const own = claims?.get(key)?.publicKeyFingerprint;
       return ![...claims ?? []].some(([other, claim]) => other !== key && claim.publicKeyFingerprint === own);
     }) ?? false;
-  }
-
-  #listValid(record: IssuedCertificate): readonly NameClaim[] {
-    const now = this.#clock.now();
-    return listRecordedClaims(record).filter(({ notAfter }) => notAfter === undefined || now < notAfter);
   }
 
   #set(key: string, claims: readonly NameClaim[]): void {
@@ -93,8 +93,4 @@ export class NameClaims implements Disposable, Follower {
       this.#byName.set(claim.name, own.set(key, claim));
     }
   }
-}
-
-function toRequestKey(name: string): string {
-  return `request ${name}`;
 }

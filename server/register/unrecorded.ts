@@ -5,16 +5,14 @@
 import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate, hashFirstBlock } from "../../core/request/issued_certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
 import { toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
-import { followStorage } from "../storage/follow.ts";
-import type { StorageEvent } from "../storage/storage.ts";
+import { followResource } from "../storage/follow.ts";
+import type { StorageEvent, Stored } from "../storage/storage.ts";
 import { describeRequested, type RequestCommitDeps } from "./request_commit.ts";
 
-const PREFIX = toKeyPrefix(certificateSigningRequests, "");
 /** The pause before a new certificate is recorded here, so that a record on its way arrives first. */
 const PAUSE_MS = 1_000;
 /** The pause after a failure of the storage. */
@@ -37,18 +35,18 @@ export async function followUnrecorded(
   async function recordWaiting(): Promise<void> {
     let parsed = 0;
     const recording: Promise<unknown>[] = [];
-    for (const [key, csr] of waiting) {
+    for (const [name, csr] of waiting) {
       const leaf = findLeafCertificate(csr.status.certificate ?? "");
       if (++parsed % PARSED_AT_ONCE === 0) await setImmediate();
       if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) {
-        waiting.delete(key);
+        waiting.delete(name);
         continue;
       }
-      const known = await storage.get(toStorageKey(requestRecords, "", getName(csr)));
+      const known = await storage.get(toStorageKey(requestRecords, "", name));
       const recorded = register.record(describeRequested(deps, csr, leaf, known), []);
       recording.push(recorded.then(() => {
-        waiting.delete(key);
-        logger.info("certificate without a record recorded", { request: getName(csr) });
+        waiting.delete(name);
+        logger.info("certificate without a record recorded", { request: name });
       }));
     }
     await Promise.all(recording);
@@ -67,30 +65,24 @@ export async function followUnrecorded(
     });
   }
 
-  function observe({ key, current, previous }: StorageEvent): void {
-    // Every object below this prefix has passed the strategy of CSRs.
-    const csr = current?.object as CertificateSigningRequest | undefined;
-    const certificate = csr?.status.certificate ?? "";
-    if (csr === undefined || certificate === "") return;
-    const before = previous?.object as CertificateSigningRequest | undefined;
-    if ((before?.status.certificate ?? "") !== "") return;
+  /** Reports whether a change added a certificate without a record. */
+  function isUnrecorded(certificate: string, { previous }: StorageEvent<CertificateSigningRequest>): boolean {
+    if ((previous?.object.status.certificate ?? "") !== "") return false;
     // Of the certificates of other servers only those without a record are parsed.
-    if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return;
+    if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return false;
     const leaf = findLeafCertificate(certificate);
-    if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) return;
-    waiting.set(key, csr);
-    recordSoon(PAUSE_MS);
+    return leaf !== undefined && register.index.findSequence(leaf.sha256Fingerprint) === undefined;
   }
 
-  const watch = await followStorage(storage, PREFIX, {
-    replace(items) {
-      for (const { key, object } of items) {
-        const csr = object as CertificateSigningRequest;
-        if ((csr.status.certificate ?? "") !== "") waiting.set(key, csr);
-      }
-      if (waiting.size > 0) recordSoon(PAUSE_MS);
+  const watch = await followResource(storage, toKeyPrefix(certificateSigningRequests, ""), {
+    clear() {},
+    added(name, { object: csr }: Stored<CertificateSigningRequest>, change) {
+      const { certificate = "" } = csr.status;
+      if (certificate === "" || (change !== undefined && !isUnrecorded(certificate, change))) return;
+      waiting.set(name, csr);
+      recordSoon(PAUSE_MS);
     },
-    apply: (events) => events.forEach(observe),
+    removed() {},
   });
   return {
     [Symbol.dispose]() {

@@ -15,17 +15,12 @@ import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { IdentifiedUser } from "../../core/register/certificate_user.ts";
 import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
-import {
-  type PresentedCertificate,
-  readRevocableRequest,
-  RevocationIndex,
-  type RevocationMatch,
-} from "../../core/revocation/revocation_index.ts";
+import { type PresentedCertificate, readRevocableRequest, RevocationIndex, type RevocationMatch } from "../../core/revocation/revocation_index.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
 import type { Register } from "../register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
 import { findTokenSecret } from "../registry/secrets.ts";
-import { followStorage } from "../storage/follow.ts";
+import { followResource } from "../storage/follow.ts";
 import type { StorageWatch, Stored } from "../storage/storage.ts";
 
 /** The dependencies of the Revocations in force. */
@@ -84,14 +79,22 @@ export class Revocations implements Disposable {
 
   /** Begins to follow the storage. */
   async follow(): Promise<void> {
-    this.#watch = await followStorage(this.#deps.storage, REVOCATIONS_PREFIX, {
-      replace: (items) => {
-        this.index.replace(items.map((stored) => decode<Revocation>(stored)));
-        this.#notify();
+    const { storage, logger } = this.#deps;
+    this.#watch = await followResource(storage, REVOCATIONS_PREFIX, {
+      clear: () => this.index.replace([]),
+      added: (name, stored, change) => {
+        const revoked = decode<Revocation>(stored);
+        this.index.put(revoked);
+        if (change === undefined) return;
+        const { spec: { reason, message }, status: { revokedBy } } = revoked;
+        logger.info("revocation in force", { revocation: name, reason, message, revokedBy });
       },
-      apply: (events) => {
-        for (const { key, current } of events) this.#apply(key.slice(REVOCATIONS_PREFIX.length), current);
-        this.#notify();
+      removed: (name) => {
+        this.index.delete(name);
+        logger.info("revocation taken back", { revocation: name });
+      },
+      changed: () => {
+        for (const listener of this.#listeners) listener();
       },
     });
   }
@@ -134,23 +137,6 @@ export class Revocations implements Disposable {
   [Symbol.dispose](): void {
     this.#watch?.stop();
     this.#listeners.clear();
-  }
-
-  #apply(name: string, current: Stored | undefined): void {
-    const { logger } = this.#deps;
-    if (current === undefined) {
-      this.index.delete(name);
-      logger.info("revocation taken back", { revocation: name });
-      return;
-    }
-    const revoked = decode<Revocation>(current);
-    this.index.put(revoked);
-    const { spec: { reason, message }, status: { revokedBy } } = revoked;
-    logger.info("revocation in force", { revocation: name, reason, message, revokedBy });
-  }
-
-  #notify(): void {
-    for (const listener of this.#listeners) listener();
   }
 
   /** Reports the use of a revoked credential: each time as a metric, and at most once a minute in the log and as an Event. */

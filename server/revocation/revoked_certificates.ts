@@ -3,7 +3,7 @@ import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboo
 import { REGISTER_PREFIX } from "../register/register.ts";
 import { REVOCATIONS_PREFIX } from "./revocations.ts";
 import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
-import { followStorage } from "../storage/follow.ts";
+import { followResource } from "../storage/follow.ts";
 import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
@@ -36,28 +36,27 @@ async function follow(
   revoked: Map<string, RevokedCertificate>,
   onChange: () => void,
 ): Promise<StorageWatch> {
-  return await followStorage(storage, prefix, {
-    replace(items) {
+  let isChanged = false;
+  return await followResource(storage, prefix, {
+    clear() {
       for (const key of revoked.keys()) if (key.startsWith(prefix)) revoked.delete(key);
-      for (const item of items) put(item.key, readRevoked(item));
-      onChange();
+      isChanged = true;
     },
-    apply(events) {
-      let isChanged = false;
-      for (const { key, current } of events) {
-        const found = current === undefined ? undefined : readRevoked(current);
-        if (JSON.stringify(revoked.get(key)) === JSON.stringify(found)) continue;
-        put(key, found);
-        isChanged = true;
-      }
+    added(_name, stored) {
+      const found = readRevoked(stored);
+      if (JSON.stringify(revoked.get(stored.key)) === JSON.stringify(found)) return;
+      if (found === undefined) revoked.delete(stored.key);
+      else revoked.set(stored.key, found);
+      isChanged = true;
+    },
+    removed(_name, { key }) {
+      if (revoked.delete(key)) isChanged = true;
+    },
+    changed() {
       if (isChanged) onChange();
+      isChanged = false;
     },
   });
-
-  function put(key: string, certificate: RevokedCertificate | undefined): void {
-    if (certificate === undefined) revoked.delete(key);
-    else revoked.set(key, certificate);
-  }
 }
 
 /** Lists the revoked certificates among stored objects of all kinds, for a command that follows nothing. */

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
-import { type Follower, followStorage } from "./follow.ts";
+import { followResource, type ResourceFollower } from "./follow.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "./memory/memory_storage.ts";
 import { CompactedError, type StorageListOptions } from "./storage.ts";
 
@@ -22,7 +23,7 @@ async function follow() {
     return await storage.list(prefix, options);
   };
   const { after, advance } = createFakeAfter();
-  const store: Parameters<typeof followStorage>[0] = {
+  const store: Parameters<typeof followResource>[0] = {
     list,
     watch(prefix, afterRevision, onEvents, onLost) {
       const watch = storage.watch(prefix, afterRevision, onEvents);
@@ -33,30 +34,32 @@ async function follow() {
       return watch;
     },
   };
-  const follower: Follower = {
-    replace: (items) => void seen.push(`=${items.map(({ key }) => key.at(-1)).join("")}`),
-    apply: (events) => void seen.push(...events.map(({ key }) => key.at(-1)!)),
+  const follower: ResourceFollower<KubeObject> = {
+    clear: () => seen.push("clear"),
+    added: (name, stored, change) => seen.push(`${change === undefined ? "" : "+"}${name}:${getName(stored.object)}`),
+    removed: (name) => seen.push(`-${name}`),
+    changed: () => seen.push("."),
   };
-  const watch = await followStorage(store, PREFIX, follower, after);
+  const watch = await followResource(store, PREFIX, follower, after);
   return { storage, seen, watch, faults, advance, lose: () => lose(new CompactedError(1, 2)) };
 }
 
-test("followStorage() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
+test("followResource() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
   const { storage, seen, watch, faults, advance, lose } = await follow();
-  await storage.create(`${PREFIX}b`, thing("b"));
-  assert.deepEqual(seen, ["=a", "b"]);
+  const { revision } = await storage.create(`${PREFIX}b`, thing("b"));
+  assert.deepEqual(seen, ["clear", "a:a", ".", "+b:b", "."]);
+  await storage.delete(`${PREFIX}b`, revision);
+  assert.deepEqual(seen.splice(0), ["clear", "a:a", ".", "+b:b", ".", "-b", "."]);
   faults.push(new Error("not now"));
   lose();
   await advance(1_000);
-  assert.equal(seen.at(-1), "=ab");
   await storage.create(`${PREFIX}c`, thing("c"));
-  assert.equal(seen.at(-1), "c");
   watch.stop();
   await storage.create(`${PREFIX}d`, thing("d"));
-  assert.deepEqual(seen, ["=a", "b", "=ab", "c"]);
+  assert.deepEqual(seen, ["clear", "a:a", ".", "+c:c", "."]);
 });
 
-test("followStorage() reads nothing after it was stopped, also when a watch was lost", async () => {
+test("followResource() reads nothing after it was stopped, also when a watch was lost", async () => {
   for (const when of ["it reads again", "it waits to try again", "it follows"]) {
     const { seen, watch, faults, advance, lose } = await follow();
     if (when === "it waits to try again") faults.push(new Error("not now"));
@@ -65,6 +68,6 @@ test("followStorage() reads nothing after it was stopped, also when a watch was 
     watch.stop();
     if (when === "it follows") lose();
     await advance(1_000);
-    assert.deepEqual(seen, ["=a"]);
+    assert.deepEqual(seen, ["clear", "a:a", "."]);
   }
 });

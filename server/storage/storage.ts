@@ -28,11 +28,11 @@ export interface Stored<T extends KubeObject = KubeObject> {
 }
 
 /** One change, in revision order. `current` is absent for a deletion, `previous` for a creation. */
-export interface StorageEvent {
+export interface StorageEvent<T extends KubeObject = KubeObject> {
   readonly key: string;
   readonly revision: number;
-  readonly current?: Stored;
-  readonly previous?: Stored;
+  readonly current?: Stored<T>;
+  readonly previous?: Stored<T>;
 }
 
 /** One write of a transaction; what must hold for it is that of the method of the same name of `Storage`. */

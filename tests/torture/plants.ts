@@ -317,8 +317,8 @@ export const PLANTS: readonly Plant[] = [
     harm: "every revocation, with the next start of the server",
     patches: [{
       file: "server/revocation/revocations.ts",
-      before: "this.index.replace(items.map((stored) => decode<Revocation>(stored)));",
-      after: "this.index.replace([]);",
+      before: "        this.index.put(revoked);",
+      after: "        if (change !== undefined) this.index.put(revoked);",
     }],
     finder: OFTEN_KILLED,
     fault: /^\S.*, revoked by its \w+, was accepted as /,
@@ -328,15 +328,13 @@ export const PLANTS: readonly Plant[] = [
     harm: "the moment of a revocation: a credential is accepted shortly after the acknowledgement",
     patches: [{
       file: "server/revocation/revocations.ts",
-      before:
-        `        for (const { key, current } of events) this.#apply(key.slice(REVOCATIONS_PREFIX.length), current);
-        this.#notify();
-`,
-      after: `        setTimeout(() => {
-          for (const { key, current } of events) this.#apply(key.slice(REVOCATIONS_PREFIX.length), current);
-          this.#notify();
-        }, 5);
-`,
+      before: "        this.index.put(revoked);",
+      after: `        const put = () => {
+          this.index.put(revoked);
+          for (const listener of this.#listeners) listener();
+        };
+        if (change === undefined) put();
+        else setTimeout(put, 5);`,
     }],
     finder: SIMULATED_REVOCATIONS,
     fault:
