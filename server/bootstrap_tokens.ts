@@ -4,8 +4,25 @@
  * same storage reads, and is written only if no other server wrote in between.
  */
 import { Counter } from "prom-client";
-import { decideTokenRequest, isLimitedToken, isTokenSpent, readTokenLimits, readTokenUse, type TokenMoment, type TokenRefusal, withBoundKey, withLastRefusal, withLastUse, withUsedKey } from "../core/token/bound_token.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE, findTokenId, toTokenSecretName } from "../core/token/token_secret.ts";
+import {
+  decideTokenRequest,
+  isLimitedToken,
+  isTokenSpent,
+  readTokenLimits,
+  readTokenUse,
+  type TokenMoment,
+  type TokenRefusal,
+  withBoundKey,
+  withLastRefusal,
+  withLastUse,
+  withUsedKey,
+} from "../core/token/bound_token.ts";
+import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  findTokenId,
+  toTokenSecretName,
+} from "../core/token/token_secret.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";

@@ -2,10 +2,29 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
-import { findCaRetirement, getPairStatus, isRetiring, satisfiesTemplate, toRenewableCertificate } from "../../core/machine/renewal_schedule.ts";
-import { checkAuthorities, checkChains, checkStrictly, type StoredPair } from "../../core/report/health/certificates.ts";
+import {
+  findCaRetirement,
+  getPairStatus,
+  isRetiring,
+  satisfiesTemplate,
+  toRenewableCertificate,
+} from "../../core/machine/renewal_schedule.ts";
+import {
+  checkAuthorities,
+  checkChains,
+  checkStrictly,
+  type StoredPair,
+} from "../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../core/report/health/finding.ts";
-import { type BootstrapWords, checkMachine, checkRenewedPair, checkTrust, type MachinePair, type RenewedPairEvidence, type ServerAnswer } from "../../core/report/health/machine.ts";
+import {
+  type BootstrapWords,
+  checkMachine,
+  checkRenewedPair,
+  checkTrust,
+  type MachinePair,
+  type RenewedPairEvidence,
+  type ServerAnswer,
+} from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { joinPath } from "../../core/kube/kubeconfig/file_path.ts";
@@ -22,7 +41,18 @@ import { SERVING_STORE_PREFIX } from "../serving.ts";
 import { readCa } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import type { Examined, ExamineDeps } from "./examine.ts";
-import { checkReadable, type FoundFile, inspectSecret, inspectSecretFolder, OLDER_PAIR, readFolder, readFound, readKubeconfigParts, toPairs, toSeen } from "./files.ts";
+import {
+  checkReadable,
+  type FoundFile,
+  inspectSecret,
+  inspectSecretFolder,
+  OLDER_PAIR,
+  readFolder,
+  readFound,
+  readKubeconfigParts,
+  toPairs,
+  toSeen,
+} from "./files.ts";
 import { examineDisk, examineName } from "./host.ts";
 import { askServer, findStrayTarget, listSecretFiles } from "./machine_evidence.ts";
 import { parseNodeUser } from "../../core/kube/user.ts";

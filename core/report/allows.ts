@@ -1,5 +1,9 @@
 /** Lists the rights of the holder of a certificate, from its identity, its names, and each of its usages. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, NODES_GROUP, parseNodeUser } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";

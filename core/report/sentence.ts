@@ -1,5 +1,9 @@
 /** The sentence about a request: who asks, with which token, for what, from which signer, and for how long. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { formatIdentity, type Identity, parseIdentity } from "./requester.ts";

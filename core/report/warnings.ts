@@ -1,6 +1,10 @@
 /** Lists the warnings about a request, the gravest first. */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, parseNodeUser } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";

@@ -206,7 +206,7 @@ const GROUP_ORDER: readonly string[] = [
   TLSBOOT_GROUP,
 ];
 
-function listSubresources({ subresources, postedSubresources = [] }: Resource): readonly ServedSubresource[] {
+function listSubresources({ subresources = [], postedSubresources = [] }: Resource): readonly ServedSubresource[] {
   const posted = postedSubresources.map(({ name, kind }) => ({ name, kind, verbs: ["create"] }));
   return [...subresources.map(({ name, verbs }) => ({ name, verbs })), ...posted]
     .sort((a, b) => a.name < b.name ? -1 : 1);

@@ -24,7 +24,7 @@ const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 /** Returns the transformations that an endpoint of a resource supports. */
 export function getConvertible(target: Target): Convertible {
-  const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
+  const sub = target.resource.subresources?.find((candidate) => candidate.name === target.subresource);
   return {
     table: target.subresource === "" || sub?.table === true,
     partial: true,

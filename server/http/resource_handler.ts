@@ -59,7 +59,7 @@ export function createServedCheck({ resources, reviews }: Served): (info: Reques
     [group, version, resource, sub].join("/");
   const known = new Set([
     ...reviews.map(({ kind }) => createKey(kind.group, kind.version, kind.plural)),
-    ...resources.flatMap(({ kind: { group, version, plural }, subresources, postedSubresources = [] }) => [
+    ...resources.flatMap(({ kind: { group, version, plural }, subresources = [], postedSubresources = [] }) => [
       createKey(group, version, plural),
       ...[...subresources, ...postedSubresources].map(({ name }) => createKey(group, version, plural, name)),
     ]),
@@ -129,7 +129,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3) return false;
   if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
-  const isKnown = resource.subresources.some(({ name }) => name === info.subresource) ||
+  const isKnown = resource.subresources?.some(({ name }) => name === info.subresource) ||
     findPosted(resource, info) !== undefined;
   if (info.subresource !== "" && !isKnown) return false;
   // A path without a namespace exists only for the collection of all namespaces.
@@ -140,7 +140,7 @@ function listMethods(resource: Resource, { info }: Exchange): readonly string[] 
   if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
   if (info.parts.length === 1) return toMethods("collection", resource.verbs);
   if (findPosted(resource, info) !== undefined) return ["POST"];
-  const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
+  const subresource = resource.subresources?.find((candidate) => candidate.name === info.subresource);
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 

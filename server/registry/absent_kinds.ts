@@ -11,7 +11,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { toKeyPrefix } from "./registry.ts";
-import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
+import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** Creates the resource of a kind that has no objects. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
@@ -21,8 +21,7 @@ function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFiel
     isHidden: true,
     isAbsent: true,
     columns: [nameColumn, ageColumn],
-    strategy: createPlainStrategy<KubeObject>({ validateName: () => [] }),
-    subresources: [],
+    strategy: {},
     ...rest,
   };
 }

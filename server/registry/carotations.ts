@@ -8,7 +8,7 @@ import {
   validateCaRotationUpdate,
 } from "../../core/ca_rotation/rotation_rules.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
 /** The rotations of CAs, by the name of the CA's file. */
 export const caRotations: Resource<CaRotation> = {
@@ -21,15 +21,11 @@ export const caRotations: Resource<CaRotation> = {
     textColumn<CaRotation>("Servers", "Servers that have adopted it.", formatServers),
     ageColumn,
   ],
-  selectableFields: [],
   strategy: {
-    ...createPlainStrategy<CaRotation>({
-      validateName: () => [],
-      validateCreate: validateCaRotation,
-      validateUpdate: validateCaRotationUpdate,
-      unconditionalUpdate: false,
-      resetFields: ["status"],
-    }),
+    validateCreate: validateCaRotation,
+    validateUpdate: validateCaRotationUpdate,
+    needsResourceVersion: true,
+    resetFields: ["status"],
     prepareForCreate: (object, { now }) => ({ ...object, status: planCaRotationStatus(object.spec, undefined, now) }),
     prepareForUpdate: (object, stored, { now }) => ({
       ...object,
@@ -49,7 +45,6 @@ export const caRotations: Resource<CaRotation> = {
       verbs: SUBRESOURCE_VERBS,
       table: true,
       prepareForUpdate: (object, stored) => ({ ...object, spec: stored.spec }),
-      validateUpdate: () => [],
       resetFields: ["spec"],
     },
   ],

@@ -11,11 +11,8 @@ import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validat
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
-
-/** CSR names have no rule except that of URL paths, which is checked last. */
-const ANY_NAME = (): readonly string[] => [];
 
 /** Certificate signing requests, the main resource of this program, as kube-apiserver 1.37 serves them. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = createCsrResource({});
@@ -28,39 +25,19 @@ export function createCsrResource(options: KeyAlgorithmOptions): Resource<Certif
     columns: [
       nameColumn,
       ageColumn,
-      {
-        name: "SignerName",
-        type: "string",
-        format: "",
-        priority: 0,
-        description: "The requested signer of the certificate.",
-        cell: (csr) => csr.spec.signerName === "" ? "<none>" : csr.spec.signerName,
-      },
-      {
-        name: "Requestor",
-        type: "string",
-        format: "",
-        priority: 0,
-        description: "The user who made the request.",
-        cell: (csr) => csr.spec.username ?? "",
-      },
-      {
-        name: "RequestedDuration",
-        type: "string",
-        format: "",
-        priority: 0,
-        description: "The requested lifetime.",
-        cell: (csr) =>
+      textColumn(
+        "SignerName",
+        "The requested signer of the certificate.",
+        (csr) => csr.spec.signerName === "" ? "<none>" : csr.spec.signerName,
+      ),
+      textColumn("Requestor", "The user who made the request.", (csr) => csr.spec.username ?? ""),
+      textColumn(
+        "RequestedDuration",
+        "The requested lifetime.",
+        (csr) =>
           csr.spec.expirationSeconds === undefined ? "<none>" : formatHumanDuration(csr.spec.expirationSeconds * 1000),
-      },
-      {
-        name: "Condition",
-        type: "string",
-        format: "",
-        priority: 0,
-        description: "Pending, approved, denied, failed or issued.",
-        cell: (csr) => formatConditionCell(csr),
-      },
+      ),
+      textColumn("Condition", "Pending, approved, denied, failed or issued.", (csr) => formatConditionCell(csr)),
     ],
     selectableFields: ["spec.signerName"],
     selectField: (csr) => csr.spec.signerName,
@@ -68,11 +45,8 @@ export function createCsrResource(options: KeyAlgorithmOptions): Resource<Certif
       checksGenerateName: true,
       prepareForCreate: (csr, { user }) => prepareCsrForCreate(csr, user),
       validateCreate: (csr) => validateCsrCreate(csr, options),
-      validateName: ANY_NAME,
       prepareForUpdate: (csr, stored) => prepareCsrForUpdate(csr, stored),
       validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "main", options),
-      createOnUpdate: false,
-      unconditionalUpdate: true,
       resetFields: ["spec", "status"],
     },
     subresources: [

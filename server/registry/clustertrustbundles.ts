@@ -7,7 +7,7 @@ import {
   validateTrustBundleUpdate,
 } from "../../core/request/validate_trust_bundle.ts";
 import { nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** The trust bundles of signers, and those without a signer. */
 export const clusterTrustBundles: Resource<ClusterTrustBundle> = {
@@ -21,12 +21,11 @@ export const clusterTrustBundles: Resource<ClusterTrustBundle> = {
   ],
   selectableFields: ["spec.signerName"],
   selectField: ({ spec }) => spec.signerName ?? "",
-  strategy: createPlainStrategy<ClusterTrustBundle>({
+  strategy: {
     checksGenerateName: true,
     validateName: trustBundleNameErrors,
     validateCreate: validateTrustBundleCreate,
     validateUpdate: validateTrustBundleUpdate,
-    unconditionalUpdate: false,
-  }),
-  subresources: [],
+    needsResourceVersion: true,
+  },
 };

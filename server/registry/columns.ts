@@ -33,11 +33,11 @@ export const createdAtColumn: Column = {
   cell: (object) => object.metadata.creationTimestamp ?? ZERO_TIME,
 };
 
-/** Creates a column with a text cell. */
+/** Creates a column of texts or counts, which clients show as text. */
 export function textColumn<T extends KubeObject>(
   name: string,
   description: string,
-  cell: (object: T) => string,
+  cell: (object: T) => Cell,
   priority = 0,
 ): Column<T> {
   return { name, type: "string", format: "", priority, description, cell };

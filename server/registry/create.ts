@@ -67,14 +67,16 @@ async function createOnce(
   const admitted = await mutate(deps, target, sent);
   await resource.guard?.(admitted, undefined, target);
   if (authorize !== undefined) assertVersionText(admitted);
-  const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
+  const { strategy } = resource;
+  const stamped = stamp(deps, target, admitted, context.now);
+  const prepared = strategy.prepareForCreate?.(stamped, context) ?? stamped;
   const name = getName(prepared);
 
   await target.pause?.();
   refuseInvalid(target, prepared, [
-    ...(resource.strategy.validateBeforeMetadata?.(prepared) ?? []),
+    ...(strategy.validateBeforeMetadata?.(prepared) ?? []),
     ...metadataErrors(resource, prepared),
-    ...resource.strategy.validateCreate(prepared),
+    ...(strategy.validateCreate?.(prepared) ?? []),
   ]);
   // The path rules are checked last and alone, as in the API machinery.
   refuseInvalid(
@@ -134,7 +136,7 @@ function metadataErrors({ kind, strategy }: Resource, object: KubeObject): reado
   return [
     ...validateObjectMeta(metadata, {
       namespaced: kind.namespaced,
-      validateName: (value, prefix) => strategy.validateName(value, prefix, object),
+      validateName: (value, prefix) => strategy.validateName?.(value, prefix, object) ?? [],
     }),
     ...(strategy.anyFinalizer === true ? [] : validateStandardFinalizers(metadata)),
   ];

@@ -2,13 +2,15 @@
 import { csiNodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { type CsiNodeShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "../../core/kube/rules/csinodes.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A CSINode with its status, which clients do not write. */
 interface CsiNode extends CsiNodeShape {
   readonly status: object;
 }
+
+const countDrivers = (node: CsiNode): number => node.spec.drivers?.length ?? 0;
 
 /** The registered storage drivers of each node. */
 export const csiNodes: Resource<CsiNode> = {
@@ -16,18 +18,10 @@ export const csiNodes: Resource<CsiNode> = {
   verbs: STANDARD_VERBS,
   columns: [
     nameColumn,
-    {
-      name: "Drivers",
-      type: "integer",
-      format: "",
-      priority: 0,
-      description: "How many storage drivers are registered on the node.",
-      cell: (node) => node.spec.drivers?.length ?? 0,
-    },
+    { ...textColumn("Drivers", "How many storage drivers are registered on the node.", countDrivers), type: "integer" },
     ageColumn,
   ],
-  selectableFields: [],
-  strategy: createPlainStrategy<CsiNode>({
+  strategy: {
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     validateCreate: validateCsiNodeCreate,
@@ -35,9 +29,8 @@ export const csiNodes: Resource<CsiNode> = {
     // The feature that fills the status is off by default (`pkg/registry/storage/csinode/strategy.go`, CSIVolumeHealth).
     prepareForCreate: (node) => ({ ...node, status: {} }),
     prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
-    unconditionalUpdate: false,
+    needsResourceVersion: true,
     resetFields: ["status"],
-  }),
-  subresources: [],
+  },
   deletion: { returnsObject: true },
 };

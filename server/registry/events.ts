@@ -6,7 +6,7 @@ import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/rules/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
-import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 
@@ -30,14 +30,12 @@ const EVENT_COLUMNS: readonly Column<Event>[] = [
   textColumn("Source", "Who reports it.", sourceText, 1),
   textColumn("Message", "What happened.", (event) => (event.message ?? "").trim()),
   sinceColumn("First Seen", "Time since the event was first seen.", firstSeen, 1),
-  {
-    name: "Count",
-    type: "string",
-    format: "",
-    priority: 1,
-    description: "How often it was seen.",
-    cell: (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
-  },
+  textColumn(
+    "Count",
+    "How often it was seen.",
+    (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
+    1,
+  ),
   { ...textColumn("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
 ];
 
@@ -49,15 +47,13 @@ export const events: Resource<Event> = {
   columns: EVENT_COLUMNS,
   selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],
   selectField: selectEventField,
-  strategy: createPlainStrategy<Event>({
-    validateName: () => [],
+  strategy: {
     anyMetadata: true,
     anyFinalizer: true,
     validateCreate: (event) => validateEventSense(event, "v1"),
     validateUpdate: (event, stored) => validateEventUpdate(event, stored, "v1"),
     createOnUpdate: true,
-  }),
-  subresources: [],
+  },
   deletion: { withoutPolicy: true },
 };
 
@@ -126,13 +122,12 @@ export const eventsV1: Resource<EventV1> = {
   ),
   selectableFields: Object.keys(CORE_FIELD),
   selectField: (event, field) => selectEventField(toCoreEvent(event), CORE_FIELD[field] ?? ""),
-  strategy: createPlainStrategy<EventV1>({
+  strategy: {
     validateName: subdomainNameErrors,
     validateBeforeMetadata: (event) => validateEventSense(toCoreEvent(event), "events.k8s.io/v1"),
     validateCreate: (event) => validateNewEvent(toCoreEvent(event)),
     validateUpdate: (event, stored) => validateEventUpdate(toCoreEvent(event), toCoreEvent(stored), "events.k8s.io/v1"),
     createOnUpdate: true,
-  }),
-  subresources: [],
+  },
   deletion: { withoutPolicy: true },
 };

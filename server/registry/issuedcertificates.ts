@@ -2,7 +2,7 @@
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
+import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** The records of issued certificates. Their names are their positions, so lists are in the order of issuance. */
 export const issuedCertificates: Resource<IssuedCertificate> = {
@@ -31,6 +31,5 @@ export const issuedCertificates: Resource<IssuedCertificate> = {
   ],
   selectableFields: ["spec.serialNumber", "spec.signerName"],
   selectField: ({ spec }, field) => (field === "spec.signerName" ? spec.signerName : spec.serialNumber) ?? "",
-  strategy: createPlainStrategy<IssuedCertificate>({ validateName: () => [] }),
-  subresources: [],
+  strategy: {},
 };

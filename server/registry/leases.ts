@@ -4,7 +4,7 @@ import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLease } from "../../core/kube/rules/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** Leases, whose holders renew them until they expire. */
 export const leases: Resource<Lease> = {
@@ -15,8 +15,7 @@ export const leases: Resource<Lease> = {
     textColumn<Lease>("Holder", "Who holds the lease.", (lease) => lease.spec.holderIdentity ?? ""),
     ageColumn,
   ],
-  selectableFields: [],
-  strategy: createPlainStrategy<Lease>({
+  strategy: {
     validateName: subdomainNameErrors,
     anyFinalizer: true,
     prepareForCreate: prepareLeaseForCreate,
@@ -24,7 +23,6 @@ export const leases: Resource<Lease> = {
     validateCreate: validateLease,
     validateUpdate: validateLease,
     createOnUpdate: true,
-    unconditionalUpdate: false,
-  }),
-  subresources: [],
+    needsResourceVersion: true,
+  },
 };

@@ -13,14 +13,7 @@ import {
   validateNamespaceStatusUpdate,
 } from "../../core/kube/rules/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import {
-  type Beginning,
-  createPlainStrategy,
-  type DeletionRequest,
-  type Resource,
-  STANDARD_VERBS,
-  SUBRESOURCE_VERBS,
-} from "./resource.ts";
+import { type Beginning, type DeletionRequest, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
 /** Namespaces, which have no deletion of a whole collection. */
@@ -34,7 +27,7 @@ export const namespaces: Resource<Namespace> = {
   ],
   selectableFields: ["status.phase"],
   selectField: (namespace) => namespace.status.phase ?? "",
-  strategy: createPlainStrategy<Namespace>({
+  strategy: {
     checksGenerateName: true,
     validateName: labelNameErrors,
     applyDefaults: defaultNamespace,
@@ -43,7 +36,7 @@ export const namespaces: Resource<Namespace> = {
     validateCreate: validateNamespace,
     validateUpdate: validateNamespace,
     resetFields: ["status"],
-  }),
+  },
   subresources: [
     {
       name: "finalize",

@@ -12,7 +12,7 @@ import {
   withoutDisabledSpec,
 } from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
 /** The parts of a Node that the table shows. */
 interface Node extends NodeShape {
@@ -57,7 +57,7 @@ export const nodes: Resource<Node> = {
   ],
   selectableFields: ["spec.unschedulable"],
   selectField: (node) => String(node.spec.unschedulable ?? false),
-  strategy: createPlainStrategy<Node>({
+  strategy: {
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultNode,
@@ -67,7 +67,7 @@ export const nodes: Resource<Node> = {
     validateCreate: validateNodeCreate,
     validateUpdate: validateNodeUpdate,
     resetFields: ["status"],
-  }),
+  },
   subresources: [{
     name: "status",
     verbs: SUBRESOURCE_VERBS,

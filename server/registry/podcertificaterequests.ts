@@ -51,8 +51,7 @@ export function createPodCertificateRequests(
       validateCreate: (request) => validatePodRequestCreate(request, deps),
       prepareForUpdate: (request, stored) => ({ ...request, status: stored.status }),
       validateUpdate: validatePodRequestUpdate,
-      createOnUpdate: false,
-      unconditionalUpdate: false,
+      needsResourceVersion: true,
       resetFields: ["status"],
     },
     subresources: [{

@@ -22,8 +22,8 @@ import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
-import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { ageColumn, createdAtColumn, nameColumn, textColumn } from "./columns.ts";
+import { type Column, type Resource, STANDARD_VERBS, type Strategy } from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
@@ -38,12 +38,7 @@ interface RbacResourceDeps {
 }
 
 /** The parts that all four resources have in common. */
-const SHARED = {
-  verbs: STANDARD_VERBS,
-  selectableFields: [],
-  subresources: [],
-  deletion: { withoutUnsafe: true },
-} as const;
+const SHARED = { verbs: STANDARD_VERBS, deletion: { withoutUnsafe: true } } as const;
 
 /** The rules of all four strategies. */
 const SHARED_RULES = {
@@ -73,7 +68,7 @@ function createRoleResource<T extends Role | ClusterRole>(
     ...SHARED,
     kind,
     columns: [nameColumn, createdAtColumn],
-    strategy: createPlainStrategy<T>({ ...SHARED_RULES, validateCreate: validate, validateUpdate: validate }),
+    strategy: { ...SHARED_RULES, validateCreate: validate, validateUpdate: validate },
     guard: (role, stored, request) => checkRoleEscalation(deps, kind, role, stored, request),
   };
 }
@@ -87,38 +82,30 @@ function createBindingResource<T extends RoleBinding | ClusterRoleBinding>(
     ...SHARED,
     kind,
     columns: bindingColumns(what),
-    strategy: createPlainStrategy<T>({
+    strategy: {
       ...SHARED_RULES,
       applyDefaults: defaultBinding,
       validateCreate: (binding) => validateBindingCreate(binding, kind.namespaced),
       validateUpdate: (binding, stored) => validateBindingUpdate(binding, stored, kind.namespaced),
-    }),
+    },
     guard: (binding, stored, { user }) => checkBindingEscalation(deps, kind, binding, stored, user),
   };
 }
 
 function bindingColumns(what: string): readonly Column<Binding>[] {
-  const subjects = (name: string, kind: string): Column<Binding> => ({
-    name,
-    type: "string",
-    format: "",
-    priority: 1,
-    description: `${name} that the ${what} names.`,
-    cell: (binding) =>
-      (binding.subjects ?? []).filter((subject) => subject.kind === kind)
-        .map((subject) => kind === "ServiceAccount" ? `${subject.namespace ?? ""}/${subject.name}` : subject.name)
-        .join(", "),
-  });
+  const subjects = (name: string, kind: string): Column<Binding> =>
+    textColumn(
+      name,
+      `${name} that the ${what} names.`,
+      (binding) =>
+        (binding.subjects ?? []).filter((subject) => subject.kind === kind)
+          .map((subject) => kind === "ServiceAccount" ? `${subject.namespace ?? ""}/${subject.name}` : subject.name)
+          .join(", "),
+      1,
+    );
   return [
     nameColumn,
-    {
-      name: "Role",
-      type: "string",
-      format: "",
-      priority: 0,
-      description: `The role that the ${what} grants.`,
-      cell: ({ roleRef }) => `${roleRef.kind}/${roleRef.name}`,
-    },
+    textColumn("Role", `The role that the ${what} grants.`, ({ roleRef }) => `${roleRef.kind}/${roleRef.name}`),
     ageColumn,
     subjects("Users", "User"),
     subjects("Groups", "Group"),

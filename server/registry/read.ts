@@ -108,7 +108,7 @@ export function isSelected(resource: Resource, stored: Stored, { labels, fields 
 
 /** Throws StatusError 400 for a field that the resource cannot be selected by. */
 export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
-  const { selectableFields, kind, notSelectableByNamespace = false } = resource;
+  const { selectableFields = [], kind, notSelectableByNamespace = false } = resource;
   // Kinds without selectable fields use the generic rule, which ignores scopes and has its own text.
   const isPlain = selectableFields.length === 0;
   for (const { field } of fields) {

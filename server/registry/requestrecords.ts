@@ -2,7 +2,7 @@
 import { requestRecordKind } from "../../core/kube/kinds/mod.ts";
 import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
+import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** The addresses and decisions of requests, by the name of the request. */
 export const requestRecords: Resource<RequestRecord> = {
@@ -16,7 +16,5 @@ export const requestRecords: Resource<RequestRecord> = {
     textColumn<RequestRecord>("User", "User that decided.", ({ status }) => status.decision?.username ?? ""),
     ageColumn,
   ],
-  selectableFields: [],
-  strategy: createPlainStrategy<RequestRecord>({ validateName: () => [] }),
-  subresources: [],
+  strategy: {},
 };

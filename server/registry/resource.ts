@@ -1,6 +1,6 @@
 /**
- * The description of a resource for the generic registry, and the strategy of most. A new resource is one file that builds a `Resource`, and one line
- * in `resources.ts`.
+ * The description of a resource for the generic registry. A new resource is one file that builds a `Resource`, and one
+ * line in `resources.ts`.
  */
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
@@ -37,9 +37,9 @@ export interface WriteContext {
 /** How an endpoint changes and checks objects. Every function but `checkPermission` is pure; all get canonical objects. */
 export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   /** Restores what this endpoint may not change, stamps what the server sets. */
-  prepareForUpdate(object: T, stored: T, context: WriteContext): T;
+  prepareForUpdate?(object: T, stored: T, context: WriteContext): T;
   /** Returns the faults of the new object outside of its metadata. */
-  validateUpdate(object: T, stored: T, context: WriteContext): readonly FieldError[];
+  validateUpdate?(object: T, stored: T, context: WriteContext): readonly FieldError[];
   /** Returns the faults that only the authorizer finds; called for an object without other faults. */
   checkPermission?(object: T, stored: T, user: UserInfo): Promise<readonly FieldError[]>;
   /** A changed object must also be a valid new object, so its generateName is checked by the rules of the kind. */
@@ -48,26 +48,26 @@ export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   readonly resetFields?: readonly string[];
 }
 
-/** Creation and update of the main resource. */
+/** Creation and update of the main resource. Without a function, the object is stored as it was sent. */
 export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrategy<T> {
   /** Fills absent fields, on every write, before admission. */
   applyDefaults?(object: T): T;
-  prepareForCreate(object: T, context: WriteContext): T;
-  validateCreate(object: T): readonly FieldError[];
+  prepareForCreate?(object: T, context: WriteContext): T;
+  validateCreate?(object: T): readonly FieldError[];
   /** Returns the faults of a new object that are listed before those of its metadata. */
   validateBeforeMetadata?(object: T): readonly FieldError[];
   /** The metadata of a new object is only checked by the rules of URL paths, after everything else. */
   readonly anyMetadata?: true;
   /** Returns the faults of the name of an object; `prefix` is true for a generateName. */
-  validateName(name: string, prefix: boolean, object: T): readonly string[];
+  validateName?(name: string, prefix: boolean, object: T): readonly string[];
   /** Returns warnings about an accepted object; `stored` is undefined for a new one. */
   warn?(object: T, stored: T | undefined): readonly string[];
   /** Finalizers without a domain need not be Kubernetes' own, as for leases and events. */
   readonly anyFinalizer?: true;
   /** PUT of a missing object creates it. */
-  readonly createOnUpdate: boolean;
-  /** PUT without a resourceVersion is accepted. */
-  readonly unconditionalUpdate: boolean;
+  readonly createOnUpdate?: true;
+  /** PUT without a resourceVersion is refused. */
+  readonly needsResourceVersion?: true;
 }
 
 /** A subresource of the same kind, such as `/status`. */
@@ -118,13 +118,13 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   readonly isAbsent?: true;
   readonly columns: readonly Column<T>[];
   /** Field selectors in addition to `metadata.name` and (namespaced kinds) `metadata.namespace`. */
-  readonly selectableFields: readonly string[];
+  readonly selectableFields?: readonly string[];
   /** The kind is namespaced, but upstream does not select by `metadata.namespace`. */
   readonly notSelectableByNamespace?: true;
   /** The value of one selectable field, empty when absent. */
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;
-  readonly subresources: readonly Subresource<T>[];
+  readonly subresources?: readonly Subresource<T>[];
   /** The subresources to which objects of other kinds are posted. */
   readonly postedSubresources?: readonly PostedSubresource[];
   /**
@@ -231,43 +231,3 @@ export const READ_VERBS: readonly string[] = ["get", "list", "watch"];
 
 /** The verbs of `/status` and similar subresources. */
 export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];
-
-/** The rules that differ between plain resources. */
-export interface PlainRules<T extends KubeObject> {
-  readonly validateName: Strategy<T>["validateName"];
-  validateCreate?(object: T): readonly FieldError[];
-  validateBeforeMetadata?(object: T): readonly FieldError[];
-  validateUpdate?(object: T, stored: T): readonly FieldError[];
-  applyDefaults?(object: T): T;
-  /** Restores what only the server sets. */
-  prepareForCreate?(object: T): T;
-  prepareForUpdate?(object: T, stored: T): T;
-  /** Returns warnings for the client about an accepted object. */
-  warn?(object: T, stored: T | undefined): readonly string[];
-  readonly anyMetadata?: true;
-  readonly anyFinalizer?: true;
-  readonly checksGenerateName?: true;
-  readonly createOnUpdate?: boolean;
-  readonly unconditionalUpdate?: boolean;
-  readonly resetFields?: readonly string[];
-}
-
-/** Creates a strategy that stores the object as it was sent. */
-export function createPlainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
-  return {
-    ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
-    ...(rules.validateBeforeMetadata === undefined ? {} : { validateBeforeMetadata: rules.validateBeforeMetadata }),
-    ...(rules.anyMetadata === undefined ? {} : { anyMetadata: rules.anyMetadata }),
-    ...(rules.checksGenerateName === undefined ? {} : { checksGenerateName: rules.checksGenerateName }),
-    ...(rules.anyFinalizer === undefined ? {} : { anyFinalizer: rules.anyFinalizer }),
-    ...(rules.warn === undefined ? {} : { warn: rules.warn }),
-    prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,
-    validateCreate: (object) => rules.validateCreate?.(object) ?? [],
-    validateName: rules.validateName,
-    prepareForUpdate: (object, stored) => rules.prepareForUpdate?.(object, stored) ?? object,
-    validateUpdate: (object, stored) => rules.validateUpdate?.(object, stored) ?? [],
-    createOnUpdate: rules.createOnUpdate ?? false,
-    unconditionalUpdate: rules.unconditionalUpdate ?? true,
-    resetFields: rules.resetFields ?? [],
-  };
-}

@@ -20,7 +20,7 @@ import {
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, type StoredResource, type WriteContext } from "./resource.ts";
+import type { Resource, StoredResource, WriteContext } from "./resource.ts";
 
 /** The dependencies of the resource. */
 export interface RevocationResourceDeps {
@@ -49,12 +49,10 @@ export function createRevocationResource(deps: RevocationResourceDeps): Resource
       ageColumn,
       textColumn<Revocation>("Message", "Explanation in words.", ({ spec }) => spec.message ?? "", 1),
     ],
-    selectableFields: [],
     strategy: {
-      ...createPlainStrategy<Revocation>({ validateName: () => [], validateCreate: validateRevocation }),
+      validateCreate: validateRevocation,
       prepareForCreate: (object, context) => prepare(object, context, revocations.records.lastSequence),
     },
-    subresources: [],
     async guard(object, _stored, { user }) {
       const target = findRevocationTarget(object.spec);
       // Validation, which follows, refuses a malformed object with all its faults.

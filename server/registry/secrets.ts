@@ -10,7 +10,7 @@ import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
 /** The prefix of the storage keys of the Secrets in kube-system, among them those of bootstrap tokens. */
@@ -58,32 +58,22 @@ export function createSecretResource(options: KeyAlgorithmOptions): Resource<Sec
     columns: [
       nameColumn,
       textColumn<SecretObject>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
-      {
-        name: "Data",
-        type: "string",
-        format: "",
-        priority: 0,
-        description: "How many entries it has.",
-        cell: (secret) => Object.keys(secret.data ?? {}).length,
-      },
+      textColumn("Data", "How many entries it has.", (secret) => Object.keys(secret.data ?? {}).length),
       ageColumn,
     ],
     selectableFields: ["type"],
     selectField: (secret) => secret.type ?? "",
     strategy: {
-      ...createPlainStrategy<SecretObject>({
-        checksGenerateName: true,
-        validateName: subdomainNameErrors,
-        applyDefaults: defaultSecret,
-        validateCreate: validateSecretCreate,
-        validateUpdate: validateSecretUpdate,
-        warn: (secret) => getWarningsForSecret(secret, options),
-      }),
+      checksGenerateName: true,
+      validateName: subdomainNameErrors,
+      applyDefaults: defaultSecret,
+      validateCreate: validateSecretCreate,
+      validateUpdate: validateSecretUpdate,
+      warn: (secret) => getWarningsForSecret(secret, options),
       prepareForCreate: (secret, { user, now }) =>
         withMeta(secret, { annotations: withCreator(secret, user.username, now) }),
       prepareForUpdate: (secret, stored) => withMeta(secret, { annotations: withKeptRecords(secret, stored) }),
     },
-    subresources: [],
   };
 }
 

@@ -3,22 +3,20 @@ import type { ObjectReference, ServiceAccount } from "../../core/kube/kinds/core
 import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** Service accounts; each namespace has one that is named `default`. */
 export const serviceAccounts: Resource<ServiceAccount> = {
   kind: serviceAccountKind,
   verbs: STANDARD_VERBS,
   columns: [nameColumn, ageColumn],
-  selectableFields: [],
-  strategy: createPlainStrategy<ServiceAccount>({
+  strategy: {
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     prepareForCreate: prepareServiceAccount,
     prepareForUpdate: prepareServiceAccount,
     warn: getWarningsForServiceAccount,
-  }),
-  subresources: [],
+  },
   deletion: { returnsObject: true },
 };
 

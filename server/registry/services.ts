@@ -8,7 +8,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { sortedKeys } from "../../core/lib/byte_order.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
+import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** The fields of a Service that tables and selectors read. */
 interface Service extends KubeObject {
@@ -53,8 +53,7 @@ export const services: Resource<Service> = {
   ],
   selectableFields: ["spec.clusterIP", "spec.type"],
   selectField: ({ spec }, field) => (field === "spec.type" ? spec.type : spec.clusterIP) ?? "",
-  strategy: createPlainStrategy<Service>({ validateName: () => [] }),
-  subresources: [],
+  strategy: {},
 };
 
 function formatPort({ port, protocol, nodePort = 0 }: ServicePort): string {

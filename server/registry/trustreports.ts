@@ -3,7 +3,7 @@ import { trustReportKind } from "../../core/kube/kinds/mod.ts";
 import type { TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { replaceTrustReport, stampTrustReport, validateTrustReport } from "../../core/ca_rotation/trust_report.ts";
 import { nameColumn, sinceColumn, textColumn } from "./columns.ts";
-import { createPlainStrategy, type Resource } from "./resource.ts";
+import { type Resource } from "./resource.ts";
 
 /** The reports. The server names each after its user, so that no user can write another user's. */
 export const trustReports: Resource<TrustReport> = {
@@ -16,13 +16,11 @@ export const trustReports: Resource<TrustReport> = {
     sinceColumn<TrustReport>("Reported", "Time since the report.", ({ status }) => status.reportedAt),
     sinceColumn<TrustReport>("Seen", "Time since the user was seen.", ({ status }) => status.lastSeen),
   ],
-  selectableFields: [],
   strategy: {
-    ...createPlainStrategy<TrustReport>({ validateName: () => [], validateCreate: validateTrustReport }),
+    validateCreate: validateTrustReport,
     prepareForCreate: (object, { user, now }) => stampTrustReport(object, user.username, now),
   },
   replace: replaceTrustReport,
-  subresources: [],
 };
 
 function countTrusted(trusted: readonly string[] | undefined): string {

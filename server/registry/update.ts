@@ -167,7 +167,7 @@ async function prepareUpdate(
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const strategy = getStrategy(target);
   const persisted = persistMeta(target, admitted.object, old, dryRun);
-  const prepared = withKeptTimes(strategy.prepareForUpdate(persisted, old, context), old);
+  const prepared = withKeptTimes(strategy.prepareForUpdate?.(persisted, old, context) ?? persisted, old);
   refuseInvalid(target, prepared, [
     ...validateObjectMeta(prepared.metadata, {
       namespaced: resource.kind.namespaced,
@@ -176,7 +176,7 @@ async function prepareUpdate(
     ...validateObjectMetaUpdate(prepared.metadata, old.metadata),
     ...(resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata)),
     ...(strategy.checksGenerateName === true ? generateNameErrors(resource, prepared) : []),
-    ...strategy.validateUpdate(prepared, old, context),
+    ...(strategy.validateUpdate?.(prepared, old, context) ?? []),
   ]);
   refuseInvalid(target, prepared, await strategy.checkPermission?.(prepared, old, target.user) ?? []);
   sendWarnings(target, prepared, old);
@@ -189,13 +189,13 @@ async function prepareUpdate(
 
 function generateNameErrors({ strategy }: Resource, object: KubeObject): FieldError[] {
   const { generateName = "" } = object.metadata;
-  const texts = generateName === "" ? [] : strategy.validateName(generateName, true, object);
+  const texts = generateName === "" ? [] : strategy.validateName?.(generateName, true, object) ?? [];
   return texts.map((text) => invalid("metadata.generateName", generateName, text));
 }
 
 function getStrategy(target: Target): UpdateStrategy {
   if (target.subresource === "") return target.resource.strategy;
-  const found = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
+  const found = target.resource.subresources?.find((candidate) => candidate.name === target.subresource);
   if (found === undefined) throw new Error(`no strategy for subresource ${target.subresource}`);
   return found;
 }
@@ -238,7 +238,7 @@ function assertResourceVersion(target: Target, object: KubeObject, stored: Store
   const sent = object.metadata.resourceVersion ?? "";
   assertVersionText(object);
   if (sent === "" || Number(sent) === 0) {
-    if (target.resource.strategy.unconditionalUpdate) return;
+    if (target.resource.strategy.needsResourceVersion !== true) return;
     // kube-apiserver's message has the resource in the place of the kind.
     const { group, plural } = target.resource.kind;
     throw invalidObject({ group, kind: plural }, target.name, [

@@ -93,7 +93,7 @@ export function getManagedEndpoint(
   if (endpoint === undefined) {
     const strategy = subresource === ""
       ? resource.strategy
-      : resource.subresources.find((candidate) => candidate.name === subresource);
+      : resource.subresources?.find((candidate) => candidate.name === subresource);
     endpoint = createManagedEndpoint(resource.kind, subresource, strategy?.resetFields ?? []);
     known.set(subresource, endpoint);
   }

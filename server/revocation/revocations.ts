@@ -15,7 +15,12 @@ import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { IdentifiedUser } from "../../core/register/certificate_user.ts";
 import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
-import { type PresentedCertificate, readRevocableRequest, RevocationIndex, type RevocationMatch } from "../../core/revocation/revocation_index.ts";
+import {
+  type PresentedCertificate,
+  readRevocableRequest,
+  RevocationIndex,
+  type RevocationMatch,
+} from "../../core/revocation/revocation_index.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
 import type { Register } from "../register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";

@@ -26,7 +26,7 @@ test("tlsboot serve answers every write of every identity as in tests/golden/pri
 });
 
 test("a resource without a discovery document cannot be written", () => {
-  for (const { kind, verbs, subresources, isHidden } of PLAIN_RESOURCES) {
+  for (const { kind, verbs, subresources = [], isHidden } of PLAIN_RESOURCES) {
     if (isHidden !== true) continue;
     const all = [...verbs, ...subresources.flatMap((one) => one.verbs)];
     assert.deepEqual(all.filter((verb) => !["get", "list", "watch"].includes(verb)), [], kind.plural);

@@ -34,7 +34,7 @@ const visible = createResources({
 }).filter(({ isHidden, kind }) => isHidden !== true && kind.group !== TLSBOOT_GROUP);
 const reviews = createReviews({ authorizer, authenticate: unused, apiAudiences: [] });
 const keys = [
-  ...visible.flatMap(({ kind: { group, version, plural }, subresources, postedSubresources = [] }) => [
+  ...visible.flatMap(({ kind: { group, version, plural }, subresources = [], postedSubresources = [] }) => [
     `${group}/${version}/${plural}`,
     ...[...subresources, ...postedSubresources].map(({ name }) => `${group}/${version}/${plural}/${name}`),
   ]),
@@ -51,7 +51,9 @@ export interface ServedKind {
 
 /** Every kind that discovery lists and that can be written, the reviews last. */
 export const SERVED_KINDS: readonly ServedKind[] = [
-  ...visible.filter(({ verbs }) => verbs !== READ_VERBS).map(({ kind, verbs, selectableFields, subresources }) => ({
+  ...visible.filter(({ verbs }) => verbs !== READ_VERBS).map((
+    { kind, verbs, selectableFields = [], subresources = [] },
+  ) => ({
     kind,
     verbs,
     selectableFields,
