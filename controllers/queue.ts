@@ -4,11 +4,12 @@
  * afterwards.
  */
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
+import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { Clock, QueueObserver } from "../core/ports.ts";
 
 /** The rate limiters of upstream's certificate controllers (`pkg/controller/certificates/certificate_controller.go`). */
 const BACKOFF = { baseMs: 200, maxMs: 1_000_000 };
-const RETRIES = { perSecond: 10, burst: 100 };
+const RETRIES = { burst: 100, refillMs: 100 };
 
 /** A queue of names that wait for a worker. */
 export interface WorkQueue {
@@ -37,7 +38,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
   const waiting = new Map<string, number>();
   const failureCounts = new Map<string, number>();
   const takers = createWaitQueue();
-  let bucket = createTokenBucket(clock.elapsedMs());
+  const retries = createTokenBuckets(() => clock.elapsedMs(), RETRIES);
   let earlier = Promise.withResolvers<void>();
   let alarmAt = Infinity;
 
@@ -63,9 +64,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
     const failures = failureCounts.get(name) ?? 0;
     observer?.retried(name);
     failureCounts.set(name, failures + 1);
-    const reservation = reserveToken(bucket, clock.elapsedMs());
-    bucket = reservation.bucket;
-    addAfter(name, Math.max(backoffMs(failures), reservation.delayMs));
+    addAfter(name, Math.max(backoffMs(failures), retries.reserve("")));
   }
 
   async function take(signal: AbortSignal): Promise<string> {
@@ -196,28 +195,4 @@ export function createWaitQueue(): WaitQueue {
 /** Returns the wait after a number of earlier failures in a row: 200 ms, doubled each time, at most 1000 s. */
 export function backoffMs(failures: number): number {
   return Math.min(BACKOFF.baseMs * 2 ** failures, BACKOFF.maxMs);
-}
-
-/** A token bucket of 10 per second and 100 at once. `tokens` is negative when tokens are reserved in advance. */
-export interface TokenBucket {
-  readonly tokens: number;
-  /** The time of `tokens`, in elapsed milliseconds like all times here. */
-  readonly at: number;
-}
-
-/** Creates a token bucket that is full. */
-export function createTokenBucket(now: number): TokenBucket {
-  return { tokens: RETRIES.burst, at: now };
-}
-
-/** Reserves one token, which is available after `delayMs`. */
-export function reserveToken(
-  bucket: TokenBucket,
-  now: number,
-): { readonly bucket: TokenBucket; readonly delayMs: number } {
-  const tokens = Math.min(RETRIES.burst, bucket.tokens + (now - bucket.at) * RETRIES.perSecond / 1000) - 1;
-  return {
-    bucket: { tokens, at: now },
-    delayMs: tokens >= 0 ? 0 : Math.ceil(-tokens * 1000 / RETRIES.perSecond),
-  };
 }

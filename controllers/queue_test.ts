@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import fc from "../tests/support/properties.ts";
-import { backoffMs, createTokenBucket, createWaitQueue, createWorkQueue, reserveToken } from "./queue.ts";
+import { backoffMs, createWaitQueue, createWorkQueue } from "./queue.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -19,19 +19,6 @@ test("backoffMs() doubles from 200 ms and stops at 1000 s", () => {
     1_000_000,
     1_000_000,
   ]);
-});
-
-test("reserveToken() gives 100 at once, then 10 a second", () => {
-  const now = 1_000;
-  let bucket = createTokenBucket(now);
-  const delays: number[] = [];
-  for (let index = 0; index < 103; index += 1) {
-    const reservation = reserveToken(bucket, now);
-    bucket = reservation.bucket;
-    delays.push(reservation.delayMs);
-  }
-  assert.deepEqual(delays.slice(98), [0, 0, 100, 200, 300]);
-  assert.equal(reserveToken(bucket, now + 400).delayMs, 0);
 });
 
 test("createWorkQueue() returns a name once, first in, first out", async () => {

@@ -12,6 +12,8 @@ export interface BucketSize {
 export interface TokenBuckets {
   /** Takes a token; returns false when the bucket is empty. */
   take(key: string): boolean;
+  /** Takes a token in advance; returns the milliseconds until it is there. */
+  reserve(key: string): number;
   /** Removes the buckets that are full again. */
   sweep(): void;
 }
@@ -33,6 +35,12 @@ export function createTokenBuckets(now: () => number, { burst, refillMs }: Bucke
       if (tokens < 1) return false;
       buckets.set(key, { tokens: tokens - 1, at });
       return true;
+    },
+    reserve(key) {
+      const at = now();
+      const tokens = countTokens(key, at) - 1;
+      buckets.set(key, { tokens, at });
+      return tokens >= 0 ? 0 : Math.ceil(-tokens * refillMs);
     },
     sweep() {
       const at = now();

@@ -27,3 +27,12 @@ test("createTokenBuckets() removes a bucket only when it is full again", () => {
   sweep();
   assert.deepEqual([1, 2, 3, 4].map(() => take("flood")), [true, true, true, false]);
 });
+
+test("createTokenBuckets() reserves tokens in advance", () => {
+  let at = 1_000;
+  const { reserve } = createTokenBuckets(() => at, { burst: 100, refillMs: 100 });
+  const delays = Array.from({ length: 103 }, () => reserve("retries"));
+  assert.deepEqual(delays.slice(98), [0, 0, 100, 200, 300]);
+  at += 400;
+  assert.equal(reserve("retries"), 0);
+});

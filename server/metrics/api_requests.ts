@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { AuditLevel } from "../../core/audit/policy.ts";
-import { createExponentialBuckets, createMetricsRegistry, type MetricsRegistry } from "./registry.ts";
+import { createExponentialBuckets, createMetricsRegistry, type MetricsRegistry, REQUEST_BUCKETS } from "./registry.ts";
 import type { Answer } from "../http/answer.ts";
 import type { AuditCounts } from "../http/audit.ts";
 import { type Exchange, findHeader } from "../http/exchange.ts";
@@ -84,7 +84,7 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
     name: "apiserver_request_duration_seconds",
     help: "Time from receiving a request to its answer, in seconds; watches left out.",
     labelNames: [...LABELS],
-    buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
+    buckets: [...REQUEST_BUCKETS],
     registers: [registry],
   });
   const longRunning = new Gauge({

@@ -56,6 +56,33 @@ export function addBuildInfo(registry: MetricsRegistry, { version }: BuildFacts)
   }).set(labels, 1);
 }
 
+/** kube-apiserver's buckets for requests to it and to etcd, in seconds (`apiserver/pkg/endpoints/metrics`). */
+export const REQUEST_BUCKETS: readonly number[] = [
+  0.005,
+  0.025,
+  0.05,
+  0.1,
+  0.2,
+  0.4,
+  0.6,
+  0.8,
+  1,
+  1.25,
+  1.5,
+  2,
+  3,
+  4,
+  5,
+  6,
+  8,
+  10,
+  15,
+  20,
+  30,
+  45,
+  60,
+];
+
 /** Creates bucket limits of a histogram that grow by a factor. */
 export function createExponentialBuckets(start: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));

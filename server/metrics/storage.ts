@@ -4,7 +4,7 @@
  */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { JournalObserver } from "../storage/memory/observed_journal.ts";
-import { createExponentialBuckets, type MetricsRegistry } from "./registry.ts";
+import { createExponentialBuckets, type MetricsRegistry, REQUEST_BUCKETS } from "./registry.ts";
 import type { Resource, StoredResource } from "../registry/resource.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -107,32 +107,6 @@ export function countObjects(
 }
 
 const ETCD_LABELS = ["operation", "group", "resource"] as const;
-/** The buckets of kube-apiserver (`apiserver/pkg/storage/etcd3/metrics`). */
-const ETCD_BUCKETS = [
-  0.005,
-  0.025,
-  0.05,
-  0.1,
-  0.2,
-  0.4,
-  0.6,
-  0.8,
-  1,
-  1.25,
-  1.5,
-  2,
-  3,
-  4,
-  5,
-  6,
-  8,
-  10,
-  15,
-  20,
-  30,
-  45,
-  60,
-];
 
 /** Adds the metrics to a registry and returns the observer of calls. Keys outside of resources have empty labels. */
 export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly StoredResource[]): EtcdObserver {
@@ -140,7 +114,7 @@ export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly
   const seconds = new Histogram({
     ...options("etcd_request_duration_seconds", "Etcd request latency in seconds for each operation and object type."),
     labelNames: [...ETCD_LABELS],
-    buckets: ETCD_BUCKETS,
+    buckets: [...REQUEST_BUCKETS],
   });
   const requests = new Counter({
     ...options("etcd_requests_total", "Etcd requests for each operation and object type."),

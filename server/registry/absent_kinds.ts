@@ -5,7 +5,6 @@
  */
 import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathNotFound } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
