@@ -1,22 +1,12 @@
 /**
  * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`): the real user needs the permission for every user,
  * group, uid and extra value in the headers. The constrained modes, which also check the impersonated request, are tried
- * before the classic verb `impersonate`. This server has no service account tokens, so the mode `associated-node` is
- * missing.
+ * before the classic verb `impersonate`. The mode `associated-node` is missing: it is for the tokens of pods, and no pod
+ * runs without a kube-apiserver.
  */
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { getErrorMessage } from "../../core/errors.ts";
-import {
-  ANONYMOUS_USER,
-  AUTHENTICATED_GROUP,
-  listAccountGroups,
-  MASTERS_GROUP,
-  NODE_USER_PREFIX,
-  NODES_GROUP,
-  SERVICE_ACCOUNT_PREFIX,
-  UNAUTHENTICATED_GROUP,
-  type UserInfo,
-} from "../../core/kube/user.ts";
+import { ANONYMOUS_USER, AUTHENTICATED_GROUP, listAccountGroups, MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, SERVICE_ACCOUNT_PREFIX, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
 import { badRequest, type StatusError } from "../../core/kube/status/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";

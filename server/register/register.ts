@@ -9,27 +9,12 @@ import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/k
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
 import type { Clock, Random } from "../../core/ports.ts";
-import {
-  type CertificateDescription,
-  createRecord,
-  createRecordStatus,
-  describeIssued,
-  formatRecordName,
-  hashRecord,
-} from "../../core/register/record.ts";
+import { type CertificateDescription, createRecord, createRecordStatus, describeIssued, formatRecordName, hashRecord } from "../../core/register/record.ts";
 import { readIdentity } from "../../core/register/certificate_user.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followResource } from "../storage/follow.ts";
-import {
-  AlreadyExistsError,
-  RevisionConflictError,
-  type Storage,
-  type StorageEvent,
-  type StorageWatch,
-  type Write,
-  WriteRefusedError,
-} from "../storage/storage.ts";
+import { AlreadyExistsError, RevisionConflictError, type Storage, type StorageEvent, type StorageWatch, type Write, WriteRefusedError } from "../storage/storage.ts";
 import { RegisterIndex } from "./index.ts";
 
 /** The prefix of the keys of all records. */
@@ -119,7 +104,11 @@ export class Register implements Disposable {
     this.#isRunning = true;
     // Jobs that the same turn of the event loop adds share a transaction.
     await setImmediate();
-    while (this.#waiting.length > 0) await this.#commit(this.#takeBatch());
+    while (this.#waiting.length > 0) {
+      const jobs = this.#takeBatch();
+      // An unexpected error must not stop the jobs that follow.
+      await this.#commit(jobs).catch((error: unknown) => jobs.forEach((job) => job.reject(error)));
+    }
     this.#isRunning = false;
   }
 

@@ -86,6 +86,22 @@ test("the certificate of a pod is recorded with its request, and once", async ()
   });
 });
 
+test("Register rejects the certificates of an unexpected error, and records those that follow", async () => {
+  await using storage = createMemoryStorage({ clock: createFakeClock() });
+  using register = await Register.open({ storage, clock: createFakeClock(), random: createSeededRandom(1) });
+  const certificate = parsePem(await issue("a"));
+  Object.defineProperty(register.index, "head", {
+    configurable: true,
+    get() {
+      throw new Error("a bug");
+    },
+  });
+  await assert.rejects(register.ensureRecorded(certificate, "serving"), /^Error: a bug$/);
+  Reflect.deleteProperty(register.index, "head");
+  await register.ensureRecorded(certificate, "serving");
+  assert.equal(register.index.size, 1);
+});
+
 test("a certificate is recorded with its request, its requester and its approval", async () => {
   await using app = await createTestApp({ clientCas: () => [ca.certificate] });
   const requester = {

@@ -216,8 +216,11 @@ export class EtcdMirror {
     const now = this.#now();
     // Applied one after another, because a message may hold several changes of one key.
     const applied: StorageEvent[] = [];
+    const seen = this.#engine.revision;
     for (const change of changes) {
       const { kv: { key, modRevision } } = change;
+      // A message has all changes of its revisions, so an earlier revision was applied already.
+      if (modRevision <= seen) continue;
       const previous = this.#engine.get(key);
       const current = change.isDeletion ? undefined : toStored(this.#deps, change.kv, this.#written.get(key));
       if (current === undefined && previous === undefined) {

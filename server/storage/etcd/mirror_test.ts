@@ -139,6 +139,19 @@ test("EtcdMirror.open() reads every page, and begins again while etcd compacts w
   await assert.rejects(open(), /etcd is away/);
 });
 
+test("EtcdMirror ignores changes of a revision that it has applied already", async () => {
+  const { open, newest } = createFakeEtcd();
+  const mirror = await open();
+  const put = (name: string, revision: number, text?: string) => ({ isDeletion: false, kv: kv(name, revision, text) });
+  newest().respond({ revision: 3, events: [put("a", 2), put("a", 3, `{"metadata":{"name":"newer"}}`), put("b", 3)] });
+  const seen: string[] = [];
+  mirror.watchers.add("/registry/", 3, [], (events) => seen.push(...events.map(({ key }) => key)));
+  newest().respond({ revision: 4, events: [put("a", 2), put("c", 4)] });
+  assert.deepEqual([mirror.engine.revision, mirror.engine.get("/registry/a")?.object.metadata.name], [4, "newer"]);
+  assert.deepEqual(seen, ["/registry/c"]);
+  mirror.close();
+});
+
 test("EtcdMirror decodes no value that this server wrote, unless decoding changes it or another server wrote a newer one", async () => {
   const decoded: string[] = [];
   const values: StoredValues = {

@@ -303,10 +303,14 @@ export class JournaledStorage extends SingleWrites implements Storage {
       return;
     }
     this.#committing = undefined;
-    engine.apply(changes, compaction);
-    this.#expiry.observe(changes);
-    this.#watchers.notify(batch.events);
-    for (const { previous } of batch.events) releaseObject(previous);
-    batch.settle();
+    try {
+      engine.apply(changes, compaction);
+      this.#expiry.observe(changes);
+      this.#watchers.notify(batch.events);
+      for (const { previous } of batch.events) releaseObject(previous);
+    } finally {
+      // The changes are durable, so no caller may wait for them in vain.
+      batch.settle();
+    }
   }
 }

@@ -11,12 +11,15 @@ import { AlreadyExistsError, RevisionConflictError } from "../storage.ts";
 const PREFIX = "/registry/things/";
 
 /** A store whose commits end when the test says so. */
-function openSlow(clock = createFakeClock()): { readonly storage: JournaledStorage; readonly commits: Commit[] } {
+function openSlow(
+  clock = createFakeClock(),
+  engine = new Engine(EMPTY_START),
+): { readonly storage: JournaledStorage; readonly commits: Commit[] } {
   const commits: Commit[] = [];
   const storage = new JournaledStorage({
     ...DEFAULT_STORAGE_TIMES,
     name: "slow",
-    engine: new Engine(EMPTY_START),
+    engine,
     journal: {
       commit(changes) {
         const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -120,6 +123,20 @@ test("JournaledStorage fails the writes that were checked against a failed commi
   commits[1]!.succeed();
   assert.equal((await retried).revision, 4, "the numbers of what failed are not used again");
   await storage[Symbol.asyncDispose]();
+});
+
+test("JournaledStorage acknowledges a durable write also when an unexpected error follows", async () => {
+  const engine = new Engine(EMPTY_START);
+  const { storage, commits } = openSlow(createFakeClock(), engine);
+  engine.apply = () => {
+    throw new Error("a bug");
+  };
+  const created = storage.create(`${PREFIX}a`, thing("a"));
+  await turn();
+  const closed = assert.rejects(storage[Symbol.asyncDispose](), /^Error: a bug$/);
+  commits[0]!.succeed();
+  assert.equal((await created).revision, 2);
+  await closed;
 });
 
 test("JournaledStorage commits every requested write before it closes", async () => {
