@@ -9,7 +9,6 @@ import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts"
 import { planAggregation } from "../core/rbac/aggregate.ts";
 import { backoffMs } from "./queue.ts";
 
-/** The dependencies of the aggregation controller. */
 export interface AggregationDeps {
   readonly store: ObjectStore<ClusterRole>;
   readonly clock: Clock;

@@ -4,7 +4,6 @@ import type { ConfigMap, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** The dependencies of the bootstrap signer. */
 export interface BootstrapSignerDeps {
   /** The config maps of namespace `kube-public`. */
   readonly configMaps: Pick<ObjectStore<ConfigMap>, "update">;

@@ -48,9 +48,7 @@ export async function runCleaner(options: CleanerOptions, signal: AbortSignal): 
 
 /** The dependencies of the controller that cleans PodCertificateRequests. */
 export interface PodRequestCleanerOptions {
-  /** Lists the requests of all namespaces. */
   readonly list: ObjectStore<PodCertificateRequest>["list"];
-  /** Returns the requests of one namespace. */
   readonly requestsIn: (namespace: string) => Pick<ObjectStore<PodCertificateRequest>, "delete">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -75,7 +73,6 @@ export async function runPodRequestCleaner(options: PodRequestCleanerOptions, si
 
 /** The objects of one kind, and when they are deleted. */
 interface Cleanup<T extends KubeObject> {
-  /** The name of the kind in the log. */
   readonly kind: string;
   /** The field of the log that has the name of the object. */
   readonly field: string;

@@ -36,7 +36,6 @@ export interface EvidenceSources {
   readonly findRevoked?: FindRevokedRequest | undefined;
   /** Reads the bootstrap token with an id; absent where the limits of tokens do not apply. */
   readonly readToken?: ((id: string, signal: AbortSignal) => Promise<NonNullable<Known["token"]>>) | undefined;
-  /** Lists the approved requests of a requester. */
   listApproved(username: string): Iterable<CertificateSigningRequest>;
   /** Returns the names and addresses that nodes report; `none` when no policy needs them. */
   reported():

@@ -72,7 +72,6 @@ export interface KeyedResource {
   readonly keyPrefix: string;
 }
 
-/** The dependencies of the garbage collector. */
 export interface GarbageCollectorDeps {
   readonly storage: KeyedObjectStore;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */

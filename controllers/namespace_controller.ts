@@ -37,7 +37,6 @@ export interface NamespaceContent {
   stored(namespace: string, signal: AbortSignal): Promise<readonly Omit<RemainingContent, "finalizers">[]>;
 }
 
-/** The dependencies of the namespace controller. */
 export interface NamespaceControllerDeps {
   readonly namespaces: ObjectStore<Namespace>;
   readonly content: NamespaceContent;

@@ -10,12 +10,9 @@ import type { Logger, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** The name of the service account that each namespace has. */
 export const DEFAULT_SERVICE_ACCOUNT = "default";
 
-/** The dependencies of the service account controller. */
 export interface ServiceAccountControllerDeps {
-  /** Returns the service accounts of one namespace. */
   accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;
   readonly logger: Logger;
 }
@@ -40,9 +37,7 @@ export function createServiceAccountController(
   return { reconcile };
 }
 
-/** The dependencies of the root CA publisher. */
 export interface RootCaPublisherDeps {
-  /** Returns the config maps of one namespace. */
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
   readonly controllerManager: ControllerManager;

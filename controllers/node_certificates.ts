@@ -15,7 +15,6 @@ import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts"
 export interface NodeCertificates {
   /** Records a request that was seen or just written. */
   put(csr: CertificateSigningRequest): void;
-  /** Records a record of the register. */
   putRecord(record: IssuedCertificate): void;
   /** Records that a request is gone; its certificate stays valid. */
   remove(requestName: string): void;

@@ -21,7 +21,6 @@ export interface WorkQueue {
   addRateLimited(name: string): void;
   /** Resets the count of failures. */
   forget(name: string): void;
-  /** Returns the number of failures in a row. */
   failures(name: string): number;
   /** Takes the next name, for which the caller must call `done`. Rejects with the signal's reason. */
   take(signal: AbortSignal): Promise<string>;

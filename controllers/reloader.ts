@@ -4,14 +4,12 @@ import type { Clock } from "../core/ports.ts";
 
 /** How a value is reloaded, and how changes and faults are reported. */
 export interface ReloaderOptions<T> {
-  /** The value that was loaded at the start. */
   readonly first: T;
   /** Loads the value from the files; returns `known` itself when they have not changed since. */
   readonly load: (known: T) => Promise<T>;
   readonly clock: Pick<Clock, "elapsedMs">;
   /** Returns a number that grows when the files are known to have changed, so that they are compared at once. */
   readonly version?: (() => number) | undefined;
-  /** Called with each new value. */
   readonly onChange: (value: T) => void;
   /** Called with the reason why the files cannot be used, once for each reason in a row. */
   readonly onFault: (fault: string) => void;

@@ -11,7 +11,6 @@ import { getName } from "../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../core/ports.ts";
 import type { FindRevokedRequest } from "./evidence.ts";
 
-/** The dependencies of the settlement. */
 export interface RevokedRequestsDeps {
   readonly store: Pick<CsrStore, "list" | "update">;
   readonly findRevoked: FindRevokedRequest;

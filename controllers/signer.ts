@@ -23,7 +23,6 @@ export interface SignerDeps {
   readonly store: CsrStore;
   /** Returns the CA of a signer for each signature; undefined when it has none. */
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
-  /** The signers to act for. */
   readonly signerNames: readonly string[];
   /** The profiles of custom signers by signer name, in addition to kube-controller-manager's four. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;

@@ -29,7 +29,6 @@ export interface BootstrapObject {
   readonly object: KubeObject;
   /** Dotted paths that kube-apiserver fills in by itself, so that they have no manager. */
   readonly stamped?: readonly string[];
-  /** Plans the change of an existing object. */
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
 

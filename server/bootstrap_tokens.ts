@@ -39,7 +39,6 @@ import { recordServerEvent } from "./server_events.ts";
 import { followResource } from "./storage/follow.ts";
 import type { Storage, StorageWatch, Stored, Write } from "./storage/storage.ts";
 
-/** The dependencies of the record of bootstrap tokens. */
 export interface BootstrapTokensDeps {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -62,12 +61,10 @@ export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<Bo
   return tokens;
 }
 
-/** A refusal of a token that is to be reported. */
 interface Refused extends TokenMoment {
   readonly refusal: TokenRefusal;
 }
 
-/** The record of bootstrap tokens. */
 export class BootstrapTokens implements Disposable {
   readonly #deps: BootstrapTokensDeps;
   readonly #refusals: Counter<"reason">;
@@ -92,7 +89,6 @@ export class BootstrapTokens implements Disposable {
     });
   }
 
-  /** Begins to follow the Secrets. */
   async follow(): Promise<void> {
     this.#watch = await followResource(this.#deps.storage, TOKEN_SECRETS_PREFIX, {
       clear: () => {

@@ -41,7 +41,6 @@ export interface NodeRecoveryLimits {
   readonly perHour: number;
 }
 
-/** The limits and dependencies of the recovery. */
 export interface NodeRecoveryDeps extends ServerEventDeps, NodeRecoveryLimits {
   readonly register: Pick<Register, "index">;
   readonly registry: MetricsRegistry;

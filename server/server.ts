@@ -113,7 +113,6 @@ export interface ServiceAccountOptions {
   readonly issuers: readonly [string, ...string[]];
   readonly apiAudiences: readonly string[];
   readonly signer: TokenSigner;
-  /** The keys that verify tokens. */
   readonly keys: readonly TokenKey[];
   /** The longest lifetime of a token; 0 for no limit. */
   readonly maxExpirationSeconds: number;
@@ -127,7 +126,6 @@ export interface ServiceAccountOptions {
 export interface Server extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** Sets the certificate for new connections. */
   setServing(serving: ServingPair): void;
   /** Trusts only certificates of this bundle from now on, also on open connections. Throws AppError `ca_invalid`. */
   setClientCa(pem: string, issuersPem?: string): void;
@@ -135,7 +133,6 @@ export interface Server extends AsyncDisposable {
   clientCas(): readonly CertificateFacts[];
   /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
-  /** The Revocations that are in force in this server. */
   readonly revocations: Revocations;
 }
 
@@ -144,7 +141,6 @@ export interface Api extends AsyncDisposable {
   readonly app: App;
   /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
-  /** The Revocations that are in force in this server. */
   readonly revocations: Revocations;
 }
 

@@ -10,7 +10,6 @@ import { createUid, toStorageKey } from "./registry/registry.ts";
 import type { Storage } from "./storage/storage.ts";
 import { encodeHex } from "../core/lib/hex.ts";
 
-/** The dependencies of the report of an Event. */
 export interface ServerEventDeps {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -18,7 +17,6 @@ export interface ServerEventDeps {
   readonly logger: Logger;
 }
 
-/** A warning about an object. */
 export interface ServerEvent {
   readonly about: Event["involvedObject"] & { readonly name: string };
   /** The namespace of the Event: that of the object, or `default` for an object without one. */

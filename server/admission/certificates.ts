@@ -20,7 +20,6 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
-/** Dependencies of checks of a signer permission. */
 export interface SignerCheckDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly logger: Logger;

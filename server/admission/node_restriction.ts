@@ -28,7 +28,6 @@ import { isCsr } from "./certificates.ts";
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
-/** The dependencies of the plugin. */
 export interface NodeRestrictionDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly storage: Pick<Storage, "get">;

@@ -30,7 +30,6 @@ export interface AuthenticatorDeps {
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
   readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
   readonly anonymous: boolean;
-  /** The audiences of this server. */
   readonly apiAudiences: readonly string[];
   /** Checks the tokens of service accounts; absent where none are accepted. */
   readonly serviceAccountTokens?: TokenAuthenticator;

@@ -19,7 +19,6 @@ import { trustReports } from "../registry/trustreports.ts";
 import { followInto } from "../storage/follow.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** The dependencies of the reports. */
 export interface SeenClientsDeps {
   readonly storage: Storage;
   readonly clock: Clock;

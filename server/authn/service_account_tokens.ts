@@ -30,15 +30,11 @@ import type { Storage } from "../storage/storage.ts";
 import type { AccountTokenUse } from "../metrics/service_accounts.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
 
-/** The dependencies of the authenticator. */
 export interface ServiceAccountTokenDeps {
   readonly clock: Clock;
   readonly storage: Pick<Storage, "get">;
-  /** The issuers whose tokens are accepted. */
   readonly issuers: readonly string[];
-  /** The keys that verify tokens. */
   readonly keys: readonly TokenKey[];
-  /** The audiences of this server. */
   readonly apiAudiences: readonly string[];
   /** Counts the uses of tokens that should have been renewed. */
   readonly countUse: (use: AccountTokenUse) => void;

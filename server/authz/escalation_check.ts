@@ -14,7 +14,6 @@ import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rb
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 
-/** Dependencies of the escalation checks. */
 export interface EscalationDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly rbac: Pick<RbacSource, "objects">;

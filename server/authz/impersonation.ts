@@ -6,7 +6,17 @@
  */
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { getErrorMessage } from "../../core/errors.ts";
-import { ANONYMOUS_USER, AUTHENTICATED_GROUP, listAccountGroups, MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, SERVICE_ACCOUNT_PREFIX, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import {
+  ANONYMOUS_USER,
+  AUTHENTICATED_GROUP,
+  listAccountGroups,
+  MASTERS_GROUP,
+  NODE_USER_PREFIX,
+  NODES_GROUP,
+  SERVICE_ACCOUNT_PREFIX,
+  UNAUTHENTICATED_GROUP,
+  type UserInfo,
+} from "../../core/kube/user.ts";
 import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
 import { badRequest, type StatusError } from "../../core/kube/status/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";

@@ -6,7 +6,6 @@
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { RequestConnection } from "../http/exchange.ts";
 
-/** The ways to end a connection. */
 export interface Endings {
   /** Ends the connection after its open requests. */
   close(): void;
@@ -23,13 +22,11 @@ export interface GuardedConnection {
   /** A request has begun, on an HTTP/2 stream or alone; `abort` ends it. */
   startRequest(abort: () => void, isStream: boolean): RunningRequest;
   readonly isAuthenticated: boolean;
-  /** Records that the connection is closed. */
   closed(): void;
 }
 
 /** One request on a guarded connection. A streamed answer, such as a watch, has no timeout. */
 export interface RunningRequest extends RequestConnection {
-  /** The request has been answered. */
   finished(): void;
   /** The client cancelled the request before it had the whole answer. */
   cancelled(): void;
@@ -59,7 +56,6 @@ export interface GuardLimits {
   readonly maxConnections: number;
 }
 
-/** The default timeouts and limits. */
 export const GUARD_LIMITS: GuardLimits = {
   unauthenticatedTimeoutMs: 32_000,
   idleTimeoutMs: 90_000,
@@ -131,7 +127,6 @@ export class ConnectionGuard {
     });
   }
 
-  /** Returns the number of open connections. */
   get size(): number {
     return this.#size;
   }

@@ -28,10 +28,8 @@ import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
 import { createTlsContext, findPeerCertificate, type ServingPair, type TlsCertificates } from "./tls.ts";
 
-/** A function that answers one request. */
 export type AnswerHandler = (request: IncomingRequest, caller: Caller) => Promise<Answer> | Answer;
 
-/** The address, certificates and limits of a listener. */
 export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;
   /** The port; 0 selects a free one. */
@@ -49,7 +47,6 @@ export interface ListenOptions extends TlsCertificates {
 export interface Listener extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** Sets the certificate for new connections. */
   setServing(serving: ServingPair): void;
   /** Sets the bundle that client certificates of new connections are verified against. */
   setClientCa(pem: string): void;

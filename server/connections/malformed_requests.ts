@@ -70,7 +70,6 @@ function end(socket: Duplex, bytes: string): void {
   socket.once("close", () => clearTimeout(timer));
 }
 
-/** Refuses the malformed requests of one server. */
 export interface Refusals {
   /** Registers a request and its response. Requests may be pipelined, so a connection may have several responses. */
   requestStarted(socket: Duplex, outgoing: ServerResponse): void;
@@ -83,7 +82,6 @@ export interface Refusals {
   refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void;
 }
 
-/** Creates the refusals of one server. */
 export function createRefusals(): Refusals {
   const refused = new WeakSet<object>();
   const answering = new WeakMap<object, Set<ServerResponse>>();

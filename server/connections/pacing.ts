@@ -25,9 +25,7 @@ export interface WaitingRequest {
   cancel(): void;
 }
 
-/** The pace of one lane. */
 interface Pace {
-  /** The number of requests that begin in a turn. */
   readonly perTurn: number;
   /** While connections arrive, one request begins in this number of turns, so that a lane never stops completely. */
   readonly slowTurns: number;

@@ -22,7 +22,6 @@ const CIPHERS = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
-/** The certificates of the listener. */
 export interface TlsCertificates {
   readonly serving: ServingPair;
   /** The PEM bundle that client certificates are verified against; undefined when none are trusted. */

@@ -5,7 +5,6 @@
 
 /** The share of one request's body in the budget. */
 export interface HeldBody {
-  /** Adds bytes that the request holds in memory. */
   grow(bytes: number): void;
   /** The bytes that the request holds in memory. */
   readonly bytes: number;
@@ -19,7 +18,6 @@ export interface HeldBody {
   release(): void;
 }
 
-/** Creates a budget of this many bytes. */
 export function createBodyBudget(limitBytes: number): { open(): HeldBody; readonly bytes: number } {
   const evictable = new Set<Body>();
   let total = 0;

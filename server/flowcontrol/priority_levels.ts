@@ -23,7 +23,6 @@ export type LevelName =
   | "workload-low"
   | "global-default";
 
-/** The configuration of a priority level. */
 export interface PriorityLevel {
   /** The level's part of all seats, in proportion to the shares of the other levels. */
   readonly shares: number;
@@ -33,7 +32,6 @@ export interface PriorityLevel {
   readonly queueLimit: number;
 }
 
-/** The priority levels by name. */
 export const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "leader-election": { shares: 10, lendable: 0, queueLimit: 16 * 50 },
   "node-high": { shares: 40, lendable: 0.25, queueLimit: 64 * 50 },
@@ -87,15 +85,12 @@ function isNode({ apiGroup, resource, subresource, isResourceRequest }: RequestI
     (subresource === "" || subresource === "status");
 }
 
-/** The seats of one priority level. */
 export interface LevelSeats {
-  /** The number of seats that belong to the level. */
   readonly nominal: number;
   /** The number of these seats that the level never lends; at least one. */
   readonly kept: number;
 }
 
-/** The seats of all priority levels. */
 export interface Seats {
   readonly total: number;
   readonly of: Readonly<Record<LevelName, LevelSeats>>;

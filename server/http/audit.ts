@@ -149,7 +149,6 @@ export class AuditTrail {
     this.#event.impersonatedUser = toAuditUser(user);
   }
 
-  /** Adds annotations to the event. */
   annotate(annotations: Readonly<Record<string, string>>): void {
     this.#event.annotations = { ...this.#event.annotations, ...annotations };
   }
@@ -174,7 +173,6 @@ export class AuditTrail {
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = this.#shown(type, object);
   }
 
-  /** Records the patch in the request. */
   requestPatch(patch: unknown): void {
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = patch;
   }

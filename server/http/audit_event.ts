@@ -26,7 +26,6 @@ export interface AuditObjectRef {
   readonly subresource?: string;
 }
 
-/** One event of the audit log. */
 export interface AuditEvent {
   readonly level: AuditLevel;
   readonly auditID: string;

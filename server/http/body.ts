@@ -161,7 +161,6 @@ function createTooLargeError(): StatusError {
   return requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
 }
 
-/** A type with a schema. */
 interface Described<T extends object> {
   readonly schema: MessageSchema<T>;
 }

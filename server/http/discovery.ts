@@ -212,7 +212,6 @@ function listSubresources({ subresources = [], postedSubresources = [] }: Resour
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** Lists the served resources and reviews by group. */
 export function listDiscoveredGroups({ resources, reviews }: Served): readonly DiscoveredGroup[] {
   const all: readonly DiscoveredResource[] = [
     ...resources.filter(({ isHidden }) => isHidden !== true).map((resource) => ({

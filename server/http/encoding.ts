@@ -15,7 +15,6 @@ export interface Wire {
   readonly schema?: MessageSchema;
 }
 
-/** Returns the wire type of a kind. */
 export function toWire(kind: Kind): Wire {
   return { apiVersion: formatApiVersion(kind), kind: kind.kind, schema: kind.schema };
 }

@@ -28,7 +28,6 @@ export interface IncomingRequest {
 
 /** Receives what the server learns about a request that matters to its connection. */
 export interface RequestConnection {
-  /** The request is authenticated as this user. */
   authenticated(user: string): void;
   /** The answer is a stream that lasts as long as the client wants. */
   markStreaming(): void;

@@ -8,7 +8,6 @@ import { createFailureStatus, StatusError } from "../../core/kube/status/error.t
 import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 
-/** The media types of objects. */
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
 
 /** The representation that the client accepts. */

@@ -42,7 +42,6 @@ const GZIP_FROM_BYTES = 1400;
 
 const compress = promisify(gzip);
 
-/** Creates the routes of the documents for the served kinds. */
 export function createOpenapiRoutes(
   served: readonly ServedKind[],
   serverVersion: string,

@@ -36,7 +36,6 @@ export interface CollectionOptions extends ListQuery {
   readonly sendInitialEvents: boolean | undefined;
 }
 
-/** The verbs that select an options type. */
 export type WriteVerb = "create" | "update" | "patch" | "apply";
 
 /** Parses the options of a write. Throws StatusError 400 or 422. */

@@ -35,7 +35,6 @@ export function getConvertible(target: Target): Convertible {
 /** The transformations that lists and watches of a resource support. */
 export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serverVersion: "v1" };
 
-/** Chooses the representation of an answer. */
 export function chooseRepresentation(exchange: Exchange, can: Convertible): Representation {
   return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
 }
@@ -96,7 +95,6 @@ export async function handleList(deps: RegistryDeps, target: Target, exchange: E
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
-/** A list with the items that are sent. */
 export type SentList = Omit<ListAnswer, "items"> & { readonly items: readonly Pick<Stored, "object" | "bytes">[] };
 
 /** Sends a list in any representation. */

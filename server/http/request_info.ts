@@ -162,7 +162,6 @@ function findSelectedName(query: URLSearchParams): string {
   return pathSegmentNameErrors(name).length > 0 ? "" : name;
 }
 
-/** The parsed target of a request. */
 export interface RequestTarget {
   /** The unparsed path and query. */
   readonly requestUri: string;

@@ -24,7 +24,6 @@ export interface Served {
 
 const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 
-/** The dependencies of the handlers of all verbs. */
 export type HandlerDeps = UpdateDeps & WatchDeps;
 
 /** Creates the routes of the paths below `/api` and `/apis/<group>`. The routes of discovery must precede them. */

@@ -76,7 +76,6 @@ export function respondWire(
   return respondBytes(exchange, status, mediaType, encodeWire(wire, object, mediaType, representation.pretty));
 }
 
-/** The wire type of a Status. */
 export const STATUS_WIRE: Parameters<typeof encodeWire>[0] = { apiVersion: "v1", kind: "Status", schema: statusSchema };
 
 /** Answers with an error as a Status in the type that the client accepts; an untyped error becomes a plain 500. */
@@ -132,7 +131,6 @@ export function acceptsGzip(exchange: Exchange): boolean {
   return (findHeader(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
 }
 
-/** The path of the metrics. */
 export const METRICS_PATH = "/metrics";
 /** Probes and metrics are served until the process ends. */
 const ANSWERED_TO_THE_END: readonly string[] = [...PROBE_PATHS, METRICS_PATH];

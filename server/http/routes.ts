@@ -8,7 +8,6 @@ import type { RequestInfo } from "./request_info.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { findPatchType, MEDIA_TYPES } from "./negotiation.ts";
 
-/** A path of the server with its handler. */
 export interface ServedRoute {
   /** The decoded path; `/*` at its end stands for every path below. */
   readonly path: string;

@@ -13,7 +13,6 @@ import type { Exchange } from "./exchange.ts";
 import { createBaseHeaders } from "./respond.ts";
 import { assertRoute } from "./routes.ts";
 
-/** The path of the snapshot. */
 export const SNAPSHOT_PATH = "/tlsboot/snapshot";
 /** The media type of the snapshot: one line of JSON for each object. */
 export const SNAPSHOT_TYPE = "application/x-ndjson";
@@ -33,7 +32,6 @@ const EVERYTHING: ResourceAttributes = {
   namespace: "",
 };
 
-/** The dependencies of the snapshot endpoint. */
 export interface SnapshotDeps {
   readonly storage: Pick<Storage, "list">;
   readonly authorizer: Pick<Authorizer, "authorize">;
@@ -64,7 +62,6 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
   return { status: 200, headers: createBaseHeaders(exchange, { "content-type": SNAPSHOT_TYPE }), body };
 }
 
-/** Encodes the lines of a snapshot, in chunks. */
 export function* encodeSnapshot(items: readonly Stored[], revision: number): Generator<Uint8Array, void> {
   let lines = [formatSnapshotHead({ revision, objects: items.length })];
   let size = 0;

@@ -31,7 +31,6 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   );
 }
 
-/** Creates a Table of objects of one resource. */
 export function createTable(
   resource: Resource,
   metadata: ListMeta,
@@ -55,7 +54,6 @@ function createEmptyRows({ columns }: Resource): readonly [] | null {
   return columns.includes(createdAtColumn) ? null : [];
 }
 
-/** Converts the columns to their definitions in a Table. */
 function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
   return resource.columns.map(({ name, type, format, description, priority }) => ({
     name,
@@ -66,7 +64,6 @@ function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
   }));
 }
 
-/** Creates the object of a row. */
 function createRowObject(
   resource: Resource,
   object: KubeObject,

@@ -18,17 +18,14 @@ import { encodeStoredJson, toWire, type Wire } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { createTable, type IncludeObject } from "./table.ts";
 
-/** The encoding of the events of one watch. */
 export interface WatchFormat {
   readonly resource: Resource;
   readonly representation: Representation;
   readonly includeObject: IncludeObject;
   readonly clock: Clock;
-  /** The encoded events that watches share. */
   readonly encodings: SharedEncodings;
   /** Whether each batch of events is compressed to a gzip member. */
   readonly compressed: boolean;
-  /** Called with the number of events that were sent. */
   readonly onEvents: (count: number) => void;
   /** Called once when the stream ends. */
   readonly onEnd: () => void;
@@ -159,7 +156,6 @@ function getSharedEvent(
   });
 }
 
-/** Encodes an event around the JSON of the stored object. */
 function encodeStoredLine(kind: Kind, type: string, stored: Stored): Uint8Array {
   return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), encodeStoredJson(kind, stored), LINE_END]);
 }

@@ -122,7 +122,6 @@ function toTimeoutMs({ timeoutSeconds = 0 }: CollectionOptions): number | undefi
   return nanoseconds === 0n ? undefined : Number(nanoseconds / 1_000_000n);
 }
 
-/** The timeout and the bookmarks of one watch. */
 interface WatchTiming {
   readonly bookmarks: boolean;
   /** The duration of the watch; a negative one ends the watch before it begins. */
@@ -134,7 +133,6 @@ const BOOKMARK_INTERVAL_MS = 60_000;
 /** The last bookmark lets the client resume close to the end of this watch. */
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
 
-/** Returns the Content-Type of a watch. */
 function getWatchContentType(representation: Representation): string {
   return representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? `${representation.mediaType};stream=watch`

@@ -9,7 +9,6 @@ import type { MetricsRegistry } from "./registry.ts";
 import { Counter, Histogram } from "prom-client";
 import type { Clock, Transport } from "../../core/ports.ts";
 
-/** A running listener for metrics. */
 export interface MetricsListener extends AsyncDisposable {
   readonly port: number;
 }

@@ -5,7 +5,6 @@ import { createExponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 /** The metrics that controllers update. */
 export interface ControllerMetrics {
-  /** Returns the observer of one controller's queue. */
   queue(controller: string): QueueObserver;
   /** Records whether this process leads. */
   setLeading(leaseName: string, isLeading: boolean): void;

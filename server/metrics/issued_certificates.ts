@@ -39,7 +39,6 @@ const TERMS: readonly (readonly [label: string, seconds: number])[] = [
 /** Kubelets renew after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`, `jitteryDuration`). */
 const RENEWED_BY = 0.9;
 
-/** The certificates that the register has from signers. */
 export class IssuedCertificates {
   readonly #index: Pick<RegisterIndex, "newest">;
   readonly #labels: ReadonlySet<string>;
@@ -57,7 +56,6 @@ export class IssuedCertificates {
     return this.#labels;
   }
 
-  /** Returns the label of a signer. */
   getSignerLabel(signerName: string): string {
     return this.#labels.has(signerName) ? signerName : "other";
   }
@@ -113,7 +111,6 @@ function getDueTime({ since, until }: Pick<NewestCertificate, "since" | "until">
   return since + (until - since) * RENEWED_BY;
 }
 
-/** Adds the metrics of issued certificates to a registry. */
 export function addIssuedMetrics(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,

@@ -8,7 +8,6 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 /** The metrics of a process, to which each part adds its own. */
 export type MetricsRegistry = Registry;
 
-/** The facts about a build that are in the metrics. */
 export interface BuildFacts {
   /** The content of `/version`, with the Kubernetes release that the API implements. */
   readonly version: Readonly<Record<string, string>>;
@@ -147,7 +146,6 @@ export function toLagSeconds(measured: MeasuredDelay, everyMs: number): Readonly
   };
 }
 
-/** Records the expiry of certificates. */
 export interface ExpiryMetrics {
   /** Records a certificate, also one that replaces another; `certificate` is `serving` or the file name of a CA. */
   set(certificate: string, notAfter: Date): void;
@@ -155,7 +153,6 @@ export interface ExpiryMetrics {
   remove(certificate: string): void;
 }
 
-/** Adds the gauge to a registry. */
 export function createExpiryMetrics(registry: MetricsRegistry): ExpiryMetrics {
   const gauge = new Gauge({
     name: "tlsboot_own_certificate_expiry_timestamp_seconds",

@@ -5,7 +5,6 @@ import type { MetricsRegistry } from "./registry.ts";
 /** A use of a token without an audience, or of a pod's token before or after it should have been renewed. */
 export type AccountTokenUse = "legacy" | "valid" | "stale";
 
-/** Adds the counters, and returns the function that counts a use. */
 export function countTokenUses(registry: MetricsRegistry): (use: AccountTokenUse) => void {
   const createCounter = (use: AccountTokenUse, help: string) =>
     new Counter({ name: `serviceaccount_${use}_tokens_total`, help, registers: [registry] });

@@ -4,7 +4,6 @@ import { RecordedCertificates } from "../../core/revocation/recorded_certificate
 import { type IdentifiedUser, readIdentity, toHolderLabel } from "../../core/register/certificate_user.ts";
 import { getChainHash } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
-import type { ResourceFollower } from "../storage/follow.ts";
 
 /** The last record, which the next one follows. */
 export interface RegisterHead {
@@ -36,8 +35,8 @@ export interface UnidentifiedCertificate extends NewestCertificate {
   readonly signerName: string;
 }
 
-/** The index of the register that the server keeps in memory. */
-export class RegisterIndex implements ResourceFollower<IssuedCertificate> {
+/** The index of the register, which follows the storage by `followResource`. */
+export class RegisterIndex {
   readonly certificates: RecordedCertificates = new RecordedCertificates();
   readonly #listeners = new Set<(record: IssuedCertificate) => void>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
@@ -60,7 +59,6 @@ export class RegisterIndex implements ResourceFollower<IssuedCertificate> {
     return this.#lastSeal;
   }
 
-  /** The number of certificates that the register has. */
   get size(): number {
     return this.certificates.size;
   }

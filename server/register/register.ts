@@ -9,18 +9,31 @@ import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/k
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
 import type { Clock, Random } from "../../core/ports.ts";
-import { type CertificateDescription, createRecord, createRecordStatus, describeIssued, formatRecordName, hashRecord } from "../../core/register/record.ts";
+import {
+  type CertificateDescription,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+  hashRecord,
+} from "../../core/register/record.ts";
 import { readIdentity } from "../../core/register/certificate_user.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followResource } from "../storage/follow.ts";
-import { AlreadyExistsError, RevisionConflictError, type Storage, type StorageEvent, type StorageWatch, type Write, WriteRefusedError } from "../storage/storage.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type StorageWatch,
+  type Write,
+  WriteRefusedError,
+} from "../storage/storage.ts";
 import { RegisterIndex } from "./index.ts";
 
-/** The prefix of the keys of all records. */
 export const REGISTER_PREFIX = toKeyPrefix(issuedCertificates, "");
 
-/** The dependencies of a register. */
 export interface RegisterDeps {
   readonly storage: Storage;
   readonly clock: Pick<Clock, "now">;

@@ -27,7 +27,6 @@ import {
 } from "../storage/storage.ts";
 import { findIssuer, type Register } from "./register.ts";
 
-/** The dependencies of the writes of requests. */
 export interface RequestCommitDeps {
   readonly storage: Storage;
   readonly register: Register;
@@ -99,7 +98,6 @@ function parseLeaf(chain: string): CertificateFacts | undefined {
   return leaf?.ok === true ? leaf.value : undefined;
 }
 
-/** Plans the write of the record of a request that belongs to a write of the request. */
 function planRecordWrite(
   { random }: RequestCommitDeps,
   key: string,

@@ -22,7 +22,6 @@ import { requestRecords } from "../registry/requestrecords.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { type Register, REGISTER_PREFIX } from "./register.ts";
 
-/** The dependencies and settings of the upkeep. */
 export interface UpkeepDeps {
   readonly storage: Storage;
   readonly register: Register;

@@ -3,7 +3,6 @@ import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Cell, Column } from "./resource.ts";
 
-/** The name of the object. */
 export const nameColumn: Column = {
   name: "Name",
   type: "string",
@@ -53,7 +52,6 @@ export function sinceColumn<T extends KubeObject>(
   return { name, type: "string", format: "", priority, description, since };
 }
 
-/** Renders the cell of an object in a column. */
 export function renderCell<T extends KubeObject>(column: Column<T>, object: T, now: Date): Cell {
   return "since" in column ? formatAge(parseMoment(column.since(object)), now) : column.cell(object);
 }

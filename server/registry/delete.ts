@@ -9,7 +9,6 @@ import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import { commitWrite, getInternalKind, withMeta } from "./write.ts";
 
-/** The result of a deletion. */
 export type Deleted =
   /** The object is gone; `previous` is its last state with the resourceVersion of the deletion. */
   | { readonly kind: "deleted"; readonly previous: KubeObject }
@@ -88,7 +87,6 @@ async function assertAdmitted(deps: RegistryDeps, target: Target, stored: FoundO
   if (refusal !== undefined) throw forbidden(kind, target.name, refusal.message);
 }
 
-/** The objects that were listed and deleted, and the continuation of the list. */
 export type DeletedCollection = Omit<ListAnswer, "items"> & { readonly objects: readonly KubeObject[] };
 
 /** Deletes the objects that a list selects; returns the listed states in list order. */

@@ -20,7 +20,6 @@ export interface Selection {
   readonly fields: readonly FieldRequirement[];
 }
 
-/** The query of a list request. */
 export interface ListQuery extends Selection {
   readonly limit: number;
   readonly continueToken: string;
@@ -28,7 +27,6 @@ export interface ListQuery extends Selection {
   readonly resourceVersionMatch: string;
 }
 
-/** The answer of a list request. */
 export interface ListAnswer {
   readonly items: readonly Stored[];
   readonly revision: number;

@@ -72,7 +72,6 @@ export function generateName(base: string, random: Random): string {
   return base.slice(0, MAX_GENERATED_BASE) + suffix;
 }
 
-/** The parts of a resource that its storage keys are made of. */
 export type ResourceKeys = Pick<StoredResource, "kind" | "storageName">;
 
 /** Returns the key prefix of a resource, or of one namespace of it. */
@@ -81,12 +80,10 @@ export function toKeyPrefix(resource: ResourceKeys, namespace: string): string {
   return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
 }
 
-/** Returns the kind of a resource in the version in which its objects are stored. */
 export function toStoredKind({ kind, storedVersion = kind.version }: StoredResource): Kind {
   return { ...kind, version: storedVersion };
 }
 
-/** Returns the storage key of one object. */
 export function toStorageKey(resource: ResourceKeys, namespace: string, name: string): string {
   return `${toKeyPrefix(resource, namespace)}${name}`;
 }

@@ -32,7 +32,6 @@ import type { Review } from "./resource.ts";
 export interface ReviewDeps {
   readonly authorizer: Authorizer;
   readonly authenticate: Authenticator;
-  /** The audiences of this server. */
   readonly apiAudiences: readonly string[];
 }
 

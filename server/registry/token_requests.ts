@@ -52,7 +52,6 @@ const DEFAULT_EXPIRATION_SECONDS = 3_600;
 const POD_EXPIRATION_SECONDS = 3_607;
 const EXTENDED_EXPIRATION_SECONDS = 365 * 86_400;
 
-/** The dependencies of the subresource. */
 export interface TokenRequestDeps {
   readonly storage: Pick<Storage, "get">;
   readonly random: Random;
@@ -134,7 +133,6 @@ function refuse(name: string, faults: readonly FieldError[]) {
   return invalidObject(tokenRequestKind, name, faults);
 }
 
-/** Finds the object that a token is to be bound to. */
 async function findBound(
   storage: Pick<Storage, "get">,
   { name: account, namespace }: PostContext,

@@ -20,7 +20,6 @@ import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target 
 import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
 import { assertVersionText, commitWrite, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
-/** The result of an update. */
 export type Updated =
   | { readonly kind: "stored"; readonly stored: Stored; readonly created: boolean }
   /** The object that would be stored in a dry run, or the last state of one that lost its last finalizer. */
@@ -31,7 +30,6 @@ export type Change = (stored: KubeObject | undefined) => KubeObject;
 
 const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
-/** The options of an update. */
 interface UpdateOptions {
   readonly dryRun: boolean;
   /** Authorizes the creation of a missing object; refuses by throwing. */

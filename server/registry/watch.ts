@@ -11,7 +11,6 @@ import { type RegistryDeps, type Target, toKeyPrefix, toStorageKey } from "./reg
 import type { Resource } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
-/** One event of a watch. */
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED"; readonly stored: Stored }
   /** The last matching state with the resourceVersion of the change; `bytes` is its size in the store. */
@@ -19,7 +18,6 @@ export type WatchEvent =
   | { readonly type: "BOOKMARK"; readonly revision: number; readonly initialEventsEnd: boolean }
   | { readonly type: "ERROR"; readonly error: unknown };
 
-/** The start of a watch, and its selection. */
 export interface WatchStart extends Selection {
   /** The store must have reached this revision. */
   readonly notBefore: number;

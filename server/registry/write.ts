@@ -100,7 +100,6 @@ export function getManagedEndpoint(
   return endpoint;
 }
 
-/** Creates the author of a write at the present time. */
 export function createAuthor(deps: Pick<RegistryDeps, "clock">, manager: string): Author {
   return { manager, time: formatTime(deps.clock.now()) };
 }

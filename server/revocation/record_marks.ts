@@ -12,7 +12,6 @@ import type { Storage, Stored } from "../storage/storage.ts";
 import { REGISTER_PREFIX } from "../register/register.ts";
 import type { Revocations } from "./revocations.ts";
 
-/** The dependencies of the marks. */
 export interface RecordMarksDeps {
   readonly storage: Storage;
   readonly revocations: Pick<Revocations, "index" | "records" | "onChange" | "onRecord">;

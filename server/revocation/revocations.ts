@@ -28,7 +28,6 @@ import { findTokenSecret } from "../registry/secrets.ts";
 import { followResource } from "../storage/follow.ts";
 import type { StorageWatch, Stored } from "../storage/storage.ts";
 
-/** The dependencies of the Revocations in force. */
 export interface RevocationsDeps extends ServerEventDeps {
   readonly registry: MetricsRegistry;
   readonly register: Pick<Register, "index">;
@@ -82,7 +81,6 @@ export class Revocations implements Disposable {
     });
   }
 
-  /** Begins to follow the storage. */
   async follow(): Promise<void> {
     const { storage, logger } = this.#deps;
     this.#watch = await followResource(storage, REVOCATIONS_PREFIX, {

@@ -95,13 +95,11 @@ export class EtcdClient {
     this.#members = parts.members ?? connect(endpoints);
   }
 
-  /** Returns the status of each member that answers. */
   async statuses(): Promise<readonly EtcdStatus[]> {
     const answers = await Promise.allSettled(this.#members.map((_, index) => this.#status(index)));
     return answers.flatMap((answer) => answer.status === "fulfilled" ? [answer.value] : []);
   }
 
-  /** Returns the status of one member. */
   async status(): Promise<EtcdStatus> {
     return await this.#retry((index) => this.#status(index));
   }

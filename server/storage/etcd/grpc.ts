@@ -61,7 +61,6 @@ export interface GrpcCall {
   cancel(): void;
 }
 
-/** A server that takes calls. */
 export interface GrpcServer {
   /** Begins a call with its first message, which is also the last one unless `isOpen`. */
   begin(path: string, message: Uint8Array, listener: GrpcListener, isOpen: boolean): GrpcCall;
@@ -171,7 +170,6 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
 class Call implements GrpcCall {
   readonly #listener: GrpcListener;
   readonly #isOpen: boolean;
-  /** Messages that wait for the connection. */
   readonly #waiting: Buffer[] = [];
   /** The parts of a message that is not whole, and how long it is, as far as known. */
   #received: Buffer[] = [];

@@ -22,7 +22,6 @@ import type { StoredValues } from "./contents.ts";
 /** The calls of etcd that a mirror needs. */
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
 
-/** The dependencies of a mirror. */
 export interface MirrorDeps {
   readonly client: MirrorClient;
   readonly values: StoredValues;

@@ -27,7 +27,6 @@ import { readBelow } from "./snapshot.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
-/** The options of a restore. */
 export interface EtcdRestoreDeps extends Pick<EtcdClientParts, "members"> {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
@@ -39,7 +38,6 @@ export interface EtcdRestoreDeps extends Pick<EtcdClientParts, "members"> {
   readonly force: boolean;
 }
 
-/** The result of a restore. */
 export interface EtcdRestored {
   /** The newest revision, at which exactly the backup's objects are below the prefix. */
   readonly revision: number;

@@ -6,7 +6,6 @@ import type { EtcdClient } from "./client.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { plainPrefix } from "./prefix.ts";
 
-/** The marker as it is stored in etcd. */
 export interface FoundMarker {
   readonly marker: RestoreMarker;
   readonly modRevision: number;

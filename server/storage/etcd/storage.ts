@@ -25,7 +25,6 @@ import {
 } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
-/** The parts of a store on etcd. */
 export interface EtcdStorageParts {
   readonly name: string;
   readonly client: Pick<EtcdClient, "range" | "write" | "status" | "close">;

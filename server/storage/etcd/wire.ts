@@ -28,7 +28,6 @@ export interface RangeRequest {
   readonly countOnly?: boolean;
 }
 
-/** The answer of a read. */
 export interface RangeResponse {
   /** The revision of the whole etcd at the time of the answer. */
   readonly revision: number;
@@ -58,7 +57,6 @@ export interface TransactionResponse {
   readonly current: readonly (EtcdKeyValue | undefined)[];
 }
 
-/** One message of a watch. */
 export interface WatchResponse {
   readonly revision: number;
   readonly created: boolean;
@@ -75,7 +73,6 @@ export interface EtcdEvent {
   readonly kv: EtcdKeyValue;
 }
 
-/** The status of one member. */
 export interface EtcdStatus {
   /** The release of the member, such as `3.5.13`. */
   readonly version: string;

@@ -13,7 +13,6 @@ const MAX_SWEEP = 500;
 /** The pause between a failed deletion and the next attempt. */
 const RETRY_MS = 60_000;
 
-/** The dependencies of the expiry of Events. */
 export interface ExpiryDeps {
   readonly clock: Clock;
   /** The store's time; see `createSteadyNow`. */

@@ -66,7 +66,6 @@ const UPDATE_RESERVE = 1 / 16;
 /** Objects with less JSON fit into etcd in any form. */
 const LARGE_JSON_BYTES = 786_432;
 
-/** The parts of a journaled store. */
 export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
   /** The name of the store in messages. */
   readonly name: string;

@@ -29,7 +29,6 @@ import type { DatabaseFile } from "./journal.ts";
 
 const PRIVATE = 0o600;
 
-/** The tables of a new file. */
 export const TABLES = `
   CREATE TABLE changes (
     revision INTEGER PRIMARY KEY,

@@ -6,7 +6,6 @@ import { openDatabaseFile } from "./file.ts";
 import { SqliteJournal } from "./journal.ts";
 import { readStored } from "../stored.ts";
 
-/** A database that is being restored. */
 export interface RestoredDatabase extends Disposable {
   /** Adds objects, all or none. Throws AppError `io` or `storage_corrupt`. */
   add(objects: readonly SnapshotObject[]): Promise<void>;
