@@ -2,7 +2,7 @@
 import { signClusterInfo } from "../core/token/cluster_info_signatures.ts";
 import type { ConfigMap, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
-import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import { DONE, type Reconcile } from "./loop.ts";
 
 export interface BootstrapSignerDeps {
   /** The config maps of namespace `kube-public`. */
@@ -15,14 +15,14 @@ export interface BootstrapSignerDeps {
 
 /** Creates the signer, a controller of `cluster-info`; changes of bootstrap tokens trigger it. */
 export function createBootstrapSigner(deps: BootstrapSignerDeps): { readonly reconcile: Reconcile<ConfigMap> } {
-  async function reconcile(name: string, map: ConfigMap | undefined, signal: AbortSignal): Promise<Outcome> {
-    if (map === undefined) return DONE;
-    const signed = signClusterInfo(map, await deps.secrets.list(signal), deps.clock.now());
-    if (signed === undefined) return DONE;
-    await deps.configMaps.update(signed, signal);
-    deps.logger.debug("cluster-info signed", { configMap: name });
-    return DONE;
-  }
-
-  return { reconcile };
+  return {
+    async reconcile(name, map, signal) {
+      if (map === undefined) return DONE;
+      const signed = signClusterInfo(map, await deps.secrets.list(signal), deps.clock.now());
+      if (signed === undefined) return DONE;
+      await deps.configMaps.update(signed, signal);
+      deps.logger.debug("cluster-info signed", { configMap: name });
+      return DONE;
+    },
+  };
 }

@@ -8,7 +8,7 @@ import { planRootCa, ROOT_CA_NAME } from "../core/kube/root_ca.ts";
 import { StatusError } from "../core/kube/status/status.ts";
 import type { Logger, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
-import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import { DONE, type Reconcile } from "./loop.ts";
 
 export const DEFAULT_SERVICE_ACCOUNT = "default";
 
@@ -21,20 +21,20 @@ export interface ServiceAccountControllerDeps {
 export function createServiceAccountController(
   deps: ServiceAccountControllerDeps,
 ): { readonly reconcile: Reconcile<Namespace> } {
-  async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
-    if (namespace?.status.phase !== "Active") return DONE;
-    const accounts = deps.accountsIn(name);
-    if (await accounts.get(DEFAULT_SERVICE_ACCOUNT, signal) !== undefined) return DONE;
-    try {
-      await accounts.create({ metadata: { name: DEFAULT_SERVICE_ACCOUNT, namespace: name } }, signal);
-      deps.logger.debug("default service account created", { namespace: name });
-    } catch (error) {
-      if (!isAppError(error, "already_exists") && !isNamespaceTerminating(error)) throw error;
-    }
-    return DONE;
-  }
-
-  return { reconcile };
+  return {
+    async reconcile(name, namespace, signal) {
+      if (namespace?.status.phase !== "Active") return DONE;
+      const accounts = deps.accountsIn(name);
+      if (await accounts.get(DEFAULT_SERVICE_ACCOUNT, signal) !== undefined) return DONE;
+      try {
+        await accounts.create({ metadata: { name: DEFAULT_SERVICE_ACCOUNT, namespace: name } }, signal);
+        deps.logger.debug("default service account created", { namespace: name });
+      } catch (error) {
+        if (!isAppError(error, "already_exists") && !isNamespaceTerminating(error)) throw error;
+      }
+      return DONE;
+    },
+  };
 }
 
 export interface RootCaPublisherDeps {
@@ -48,23 +48,25 @@ export interface RootCaPublisherDeps {
 
 /** Creates the publisher, a controller of namespaces; changes of config maps named `kube-root-ca.crt` trigger it. */
 export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly reconcile: Reconcile<Namespace> } {
-  async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
-    if (namespace?.status.phase !== "Active") return DONE;
-    const configMaps = deps.configMapsIn(name);
-    const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem());
-    if (plan.kind === "none") return DONE;
-    if (await deps.controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
-    try {
-      if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
-      else await configMaps.update(plan.configMap, signal);
-      deps.logger.debug("CA bundle published", { namespace: name, action: plan.kind });
-    } catch (error) {
-      if (!isNamespaceTerminating(error)) throw error;
-    }
-    return DONE;
-  }
-
-  return { reconcile };
+  return {
+    async reconcile(name, namespace, signal) {
+      if (namespace?.status.phase !== "Active") return DONE;
+      const configMaps = deps.configMapsIn(name);
+      const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem());
+      if (plan.kind === "none") return DONE;
+      if (await deps.controllerManager.isActive(signal)) {
+        return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+      }
+      try {
+        if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
+        else await configMaps.update(plan.configMap, signal);
+        deps.logger.debug("CA bundle published", { namespace: name, action: plan.kind });
+      } catch (error) {
+        if (!isNamespaceTerminating(error)) throw error;
+      }
+      return DONE;
+    },
+  };
 }
 
 /** True for the error of a creation in a namespace that is being deleted or gone, which is not worth a retry. */

@@ -19,28 +19,14 @@ import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
 import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
-import {
-  type Caller,
-  Exchange,
-  findHeader,
-  findSourceIps,
-  getClientAddress,
-  type IncomingRequest,
-} from "./http/exchange.ts";
+import { type Caller, Exchange, findHeader, findSourceIps, getClientAddress, type IncomingRequest } from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
 import { createOpenidRoutes, type DiscoverableIssuer } from "./http/openid.ts";
 import { parseTarget, toAttributes } from "./http/request_info.ts";
 import { createApiRoutes, createServedCheck, respondUnknown, type Served } from "./http/resource_handler.ts";
-import {
-  METRICS_PATH,
-  refuseWhileDraining,
-  respondBytes,
-  respondError,
-  respondOverloaded,
-  respondText,
-} from "./http/respond.ts";
+import { METRICS_PATH, refuseWhileDraining, respondBytes, respondError, respondOverloaded, respondText } from "./http/respond.ts";
 import { assertRoute, type ServedRoute } from "./http/routes.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/watch_events.ts";
@@ -57,7 +43,7 @@ export interface AppDeps extends RegistryDeps {
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
   /** Absent when nodes with an expired certificate cannot recover. */
-  readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed">;
+  readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed"> | undefined;
   readonly revocations: Pick<Revocations, "onChange" | "findRefusal">;
   /** Registers a listener that is called when other client CAs are trusted. */
   readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
@@ -73,7 +59,7 @@ export interface AppDeps extends RegistryDeps {
   /** The revocation lists that are served without authentication. */
   readonly crls: PublishedCrls;
   /** The issuer of service account tokens; absent when it cannot be discovered. */
-  readonly openid?: DiscoverableIssuer;
+  readonly openid?: DiscoverableIssuer | undefined;
   /** Aborts when the server stops, which ends the watches. */
   readonly stopping: AbortSignal;
 }

@@ -23,12 +23,7 @@ import { createServiceAccountTokenAuthenticator } from "./authn/service_account_
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
-import {
-  type BootstrapObject,
-  createDefaultRbacObjects,
-  createSystemNamespaces,
-  reconcileObjects,
-} from "./bootstrap_objects.ts";
+import { type BootstrapObject, createDefaultRbacObjects, createSystemNamespaces, reconcileObjects } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";
@@ -187,7 +182,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     answer: (request, connection) => api.app(request, connection),
     clock: options.clock,
     logger: limitRepeats(options.logger, options.clock, stopping.signal),
-    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
+    limits: options.connectionLimits,
   });
   bound.port = listener.port;
   return {
@@ -251,7 +246,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const nodeRecovery = options.nodeRecovery === undefined
     ? undefined
     : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });
-  const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
   const seenClients = await followSeenClients({ storage, clock, random, logger, clientCas });
   const { serviceAccounts, allowMlDsa = false } = options;
   const apiAudiences = serviceAccounts?.apiAudiences ?? [DEFAULT_ISSUER];
@@ -261,7 +255,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     metrics,
     registry,
     apiAudiences,
-    recovery,
+    nodeRecovery,
     seenClients,
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
@@ -278,13 +272,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     commitRequest,
     commitPodRequest: createPodRequestCommit({ storage, register, clientCas }),
     allowMlDsa,
-    ...(serviceAccounts === undefined ? {} : {
-      serviceAccountToken: createTokenSubresource({
-        storage,
-        random,
-        issuer: { ...serviceAccounts, issuer: serviceAccounts.issuers[0] },
-      }),
-    }),
+    serviceAccountToken: serviceAccounts &&
+      createTokenSubresource({ storage, random, issuer: { ...serviceAccounts, issuer: serviceAccounts.issuers[0] } }),
   });
   countObjects(registry, storage, resources);
   const requestResource = resources.find(({ kind }) => kind === certificateSigningRequestKind)!;
@@ -309,7 +298,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     authorizer,
     revocations,
     onClientCasChange: options.onClientCasChange,
-    ...recovery,
+    nodeRecovery,
     flowControl,
     audit: options.audit,
     metrics,
@@ -318,9 +307,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     version: options.version,
     serverAddress: options.serverAddress,
     crls: options.crls ?? { find: () => undefined },
-    ...(serviceAccounts?.jwksUri === undefined ? {} : {
-      openid: { issuer: serviceAccounts.issuers[0], keys: serviceAccounts.keys, jwksUri: serviceAccounts.jwksUri },
-    }),
+    openid: serviceAccounts?.jwksUri &&
+      { issuer: serviceAccounts.issuers[0], keys: serviceAccounts.keys, jwksUri: serviceAccounts.jwksUri },
     stopping: stopping.signal,
   });
   return {
@@ -345,13 +333,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 /** Creates the authenticator of all credentials that the options accept. */
 function createApiAuthenticator(
   options: ApiOptions,
-  { tokens, revocations, metrics, registry, apiAudiences, recovery, seenClients }: {
+  { tokens, revocations, metrics, registry, apiAudiences, nodeRecovery, seenClients }: {
     readonly tokens: BootstrapTokens;
     readonly revocations: Revocations;
     readonly metrics: Metrics;
     readonly registry: MetricsRegistry;
     readonly apiAudiences: readonly string[];
-    readonly recovery: { readonly nodeRecovery?: NodeRecovery };
+    readonly nodeRecovery: NodeRecovery | undefined;
     readonly seenClients: Pick<SeenClients, "note">;
   },
 ): Authenticator {
@@ -359,18 +347,17 @@ function createApiAuthenticator(
   return createAuthenticator({
     apiAudiences,
     allowMlDsa,
-    ...(serviceAccounts === undefined ? {} : {
-      serviceAccountTokens: createServiceAccountTokenAuthenticator({
+    serviceAccountTokens: serviceAccounts &&
+      createServiceAccountTokenAuthenticator({
         clock,
         storage,
         countUse: countTokenUses(registry),
         ...serviceAccounts,
       }),
-    }),
     revocations,
     clock,
     logger,
-    ...recovery,
+    nodeRecovery,
     clientCas: options.clientCas,
     anonymous: options.anonymous,
     onClientCertificate(leaf) {
@@ -378,7 +365,7 @@ function createApiAuthenticator(
       seenClients.note(leaf);
       return tokens.certificateUsed(leaf);
     },
-    ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
-    ...(options.bootstrapTokens ? { bootstrapTokens: tokens } : {}),
+    tokenFile: options.tokenFile,
+    bootstrapTokens: options.bootstrapTokens ? tokens : undefined,
   });
 }

@@ -22,9 +22,9 @@ export interface AdmissionRequest {
   /** The stored object; absent for CREATE. */
   readonly oldObject?: KubeObject;
   /** Receives warnings for the client. */
-  readonly onWarning?: (text: string) => void;
+  readonly onWarning?: ((text: string) => void) | undefined;
   /** The address of the client without its port. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /**
    * Adds a write to the transaction that creates the object. When the write does not hold any longer, the whole creation
    * is prepared and admitted again.

@@ -10,12 +10,7 @@ import { goQuote } from "../../core/lib/quote.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
 import type { Authenticator, AuthnRequest, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
-import {
-  type BootstrapTokenDeps,
-  createBootstrapTokenAuthenticator,
-  createTokenFileAuthenticator,
-  parseBearerToken,
-} from "./token_authenticators.ts";
+import { type BootstrapTokenDeps, createBootstrapTokenAuthenticator, createTokenFileAuthenticator, parseBearerToken } from "./token_authenticators.ts";
 import { type CertificateResult, createClientCertificateAuthenticator } from "./client_certificate.ts";
 import type { NodeRecovery } from "../node_recovery.ts";
 import type { Revocations } from "../revocation/revocations.ts";
@@ -26,19 +21,19 @@ export interface AuthenticatorDeps {
   readonly logger: Logger;
   /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
   readonly clientCas: () => readonly CertificateFacts[];
-  readonly tokenFile?: TokenFile;
+  readonly tokenFile?: TokenFile | undefined;
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
-  readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
+  readonly bootstrapTokens?: BootstrapTokenDeps["tokens"] | undefined;
   readonly anonymous: boolean;
   readonly apiAudiences: readonly string[];
   /** Checks the tokens of service accounts; absent where none are accepted. */
-  readonly serviceAccountTokens?: TokenAuthenticator;
+  readonly serviceAccountTokens?: TokenAuthenticator | undefined;
   /** Whether client certificates with ML-DSA keys are accepted (feature gate MLDSA). */
   readonly allowMlDsa?: boolean;
   /** Finds revoked users and certificates; absent where nothing can be revoked. */
   readonly revocations?: Pick<Revocations, "findRefusal">;
   /** Lets nodes with an expired certificate request their next one; absent when that is off. */
-  readonly nodeRecovery?: Pick<NodeRecovery, "authenticate">;
+  readonly nodeRecovery?: Pick<NodeRecovery, "authenticate"> | undefined;
   /** Called with each client certificate that is accepted; a promise is awaited before the request continues. */
   readonly onClientCertificate?: (leaf: CertificateFacts) => Promise<void> | undefined;
 }

@@ -40,7 +40,7 @@ export interface ListenOptions extends TlsCertificates {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The limits that differ from `GUARD_LIMITS`. */
-  readonly limits?: Partial<GuardLimits>;
+  readonly limits?: Partial<GuardLimits> | undefined;
 }
 
 /** A running listener. Disposing it drains for a moment, then closes the remaining connections. */
@@ -336,6 +336,6 @@ function createCaller(
     rawHeaders: incoming.rawHeaders,
     target: incoming.url ?? "/",
     isHttp2: session !== undefined,
-    ...(connection === undefined ? {} : { connection }),
+    connection,
   };
 }

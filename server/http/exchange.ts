@@ -49,7 +49,7 @@ export interface Caller {
   /** Whether the request came over HTTP/2, where an unauthenticated client gets one answer per connection. */
   readonly isHttp2?: boolean;
   /** The connection of the request; absent for in-process clients. */
-  readonly connection?: RequestConnection;
+  readonly connection?: RequestConnection | undefined;
 }
 
 /** The facts of a request that are known before its first step. */

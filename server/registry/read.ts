@@ -2,13 +2,7 @@
 import { goQuote } from "../../core/lib/quote.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
-import {
-  badRequest,
-  genericServerError,
-  notFound,
-  resourceExpired,
-  tooLargeResourceVersion,
-} from "../../core/kube/status/status.ts";
+import { badRequest, genericServerError, notFound, resourceExpired, tooLargeResourceVersion } from "../../core/kube/status/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";
@@ -248,8 +242,8 @@ async function scan(
   while (true) {
     const page = await storage.list(prefix, {
       limit: selective && limit > 0 ? SCAN_PAGE : limit,
-      ...(fromKey === undefined ? {} : { fromKey }),
-      ...(revision === undefined ? {} : { revision }),
+      fromKey,
+      revision,
     });
     revision = page.revision;
     if (!selective) return { items: page.items, revision, nextKey: page.nextKey, remaining: page.remaining };

@@ -147,7 +147,7 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
    * Makes a prepared write of an object, with others that must take effect with it, and returns its change; by default
    * one transaction of the storage.
    */
-  commit?(write: Write, context: CommitContext): Promise<StorageEvent>;
+  readonly commit?: ((write: Write, context: CommitContext) => Promise<StorageEvent>) | undefined;
 }
 
 /** The circumstances of a prepared write. */

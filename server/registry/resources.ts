@@ -69,11 +69,11 @@ export interface ResourcesDeps extends RevocationResourceDeps, KeyAlgorithmOptio
   readonly logger: Logger;
   readonly rbac: RbacSource;
   /** Makes the writes of requests; by default they are written alone, without what the server records. */
-  readonly commitRequest?: NonNullable<Resource["commit"]>;
+  readonly commitRequest?: Resource["commit"];
   /** Makes the writes of requests for pods, likewise. */
-  readonly commitPodRequest?: NonNullable<Resource["commit"]>;
+  readonly commitPodRequest?: Resource["commit"];
   /** The tokens of service accounts; absent where none are issued. */
-  readonly serviceAccountToken?: PostedSubresource;
+  readonly serviceAccountToken?: PostedSubresource | undefined;
 }
 
 /** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
@@ -81,19 +81,15 @@ export function createResources(deps: ResourcesDeps): readonly Resource[] {
   const { commitRequest, commitPodRequest, serviceAccountToken } = deps;
   return [
     ...FIXED_RESOURCES,
-    withCommit(createCsrResource(deps) as Resource, commitRequest),
-    withCommit(createPodCertificateRequests(deps) as Resource, commitPodRequest),
+    { ...createCsrResource(deps) as Resource, commit: commitRequest },
+    { ...createPodCertificateRequests(deps) as Resource, commit: commitPodRequest },
     createSecretResource(deps) as Resource,
     {
       ...serviceAccounts as Resource,
-      ...(serviceAccountToken === undefined ? {} : { postedSubresources: [serviceAccountToken] }),
+      postedSubresources: serviceAccountToken === undefined ? [] : [serviceAccountToken],
     },
     ...createRbacResources(deps) as readonly Resource[],
     createRevocationResource(deps) as Resource,
     ...ABSENT_RESOURCES,
   ];
-}
-
-function withCommit(resource: Resource, commit: Resource["commit"]): Resource {
-  return commit === undefined ? resource : { ...resource, commit };
 }

@@ -9,11 +9,7 @@ import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
 import { type FieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status/status.ts";
-import {
-  validateObjectMeta,
-  validateObjectMetaUpdate,
-  validateStandardFinalizers,
-} from "../../core/kube/rules/object_meta.ts";
+import { validateObjectMeta, validateObjectMetaUpdate, validateStandardFinalizers } from "../../core/kube/rules/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
@@ -154,7 +150,7 @@ async function prepareUpdate(
     namespace: target.namespace,
     user: target.user,
     oldObject: old,
-    ...(target.onWarning === undefined ? {} : { onWarning: target.onWarning }),
+    onWarning: target.onWarning,
   };
   const admitted = await deps.admission.mutate({ ...admissionRequest, object: changed });
   if (admitted.kind === "refused") throw forbidden(resource.kind, name, admitted.message);

@@ -57,9 +57,9 @@ export interface StorageListOptions {
   /** The maximum number of items; 0 or absent for all. */
   readonly limit?: number;
   /** The first key that may be listed; it need not exist. */
-  readonly fromKey?: string;
+  readonly fromKey?: string | undefined;
   /** List the state at exactly this revision; absent for the newest. */
-  readonly revision?: number;
+  readonly revision?: number | undefined;
 }
 
 /** A running watch. Events arrive by callback, in order, before the write that made them is acknowledged. */
