@@ -76,7 +76,6 @@ export interface GarbageCollectorDeps {
   readonly storage: KeyedObjectStore;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */
   readonly contents: SharedStoreSearch | undefined;
-  /** All resources that the API serves. */
   readonly resources: readonly KeyedResource[];
   /** Returns the objects of a kind in a namespace, which are then written as the collector's own user. */
   objectsFor(kind: Kind, namespace: string): Pick<ObjectStore<KubeObject>, "update" | "delete">;
@@ -282,7 +281,6 @@ class OwnerIndex {
     });
   }
 
-  /** Marks a key to be checked. */
   enqueue(key: string): void {
     this.#pending.add(key);
     this.#wake.resolve();

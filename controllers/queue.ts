@@ -11,7 +11,6 @@ import type { Clock, QueueObserver } from "../core/ports.ts";
 const BACKOFF = { baseMs: 200, maxMs: 1_000_000 };
 const RETRIES = { burst: 100, refillMs: 100 };
 
-/** A queue of names that wait for a worker. */
 export interface WorkQueue {
   /** Adds a name now, or after the current run when the name is being processed. */
   add(name: string): void;
@@ -19,7 +18,6 @@ export interface WorkQueue {
   addAfter(name: string, ms: number): void;
   /** Counts a failure and adds the name after the back-off of its failures in a row. */
   addRateLimited(name: string): void;
-  /** Resets the count of failures. */
   forget(name: string): void;
   failures(name: string): number;
   /** Takes the next name, for which the caller must call `done`. Rejects with the signal's reason. */

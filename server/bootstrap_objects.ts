@@ -3,13 +3,7 @@
  * are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
 import { isAppError } from "../core/errors.ts";
-import {
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  namespaceKind,
-  roleBindingKind,
-  roleKind,
-} from "../core/kube/kinds/mod.ts";
+import { clusterRoleBindingKind, clusterRoleKind, namespaceKind, roleBindingKind, roleKind } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/apply/endpoint.ts";
 import { trackUpdate } from "../core/kube/apply/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
@@ -32,7 +26,6 @@ export interface BootstrapObject {
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
 
-/** The namespaces that always exist. */
 const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /** The dependencies of the writes at startup. */

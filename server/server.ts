@@ -126,7 +126,6 @@ export interface Server extends AsyncDisposable {
   setClientCa(pem: string, issuersPem?: string): void;
   /** Returns the CAs whose client certificates are trusted at the moment. */
   clientCas(): readonly CertificateFacts[];
-  /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
   readonly revocations: Revocations;
 }
@@ -134,7 +133,6 @@ export interface Server extends AsyncDisposable {
 /** The API without a listener; disposing it ends the watches. */
 export interface Api extends AsyncDisposable {
   readonly app: App;
-  /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
   readonly revocations: Revocations;
 }
@@ -330,7 +328,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-/** Creates the authenticator of all credentials that the options accept. */
 function createApiAuthenticator(
   options: ApiOptions,
   { tokens, revocations, metrics, registry, apiAudiences, nodeRecovery, seenClients }: {

@@ -21,7 +21,6 @@ export interface AdmissionRequest {
   readonly object?: KubeObject;
   /** The stored object; absent for CREATE. */
   readonly oldObject?: KubeObject;
-  /** Receives warnings for the client. */
   readonly onWarning?: ((text: string) => void) | undefined;
   /** The address of the client without its port. */
   readonly address?: string | undefined;

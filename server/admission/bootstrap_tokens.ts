@@ -13,7 +13,6 @@ import type { BootstrapTokens } from "../bootstrap_tokens.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { isAllowedForSigner, isCsr } from "./certificates.ts";
 
-/** Creates the plugins over the record of bootstrap tokens. */
 export function createBootstrapTokenPlugins(
   deps: {
     readonly authorizer: Pick<Authorizer, "authorize">;

@@ -7,12 +7,7 @@ import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
-import {
-  certificateSubjectRestriction,
-  createCertificateApproval,
-  createCertificateSigning,
-  createClusterTrustBundleAttest,
-} from "./certificates.ts";
+import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning, createClusterTrustBundleAttest } from "./certificates.ts";
 import { createNodeRestriction } from "./node_restriction.ts";
 import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -44,7 +39,6 @@ export function createDefaultPlugins(
   ];
 }
 
-/** The fields of a Node that the plugin reads. */
 interface TaintedNode extends KubeObject {
   readonly spec?: {
     readonly taints?: readonly Taint[];

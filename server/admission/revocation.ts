@@ -13,7 +13,6 @@ import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { isCsr } from "./certificates.ts";
 
-/** Creates the plugins over the Revocations in force. */
 export function createRevocationPlugins(
   { revocations, storage, logger }: {
     readonly revocations: Pick<Revocations, "findForRequest">;

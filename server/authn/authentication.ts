@@ -28,7 +28,6 @@ export type AuthnResult =
     /** The requested audiences that the credential is meant for. */
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
-    /** The annotations of the credential for the audit log. */
     readonly auditAnnotations?: Readonly<Record<string, string>>;
     /** A node that presented its expired certificate: it may only request its next one (`server/node_recovery.ts`). */
     readonly isRecovering?: true;
@@ -57,7 +56,6 @@ export type MethodResult =
     readonly user: UserInfo;
     /** The requested audiences that the credential is meant for, where it names audiences. */
     readonly audiences?: readonly string[];
-    /** The annotations of the credential for the audit log. */
     readonly auditAnnotations?: Readonly<Record<string, string>>;
   }
   | { readonly kind: "none" }

@@ -87,7 +87,6 @@ function hashToken(token: string): string {
   return createHash("sha256").update(token, "utf8").digest("base64");
 }
 
-/** The content of an Authorization header. */
 export interface BearerToken {
   /** Undefined when the header has another scheme or no token. */
   readonly token: string | undefined;

@@ -12,7 +12,6 @@ import { rulesAllow } from "../../core/rbac/rules.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** The evaluation error of a rules review for a node. */
 export const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";
 
 /** Decides for node users, and has no opinion about other users. It never denies a request outright. */

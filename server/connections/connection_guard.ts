@@ -70,7 +70,6 @@ export const GUARD_LIMITS: GuardLimits = {
   maxConnections: Infinity,
 };
 
-/** The reason why a connection was ended. */
 export type GuardReason =
   | "unauthenticated timeout"
   | "too many unauthenticated connections"

@@ -17,7 +17,6 @@ export interface Pacing {
   connectionAccepted(): void;
 }
 
-/** A request that waits for its turn. */
 export interface WaitingRequest {
   /** Resolves when the request may begin, or was cancelled. */
   readonly turn: Promise<void>;

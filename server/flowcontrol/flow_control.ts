@@ -50,7 +50,6 @@ export interface FlowControlOptions {
   readonly clock: Clock;
   /** The number of requests that are served at the same time: the sum of kube-apiserver's two flags. */
   readonly seats: number;
-  /** Called for each request that is rejected. */
   readonly onRejected?: (place: Place, reason: RejectReason) => void;
 }
 

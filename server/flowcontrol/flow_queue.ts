@@ -1,6 +1,5 @@
 /** A queue of waiting requests, fair between flows: flows take turns, and each flow is first in, first out. */
 
-/** A fair queue of limited length. */
 export class FlowQueue<T extends { readonly flow: unknown }> {
   readonly #limit: number;
   /** The flows in the order of their turns. */
@@ -11,7 +10,6 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
     this.#limit = limit;
   }
 
-  /** The number of waiting items. */
   get size(): number {
     return this.#size;
   }

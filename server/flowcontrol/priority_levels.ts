@@ -96,7 +96,6 @@ export interface Seats {
   readonly of: Readonly<Record<LevelName, LevelSeats>>;
 }
 
-/** Distributes the seats of a server among the priority levels. */
 export function planSeats(total: number): Seats {
   const allShares = LEVEL_NAMES.reduce((sum, name) => sum + LEVELS[name].shares, 0);
   const of = Object.fromEntries(LEVEL_NAMES.map((name) => {

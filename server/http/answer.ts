@@ -57,14 +57,12 @@ export function* toChunks(
   if (at > 0) yield chunk.subarray(0, at);
 }
 
-/** Returns the number of bytes in several pieces. */
 export function sumLengths(pieces: readonly Uint8Array[]): number {
   let length = 0;
   for (const piece of pieces) length += piece.length;
   return length;
 }
 
-/** Joins several pieces into one. */
 export function joinPieces(
   pieces: readonly Uint8Array[],
   length: number = sumLengths(pieces),

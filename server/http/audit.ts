@@ -2,14 +2,7 @@
  * The audit log: the requests of every user as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy decides how
  * much of a request is logged at which stage. A token is never logged, and neither is the body of a Secret.
  */
-import {
-  type AuditDecision,
-  type AuditPolicy,
-  type AuditStage,
-  decideAudit,
-  isAboutSecrets,
-  isAtLeast,
-} from "../../core/audit/policy.ts";
+import { type AuditDecision, type AuditPolicy, type AuditStage, decideAudit, isAboutSecrets, isAtLeast } from "../../core/audit/policy.ts";
 import { encodeObject, type TypeMeta } from "../../core/kube/wire/encode.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
@@ -79,7 +72,6 @@ export function beginAudit(
 /** A change of an object that a server makes by itself, without a request. */
 export interface OwnChange {
   readonly auditId: string;
-  /** The path of the object in the API. */
   readonly path: string;
   readonly user: UserInfo;
   readonly annotations: Readonly<Record<string, string>>;
@@ -158,7 +150,6 @@ export class AuditTrail {
     this.annotate({ "authentication.tlsboot/refused": reason });
   }
 
-  /** Records the decision of the authorizer. */
   authorized({ kind, reason }: Decision): void {
     this.annotate({
       "authorization.k8s.io/decision": kind === "allow" ? "allow" : "forbid",

@@ -14,7 +14,6 @@ export interface AuditUser {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The object that a request is about. */
 export interface AuditObjectRef {
   readonly resource?: string;
   readonly namespace?: string;

@@ -19,7 +19,6 @@ const FOLDER = "/pki/";
 /** The media type of a CRL in DER (RFC 2585 §4.2). */
 export const CRL_TYPE = "application/pkix-crl";
 
-/** Returns the path of a CRL at a server. */
 export function toCrlTarget(name: string): string {
   return FOLDER + encodeURIComponent(name);
 }

@@ -76,7 +76,6 @@ export async function completesWithin(clock: Clock, ms: number, run: () => Promi
   }
 }
 
-/** Creates the StatusError of a request that timed out. */
 export function createTimeoutError(): StatusError {
   return timeout("request did not complete within the allotted timeout", 0);
 }

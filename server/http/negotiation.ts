@@ -10,7 +10,6 @@ import { trimChars } from "../../core/lib/trim.ts";
 
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
 
-/** The representation that the client accepts. */
 export interface Representation {
   readonly mediaType: MediaType;
   /** The object itself, or one of its transformations. */
@@ -28,7 +27,6 @@ export interface Convertible {
   readonly serverVersion?: "v1";
 }
 
-/** One element of an Accept header. */
 export interface AcceptClause {
   readonly type: string;
   readonly subtype: string;

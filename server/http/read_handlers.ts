@@ -3,10 +3,7 @@ import { encodeObject } from "../../core/kube/wire/encode.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
-import {
-  partialObjectMetadataListSchema,
-  partialObjectMetadataListV1beta1Schema,
-} from "../../core/kube/kinds/meta_v1.ts";
+import { partialObjectMetadataListSchema, partialObjectMetadataListV1beta1Schema } from "../../core/kube/kinds/meta_v1.ts";
 import type { Answer } from "./answer.ts";
 import { formatGoType } from "./known_kinds.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
@@ -39,7 +36,6 @@ export function chooseRepresentation(exchange: Exchange, can: Convertible): Repr
   return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
 }
 
-/** Answers a GET of one object or its subresource. */
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, getConvertible(target));
   const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
@@ -86,7 +82,6 @@ export async function respondStored(
   }
 }
 
-/** Answers a GET of a collection. */
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
   const options = parseCollectionOptions(exchange.query, false);

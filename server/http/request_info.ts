@@ -117,7 +117,6 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   };
 }
 
-/** Converts a request to the attributes for the authorizer. */
 export function toAttributes(info: RequestInfo): Attributes {
   if (!info.isResourceRequest) return { kind: "path", verb: info.verb, path: info.path };
   return {

@@ -50,7 +50,6 @@ export function assertRoute(
   assertProducible(findHeader(exchange, "accept"), types, streams);
 }
 
-/** Converts the verbs of a resource to the methods of its collection or item. */
 export function toMethods(shape: "collection" | "item", verbs: readonly string[]): readonly string[] {
   const table = VERB_METHODS[shape];
   return verbs.map((verb) => table[verb]).filter((method) => method !== undefined);

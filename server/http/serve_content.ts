@@ -3,7 +3,6 @@ import type { Answer, AnswerHeaders } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
 
-/** A document with its validators. */
 export interface Content {
   readonly bytes: Uint8Array;
   readonly contentType: string;

@@ -174,7 +174,6 @@ export class SharedEncodings {
   readonly #known = new Map<Stored, Map<string, Uint8Array>>();
   #bytes = 0;
 
-  /** Returns the encoding of a state in the form of this name. */
   getOrEncode(stored: Stored, form: string, encode: () => Uint8Array): Uint8Array {
     const found = this.#known.get(stored)?.get(form);
     if (found !== undefined) return found;

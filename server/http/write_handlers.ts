@@ -1,14 +1,7 @@
 /** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
-import {
-  type DeleteOptions,
-  duplicateOwnersWarning,
-  getName,
-  type KubeObject,
-  type StatusDetails,
-  withDistinctOwners,
-} from "../../core/kube/meta.ts";
+import { type DeleteOptions, duplicateOwnersWarning, getName, type KubeObject, type StatusDetails, withDistinctOwners } from "../../core/kube/meta.ts";
 import { badRequest, forbidden, internalError } from "../../core/kube/status/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
@@ -28,7 +21,6 @@ import { toAttributes } from "./request_info.ts";
 import { chooseRepresentation, getConvertible, LIST_CONVERTIBLE, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 
-/** Answers a POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, getConvertible(target));
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));

@@ -20,7 +20,6 @@ export interface Metrics {
   observe(request: ObservedRequest, code: number, seconds: number): void;
   /** Counts an open watch; the returned function ends it. */
   beginLongRunning(request: ObservedRequest): () => void;
-  /** Counts the events that were sent to a watcher. */
   watched(resource: WatchedResource, events: number): void;
   /** Counts an attempt to authenticate: `error` for invalid credentials, `failure` for none. */
   authenticated(result: "success" | "failure" | "error", username: string, seconds: number): void;

@@ -22,7 +22,6 @@ const AGES: readonly (readonly [label: string, seconds: number])[] = [
   ["1h", 3600],
   ["1d", 86_400],
 ];
-/** The steps that a request can wait for. */
 const WAITS = ["approval", "signature"] as const;
 type Wait = (typeof WAITS)[number];
 

@@ -47,7 +47,6 @@ export class NameClaims implements Disposable, ResourceFollower<IssuedCertificat
     else if (!this.#isUnrecorded(key)) this.#set(key, []);
   }
 
-  /** Records that a request is gone. */
   remove(name: string): void {
     this.#set(REQUEST_PREFIX + name, []);
   }

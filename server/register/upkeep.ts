@@ -6,11 +6,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type {
-  IssuedCertificate,
-  IssuedCertificateSpec,
-  RequestRecord,
-} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";
@@ -60,7 +56,6 @@ export class RegisterUpkeep implements AsyncDisposable {
     this.#deps = deps;
   }
 
-  /** Seals the register when that is due. A failure is logged. */
   async sealIfDue(): Promise<void> {
     const { clock, logger } = this.#deps;
     if (!this.#isSealDue() || clock.elapsedMs() < this.#nextSealMs) return;

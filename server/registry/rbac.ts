@@ -2,22 +2,9 @@
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import type {
-  ClusterRole,
-  ClusterRoleBinding,
-  Role,
-  RoleBinding,
-  RoleRef,
-  Subject,
-} from "../../core/kube/kinds/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import {
-  defaultBinding,
-  validateBindingCreate,
-  validateBindingUpdate,
-  validateClusterRole,
-  validateRole,
-} from "../../core/kube/rules/rbac.ts";
+import { defaultBinding, validateBindingCreate, validateBindingUpdate, validateClusterRole, validateRole } from "../../core/kube/rules/rbac.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
@@ -28,7 +15,6 @@ import { type Column, type Resource, STANDARD_VERBS, type Strategy } from "./res
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
 
-/** The kinds of the four resources. */
 export const RBAC_KINDS = [clusterRoleKind, clusterRoleBindingKind, roleKind, roleBindingKind] as const;
 
 /** The dependencies of the checks that a user grants no more than the user has. */
@@ -40,14 +26,12 @@ interface RbacResourceDeps {
 /** The parts that all four resources have in common. */
 const SHARED = { verbs: STANDARD_VERBS, deletion: { withoutUnsafe: true } } as const;
 
-/** The rules of all four strategies. */
 const SHARED_RULES = {
   checksGenerateName: true,
   validateName: pathSegmentNameErrors,
   createOnUpdate: true,
 } as const;
 
-/** Creates the resources of the four RBAC kinds. */
 export function createRbacResources(
   deps: RbacResourceDeps,
 ): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {

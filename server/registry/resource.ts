@@ -94,7 +94,6 @@ export interface PostContext extends ReviewContext {
   readonly name: string;
   /** Calls validating admission; throws StatusError 403. */
   validate(object: KubeObject): Promise<void>;
-  /** Sends a warning to the client. */
   warn(text: string): void;
 }
 

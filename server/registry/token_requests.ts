@@ -5,12 +5,7 @@ import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status/status.ts";
 import { validateTokenRequest } from "../../core/kube/rules/tokenrequests.ts";
-import {
-  encodeClaims,
-  formatCredentialId,
-  type ObjectClaim,
-  type TokenClaims,
-} from "../../core/service_accounts/claims.ts";
+import { encodeClaims, formatCredentialId, type ObjectClaim, type TokenClaims } from "../../core/service_accounts/claims.ts";
 import { signJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -40,7 +35,6 @@ export interface TokenIssuer {
 
 const NAME_REQUIRED = "Name parameter required.";
 
-/** The claims that name the object to which a token is bound. */
 type BoundClaims = Pick<TokenClaims, "secret" | "pod" | "node">;
 
 /** The names of the resource in a conflict, which upstream takes from the kind. */

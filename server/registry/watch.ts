@@ -158,7 +158,6 @@ function selectEvent(resource: Resource, event: StorageEvent, selection: Selecti
   return { type: "DELETED", object, bytes: previous.size };
 }
 
-/** Estimates the size of an event. */
 function measureEvent(event: WatchEvent): number {
   switch (event.type) {
     case "ADDED":
@@ -218,7 +217,6 @@ class EventQueue implements RegistryWatch {
     this.#startedAt = Math.max(this.#pushed, this.#storage.revision());
   }
 
-  /** Ends the watch with an ERROR event. */
   fail(error: unknown): void {
     this.push([{ type: "ERROR", error }], this.#pushed);
     this.end();

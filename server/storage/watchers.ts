@@ -3,7 +3,6 @@ import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
-/** A callback that gets the events of a watch. */
 export type WatchListener = (events: readonly StorageEvent[]) => void;
 
 interface Watcher {

@@ -4,7 +4,6 @@ import { clearTimeout, setTimeout } from "node:timers";
 /** Runs a function once after a number of milliseconds; the returned function cancels it. */
 export type After = (ms: number, run: () => void) => () => void;
 
-/** Runs a function with the runtime's timers. */
 export function afterReal(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);

@@ -78,7 +78,6 @@ export interface EtcdClientParts {
   readonly after?: After;
 }
 
-/** A client of an etcd with one or more members. */
 export class EtcdClient {
   readonly #members: readonly GrpcServer[];
   readonly #after: After;

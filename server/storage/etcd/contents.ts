@@ -10,7 +10,6 @@ import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { findResourcePath, isGroupSegment } from "../transaction.ts";
 
-/** The objects of one kind in a store. */
 export interface StoredCollection {
   /** The prefix of their keys; it ends in `/`. */
   readonly prefix: string;
@@ -24,7 +23,6 @@ export interface StoredCollection {
 export interface StoreContents {
   /** Lists the collections that hold at least one object, in the order of keys. */
   collections(): Promise<readonly StoredCollection[]>;
-  /** Counts the keys that begin with a prefix. */
   count(prefix: string): Promise<number>;
   /**
    * Finds the first key below a prefix whose value contains a text, such as a uid, or might contain it because

@@ -33,7 +33,6 @@ export const GRPC_STATUS = {
   unauthenticated: 16,
 } as const;
 
-/** The failure of a call. */
 export class GrpcError extends Error {
   /** One of `GRPC_STATUS`, or another code of gRPC. */
   readonly status: number;

@@ -19,7 +19,6 @@ import { Watchers } from "../watchers.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
-/** The calls of etcd that a mirror needs. */
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
 
 export interface MirrorDeps {

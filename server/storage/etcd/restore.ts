@@ -4,13 +4,7 @@
  * removed: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
-import {
-  formatRestoreMarker,
-  planEtcdRestore,
-  RESTORE_MARKER_KEY,
-  type RestoreMarker,
-  type RestorePlan,
-} from "./restore_plan.ts";
+import { formatRestoreMarker, planEtcdRestore, RESTORE_MARKER_KEY, type RestoreMarker, type RestorePlan } from "./restore_plan.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
@@ -47,7 +41,6 @@ export interface EtcdRestored {
 
 type Writing = Exclude<RestorePlan, { readonly kind: "refuse" }>;
 
-/** A restore that is allowed to begin. */
 export class EtcdRestore implements AsyncDisposable {
   readonly #client: EtcdClient;
   readonly #deps: EtcdRestoreDeps;

@@ -11,7 +11,6 @@ import { plainPrefix } from "./prefix.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
-/** The content of an etcd prefix at one revision. */
 export interface EtcdSnapshot {
   readonly revision: number;
   readonly items: readonly Stored[];

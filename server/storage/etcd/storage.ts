@@ -32,7 +32,6 @@ export interface EtcdStorageParts {
   readonly leases: EventLeases;
   readonly clock: Pick<Clock, "elapsedMs">;
   readonly values: StoredValues;
-  /** Stops the background tasks of the storage. */
   stop(): Promise<void>;
 }
 

@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { WireReader } from "../../../core/kube/wire/wire_reader.ts";
 import { WireWriter } from "../../../core/kube/wire/wire_writer.ts";
 
-/** One key and its value as etcd stores them. */
 export interface EtcdKeyValue {
   readonly key: string;
   /** The revision of its last change, or of the deletion in a deletion event. */
@@ -15,7 +14,6 @@ export interface EtcdKeyValue {
   readonly lease?: bigint;
 }
 
-/** A read of one key or of a range of keys. */
 export interface RangeRequest {
   readonly key: string;
   /** The first key after the range; absent for `key` alone. */
@@ -24,7 +22,6 @@ export interface RangeRequest {
   readonly limit?: number;
   /** Read the state at exactly this revision; absent for the newest. */
   readonly revision?: number;
-  /** Return only the number of keys. */
   readonly countOnly?: boolean;
 }
 
@@ -67,7 +64,6 @@ export interface WatchResponse {
   readonly events: readonly EtcdEvent[];
 }
 
-/** A change of one key. */
 export interface EtcdEvent {
   readonly isDeletion: boolean;
   readonly kv: EtcdKeyValue;

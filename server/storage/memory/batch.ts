@@ -13,7 +13,6 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** The writes of one commit. */
 export class Batch {
   readonly #events: StorageEvent[] = [];
   readonly #waiters: Waiter[] = [];

@@ -92,7 +92,6 @@ export class Engine {
     return this.#history.planCompaction(before, atMost);
   }
 
-  /** Applies the changes and the compaction of a commit. */
   apply(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
     for (const change of changes) this.#apply(change);
     if (compaction === undefined) return;

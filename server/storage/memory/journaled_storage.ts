@@ -29,7 +29,6 @@ import {
 } from "../storage.ts";
 import type { StoredValues } from "../etcd/contents.ts";
 
-/** A journal that makes commits durable. */
 export interface Journal {
   /** Makes changes durable, all or none, and drops compacted history; one call at a time. Throws AppError `io`. */
   commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void>;

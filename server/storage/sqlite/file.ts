@@ -48,7 +48,6 @@ const inUse = new Set<string>();
 
 /** Opens a database file, which may not be valid. */
 type OpenDatabase = (path: string) => DatabaseSync;
-/** Syncs the writes to a file to the disk. */
 type SyncFile = (descriptor: number) => Promise<void>;
 
 const putOnDisk: SyncFile = promisify(fdatasync);

@@ -56,7 +56,6 @@ export interface DatabaseFile {
   abandon(): void;
 }
 
-/** A journal that commits to an open database file. */
 export class SqliteJournal implements Journal {
   readonly #file: DatabaseFile;
   readonly #begin: StatementSync;
