@@ -21,6 +21,10 @@ export type Outcome =
 /** The outcome of a reconciliation that needs nothing more. */
 export const DONE: Outcome = { kind: "done" };
 
+export function retry(message: string): Outcome {
+  return { kind: "retry", error: new Error(message) };
+}
+
 /** Reconciles one object; `object` is undefined when no object has the name, which is its key with `getKey`. */
 export type Reconcile<T extends KubeObject> = (
   name: string,

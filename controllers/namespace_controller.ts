@@ -10,7 +10,7 @@ import { NAMESPACE_FINALIZER } from "../core/kube/rules/namespaces.ts";
 import { type EmptyingReport, type RemainingContent, updateDeletionConditions } from "../core/kube/namespace_deletion.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
-import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import { DONE, type Outcome, type Reconcile, retry } from "./loop.ts";
 
 export interface NamespacedResource {
   /** The API group; empty for the core group. */
@@ -71,7 +71,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     const report = await empty(deps, name, signal);
     const observed = await writeConditions(namespace, report, signal);
     const failures = [report.discoveryFailure, ...report.deletionFailures].filter((text) => text !== undefined);
-    if (failures.length > 0) return { kind: "retry", error: new Error(failures.join(", ")) };
+    if (failures.length > 0) return retry(failures.join(", "));
     if (report.remaining.length > 0) return { kind: "requeueAfter", ms: FINALIZERS_WAIT_MS };
     await finalize(observed, signal);
     return DONE;

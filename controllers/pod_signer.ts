@@ -9,15 +9,8 @@ import { chainNotAfter, encodeIssued } from "../core/pki/authority/authority_cha
 import { issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { decideClientTrust } from "../core/signing/client_trust.ts";
-import {
-  createIssuedStatus,
-  createRefusedStatus,
-  findChainFault,
-  type LastingRefusal,
-  planPodCertificate,
-  type PodCertificatePlan,
-} from "../core/signing/pod_plan.ts";
-import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+import { createIssuedStatus, createRefusedStatus, findChainFault, type LastingRefusal, planPodCertificate, type PodCertificatePlan } from "../core/signing/pod_plan.ts";
+import { DONE, type Outcome, type Reconciler, retry } from "./loop.ts";
 import type { ProfileSpecSource } from "./profile_provider.ts";
 import type { SignerDeps } from "./signer.ts";
 
@@ -116,8 +109,4 @@ function describe(request: PodCertificateRequest) {
     serviceAccount: serviceAccountName,
     node: nodeName,
   };
-}
-
-function retry(message: string): Outcome {
-  return { kind: "retry", error: new Error(message) };
 }

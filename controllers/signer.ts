@@ -14,7 +14,7 @@ import type { Clock, CsrStore, Logger, Random } from "../core/ports.ts";
 import { decideClientTrust } from "../core/signing/client_trust.ts";
 import { planCertificate } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
-import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+import { DONE, type Outcome, type Reconciler, retry } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
 import type { FindRevokedRequest } from "./evidence.ts";
 
@@ -141,8 +141,4 @@ function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | u
   if (source !== undefined) return source;
   const hint = "give a profile for a custom signer, or name one of kubernetes.io's";
   throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
-}
-
-function retry(message: string): Outcome {
-  return { kind: "retry", error: new Error(message) };
 }

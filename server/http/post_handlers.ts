@@ -1,5 +1,4 @@
 /** The handlers of POSTs that are answered and not stored: reviews, and subresources such as `serviceaccounts/token`. */
-import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
 import { trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
@@ -15,7 +14,7 @@ import { type Exchange, findHeader } from "./exchange.ts";
 import { formatGoType } from "./known_kinds.ts";
 import { createOtherFormError, parseBodyMediaType, type Representation } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
-import { chooseRepresentation } from "./read_handlers.ts";
+import { chooseRepresentation, respondPartial } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
 import { withNamespace, withoutDuplicateOwners, withoutSystemFields } from "./write_handlers.ts";
 
@@ -106,10 +105,5 @@ function respondPosted(
     throw createOtherFormError(representation.as, formatGoType(kind));
   }
   if (representation.as === "object") return respondWire(exchange, 201, toWire(kind), answer, representation);
-  const wire = {
-    apiVersion: `meta.k8s.io/${representation.metaVersion}`,
-    kind: "PartialObjectMetadata",
-    schema: partialObjectMetadataSchema,
-  };
-  return respondWire(exchange, 201, wire, { metadata: answer.metadata }, representation);
+  return respondPartial(exchange, 201, answer, representation);
 }

@@ -1,6 +1,6 @@
 /** Answers a GET of an object or a list. */
 import { encodeObject } from "../../core/kube/wire/encode.ts";
-import type { ListMeta } from "../../core/kube/meta.ts";
+import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { partialObjectMetadataListSchema, partialObjectMetadataListV1beta1Schema } from "../../core/kube/kinds/meta_v1.ts";
@@ -8,7 +8,7 @@ import type { Answer } from "./answer.ts";
 import { formatGoType } from "./known_kinds.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
-import type { Resource } from "../registry/resource.ts";
+import { findSubresource, type Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
@@ -21,12 +21,8 @@ const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 /** Returns the transformations that an endpoint of a resource supports. */
 export function getConvertible(target: Target): Convertible {
-  const sub = target.resource.subresources?.find((candidate) => candidate.name === target.subresource);
-  return {
-    table: target.subresource === "" || sub?.table === true,
-    partial: true,
-    serverVersion: "v1",
-  };
+  const table = target.subresource === "" || findSubresource(target)?.table === true;
+  return { table, partial: true, serverVersion: "v1" };
 }
 
 /** The transformations that lists and watches of a resource support. */
@@ -68,18 +64,20 @@ export async function respondStored(
     case "PartialObjectMetadataList":
       throw createOtherFormError(as, formatGoType(resource.kind));
     case "PartialObjectMetadata":
-      return respondWire(
-        exchange,
-        status,
-        {
-          apiVersion: `meta.k8s.io/${representation.metaVersion}`,
-          kind: "PartialObjectMetadata",
-          schema: partialObjectMetadataSchema,
-        },
-        { metadata: stored.object.metadata },
-        representation,
-      );
+      return respondPartial(exchange, status, stored.object, representation);
   }
+}
+
+/** Sends only the metadata of an object. */
+export function respondPartial(
+  exchange: Exchange,
+  status: number,
+  { metadata }: KubeObject,
+  representation: Representation,
+): Promise<Answer> {
+  const apiVersion = `meta.k8s.io/${representation.metaVersion}`;
+  const wire = { apiVersion, kind: "PartialObjectMetadata", schema: partialObjectMetadataSchema };
+  return respondWire(exchange, status, wire, { metadata }, representation);
 }
 
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {

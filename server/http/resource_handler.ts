@@ -4,7 +4,7 @@ import { badRequest, pathNotFound } from "../../core/kube/status/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { createConvertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";
-import type { PostedSubresource, Resource, Review } from "../registry/resource.ts";
+import { findSubresource, type PostedSubresource, type Resource, type Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader, getClientAddress } from "./exchange.ts";
 import { respondText } from "./respond.ts";
@@ -139,7 +139,7 @@ function listMethods(resource: Resource, { info }: Exchange): readonly string[] 
   if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
   if (info.parts.length === 1) return toMethods("collection", resource.verbs);
   if (findPosted(resource, info) !== undefined) return ["POST"];
-  const subresource = resource.subresources?.find((candidate) => candidate.name === info.subresource);
+  const subresource = findSubresource({ resource, subresource: info.subresource });
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 

@@ -78,6 +78,13 @@ export interface Subresource<T extends KubeObject = KubeObject> extends UpdateSt
   readonly table: boolean;
 }
 
+/** Finds a subresource whose objects are stored. */
+export function findSubresource(
+  { resource, subresource }: { readonly resource: Resource; readonly subresource: string },
+): Subresource | undefined {
+  return resource.subresources?.find(({ name }) => name === subresource);
+}
+
 /** A subresource to which objects of another kind are posted, which are answered and not stored. */
 export interface PostedSubresource {
   readonly name: string;

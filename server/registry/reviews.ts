@@ -1,32 +1,17 @@
 /** The review kinds: questions about access and identity, which are answered and not stored. */
-import type {
-  SelfSubjectRulesReview,
-  SubjectAccessReview,
-  SubjectAccessReviewSpec,
-  SubjectAccessReviewStatus,
-} from "../../core/kube/kinds/authorization_v1.ts";
+import type { SelfSubjectRulesReview, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
 import type { TokenReview, UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
-import {
-  localSubjectAccessReviewKind,
-  selfSubjectAccessReviewKind,
-  selfSubjectReviewKind,
-  selfSubjectRulesReviewKind,
-  subjectAccessReviewKind,
-  tokenReviewKind,
-} from "../../core/kube/kinds/mod.ts";
+import { localSubjectAccessReviewKind, selfSubjectAccessReviewKind, selfSubjectReviewKind, selfSubjectRulesReviewKind, subjectAccessReviewKind, tokenReviewKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import {
-  validateLocalSubjectAccessReview,
-  validateSelfSubjectAccessReview,
-  validateSubjectAccessReview,
-} from "../../core/kube/rules/reviews.ts";
+import { validateLocalSubjectAccessReview, validateSelfSubjectAccessReview, validateSubjectAccessReview } from "../../core/kube/rules/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
 import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
-import type { Review } from "./resource.ts";
+import type { Review, ReviewContext } from "./resource.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 
 /** The dependencies of the reviews. */
 export interface ReviewDeps {
@@ -40,23 +25,23 @@ export function createReviews(deps: ReviewDeps): readonly Review[] {
   return [
     selfSubjectReview(),
     tokenReview(deps),
-    localSubjectAccessReview(deps),
-    selfSubjectAccessReview(deps),
+    accessReview(deps, localSubjectAccessReviewKind, validateLocalSubjectAccessReview, ({ spec }, { namespace }) => {
+      // The text has the empty namespace at its end (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
+      if (namespace === "") throw badRequest("namespace is required on this type: ");
+      return toSubject(spec);
+    }),
+    accessReview(deps, selfSubjectAccessReviewKind, validateSelfSubjectAccessReview, (_, { user }) => user),
     selfSubjectRulesReview(deps),
-    subjectAccessReview(deps),
+    accessReview(deps, subjectAccessReviewKind, validateSubjectAccessReview, ({ spec }) => toSubject(spec)),
   ];
 }
 
 function selfSubjectReview(): Review {
   return {
     kind: selfSubjectReviewKind,
-    answer(_object, { user, now }) {
-      return Promise.resolve<KubeObject>(
-        {
-          metadata: { creationTimestamp: formatTime(now) },
-          status: { userInfo: toWireUser(user) },
-        } as KubeObject,
-      );
+    async answer(_object, { user, now }) {
+      const status = { userInfo: toWireUser(user) };
+      return { metadata: { creationTimestamp: formatTime(now) }, status } as KubeObject;
     },
   };
 }
@@ -106,37 +91,21 @@ function tokenStatus(
   };
 }
 
-function subjectAccessReview(deps: ReviewDeps): Review {
+/** Creates the handler of one of the three access reviews; `getSubject` returns whose access is reviewed. */
+function accessReview(
+  { authorizer }: ReviewDeps,
+  kind: Kind,
+  validate: (review: SubjectAccessReview) => readonly FieldError[],
+  getSubject: (review: SubjectAccessReview, context: ReviewContext) => UserInfo,
+): Review {
   return {
-    kind: subjectAccessReviewKind,
-    async answer(object) {
+    kind,
+    async answer(object, context) {
       const review = object as SubjectAccessReview;
-      refuse(validateSubjectAccessReview(review));
-      return { ...review, status: await decide(deps.authorizer, toSubject(review.spec), review.spec) };
-    },
-  };
-}
-
-function localSubjectAccessReview(deps: ReviewDeps): Review {
-  return {
-    kind: localSubjectAccessReviewKind,
-    async answer(object, { namespace }) {
-      const review = object as SubjectAccessReview;
-      refuse(validateLocalSubjectAccessReview(review));
-      // The text has the empty namespace at its end (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
-      if (namespace === "") throw badRequest("namespace is required on this type: ");
-      return { ...review, status: await decide(deps.authorizer, toSubject(review.spec), review.spec) };
-    },
-  };
-}
-
-function selfSubjectAccessReview(deps: ReviewDeps): Review {
-  return {
-    kind: selfSubjectAccessReviewKind,
-    async answer(object, { user }) {
-      const review = object as SubjectAccessReview;
-      refuse(validateSelfSubjectAccessReview(review));
-      return { ...review, status: await decide(deps.authorizer, user, review.spec) };
+      const errors = validate(review);
+      // The Kind is empty in these messages, as in kube-apiserver's internal objects.
+      if (errors.length > 0) throw invalidObject({ group: "authorization.k8s.io", kind: "" }, "", errors);
+      return { ...review, status: await decide(authorizer, getSubject(review, context), review.spec) };
     },
   };
 }
@@ -169,13 +138,8 @@ async function decide(
 }
 
 /** Creates the subject of a review with exactly the given groups; none is added. */
-function toSubject(spec: SubjectAccessReviewSpec): UserInfo {
-  return {
-    username: spec.user ?? "",
-    uid: spec.uid ?? "",
-    groups: spec.groups ?? [],
-    extra: spec.extra ?? {},
-  };
+function toSubject({ user = "", uid = "", groups = [], extra = {} }: SubjectAccessReviewSpec): UserInfo {
+  return { username: user, uid, groups, extra };
 }
 
 function toWireUser(user: UserInfo): UserInfoWire {
@@ -185,9 +149,4 @@ function toWireUser(user: UserInfo): UserInfoWire {
     ...(user.groups.length === 0 ? {} : { groups: user.groups }),
     ...(Object.keys(user.extra).length === 0 ? {} : { extra: user.extra }),
   };
-}
-
-/** The Kind is empty in these messages, as in kube-apiserver's internal objects. */
-function refuse(errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalidObject({ group: "authorization.k8s.io", kind: "" }, "", errors);
 }

@@ -13,7 +13,7 @@ import { validateObjectMeta, validateObjectMetaUpdate, validateStandardFinalizer
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
-import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
+import { findSubresource, type Resource, type UpdateStrategy, type WriteContext } from "./resource.ts";
 import { assertVersionText, commitWrite, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 export type Updated =
@@ -189,7 +189,7 @@ function generateNameErrors({ strategy }: Resource, object: KubeObject): FieldEr
 
 function getStrategy(target: Target): UpdateStrategy {
   if (target.subresource === "") return target.resource.strategy;
-  const found = target.resource.subresources?.find((candidate) => candidate.name === target.subresource);
+  const found = findSubresource(target);
   if (found === undefined) throw new Error(`no strategy for subresource ${target.subresource}`);
   return found;
 }

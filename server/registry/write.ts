@@ -5,7 +5,7 @@ import { genericServerError, invalidObject } from "../../core/kube/status/status
 import type { Kind } from "../../core/kube/schema.ts";
 import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
-import type { Resource } from "./resource.ts";
+import { findSubresource, type Resource } from "./resource.ts";
 import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
 import { type Author, trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { type StorageEvent, type Write, WriteRefusedError } from "../storage/storage.ts";
@@ -91,9 +91,7 @@ export function getManagedEndpoint(
   if (known === undefined) endpoints.set(resource, known = new Map());
   let endpoint = known.get(subresource);
   if (endpoint === undefined) {
-    const strategy = subresource === ""
-      ? resource.strategy
-      : resource.subresources?.find((candidate) => candidate.name === subresource);
+    const strategy = subresource === "" ? resource.strategy : findSubresource({ resource, subresource });
     endpoint = createManagedEndpoint(resource.kind, subresource, strategy?.resetFields ?? []);
     known.set(subresource, endpoint);
   }
