@@ -36,8 +36,8 @@ export interface KeyedObject {
 /** A change of one key. `current` is absent for a deletion, `previous` for a creation. */
 export interface KeyedChange {
   readonly key: string;
-  readonly current?: Pick<KeyedObject, "object">;
-  readonly previous?: Pick<KeyedObject, "object">;
+  readonly current?: Pick<KeyedObject, "object"> | undefined;
+  readonly previous?: Pick<KeyedObject, "object"> | undefined;
 }
 
 /** Receives the objects of a store: all of them first, and again after a lost watch; then each change. */

@@ -131,7 +131,7 @@ export type {
   UpdateStrategy,
   WriteContext,
 } from "./registry/resource.ts";
-export type { Conversion } from "./registry/converted_storage.ts";
+export type { Conversion, RegistryStorage } from "./registry/converted_storage.ts";
 export type { Beginning, DeletionRequest, DeletionRules } from "./registry/resource.ts";
 export { createResources, type ResourcesDeps } from "./registry/resources.ts";
 export { createReviews, type ReviewDeps } from "./registry/reviews.ts";

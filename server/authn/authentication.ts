@@ -1,4 +1,5 @@
 /** The input and the result of an authenticator, and the audiences of this server. */
+import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
 /** The longest time, in milliseconds, for which a credential is accepted after another server has acknowledged its end. */
@@ -78,3 +79,13 @@ export type PeerCertificate =
     readonly chain: readonly Uint8Array<ArrayBuffer>[];
   }
   & ({ readonly kind: "verified" } | { readonly kind: "unverified"; readonly reason: string });
+
+/** Converts a user to the form in API objects, which omits empty fields. */
+export function toWireUser({ username, uid, groups, extra }: UserInfo): UserInfoWire {
+  return {
+    ...(username === "" ? {} : { username }),
+    ...(uid === "" ? {} : { uid }),
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+  };
+}

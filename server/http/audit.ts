@@ -7,8 +7,9 @@ import { encodeObject, type TypeMeta } from "../../core/kube/wire/encode.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
-import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent, toAuditUser } from "./audit_event.ts";
+import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent } from "./audit_event.ts";
 import { parseRequestInfo, type RequestInfo, toAttributes } from "./request_info.ts";
+import { toWireUser } from "../authn/authentication.ts";
 
 /** The destination of audit lines. */
 export interface AuditSink {
@@ -119,7 +120,7 @@ export class AuditTrail {
       auditID: request.auditId,
       requestURI: request.requestUri,
       verb: info.verb,
-      user: request.user === undefined ? {} : toAuditUser(request.user),
+      user: request.user === undefined ? {} : toWireUser(request.user),
       sourceIPs: request.sourceIps,
       userAgent: userAgent.length > MAX_USER_AGENT ? `${userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED` : userAgent,
       ...(info.isResourceRequest ? { objectRef: toObjectRef(info) } : {}),
@@ -138,7 +139,7 @@ export class AuditTrail {
   /** Records the impersonated user, and the constrained mode of impersonation when there was one. */
   impersonated(user: UserInfo, impersonationConstraint: string | undefined): void {
     if (impersonationConstraint !== undefined) this.#event.authenticationMetadata = { impersonationConstraint };
-    this.#event.impersonatedUser = toAuditUser(user);
+    this.#event.impersonatedUser = toWireUser(user);
   }
 
   annotate(annotations: Readonly<Record<string, string>>): void {

@@ -3,16 +3,8 @@ import type { AuditLevel, AuditStage } from "../../core/audit/policy.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { jsonText } from "../../core/kube/wire/encode.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
-
-/** A user in an audit event, without its empty fields. */
-export interface AuditUser {
-  readonly username?: string;
-  readonly uid?: string;
-  readonly groups?: readonly string[];
-  readonly extra?: Readonly<Record<string, readonly string[]>>;
-}
+import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 
 export interface AuditObjectRef {
   readonly resource?: string;
@@ -31,8 +23,8 @@ export interface AuditEvent {
   readonly stage: AuditStage;
   readonly requestURI: string;
   readonly verb: string;
-  readonly user: AuditUser;
-  impersonatedUser?: AuditUser;
+  readonly user: UserInfoWire;
+  impersonatedUser?: UserInfoWire;
   authenticationMetadata?: { readonly impersonationConstraint: string };
   readonly sourceIPs: readonly string[];
   readonly userAgent: string;
@@ -43,16 +35,6 @@ export interface AuditEvent {
   readonly requestReceivedTimestamp: Date;
   readonly stageTimestamp: Date;
   annotations?: Readonly<Record<string, string>>;
-}
-
-/** Converts a user to its form in an audit event, which omits empty fields. */
-export function toAuditUser({ username, uid, groups, extra }: UserInfo): AuditUser {
-  return {
-    ...(username === "" ? {} : { username }),
-    ...(uid === "" ? {} : { uid }),
-    ...(groups.length === 0 ? {} : { groups }),
-    ...(Object.keys(extra).length === 0 ? {} : { extra }),
-  };
 }
 
 /** Formats an event as one line of JSON with its members in Kubernetes' order. Terminal control characters are escaped. */

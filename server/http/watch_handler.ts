@@ -15,13 +15,7 @@ import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, createBaseHeaders } from "./respond.ts";
-import {
-  createEventEncoder,
-  type EventEncoder,
-  type SharedEncodings,
-  toEventValue,
-  type WatchFormat,
-} from "./watch_events.ts";
+import { createEventEncoder, type EventEncoder, type SharedEncodings, toEventValue, type WatchFormat } from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
 import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
@@ -73,7 +67,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
     ...(compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {}),
     "content-type": getWatchContentType(representation),
   });
-  return { status: 200, headers, body: createWatchBody(watching, format, timing, signal) };
+  return { status: 200, headers, body: new WatchStream(watching, format, timing, signal) };
 }
 
 /**
@@ -139,19 +133,10 @@ function getWatchContentType(representation: Representation): string {
     : representation.mediaType;
 }
 
-/** Creates the stream of a watch; `signal` ends it cleanly. */
-function createWatchBody(
-  watching: RegistryWatch,
-  format: WatchFormat,
-  timing: WatchTiming,
-  signal: AbortSignal,
-): AnswerStream {
-  return new WatchStream(watching, format, timing, signal);
-}
-
 /** One shared error: the stack makes an error expensive, and a thousand watches may end in a second. */
 const OVER = new Error("the watch is over");
 
+/** The stream of a watch; its signal ends it cleanly. */
 class WatchStream implements AnswerStream {
   readonly nextEvents?: () => Promise<readonly unknown[] | undefined>;
   readonly #watching: RegistryWatch;

@@ -7,6 +7,12 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 
+/** The methods of a storage that the verbs call. */
+export type RegistryStorage = Pick<
+  Storage,
+  "get" | "getKnown" | "list" | "transact" | "watch" | "catchUp" | "revision"
+>;
+
 /** The conversions between a version and the stored one. */
 export interface Conversion<T extends KubeObject = KubeObject> {
   /** The stored kind; texts about invalid objects name it. */
@@ -15,40 +21,28 @@ export interface Conversion<T extends KubeObject = KubeObject> {
   fromStored(object: KubeObject): T;
 }
 
-/** Wraps a storage, which its owner still has to dispose of. */
-export function createConvertedStorage(storage: Storage, { toStored, fromStored }: Omit<Conversion, "kind">): Storage {
-  function convert(stored: Stored): Stored {
+export function createConvertedStorage(
+  storage: RegistryStorage,
+  { toStored, fromStored }: Omit<Conversion, "kind">,
+): RegistryStorage {
+  function convert<S extends Stored | undefined>(stored: S): S {
+    if (stored === undefined) return stored;
     const object = fromStored(stored.object);
     return { ...stored, object, bytes: jsonBytes(object) };
   }
 
-  function convertEvent({ current, previous, ...event }: StorageEvent): StorageEvent {
-    return {
-      ...event,
-      ...(current === undefined ? {} : { current: convert(current) }),
-      ...(previous === undefined ? {} : { previous: convert(previous) }),
-    };
-  }
+  const convertEvent = ({ current, previous, ...event }: StorageEvent): StorageEvent => ({
+    ...event,
+    current: convert(current),
+    previous: convert(previous),
+  });
 
   return {
-    sharesRevisions: storage.sharesRevisions,
-    async get(key) {
-      const stored = await storage.get(key);
-      return stored === undefined ? undefined : convert(stored);
-    },
-    getKnown(key) {
-      const stored = storage.getKnown(key);
-      return stored === undefined ? undefined : convert(stored);
-    },
+    get: async (key) => convert(await storage.get(key)),
+    getKnown: (key) => convert(storage.getKnown(key)),
     async list(prefix, options) {
       const page = await storage.list(prefix, options);
       return { ...page, items: page.items.map(convert) };
-    },
-    create: async (key, object) => convert(await storage.create(key, toStored(object))),
-    update: async (key, object, expected) => convert(await storage.update(key, toStored(object), expected)),
-    async delete(key, expected) {
-      const { previous, revision } = await storage.delete(key, expected);
-      return { previous: convert(previous), revision };
     },
     async transact(writes) {
       const converted = writes.map((write) =>
@@ -60,8 +54,5 @@ export function createConvertedStorage(storage: Storage, { toStored, fromStored 
       storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
     catchUp: (withinMs) => storage.catchUp(withinMs),
     revision: () => storage.revision(),
-    compactedRevision: () => storage.compactedRevision(),
-    health: () => storage.health(),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

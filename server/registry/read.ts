@@ -3,10 +3,11 @@ import { goQuote } from "../../core/lib/quote.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
 import { badRequest, genericServerError, notFound, resourceExpired, tooLargeResourceVersion } from "../../core/kube/status/status.ts";
-import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
+import { CompactedError, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";
 import type { Resource } from "./resource.ts";
+import type { RegistryStorage } from "./converted_storage.ts";
 
 /** Selects objects of a collection by labels and fields. */
 export interface Selection {
@@ -217,7 +218,7 @@ interface Scanned {
 
 /** Reads pages at one revision until the limit is filled with matching objects. */
 async function scan(
-  storage: Storage,
+  storage: RegistryStorage,
   { resource, namespace }: Target,
   prefix: string,
   query: ListQuery,

@@ -6,15 +6,15 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Admission } from "../admission/admission.ts";
-import type { Storage } from "../storage/storage.ts";
 import type { Resource, StoredResource } from "./resource.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { goQuote } from "../../core/lib/quote.ts";
+import type { RegistryStorage } from "./converted_storage.ts";
 
 /** The dependencies that all verbs share. */
 export interface RegistryDeps {
-  readonly storage: Storage;
+  readonly storage: RegistryStorage;
   readonly admission: Admission;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,6 +1,6 @@
 /** The review kinds: questions about access and identity, which are answered and not stored. */
 import type { SelfSubjectRulesReview, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
-import type { TokenReview, UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
+import type { TokenReview } from "../../core/kube/kinds/authentication_v1.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import { localSubjectAccessReviewKind, selfSubjectAccessReviewKind, selfSubjectReviewKind, selfSubjectRulesReviewKind, subjectAccessReviewKind, tokenReviewKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
@@ -8,7 +8,7 @@ import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { validateLocalSubjectAccessReview, validateSelfSubjectAccessReview, validateSubjectAccessReview } from "../../core/kube/rules/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
-import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
+import { type Authenticator, type AuthnResult, toWireUser } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review, ReviewContext } from "./resource.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -140,13 +140,4 @@ async function decide(
 /** Creates the subject of a review with exactly the given groups; none is added. */
 function toSubject({ user = "", uid = "", groups = [], extra = {} }: SubjectAccessReviewSpec): UserInfo {
   return { username: user, uid, groups, extra };
-}
-
-function toWireUser(user: UserInfo): UserInfoWire {
-  return {
-    ...(user.username === "" ? {} : { username: user.username }),
-    ...(user.uid === "" ? {} : { uid: user.uid }),
-    ...(user.groups.length === 0 ? {} : { groups: user.groups }),
-    ...(Object.keys(user.extra).length === 0 ? {} : { extra: user.extra }),
-  };
 }

@@ -31,8 +31,8 @@ export interface Stored<T extends KubeObject = KubeObject> {
 export interface StorageEvent<T extends KubeObject = KubeObject> {
   readonly key: string;
   readonly revision: number;
-  readonly current?: Stored<T>;
-  readonly previous?: Stored<T>;
+  readonly current?: Stored<T> | undefined;
+  readonly previous?: Stored<T> | undefined;
 }
 
 /** One write of a transaction; what must hold for it is that of the method of the same name of `Storage`. */

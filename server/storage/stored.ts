@@ -6,7 +6,7 @@
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { ClockCache } from "./clock_cache.ts";
-import type { StorageEvent, Stored } from "./storage.ts";
+import type { Stored } from "./storage.ts";
 
 /** Decodes the values of a shared store that can be decoded. */
 export type ValueDecoder = (key: string, value: Uint8Array) => KubeObject | undefined;
@@ -31,21 +31,6 @@ export function readValue(
   object: KubeObject,
 ): Stored {
   return new KeptStored(key, revision, value, decode, toNumbered(object, revision));
-}
-
-/** Creates the event of a change from one state of a key to another; undefined for no state. */
-export function createStorageEvent(
-  key: string,
-  revision: number,
-  current: Stored | undefined,
-  previous: Stored | undefined,
-): StorageEvent {
-  return {
-    key,
-    revision,
-    ...(current === undefined ? {} : { current }),
-    ...(previous === undefined ? {} : { previous }),
-  };
 }
 
 /** Drops the cached object of a state that is history, because five minutes of history can exceed the newest states. */

@@ -14,7 +14,7 @@ import { isCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import type { EtcdObserver } from "./observer.ts";
-import { createStorageEvent, readValue, releaseObject } from "../stored.ts";
+import { readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../watchers.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
@@ -225,7 +225,7 @@ export class EtcdMirror {
         this.#engine.advance(modRevision);
         continue;
       }
-      const event = createStorageEvent(key, modRevision, current, previous);
+      const event: StorageEvent = { key, revision: modRevision, current, previous };
       this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
       applied.push(event);
     }

@@ -8,7 +8,7 @@ import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror, type WrittenValue } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
-import { createStorageEvent, createStored } from "../stored.ts";
+import { createStored } from "../stored.ts";
 import { assertOneOfEachResource, checkWrite, SingleWrites } from "../transaction.ts";
 import type { WatchListener } from "../watchers.ts";
 import {
@@ -96,9 +96,9 @@ export class EtcdStorage extends SingleWrites implements Storage {
         const { revision } = answer;
         // Watches get the changes before the write resolves.
         await this.#parts.mirror.reach(revision, false);
-        return guarded.map((write, index) =>
-          createStorageEvent(write.key, revision, this.#written(write, revision), replaced[index])
-        );
+        return guarded.map((write, index) => (
+          { key: write.key, revision, current: this.#written(write, revision), previous: replaced[index] }
+        ));
       } finally {
         forget();
       }

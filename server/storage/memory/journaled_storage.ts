@@ -11,7 +11,7 @@ import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
 import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
-import { createStorageEvent, createStored, releaseObject } from "../stored.ts";
+import { createStored, releaseObject } from "../stored.ts";
 import { assertTransaction, checkWrite, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../watchers.ts";
 import {
@@ -220,7 +220,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
       const revision = this.#lastNumber + 1 + index;
       const previous = this.#getState(key);
       const current = write.kind === "delete" ? undefined : createStored(key, write.object, revision);
-      return createStorageEvent(key, revision, current, previous);
+      return { key, revision, current, previous };
     });
     this.#assertSize(events);
     this.#assertRoom(events);

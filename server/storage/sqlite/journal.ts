@@ -13,7 +13,7 @@ import type { EngineStart } from "../memory/engine.ts";
 import type { Compaction, LoggedEvent } from "../memory/history.ts";
 import type { Journal } from "../memory/journaled_storage.ts";
 import { corruptError, ioError, lostError } from "./errors.ts";
-import { createStorageEvent, readStored, releaseObject } from "../stored.ts";
+import { readStored, releaseObject } from "../stored.ts";
 import type { Stored } from "../storage.ts";
 
 /** A row of `changes`; `value` is null for a deletion. */
@@ -195,7 +195,7 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
       base ??= [...living.values()];
       const previous = living.get(key);
       releaseObject(previous);
-      changes.push({ event: createStorageEvent(key, revision, current, previous), at });
+      changes.push({ event: { key, revision, current, previous }, at });
     }
     writtenAt.delete(key);
     if (current === undefined) living.delete(key);
