@@ -160,7 +160,7 @@ test("architecture: age stays with backups, Shamir with shares, QR with its page
         assert.equal(path, "instance/authority/secret_shares.ts", `${path} imports ${name}`);
       }
       if (name === "qr") assert.equal(path, "cli/output/qr_pages.ts", `${path} imports ${name}`);
-      if (name === "age-encryption") assert.match(path, /^cli\/commands\/backup\//, `${path} imports ${name}`);
+      if (name === "age-encryption") assert.match(path, /^instance\/backup\//, `${path} imports ${name}`);
     }
   }
 });

@@ -28,7 +28,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/commands/doctor/machine.ts": "parsed, to ask the server whether it still works",
   "instance/authority/keys.ts": "seals the CA's key",
   "instance/authority/passphrase.ts": "two entries, compared in constant time",
-  "cli/commands/backup/encryption.ts": "seals and opens a backup",
+  "instance/backup/encryption.ts": "seals and opens a backup",
   "instance/joining.ts": "parsed, to find its Secret again",
   "instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "instance/serving.ts": "written into the key's file, and to TLS",

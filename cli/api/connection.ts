@@ -87,10 +87,3 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
 export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
   return KUBECONFIG === "" ? "" : '; KUBECONFIG is set, but tlsboot does not read it: give --kubeconfig "$KUBECONFIG"';
 }
-
-/** Replaces the Accept header of every request, so that the server answers in another format. */
-export function withAccept(transport: Transport, accept: string): Transport {
-  return {
-    send: (request, signal) => transport.send({ ...request, headers: { ...request.headers, accept } }, signal),
-  };
-}

@@ -2,13 +2,12 @@
  * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
  * `pkg/endpoints/handlers/watch.go`).
  */
-import { type ApiClient, createApiClient, decodeApiObject, withQuery } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient, decodeApiObject, withAccept, withQuery } from "../../client/objects/api.ts";
 import { readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject, ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { errorFromStatus } from "../../core/kube/status/status.ts";
-import { withAccept } from "./connection.ts";
 import type { Io } from "../io.ts";
 import type { SortableRow } from "../output/sort.ts";
 import type { TableColumn } from "../output/table.ts";

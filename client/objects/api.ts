@@ -160,6 +160,13 @@ export function withWarnings(transport: Transport, onWarning: (text: string) => 
   };
 }
 
+/** Replaces the Accept header of every request, so that the server answers in another format. */
+export function withAccept(transport: Transport, accept: string): Transport {
+  return {
+    send: (request, signal) => transport.send({ ...request, headers: { ...request.headers, accept } }, signal),
+  };
+}
+
 function isKubeObject(value: unknown): value is KubeObject {
   return isRecord(value) && isRecord(value["metadata"]);
 }

@@ -1,7 +1,7 @@
 /**
  * A byte that changed at rest, in each file of a data directory and of a node: the program names the file, or makes it
  * again, and never serves anything else. The pages of a database are changed in server/storage/sqlite, the bytes of a
- * backup in cli/commands/backup, and those of a CA and of keys in core/pki.
+ * backup in instance/backup, and those of a CA and of keys in core/pki.
  */
 import assert from "node:assert/strict";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";

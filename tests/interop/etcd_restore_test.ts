@@ -4,8 +4,6 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { readDataFiles } from "../../cli/commands/backup/files.ts";
-import { writeBackup } from "../../cli/commands/backup/write_backup.ts";
 import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_plan.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
@@ -15,6 +13,8 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
+import { readDataFiles } from "../../instance/backup/files.ts";
+import { writeBackup } from "../../instance/backup/write_backup.ts";
 
 let folder: TempFolder;
 let etcd: Etcd;

@@ -2,12 +2,12 @@
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { toBackupPart } from "../../cli/commands/backup/archive.ts";
-import { encryptBackup } from "../../cli/commands/backup/encryption.ts";
 import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../instance/backup/manifest.ts";
 import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
 import type { TempFolder } from "./temp.ts";
+import { toBackupPart } from "../../instance/backup/archive.ts";
+import { encryptBackup } from "../../instance/backup/encryption.ts";
 
 /** Short enough for a header of tar. */
 const NAME = "x\x1b[2J\u202e\tforged column\nforged: line";

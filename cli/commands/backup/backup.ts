@@ -5,11 +5,7 @@ import { describeOmitted, type OmittedResource } from "../../../instance/backup/
 import { formatTime } from "../../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { openWithProgress } from "./open_with_progress.ts";
-import { assertOutside, readDataFiles } from "./files.ts";
 import { readOpener, readRecipients } from "./keys.ts";
-import { readBackup } from "./read_backup.ts";
-import { openSnapshot } from "./source.ts";
-import { type BackupProgress, existsError, toIoError, writeBackup } from "./write_backup.ts";
 import type { BackupFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -21,6 +17,11 @@ import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { assertEtcdPlace } from "../../../instance/etcd_place.ts";
 import { createFilePort } from "../../../client/files.ts";
+import { assertOutside, readDataFiles } from "../../../instance/backup/files.ts";
+import { readBackup } from "../../../instance/backup/read_backup.ts";
+import { openSnapshot } from "../../../instance/backup/source.ts";
+import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
+import { connect } from "../../api/connection.ts";
 
 /** The action of the command `tlsboot backup`. */
 export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -39,7 +40,10 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
     : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
   const recipients = await readRecipients(settings, name, io, signal);
   using progress = startProgress(io, "reading the objects");
-  await using snapshot = await openSnapshot(dir, endpoints, io, signal);
+  await using snapshot = await openSnapshot(dir, endpoints, {
+    clock: io.clock,
+    connect: () => connect({ dataDir: root, kubeconfig: dir.adminKubeconfig }, io),
+  }, signal);
   const { omitted, pruned } = snapshot;
   const { manifest, size } = await writeBackup(
     path,

@@ -6,7 +6,7 @@ import { createFilePort } from "../../../client/files.ts";
 import { createPassphrases } from "../../../instance/authority/passphrase.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { Io } from "../../io.ts";
-import type { BackupOpener, BackupRecipients } from "./encryption.ts";
+import type { BackupOpener, BackupRecipients } from "../../../instance/backup/encryption.ts";
 
 /** The settings that name the key of a backup. */
 export interface OpeningSettings {

@@ -2,8 +2,8 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { DERIVING_KEY, formatMegabytes, type ProgressLine } from "../../output/progress.ts";
-import { type BackupOpener, decryptBackup } from "./encryption.ts";
-import { reportBytes } from "./write_backup.ts";
+import { type BackupOpener, decryptBackup } from "../../../instance/backup/encryption.ts";
+import { reportBytes } from "../../../instance/backup/write_backup.ts";
 
 /** Decrypts the backup at `path`, and draws its progress under the text `doing`. Throws AppError as `decryptBackup`. */
 export async function openWithProgress(

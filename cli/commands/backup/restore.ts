@@ -6,7 +6,6 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
 import { openWithProgress } from "./open_with_progress.ts";
-import { createEtcdTarget, restoreBackup, type RestoredBackup } from "./restore_backup.ts";
 import { readOpener } from "./keys.ts";
 import type { RestoreFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
@@ -20,6 +19,7 @@ import { warn } from "../../framework/report.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { readEtcdPlace } from "../../../instance/etcd_place.ts";
+import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../instance/backup/restore_backup.ts";
 
 /** The action of the command `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -2,17 +2,9 @@
 import { join, resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { createApiClient } from "../../../client/objects/api.ts";
+import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import {
-  CRL_REASONS,
-  type CrlEntry,
-  type CrlFacts,
-  findCrlSignFault,
-  isCrlOf,
-  parseCrl,
-  parseCrlEntries,
-} from "../../../core/pki/authority/crl.ts";
+import { CRL_REASONS, type CrlEntry, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl, parseCrlEntries } from "../../../core/pki/authority/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
@@ -22,21 +14,10 @@ import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { connect, withAccept } from "../../api/connection.ts";
-import {
-  hasSplitAuthorities,
-  readAuthority,
-  readChain,
-  readNamedAuthority,
-} from "../../../instance/authority/files.ts";
+import { connect } from "../../api/connection.ts";
+import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../../instance/authority/files.ts";
 import { createCaKeys } from "../../../instance/authority/keys.ts";
-import {
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-  getCaName,
-  getCrlPath,
-} from "../../../instance/authority/layout.ts";
+import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";

@@ -3,12 +3,12 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../../../client/files.ts";
-import type { BackupManifest } from "../../../instance/backup/manifest.ts";
-import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { backupInvalid, readBackup } from "./read_backup.ts";
+import { syncDirectory } from "../../client/files.ts";
+import type { BackupManifest } from "./manifest.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 
 /** A backup that was written. */
 export interface WrittenBackup {

@@ -5,23 +5,23 @@
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { createFilePort, syncDirectory } from "../../../client/files.ts";
-import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../../instance/backup/manifest.ts";
-import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import type { Clock } from "../../../core/ports.ts";
-import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
-import { createStoredValues } from "../../../server/registry/stored_values.ts";
-import type { EtcdEndpoints } from "../../../server/storage/etcd/open.ts";
-import type { EtcdRestore } from "../../../server/storage/etcd/restore.ts";
-import { createRestoredDatabase } from "../../../server/storage/sqlite/restore.ts";
-import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import type { Stored } from "../../../server/storage/storage.ts";
-import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../../../instance/data_dir.ts";
-import { type EtcdPlace, formatEtcdPlace } from "../../../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import { backupInvalid, readBackup } from "./read_backup.ts";
 import { type Swap, swapFolders } from "./swap.ts";
 import { removeUnfinished, toIoError } from "./write_backup.ts";
+import { createFilePort, syncDirectory } from "../../client/files.ts";
+import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
+import { createRestoredDatabase } from "../../server/storage/sqlite/restore.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import type { Stored } from "../../server/storage/storage.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
+import { type EtcdPlace, formatEtcdPlace } from "../etcd_place.ts";
 
 /** The result of a restore. */
 export interface RestoredBackup {
@@ -257,7 +257,7 @@ export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTa
     place: { servers, prefix },
     async open(what) {
       // Loaded on demand, so that instances with a database do not load it.
-      const { EtcdRestore } = await import("../../../server/storage/etcd/restore.ts");
+      const { EtcdRestore } = await import("../../server/storage/etcd/restore.ts");
       return await EtcdRestore.open({ ...what, endpoints, values: createStoredValues(STORED_RESOURCES), clock });
     },
   };

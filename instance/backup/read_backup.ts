@@ -1,21 +1,12 @@
 /** Reads a backup to its end and checks every part against the manifest. */
 import { Buffer } from "node:buffer";
-import {
-  type BackupManifest,
-  type BackupPart,
-  FILES_PREFIX,
-  findPartsFault,
-  findPathFault,
-  MANIFEST_PATH,
-  MAX_PART_BYTES,
-  parseManifest,
-} from "../../../instance/backup/manifest.ts";
-import { parseSnapshotObject, type SnapshotObject } from "../../../server/storage/snapshot_lines.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../../core/lib/tar.ts";
-import { DATA_FORMAT } from "../../../instance/data_dir.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
+import { type BackupManifest, type BackupPart, FILES_PREFIX, findPartsFault, findPathFault, MANIFEST_PATH, MAX_PART_BYTES, parseManifest } from "./manifest.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
+import { DATA_FORMAT } from "../data_dir.ts";
+import { parseSnapshotObject, type SnapshotObject } from "../../server/storage/snapshot_lines.ts";
 
 /** Receives the parts of a backup. Nothing is verified before `readBackup` resolves. */
 export interface BackupSink {

@@ -1,19 +1,20 @@
 /** Reads the objects of a backup from an etcd, from the running server of a data directory, or from its database. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { countOmitted, type OmittedResource } from "../../../instance/backup/manifest.ts";
-import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../../server/http/snapshot.ts";
-import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
-import { createStoredValues } from "../../../server/registry/stored_values.ts";
-import type { EtcdEndpoints } from "../../../server/storage/etcd/open.ts";
-import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { createApiClient } from "../../../client/objects/api.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { connect, withAccept } from "../../api/connection.ts";
-import type { Io } from "../../io.ts";
-import type { DataDir } from "../../../instance/data_dir.ts";
-import { assertOneInstance } from "./one_instance.ts";
+import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
+import type { Clock, Transport } from "../../core/ports.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../core/token/cluster_info.ts";
+import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import type { Stored } from "../../server/storage/storage.ts";
+import { createApiClient, withAccept } from "../../client/objects/api.ts";
+import { createFilePort } from "../../client/files.ts";
+import type { DataDir } from "../data_dir.ts";
+import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
 export interface SnapshotSource extends AsyncDisposable {
@@ -26,6 +27,13 @@ export interface SnapshotSource extends AsyncDisposable {
   readonly pruned: readonly OmittedResource[];
 }
 
+/** The ports for reading the objects. */
+export interface SourceDeps {
+  readonly clock: Clock;
+  /** Connects as the administrator to the server that uses the data directory. */
+  readonly connect: () => Promise<{ readonly transport: Transport } & AsyncDisposable>;
+}
+
 const NOTHING_OMITTED = { omitted: [], pruned: [] };
 
 /**
@@ -35,7 +43,7 @@ const NOTHING_OMITTED = { omitted: [], pruned: [] };
 export async function openSnapshot(
   dir: DataDir,
   endpoints: EtcdEndpoints | undefined,
-  io: Io,
+  deps: SourceDeps,
   signal: AbortSignal,
 ): Promise<SnapshotSource> {
   const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
@@ -51,7 +59,7 @@ export async function openSnapshot(
     });
   }
   try {
-    const storage = await openSqliteStorage({ path: dir.database, clock: io.clock });
+    const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock });
     const { items, revision } = await storage.list("/registry/");
     return {
       ...NOTHING_OMITTED,
@@ -61,14 +69,14 @@ export async function openSnapshot(
     };
   } catch (error) {
     if (!isAppError(error, "storage_locked")) throw error;
-    return await askServer(dir, io, signal);
+    return await askServer(dir, deps, signal);
   }
 }
 
 /** Reads all objects from etcd at one revision. It does not matter whether servers run. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
   // Loaded on demand, so that instances with a database do not load it.
-  const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
+  const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
   const { items, revision, omitted, pruned } = await readEtcdSnapshot({
     endpoints,
     values: createStoredValues(STORED_RESOURCES),
@@ -83,11 +91,14 @@ async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<Snapsho
   };
 }
 
-async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<SnapshotSource> {
-  const settings = { dataDir: dir.root, kubeconfig: join(dir.root, "admin.kubeconfig") };
-  const connection = await connect(settings, io);
+async function askServer(
+  dir: DataDir,
+  { clock, connect }: SourceDeps,
+  signal: AbortSignal,
+): Promise<SnapshotSource> {
+  const connection = await connect();
   try {
-    const api = createApiClient(withAccept(connection.transport, SNAPSHOT_TYPE), { clock: io.clock });
+    const api = createApiClient(withAccept(connection.transport, SNAPSHOT_TYPE), { clock });
     const { body } = await api.open({ method: "GET", path: SNAPSHOT_PATH }, signal);
     return {
       ...NOTHING_OMITTED,
@@ -103,4 +114,27 @@ async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<Sna
       hint: "a program uses the database but its API does not answer: check its log, or stop it and try again",
     });
   }
+}
+
+const CLUSTER_INFO_KEY = `/registry/configmaps/${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME}`;
+
+/** The objects and the files that a backup would combine. */
+export interface Sides {
+  readonly items: readonly Pick<Stored, "key" | "object">[];
+  /** The text of `pki/ca.crt`; undefined when there is none. */
+  readonly caFile: string | undefined;
+  /** The path of the folder, for messages. */
+  readonly root: string;
+}
+
+/** Throws AppError `ca_invalid` when `cluster-info` has another CA than the folder. Without a CA on either side it passes. */
+export function assertOneInstance({ items, caFile, root }: Sides): void {
+  const clusterInfo = items.find(({ key }) => key === CLUSTER_INFO_KEY)?.object;
+  const chain = caFile === undefined ? undefined : parseAuthorityChain(caFile);
+  if (clusterInfo === undefined || !chain?.ok || !namesOtherCa(clusterInfo as ConfigMap, encodeTrust(chain.value))) {
+    return;
+  }
+  throw new AppError("ca_invalid", `cannot back up "${root}": the objects in etcd are of an instance with another CA`, {
+    hint: "name the folder of a server of that instance with --data-dir, or check --etcd-servers and --etcd-prefix",
+  });
 }

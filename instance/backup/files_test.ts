@@ -3,10 +3,10 @@ import { mkdir, realpath, rm, symlink, truncate, writeFile } from "node:fs/promi
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { test } from "node:test";
-import { MAX_PART_BYTES } from "../../../instance/backup/manifest.ts";
-import { isAppError } from "../../../core/errors.ts";
-import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { assertOutside, readDataFiles } from "./files.ts";
+import { MAX_PART_BYTES } from "./manifest.ts";
+import { isAppError } from "../../core/errors.ts";
+import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 
 async function dataIn(folder: TempFolder): Promise<string> {
   await mkdir(folder.join("data/pki"), { recursive: true });

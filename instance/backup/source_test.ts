@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { encodeClusterInfo } from "../../../core/token/cluster_info.ts";
-import { createFakeClock } from "../../../tests/support/fake_clock.ts";
-import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
-import { assertOneInstance } from "./one_instance.ts";
+import { encodeClusterInfo } from "../../core/token/cluster_info.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { assertOneInstance } from "./source.ts";
 
 const PEM = { ours: "", other: "" };
 describe("a backup of one instance", () => {

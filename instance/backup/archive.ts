@@ -1,18 +1,11 @@
 /** The archive inside a backup: a tar with the files, the objects in pieces, and at the end a manifest of all parts. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import {
-  type BackupManifest,
-  type BackupPart,
-  FILES_PREFIX,
-  formatManifest,
-  MANIFEST_PATH,
-  OBJECTS_PREFIX,
-} from "../../../instance/backup/manifest.ts";
-import { parseSnapshotHead } from "../../../server/storage/snapshot_lines.ts";
-import { AppError } from "../../../core/errors.ts";
-import { encodeTarHeader, TAR_END, tarPadding } from "../../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";
+import { type BackupManifest, type BackupPart, FILES_PREFIX, formatManifest, MANIFEST_PATH, OBJECTS_PREFIX } from "./manifest.ts";
+import { AppError } from "../../core/errors.ts";
+import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
+import { parseSnapshotHead } from "../../server/storage/snapshot_lines.ts";
 
 /** The contents of an archive. */
 export interface ArchiveContents {

@@ -1,7 +1,7 @@
 /** Encrypts and decrypts backups as age files (age-encryption.org/v1), for a passphrase or for public keys. */
 import { Decrypter, Encrypter } from "age-encryption";
-import type { Secret } from "../../../core/lib/brand.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import type { Secret } from "../../core/lib/brand.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { backupInvalid } from "./read_backup.ts";
 
 /** The passphrase or the public keys that a backup is encrypted for. */

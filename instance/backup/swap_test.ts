@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { test } from "node:test";
-import { isAppError } from "../../../core/errors.ts";
-import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
+import { isAppError } from "../../core/errors.ts";
+import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { type SwapDisk, swapFolders } from "./swap.ts";
 
 async function foldersIn(folder: TempFolder) {

@@ -1,8 +1,8 @@
 /** Replaces a folder by another one. If that fails, the old folder is moved back. */
 import { rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../../../client/files.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { syncDirectory } from "../../client/files.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { toIoError } from "./write_backup.ts";
 
 /** The paths of the folders of a swap. */

@@ -2,9 +2,9 @@
 import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
-import { FILES_PREFIX, findPathFault, MAX_PART_BYTES } from "../../../instance/backup/manifest.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { ETCD_PLACE_NAME } from "../../../instance/data_dir.ts";
+import { FILES_PREFIX, findPathFault, MAX_PART_BYTES } from "./manifest.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { ETCD_PLACE_NAME } from "../data_dir.ts";
 
 /** A file in a backup. */
 export interface BackupFile {
