@@ -1,5 +1,6 @@
 /** The environment of a command: streams, variables, clock and randomness. Tests pass their own. */
 import type { Clock, Random } from "../core/ports.ts";
+import type { Heap } from "../instance/quiet_heap.ts";
 
 /** An output stream of the program, such as stdout. */
 export interface OutputStream {
@@ -26,16 +27,6 @@ export interface InputStream {
   readLine(signal: AbortSignal): Promise<string | undefined>;
   /** Reads a line that is typed on a terminal without echoing it; undefined when the user cancels with Ctrl-D. */
   readHidden(signal: AbortSignal): Promise<string | undefined>;
-}
-
-/** The state of the heap, and the load of the process that fills it. */
-export interface Heap {
-  /** The share of the time since the last call in which the event loop was busy, from 0 to 1. */
-  busyShare(): number;
-  /** Bytes of all objects, including garbage that is not collected yet. */
-  usedBytes(): number;
-  /** Collects garbage and returns memory to the system. This blocks the process, about 1 ms for each megabyte in use. */
-  collect(): void;
 }
 
 /** Everything outside of the program that one run of it uses. */

@@ -2,12 +2,12 @@
  * The clock of a machine that may not have been set since it was started. A certificate or a signature with a time before
  * the program was built is wrong in any case, so that the commands of a CA refuse, and those of a machine wait.
  */
-import { BUILD } from "./build.ts";
+import { AppError } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import { BUILD } from "../core/version.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { createSteps, type ProgressIo } from "./output/progress.ts";
-import { AppError } from "../core/errors.ts";
-import { formatTime } from "../core/kube/meta.ts";
 
 /** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";

@@ -5,7 +5,7 @@ import { performance } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock, Random } from "../core/ports.ts";
-import type { Heap } from "./io.ts";
+import type { Heap } from "../instance/quiet_heap.ts";
 
 /**
  * The longest single timer. After the machine was suspended, a deadline is noticed within this time. Timers above
@@ -73,16 +73,6 @@ function findCollector(): (options: object) => void {
     return runInNewContext("gc");
   } finally {
     setFlagsFromString("--no-expose-gc");
-  }
-}
-
-/** The number of files and connections that the process may have open; undefined where the system does not report it. */
-export function getOpenFilesLimit(): number | undefined {
-  try {
-    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
-    return soft === undefined ? undefined : Number(soft);
-  } catch {
-    return undefined;
   }
 }
 

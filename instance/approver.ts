@@ -42,7 +42,6 @@ import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../core/approval/policy.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
-import { USER_AGENT } from "../cli/version.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
 import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
@@ -57,6 +56,7 @@ import type { Storage } from "../server/storage/storage.ts";
 import type { Server } from "../server/server.ts";
 import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
 import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
+import { USER_AGENT } from "../core/version.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {

@@ -49,11 +49,11 @@ import type { StoreContents } from "../server/storage/etcd/contents.ts";
 import { followResource } from "../server/storage/follow.ts";
 import type { Server } from "../server/server.ts";
 import type { Storage } from "../server/storage/storage.ts";
-import { USER_AGENT } from "../cli/version.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import type { Transport } from "../core/ports.ts";
 import { type ApiClient, createApiClient, listAll } from "../client/objects/api.ts";
+import { USER_AGENT } from "../core/version.ts";
 
 /** The settings of these controllers. */
 export interface ClusterSettings {

@@ -24,7 +24,6 @@ import { NameClaims } from "../server/register/name_claims.ts";
 import type { Register } from "../server/register/register.ts";
 import { findLimitedToken } from "../server/registry/secrets.ts";
 import type { Server } from "../server/server.ts";
-import { USER_AGENT } from "../cli/version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import {
   CERTIFICATE_CONTROLLER_ACCOUNT,
@@ -35,6 +34,7 @@ import {
 } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./approver.ts";
+import { USER_AGENT } from "../core/version.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {

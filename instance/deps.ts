@@ -4,7 +4,7 @@ import type { FilePort } from "../client/files.ts";
 import type { FindRevokedRequest } from "../controllers/evidence.ts";
 import type { ControllerMetrics } from "../server/metrics/controllers.ts";
 import type { CaKeys } from "./authority/keys.ts";
-import type { Heap } from "../cli/io.ts";
+import type { Heap } from "./quiet_heap.ts";
 
 /** The adapters of an instance. */
 export interface InstanceDeps {

@@ -8,11 +8,9 @@ import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../cli/flags/controller.ts";
-import { allowsMlDsa } from "../cli/flags/feature_gates.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../cli/flags/server.ts";
 import type { Settings } from "../cli/framework/flags.ts";
 import { UsageError } from "../cli/framework/usage_error.ts";
-import { USER_AGENT } from "../cli/version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import {
   createSecretStore,
@@ -42,6 +40,8 @@ import {
   signingDurationSeconds,
   toSigningCaFlags,
 } from "./signing_cas.ts";
+import { USER_AGENT } from "../core/version.ts";
+import { allowsMlDsa } from "./feature_gates.ts";
 
 /** The settings of the command `up`. */
 export type FullSettings =

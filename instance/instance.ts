@@ -35,7 +35,6 @@ import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
-import { openMlDsaGate } from "./ml_dsa_gate.ts";
 import { Parts, runBeside } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
@@ -44,6 +43,7 @@ import { openServiceAccounts } from "./service_accounts.ts";
 import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
 import { type InstanceStorage, openStorage } from "./storage.ts";
 import { watchDisks } from "./storage_space.ts";
+import { openMlDsaGate } from "./feature_gates.ts";
 
 /** Returns the settings of a flag set with all defaults. */
 export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {

@@ -4,7 +4,16 @@
  */
 import { getErrorMessage } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
-import type { Heap } from "../cli/io.ts";
+
+/** The state of the heap, and the load of the process that fills it. */
+export interface Heap {
+  /** The share of the time since the last call in which the event loop was busy, from 0 to 1. */
+  busyShare(): number;
+  /** Bytes of all objects, including garbage that is not collected yet. */
+  usedBytes(): number;
+  /** Collects garbage and returns memory to the system. This blocks the process, about 1 ms for each megabyte in use. */
+  collect(): void;
+}
 
 const CHECK_INTERVAL_MS = 2_000;
 /** The leases of a thousand nodes need less, and so does an idle server on a busy machine. */

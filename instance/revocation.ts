@@ -10,7 +10,7 @@ import { type BootstrapObject, createRbacObject } from "../server/bootstrap_obje
 import { RecordMarks } from "../server/revocation/record_marks.ts";
 import type { Server } from "../server/server.ts";
 import type { Storage } from "../server/storage/storage.ts";
-import { USER_AGENT } from "../cli/version.ts";
+import { USER_AGENT } from "../core/version.ts";
 import { createCsrStore } from "./controllers.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { controllerUser, REVOCATION_CONTROLLER_ACCOUNT } from "./in_process_users.ts";

@@ -19,14 +19,28 @@ import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
 import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
-import { type Caller, Exchange, findHeader, findSourceIps, getClientAddress, type IncomingRequest } from "./http/exchange.ts";
+import {
+  type Caller,
+  Exchange,
+  findHeader,
+  findSourceIps,
+  getClientAddress,
+  type IncomingRequest,
+} from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
 import { createOpenidRoutes, type DiscoverableIssuer } from "./http/openid.ts";
 import { parseTarget, toAttributes } from "./http/request_info.ts";
 import { createApiRoutes, createServedCheck, respondUnknown, type Served } from "./http/resource_handler.ts";
-import { METRICS_PATH, refuseWhileDraining, respondBytes, respondError, respondOverloaded, respondText } from "./http/respond.ts";
+import {
+  METRICS_PATH,
+  refuseWhileDraining,
+  respondBytes,
+  respondError,
+  respondOverloaded,
+  respondText,
+} from "./http/respond.ts";
 import { assertRoute, type ServedRoute } from "./http/routes.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/watch_events.ts";

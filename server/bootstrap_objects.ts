@@ -3,7 +3,13 @@
  * are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
 import { isAppError } from "../core/errors.ts";
-import { clusterRoleBindingKind, clusterRoleKind, namespaceKind, roleBindingKind, roleKind } from "../core/kube/kinds/mod.ts";
+import {
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  namespaceKind,
+  roleBindingKind,
+  roleKind,
+} from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/apply/endpoint.ts";
 import { trackUpdate } from "../core/kube/apply/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";

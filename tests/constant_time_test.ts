@@ -27,7 +27,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/health/files.ts": "compared with the public key of its certificate",
   "cli/commands/doctor/machine.ts": "parsed, to ask the server whether it still works",
   "instance/authority/keys.ts": "seals the CA's key",
-  "instance/authority/passphrase.ts": "two entries, compared in constant time",
+  "cli/passphrases/passphrase.ts": "two entries, compared in constant time",
   "instance/backup/encryption.ts": "seals and opens a backup",
   "instance/joining.ts": "parsed, to find its Secret again",
   "instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
@@ -50,7 +50,7 @@ const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonl
     why: "weak maps whose keys are objects of the API",
   },
   {
-    path: "instance/authority/secret_shares.ts",
+    path: "cli/passphrases/secret_shares.ts",
     code: /^(?:padded\.set\(text|text\.indexOf\((?:BEGIN|END)_MARK)\b/,
     why: "bytes that are split, and marks in a file that the operator gives",
   },
@@ -95,7 +95,7 @@ test("the three that compare secrets compare them in constant time", () => {
     const path of [
       "core/token/token_secret.ts",
       "core/token/cluster_info_signatures.ts",
-      "instance/authority/passphrase.ts",
+      "cli/passphrases/passphrase.ts",
     ]
   ) {
     const source = sources.find((one) => one.path === path);

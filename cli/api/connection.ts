@@ -15,7 +15,7 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { DATA_DIR_FLAG } from "../flags/common.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
-import { USER_AGENT } from "../version.ts";
+import { USER_AGENT } from "../../core/version.ts";
 
 /** The parts of a connection that reading an API and deciding in it need. */
 export interface ApiHandle {

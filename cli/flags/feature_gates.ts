@@ -3,12 +3,7 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import { getPrivateKeyAlgorithm, isMlDsa, type KeyAlgorithm } from "../../core/pki/keys/key_algorithm.ts";
 import { parsedListFlag, parseSwitch } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-
-/** A feature that is off by default, and whether it is turned on. */
-export interface FeatureGate {
-  readonly name: "MLDSA";
-  readonly isOn: boolean;
-}
+import { allowsMlDsa, type FeatureGate } from "../../instance/feature_gates.ts";
 
 /** The flag `--feature-gates`; of several values for one feature, the last one counts. */
 export const FEATURE_GATES_FLAG = parsedListFlag({
@@ -28,11 +23,6 @@ function parseFeatureGate(text: string): Result<FeatureGate, string> {
   const [name, value = ""] = text.split("=", 2);
   const isOn = parseSwitch(value);
   return name === "MLDSA" && isOn.ok ? ok({ name, isOn: isOn.value }) : err("want MLDSA=true or MLDSA=false");
-}
-
-/** Reports whether the gates allow ML-DSA. */
-export function allowsMlDsa(gates: readonly FeatureGate[]): boolean {
-  return gates.findLast(({ name }) => name === "MLDSA")?.isOn ?? false;
 }
 
 /** Throws UsageError for a type of key that the gates refuse; `flag` is the name of its flag. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../framework/usage_error.ts";
-import { allowsMlDsa, checkGivenKey, checkKeyAlgorithm, FEATURE_GATES_FLAG } from "./feature_gates.ts";
+import { allowsMlDsa } from "../../instance/feature_gates.ts";
+import { checkGivenKey, checkKeyAlgorithm, FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 for (
   const { texts, want } of [

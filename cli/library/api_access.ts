@@ -21,9 +21,9 @@ import {
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../../instance/controllers.ts";
 import { createBootstrapToken } from "../../instance/joining.ts";
-import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { USER_AGENT } from "../../core/version.ts";
 
 /** The properties of a new bootstrap token. */
 export interface TokenOptions {

@@ -12,7 +12,7 @@ import {
   createFilePort,
   createKubeconfigFinder,
 } from "../../client/mod.ts";
-import { USER_AGENT } from "../version.ts";
+import { USER_AGENT } from "../../core/version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 
 /** The files and the name of a machine. */

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { createFilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { createCaKeys } from "../../instance/authority/keys.ts";
+import { createCaKeys } from "../passphrases/ca_keys.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../system.ts";
 

@@ -1,8 +1,8 @@
 /** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json). The same program always has the same document. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { BuildCommit } from "../build.ts";
-import { getRuntime, type RuntimeVersions } from "../version.ts";
+import type { BuildCommit } from "../../core/version.ts";
+import { getRuntime, type RuntimeVersions } from "../../core/version.ts";
 
 /** An npm package that the program imports, directly or through another package. */
 export interface BundledPackage {

@@ -15,7 +15,7 @@ import {
   type NewAuthority,
   readAuthority,
 } from "./files.ts";
-import { createCaKeys } from "./keys.ts";
+import { createCaKeys } from "../../cli/passphrases/ca_keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 
 /** A limit above the number of calls in any of these runs. */

@@ -1,4 +1,4 @@
-/** Opens the keys of CAs during one run, from files or through a program, as the flags of the command say. */
+/** The keys of CAs during one run: in files, which may be encrypted, or held by a program. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import {
@@ -13,100 +13,97 @@ import type { Result } from "../../core/lib/result.ts";
 import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { CaKey, Random } from "../../core/ports.ts";
-import { DERIVING_KEY, type ProgressIo, type ProgressLine, startProgress } from "../../cli/output/progress.ts";
-import type { Io } from "../../cli/io.ts";
-import { assertPlausibleClock } from "../../cli/plausible_clock.ts";
-import { UsageError } from "../../cli/framework/usage_error.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
-import { createPassphrases, type Passphrases } from "./passphrase.ts";
 import { AppError } from "../../core/errors.ts";
 import { findModeFault } from "../../client/private_file.ts";
+
+/** The source of the passphrase of encrypted keys. */
+export interface Passphrases {
+  /** True when a file or shares are given; new keys are then encrypted with that passphrase. */
+  readonly isGiven: boolean;
+  /** Returns the passphrase to open a key. The user is prompted once; a file is read each time. Throws AppError `passphrase_missing`. */
+  getForOpening(keyName: string): Promise<Secret<string>>;
+  /** Returns the passphrase for a new key, which the user types twice. Throws AppError `passphrase_missing` and `invalid`. */
+  getForCreating(keyName: string): Promise<Secret<string>>;
+  /** Stops all prompts: a prompt in the middle of a server's log would block the server. */
+  stopPrompting(): void;
+}
 
 /** Access to the keys of CAs. */
 export interface CaKeys {
   readonly passphrases: Passphrases;
-  /** True when a program replaces the key files of the instance's CAs, and key files that no flag names. */
+  /** True when a program replaces the key files of the instance's CAs. */
   readonly hasProgram: boolean;
   /**
-   * Opens a private key, an encrypted one with the passphrase of the command. The error says what is wrong with the text.
+   * Opens a private key, an encrypted one with the passphrase. The error says what is wrong with the text.
    * Throws AppError `passphrase_missing` and `passphrase_wrong`.
    */
   openKey(pem: string, name: string): Promise<Result<PrivateKey, string>>;
-  /** Encrypts a private key, and shows on a terminal that this takes a moment. */
+  /** Encrypts a private key. */
   encryptKey(key: PrivateKey, passphrase: Secret<string>, random: Random): Promise<string>;
   /** Returns the source of the key of one of the instance's CAs. */
   getSource(paths: AuthorityPaths): CaKeySource;
-  /** Returns the source of the key of a CA that flags name. Without a key file the program holds the key. */
+  /** Returns the source of the key of another CA. Without a key file the program holds the key. */
   getNamedSource(certificate: string, keyFile: string | undefined): CaKeySource;
 }
 
-/** The settings that concern CA keys. */
-export interface CaKeySettings {
-  readonly caPassphraseFile: string | undefined;
-  /** Files with shares of the passphrase, or `-` for those that are typed. */
-  readonly caPassphraseShare?: readonly string[];
-  readonly signingKeyCommand?: string | undefined;
+/** Where keys are, and what opens them. */
+export interface CaKeyOptions {
+  readonly passphrases: Passphrases;
+  readonly files: FilePort;
+  /** The current folder, in which relative paths of key files start. */
+  readonly cwd: string;
+  /** The path of the program that holds the keys; undefined for key files. */
+  readonly program: string | undefined;
+  /** The environment of the program. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Shows that a key is derived from a passphrase, which takes up to two seconds, until the result is disposed. */
+  readonly showDerivation: () => Disposable;
+  /** The iterations of PBKDF2 in a new encrypted key; undefined for the default. Only tests set it. */
+  readonly keyIterations?: number | undefined;
 }
 
-/**
- * Creates the access to CA keys for one run of a command. Throws AppError `clock_not_set` when the clock shows a time before
- * the program was built: whatever is signed then would be wrong.
- */
-export function createCaKeys(
-  { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "cwd" | "keyIterations"> & ProgressIo,
-  files: FilePort,
-  signal: AbortSignal,
+/** Creates the access to CA keys. */
+export function openCaKeys(
+  { passphrases, files, cwd, program, env, showDerivation, keyIterations }: CaKeyOptions,
 ): CaKeys {
-  if (caPassphraseFile !== undefined && caPassphraseShare.length > 0) {
-    throw new UsageError(
-      "--ca-passphrase-file and --ca-passphrase-share both give the passphrase",
-      "leave one of them out",
-    );
-  }
-  assertPlausibleClock(io);
-  const passphrases = createPassphrases(caPassphraseFile, io, files, signal, undefined, caPassphraseShare);
   const caFiles = createCaFiles(files);
-  const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);
 
   /** Shows that a key is derived, from the moment when the passphrase is known, because a user may type it. */
-  async function showDerivation<T>(action: (passphrase: PassphrasePort) => Promise<T>): Promise<T> {
-    let progress: ProgressLine | undefined;
+  async function derive<T>(action: (passphrase: PassphrasePort) => Promise<T>): Promise<T> {
+    let shown: Disposable | undefined;
     try {
       return await action(async (name) => {
         const secret = await passphrases.getForOpening(name);
-        progress = startProgress(io, DERIVING_KEY);
+        shown = showDerivation();
         return secret;
       });
     } finally {
-      progress?.[Symbol.dispose]();
+      shown?.[Symbol.dispose]();
     }
   }
 
   function createFileSource(path: string): CaKeySource {
-    const open = (state: string) =>
-      showDerivation((passphrase) => createKeyFileSource(caFiles, path, passphrase).open(state));
+    const open = (state: string) => derive((passphrase) => createKeyFileSource(caFiles, path, passphrase).open(state));
     return { ...createKeyFileSource(caFiles, path), open };
   }
 
   function sourceIn(certificate: string, keyFile: string): CaKeySource {
-    return program === undefined
-      ? createFileSource(keyFile)
-      : createKeyProgramSource({ program, certificate, env: io.env });
+    return program === undefined ? createFileSource(keyFile) : createKeyProgramSource({ program, certificate, env });
   }
 
   return {
     passphrases,
     hasProgram: program !== undefined,
-    openKey: (pem, name) => showDerivation((passphrase) => openPrivateKey(pem, name, passphrase)),
+    openKey: (pem, name) => derive((passphrase) => openPrivateKey(pem, name, passphrase)),
     async encryptKey(key, passphrase, random) {
-      using _ = startProgress(io, DERIVING_KEY);
-      return await encryptPrivateKey(key, passphrase.reveal(), random, io.keyIterations);
+      using _ = showDerivation();
+      return await encryptPrivateKey(key, passphrase.reveal(), random, keyIterations);
     },
     getSource: ({ certificate, key }) => sourceIn(certificate, key),
     getNamedSource: (certificate, keyFile) =>
-      keyFile === undefined ? sourceIn(certificate, "") : createFileSource(resolve(io.cwd, keyFile)),
+      keyFile === undefined ? sourceIn(certificate, "") : createFileSource(resolve(cwd, keyFile)),
   };
 }
 

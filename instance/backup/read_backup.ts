@@ -2,7 +2,16 @@
 import { Buffer } from "node:buffer";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
-import { type BackupManifest, type BackupPart, FILES_PREFIX, findPartsFault, findPathFault, MANIFEST_PATH, MAX_PART_BYTES, parseManifest } from "./manifest.ts";
+import {
+  type BackupManifest,
+  type BackupPart,
+  FILES_PREFIX,
+  findPartsFault,
+  findPathFault,
+  MANIFEST_PATH,
+  MAX_PART_BYTES,
+  parseManifest,
+} from "./manifest.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
 import { DATA_FORMAT } from "../data_dir.ts";

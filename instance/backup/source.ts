@@ -1,6 +1,6 @@
 /** Reads the objects of a backup from an etcd, from the running server of a data directory, or from its database. */
 import { stat } from "node:fs/promises";
-import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
+import { countOmitted, type OmittedResource } from "./manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Transport } from "../../core/ports.ts";

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { deflateRawSync } from "node:zlib";
-import type { BuildCommit } from "../../cli/build.ts";
+import type { BuildCommit } from "../../core/version.ts";
 import { readBuildFacts } from "./facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 

@@ -2,11 +2,11 @@
  * From which commit something is built, asked of git while it is built: a program never asks by itself.
  *
  * The answer goes in front of the built JavaScript as one line, `defineBuild(await readBuildFacts())`, where
- * `cli/build.ts` finds it: the first line of the bundle of the single file, of `cli/build.js` in the npm package.
+ * `core/version.ts` finds it: the first line of the bundle of the single file, of `core/version.js` in the npm package.
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
+import { type BuildCommit, UNKNOWN_BUILD } from "../../core/version.ts";
 
 /** The variables that replace git, for builders that have no checkout. */
 export interface BuildEnvironment {

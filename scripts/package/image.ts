@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { createSbom, createSbomContent, type SbomComponent, type SbomContent } from "../../cli/sbom/sbom.ts";
-import { UNKNOWN_BUILD } from "../../cli/build.ts";
+import { UNKNOWN_BUILD } from "../../core/version.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";

@@ -5,7 +5,6 @@
 import { Buffer } from "node:buffer";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { pathToFileURL } from "node:url";
@@ -14,6 +13,7 @@ import { importedPackages } from "../licenses/sbom.ts";
 import { defineBuild, readBuildFacts } from "../build/facts.ts";
 import { compile } from "./compile.ts";
 import { createTar, type TarEntry } from "./tar.ts";
+import process from "node:process";
 
 /** The date that npm itself gives to packed files, the same for every package. */
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   const files = new Map(await compile(root, [...Object.values(manifest.exports), "cli/main.ts"]));
   const prepend = (path: string, text: string): void => void files.set(path, text + files.get(path)!);
   prepend(PROGRAM, SHEBANG);
-  prepend("cli/build.js", defineBuild(readBuildFacts(root)));
+  prepend("core/version.js", defineBuild(readBuildFacts(root)));
   for (const source of Object.values(manifest.exports)) {
     for (const [path, text] of await nodeEntry(root, source)) files.set(path, text);
   }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
+import { type BuildCommit, UNKNOWN_BUILD } from "../../core/version.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { renderCompletionScript } from "../../cli/framework/completion.ts";

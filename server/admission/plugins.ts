@@ -7,7 +7,12 @@ import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
-import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning, createClusterTrustBundleAttest } from "./certificates.ts";
+import {
+  certificateSubjectRestriction,
+  createCertificateApproval,
+  createCertificateSigning,
+  createClusterTrustBundleAttest,
+} from "./certificates.ts";
 import { createNodeRestriction } from "./node_restriction.ts";
 import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

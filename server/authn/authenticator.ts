@@ -10,7 +10,12 @@ import { goQuote } from "../../core/lib/quote.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
 import type { Authenticator, AuthnRequest, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
-import { type BootstrapTokenDeps, createBootstrapTokenAuthenticator, createTokenFileAuthenticator, parseBearerToken } from "./token_authenticators.ts";
+import {
+  type BootstrapTokenDeps,
+  createBootstrapTokenAuthenticator,
+  createTokenFileAuthenticator,
+  parseBearerToken,
+} from "./token_authenticators.ts";
 import { type CertificateResult, createClientCertificateAuthenticator } from "./client_certificate.ts";
 import type { NodeRecovery } from "../node_recovery.ts";
 import type { Revocations } from "../revocation/revocations.ts";

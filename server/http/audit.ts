@@ -2,7 +2,14 @@
  * The audit log: the requests of every user as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy decides how
  * much of a request is logged at which stage. A token is never logged, and neither is the body of a Secret.
  */
-import { type AuditDecision, type AuditPolicy, type AuditStage, decideAudit, isAboutSecrets, isAtLeast } from "../../core/audit/policy.ts";
+import {
+  type AuditDecision,
+  type AuditPolicy,
+  type AuditStage,
+  decideAudit,
+  isAboutSecrets,
+  isAtLeast,
+} from "../../core/audit/policy.ts";
 import { encodeObject, type TypeMeta } from "../../core/kube/wire/encode.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

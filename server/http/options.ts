@@ -4,7 +4,13 @@ import type { DeleteOptions } from "../../core/kube/meta.ts";
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
-import { UNSAFE_DELETE, validateDeleteOptions, validateListOptions, validatePatchOptions, validateUpdateOptions } from "../../core/kube/rules/options.ts";
+import {
+  UNSAFE_DELETE,
+  validateDeleteOptions,
+  validateListOptions,
+  validatePatchOptions,
+  validateUpdateOptions,
+} from "../../core/kube/rules/options.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import { byteLength, goQuote, isPrintable } from "../../core/lib/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/object_meta.ts";

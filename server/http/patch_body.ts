@@ -1,7 +1,12 @@
 /** Patch bodies: their types, and their application to the versioned JSON of a stored object. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
 import { encodeObject } from "../../core/kube/wire/encode.ts";
-import { assertPatchedElements, ElementBudget, MAX_ELEMENTS, MAX_JSON_PATCH_ELEMENTS } from "../../core/kube/wire/element_budget.ts";
+import {
+  assertPatchedElements,
+  ElementBudget,
+  MAX_ELEMENTS,
+  MAX_JSON_PATCH_ELEMENTS,
+} from "../../core/kube/wire/element_budget.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
 import { goQuote, marshalJson } from "../../core/lib/quote.ts";
 import { findObjectFault } from "../../core/kube/wire/unstructured.ts";
@@ -11,12 +16,24 @@ import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../..
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
-import { badPatch, type PatchedDocument, type PatchError, type PatchType, sortInGoOrder } from "../../core/kube/patch/patch_result.ts";
+import {
+  badPatch,
+  type PatchedDocument,
+  type PatchError,
+  type PatchType,
+  sortInGoOrder,
+} from "../../core/kube/patch/patch_result.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { decodeAsNamed, type FieldValidation, formatVersionedGoType, readTypedDocument, withDefaultNames } from "./body.ts";
+import {
+  decodeAsNamed,
+  type FieldValidation,
+  formatVersionedGoType,
+  readTypedDocument,
+  withDefaultNames,
+} from "./body.ts";
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";

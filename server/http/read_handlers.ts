@@ -3,7 +3,10 @@ import { encodeObject } from "../../core/kube/wire/encode.ts";
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
-import { partialObjectMetadataListSchema, partialObjectMetadataListV1beta1Schema } from "../../core/kube/kinds/meta_v1.ts";
+import {
+  partialObjectMetadataListSchema,
+  partialObjectMetadataListV1beta1Schema,
+} from "../../core/kube/kinds/meta_v1.ts";
 import type { Answer } from "./answer.ts";
 import { formatGoType } from "./known_kinds.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";

@@ -15,7 +15,13 @@ import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, createBaseHeaders } from "./respond.ts";
-import { createEventEncoder, type EventEncoder, type SharedEncodings, toEventValue, type WatchFormat } from "./watch_events.ts";
+import {
+  createEventEncoder,
+  type EventEncoder,
+  type SharedEncodings,
+  toEventValue,
+  type WatchFormat,
+} from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
 import { Buffer } from "node:buffer";
 import { promisify } from "node:util";

@@ -1,7 +1,14 @@
 /** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
-import { type DeleteOptions, duplicateOwnersWarning, getName, type KubeObject, type StatusDetails, withDistinctOwners } from "../../core/kube/meta.ts";
+import {
+  type DeleteOptions,
+  duplicateOwnersWarning,
+  getName,
+  type KubeObject,
+  type StatusDetails,
+  withDistinctOwners,
+} from "../../core/kube/meta.ts";
 import { badRequest, forbidden, internalError } from "../../core/kube/status/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";

@@ -17,7 +17,14 @@ import { findCertificateFingerprint } from "../../core/revocation/revocation_ind
 import { createUid, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
 import type { CommitContext } from "../registry/resource.ts";
-import { AlreadyExistsError, RevisionConflictError, type Storage, type StorageEvent, type Stored, type Write } from "../storage/storage.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type Stored,
+  type Write,
+} from "../storage/storage.ts";
 import { findIssuer, type Register } from "./register.ts";
 
 export interface RequestCommitDeps {

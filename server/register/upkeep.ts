@@ -6,7 +6,11 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateSpec, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  IssuedCertificate,
+  IssuedCertificateSpec,
+  RequestRecord,
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";

@@ -4,7 +4,11 @@ import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { validateObjectMeta, validateObjectName, validateStandardFinalizers } from "../../core/kube/rules/object_meta.ts";
+import {
+  validateObjectMeta,
+  validateObjectName,
+  validateStandardFinalizers,
+} from "../../core/kube/rules/object_meta.ts";
 import { AlreadyExistsError, RevisionConflictError, type Stored, type Write } from "../storage/storage.ts";
 import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";

@@ -2,9 +2,22 @@
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../core/kube/kinds/rbac_v1.ts";
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  Role,
+  RoleBinding,
+  RoleRef,
+  Subject,
+} from "../../core/kube/kinds/rbac_v1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { defaultBinding, validateBindingCreate, validateBindingUpdate, validateClusterRole, validateRole } from "../../core/kube/rules/rbac.ts";
+import {
+  defaultBinding,
+  validateBindingCreate,
+  validateBindingUpdate,
+  validateClusterRole,
+  validateRole,
+} from "../../core/kube/rules/rbac.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";

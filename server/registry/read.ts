@@ -2,7 +2,13 @@
 import { goQuote } from "../../core/lib/quote.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
-import { badRequest, genericServerError, notFound, resourceExpired, tooLargeResourceVersion } from "../../core/kube/status/status.ts";
+import {
+  badRequest,
+  genericServerError,
+  notFound,
+  resourceExpired,
+  tooLargeResourceVersion,
+} from "../../core/kube/status/status.ts";
 import { CompactedError, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";

@@ -1,12 +1,28 @@
 /** The review kinds: questions about access and identity, which are answered and not stored. */
-import type { SelfSubjectRulesReview, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
+import type {
+  SelfSubjectRulesReview,
+  SubjectAccessReview,
+  SubjectAccessReviewSpec,
+  SubjectAccessReviewStatus,
+} from "../../core/kube/kinds/authorization_v1.ts";
 import type { TokenReview } from "../../core/kube/kinds/authentication_v1.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
-import { localSubjectAccessReviewKind, selfSubjectAccessReviewKind, selfSubjectReviewKind, selfSubjectRulesReviewKind, subjectAccessReviewKind, tokenReviewKind } from "../../core/kube/kinds/mod.ts";
+import {
+  localSubjectAccessReviewKind,
+  selfSubjectAccessReviewKind,
+  selfSubjectReviewKind,
+  selfSubjectRulesReviewKind,
+  subjectAccessReviewKind,
+  tokenReviewKind,
+} from "../../core/kube/kinds/mod.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { validateLocalSubjectAccessReview, validateSelfSubjectAccessReview, validateSubjectAccessReview } from "../../core/kube/rules/reviews.ts";
+import {
+  validateLocalSubjectAccessReview,
+  validateSelfSubjectAccessReview,
+  validateSubjectAccessReview,
+} from "../../core/kube/rules/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
 import { type Authenticator, type AuthnResult, toWireUser } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";

@@ -5,7 +5,12 @@ import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status/status.ts";
 import { validateTokenRequest } from "../../core/kube/rules/tokenrequests.ts";
-import { encodeClaims, formatCredentialId, type ObjectClaim, type TokenClaims } from "../../core/service_accounts/claims.ts";
+import {
+  encodeClaims,
+  formatCredentialId,
+  type ObjectClaim,
+  type TokenClaims,
+} from "../../core/service_accounts/claims.ts";
 import { signJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { Kind } from "../../core/kube/schema.ts";

@@ -9,7 +9,11 @@ import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
 import { type FieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status/status.ts";
-import { validateObjectMeta, validateObjectMetaUpdate, validateStandardFinalizers } from "../../core/kube/rules/object_meta.ts";
+import {
+  validateObjectMeta,
+  validateObjectMetaUpdate,
+  validateStandardFinalizers,
+} from "../../core/kube/rules/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";

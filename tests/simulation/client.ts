@@ -4,7 +4,6 @@
  */
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
-import { USER_AGENT } from "../../cli/version.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { isAppError } from "../../core/errors.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
@@ -18,6 +17,7 @@ import { startWatcher } from "../torture/watcher.ts";
 import { EPOCH_MS, type Host, type Process, type Program } from "./host.ts";
 import { NODE_FILES } from "./node.ts";
 import { API_HOST, PORT } from "./server.ts";
+import { USER_AGENT } from "../../core/version.ts";
 
 const KUBECONFIG = "/root/.kube/config";
 /** How much longer the pauses of the clients are than in torture. */

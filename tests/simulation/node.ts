@@ -6,12 +6,12 @@ import { createFixedSource } from "../../client/keep_fresh.ts";
 import { keepMachineFresh, type MachineOptions } from "../../client/keep_machine_fresh.ts";
 import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
 import { createConnector } from "../../client/transport/connect.ts";
-import { USER_AGENT } from "../../cli/version.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Observe } from "../torture/observed.ts";
 import type { Process, Program } from "./host.ts";
+import { USER_AGENT } from "../../core/version.ts";
 
 /** The files of a node. */
 export const NODE_FILES = {

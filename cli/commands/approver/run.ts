@@ -14,9 +14,9 @@ import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../../instance/controllers.ts";
-import { runRemoteController } from "../../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../../instance/policy_files.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/approver.ts";
+import { runRemoteController } from "../../remote_controller.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { Secret } from "../../../core/lib/brand.ts";
 import { AppError } from "../../../core/errors.ts";
 import { createFilePort } from "../../../client/files.ts";
-import { createPassphrases } from "../../../instance/authority/passphrase.ts";
+import { createPassphrases } from "../../passphrases/passphrase.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { Io } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "../../../instance/backup/encryption.ts";

@@ -18,7 +18,7 @@ import type { Io } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
-import { USER_AGENT } from "../../version.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 import { commandLine } from "./command_words.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Machine } from "./machine.ts";

@@ -52,7 +52,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
-import { USER_AGENT } from "../../version.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(

@@ -14,7 +14,7 @@ import { readClientCaFingerprints } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
-import { type CaKeySettings, createCaKeys } from "../../../instance/authority/keys.ts";
+import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
 import {
   getRotatedCas,
   getRotationPaths,

@@ -13,8 +13,11 @@ import { getName, type KubeObject } from "../../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
-import { parseCertificate, verifyCertificateSignature } from "../../../core/pki/x509/certificate.ts";
+import {
+  type CertificateFacts,
+  parseCertificate,
+  verifyCertificateSignature,
+} from "../../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../../core/pki/asn1/der.ts";
 import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/authority/authority_chain.ts";
@@ -27,7 +30,7 @@ import { readTrustBundles } from "../../api/trust_bundles.ts";
 import { getRotatedCas, type RotationPaths } from "../../../instance/authority/rotation_record.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { USER_AGENT } from "../../version.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {

@@ -4,7 +4,15 @@ import { buffer } from "node:stream/consumers";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { CRL_REASONS, type CrlEntry, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl, parseCrlEntries } from "../../../core/pki/authority/crl.ts";
+import {
+  CRL_REASONS,
+  type CrlEntry,
+  type CrlFacts,
+  findCrlSignFault,
+  isCrlOf,
+  parseCrl,
+  parseCrlEntries,
+} from "../../../core/pki/authority/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
@@ -15,9 +23,19 @@ import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import { connect } from "../../api/connection.ts";
-import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../../instance/authority/files.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
-import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../../instance/authority/layout.ts";
+import {
+  hasSplitAuthorities,
+  readAuthority,
+  readChain,
+  readNamedAuthority,
+} from "../../../instance/authority/files.ts";
+import {
+  authorityPaths,
+  CA_PURPOSES,
+  type CaPurpose,
+  getCaName,
+  getCrlPath,
+} from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -30,6 +48,7 @@ import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import type { CaCrlFlags } from "./flags.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

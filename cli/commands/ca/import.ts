@@ -11,7 +11,7 @@ import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { createCaKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { writeImportedAuthority } from "../../../instance/authority/files.ts";
-import { type CaKeys, createCaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
+import { type CaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey } from "../../flags/feature_gates.ts";
@@ -20,6 +20,7 @@ import type { Io } from "../../io.ts";
 import { describeNameConstraints, formatFingerprint } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaImportFlags } from "./flags.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 /** A CA from two files, checked. */
 export interface ImportedAuthority {

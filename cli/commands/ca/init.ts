@@ -4,8 +4,7 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkRuntimeHas } from "../../../core/pki/keys/keys.ts";
 import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../../instance/authority/files.ts";
-import { type CaKeys, createCaKeys } from "../../../instance/authority/keys.ts";
-import { DEFAULT_SHARES, getSharePaths, prepareShares } from "../../../instance/authority/share_pages.ts";
+import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES, SPLIT_PURPOSES } from "../../../instance/authority/layout.ts";
 import type { CaInitFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
@@ -15,6 +14,8 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./share_pages.ts";
 
 type CaInitSettings = Input<CaInitFlags>["settings"];
 

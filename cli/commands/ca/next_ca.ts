@@ -23,12 +23,13 @@ import {
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { readAuthority, readChain } from "../../../instance/authority/files.ts";
-import { type CaKeys, createCaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
+import { type CaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
 import { readImportedAuthority } from "./import.ts";
 import type { NEW_CA_FLAGS } from "./rotate_flags.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 /** The settings of a new CA. */
 export type NextCaSettings = Settings<typeof NEW_CA_FLAGS>;

@@ -4,7 +4,6 @@ import { createFilePort } from "../../../client/files.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { assertNoCa, ensureKey, prepareFolder } from "../../../instance/authority/files.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -14,6 +13,7 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import type { CaRequestFlags } from "./flags.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 /** The action of the command `tlsboot ca request`. */
 export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -4,25 +4,11 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
-import {
-  combineShares,
-  describeShare,
-  findShareFault,
-  type NamedShare,
-} from "../../../instance/authority/secret_shares.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { Result } from "../../../core/lib/result.ts";
 import type { PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
-import {
-  readPassphraseOfShares,
-  readShareFile,
-  readShares,
-  TYPED_SHARES,
-} from "../../../instance/authority/passphrase_shares.ts";
-import { DEFAULT_SHARES, writeSharePages } from "../../../instance/authority/share_pages.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action } from "../../framework/command.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
@@ -31,6 +17,10 @@ import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesSplitFlags } from "./shares_flags.ts";
+import { combineShares, describeShare, findShareFault, type NamedShare } from "../../passphrases/secret_shares.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../passphrases/typed_shares.ts";
+import { DEFAULT_SHARES, writeSharePages } from "./share_pages.ts";
 
 /** The action of `tlsboot ca shares split`. */
 export const splitSharesAction: Action<CaSharesSplitFlags> = {

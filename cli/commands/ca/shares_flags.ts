@@ -1,6 +1,6 @@
 /** The commands `tlsboot ca shares split`, `check` and `combine`: flags, help and examples. */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
-import type { ShareCounts } from "../../../instance/authority/share_pages.ts";
+import type { ShareCounts } from "./share_pages.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, parsedFlag } from "../../framework/flags.ts";

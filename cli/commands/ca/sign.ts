@@ -12,10 +12,10 @@ import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { hasSplitAuthorities, readAuthority, readNamedAuthority } from "../../../instance/authority/files.ts";
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import { type CaKeys, createCaKeys } from "../../../instance/authority/keys.ts";
+import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { allowsMlDsa, checkGivenKey } from "../../flags/feature_gates.ts";
+import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -24,6 +24,8 @@ import type { Io } from "../../io.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaSignFlags } from "./flags.ts";
 import { describeChain } from "./import.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { allowsMlDsa } from "../../../instance/feature_gates.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 

@@ -5,7 +5,7 @@ import { type ApiClient, createApiClient } from "../../../client/objects/api.ts"
 import { type Connect, createConnector, readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/ports.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable } from "../../framework/command.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
@@ -18,7 +18,7 @@ import {
 import type { Instance } from "../../../instance/instance.ts";
 import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
-import { USER_AGENT } from "../../version.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 import type { Cast, StepId } from "./chapters.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";

@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { createFilePort } from "../../../client/files.ts";
-import { BUILD, UNKNOWN_BUILD } from "../../build.ts";
+import { BUILD, UNKNOWN_BUILD } from "../../../core/version.ts";
 import type { DocsManFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable, Input } from "../../framework/command.ts";

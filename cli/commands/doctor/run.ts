@@ -13,7 +13,7 @@ import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
-import { USER_AGENT } from "../../version.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
 import { examineFile } from "./files.ts";

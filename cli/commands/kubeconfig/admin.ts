@@ -16,7 +16,6 @@ import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../../instance/authority/files.ts";
 import { readTrustPem } from "../../../instance/authority/instance_authorities.ts";
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../../../instance/authority/issue_pair.ts";
 import type { KubeconfigAdminFlags } from "./flags.ts";
@@ -27,6 +26,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { line } from "../../output/escape.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 type AdminSettings = Input<KubeconfigAdminFlags>["settings"];
 

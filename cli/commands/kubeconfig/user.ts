@@ -29,12 +29,12 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
-import { USER_AGENT } from "../../version.ts";
 import { createApproval, decideOne } from "../../api/decisions.ts";
 import { reportPending, type RequestObserver, requestWithSteps } from "../../api/request_certificate.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 

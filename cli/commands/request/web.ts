@@ -24,7 +24,6 @@ import { escapeText } from "../../output/escape.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
-import { USER_AGENT } from "../../version.ts";
 import {
   checkCertificateSettings,
   deliver,
@@ -34,6 +33,7 @@ import {
   toWantedCertificate,
 } from "./certificate.ts";
 import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 
 type WebSettings = Input<RequestWebFlags>["settings"];
 

@@ -1,6 +1,6 @@
 /** Runs the API server until it is stopped. */
 import { createFilePort } from "../../../client/files.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import type { ServerFlags } from "../../flags/server.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -15,13 +15,11 @@ import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { readClientCas, readTrustPem } from "../../../instance/authority/instance_authorities.ts";
 import { type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { getRotationPaths } from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
-import { openMlDsaGate } from "../../../instance/ml_dsa_gate.ts";
 import type { readPolicies } from "../../../instance/policy_files.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
 import {
@@ -35,6 +33,8 @@ import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
 import { readIssuedLog } from "../../api/log_source.ts";
 import type { SignFlags } from "./flags.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;

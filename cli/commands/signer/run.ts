@@ -11,7 +11,6 @@ import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";
 import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import type { SignerFlags } from "./flags.ts";
 import { describeIgnoredKubeconfig } from "../../api/connection.ts";
 import { checkServedKinds } from "../../api/served_kinds.ts";
@@ -24,10 +23,11 @@ import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runSigner } from "../../../instance/controllers.ts";
 import { runPodSigner } from "../../../instance/pod_signer.ts";
-import { runRemoteController } from "../../../instance/remote_controller.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import { openMlDsaGate } from "../../../instance/ml_dsa_gate.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../../instance/signing_cas.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { runRemoteController } from "../../remote_controller.ts";
+import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 
 /** The kinds that --pod-certificates needs. */
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];

@@ -20,8 +20,8 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
-import { USER_AGENT } from "../../version.ts";
 import { TRUST_STORES, type TrustInstallFlags, type TrustShowFlags, type TrustUninstallFlags } from "./store_flags.ts";
+import { USER_AGENT } from "../../../core/version.ts";
 
 type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
 

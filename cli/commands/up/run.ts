@@ -8,7 +8,6 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { createCaKeys } from "../../../instance/authority/keys.ts";
 import type { UpFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -20,6 +19,7 @@ import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
 import { findPassedSocket } from "../../systemd/socket.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

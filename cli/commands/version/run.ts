@@ -3,7 +3,7 @@ import type { VersionFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import { BUILD } from "../../build.ts";
+import { BUILD } from "../../../core/version.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { getVersionFacts, type VersionFacts } from "../../version.ts";

@@ -1,15 +1,20 @@
 /** Writes each share of a passphrase as a page for its holder, and finds the pages that an interrupted run wrote. */
 import { join } from "node:path";
-import type { FilePort } from "../../client/files.ts";
-import { AppError } from "../../core/errors.ts";
-import { createRandomPassphrase, formatShareGroups, type SecretShare, splitPassphrase } from "./secret_shares.ts";
-import type { Random } from "../../core/ports.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../data_dir.ts";
-import type { Io } from "../../cli/io.ts";
-import { displayPath } from "../../cli/output/display_path.ts";
-import { escapeHtml, escapeValue } from "../../cli/output/escape.ts";
-import { wrapWords } from "../../cli/output/wrap.ts";
-import { readShareFile } from "./passphrase_shares.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import {
+  createRandomPassphrase,
+  formatShareGroups,
+  type SecretShare,
+  splitPassphrase,
+} from "../../passphrases/secret_shares.ts";
+import type { Random } from "../../../core/ports.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { escapeHtml, escapeValue } from "../../output/escape.ts";
+import { wrapWords } from "../../output/wrap.ts";
+import { readShareFile } from "../../passphrases/typed_shares.ts";
 
 /** How many shares there are, and how many of them give the passphrase back. */
 export interface ShareCounts {

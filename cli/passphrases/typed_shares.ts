@@ -16,7 +16,7 @@ import {
 } from "./secret_shares.ts";
 import type { FilePort } from "../../client/files.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import type { Io } from "../../cli/io.ts";
+import type { Io } from "../io.ts";
 
 /** The value of `--ca-passphrase-share` for shares that are typed, or that are lines of stdin. */
 export const TYPED_SHARES = "-";

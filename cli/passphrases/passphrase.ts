@@ -7,23 +7,12 @@ import { Secret } from "../../core/lib/brand.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { Io } from "../../cli/io.ts";
-import { displayPath } from "../../cli/output/display_path.ts";
+import type { Io } from "../io.ts";
+import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
+import type { Passphrases } from "../../instance/authority/keys.ts";
 import { parseShare } from "./secret_shares.ts";
-import { completeShares, readPassphraseOfShares } from "./passphrase_shares.ts";
-
-/** The passphrase of one run of a command. */
-export interface Passphrases {
-  /** True when a file or shares are given; new keys are then encrypted with that passphrase. */
-  readonly isGiven: boolean;
-  /** Returns the passphrase to open a key. The user is prompted once; a file is read each time. Throws AppError `passphrase_missing`. */
-  getForOpening(keyName: string): Promise<Secret<string>>;
-  /** Returns the passphrase for a new key, which the user types twice. Throws AppError `passphrase_missing` and `invalid`. */
-  getForCreating(keyName: string): Promise<Secret<string>>;
-  /** Stops all prompts: a prompt in the middle of a server's log would block the server. */
-  stopPrompting(): void;
-}
+import { completeShares, readPassphraseOfShares } from "./typed_shares.ts";
 
 /** The maximum length of a passphrase. A longer text is probably the wrong file. */
 const MAX_LENGTH = 1024;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createVersionInfo } from "./version.ts";
+import { createVersionInfo } from "./api_server.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const BUILT = { commit: COMMIT, date: "2026-01-31T12:00:00Z" };

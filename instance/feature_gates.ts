@@ -1,7 +1,17 @@
-/** Opens the feature gate MLDSA of commands that verify signatures of ML-DSA. */
+/** The features that are off by default, under the names of kube-apiserver's feature gates. */
 import { AppError } from "../core/errors.ts";
 import { hasMlDsa, NO_ML_DSA } from "../core/pki/keys/ml_dsa.ts";
-import { allowsMlDsa, type FeatureGate } from "../cli/flags/feature_gates.ts";
+
+/** A feature that is off by default, and whether it is turned on. */
+export interface FeatureGate {
+  readonly name: "MLDSA";
+  readonly isOn: boolean;
+}
+
+/** Reports whether the gates allow ML-DSA. */
+export function allowsMlDsa(gates: readonly FeatureGate[]): boolean {
+  return gates.findLast(({ name }) => name === "MLDSA")?.isOn ?? false;
+}
 
 /** Reports whether the gates allow ML-DSA. AppError `config_invalid` when they do on a runtime that does not have it. */
 export function openMlDsaGate(gates: readonly FeatureGate[]): boolean {

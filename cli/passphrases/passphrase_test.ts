@@ -2,7 +2,8 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../../tests/support/captured_io.ts";
-import { createPassphrases, type Passphrases } from "./passphrase.ts";
+import type { Passphrases } from "../../instance/authority/keys.ts";
+import { createPassphrases } from "./passphrase.ts";
 
 const signal = new AbortController().signal;
 

@@ -14,16 +14,16 @@ import {
   type MissingRights,
   type NeededRight,
 } from "../core/rbac/needed_rights.ts";
-import { parseListenAddress } from "../cli/framework/flags.ts";
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
 import { createMetricsRegistry } from "../server/metrics/registry.ts";
-import type { Io } from "../cli/io.ts";
-import { escapeValue } from "../cli/output/escape.ts";
-import { connectService } from "../cli/systemd/service.ts";
-import { USER_AGENT } from "../cli/version.ts";
-import type { ControllerDeps } from "./deps.ts";
-import { runElected } from "./run_elected.ts";
+import { parseListenAddress } from "./framework/flags.ts";
+import type { Io } from "./io.ts";
+import { escapeValue } from "./output/escape.ts";
+import { connectService } from "./systemd/service.ts";
+import { USER_AGENT } from "../core/version.ts";
+import type { ControllerDeps } from "../instance/deps.ts";
+import { runElected } from "../instance/run_elected.ts";
 
 /** A controller: its command, its Lease, and the manifest of the rights that it needs. */
 export interface RemoteRole {
