@@ -10,6 +10,7 @@ import { formatTime } from "../core/kube/meta.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { cutLoggedText, escapeControls } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
+import { nameFlags } from "./framework/flags.ts";
 import type { OutputStream } from "./io.ts";
 
 /** The severity of a message. A logger writes messages of its level and of higher ones. */
@@ -46,7 +47,7 @@ export function createLogger(options: LoggerOptions): Logger {
       properties: withoutReserved(redactFields(fields)),
     };
     // Terminal control characters are escaped as in JSON, so that a field cannot forge a line in either format.
-    options.stderr.write(`${escapeControls(formatter(record).replace(/\n$/, ""))}\n`);
+    options.stderr.write(`${escapeControls(nameFlags(formatter(record)).replace(/\n$/, ""))}\n`);
   };
   return scoped(write, {});
 }

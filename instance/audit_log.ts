@@ -1,4 +1,4 @@
-/** The audit log of an instance, with kube-apiserver's flags: its policy, its file, and the rotation of the file. */
+/** The audit log of an instance, with kube-apiserver's settings: its policy, its file, and the rotation of the file. */
 import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../core/audit/policy.ts";
 import { parseAuditPolicy } from "../core/audit/policy_file.ts";
@@ -25,7 +25,7 @@ const MEGABYTE = 1_048_576;
 const REPORT_INTERVAL_MS = 60_000;
 
 /**
- * Opens the audit log. UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the
+ * Opens the audit log. AppError `usage` for a faulty setting, AppError `io`, and `config_invalid` for the
  * policy.
  */
 export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps): Promise<AuditLog> {

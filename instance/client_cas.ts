@@ -1,4 +1,4 @@
-/** The CAs that the API trusts for client certificates, the instance's own and those of `--client-ca-file`, as they change. */
+/** The CAs that the API trusts for client certificates, the instance's own and those of `clientCaFile`, as they change. */
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
@@ -33,7 +33,7 @@ export interface TrustedCas {
 }
 
 /**
- * Reads each CA of the instance, as it was loaded and as its file is now, and the bundle of `--client-ca-file`.
+ * Reads each CA of the instance, as it was loaded and as its file is now, and the bundle of `clientCaFile`.
  * AppError `io` or `ca_invalid` when the bundle cannot be read; an unreadable file of the instance is skipped.
  */
 export async function readTrustedCas(

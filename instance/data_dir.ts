@@ -1,4 +1,4 @@
-/** A data directory (`--data-dir`): its layout, and the format of its files. */
+/** A data directory (`dataDir`): its layout, and the format of its files. */
 import { join } from "node:path";
 import { authorityPaths } from "./authority/layout.ts";
 import type { FilePort } from "../client/files.ts";
@@ -25,7 +25,7 @@ export interface DataDir {
   readonly issuedLog: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
-  /** The bootstrap kubeconfig of web servers (`up --web-domain`). */
+  /** The bootstrap kubeconfig of web servers (the setting `webDomain`). */
   readonly webKubeconfig: string;
   /** The folder with the nodes of a demo. */
   readonly nodes: string;
@@ -107,11 +107,11 @@ async function readFormat(root: string, files: Pick<FilePort, "readText">): Prom
     throw new AppError(
       "format_unknown",
       `cannot use data directory "${root}": it has format ${format}, this program knows ${DATA_FORMAT}`,
-      { hint: "use the newer tlsboot that wrote it, or another --data-dir" },
+      { hint: "use the newer tlsboot that wrote it, or another data directory" },
     );
   }
   throw new AppError("format_unknown", `cannot use data directory "${root}": its file "format" holds no number`, {
-    hint: `write ${DATA_FORMAT} into it if this tlsboot made the folder, or choose another --data-dir`,
+    hint: `write ${DATA_FORMAT} into it if this tlsboot made the folder, or choose another data directory`,
   });
 }
 

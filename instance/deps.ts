@@ -18,7 +18,7 @@ export interface InstanceDeps {
   readonly heap: Heap | undefined;
   /** The descriptor of a socket that listens already, which systemd has passed. */
   readonly passedSocket?: number | undefined;
-  /** Receives audit lines for `--audit-log-path -`. */
+  /** Receives audit lines for the audit log `-`. */
   readonly stdout: { write(text: string): void };
 }
 

@@ -1,4 +1,4 @@
-/** The address of an etcd and the credentials for it, from flags and the files that they name. */
+/** The address of an etcd and the credentials for it, from settings and the files that they name. */
 import { resolve } from "node:path";
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
@@ -8,10 +8,9 @@ import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
 import type { EtcdFlags } from "../cli/flags/etcd.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { readRequiredFile } from "./required_file.ts";
 
-/** The settings of the etcd flags. */
+/** The settings for an etcd. */
 export type EtcdSettings = Settings<EtcdFlags>;
 
 interface Place {
@@ -20,16 +19,17 @@ interface Place {
 }
 
 /**
- * Reads and checks the settings and files of etcd. UsageError, AppError `io`, `ca_invalid`, `key_invalid`,
+ * Reads and checks the settings and files of etcd. AppError `usage`, `io`, `ca_invalid`, `key_invalid`,
  * `file_permissions`.
  */
 export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): Promise<EtcdEndpoints> {
   const { etcdServers: servers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
   const scheme = assertOneScheme(servers);
   if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
-    throw new UsageError(
-      `${etcdCafile === undefined ? "--etcd-certfile" : "--etcd-cafile"} has no effect for an etcd without TLS`,
-      "write https:// in --etcd-servers, or leave the certificates out",
+    throw new AppError(
+      "usage",
+      `the setting ${etcdCafile === undefined ? "etcdCertfile" : "etcdCafile"} has no effect for an etcd without TLS`,
+      { hint: "write https:// in the setting etcdServers, or leave the certificates out" },
     );
   }
   return {
@@ -45,7 +45,9 @@ export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): P
 function assertOneScheme(servers: readonly string[]): string {
   const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
   if (others.every((scheme) => scheme === first)) return first;
-  throw new UsageError("--etcd-servers: some servers are http and others https", "give all with the same scheme");
+  throw new AppError("usage", "the setting etcdServers: some servers are http and others https", {
+    hint: "give all with the same scheme",
+  });
 }
 
 async function readCas(path: string, place: Place): Promise<string> {
@@ -68,6 +70,6 @@ async function readCertificate(
   const pair = parseCredentialPair(certificatePem, keyPem);
   if (pair.ok) return { certificatePem, keyPem };
   throw new AppError("key_invalid", `cannot use "${certificatePath}" and "${keyPath}" for etcd: ${pair.error}`, {
-    hint: "give a PEM certificate with --etcd-certfile and its unencrypted key with --etcd-keyfile",
+    hint: "give a PEM certificate with the setting etcdCertfile and its unencrypted key with the setting etcdKeyfile",
   });
 }

@@ -42,7 +42,8 @@ export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readTex
   const place = parseConfigDocument(found, KIND, SHAPE);
   if (place.ok) return place.value;
   throw new AppError("config_invalid", `cannot read "${dir.etcdPlace}": ${place.error.join("; ")}`, {
-    hint: "tlsboot writes it: remove it, and start with the --etcd-servers and --etcd-prefix of the instance",
+    hint:
+      "tlsboot writes it: remove it, and start with the setting etcdServers and the setting etcdPrefix of the instance",
   });
 }
 
@@ -58,7 +59,7 @@ export async function writeEtcdPlace(
 
 /** Formats `etcd.yaml`, with JSON values because JSON is YAML. */
 export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
-  return `# The objects of this folder are in etcd: up, serve and backup want --etcd-servers here. Written by tlsboot.
+  return `# The objects of this folder are in etcd: up, serve and backup need its address. Written by tlsboot.
 apiVersion: ${TLSBOOT_API_VERSION}
 kind: ${KIND}
 servers: ${JSON.stringify(servers)}
@@ -67,8 +68,8 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses flags that name another storage than the one of a data directory, and a data directory of a newer build.
- * `verb` is the refused operation. UsageError, AppError `format_unknown`, `config_invalid`.
+ * Refuses settings that name another storage than the one of a data directory, and a data directory of a newer build.
+ * `verb` is the refused operation. AppError `usage`, `format_unknown`, `config_invalid`.
  */
 export async function assertEtcdPlace(
   dir: DataDir,
@@ -85,25 +86,25 @@ export async function assertEtcdPlace(
     if (place === undefined) return;
     throw cannot(
       `its objects are in etcd, below "${place.prefix}"`,
-      `give ${formatEtcdFlags(place)}; or move them back into a database with tlsboot backup and restore`,
+      `give ${formatEtcdSettings(place)}; or move them back into a database with tlsboot backup and restore`,
     );
   }
   if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
     throw cannot(
       `its objects are below "${place.prefix}" in etcd, not "${plainPrefix(etcdPrefix)}"`,
-      `give ${formatEtcdFlags(place)}`,
+      `give ${formatEtcdSettings(place)}`,
     );
   }
   if (place === undefined && await files.stat(dir.database) !== undefined) {
     throw cannot(
       "its objects are in its database",
-      "leave --etcd-servers out; or move them with tlsboot backup and tlsboot restore --etcd-servers; or, if that " +
+      "leave the setting etcdServers out; or move them with tlsboot backup and tlsboot restore; or, if that " +
         "database is old, move tlsboot.db elsewhere",
     );
   }
 }
 
-function formatEtcdFlags({ servers, prefix }: EtcdPlace): string {
-  const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${shellWord(prefix)}`;
-  return `--etcd-servers ${shellWord(servers.join(","))}${flag}`;
+function formatEtcdSettings({ servers, prefix }: EtcdPlace): string {
+  const below = prefix === DEFAULT_ETCD_PREFIX ? "" : ` and the setting etcdPrefix ${shellWord(prefix)}`;
+  return `the setting etcdServers ${shellWord(servers.join(","))}${below}`;
 }

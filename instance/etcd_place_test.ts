@@ -46,13 +46,14 @@ for (
     {
       name: "a folder in etcd without etcd",
       file: ETCD,
-      want: /cannot serve "\/instance": its objects are in etcd, below "\/registry".*give --etcd-servers http:\/\/a:1;/,
+      want:
+        /cannot serve "\/instance": its objects are in etcd, below "\/registry".*give the setting etcdServers http:\/\/a:1;/,
     },
     {
       name: "a folder in etcd that has an old database, without etcd",
       file: ELSEWHERE,
       hasDatabase: true,
-      want: /its objects are in etcd, below "\/instances\/one".*--etcd-prefix \/instances\/one;/,
+      want: /its objects are in etcd, below "\/instances\/one".*the setting etcdPrefix \/instances\/one;/,
     },
     {
       name: "another prefix",

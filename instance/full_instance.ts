@@ -10,16 +10,8 @@ import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../cli/flags/controller.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../cli/flags/server.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import {
-  createSecretStore,
-  createTrustLookup,
-  type InProcessSettings,
-  runInProcess,
-  type SigningSettings,
-  UP_SIGNERS,
-} from "./controllers.ts";
+import { createSecretStore, createTrustLookup, type InProcessSettings, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
@@ -31,17 +23,10 @@ import { followPolicies, type PolicyFlags } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
 import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
-import {
-  isForAll,
-  namesSigningCa,
-  openInstanceCas,
-  openSigningCas,
-  type SigningCas,
-  signingDurationSeconds,
-  toSigningCaFlags,
-} from "./signing_cas.ts";
+import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds, toSigningCaFlags } from "./signing_cas.ts";
 import { USER_AGENT } from "../core/version.ts";
 import { allowsMlDsa } from "./feature_gates.ts";
+import { AppError } from "../core/errors.ts";
 
 /** The settings of the command `up`. */
 export type FullSettings =
@@ -61,7 +46,7 @@ export interface FullOptions {
   readonly without?: readonly ("approver" | "signer")[];
 }
 
-/** Returns the settings of `up` without any flag. */
+/** Returns the settings of `up` by default. */
 export function getDefaultFullSettings(): FullSettings {
   const flags = {
     ...SERVER_FLAGS,
@@ -76,7 +61,7 @@ export function getDefaultFullSettings(): FullSettings {
 
 /**
  * Starts all parts. They end when the signal aborts or the instance is disposed. `lost` also aborts when a controller
- * fails. UsageError, and AppError with a hint for faults of files.
+ * fails. AppError `usage`, and AppError with a hint for faults of files.
  */
 export async function startFullInstance(
   settings: FullSettings,
@@ -171,7 +156,7 @@ export async function startFullInstance(
   };
 }
 
-/** With --auto-approve and an inventory, only machines in the inventory are approved. */
+/** With `autoApprove` and an inventory, only machines in the inventory are approved. */
 export function withInventoryOnly(
   { policy, inventory, autoApprove }: Pick<FullSettings, "policy" | "inventory" | "autoApprove">,
 ): PolicyFlags {
@@ -192,14 +177,14 @@ function toCleaning(settings: FullSettings): NonNullable<InProcessSettings["clea
   };
 }
 
-/** Throws UsageError for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
+/** Throws AppError `usage` for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
 function assertCustom(signerNames: readonly string[]): void {
   const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
   if (builtin === undefined) return;
   const hint = builtin === LEGACY_UNKNOWN_SIGNER
     ? "run it separately with tlsboot signer"
-    : "omit it: up runs it in any case, and --signer is for custom signers";
-  throw new UsageError(`--signer: up cannot run "${builtin}" on request`, hint);
+    : "omit it: up runs it in any case, and the setting signer is for custom signers";
+  throw new AppError("usage", `the setting signer: up cannot run "${builtin}" on request`, { hint });
 }
 
 /** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */
@@ -212,7 +197,7 @@ async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCa
 }
 
 /**
- * Opens the CAs that the flags name, or the instance's own. Custom signers have the CA for all signers, and the instance's
+ * Opens the CAs that the settings name, or the instance's own. Custom signers have the CA for all signers, and the instance's
  * own where each of Kubernetes' signers has a separate one.
  */
 async function openSigning(

@@ -22,7 +22,6 @@ import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_au
 import { authorityPaths } from "./authority/layout.ts";
 import type { ServerFlags } from "../cli/flags/server.ts";
 import type { FlagSet, Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { followClientCas, readTrustedCas } from "./client_cas.ts";
@@ -92,7 +91,7 @@ export interface InstanceOptions {
 
 const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
 
-/** Starts the parts of an instance. Faults of files and flags are an AppError with a hint. */
+/** Starts the parts of an instance. Faults of files and settings are an AppError with a hint. */
 export async function startInstance(
   settings: Settings<ServerFlags>,
   deps: InstanceDeps,
@@ -262,9 +261,10 @@ async function openDataDir(dir: DataDir, settings: Settings<ServerFlags>, deps: 
 function assertAuthorizationMode(text: string): void {
   const modes = text.split(",").map((mode) => mode.trim()).sort().join(",");
   if (modes === "Node,RBAC") return;
-  throw new UsageError(
-    `--authorization-mode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
-    "leave the flag out; grant rights with kubectl create clusterrolebinding",
+  throw new AppError(
+    "usage",
+    `the setting authorizationMode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
+    { hint: "leave the setting out; grant rights with kubectl create clusterrolebinding" },
   );
 }
 

@@ -65,7 +65,7 @@ export function trustFollowerObjects(): readonly BootstrapObject[] {
   ];
 }
 
-/** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */
+/** Creates the binding of `autoApprove`: requests of the bootstrap group are approved for any node name. */
 export function autoApproveBinding(): BootstrapObject {
   return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP));
 }

@@ -11,11 +11,10 @@ import type { Policy } from "../core/approval/policy.ts";
 import type { ApproverSettingsText } from "../core/approval/published.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import type { PolicySettings } from "../controllers/evidence.ts";
 import type { Trigger } from "../controllers/loop.ts";
 
-/** The settings of the policy flags. */
+/** The settings of the policies. */
 export interface PolicyFlags {
   /** The names of built-in policies, or paths. */
   readonly policy: readonly string[];
@@ -50,7 +49,7 @@ export const NO_POLICIES: LoadedPolicies = {
 const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Reads the policies and the inventory of the flags. AppError `config_invalid` with every fault and its location; a
+ * Reads the policies and the inventory of the settings. AppError `config_invalid` with every fault and its location; a
  * missing inventory is a fault unless `isInventoryOptional`.
  */
 export async function readPolicies(
@@ -78,10 +77,9 @@ export async function followPolicies(
   if (flags.policy.length === 0) {
     if (flags.inventory === undefined && builtIn.length === 0) return undefined;
     if (flags.inventory !== undefined) {
-      throw new UsageError(
-        "--inventory has no effect without --policy",
-        "add --policy kubelet-serving or a policy file; up also takes it with --auto-approve",
-      );
+      throw new AppError("usage", "the setting inventory has no effect without the setting policy", {
+        hint: "add the setting policy kubelet-serving or a policy file; up also takes it with the setting autoApprove",
+      });
     }
   }
   const { clock, logger } = deps;
@@ -122,13 +120,13 @@ export async function followPolicies(
 /** Finds a policy of a file that has the name of a built-in one. */
 function findTakenName({ policies }: LoadedPolicies, builtIn: readonly PolicyWithText[]): string | undefined {
   const taken = builtIn.find(({ policy }) => policies.some(({ name }) => name === policy.name));
-  return taken === undefined ? undefined : `--policy: "${taken.policy.name}" is the name of a policy of up`;
+  return taken === undefined ? undefined : `the setting policy: "${taken.policy.name}" is the name of a policy of up`;
 }
 
-/** Adds policies that belong to other flags. UsageError when a file has a policy of the same name. */
+/** Adds policies that belong to other settings. AppError `usage` when a file has a policy of the same name. */
 function withBuiltIn(loaded: LoadedPolicies, builtIn: readonly PolicyWithText[]): LoadedPolicies {
   const taken = findTakenName(loaded, builtIn);
-  if (taken !== undefined) throw new UsageError(taken, "rename the policy in the file");
+  if (taken !== undefined) throw new AppError("usage", taken, { hint: "rename the policy in the file" });
   const texts = builtIn.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text] as const]);
   return {
     ...loaded,
@@ -152,12 +150,12 @@ async function load(
   for (const named of flags.policy) read.push(...keep(await readPolicy(named, deps)));
   const policies = read.map(({ policy }) => policy);
   const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
-  if (twice !== undefined) faults.push(`--policy: two policies are called "${twice.name}"`);
+  if (twice !== undefined) faults.push(`the setting policy: two policies are called "${twice.name}"`);
   const [inventory] = flags.inventory === undefined ? [] : keep(await readInventory(flags.inventory, deps));
   const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
   if (needy !== undefined && flags.inventory === undefined) {
     faults.push(
-      `--inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
+      `the setting inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
         (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
     );
   }
@@ -184,11 +182,13 @@ async function readPolicy(
   const builtin = BUILTIN_POLICIES.get(named);
   if (builtin !== undefined) return ok({ policy: builtin, text: undefined });
   const text = await readText(resolve(cwd, named), files);
-  if (!text.ok) return err([`--policy: cannot read "${named}": ${text.error}`]);
+  if (!text.ok) return err([`the setting policy: cannot read "${named}": ${text.error}`]);
   if (text.value === undefined) {
     const nearest = findNearest(named, BUILTIN_POLICIES.keys());
     const names = nearest === undefined ? `policies are ${[...BUILTIN_POLICIES.keys()].join(", ")}` : undefined;
-    return err([`--policy: "${named}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`]);
+    return err([
+      `the setting policy: "${named}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`,
+    ]);
   }
   const parsed = prefixFaults(named, parsePolicy(text.value));
   return parsed.ok ? ok({ policy: parsed.value, text: text.value }) : parsed;
@@ -199,8 +199,8 @@ async function readInventory(
   { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
 ): Promise<Result<{ readonly value: Inventory; readonly text: string }, readonly string[]>> {
   const text = await readText(resolve(cwd, path), files);
-  if (!text.ok) return err([`--inventory: cannot read "${path}": ${text.error}`]);
-  if (text.value === undefined) return err([`--inventory: cannot read "${path}": no such file`]);
+  if (!text.ok) return err([`the setting inventory: cannot read "${path}": ${text.error}`]);
+  if (text.value === undefined) return err([`the setting inventory: cannot read "${path}": no such file`]);
   const parsed = prefixFaults(path, parseInventory(text.value));
   return parsed.ok ? ok({ value: parsed.value, text: text.value }) : parsed;
 }
@@ -223,7 +223,7 @@ async function readText(
 }
 
 /**
- * Reads all files of the flags as one text. A file that cannot be read is represented by its fault, so that the fault
+ * Reads all files of the settings as one text. A file that cannot be read is represented by its fault, so that the fault
  * is logged once.
  */
 async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {

@@ -26,12 +26,12 @@ for (
     {
       name: "a missing inventory",
       flags: { policy: ["kubelet-serving"], inventory: undefined },
-      fault: /--inventory is missing/,
+      fault: /the setting inventory is missing/,
     },
     {
       name: "an inventory that is not there",
       flags: { policy: ["kubelet-serving"], inventory: "gone" },
-      fault: /--inventory: cannot read "gone": no such file/,
+      fault: /the setting inventory: cannot read "gone": no such file/,
     },
   ]
 ) {
@@ -72,7 +72,7 @@ test("followPolicies() applies changes within a second, and logs a fault once", 
   await clock.advance(5_000);
   assert.deepEqual(logger.entries.filter(({ level }) => level === "error").map(({ fields }) => fields["faults"]), [
     ["inventory.yaml: nodes[0].dsn: unknown key; did you mean dns?"],
-    ['--inventory: cannot read "inventory.yaml": no such file'],
+    ['the setting inventory: cannot read "inventory.yaml": no such file'],
   ]);
 
   files.texts["/inventory.yaml"] = INVENTORY.replaceAll("a.example", "b.example").replace("name: a", "name: b");
@@ -89,6 +89,6 @@ test("followPolicies() follows nothing without a policy, and refuses an inventor
   assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
   await assert.rejects(
     followPolicies({ policy: [], inventory: "x" }, deps),
-    /--inventory has no effect without --policy/,
+    /the setting inventory has no effect without the setting policy/,
   );
 });

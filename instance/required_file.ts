@@ -1,9 +1,9 @@
-/** Files that a flag names and that must exist. */
+/** Files that a setting names and that must exist. */
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import type { FilePort } from "../client/files.ts";
 
-/** The working directory of a flag's path, and the file access. */
+/** The working directory of the path, and the file access. */
 export interface FilePlace {
   readonly files: Pick<FilePort, "readText">;
   readonly cwd: string;

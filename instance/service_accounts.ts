@@ -1,6 +1,6 @@
 /**
- * The tokens of service accounts, by kube-apiserver's flags and their rules (`pkg/kubeapiserver/options/authentication.go`,
- * `pkg/controlplane/apiserver/options/options.go`). Without flags the keys are in the data directory, under kubeadm's names.
+ * The tokens of service accounts, by kube-apiserver's settings and their rules (`pkg/kubeapiserver/options/authentication.go`,
+ * `pkg/controlplane/apiserver/options/options.go`). By default the keys are in the data directory, under kubeadm's names.
  */
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
@@ -11,7 +11,6 @@ import { checkPrivateFile } from "../client/private_file.ts";
 import type { ServiceAccountOptions } from "../server/server.ts";
 import type { ServerFlags } from "../cli/flags/server.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { readRequiredFile } from "./required_file.ts";
@@ -23,7 +22,7 @@ interface TokenKeys {
   readonly isNew: boolean;
 }
 
-/** What the options depend on beside the flags. */
+/** What the options depend on besides the settings. */
 export interface ServiceAccountPlace {
   readonly dir: DataDir;
   /** Other servers may use the same objects, and must accept the same tokens. */
@@ -32,7 +31,7 @@ export interface ServiceAccountPlace {
   readonly url: () => string;
 }
 
-/** Opens the keys and reads the flags of service account tokens. UsageError; AppError `io`, `key_invalid`, `file_permissions`. */
+/** Opens the keys and reads the settings of service account tokens. AppError `usage`, `io`, `key_invalid`, `file_permissions`. */
 export async function openServiceAccounts(
   settings: Settings<ServerFlags>,
   { dir, isShared, url }: ServiceAccountPlace,
@@ -65,13 +64,19 @@ export async function openServiceAccounts(
 }
 
 function checkIssuers(issuers: readonly string[]): readonly [string, ...string[]] {
-  const flag = "--service-account-issuer";
+  const setting = "the setting serviceAccountIssuer";
   const [first, ...more] = issuers;
-  if (first === undefined) throw new UsageError(`${flag} is empty`, "give the name of the issuer, best an https URL");
+  if (first === undefined) {
+    throw new AppError("usage", `${setting} is empty`, { hint: "give the name of the issuer, best an https URL" });
+  }
   for (const [index, issuer] of issuers.entries()) {
-    if (issuers.indexOf(issuer) < index) throw new UsageError(`${flag}: "${issuer}" is given twice`, "give it once");
+    if (issuers.indexOf(issuer) < index) {
+      throw new AppError("usage", `${setting}: "${issuer}" is given twice`, { hint: "give it once" });
+    }
     if (!issuer.includes(":") || URL.canParse(issuer)) continue;
-    throw new UsageError(`${flag}: "${issuer}" contains a colon but is no URL`, "give an https URL");
+    throw new AppError("usage", `${setting}: "${issuer}" contains a colon but is no URL`, {
+      hint: "give an https URL",
+    });
   }
   return [first, ...more];
 }
@@ -82,13 +87,12 @@ const MAX_EXPIRATION_MS = 2 ** 32 * 1000;
 function checkMaxExpiration(milliseconds: number): number {
   if (milliseconds === 0) return 0;
   if (milliseconds >= MIN_EXPIRATION_MS && milliseconds <= MAX_EXPIRATION_MS) return Math.floor(milliseconds / 1000);
-  throw new UsageError(
-    "--service-account-max-token-expiration: want a duration from 1h to 2^32 seconds",
-    "give such a duration, or 0 for no limit",
-  );
+  throw new AppError("usage", "the setting serviceAccountMaxTokenExpiration: want a duration from 1h to 2^32 seconds", {
+    hint: "give such a duration, or 0 for no limit",
+  });
 }
 
-/** Opens the keys of the flags and of the data directory. Each key is in the list once, and the signing key always. */
+/** Opens the keys of the settings and of the data directory. Each key is in the list once, and the signing key always. */
 async function openKeys(settings: Settings<ServerFlags>, dir: DataDir, deps: InstanceDeps): Promise<TokenKeys> {
   const given: TokenKey[] = [];
   for (const path of settings.serviceAccountKeyFile) {

@@ -7,7 +7,6 @@ import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { SERVER_FLAGS } from "../cli/flags/server.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { dataDirAt } from "./data_dir.ts";
 import { getDefaultSettings } from "./instance.ts";
 import { openServiceAccounts } from "./service_accounts.ts";
@@ -100,7 +99,7 @@ for (
   test(`openServiceAccounts() refuses ${name} in flags`, async () => {
     await assert.rejects(
       open(createMemoryFiles(), edit),
-      (error) => error instanceof UsageError && message.test(error.message),
+      (error) => isAppError(error, "usage") && message.test(error.message),
     );
   });
 }

@@ -1,32 +1,20 @@
-/** The serving certificate of an instance: from flags, or issued by its CA for the names of the server and renewed. */
+/** The serving certificate of an instance: from files that settings name, or issued by its CA for the names of the server and renewed. */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
-import {
-  type AdvertisedHost,
-  chooseAdvertisedHost,
-  isUnspecified,
-  listReachableHosts,
-  LOOPBACK,
-} from "../core/machine/node_addresses.ts";
+import { type AdvertisedHost, chooseAdvertisedHost, isUnspecified, listReachableHosts, LOOPBACK } from "../core/machine/node_addresses.ts";
 import { AppError } from "../core/errors.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
-import {
-  findRenewalReason,
-  planPermittedNames,
-  planServingNames,
-  type ServerNames,
-} from "../core/pki/authority/serving_certificate.ts";
+import { findRenewalReason, planPermittedNames, planServingNames, type ServerNames } from "../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
 import { readInterfaces } from "../client/host_facts.ts";
 import type { ServingPair } from "../server/connections/tls.ts";
 import type { ServerFlags } from "../cli/flags/server.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { issuePair } from "./authority/issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
@@ -40,8 +28,8 @@ const LIFETIME_MS = 365 * 86_400_000;
 const USAGES = ["digital signature", "server auth"];
 
 /**
- * Reads the certificate and key of `--tls-cert-file` and `--tls-private-key-file`; undefined without these flags.
- * UsageError for half a pair, AppError `io` and `key_invalid`.
+ * Reads the certificate and key of `tlsCertFile` and `tlsPrivateKeyFile`; undefined without these settings.
+ * AppError `usage` for half a pair, AppError `io` and `key_invalid`.
  */
 export async function readGivenServing(
   { tlsCertFile, tlsPrivateKeyFile }: Pick<Settings<ServerFlags>, "tlsCertFile" | "tlsPrivateKeyFile">,
@@ -58,7 +46,7 @@ export async function readGivenServing(
 }
 
 /**
- * Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. UsageError for an
+ * Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. AppError `usage` for an
  * advertised address that no client can connect to.
  */
 export async function findHost(
@@ -68,23 +56,27 @@ export async function findHost(
   const facts = await readInterfaces(files);
   if (advertiseAddress !== undefined && isUnspecified(advertiseAddress)) {
     const hosts = listReachableHosts(facts);
-    throw new UsageError(
-      `--advertise-address: "${advertiseAddress}" is no address that a client can connect to`,
-      hosts.length === 0 ? "give the name of this host" : `this host has ${hosts.join(", ")}`,
+    throw new AppError(
+      "usage",
+      `the setting advertiseAddress: "${advertiseAddress}" is no address that a client can connect to`,
+      { hint: hosts.length === 0 ? "give the name of this host" : `this host has ${hosts.join(", ")}` },
     );
   }
   const advertised = chooseAdvertisedHost(bindAddress, advertiseAddress, facts);
   const { host, others } = advertised;
   if (others === undefined) return advertised;
   if (host === LOOPBACK) {
-    logger.warn("this host has no address that other machines can reach; give one with --advertise-address", {
+    logger.warn("this host has no address that other machines can reach; give one with the setting advertiseAddress", {
       address: host,
     });
   } else {
-    logger.warn("kubeconfigs and join commands name this host's address; choose another with --advertise-address", {
-      address: host,
-      others,
-    });
+    logger.warn(
+      "kubeconfigs and join commands name this host's address; choose another with the setting advertiseAddress",
+      {
+        address: host,
+        others,
+      },
+    );
   }
   return advertised;
 }
@@ -113,7 +105,7 @@ export function listPermittedNames(
   const fault = refused.get(host.toLowerCase());
   if (fault !== undefined) {
     throw new AppError("config_invalid", `cannot serve as "${host}": the CA's name constraints forbid it: ${fault}`, {
-      hint: "serve under a name that the CA permits with --advertise-address; tlsboot ca show lists them",
+      hint: "serve under a name that the CA permits with the setting advertiseAddress; tlsboot ca show lists them",
     });
   }
   if (refused.size > 0) {

@@ -1,4 +1,4 @@
-/** The signers to run, and the profiles of custom signers: `--signer` and `--profile`. */
+/** The signers to run, and the profiles of custom signers: `signer` and `profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { findNearest } from "../core/lib/nearest.ts";
@@ -15,11 +15,10 @@ import {
 } from "../controllers/profile_provider.ts";
 import type { PROFILE_FLAGS } from "../cli/flags/controller.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 
-/** The signers and profiles that the flags name. */
+/** The signers and profiles that the settings name. */
 export interface SignerChoice {
-  /** The signer names of the flags and the profiles; may be empty. */
+  /** The signer names of the settings and the profiles; may be empty. */
   readonly signerNames: readonly string[];
   /** The profiles by signer name. */
   readonly profiles: ReadonlyMap<string, ProfileSource>;
@@ -39,7 +38,7 @@ export interface ProfileDeps {
 }
 
 /**
- * Reads the profiles. A file without a signer name is for the only custom signer. UsageError for names without a
+ * Reads the profiles. A file without a signer name is for the only custom signer. AppError `usage` for names without a
  * profile and profiles without a name, AppError `config_invalid` and `io` for files. A signer of pod certificates needs
  * profiles for pods.
  */
@@ -63,28 +62,35 @@ export async function openSignerProfiles(
     });
     const { signerName } = source;
     if (profiles.has(signerName)) {
-      throw new UsageError(`--profile: two profiles are for signer "${signerName}"`, "give one for each signer");
+      throw new AppError("usage", `the setting profile: two profiles are for signer "${signerName}"`, {
+        hint: "give one for each signer",
+      });
     }
     if (names.length > 0 && !names.includes(signerName)) {
-      throw new UsageError(
-        `--profile: "${file}" is for signer "${signerName}", which --signer does not name`,
-        `add --signer ${signerName}, or leave the profile out`,
+      throw new AppError(
+        "usage",
+        `the setting profile: "${file}" is for signer "${signerName}", which the setting signer does not name`,
+        { hint: `add the setting signer ${signerName}, or leave the profile out` },
       );
     }
     profiles.set(signerName, source);
   }
   const missing = custom.find((name) => !profiles.has(name));
   if (missing !== undefined && isForPods) {
-    throw new UsageError(`--signer: "${missing}" has no profile for pods`, "give its rules with --profile FILE");
+    throw new AppError("usage", `the setting signer: "${missing}" has no profile for pods`, {
+      hint: "give its rules with the setting profile FILE",
+    });
   }
   if (missing !== undefined) throw createUnknownSignerError(missing);
   return { signerNames: names.length > 0 ? [...new Set(names)] : [...profiles.keys()], profiles };
 }
 
-function createUnknownSignerError(name: string): UsageError {
+function createUnknownSignerError(name: string): AppError {
   const nearest = findNearest(name, BUILTIN_SIGNERS.keys());
-  const hint = nearest === undefined ? `give its rules with --profile FILE` : `did you mean ${nearest}?`;
-  return new UsageError(`--signer: "${name}" is not a signer of Kubernetes and has no profile`, hint);
+  const hint = nearest === undefined ? `give its rules with the setting profile FILE` : `did you mean ${nearest}?`;
+  return new AppError("usage", `the setting signer: "${name}" is not a signer of Kubernetes and has no profile`, {
+    hint,
+  });
 }
 
 /** Reads a profile once. AppError `config_invalid` with every fault, `io`. */

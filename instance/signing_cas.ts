@@ -1,16 +1,10 @@
 /**
- * The CA of each signer, by kube-controller-manager's flags and their rules
+ * The CA of each signer, by kube-controller-manager's settings and their rules
  * (`cmd/kube-controller-manager/app/options/csrsigningcontroller.go`).
  */
 import { resolve } from "node:path";
 import { formatDuration } from "../core/lib/duration.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-  MIN_EXPIRATION_SECONDS,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER, MIN_EXPIRATION_SECONDS } from "../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
@@ -22,7 +16,7 @@ import { hasSplitAuthorities } from "./authority/files.ts";
 import { assertCrlUrls, authorityPaths, type CaPurpose, getSignerPurpose, toCrlUrl } from "./authority/layout.ts";
 import type { SIGNING_FLAGS } from "../cli/flags/controller.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
+import { AppError } from "../core/errors.ts";
 
 /** The paths of a certificate and its key. */
 export interface CaPaths {
@@ -30,7 +24,7 @@ export interface CaPaths {
   readonly keyFile: string | undefined;
 }
 
-/** The CA flags: one pair for all signers, and one for each signer. */
+/** The CA settings: one pair for all signers, and one for each signer. */
 export interface SigningCaFlags {
   readonly all: CaPaths;
   readonly kubeletServing: CaPaths;
@@ -53,7 +47,7 @@ export interface SigningCaDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly keys: CaKeys;
-  /** The value of `--crl-url`; undefined for certificates that name no CRL. */
+  /** The setting `crlUrl`; undefined for certificates that name no CRL. */
   readonly crlUrl?: string | undefined;
   /** Returns a number that grows when a CA of the instance was replaced. */
   readonly version?: () => number;
@@ -97,7 +91,7 @@ export function signingDurationSeconds(
   return seconds;
 }
 
-/** Groups the settings of the CA flags by signer. */
+/** Groups the settings of the CAs by signer. */
 export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
   return {
     all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
@@ -121,18 +115,18 @@ export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): Sign
   };
 }
 
-/** Reports whether a flag names a CA. */
+/** Reports whether a setting names a CA. */
 export function namesSigningCa(flags: SigningCaFlags): boolean {
   return isGiven(flags.all) || SIGNERS.some(({ flag }) => isGiven(flags[flag]));
 }
 
-/** Reports whether the flags name one CA for all signers. */
+/** Reports whether the settings name one CA for all signers. */
 export function isForAll({ all }: SigningCaFlags): boolean {
   return isGiven(all);
 }
 
 /**
- * Loads the CAs of the chosen signers, or of the built-in signers when none is chosen. UsageError for incomplete pairs
+ * Loads the CAs of the chosen signers, or of the built-in signers when none is chosen. AppError `usage` for incomplete pairs
  * and for a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
  */
 export async function openSigningCas(
@@ -143,10 +137,9 @@ export async function openSigningCas(
   const specific = SIGNERS.filter(({ flag }) => isGiven(flags[flag]));
   const { certFile, keyFile } = flags.all;
   if (isGiven(flags.all) && specific.length > 0) {
-    throw new UsageError(
-      "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
-      "give one CA for all signers, or one for each",
-    );
+    throw new AppError("usage", "cannot specify a CA for all signers and the CA of one signer at the same time", {
+      hint: "give one CA for all signers, or one for each",
+    });
   }
   for (const { flag, prefix } of specific) {
     if (flags[flag].keyFile === undefined && !deps.keys.hasProgram) {
@@ -155,20 +148,23 @@ export async function openSigningCas(
     if (flags[flag].certFile === undefined) throw createHalfPairError(prefix, "cannot specify key without cert");
   }
   if (specific.length === 0 && (certFile === undefined || (keyFile === undefined && !deps.keys.hasProgram))) {
-    const missing = certFile === undefined ? "--cluster-signing-cert-file" : "--cluster-signing-key-file";
-    throw new UsageError(
-      isGiven(flags.all) ? `no CA to sign with: ${missing} is missing` : "no CA to sign with",
-      "give --cluster-signing-cert-file and --cluster-signing-key-file; tlsboot ca init makes a CA",
+    const missing = certFile === undefined ? "clusterSigningCertFile" : "clusterSigningKeyFile";
+    throw new AppError(
+      "usage",
+      isGiven(flags.all) ? `no CA to sign with: the setting ${missing} is missing` : "no CA to sign with",
+      {
+        hint:
+          "give the setting clusterSigningCertFile and the setting clusterSigningKeyFile; tlsboot ca init makes a CA",
+      },
     );
   }
   const missingSigner = specific.length === 0
     ? undefined
     : chosen.find((name) => !specific.some((one) => one.name === name));
   if (missingSigner !== undefined) {
-    throw new UsageError(
-      `no CA to sign with for "${missingSigner}"`,
-      "give --cluster-signing-cert-file for all signers",
-    );
+    throw new AppError("usage", `no CA to sign with for "${missingSigner}"`, {
+      hint: "give the setting clusterSigningCertFile for all signers",
+    });
   }
   // kube-controller-manager's rules are for its own signers (docs/decisions/0008-intermediate-cas.md).
   const isForCustom = chosen.length > 0 && !chosen.some((name) => BUILTIN_SIGNERS.has(name));
@@ -239,6 +235,6 @@ function isGiven({ certFile, keyFile }: CaPaths): boolean {
   return certFile !== undefined || keyFile !== undefined;
 }
 
-function createHalfPairError(prefix: string, why: string): UsageError {
-  return new UsageError(`"${prefix}": ${why}`, "give the certificate and its key");
+function createHalfPairError(prefix: string, why: string): AppError {
+  return new AppError("usage", `"${prefix}": ${why}`, { hint: "give the certificate and its key" });
 }

@@ -1,26 +1,15 @@
-/** The parts of `up --web-domain`: the scope of its flags, the profile of the signer, the policy, and the rights. */
-import {
-  createWebPolicy,
-  createWebPolicyText,
-  createWebProfile,
-  listScopeWarnings,
-  WEB_CLUSTER_ROLE,
-  WEB_GROUP,
-  WEB_ROLE,
-  WEB_SIGNER,
-  WEB_TOKEN_GROUP,
-  type WebScope,
-} from "../core/approval/rules/web_certificates.ts";
+/** The parts of the setting `webDomain`: its scope, the profile of the signer, the policy, and the rights. */
+import { createWebPolicy, createWebPolicyText, createWebProfile, listScopeWarnings, WEB_CLUSTER_ROLE, WEB_GROUP, WEB_ROLE, WEB_SIGNER, WEB_TOKEN_GROUP, type WebScope } from "../core/approval/rules/web_certificates.ts";
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import type { WEB_FLAGS } from "../cli/flags/controller.ts";
 import type { Settings } from "../cli/framework/flags.ts";
-import { UsageError } from "../cli/framework/usage_error.ts";
 import { exactRole } from "./instance_rbac.ts";
 import type { PolicyWithText } from "./policy_files.ts";
 import type { SignerChoice } from "./signer_profiles.ts";
+import { AppError } from "../core/errors.ts";
 
-/** Reads the scope of the flags, and logs what is dangerous about it; undefined without a domain. */
+/** Reads the scope of the settings, and logs what is dangerous about it; undefined without a domain. */
 export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Settings<typeof WEB_FLAGS>,
   logger: Pick<Logger, "warn">,
@@ -36,11 +25,13 @@ export function listWebPolicies(scope: WebScope | undefined): readonly PolicyWit
   return scope === undefined ? [] : [{ policy: createWebPolicy(scope), text: createWebPolicyText(scope) }];
 }
 
-/** Adds the signer of a scope to the custom signers. UsageError when a profile is for it too. */
+/** Adds the signer of a scope to the custom signers. AppError `usage` when a profile is for it too. */
 export function withWebSigner({ signerNames, profiles }: SignerChoice, scope: WebScope | undefined): SignerChoice {
   if (scope === undefined) return { signerNames, profiles };
   if (signerNames.includes(WEB_SIGNER)) {
-    throw new UsageError(`--profile: "${WEB_SIGNER}" is the signer of --web-domain`, "choose another signer name");
+    throw new AppError("usage", `the setting profile: "${WEB_SIGNER}" is the signer of the setting webDomain`, {
+      hint: "choose another signer name",
+    });
   }
   const profile = createWebProfile(scope);
   const source = { current: () => Promise.resolve(profile) };

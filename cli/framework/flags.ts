@@ -80,6 +80,11 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** Replaces the settings that a message of another room names by their flags: `the setting dataDir` by `--data-dir`. */
+export function nameFlags(text: string): string {
+  return text.replaceAll(/\bthe setting ([a-z][A-Za-z]*)/g, (_, key: string) => `--${flagName(key)}`);
+}
+
 /** Converts a key to the name of its environment variable: `TLSBOOT_DATA_DIR` for `dataDir`. */
 export function environmentName(key: string): string {
   return `TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;

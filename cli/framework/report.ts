@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, getErrorMessage } from "../../core/errors.ts"
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { createStyle } from "../output/style.ts";
+import { nameFlags } from "./flags.ts";
 
 /** Hints for failures of any command that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -19,14 +20,14 @@ const MAX_CAUSES = 10;
 /** Prints a failure on stderr, as `tlsboot: error:` and `tlsboot: hint:`. */
 export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDebug: boolean): void {
   const style = createStyle(io.stderr, io.env);
-  const lines = getErrorMessage(error).split("\n");
+  const lines = nameFlags(getErrorMessage(error)).split("\n");
   for (const line of lines) io.stderr.write(`tlsboot: ${style.red("error:")} ${escapeValue(line)}\n`);
   const hint = findHint(error, isDebug);
-  if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${escapeValue(hint)}\n`);
+  if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${escapeValue(nameFlags(hint))}\n`);
   if (!isDebug) return;
   let cause = error instanceof Error ? error.cause : undefined;
   for (let depth = 0; cause !== undefined && depth < MAX_CAUSES; depth++) {
-    io.stderr.write(`tlsboot: cause: ${escapeValue(getErrorMessage(cause))}\n`);
+    io.stderr.write(`tlsboot: cause: ${escapeValue(nameFlags(getErrorMessage(cause)))}\n`);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   if (!(error instanceof AppError) && error instanceof Error) io.stderr.write(`${error.stack ?? ""}\n`);

@@ -133,7 +133,7 @@ function withCrossSigned(authority: Authority, rotation: CaRotation | undefined)
 /**
  * Reads the CAs of a data directory, and creates one for everything where there is none. A swap of a CA's files during
  * which a process was killed is completed first. With `crlUrl`, what they issue names their CRL. Throws as
- * `readAuthority`, AppError `io`, and UsageError for CAs that would share a CRL.
+ * `readAuthority`, AppError `io`, and AppError `usage` for CAs that would share a CRL.
  */
 export async function ensureAuthorities(
   root: string,

@@ -15,14 +15,7 @@ import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/k
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import type { Clock } from "../../core/ports.ts";
-import {
-  type CertificateOrigin,
-  createRecord,
-  createRecordStatus,
-  describeIssued,
-  findRecordSpec,
-  getChainHash,
-} from "../../core/register/record.ts";
+import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, findRecordSpec, getChainHash } from "../../core/register/record.ts";
 import { describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { createSeal } from "../../core/register/seal.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
@@ -220,8 +213,8 @@ function cannotRecord(path: string, cause: unknown): AppError {
   const hint = code === "ENOSPC"
     ? "free some space: a certificate that cannot be recorded is not given out"
     : code === "ENOENT"
-    ? "create its folder, or name another file with --issued-log"
-    : "check the file and its folder, or name another file with --issued-log: without a record nothing is given out";
+    ? "create its folder, or name another file with the setting issuedLog"
+    : "check the file and its folder, or name another file with the setting issuedLog: without a record nothing is given out";
   const message = `cannot record a certificate in issued log "${path}": ${getErrorMessage(cause)}`;
   return new AppError("io", message, { cause, hint, retryable: true });
 }

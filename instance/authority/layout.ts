@@ -1,11 +1,11 @@
 /** The CAs that a data directory may have, and their paths: one for everything, or one for each purpose. */
+import { AppError } from "../../core/errors.ts";
 import { basename, dirname, extname, join } from "node:path";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import { UsageError } from "../../cli/framework/usage_error.ts";
 
 /** The purpose of a CA. `serving` is `pki/ca.crt`, which is used for everything when there are no others. */
 export type CaPurpose = "serving" | "client" | "kubelet-client" | "kubelet-serving" | "custom";
@@ -21,16 +21,6 @@ export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client",
 
 /** The purposes of all CAs of a split instance, in the order of help. */
 export const CA_PURPOSES: readonly CaPurpose[] = ["serving", ...SPLIT_PURPOSES];
-
-/** The purpose of each CA in words. */
-export const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
-  serving: "the API server's certificate; clients of the API trust it",
-  client: "clients of the API (kubernetes.io/kube-apiserver-client) and administrators; the API trusts it",
-  "kubelet-client": "kubelets as clients of the API (kubernetes.io/kube-apiserver-client-kubelet); the API trusts it",
-  "kubelet-serving": "kubelets as servers (kubernetes.io/kubelet-serving); for kube-apiserver's " +
-    "--kubelet-certificate-authority",
-  custom: "custom signers (--signer)",
-};
 
 /** Returns the purpose of the CA that a signer uses. */
 export function getSignerPurpose(signerName: string): CaPurpose {
@@ -57,20 +47,21 @@ export function getCrlPath({ certificate }: Pick<AuthorityPaths, "certificate">)
 }
 
 /**
- * Returns the URL of a CA's CRL from `--crl-url`: a URL that ends with a slash names a folder, to which the name of the CRL
- * is added. Undefined without the flag.
+ * Returns the URL of a CA's CRL from `crlUrl`: a URL that ends with a slash names a folder, to which the name of the CRL
+ * is added. Undefined without it.
  */
 export function toCrlUrl(crlUrl: string | undefined, certificate: string): string | undefined {
   return crlUrl?.endsWith("/") === true ? crlUrl + getCrlName(certificate) : crlUrl;
 }
 
-/** Throws UsageError when several CAs would get the same URL of a CRL, as each CA has a CRL of its own. */
+/** Throws AppError `usage` when several CAs would get the same URL of a CRL, as each CA has a CRL of its own. */
 export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly string[]): void {
   const urls = new Set(certificates.map((certificate) => toCrlUrl(crlUrl, certificate)));
   if (crlUrl === undefined || urls.size === new Set(certificates).size) return;
-  throw new UsageError(
-    `--crl-url: "${crlUrl}" is one URL, and each of the CAs ${certificates.join(", ")} has a CRL of its own`,
-    "give the URL of a folder, which ends with /; the name of each CA's file is added to it",
+  throw new AppError(
+    "usage",
+    `the setting crlUrl: "${crlUrl}" is one URL, and each of the CAs ${certificates.join(", ")} has a CRL of its own`,
+    { hint: "give the URL of a folder, which ends with /; the name of each CA's file is added to it" },
   );
 }
 

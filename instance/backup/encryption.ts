@@ -76,11 +76,11 @@ function toOpeningError(error: unknown, opener: BackupOpener): AppError {
         "passphrase_wrong",
         "cannot open the backup: the passphrase is wrong, or the backup is encrypted for a key",
         {
-          hint: "for a backup made with --recipient, give the secret key with --identity",
+          hint: "for a backup made with the setting recipient, give the secret key with the setting identity",
         },
       )
       : new AppError("key_invalid", "cannot open the backup: it is encrypted for none of these keys", {
-        hint: "for a backup with a passphrase, omit --identity",
+        hint: "for a backup with a passphrase, omit the setting identity",
       });
   }
   return backupInvalid(`it is not an age file, or it is damaged: ${what}`, error);

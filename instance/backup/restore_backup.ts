@@ -110,7 +110,7 @@ export async function restoreBackup(
 
 function takenError(root: string): AppError {
   return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
-    hint: "choose another --data-dir, or move it aside with --force",
+    hint: "choose another data directory, or move it aside with the setting force",
   });
 }
 
@@ -250,7 +250,7 @@ export interface EtcdTarget {
   >;
 }
 
-/** Creates the target for the etcd that the flags name. */
+/** Creates the target for the etcd that the settings name. */
 export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTarget {
   const { servers, prefix } = endpoints;
   return {

@@ -50,12 +50,13 @@ export async function openSnapshot(
   if (endpoints !== undefined) {
     if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints);
     throw new AppError("not_found", `cannot back up "${dir.root}": it is not a data directory of a server`, {
-      hint: "name one with --data-dir: the CA in it belongs to the objects in etcd",
+      hint: "name one with the setting dataDir: the CA in it belongs to the objects in etcd",
     });
   }
   if (!await holds(dir.database)) {
     throw new AppError("not_found", `cannot back up "${dir.root}": there is no database in it`, {
-      hint: "name the folder of a server with --data-dir; for an instance on etcd give --etcd-servers",
+      hint:
+        "name the folder of a server with the setting dataDir; for an instance on etcd give the setting etcdServers",
     });
   }
   try {
@@ -135,6 +136,7 @@ export function assertOneInstance({ items, caFile, root }: Sides): void {
     return;
   }
   throw new AppError("ca_invalid", `cannot back up "${root}": the objects in etcd are of an instance with another CA`, {
-    hint: "name the folder of a server of that instance with --data-dir, or check --etcd-servers and --etcd-prefix",
+    hint:
+      "name the folder of a server of that instance with the setting dataDir, or check the setting etcdServers and the setting etcdPrefix",
   });
 }

@@ -158,7 +158,7 @@ async function nameExclusively(from: string, to: string): Promise<void> {
 /** Creates the error for a backup whose file exists already. */
 export function existsError(path: string): AppError {
   return new AppError("file_exists", `cannot write backup "${path}": the file exists`, {
-    hint: "choose another name, or replace it with --force",
+    hint: "choose another name, or replace it with the setting force",
   });
 }
 

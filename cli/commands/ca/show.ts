@@ -12,13 +12,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import {
-  type AuthorityPaths,
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-  PURPOSE_TEXT,
-} from "../../../instance/authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -26,12 +20,7 @@ import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import {
-  describeNameConstraints,
-  formatFingerprint,
-  formatValidity,
-  getExtendedUsageName,
-} from "../../output/certificate_text.ts";
+import { describeNameConstraints, formatFingerprint, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
 
 /** The facts about one CA that are shown. */
 interface Shown {
@@ -144,3 +133,13 @@ function certificateFacts(certificate: CertificateFacts, now: Date): Readonly<Re
     publicKeyPin: publicKeyPin(certificate),
   };
 }
+
+/** The purpose of each CA in words. */
+const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
+  serving: "the API server's certificate; clients of the API trust it",
+  client: "clients of the API (kubernetes.io/kube-apiserver-client) and administrators; the API trusts it",
+  "kubelet-client": "kubelets as clients of the API (kubernetes.io/kube-apiserver-client-kubelet); the API trusts it",
+  "kubelet-serving": "kubelets as servers (kubernetes.io/kubelet-serving); for kube-apiserver's " +
+    "--kubelet-certificate-authority",
+  custom: "custom signers (--signer)",
+};

@@ -2,11 +2,11 @@
  * The keys whose exports a CA without a network signs, in a file next to its issued log. A key is trusted from the first
  * answer on, for which it has to be named.
  */
-import type { FilePort } from "../../client/files.ts";
-import { AppError } from "../../core/errors.ts";
-import { formatTime } from "../../core/kube/meta.ts";
-import type { ExportOrigin } from "../../core/offline/bundle.ts";
-import { SECRET_MODE } from "../data_dir.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { ExportOrigin } from "../../../core/offline/bundle.ts";
+import { SECRET_MODE } from "../../../instance/data_dir.ts";
 
 /** The trusted keys of exporters. */
 export interface TrustedExporters {
