@@ -20,7 +20,7 @@
  * import { bootstrap, getCsrPhase, openInstance } from "@tlsboot/tlsboot";
  *
  * const dataDir = await mkdtemp(join(tmpdir(), "tlsboot-"));
- * await using instance = await openInstance({ dataDir, port: 0, autoApprove: true });
+ * await using instance = await openInstance({ dataDir, securePort: 0, autoApprove: true });
  *
  * const outcome = await bootstrap({
  *   bootstrapKubeconfig: instance.bootstrapKubeconfigPath,
@@ -37,7 +37,9 @@
  */
 
 // With defaults for everything.
-export { type InstanceSettings, type OpenInstance, openInstance } from "./cli/library/open_instance.ts";
+export { type OpenInstance, openInstance, type OpenSettings } from "./cli/library/open_instance.ts";
+export type { FeatureGate } from "./instance/feature_gates.ts";
+export type { InstanceSettings } from "./instance/settings.ts";
 export { startTestServer, type TestServer, type TestServerSettings } from "./cli/library/test_server.ts";
 export {
   type AdminAccess,

@@ -24,7 +24,7 @@ import {
 import type { ControllerDeps } from "./deps.ts";
 
 /** The address, the certificates and the authentication of the server. */
-export interface ServerSettings {
+export interface ApiServerOptions {
   readonly bindAddress: string;
   readonly port: number;
   readonly passedSocket: number | undefined;
@@ -53,7 +53,7 @@ export interface ServerSettings {
 
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */
 export function startApiServer(
-  settings: ServerSettings,
+  settings: ApiServerOptions,
   deps: ControllerDeps & { readonly storage: Storage },
 ): Promise<Server> {
   const openFiles = getOpenFilesLimit();

@@ -4,10 +4,9 @@ import { DEFAULT_AUDIT_POLICY } from "../core/audit/policy.ts";
 import { parseAuditPolicy } from "../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../server/http/audit.ts";
-import type { ServerFlags } from "../cli/flags/server.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { openLogFile } from "./log_file.ts";
 import type { InstanceDeps } from "./deps.ts";
+import type { AuditSettings } from "./settings.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */
 export interface AuditLog extends AsyncDisposable {
@@ -15,8 +14,6 @@ export interface AuditLog extends AsyncDisposable {
   /** The folder of the log file; undefined when there is none. */
   readonly folder: string | undefined;
 }
-
-type AuditSettings = Pick<Settings<ServerFlags>, Extract<keyof ServerFlags, `audit${string}`>>;
 
 const STDOUT = "-";
 /** The bytes of a megabyte, as kube-apiserver counts them. */

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import { openAuditLog } from "./audit_log.ts";
 import type { InstanceDeps } from "./deps.ts";
-import { getDefaultSettings } from "./instance.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 const MINUTE = 60_000;
 
@@ -13,7 +12,7 @@ test("openAuditLog() logs lost events once a minute, even when the clock changes
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const deps = { clock, logger, cwd: "/" } as unknown as InstanceDeps;
-  await using log = await openAuditLog({ ...getDefaultSettings(SERVER_FLAGS), auditLogPath: "/dev/full" }, deps);
+  await using log = await openAuditLog({ ...DEFAULT_SETTINGS, auditLogPath: "/dev/full" }, deps);
   const lost = () => logger.entries.map(({ fields }) => fields["lost"]);
   const write = (times: number) => {
     for (let time = 0; time < times; time += 1) assert.equal(log.audit?.sink.write("line"), false);

@@ -5,13 +5,13 @@ import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSigningCa } from "../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../core/pki/asn1/pem.ts";
 import { createTrustLookup } from "./controllers.ts";
-import { getDefaultSettings, startInstance } from "./instance.ts";
+import { startInstance } from "./instance.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 test("a signer follows a change of --client-ca-file while the instance runs", async () => {
   await using folder = await createTempFolder();
@@ -23,7 +23,7 @@ test("a signer follows a change of --client-ca-file while the instance runs", as
   await writeFile(clientCaFile, first.certificatePem);
   const logger = createMemoryLogger();
   await using instance = await startInstance(
-    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0, clientCaFile },
     createInstanceDeps(folder.path, { logger }),
     () => [],
   );

@@ -6,12 +6,8 @@ import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { FilePort } from "../client/files.ts";
 import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
-import type { EtcdFlags } from "../cli/flags/etcd.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { readRequiredFile } from "./required_file.ts";
-
-/** The settings for an etcd. */
-export type EtcdSettings = Settings<EtcdFlags>;
+import type { EtcdSettings } from "./settings.ts";
 
 interface Place {
   readonly files: FilePort;

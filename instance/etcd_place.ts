@@ -15,9 +15,8 @@ import { AppError } from "../core/errors.ts";
 import type { FilePort } from "../client/files.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { plainPrefix } from "../server/storage/etcd/prefix.ts";
-import { DEFAULT_ETCD_PREFIX } from "../cli/flags/etcd.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "./data_dir.ts";
-import type { EtcdSettings } from "./etcd_endpoints.ts";
+import { DEFAULT_SETTINGS, type EtcdSettings } from "./settings.ts";
 
 /** The etcd that holds the objects of a data directory. */
 export interface EtcdPlace {
@@ -105,6 +104,6 @@ export async function assertEtcdPlace(
 }
 
 function formatEtcdSettings({ servers, prefix }: EtcdPlace): string {
-  const below = prefix === DEFAULT_ETCD_PREFIX ? "" : ` and the setting etcdPrefix ${shellWord(prefix)}`;
+  const below = prefix === DEFAULT_SETTINGS.etcdPrefix ? "" : ` and the setting etcdPrefix ${shellWord(prefix)}`;
   return `the setting etcdServers ${shellWord(servers.join(","))}${below}`;
 }

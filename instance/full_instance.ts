@@ -2,41 +2,28 @@
  * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
  * with a valid token.
  */
-import { INVENTORY_ONLY } from "../core/approval/rules/builtin_policies.ts";
 import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
-import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../cli/flags/controller.ts";
-import { SERVER_FLAGS, type ServerFlags } from "../cli/flags/server.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { createSecretStore, createTrustLookup, type InProcessSettings, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
-import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
+import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
 import { renewEachMinute } from "./renew_each_minute.ts";
 import { Parts, runBeside } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
-import { followPolicies, type PolicyFlags } from "./policy_files.ts";
+import { followPolicies, withInventoryOnly } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
 import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
-import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds, toSigningCaFlags } from "./signing_cas.ts";
+import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds } from "./signing_cas.ts";
 import { USER_AGENT } from "../core/version.ts";
 import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
-
-/** The settings of the command `up`. */
-export type FullSettings =
-  & Settings<ServerFlags>
-  & Settings<typeof POLICY_FLAGS>
-  & Settings<typeof PROFILE_FLAGS>
-  & Settings<typeof WEB_FLAGS>
-  & Settings<typeof SIGNING_FLAGS>
-  & Settings<typeof CLEANER_FLAGS>
-  & { readonly autoApprove: boolean; readonly sharedToken: boolean };
+import type { InstanceSettings } from "./settings.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
@@ -46,25 +33,12 @@ export interface FullOptions {
   readonly without?: readonly ("approver" | "signer")[];
 }
 
-/** Returns the settings of `up` by default. */
-export function getDefaultFullSettings(): FullSettings {
-  const flags = {
-    ...SERVER_FLAGS,
-    ...POLICY_FLAGS,
-    ...PROFILE_FLAGS,
-    ...WEB_FLAGS,
-    ...SIGNING_FLAGS,
-    ...CLEANER_FLAGS,
-  };
-  return { ...getDefaultSettings(flags), autoApprove: false, sharedToken: true };
-}
-
 /**
  * Starts all parts. They end when the signal aborts or the instance is disposed. `lost` also aborts when a controller
  * fails. AppError `usage`, and AppError with a hint for faults of files.
  */
 export async function startFullInstance(
-  settings: FullSettings,
+  settings: InstanceSettings,
   deps: InstanceDeps,
   signal: AbortSignal,
   { onServing, without = [] }: FullOptions = {},
@@ -156,15 +130,7 @@ export async function startFullInstance(
   };
 }
 
-/** With `autoApprove` and an inventory, only machines in the inventory are approved. */
-export function withInventoryOnly(
-  { policy, inventory, autoApprove }: Pick<FullSettings, "policy" | "inventory" | "autoApprove">,
-): PolicyFlags {
-  const isLimited = autoApprove && inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
-  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
-}
-
-function toCleaning(settings: FullSettings): NonNullable<InProcessSettings["cleaning"]> {
+function toCleaning(settings: InstanceSettings): NonNullable<InProcessSettings["cleaning"]> {
   return {
     intervalMs: settings.gcInterval,
     times: {
@@ -202,19 +168,18 @@ async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCa
  */
 async function openSigning(
   instance: Instance,
-  settings: FullSettings,
+  settings: InstanceSettings,
   custom: SignerChoice,
   deps: InstanceDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
-  const flags = toSigningCaFlags(settings);
   const caDeps = { ...deps, crlUrl: settings.crlUrl, version: () => instance.authorities.version };
   const own = await openInstanceCas(
     instance.dir.root,
-    [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
+    [...(namesSigningCa(settings) ? [] : UP_SIGNERS), ...(isForAll(settings) ? [] : custom.signerNames)],
     caDeps,
   );
   await addSplitCrls(instance, own);
-  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], caDeps) : own;
+  const cas = namesSigningCa(settings) ? await openSigningCas(settings, [], caDeps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
     allowMlDsa: allowsMlDsa(settings.featureGates),
@@ -233,6 +198,6 @@ async function openSigning(
     signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)),
   };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
-  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, caDeps) : own;
+  const customCas = isForAll(settings) ? await openSigningCas(settings, custom.signerNames, caDeps) : own;
   return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
 }

@@ -20,8 +20,6 @@ import type { Register } from "../server/register/register.ts";
 import type { Server } from "../server/server.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
 import { authorityPaths } from "./authority/layout.ts";
-import type { ServerFlags } from "../cli/flags/server.ts";
-import type { FlagSet, Settings } from "../cli/framework/flags.ts";
 import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { followClientCas, readTrustedCas } from "./client_cas.ts";
@@ -43,13 +41,7 @@ import { createServingRenewal, ensureServing, findHost, listPermittedNames, read
 import { type InstanceStorage, openStorage } from "./storage.ts";
 import { watchDisks } from "./storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
-
-/** Returns the settings of a flag set with all defaults. */
-export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {
-  const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
-  // Each value is the default of its flag, which has the type of the setting.
-  return Object.fromEntries(entries) as Settings<F>;
-}
+import type { ServerSettings } from "./settings.ts";
 
 /** A running instance. Disposing it stops the server and closes the storage. */
 export interface Instance extends InstanceStorage {
@@ -93,7 +85,7 @@ const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
 
 /** Starts the parts of an instance. Faults of files and settings are an AppError with a hint. */
 export async function startInstance(
-  settings: Settings<ServerFlags>,
+  settings: ServerSettings,
   deps: InstanceDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
   { customSigners = [], servedSigners }: InstanceOptions = {},
@@ -246,7 +238,7 @@ export async function startInstance(
 }
 
 /** Creates the data directory, and refuses one that others may write to, that is newer, or whose objects are elsewhere. */
-async function openDataDir(dir: DataDir, settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<void> {
+async function openDataDir(dir: DataDir, settings: ServerSettings, deps: InstanceDeps): Promise<void> {
   const { files, logger } = deps;
   await files.makeDirectory(dir.root, FOLDER_MODE);
   for (const folder of [dir.root, dir.pki]) {
@@ -268,7 +260,7 @@ function assertAuthorizationMode(text: string): void {
   );
 }
 
-async function readTokenFile(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<TokenFile | undefined> {
+async function readTokenFile(settings: ServerSettings, deps: InstanceDeps): Promise<TokenFile | undefined> {
   const path = settings.tokenAuthFile;
   if (path === undefined) return undefined;
   const parsed = parseTokenFile(await readRequiredFile(path, deps), path);

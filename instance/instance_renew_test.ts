@@ -11,11 +11,11 @@ import { createRevocation, type RevocationTarget } from "../core/revocation/revo
 import { readShownCertificate } from "../tests/support/shown_certificate.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import { createSystemClock } from "../cli/system.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import { getDefaultSettings, startInstance } from "./instance.ts";
+import { startInstance } from "./instance.ts";
 import { parseLeaf } from "./register.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 const NEVER = new AbortController().signal;
 const MOST_OF_A_YEAR_MS = 300 * 86_400_000;
@@ -33,7 +33,7 @@ test("renew() serves a pair that an earlier renewal wrote before it failed", asy
     },
   };
   await using instance = await startInstance(
-    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0 },
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0 },
     createInstanceDeps(folder.path, { files, clock }),
     () => [],
   );
@@ -53,7 +53,7 @@ test("renew() replaces admin.kubeconfig when its certificate was revoked by its 
   await using folder = await createTempFolder();
   const deps = createInstanceDeps(folder.path, {});
   await using instance = await startInstance(
-    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0 },
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0 },
     deps,
     () => [],
   );

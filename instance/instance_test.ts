@@ -6,9 +6,9 @@ import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import { createSystemClock } from "../cli/system.ts";
-import { getDefaultSettings, startInstance } from "./instance.ts";
+import { startInstance } from "./instance.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 const DAY_S = 86_400;
 
@@ -26,7 +26,7 @@ test("renew() of an instance logs certificates of an earlier run that were not r
   const path = folder.join("data/issued-certificates.jsonl");
   await writeFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   await using instance = await startInstance(
-    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, storageMinFree: 1e12 },
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0, storageMinFree: 1e12 },
     createInstanceDeps(folder.path, { clock, logger }),
     () => [],
   );

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import { findNearest } from "../core/lib/nearest.ts";
-import { BUILTIN_POLICIES } from "../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../core/approval/rules/builtin_policies.ts";
 import { type Inventory, parseInventory } from "../core/approval/evidence/inventory.ts";
 import { needsInventory } from "../core/approval/approver_rbac.ts";
 import { parsePolicy } from "../core/approval/parse_policy.ts";
@@ -13,13 +13,7 @@ import type { Clock, Logger } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import type { PolicySettings } from "../controllers/evidence.ts";
 import type { Trigger } from "../controllers/loop.ts";
-
-/** The settings of the policies. */
-export interface PolicyFlags {
-  /** The names of built-in policies, or paths. */
-  readonly policy: readonly string[];
-  readonly inventory: string | undefined;
-}
+import type { PolicyFiles } from "./settings.ts";
 
 /** The adapters for reading policies. */
 export interface PolicyFileDeps {
@@ -53,11 +47,11 @@ const CHECK_INTERVAL_MS = 1_000;
  * missing inventory is a fault unless `isInventoryOptional`.
  */
 export async function readPolicies(
-  flags: PolicyFlags,
+  chosen: PolicyFiles,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
   { isInventoryOptional = false }: { readonly isInventoryOptional?: boolean } = {},
 ): Promise<LoadedPolicies> {
-  const loaded = await load(flags, deps, isInventoryOptional);
+  const loaded = await load(chosen, deps, isInventoryOptional);
   if (loaded.ok) return loaded.value;
   throw new AppError("config_invalid", loaded.error.join("\n"), {
     hint: "correct the files; check them with: tlsboot policy check FILE",
@@ -70,13 +64,13 @@ export async function readPolicies(
  * policy.
  */
 export async function followPolicies(
-  flags: PolicyFlags,
+  chosen: PolicyFiles,
   deps: PolicyFileDeps,
   builtIn: readonly PolicyWithText[] = [],
 ): Promise<FollowedPolicies | undefined> {
-  if (flags.policy.length === 0) {
-    if (flags.inventory === undefined && builtIn.length === 0) return undefined;
-    if (flags.inventory !== undefined) {
+  if (chosen.policy.length === 0) {
+    if (chosen.inventory === undefined && builtIn.length === 0) return undefined;
+    if (chosen.inventory !== undefined) {
       throw new AppError("usage", "the setting inventory has no effect without the setting policy", {
         hint: "add the setting policy kubelet-serving or a policy file; up also takes it with the setting autoApprove",
       });
@@ -84,17 +78,17 @@ export async function followPolicies(
   }
   const { clock, logger } = deps;
   // Read before the policies, so that a change between the two reads is noticed.
-  let seen = await readContent(flags, deps);
-  let current: LoadedPolicies = withBuiltIn(await readPolicies(flags, deps), builtIn);
+  let seen = await readContent(chosen, deps);
+  let current: LoadedPolicies = withBuiltIn(await readPolicies(chosen, deps), builtIn);
   return {
     current: () => current,
     async *changes(signal) {
       while (true) {
         await clock.sleep(CHECK_INTERVAL_MS, signal);
-        const content = await readContent(flags, deps);
+        const content = await readContent(chosen, deps);
         if (content === seen) continue;
         seen = content;
-        const next = await load(flags, deps);
+        const next = await load(chosen, deps);
         if (!next.ok) {
           logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
             faults: next.error,
@@ -136,7 +130,7 @@ function withBuiltIn(loaded: LoadedPolicies, builtIn: readonly PolicyWithText[])
 }
 
 async function load(
-  flags: PolicyFlags,
+  chosen: PolicyFiles,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
   isInventoryOptional = false,
 ): Promise<Result<LoadedPolicies, readonly string[]>> {
@@ -147,13 +141,13 @@ async function load(
     return [];
   };
   const read: PolicyWithText[] = [];
-  for (const named of flags.policy) read.push(...keep(await readPolicy(named, deps)));
+  for (const named of chosen.policy) read.push(...keep(await readPolicy(named, deps)));
   const policies = read.map(({ policy }) => policy);
   const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) faults.push(`the setting policy: two policies are called "${twice.name}"`);
-  const [inventory] = flags.inventory === undefined ? [] : keep(await readInventory(flags.inventory, deps));
+  const [inventory] = chosen.inventory === undefined ? [] : keep(await readInventory(chosen.inventory, deps));
   const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
-  if (needy !== undefined && flags.inventory === undefined) {
+  if (needy !== undefined && chosen.inventory === undefined) {
     faults.push(
       `the setting inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
         (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
@@ -226,11 +220,19 @@ async function readText(
  * Reads all files of the settings as one text. A file that cannot be read is represented by its fault, so that the fault
  * is logged once.
  */
-async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
+async function readContent(chosen: PolicyFiles, { files, cwd }: PolicyFileDeps): Promise<string> {
   const paths = [
-    ...flags.policy.filter((name) => !BUILTIN_POLICIES.has(name)),
-    ...(flags.inventory === undefined ? [] : [flags.inventory]),
+    ...chosen.policy.filter((name) => !BUILTIN_POLICIES.has(name)),
+    ...(chosen.inventory === undefined ? [] : [chosen.inventory]),
   ];
   const texts = await Promise.all(paths.map((path) => readText(resolve(cwd, path), files)));
   return JSON.stringify(texts);
+}
+
+/** With `autoApprove` and an inventory, only machines in the inventory are approved. */
+export function withInventoryOnly(
+  { policy, inventory, autoApprove }: PolicyFiles & { readonly autoApprove: boolean },
+): PolicyFiles {
+  const isLimited = autoApprove && inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
+  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
 }

@@ -9,11 +9,10 @@ import { checkDiscoverableIssuer, KEY_SET_PATH } from "../core/service_accounts/
 import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } from "../core/service_accounts/keys.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
 import type { ServiceAccountOptions } from "../server/server.ts";
-import type { ServerFlags } from "../cli/flags/server.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { readRequiredFile } from "./required_file.ts";
+import type { ServiceAccountSettings } from "./settings.ts";
 
 /** The keys of tokens, and whether a new signing key was made. */
 interface TokenKeys {
@@ -33,7 +32,7 @@ export interface ServiceAccountPlace {
 
 /** Opens the keys and reads the settings of service account tokens. AppError `usage`, `io`, `key_invalid`, `file_permissions`. */
 export async function openServiceAccounts(
-  settings: Settings<ServerFlags>,
+  settings: ServiceAccountSettings,
   { dir, isShared, url }: ServiceAccountPlace,
   deps: InstanceDeps,
 ): Promise<ServiceAccountOptions> {
@@ -93,7 +92,7 @@ function checkMaxExpiration(milliseconds: number): number {
 }
 
 /** Opens the keys of the settings and of the data directory. Each key is in the list once, and the signing key always. */
-async function openKeys(settings: Settings<ServerFlags>, dir: DataDir, deps: InstanceDeps): Promise<TokenKeys> {
+async function openKeys(settings: ServiceAccountSettings, dir: DataDir, deps: InstanceDeps): Promise<TokenKeys> {
   const given: TokenKey[] = [];
   for (const path of settings.serviceAccountKeyFile) {
     given.push(...readKeys(await readRequiredFile(path, deps), path));

@@ -6,10 +6,9 @@ import { parseTokenKeys } from "../core/service_accounts/keys.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { SERVER_FLAGS } from "../cli/flags/server.ts";
 import { dataDirAt } from "./data_dir.ts";
-import { getDefaultSettings } from "./instance.ts";
 import { openServiceAccounts } from "./service_accounts.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
 const DIR = dataDirAt("/data");
 const logger = createMemoryLogger();
@@ -19,7 +18,7 @@ function open(files: MemoryFiles, edit: Partial<ReturnType<typeof getSettings>> 
   return openServiceAccounts({ ...getSettings(), ...edit }, place, createInstanceDeps("/", { files, logger }));
 }
 
-const getSettings = () => getDefaultSettings(SERVER_FLAGS);
+const getSettings = () => DEFAULT_SETTINGS;
 const newKey = async () => (await generatePrivateKey("ecdsa-p256")).toPem();
 
 test("openServiceAccounts() makes a key for its owner alone, and keeps it", async () => {

@@ -13,13 +13,12 @@ import type { Logger } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
 import { readInterfaces } from "../client/host_facts.ts";
 import type { ServingPair } from "../server/connections/tls.ts";
-import type { ServerFlags } from "../cli/flags/server.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { issuePair } from "./authority/issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import type { Part } from "./parts.ts";
 import { readRequiredFile } from "./required_file.ts";
+import type { ServingSettings } from "./settings.ts";
 
 /** The adapters for issuing certificates. */
 export type CertificateDeps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
@@ -32,7 +31,7 @@ const USAGES = ["digital signature", "server auth"];
  * AppError `usage` for half a pair, AppError `io` and `key_invalid`.
  */
 export async function readGivenServing(
-  { tlsCertFile, tlsPrivateKeyFile }: Pick<Settings<ServerFlags>, "tlsCertFile" | "tlsPrivateKeyFile">,
+  { tlsCertFile, tlsPrivateKeyFile }: ServingSettings,
   deps: InstanceDeps,
 ): Promise<ServingPair | undefined> {
   if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) return undefined;
@@ -50,7 +49,7 @@ export async function readGivenServing(
  * advertised address that no client can connect to.
  */
 export async function findHost(
-  { bindAddress, advertiseAddress }: Pick<Settings<ServerFlags>, "bindAddress" | "advertiseAddress">,
+  { bindAddress, advertiseAddress }: ServingSettings,
   { files, logger }: Pick<InstanceDeps, "files" | "logger">,
 ): Promise<AdvertisedHost> {
   const facts = await readInterfaces(files);
@@ -93,7 +92,7 @@ function listServingNames(
  * Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host itself.
  */
 export function listPermittedNames(
-  { bindAddress: bind, tlsSan: extra }: Pick<Settings<ServerFlags>, "bindAddress" | "tlsSan">,
+  { bindAddress: bind, tlsSan: extra }: ServingSettings,
   host: string,
   ca: Authority,
   logger: Logger,

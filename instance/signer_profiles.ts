@@ -13,8 +13,7 @@ import {
   profileFault,
   type ProfileSource,
 } from "../controllers/profile_provider.ts";
-import type { PROFILE_FLAGS } from "../cli/flags/controller.ts";
-import type { Settings } from "../cli/framework/flags.ts";
+import type { ProfileFiles } from "./settings.ts";
 
 /** The signers and profiles that the settings name. */
 export interface SignerChoice {
@@ -43,7 +42,7 @@ export interface ProfileDeps {
  * profiles for pods.
  */
 export async function openSignerProfiles(
-  { signer: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
+  { signer: names, profile: files }: ProfileFiles,
   deps: ProfileDeps,
   isForPods = false,
 ): Promise<FileSignerChoice> {

@@ -14,25 +14,13 @@ import { type CaKeySource, createFileAuthoritySource, type FileAuthoritySource }
 import { type CaKeys, createCaFiles } from "./authority/keys.ts";
 import { hasSplitAuthorities } from "./authority/files.ts";
 import { assertCrlUrls, authorityPaths, type CaPurpose, getSignerPurpose, toCrlUrl } from "./authority/layout.ts";
-import type { SIGNING_FLAGS } from "../cli/flags/controller.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { AppError } from "../core/errors.ts";
+import type { InstanceSettings, SigningCaFiles } from "./settings.ts";
 
 /** The paths of a certificate and its key. */
-export interface CaPaths {
+interface CaPaths {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
-}
-
-/** The CA settings: one pair for all signers, and one for each signer. */
-export interface SigningCaFlags {
-  readonly all: CaPaths;
-  readonly kubeletServing: CaPaths;
-  readonly kubeletClient: CaPaths;
-  readonly kubeApiserverClient: CaPaths;
-  readonly legacyUnknown: CaPaths;
-  /** True when the files may contain issuers; then issued certificates are followed by the intermediates. */
-  readonly withIssuers: boolean;
 }
 
 /** The CAs of the signers that run. */
@@ -53,20 +41,29 @@ export interface SigningCaDeps {
   readonly version?: () => number;
 }
 
-const SIGNERS: readonly {
-  readonly name: string;
-  readonly flag: Exclude<keyof SigningCaFlags, "all" | "withIssuers">;
-  readonly prefix: string;
-}[] = [
-  { name: KUBELET_SERVING_SIGNER, flag: "kubeletServing", prefix: "cluster-signing-kubelet-serving" },
-  {
-    name: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-    flag: "kubeletClient",
-    prefix: "cluster-signing-kube-apiserver-client",
-  },
-  { name: KUBE_APISERVER_CLIENT_SIGNER, flag: "kubeApiserverClient", prefix: "cluster-signing-kube-apiserver" },
-  { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
-];
+const SIGNERS = [
+  [KUBELET_SERVING_SIGNER, "KubeletServing"],
+  [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, "KubeletClient"],
+  [KUBE_APISERVER_CLIENT_SIGNER, "KubeApiserverClient"],
+  [LEGACY_UNKNOWN_SIGNER, "LegacyUnknown"],
+] as const;
+
+/** Returns the paths of the CA for all signers. */
+function findSharedCa(settings: SigningCaFiles): CaPaths {
+  return { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
+}
+
+/** Lists the signers with a CA of their own. */
+function listOwnCas(
+  settings: SigningCaFiles,
+): readonly (CaPaths & { readonly name: string; readonly setting: string })[] {
+  return SIGNERS.map(([name, part]) => ({
+    name,
+    setting: `clusterSigning${part}`,
+    certFile: settings[`clusterSigning${part}CertFile`],
+    keyFile: settings[`clusterSigning${part}KeyFile`],
+  })).filter(isGiven);
+}
 
 /**
  * Returns the maximum lifetime of issued certificates; 0 means the default, as in kube-controller-manager. As there, it
@@ -76,7 +73,7 @@ const SIGNERS: readonly {
  * short lifetime.
  */
 export function signingDurationSeconds(
-  settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
+  settings: Pick<InstanceSettings, "clusterSigningDuration">,
   logger: Logger,
 ): number {
   const seconds = settings.clusterSigningDuration === 0
@@ -91,38 +88,14 @@ export function signingDurationSeconds(
   return seconds;
 }
 
-/** Groups the settings of the CAs by signer. */
-export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
-  return {
-    all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
-    kubeletServing: {
-      certFile: settings.clusterSigningKubeletServingCertFile,
-      keyFile: settings.clusterSigningKubeletServingKeyFile,
-    },
-    kubeletClient: {
-      certFile: settings.clusterSigningKubeletClientCertFile,
-      keyFile: settings.clusterSigningKubeletClientKeyFile,
-    },
-    kubeApiserverClient: {
-      certFile: settings.clusterSigningKubeApiserverClientCertFile,
-      keyFile: settings.clusterSigningKubeApiserverClientKeyFile,
-    },
-    legacyUnknown: {
-      certFile: settings.clusterSigningLegacyUnknownCertFile,
-      keyFile: settings.clusterSigningLegacyUnknownKeyFile,
-    },
-    withIssuers: settings.clusterSigningChain,
-  };
-}
-
 /** Reports whether a setting names a CA. */
-export function namesSigningCa(flags: SigningCaFlags): boolean {
-  return isGiven(flags.all) || SIGNERS.some(({ flag }) => isGiven(flags[flag]));
+export function namesSigningCa(settings: SigningCaFiles): boolean {
+  return isForAll(settings) || listOwnCas(settings).length > 0;
 }
 
 /** Reports whether the settings name one CA for all signers. */
-export function isForAll({ all }: SigningCaFlags): boolean {
-  return isGiven(all);
+export function isForAll(settings: SigningCaFiles): boolean {
+  return isGiven(findSharedCa(settings));
 }
 
 /**
@@ -130,37 +103,31 @@ export function isForAll({ all }: SigningCaFlags): boolean {
  * and for a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
  */
 export async function openSigningCas(
-  flags: SigningCaFlags,
+  settings: SigningCaFiles,
   chosen: readonly string[],
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<SigningCas> {
-  const specific = SIGNERS.filter(({ flag }) => isGiven(flags[flag]));
-  const { certFile, keyFile } = flags.all;
-  if (isGiven(flags.all) && specific.length > 0) {
+  const own = listOwnCas(settings);
+  const shared = findSharedCa(settings);
+  if (isGiven(shared) && own.length > 0) {
     throw new AppError("usage", "cannot specify a CA for all signers and the CA of one signer at the same time", {
       hint: "give one CA for all signers, or one for each",
     });
   }
-  for (const { flag, prefix } of specific) {
-    if (flags[flag].keyFile === undefined && !deps.keys.hasProgram) {
-      throw createHalfPairError(prefix, "cannot specify cert without key");
-    }
-    if (flags[flag].certFile === undefined) throw createHalfPairError(prefix, "cannot specify key without cert");
+  for (const paths of own.length > 0 ? own : [{ ...shared, setting: "clusterSigning" }]) {
+    const missing = paths.certFile === undefined
+      ? "CertFile"
+      : paths.keyFile === undefined && !deps.keys.hasProgram
+      ? "KeyFile"
+      : undefined;
+    if (missing === undefined) continue;
+    const what = isGiven(paths) ? `: the setting ${paths.setting}${missing} is missing` : "";
+    throw new AppError("usage", `no CA to sign with${what}`, {
+      hint:
+        `give the setting ${paths.setting}CertFile and the setting ${paths.setting}KeyFile; tlsboot ca init makes a CA`,
+    });
   }
-  if (specific.length === 0 && (certFile === undefined || (keyFile === undefined && !deps.keys.hasProgram))) {
-    const missing = certFile === undefined ? "clusterSigningCertFile" : "clusterSigningKeyFile";
-    throw new AppError(
-      "usage",
-      isGiven(flags.all) ? `no CA to sign with: the setting ${missing} is missing` : "no CA to sign with",
-      {
-        hint:
-          "give the setting clusterSigningCertFile and the setting clusterSigningKeyFile; tlsboot ca init makes a CA",
-      },
-    );
-  }
-  const missingSigner = specific.length === 0
-    ? undefined
-    : chosen.find((name) => !specific.some((one) => one.name === name));
+  const missingSigner = own.length === 0 ? undefined : chosen.find((name) => !own.some((one) => one.name === name));
   if (missingSigner !== undefined) {
     throw new AppError("usage", `no CA to sign with for "${missingSigner}"`, {
       hint: "give the setting clusterSigningCertFile for all signers",
@@ -171,15 +138,14 @@ export async function openSigningCas(
   const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
     const certificate = resolve(deps.cwd, paths.certFile ?? "");
     const key = deps.keys.getNamedSource(certificate, paths.keyFile);
-    return openCa(certificate, key, flags.withIssuers || isForCustom, deps);
+    return openCa(certificate, key, settings.clusterSigningChain || isForCustom, deps);
   };
-  assertCrlUrls(deps.crlUrl, specific.map(({ flag }) => resolve(deps.cwd, flags[flag].certFile ?? "")));
+  assertCrlUrls(deps.crlUrl, own.map(({ certFile }) => resolve(deps.cwd, certFile ?? "")));
   const sources = new Map<string, FileAuthoritySource>();
-  if (specific.length > 0) {
-    for (const { name, flag } of specific) sources.set(name, await open(flags[flag]));
-  } else {
-    const shared = await open(flags.all);
-    for (const name of chosen.length > 0 ? chosen : SIGNERS.map(({ name }) => name)) sources.set(name, shared);
+  for (const paths of own) sources.set(paths.name, await open(paths));
+  if (own.length === 0) {
+    const source = await open(shared);
+    for (const name of chosen.length > 0 ? chosen : SIGNERS.map(([name]) => name)) sources.set(name, source);
   }
   const signerNames = chosen.length > 0 ? chosen : [...sources.keys()];
   return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(signerName)) };
@@ -233,8 +199,4 @@ async function readCurrentAuthority(source: FileAuthoritySource | undefined): Pr
 
 function isGiven({ certFile, keyFile }: CaPaths): boolean {
   return certFile !== undefined || keyFile !== undefined;
-}
-
-function createHalfPairError(prefix: string, why: string): AppError {
-  return new AppError("usage", `"${prefix}": ${why}`, { hint: "give the certificate and its key" });
 }

@@ -8,14 +8,13 @@ import { createStoredValues } from "../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../server/storage/etcd/contents.ts";
 import type { Storage } from "../server/storage/storage.ts";
-import type { ServerFlags } from "../cli/flags/server.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { registerDatabaseMetrics } from "./instance_metrics.ts";
 import { readFreeBytes } from "../client/health/host.ts";
+import type { ServerSettings } from "./settings.ts";
 
 /** An open storage, with what is known about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
@@ -33,7 +32,7 @@ export interface InstanceStorage extends AsyncDisposable {
  * `unreachable`, `io`.
  */
 export async function openStorage(
-  settings: Settings<ServerFlags>,
+  settings: ServerSettings,
   dir: DataDir,
   deps: InstanceDeps & { readonly registry: MetricsRegistry },
 ): Promise<InstanceStorage> {
@@ -65,7 +64,7 @@ export async function openStorage(
 }
 
 async function openShared(
-  settings: Settings<ServerFlags>,
+  settings: ServerSettings,
   dir: DataDir,
   deps: InstanceDeps & { readonly registry: MetricsRegistry },
 ): Promise<InstanceStorage> {

@@ -2,16 +2,15 @@
 import { createWebPolicy, createWebPolicyText, createWebProfile, listScopeWarnings, WEB_CLUSTER_ROLE, WEB_GROUP, WEB_ROLE, WEB_SIGNER, WEB_TOKEN_GROUP, type WebScope } from "../core/approval/rules/web_certificates.ts";
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
-import type { WEB_FLAGS } from "../cli/flags/controller.ts";
-import type { Settings } from "../cli/framework/flags.ts";
 import { exactRole } from "./instance_rbac.ts";
 import type { PolicyWithText } from "./policy_files.ts";
 import type { SignerChoice } from "./signer_profiles.ts";
 import { AppError } from "../core/errors.ts";
+import type { InstanceSettings } from "./settings.ts";
 
 /** Reads the scope of the settings, and logs what is dangerous about it; undefined without a domain. */
 export function readWebScope(
-  { webDomain: domains, webNetwork: networks }: Settings<typeof WEB_FLAGS>,
+  { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
   logger: Pick<Logger, "warn">,
 ): WebScope | undefined {
   if (domains.length === 0) return undefined;

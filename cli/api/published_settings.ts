@@ -5,7 +5,8 @@ import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } fro
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { PolicySettings } from "../../controllers/evidence.ts";
-import { NO_POLICIES, type PolicyFlags, readPolicies } from "../../instance/policy_files.ts";
+import { NO_POLICIES, readPolicies } from "../../instance/policy_files.ts";
+import type { PolicyFiles } from "../../instance/settings.ts";
 
 /** The settings, and where they come from. */
 export interface ChosenSettings extends PolicySettings {
@@ -19,7 +20,7 @@ export interface ChosenSettings extends PolicySettings {
 }
 
 /** Reads the settings of the flags; undefined when there are no such flags. */
-export async function readFlagSettings(flags: PolicyFlags, cwd: string): Promise<ChosenSettings | undefined> {
+export async function readFlagSettings(flags: PolicyFiles, cwd: string): Promise<ChosenSettings | undefined> {
   if (flags.policy.length === 0 && flags.inventory === undefined) return undefined;
   const settings = await readPolicies(flags, { files: createFilePort(), cwd });
   return { ...settings, source: "flags", origin: `${listNames(settings)} (from the flags)` };

@@ -1,19 +1,12 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/uri.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  fileFlag,
-  integerFlag,
-  listFlag,
-  parsedFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, integerFlag, listFlag, parsedFlag, textFlag } from "../framework/flags.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG = directoryFlag({
-  default: "./tlsboot-data",
+  default: DEFAULT_SETTINGS.dataDir,
   summary: "Folder of the CA, the database and the kubeconfigs.",
 });
 

@@ -1,15 +1,8 @@
 /** Flags of controllers that run alone, against a remote API. */
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
-import {
-  addressFlag,
-  durationFlag,
-  fileFlag,
-  listFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { addressFlag, durationFlag, fileFlag, listFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags for the API, leader election, log and metrics of a controller. */
 export const CONTROLLER_FLAGS = {
@@ -72,7 +65,7 @@ export const SIGNING_FLAGS = {
       "signers the profile decides: chain.",
   }),
   clusterSigningDuration: durationFlag({
-    default: "8760h0m0s",
+    default: DEFAULT_SETTINGS.clusterSigningDuration,
     summary:
       "Default and maximum lifetime of issued certificates. Below 10m, which is the minimum that a request can " +
       "have, it is the lifetime of every certificate.",
@@ -112,34 +105,34 @@ export const WEB_FLAGS = {
 /** The flags for the times of the cleaner, which deletes old CSRs. */
 export const CLEANER_FLAGS = {
   gcPending: durationFlag({
-    default: "24h0m0s",
+    default: DEFAULT_SETTINGS.gcPending,
     min: "1s",
     summary: "Delete a request that no one has decided for this long. The defaults of the --gc flags are upstream's.",
   }),
   gcUnissued: durationFlag({
-    default: "24h0m0s",
+    default: DEFAULT_SETTINGS.gcUnissued,
     min: "1s",
     summary: "Delete a request that was approved this long ago and has no certificate.",
   }),
   gcIssued: durationFlag({
-    default: "1h0m0s",
+    default: DEFAULT_SETTINGS.gcIssued,
     min: "1s",
     summary:
       "Delete a request that was approved this long ago and has its certificate; at once when that has expired. " +
       "Rates in policies count only requests that still exist.",
   }),
   gcDenied: durationFlag({
-    default: "1h0m0s",
+    default: DEFAULT_SETTINGS.gcDenied,
     min: "1s",
     summary: "Delete a request that was denied this long ago.",
   }),
   gcFailed: durationFlag({
-    default: "1h0m0s",
+    default: DEFAULT_SETTINGS.gcFailed,
     min: "1s",
     summary: "Delete a request that a signer refused this long ago.",
   }),
   gcInterval: durationFlag({
-    default: "1h0m0s",
+    default: DEFAULT_SETTINGS.gcInterval,
     min: "1s",
     summary: "How often the ages of requests are checked.",
   }),

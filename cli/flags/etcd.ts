@@ -1,5 +1,6 @@
 /** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 
@@ -12,9 +13,6 @@ export type EtcdFlags = {
   readonly etcdPrefix: Flag<string>;
 };
 
-/** The default prefix of keys in etcd, as in kube-apiserver. */
-export const DEFAULT_ETCD_PREFIX = "/registry";
-
 /** Creates the flags; `servers` is the summary of `--etcd-servers`. */
 export function etcdFlags(servers: string): EtcdFlags {
   return {
@@ -23,7 +21,7 @@ export function etcdFlags(servers: string): EtcdFlags {
     etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
     etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
     etcdPrefix: textFlag({
-      default: DEFAULT_ETCD_PREFIX,
+      default: DEFAULT_SETTINGS.etcdPrefix,
       placeholder: "PREFIX",
       summary: "Prefix of all keys in etcd.",
     }),

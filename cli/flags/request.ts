@@ -26,7 +26,7 @@ export const REQUEST_TIMEOUT = durationFlag({
  */
 export function lifetimeFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
-): Flag<number | (D extends string ? never : undefined)> {
+): Flag<number | (D extends string | number ? never : undefined)> {
   return durationFlag({ ...options, min: "10m", max: "596523h" });
 }
 

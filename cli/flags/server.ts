@@ -1,6 +1,6 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { err, ok } from "../../core/lib/result.ts";
-import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -26,12 +26,12 @@ const ACCESS_FLAGS = {
   }),
   tokenAuthFile: fileFlag({ summary: 'Static tokens: lines of token,user,uid,"group1,group2". Read once.' }),
   enableBootstrapTokenAuth: switchFlag({
-    default: true,
+    default: DEFAULT_SETTINGS.enableBootstrapTokenAuth,
     summary: "Let bootstrap tokens (Secrets of type bootstrap.kubernetes.io/token in kube-system) authenticate.",
   }),
   serviceAccountIssuer: {
     ...listFlag({
-      default: [DEFAULT_ISSUER],
+      default: DEFAULT_SETTINGS.serviceAccountIssuer,
       summary:
         "Issuer of service account tokens, best an https URL; repeat it to accept the tokens of others too. The first " +
         "one issues.",
@@ -60,38 +60,38 @@ const ACCESS_FLAGS = {
     parse: (text) => URL.canParse(text) && new URL(text).protocol === "https:" ? ok(text) : err("want an https URL"),
   }),
   serviceAccountMaxTokenExpiration: durationFlag({
-    default: "0",
+    default: DEFAULT_SETTINGS.serviceAccountMaxTokenExpiration,
     summary: "Longest lifetime of a service account token, 1h or more: a longer one is shortened. 0 for no limit.",
   }),
   serviceAccountExtendTokenExpiration: switchFlag({
-    default: true,
+    default: DEFAULT_SETTINGS.serviceAccountExtendTokenExpiration,
     summary:
       "Let the tokens that kubelets request for pods by default be valid for a year, and mark their use after an " +
       "hour in the audit log. It concerns pods of a kube-apiserver on the same etcd.",
   }),
   anonymousAuth: switchFlag({
-    default: true,
+    default: DEFAULT_SETTINGS.anonymousAuth,
     summary: "Accept requests without credentials as system:anonymous, who may read health and version.",
   }),
   nodeRecovery: durationFlag({
-    default: "0",
+    default: DEFAULT_SETTINGS.nodeRecovery,
     summary:
       "How long after its end the certificate of a node may still request its successor, such as 90d, so that a " +
       "machine that was switched off comes back by itself; 0 for never.",
   }),
   nodeRecoveryLimit: integerFlag({
-    default: 10,
+    default: DEFAULT_SETTINGS.nodeRecoveryLimit,
     min: 1,
     max: 100_000,
     summary: "How many nodes this server lets recover in an hour; with --node-recovery.",
   }),
   authorizationMode: textFlag({
-    default: "Node,RBAC",
+    default: DEFAULT_SETTINGS.authorizationMode,
     placeholder: "LIST",
     summary: "Always Node,RBAC; there is no AlwaysAllow.",
   }),
   maxOpenRequestsPerRequester: integerFlag({
-    default: 0,
+    default: DEFAULT_SETTINGS.maxOpenRequestsPerRequester,
     max: 100_000,
     summary: "How many undecided certificate signing requests one requester may have: a further one is answered with " +
       "429 and Retry-After. All machines with the same token are one requester. 0 for no limit.",
@@ -105,7 +105,7 @@ const SERVER_CERTIFICATE_FLAGS = {
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
   crlUrl: CRL_URL_FLAG,
   issuedRetention: durationFlag({
-    default: "365d",
+    default: DEFAULT_SETTINGS.issuedRetention,
     summary: "How long the register of issued certificates keeps a record after the certificate has ended.",
   }),
 } as const;
@@ -122,17 +122,26 @@ const AUDIT_FLAGS = {
   }),
   auditLogFormat: choiceFlag({
     choices: ["json", "legacy"],
-    default: "json",
+    default: DEFAULT_SETTINGS.auditLogFormat,
     summary: "A JSON event in each line, or text.",
   }),
   auditLogMode: choiceFlag({
     choices: ["blocking", "blocking-strict"],
-    default: "blocking",
+    default: DEFAULT_SETTINGS.auditLogMode,
     summary: "When the log cannot be written, requests continue (blocking) or are refused (blocking-strict).",
   }),
-  auditLogMaxsize: integerFlag({ default: 100, summary: "Megabytes after which the audit log is rotated." }),
-  auditLogMaxage: integerFlag({ default: 366, summary: "Days that rotated audit logs are kept; 0 for ever." }),
-  auditLogMaxbackup: integerFlag({ default: 100, summary: "Number of rotated audit logs that are kept; 0 for all." }),
+  auditLogMaxsize: integerFlag({
+    default: DEFAULT_SETTINGS.auditLogMaxsize,
+    summary: "Megabytes after which the audit log is rotated.",
+  }),
+  auditLogMaxage: integerFlag({
+    default: DEFAULT_SETTINGS.auditLogMaxage,
+    summary: "Days that rotated audit logs are kept; 0 for ever.",
+  }),
+  auditLogMaxbackup: integerFlag({
+    default: DEFAULT_SETTINGS.auditLogMaxbackup,
+    summary: "Number of rotated audit logs that are kept; 0 for all.",
+  }),
   auditLogCompress: switchFlag({ summary: "Compress rotated audit logs with gzip." }),
 } as const;
 
@@ -143,7 +152,7 @@ const ETCD_STORAGE_FLAGS = {
       "http or all https. Any number of servers may share it.",
   ),
   etcdCompactionInterval: durationFlag({
-    default: "5m0s",
+    default: DEFAULT_SETTINGS.etcdCompactionInterval,
     summary: "How often etcd is compacted, and the age of the revisions that are removed; 0 disables it.",
   }),
 } as const;
@@ -152,20 +161,20 @@ const ETCD_STORAGE_FLAGS = {
 const TUNING_FLAGS = {
   featureGates: FEATURE_GATES_FLAG,
   maxRequestsInflight: integerFlag({
-    default: 400,
+    default: DEFAULT_SETTINGS.maxRequestsInflight,
     min: 1,
     max: 100_000,
     summary: "With --max-mutating-requests-inflight: how many requests are served at the same time. Others wait by " +
       "priority, and are rejected after 15 s with the advice to retry.",
   }),
   maxMutatingRequestsInflight: integerFlag({
-    default: 200,
+    default: DEFAULT_SETTINGS.maxMutatingRequestsInflight,
     min: 0,
     max: 100_000,
     summary: "Added to --max-requests-inflight; see there.",
   }),
   storageQuota: integerFlag({
-    default: 2048,
+    default: DEFAULT_SETTINGS.storageQuota,
     placeholder: "MB",
     min: 1,
     max: 1_000_000,
@@ -173,7 +182,7 @@ const TUNING_FLAGS = {
       "are deleted. For etcd, its own --quota-backend-bytes applies.",
   }),
   storageMinFree: integerFlag({
-    default: 64,
+    default: DEFAULT_SETTINGS.storageMinFree,
     placeholder: "MB",
     summary:
       "Megabytes that must be free on the disk of --data-dir, and on that of a blocking-strict audit log: with " +
@@ -186,11 +195,16 @@ export const SERVER_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   ...LOG_FLAGS,
   bindAddress: hostFlag({
-    default: "127.0.0.1",
+    default: DEFAULT_SETTINGS.bindAddress,
     placeholder: "IP",
     summary: "Address to listen on; 0.0.0.0, and :: with IPv6, open the server to the network.",
   }),
-  securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
+  securePort: integerFlag({
+    default: DEFAULT_SETTINGS.securePort,
+    min: 0,
+    max: 65_535,
+    summary: "Port to listen on; 0 takes a free one.",
+  }),
   advertiseAddress: hostFlag({
     summary:
       "Address or name of the server in kubeconfigs. Without it, the bind address; when that is 0.0.0.0 or ::, " +

@@ -3,7 +3,7 @@
  * configuration file, and `TLSBOOT_DATA_DIR` in the environment of commands that read it. The type of a flag is the type of its
  * setting.
  */
-import { formatSettingDuration, parseSettingDuration } from "../../core/lib/duration.ts";
+import { formatDuration, formatSettingDuration, parseSettingDuration } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -218,19 +218,20 @@ export function integerFlag<D extends number | undefined = undefined>(
  * Creates a flag with a duration in Go's form, `10m` or `8760h0m0s`, or in days and years, `90d` or `10y`. The setting is in
  * milliseconds and never negative. `min` and `max` are limits in the same form, both included.
  */
-export function durationFlag<D extends string | undefined = undefined>(
+export function durationFlag<D extends string | number | undefined = undefined>(
   options: FlagOptions & { readonly default?: D; readonly min?: string; readonly max?: string },
-): Flag<number | (D extends string ? never : undefined)> {
-  type Value = number | (D extends string ? never : undefined);
+): Flag<number | (D extends string | number ? never : undefined)> {
+  type Value = number | (D extends string | number ? never : undefined);
   const { min = "0", max } = options;
   const read = (text: string): number => {
     const duration = parseSettingDuration(text);
     return duration.ok ? duration.value : Number.NaN;
   };
+  const { default: initially } = options;
   return flag<Value>(options, {
     placeholder: "DURATION",
-    default: (options.default === undefined ? undefined : read(options.default)) as Value, // undefined exactly when D is undefined
-    defaultText: options.default ?? "''",
+    default: (typeof initially === "string" ? read(initially) : initially) as Value, // undefined exactly when D is undefined
+    defaultText: typeof initially === "number" ? formatDefault(initially) : initially ?? "''",
     parse: (texts) => {
       const duration = parseSettingDuration(last(texts));
       if (!duration.ok) return duration;
@@ -241,6 +242,10 @@ export function durationFlag<D extends string | undefined = undefined>(
     format: (value) =>
       value === undefined ? [] : [formatSettingDuration(value).replace(/(?<=m)0s$/, "").replace(/(?<=h)0m$/, "")],
   });
+}
+
+function formatDefault(ms: number): string {
+  return ms === 0 ? "0" : formatDuration(ms);
 }
 
 /** Creates a flag with a list of texts, repeated or separated by commas, as in kubectl. */

@@ -7,10 +7,7 @@ import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { withDenial } from "../../core/approval/conditions.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { AppError } from "../../core/errors.ts";
@@ -113,7 +110,7 @@ test("connectToCluster() and bootstrapMachine() take a kubeconfig as text, and n
         "another kind": () => connectToCluster(text.replace("Config", "Secret")),
         "a folder": () => loadAuthority(text),
         "a path to write": () => bootstrapMachine({ ...machine, bootstrapKubeconfig: text, kubeconfig: text }),
-        "a data directory": () => openInstance({ dataDir: text, port: 0 }),
+        "a data directory": () => openInstance({ dataDir: text, securePort: 0 }),
       })
     ) {
       await assert.rejects(attempt, (error) => {
@@ -150,7 +147,7 @@ test("startTestServer() without its approver leaves a request pending, and denia
 
 test("openInstance() keeps its CA and objects between runs, and its kubeconfig opens it", async () => {
   await using folder = await createTempFolder();
-  const settings = { dataDir: folder.join("data"), port: 0 };
+  const settings = { dataDir: folder.join("data"), securePort: 0 };
   let caPem: string;
   let token: string;
   {
@@ -175,9 +172,12 @@ test("openInstance() keeps its CA and objects between runs, and its kubeconfig o
 
 test("openInstance() rejects settings with the error of the command", async () => {
   await using folder = await createTempFolder();
-  const settings = { dataDir: folder.join("data"), port: 0 };
-  await assert.rejects(openInstance({ ...settings, policies: ["no-such-policy"] }), { code: "config_invalid" });
-  await assert.rejects(openInstance({ ...settings, inventory: "inventory.yaml" }), /--inventory/);
+  const settings = { dataDir: folder.join("data"), securePort: 0 };
+  await assert.rejects(openInstance({ ...settings, policy: ["no-such-policy"] }), { code: "config_invalid" });
+  await assert.rejects(
+    openInstance({ ...settings, inventory: "inventory.yaml" }),
+    /the setting inventory has no effect/,
+  );
 });
 
 test("signCertificateFor() signs with a CA that loadAuthority() created, by the rules of the signer", async () => {

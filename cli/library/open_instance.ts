@@ -1,27 +1,16 @@
 /** `openInstance`: what `tlsboot up` runs, inside a program. */
 import { AppError } from "../../core/errors.ts";
-import { getDefaultFullSettings, startFullInstance } from "../../instance/full_instance.ts";
+import { startFullInstance } from "../../instance/full_instance.ts";
+import { DEFAULT_SETTINGS, type InstanceSettings } from "../../instance/settings.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createLibraryDeps, type SystemPorts } from "./defaults.ts";
 
-/** The data directory of an instance, and the settings that differ from those of `tlsboot up`. */
-export interface InstanceSettings extends Partial<SystemPorts> {
-  /** The data directory, made when it is missing: CA, database, kubeconfigs. */
+/**
+ * The data directory of an instance, which is made when it is missing, and the settings that differ from the defaults of
+ * `tlsboot up`, under the names of its flags.
+ */
+export interface OpenSettings extends Partial<InstanceSettings>, Partial<SystemPorts> {
   readonly dataDir: string;
-  /** The address to listen on; `127.0.0.1` by default. */
-  readonly bindAddress?: string;
-  /** The port to listen on, 6443 by default; 0 takes a free one. */
-  readonly port?: number;
-  /** The name or address of the server in kubeconfigs; by default the address that it listens on. */
-  readonly advertiseAddress?: string;
-  /** Approves requests for kubelet client certificates by machines with a bootstrap token of the instance. */
-  readonly autoApprove?: boolean;
-  /** Names of built-in policies, or paths of files of kind ApprovalPolicy, for other requests. */
-  readonly policies?: readonly string[];
-  /** The path of a file of kind Inventory, which policies use. */
-  readonly inventory?: string;
-  /** Paths of files of kind SigningProfile; each is the rules of a custom signer. */
-  readonly profiles?: readonly string[];
   /** The path of a file with the passphrase of the CA's key. */
   readonly caPassphraseFile?: string;
   /** Ends the start, or the work of the controllers, when it aborts; disposing the instance ends everything. */
@@ -42,30 +31,13 @@ export interface OpenInstance extends AdminAccess {
  * Starts what `tlsboot up` runs: the API server over a data directory, signer, approver and the other controllers. The
  * certificates of the server and `admin.kubeconfig` are renewed while it runs.
  *
- * Throws AppError with a code and a hint, for example `port_in_use`, `storage_locked`, `ca_invalid` or `config_invalid`. The
- * messages name the flags of the command.
+ * Throws AppError with a code and a hint, for example `port_in_use`, `storage_locked`, `ca_invalid`, `config_invalid` or
+ * `usage`.
  */
-export async function openInstance(settings: InstanceSettings): Promise<OpenInstance> {
+export async function openInstance(settings: OpenSettings): Promise<OpenInstance> {
   const { signal = new AbortController().signal, caPassphraseFile } = settings;
   const deps = createLibraryDeps(settings, caPassphraseFile, signal);
-  const { dataDir, bindAddress, port, advertiseAddress, autoApprove = false, policies, inventory, profiles } = settings;
-  const defaults = getDefaultFullSettings();
-  const instance = await startFullInstance(
-    {
-      ...defaults,
-      dataDir,
-      bindAddress: bindAddress ?? defaults.bindAddress,
-      securePort: port ?? defaults.securePort,
-      advertiseAddress: advertiseAddress ?? defaults.advertiseAddress,
-      policy: policies ?? defaults.policy,
-      inventory: inventory ?? defaults.inventory,
-      profile: profiles ?? defaults.profile,
-      caPassphraseFile: caPassphraseFile ?? defaults.caPassphraseFile,
-      autoApprove,
-    },
-    deps,
-    signal,
-  );
+  const instance = await startFullInstance({ ...DEFAULT_SETTINGS, ...settings }, deps, signal);
   const { dir, url, server, authorities, lost } = instance;
   const kubeconfig = await deps.files.readText(dir.adminKubeconfig);
   if (kubeconfig === undefined) {

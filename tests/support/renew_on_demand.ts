@@ -6,8 +6,8 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { SERVER_FLAGS } from "../../cli/flags/server.ts";
-import { getDefaultSettings, startInstance } from "../../instance/instance.ts";
+import { startInstance } from "../../instance/instance.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -30,7 +30,7 @@ async function main(dataDir: string): Promise<void> {
     sleep: (ms, signal) => system.sleep(ms === SKIPPED_PAUSE_MS ? 1 : ms, signal),
   };
   await using instance = await startInstance(
-    { ...getDefaultSettings(SERVER_FLAGS), dataDir, securePort: 0 },
+    { ...DEFAULT_SETTINGS, dataDir, securePort: 0 },
     {
       files: createFilePort(),
       clock,

@@ -9,12 +9,8 @@ import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable } from "../../framework/command.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
-import {
-  type FullOptions,
-  type FullSettings,
-  getDefaultFullSettings,
-  startFullInstance,
-} from "../../../instance/full_instance.ts";
+import { type FullOptions, startFullInstance } from "../../../instance/full_instance.ts";
+import { DEFAULT_SETTINGS, type InstanceSettings } from "../../../instance/settings.ts";
 import type { Instance } from "../../../instance/instance.ts";
 import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
@@ -80,7 +76,7 @@ export class Stage implements AsyncDisposable {
   /** Connects with the files of any user or machine. */
   readonly connector: Connect;
   readonly #signal: AbortSignal;
-  #running: { readonly instance: Instance; readonly settings: FullSettings } | undefined;
+  #running: { readonly instance: Instance; readonly settings: InstanceSettings } | undefined;
 
   constructor(options: DemoOptions, signal: AbortSignal) {
     const { io, files, nodes } = options;
@@ -113,18 +109,18 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Starts the instance; the address stays the same when it starts again. */
-  async start(changes: Partial<FullSettings>, options: FullOptions = {}): Promise<void> {
+  async start(changes: Partial<InstanceSettings>, options: FullOptions = {}): Promise<void> {
     const { io, files, logger, root } = this.options;
     const keys = createCaKeys({ caPassphraseFile: undefined }, io, files, this.#signal);
     const { clock, random, heap, cwd, stdout } = io;
     const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
-    const settings = { ...getDefaultFullSettings(), dataDir: root, securePort: 0, ...changes };
+    const settings = { ...DEFAULT_SETTINGS, dataDir: root, securePort: 0, ...changes };
     const instance = await startFullInstance(settings, deps, this.#signal, options);
     this.#running = { instance, settings: { ...settings, securePort: instance.server.port } };
   }
 
   /** Stops the instance, and starts it with other settings at the same address. `flags` are these settings as flags. */
-  async restart(changes: Partial<FullSettings>, flags: readonly string[]): Promise<void> {
+  async restart(changes: Partial<InstanceSettings>, flags: readonly string[]): Promise<void> {
     const { securePort } = this.#running?.settings ?? {};
     await this[Symbol.asyncDispose]();
     this.emit({ kind: "stopped" });

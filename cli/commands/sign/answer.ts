@@ -22,11 +22,11 @@ import { type AnsweredRequests, openAnsweredRequests } from "../../../instance/a
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { readPolicies } from "../../../instance/policy_files.ts";
+import { readPolicies, withInventoryOnly } from "../../../instance/policy_files.ts";
 import type { Io } from "../../io.ts";
 import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
 import type { SignFlags } from "./flags.ts";
-import { createSignerOpener, openSignLog, readSignRecords, toSignPolicyFlags } from "./open_signer.ts";
+import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
 import { describeOfflineRequest } from "./request_text.ts";
 import { openTrustedExporters, type TrustedExporters } from "./trusted_exporters.ts";
 
@@ -71,7 +71,7 @@ export async function openDesk(
     settings,
     signers: await createSignerOpener(settings, files, io, signal),
     log,
-    policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
+    policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), { files, cwd: io.cwd }),
     records: [...await readSignRecords(log.path, files, signal)],
     answered: openAnsweredRequests(log.path, files),
     exporters: openTrustedExporters(log.path, files),

@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import { INVENTORY_ONLY } from "../../../core/approval/rules/builtin_policies.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
@@ -20,14 +19,8 @@ import { getRotationPaths } from "../../../instance/authority/rotation_record.ts
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
-import type { readPolicies } from "../../../instance/policy_files.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import {
-  openInstanceCas,
-  openSigningCas,
-  type SigningCaDeps,
-  signingDurationSeconds,
-} from "../../../instance/signing_cas.ts";
+import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signing_cas.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
@@ -116,12 +109,6 @@ export async function readSignRecords(
   return records;
 }
 
-/** An inventory limits client certificates to its machines, as in `tlsboot up --auto-approve`. */
-export function toSignPolicyFlags({ policy, inventory }: Settings<SignFlags>): Parameters<typeof readPolicies>[0] {
-  const isLimited = inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
-  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
-}
-
 /** The data directory, and the flags of a CA. */
 interface OfflineCaSettings {
   readonly dataDir: string;
@@ -135,8 +122,6 @@ interface OfflineCa {
   readonly clientTrust: ClientTrust;
 }
 
-const NONE = { certFile: undefined, keyFile: undefined };
-
 /** Opens the CA as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
 async function openOfflineCa(
   settings: OfflineCaSettings,
@@ -144,12 +129,11 @@ async function openOfflineCa(
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
-  const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
-  const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
-  const { authorities } = all.certFile === undefined && all.keyFile === undefined
-    ? await openInstanceCas(dataDir, [signerName], deps)
-    // Kubernetes has no such command, so a file with issuers is allowed.
-    : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
+  // Kubernetes has no such command, so a file with issuers is allowed.
+  const files = { ...settings, clusterSigningChain: true };
+  const { authorities } = namesSigningCa(files)
+    ? await openSigningCas(files, [signerName], deps)
+    : await openInstanceCas(dataDir, [signerName], deps);
   const authority = await authorities(signerName);
   if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
   // Only the server of the data directory can be checked here; no remote API is called.

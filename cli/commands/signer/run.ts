@@ -24,7 +24,7 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runSigner } from "../../../instance/controllers.ts";
 import { runPodSigner } from "../../../instance/pod_signer.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../../instance/signing_cas.ts";
+import { openSigningCas, signingDurationSeconds } from "../../../instance/signing_cas.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
@@ -57,7 +57,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
   }
   const allowMlDsa = openMlDsaGate(settings.featureGates);
-  const cas = await openSigningCas(toSigningCaFlags(settings), chosen, { ...deps, crlUrl: settings.crlUrl });
+  const cas = await openSigningCas(settings, chosen, { ...deps, crlUrl: settings.crlUrl });
   keys.passphrases.stopPrompting();
   using log = settings.issuedLog === undefined
     ? undefined

@@ -1,4 +1,5 @@
 /** The command `tlsboot up`: its flags, help and examples. */
+import { DEFAULT_SETTINGS } from "../../../instance/settings.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
@@ -14,7 +15,7 @@ const UP_FLAGS = {
       "the machines in that file.",
   }),
   sharedToken: switchFlag({
-    default: true,
+    default: DEFAULT_SETTINGS.sharedToken,
     summary:
       "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
       "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +

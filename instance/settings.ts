@@ -1,0 +1,165 @@
+/**
+ * The settings of an instance and their defaults, under the names of Kubernetes' flags in camelCase; docs/reference/cli.md
+ * describes each. Paths start in the current folder, and durations are in milliseconds.
+ */
+import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
+import type { FeatureGate } from "./feature_gates.ts";
+
+/** The settings of an instance with its controllers. */
+export interface InstanceSettings {
+  readonly dataDir: string;
+  readonly clientCaFile?: string | undefined;
+  readonly tokenAuthFile?: string | undefined;
+  readonly enableBootstrapTokenAuth: boolean;
+  readonly anonymousAuth: boolean;
+  readonly nodeRecovery: number;
+  readonly nodeRecoveryLimit: number;
+  readonly authorizationMode: string;
+  readonly maxOpenRequestsPerRequester: number;
+  readonly crlUrl?: string | undefined;
+  readonly issuedRetention: number;
+  readonly etcdCompactionInterval: number;
+  readonly featureGates: readonly FeatureGate[];
+  readonly maxRequestsInflight: number;
+  readonly maxMutatingRequestsInflight: number;
+  readonly storageQuota: number;
+  readonly storageMinFree: number;
+  readonly bindAddress: string;
+  readonly securePort: number;
+  readonly advertiseAddress?: string | undefined;
+  readonly tlsSan: readonly string[];
+  readonly tlsCertFile?: string | undefined;
+  readonly tlsPrivateKeyFile?: string | undefined;
+  readonly serviceAccountIssuer: readonly string[];
+  readonly serviceAccountSigningKeyFile?: string | undefined;
+  readonly serviceAccountKeyFile: readonly string[];
+  readonly apiAudiences: readonly string[];
+  readonly serviceAccountJwksUri?: string | undefined;
+  readonly serviceAccountMaxTokenExpiration: number;
+  readonly serviceAccountExtendTokenExpiration: boolean;
+  readonly etcdServers: readonly string[];
+  readonly etcdCafile?: string | undefined;
+  readonly etcdCertfile?: string | undefined;
+  readonly etcdKeyfile?: string | undefined;
+  readonly etcdPrefix: string;
+  readonly auditLogPath?: string | undefined;
+  readonly auditPolicyFile?: string | undefined;
+  readonly auditLogFormat: "json" | "legacy";
+  readonly auditLogMode: "blocking" | "blocking-strict";
+  readonly auditLogMaxsize: number;
+  readonly auditLogMaxage: number;
+  readonly auditLogMaxbackup: number;
+  readonly auditLogCompress: boolean;
+  readonly policy: readonly string[];
+  readonly inventory?: string | undefined;
+  readonly signer: readonly string[];
+  readonly profile: readonly string[];
+  readonly clusterSigningCertFile?: string | undefined;
+  readonly clusterSigningKeyFile?: string | undefined;
+  readonly clusterSigningKubeletServingCertFile?: string | undefined;
+  readonly clusterSigningKubeletServingKeyFile?: string | undefined;
+  readonly clusterSigningKubeletClientCertFile?: string | undefined;
+  readonly clusterSigningKubeletClientKeyFile?: string | undefined;
+  readonly clusterSigningKubeApiserverClientCertFile?: string | undefined;
+  readonly clusterSigningKubeApiserverClientKeyFile?: string | undefined;
+  readonly clusterSigningLegacyUnknownCertFile?: string | undefined;
+  readonly clusterSigningLegacyUnknownKeyFile?: string | undefined;
+  /** True when the files may contain issuers; then issued certificates are followed by the intermediates. */
+  readonly clusterSigningChain: boolean;
+  readonly clusterSigningDuration: number;
+  readonly webDomain: readonly string[];
+  readonly webNetwork: readonly string[];
+  readonly autoApprove: boolean;
+  readonly sharedToken: boolean;
+  readonly gcPending: number;
+  readonly gcUnissued: number;
+  readonly gcIssued: number;
+  readonly gcDenied: number;
+  readonly gcFailed: number;
+  readonly gcInterval: number;
+}
+
+type Keys<P extends string> = Pick<InstanceSettings, Extract<keyof InstanceSettings, P>>;
+
+/** The address of an etcd, and the files of the credentials for it. */
+export type EtcdSettings = Omit<Keys<`etcd${string}`>, "etcdCompactionInterval">;
+
+/** The serving certificate, and the addresses of the server. */
+export type ServingSettings = Keys<"bindAddress" | "advertiseAddress" | `tls${string}`>;
+
+/** The keys and the tokens of service accounts. */
+export type ServiceAccountSettings = Keys<`serviceAccount${string}` | "apiAudiences">;
+
+/** The audit log and its rotation. */
+export type AuditSettings = Keys<`audit${string}`>;
+
+/** The policies of the approver: names of built-in ones or paths of files. */
+export type PolicyFiles = Keys<"policy" | "inventory">;
+
+/** The custom signers, and the files of their profiles. */
+export type ProfileFiles = Keys<"signer" | "profile">;
+
+/** The CA for all signers, or the CA of each signer. */
+export type SigningCaFiles = Omit<Keys<`clusterSigning${string}`>, "clusterSigningDuration">;
+
+/** The settings of an API server over a data directory, without those of controllers. */
+export type ServerSettings = Omit<
+  InstanceSettings,
+  | keyof PolicyFiles
+  | keyof ProfileFiles
+  | keyof Keys<`clusterSigning${string}` | `gc${string}` | `web${string}`>
+  | "autoApprove"
+  | "sharedToken"
+>;
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 8_760 * HOUR_MS;
+
+/** The default of each setting; those of Kubernetes' flags are Kubernetes'. */
+export const DEFAULT_SETTINGS: InstanceSettings = {
+  dataDir: "./tlsboot-data",
+  bindAddress: "127.0.0.1",
+  securePort: 6443,
+  tlsSan: [],
+  enableBootstrapTokenAuth: true,
+  serviceAccountIssuer: [DEFAULT_ISSUER],
+  serviceAccountKeyFile: [],
+  apiAudiences: [],
+  serviceAccountMaxTokenExpiration: 0,
+  serviceAccountExtendTokenExpiration: true,
+  anonymousAuth: true,
+  nodeRecovery: 0,
+  nodeRecoveryLimit: 10,
+  authorizationMode: "Node,RBAC",
+  maxOpenRequestsPerRequester: 0,
+  issuedRetention: YEAR_MS,
+  auditLogFormat: "json",
+  auditLogMode: "blocking",
+  auditLogMaxsize: 100,
+  auditLogMaxage: 366,
+  auditLogMaxbackup: 100,
+  auditLogCompress: false,
+  etcdServers: [],
+  etcdPrefix: "/registry",
+  etcdCompactionInterval: 300_000,
+  featureGates: [],
+  maxRequestsInflight: 400,
+  maxMutatingRequestsInflight: 200,
+  storageQuota: 2048,
+  storageMinFree: 64,
+  policy: [],
+  signer: [],
+  profile: [],
+  webDomain: [],
+  webNetwork: [],
+  clusterSigningChain: false,
+  clusterSigningDuration: YEAR_MS,
+  autoApprove: false,
+  sharedToken: true,
+  gcPending: 24 * HOUR_MS,
+  gcUnissued: 24 * HOUR_MS,
+  gcIssued: HOUR_MS,
+  gcDenied: HOUR_MS,
+  gcFailed: HOUR_MS,
+  gcInterval: HOUR_MS,
+};
