@@ -1,18 +1,6 @@
 /** The API server of an instance, with the limits of this machine and the version that it reports. */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { TokenFile } from "../core/token/token_file.ts";
-import type { BootstrapObject } from "../server/bootstrap_objects.ts";
-import type { SigningRequestLimits } from "../server/admission/signing_requests.ts";
-import type { AuditOptions } from "../server/http/audit.ts";
-import type { PublishedCrls } from "../server/http/crl.ts";
-import type { HealthCheck } from "../server/http/health.ts";
-import type { ServingPair } from "../server/connections/tls.ts";
-import type { NodeRecoveryLimits } from "../server/node_recovery.ts";
-import type { MetricsRegistry } from "../server/metrics/registry.ts";
-import type { Register } from "../server/register/register.ts";
-import { type Server, type ServiceAccountOptions, startServer } from "../server/server.ts";
-import type { Storage } from "../server/storage/storage.ts";
 import {
   BUILD,
   type BuildCommit,
@@ -21,53 +9,18 @@ import {
   type RuntimeVersions,
   UNKNOWN_BUILD,
 } from "../core/version.ts";
-import type { ControllerDeps } from "./deps.ts";
-
-/** The address, the certificates and the authentication of the server. */
-export interface ApiServerOptions {
-  readonly bindAddress: string;
-  readonly port: number;
-  readonly passedSocket: number | undefined;
-  readonly serving: ServingPair;
-  readonly clientCaPem: string;
-  readonly clientIssuersPem: string;
-  readonly tokenFile: TokenFile | undefined;
-  readonly bootstrapTokens: boolean;
-  readonly anonymous: boolean;
-  readonly serviceAccounts: ServiceAccountOptions;
-  readonly audit: AuditOptions | undefined;
-  /** The number of requests that are served at once. */
-  readonly maxRequestsInflight: number;
-  readonly objects: readonly BootstrapObject[];
-  readonly registry: MetricsRegistry;
-  readonly customSigners: readonly string[];
-  readonly register: Register;
-  readonly checks: readonly HealthCheck[];
-  readonly crls?: PublishedCrls;
-  readonly signingRequests?: SigningRequestLimits;
-  /** Whether ML-DSA keys are accepted. */
-  readonly allowMlDsa?: boolean;
-  /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
-  readonly nodeRecovery?: NodeRecoveryLimits | undefined;
-}
+import { type Server, type ServerOptions, startServer } from "../server/server.ts";
 
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */
-export function startApiServer(
-  settings: ApiServerOptions,
-  deps: ControllerDeps & { readonly storage: Storage },
-): Promise<Server> {
+export function startApiServer(options: Omit<ServerOptions, "version" | "connectionLimits">): Promise<Server> {
   const openFiles = getOpenFilesLimit();
+  // The database, logs and files that are read again must always be openable.
+  const maxConnections = openFiles === undefined ? undefined : Math.max(MIN_CONNECTIONS, openFiles - RESERVED_FILES);
   return startServer({
-    ...settings,
-    ...deps,
+    ...options,
     version: createVersionInfo(BUILD, process),
-    ...(openFiles === undefined ? {} : { connectionLimits: { maxConnections: computeConnectionLimit(openFiles) } }),
+    connectionLimits: maxConnections === undefined ? {} : { maxConnections },
   });
-}
-
-/** Computes the limit of connections. The database, logs and files that are read again must always be openable. */
-function computeConnectionLimit(openFiles: number): number {
-  return Math.max(MIN_CONNECTIONS, openFiles - RESERVED_FILES);
 }
 
 const RESERVED_FILES = 96;

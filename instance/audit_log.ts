@@ -5,7 +5,7 @@ import { parseAuditPolicy } from "../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../server/http/audit.ts";
 import { openLogFile } from "./log_file.ts";
-import type { InstanceDeps } from "./deps.ts";
+import { type InstanceDeps, readRequiredFile } from "./deps.ts";
 import type { AuditSettings } from "./settings.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */
@@ -42,11 +42,7 @@ export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps):
 
 async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: InstanceDeps) {
   if (path === undefined) return DEFAULT_AUDIT_POLICY;
-  const text = await deps.files.readText(resolve(deps.cwd, path));
-  if (text === undefined) {
-    throw new AppError("io", `cannot read audit policy "${path}": no such file`, { hint: "check the path" });
-  }
-  const policy = parseAuditPolicy(text);
+  const policy = parseAuditPolicy(await readRequiredFile(path, deps));
   if (policy.ok) return policy.value;
   throw new AppError("config_invalid", `cannot use audit policy "${path}": ${policy.error.join("; ")}`, {
     hint: "docs/guides/monitoring.md has an example",

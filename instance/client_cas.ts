@@ -11,9 +11,8 @@ import { type BootstrapObject, reconcileObjects } from "../server/bootstrap_obje
 import type { Server } from "../server/server.ts";
 import type { Storage } from "../server/storage/storage.ts";
 import type { ClientCa } from "./authority/instance_authorities.ts";
-import type { InstanceDeps } from "./deps.ts";
+import { type FilePlace, type InstanceDeps, readRequiredFile } from "./deps.ts";
 import type { Part } from "./parts.ts";
-import { type FilePlace, readRequiredFile } from "./required_file.ts";
 
 /** Bundles of CA certificates, as PEM. */
 export interface ClientCas {

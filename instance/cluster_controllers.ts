@@ -5,23 +5,10 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../core/token/token_secret.ts";
-import {
-  type ClusterTrustBundle,
-  KUBE_APISERVER_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER, type PodCertificateRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../core/kube/kinds/coordination_v1.ts";
-import {
-  clusterTrustBundleKind,
-  configMapKind,
-  leaseKind,
-  namespaceKind,
-  podCertificateRequestKind,
-  secretKind,
-  serviceAccountKind,
-} from "../core/kube/kinds/mod.ts";
-import type { UserInfo } from "../core/kube/user.ts";
+import { clusterTrustBundleKind, configMapKind, leaseKind, namespaceKind, podCertificateRequestKind, secretKind, serviceAccountKind } from "../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../core/kube/root_ca.ts";
@@ -32,16 +19,8 @@ import { runPodRequestCleaner } from "../controllers/cleaner.ts";
 import { type ControllerManager, createControllerManager } from "../controllers/controller_manager.ts";
 import { createGarbageCollector } from "../controllers/garbage_collector.ts";
 import { createManualTrigger, runController, type Trigger } from "../controllers/loop.ts";
-import {
-  createNamespaceController,
-  type NamespaceContent,
-  type NamespacedResource,
-} from "../controllers/namespace_controller.ts";
-import {
-  createRootCaPublisher,
-  createServiceAccountController,
-  DEFAULT_SERVICE_ACCOUNT,
-} from "../controllers/namespace_defaults.ts";
+import { createNamespaceController, type NamespaceContent, type NamespacedResource } from "../controllers/namespace_controller.ts";
+import { createRootCaPublisher, createServiceAccountController, DEFAULT_SERVICE_ACCOUNT } from "../controllers/namespace_defaults.ts";
 import { runTrustBundlePublisher } from "../controllers/trust_bundle_publisher.ts";
 import { toKeyPrefix } from "../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../server/registry/resources.ts";
@@ -80,44 +59,58 @@ export async function runClusterControllers(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const leases = createStores(server, CONTROLLER_MANAGER, deps)<Lease>(leaseKind, { namespace: "kube-system" });
-  const known = { ...deps, controllerManager: createControllerManager(leases, deps.clock) };
+  const shared = createStores(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps);
+  const transportOf = (account: string) => server.transportFor(controllerUser(account), USER_AGENT);
+  const controllerManager = createControllerManager(
+    shared<Lease>(leaseKind, { namespace: "kube-system" }),
+    deps.clock,
+  );
+  const context: ClusterContext = {
+    ...settings,
+    shared,
+    transportOf,
+    own: (account) => createStores(transportOf(account), deps),
+    deps: { ...deps, controllerManager },
+    signal,
+  };
   await Promise.all([
-    runNamespaceController(server, settings, known, signal),
-    runServiceAccountController(server, deps, signal),
-    runRootCaPublisher(server, settings, known, signal),
-    runServingBundlePublisher(server, settings, known, signal),
-    runBootstrapSigner(server, deps, signal),
-    runGarbageCollector(server, settings, known, signal),
-    cleanPodRequests(server, deps, signal),
+    runNamespaceController(context),
+    runServiceAccountController(context),
+    runRootCaPublisher(context),
+    runServingBundlePublisher(context),
+    runBootstrapSigner(context),
+    runGarbageCollector(context),
+    cleanPodRequests(context),
   ]);
 }
 
-type InProcess = Pick<Server, "transportFor">;
-type KnowingDeps = ControllerDeps & { readonly controllerManager: ControllerManager };
+/** What each of these controllers uses. */
+interface ClusterContext extends ClusterSettings {
+  /** The stores of the user of kube-controller-manager, for watches. */
+  readonly shared: Stores;
+  /** Creates the transport of the service account of a controller. */
+  transportOf(account: string): Transport;
+  /** Creates the stores of the service account of a controller. */
+  own(account: string): Stores;
+  readonly deps: ControllerDeps & { readonly controllerManager: ControllerManager };
+  readonly signal: AbortSignal;
+}
 
-function runNamespaceController(
-  server: InProcess,
-  { contents }: ClusterSettings,
-  deps: KnowingDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const transport = server.transportFor(controllerUser("namespace-controller"), USER_AGENT);
-  const namespaces = createObjectStore<Namespace>(transport, namespaceKind, deps);
+function runNamespaceController({ transportOf, contents, deps, signal }: ClusterContext): Promise<void> {
+  const transport = transportOf("namespace-controller");
+  const namespaces = createStores(transport, deps)<Namespace>(namespaceKind);
   const content = createNamespaceContent(transport, contents, deps);
-  const isShared = contents !== undefined;
-  const { reconcile } = createNamespaceController({ namespaces, content, isShared, ...deps });
+  const { reconcile } = createNamespaceController({ namespaces, content, isShared: contents !== undefined, ...deps });
   return runController({ name: "namespace", store: namespaces, reconcile, ...deps }, signal);
 }
 
-function runServiceAccountController(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  const shared = createStores(server, CONTROLLER_MANAGER, deps);
-  const own = createStores(server, controllerUser("service-account-controller"), deps);
+function runServiceAccountController({ shared, own, deps, signal }: ClusterContext): Promise<void> {
+  const accounts = own("service-account-controller");
   const { reconcile } = createServiceAccountController({
     logger: deps.logger,
     accountsIn(namespace) {
       const { get } = shared<ServiceAccount>(serviceAccountKind, { namespace });
-      return { get, create: own<ServiceAccount>(serviceAccountKind, { namespace }).create };
+      return { get, create: accounts<ServiceAccount>(serviceAccountKind, { namespace }).create };
     },
   });
   const store = shared<Namespace>(namespaceKind);
@@ -125,21 +118,15 @@ function runServiceAccountController(server: InProcess, deps: ControllerDeps, si
   return runController({ name: "service-account", store, triggers, reconcile, ...deps }, signal);
 }
 
-async function runRootCaPublisher(
-  server: InProcess,
-  { trust }: ClusterSettings,
-  deps: KnowingDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const shared = createStores(server, CONTROLLER_MANAGER, deps);
-  const own = createStores(server, controllerUser("root-ca-cert-publisher"), deps);
+async function runRootCaPublisher({ shared, own, trust, deps, signal }: ClusterContext): Promise<void> {
+  const publisher = own("root-ca-cert-publisher");
   const { reconcile } = createRootCaPublisher({
     logger: deps.logger,
     controllerManager: deps.controllerManager,
     caPem: () => trust.content().trustBundle,
     configMapsIn(namespace) {
       const { get } = shared<ConfigMap>(configMapKind, { namespace });
-      const { create, update } = own<ConfigMap>(configMapKind, { namespace });
+      const { create, update } = publisher<ConfigMap>(configMapKind, { namespace });
       return { get, create, update };
     },
   });
@@ -153,27 +140,22 @@ async function runRootCaPublisher(
   await runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
 }
 
-function runServingBundlePublisher(
-  server: InProcess,
-  { trust }: ClusterSettings,
-  deps: KnowingDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const user = controllerUser("kube-apiserver-serving-clustertrustbundle-publisher");
+function runServingBundlePublisher({ own, trust, deps, signal }: ClusterContext): Promise<void> {
   const signerName = KUBE_APISERVER_SERVING_SIGNER;
-  const fieldSelector = `spec.signerName=${signerName}`;
-  const store = createStores(server, user, deps)<ClusterTrustBundle>(clusterTrustBundleKind, { fieldSelector });
+  const store = own("kube-apiserver-serving-clustertrustbundle-publisher")<ClusterTrustBundle>(clusterTrustBundleKind, {
+    fieldSelector: `spec.signerName=${signerName}`,
+  });
   const content = () => Promise.resolve(trust.content());
   return runTrustBundlePublisher({ ...deps, store, signerName, content }, signal);
 }
 
-function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  const own = createStores(server, controllerUser("bootstrap-signer"), deps);
-  const configMaps = own<ConfigMap>(configMapKind, {
+function runBootstrapSigner({ own, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("bootstrap-signer");
+  const configMaps = stores<ConfigMap>(configMapKind, {
     namespace: CLUSTER_INFO_NAMESPACE,
     fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
   });
-  const secrets = own<SecretObject>(secretKind, {
+  const secrets = stores<SecretObject>(secretKind, {
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
     fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
   });
@@ -182,13 +164,8 @@ function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: Abo
   return runController({ name: "bootstrap-signer", store: configMaps, triggers, reconcile, ...deps }, signal);
 }
 
-function runGarbageCollector(
-  server: InProcess,
-  { storage, contents }: ClusterSettings,
-  deps: KnowingDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const own = createStores(server, controllerUser("generic-garbage-collector"), deps);
+function runGarbageCollector({ own, storage, contents, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("generic-garbage-collector");
   const collector = createGarbageCollector({
     storage: {
       get: (key) => storage.get(key),
@@ -197,17 +174,17 @@ function runGarbageCollector(
     contents,
     resources: STORED_RESOURCES.filter(({ isHidden }) => isHidden !== true)
       .map((resource) => ({ kind: resource.kind, verbs: resource.verbs, keyPrefix: toKeyPrefix(resource, "") })),
-    objectsFor: (kind, namespace) => own(kind, { namespace }),
+    objectsFor: (kind, namespace) => stores(kind, { namespace }),
     controllerManager: deps.controllerManager,
     logger: deps.logger,
   });
   return runController({ name: "garbage-collector", ...collector, ...deps }, signal);
 }
 
-function cleanPodRequests(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  const own = createStores(server, controllerUser("podcertificaterequestcleaner"), deps);
+function cleanPodRequests({ own, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("podcertificaterequestcleaner");
   const logger = deps.logger.with({ controller: "podcertificaterequest-cleaner" });
-  const requestsIn = (namespace: string) => own<PodCertificateRequest>(podCertificateRequestKind, { namespace });
+  const requestsIn = (namespace: string) => stores<PodCertificateRequest>(podCertificateRequestKind, { namespace });
   return runPodRequestCleaner({ list: requestsIn("").list, requestsIn, clock: deps.clock, logger }, signal);
 }
 
@@ -216,9 +193,8 @@ type Stores = <T extends KubeObject>(
   selection?: Pick<ObjectStoreOptions, "namespace" | "fieldSelector">,
 ) => ReturnType<typeof createObjectStore<T>>;
 
-/** Creates stores that act as one user. */
-function createStores(server: Pick<Server, "transportFor">, user: UserInfo, deps: ControllerDeps): Stores {
-  const transport = server.transportFor(user, USER_AGENT);
+/** Creates stores over a transport. */
+function createStores(transport: Transport, deps: ControllerDeps): Stores {
   return (kind, selection = {}) => createObjectStore(transport, kind, { ...selection, ...deps });
 }
 

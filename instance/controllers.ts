@@ -2,12 +2,7 @@
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import { findClientTrust } from "../core/signing/client_trust.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
@@ -25,13 +20,7 @@ import type { Register } from "../server/register/register.ts";
 import { findLimitedToken } from "../server/registry/secrets.ts";
 import type { Server } from "../server/server.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import {
-  CERTIFICATE_CONTROLLER_ACCOUNT,
-  CONTROLLER_MANAGER,
-  controllerUser,
-  CUSTOM_SIGNER,
-  ROOT_USER,
-} from "./in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, CONTROLLER_MANAGER, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./approver.ts";
 import { USER_AGENT } from "../core/version.ts";
@@ -61,9 +50,9 @@ export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** How long requests are kept, and how often that is checked; as upstream by default. */
   readonly cleaning?: Required<Pick<CleanerOptions, "times" | "intervalMs">>;
   /** Custom signers, with separate rights. */
-  readonly customSigning?: SigningSettings;
+  readonly customSigning?: SigningSettings | undefined;
   /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
-  readonly approval?: PolicyApproval;
+  readonly approval?: PolicyApproval | undefined;
 }
 
 /** The signers that run in process: all built-in ones except `legacy-unknown`, which guarantees nothing. */
@@ -145,29 +134,10 @@ export async function runSigner(
   signal: AbortSignal,
   name = "signer",
 ): Promise<void> {
-  const {
-    authorities,
-    signerNames,
-    profiles,
-    record,
-    signingDurationSeconds,
-    allowMlDsa = false,
-    isTrustedForClients,
-  } = settings;
-  const signer = createSigner({
-    store,
-    authorities,
-    signerNames,
-    signingDurationSeconds,
-    allowMlDsa,
-    isTrustedForClients,
-    ...(profiles === undefined ? {} : { profiles }),
-    ...(record === undefined ? {} : { record }),
-    ...deps,
-  });
+  const signer = createSigner({ allowMlDsa: false, ...settings, store, ...deps });
   await Promise.all([
     runController({ name, store, ...signer, ...deps }, signal),
-    followProfiles([...profiles?.values() ?? []], deps.clock, signal),
+    followProfiles([...settings.profiles?.values() ?? []], deps.clock, signal),
   ]);
 }
 

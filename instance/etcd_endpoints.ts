@@ -6,8 +6,8 @@ import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { FilePort } from "../client/files.ts";
 import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
-import { readRequiredFile } from "./required_file.ts";
 import type { EtcdSettings } from "./settings.ts";
+import { readRequiredFile } from "./deps.ts";
 
 interface Place {
   readonly files: FilePort;

@@ -12,8 +12,7 @@ import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles 
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
-import { renewEachMinute } from "./renew_each_minute.ts";
-import { Parts, runBeside } from "./parts.ts";
+import { Parts, renewEachMinute, runBeside } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
 import { followPolicies, withInventoryOnly } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
@@ -92,7 +91,7 @@ export async function startFullInstance(
   const watched = { ...deps, metrics: instance.controllerMetrics };
   const controllers = {
     ...signing,
-    ...(customSigning === undefined ? {} : { customSigning }),
+    customSigning,
     trust: {
       content: () => ({ trustBundle: authorities.trustPem, annotations: rotations.listAnnotations() }),
       onChange: (listener: () => void) => authorities.onChange(listener),
@@ -102,7 +101,7 @@ export async function startFullInstance(
     contents: instance.contents,
     without,
     cleaning: toCleaning(settings),
-    ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
+    approval: policies === undefined ? undefined : createPolicyApproval(instance, policies, deps),
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
   const onFailure = (error: unknown): void => failure.abort(error);

@@ -27,14 +27,13 @@ import { startApiServer } from "./api_server.ts";
 import { InstanceRotations } from "./rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
-import type { InstanceDeps } from "./deps.ts";
+import { type InstanceDeps, readRequiredFile } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
 import { Parts, runBeside } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
-import { readRequiredFile } from "./required_file.ts";
 import { keepRevocations, revocationObjects } from "./revocation.ts";
 import { openServiceAccounts } from "./service_accounts.ts";
 import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
@@ -164,6 +163,8 @@ export async function startInstance(
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
+      ...deps,
+      storage,
       ...address,
       passedSocket,
       serving,
@@ -186,7 +187,7 @@ export async function startInstance(
         ? undefined
         : { graceMs: settings.nodeRecovery, perHour: settings.nodeRecoveryLimit },
       signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
-    }, { ...deps, storage }),
+    }),
   );
   starting.add(keepRevocations({ server, storage }, deps));
   const retired = () => rotations.listRetired();

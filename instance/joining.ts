@@ -26,7 +26,7 @@ export interface NewToken {
   /** The lifetime of the token in milliseconds; 24 hours by default. */
   readonly lifetimeMs?: number;
   /** Default: the group of the bootstrap tokens of `up`. */
-  readonly groups?: readonly string[];
+  readonly groups?: readonly string[] | undefined;
   readonly description?: string;
 }
 
@@ -103,7 +103,7 @@ export async function ensureBootstrapKubeconfig(
       return expiration?.kind === "at" ? expiration.at : undefined;
     }
   }
-  const created = { description: describeFileToken(path), ...(groups === undefined ? {} : { groups }) };
+  const created = { description: describeFileToken(path), groups };
   const { token, expiration } = await createBootstrapToken(secrets, created, deps, signal);
   await writeBootstrapKubeconfig(path, cluster, token, deps);
   return expiration;
@@ -187,11 +187,11 @@ async function readBootstrapKubeconfig(
 async function readCredentials(
   path: string,
   files: CertificateDeps["files"],
-): Promise<{ readonly entry?: KubeconfigCluster; readonly token?: BootstrapToken }> {
+): Promise<{ readonly entry?: KubeconfigCluster | undefined; readonly token?: BootstrapToken | undefined }> {
   const text = await files.readText(path);
   const config = text === undefined ? undefined : parseKubeconfig(text, path);
   if (config?.ok !== true) return {};
   const entry = config.value.clusters[0]?.cluster;
   const token = parseBootstrapToken(config.value.users[0]?.user.token?.reveal() ?? "");
-  return { ...(entry === undefined ? {} : { entry }), ...(token.ok ? { token: token.value } : {}) };
+  return { entry, token: token.ok ? token.value : undefined };
 }

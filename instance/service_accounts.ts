@@ -10,8 +10,7 @@ import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } fro
 import { checkPrivateFile } from "../client/private_file.ts";
 import type { ServiceAccountOptions } from "../server/server.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
-import type { InstanceDeps } from "./deps.ts";
-import { readRequiredFile } from "./required_file.ts";
+import { type InstanceDeps, readRequiredFile } from "./deps.ts";
 import type { ServiceAccountSettings } from "./settings.ts";
 
 /** The keys of tokens, and whether a new signing key was made. */

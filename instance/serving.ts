@@ -15,9 +15,8 @@ import { readInterfaces } from "../client/host_facts.ts";
 import type { ServingPair } from "../server/connections/tls.ts";
 import { issuePair } from "./authority/issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
-import type { InstanceDeps } from "./deps.ts";
+import { type InstanceDeps, readRequiredFile } from "./deps.ts";
 import type { Part } from "./parts.ts";
-import { readRequiredFile } from "./required_file.ts";
 import type { ServingSettings } from "./settings.ts";
 
 /** The adapters for issuing certificates. */

@@ -6,8 +6,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority/authority.ts";
 import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
-import { KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
+import { DEFAULT_ISSUER, KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../../instance/admin_kubeconfig.ts";
@@ -82,6 +81,8 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   await register.ensureRecorded(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
+      ...ports,
+      storage,
       bindAddress: BIND_ADDRESS,
       port: 0,
       passedSocket: undefined,
@@ -116,7 +117,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       register,
       checks: [],
       allowMlDsa,
-    }, { ...ports, storage }),
+    }),
   );
   const url = `https://${BIND_ADDRESS}:${server.port}`;
   place.url = url;

@@ -141,7 +141,7 @@ function failed(options: KeyProgram, words: string, why: string, cause?: unknown
   return new AppError("key_program_failed", `cannot use the CA key of ${quoteCommand(options, words)}: ${why}`, {
     hint: "run it by hand; docs/guides/ca.md describes what it must answer",
     retryable: true,
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 

@@ -6,7 +6,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { renewEachMinute } from "../../../instance/renew_each_minute.ts";
+import { renewEachMinute } from "../../../instance/parts.ts";
 import { startInstance } from "../../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { renewEachMinute } from "./renew_each_minute.ts";
+import { renewEachMinute } from "./parts.ts";
 
 interface Running extends AsyncDisposable {
   readonly clock: ReturnType<typeof createFakeClock>;
