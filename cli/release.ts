@@ -5,7 +5,7 @@ import { createFilePort } from "../client/files.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import { parseMinisignKey, verifyMinisign } from "./minisign.ts";
 import { UsageError } from "./framework/usage_error.ts";
-import { readRequiredFile } from "../instance/deps.ts";
+import { readRequiredFile } from "../instance/named_files.ts";
 import type { Io } from "./io.ts";
 import { RELEASE_KEY } from "./release_key.ts";
 

@@ -5,7 +5,8 @@ import { parseAuditPolicy } from "../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../server/http/audit.ts";
 import { openLogFile } from "./log_file.ts";
-import { type InstanceDeps, readRequiredFile } from "./deps.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { readRequiredFile } from "./named_files.ts";
 import type { AuditSettings } from "./settings.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */

@@ -1,5 +1,4 @@
 /** The CAs that the API trusts for client certificates, the instance's own and those of `clientCaFile`, as they change. */
-import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -11,8 +10,9 @@ import { type BootstrapObject, reconcileObjects } from "../server/bootstrap_obje
 import type { Server } from "../server/server.ts";
 import type { Storage } from "../server/storage/storage.ts";
 import type { ClientCa } from "./authority/instance_authorities.ts";
-import { type FilePlace, type InstanceDeps, readRequiredFile } from "./deps.ts";
+import type { InstanceDeps } from "./deps.ts";
 import type { Part } from "./parts.ts";
+import { readCaFile } from "./named_files.ts";
 
 /** Bundles of CA certificates, as PEM. */
 export interface ClientCas {
@@ -49,7 +49,7 @@ export async function readTrustedCas(
     trusted.push(current.value.certificate);
     issuers.push(...current.value.issuers);
   }
-  const others = clientCaFile === undefined ? [] : await readBundle(clientCaFile, deps);
+  const others = clientCaFile === undefined ? [] : await readCaFile(clientCaFile, "client CA file", deps);
   return { trusted: encodeOnce([...trusted, ...others]), issuers: encodeOnce(issuers) };
 }
 
@@ -126,17 +126,6 @@ function createClientCaObject(
 }
 
 const CLIENT_CA_ENTRY = "client-ca-file";
-
-async function readBundle(
-  path: string,
-  place: FilePlace,
-): Promise<readonly CertificateFacts[]> {
-  const bundle = parseCaBundle(await readRequiredFile(path, place));
-  if (bundle.ok) return bundle.value;
-  throw new AppError("ca_invalid", `cannot use client CA file "${path}": ${bundle.error}`, {
-    hint: "give a file with one or more PEM CERTIFICATE blocks",
-  });
-}
 
 function encodeOnce(certificates: readonly CertificateFacts[]): string {
   const known = new Map(certificates.map((certificate) => [certificate.sha256Fingerprint, certificate]));

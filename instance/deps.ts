@@ -1,6 +1,4 @@
 /** The dependencies of an instance and its controllers: the adapters that the composition root chooses. */
-import { resolve } from "node:path";
-import { AppError } from "../core/errors.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
 import type { FindRevokedRequest } from "../controllers/evidence.ts";
@@ -35,17 +33,4 @@ export interface ControllerDeps {
   readonly metrics?: ControllerMetrics;
   /** Finds what is revoked, before a request is approved or signed. */
   readonly findRevoked?: FindRevokedRequest;
-}
-
-/** The working directory of the path, and the file access. */
-export interface FilePlace {
-  readonly files: Pick<FilePort, "readText">;
-  readonly cwd: string;
-}
-
-/** Reads the text of a file. AppError `io` when it does not exist. */
-export async function readRequiredFile(path: string, { files, cwd }: FilePlace): Promise<string> {
-  const text = await files.readText(resolve(cwd, path));
-  if (text !== undefined) return text;
-  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
 }

@@ -1,13 +1,12 @@
 /** The address of an etcd and the credentials for it, from settings and the files that they name. */
 import { resolve } from "node:path";
-import { parseCredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
-import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { FilePort } from "../client/files.ts";
 import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
 import type { EtcdSettings } from "./settings.ts";
-import { readRequiredFile } from "./deps.ts";
+import { readCaFile, readPairFiles } from "./named_files.ts";
+import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
 
 interface Place {
   readonly files: FilePort;
@@ -30,7 +29,9 @@ export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): P
   }
   return {
     servers,
-    caPem: etcdCafile === undefined ? undefined : await readCas(etcdCafile, place),
+    caPem: etcdCafile === undefined
+      ? undefined
+      : encodeCertificates(await readCaFile(etcdCafile, "etcd CA file", place)),
     certificate: etcdCertfile === undefined || etcdKeyfile === undefined
       ? undefined
       : await readCertificate(etcdCertfile, etcdKeyfile, place),
@@ -46,26 +47,12 @@ function assertOneScheme(servers: readonly string[]): string {
   });
 }
 
-async function readCas(path: string, place: Place): Promise<string> {
-  const pem = await readRequiredFile(path, place);
-  const bundle = parseCaBundle(pem);
-  if (bundle.ok) return pem;
-  throw new AppError("ca_invalid", `cannot use CA file "${path}" for etcd: ${bundle.error}`, {
-    hint: "give a file with one or more PEM CERTIFICATE blocks",
-  });
-}
-
 async function readCertificate(
   certificatePath: string,
   keyPath: string,
   place: Place,
-): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
-  const certificatePem = await readRequiredFile(certificatePath, place);
+): Promise<EtcdEndpoints["certificate"]> {
   await checkPrivateFile(resolve(place.cwd, keyPath), place.files);
-  const keyPem = await readRequiredFile(keyPath, place);
-  const pair = parseCredentialPair(certificatePem, keyPem);
-  if (pair.ok) return { certificatePem, keyPem };
-  throw new AppError("key_invalid", `cannot use "${certificatePath}" and "${keyPath}" for etcd: ${pair.error}`, {
-    hint: "give a PEM certificate with the setting etcdCertfile and its unencrypted key with the setting etcdKeyfile",
-  });
+  const pair = await readPairFiles(certificatePath, keyPath, "connect to etcd with", place);
+  return { certificatePem: pair.certificatePem, keyPem: pair.privateKeyPem };
 }

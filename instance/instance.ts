@@ -27,7 +27,7 @@ import { startApiServer } from "./api_server.ts";
 import { InstanceRotations } from "./rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
-import { type InstanceDeps, readRequiredFile } from "./deps.ts";
+import type { InstanceDeps } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
@@ -41,6 +41,7 @@ import { type InstanceStorage, openStorage } from "./storage.ts";
 import { watchDisks } from "./storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
 import type { ServerSettings } from "./settings.ts";
+import { readRequiredFile } from "./named_files.ts";
 
 /** A running instance. Disposing it stops the server and closes the storage. */
 export interface Instance extends InstanceStorage {

@@ -4,7 +4,7 @@ import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import { findNearest } from "../core/lib/nearest.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../core/approval/rules/builtin_policies.ts";
-import { type Inventory, parseInventory } from "../core/approval/evidence/inventory.ts";
+import { parseInventory } from "../core/approval/evidence/inventory.ts";
 import { needsInventory } from "../core/approval/approver_rbac.ts";
 import { parsePolicy } from "../core/approval/parse_policy.ts";
 import type { Policy } from "../core/approval/policy.ts";
@@ -49,13 +49,9 @@ const CHECK_INTERVAL_MS = 1_000;
 export async function readPolicies(
   chosen: PolicyFiles,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
-  { isInventoryOptional = false }: { readonly isInventoryOptional?: boolean } = {},
+  options: { readonly isInventoryOptional?: boolean } = {},
 ): Promise<LoadedPolicies> {
-  const loaded = await load(chosen, deps, isInventoryOptional);
-  if (loaded.ok) return loaded.value;
-  throw new AppError("config_invalid", loaded.error.join("\n"), {
-    hint: "correct the files; check them with: tlsboot policy check FILE",
-  });
+  return assertLoaded(parsePolicies(chosen, await readTexts(chosen, deps), options));
 }
 
 /**
@@ -77,30 +73,24 @@ export async function followPolicies(
     }
   }
   const { clock, logger } = deps;
-  // Read before the policies, so that a change between the two reads is noticed.
-  let seen = await readContent(chosen, deps);
-  let current: LoadedPolicies = withBuiltIn(await readPolicies(chosen, deps), builtIn);
+  let texts = await readTexts(chosen, deps);
+  let current = assertLoaded(parsePolicies(chosen, texts, { builtIn }));
   return {
     current: () => current,
     async *changes(signal) {
       while (true) {
         await clock.sleep(CHECK_INTERVAL_MS, signal);
-        const content = await readContent(chosen, deps);
-        if (content === seen) continue;
-        seen = content;
-        const next = await load(chosen, deps);
+        const before = JSON.stringify([...texts]);
+        texts = await readTexts(chosen, deps);
+        if (JSON.stringify([...texts]) === before) continue;
+        const next = parsePolicies(chosen, texts, { builtIn });
         if (!next.ok) {
           logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
             faults: next.error,
           });
           continue;
         }
-        const clash = findTakenName(next.value, builtIn);
-        if (clash !== undefined) {
-          logger.error("policy changed but cannot be used, the previous ones stay in use", { faults: [clash] });
-          continue;
-        }
-        current = withBuiltIn(next.value, builtIn);
+        current = next.value;
         logger.info("policy or inventory reloaded", {
           policies: current.policies.map(({ name }) => name),
           nodes: current.inventory?.size ?? 0,
@@ -111,55 +101,33 @@ export async function followPolicies(
   };
 }
 
-/** Finds a policy of a file that has the name of a built-in one. */
-function findTakenName({ policies }: LoadedPolicies, builtIn: readonly PolicyWithText[]): string | undefined {
-  const taken = builtIn.find(({ policy }) => policies.some(({ name }) => name === policy.name));
-  return taken === undefined ? undefined : `the setting policy: "${taken.policy.name}" is the name of a policy of up`;
-}
-
-/** Adds policies that belong to other settings. AppError `usage` when a file has a policy of the same name. */
-function withBuiltIn(loaded: LoadedPolicies, builtIn: readonly PolicyWithText[]): LoadedPolicies {
-  const taken = findTakenName(loaded, builtIn);
-  if (taken !== undefined) throw new AppError("usage", taken, { hint: "rename the policy in the file" });
-  const texts = builtIn.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text] as const]);
-  return {
-    ...loaded,
-    policies: [...loaded.policies, ...builtIn.map(({ policy }) => policy)],
-    policyTexts: new Map([...loaded.policyTexts, ...texts]),
-  };
-}
-
-async function load(
-  chosen: PolicyFiles,
-  deps: Pick<PolicyFileDeps, "files" | "cwd">,
-  isInventoryOptional = false,
-): Promise<Result<LoadedPolicies, readonly string[]>> {
-  const faults: string[] = [];
-  const keep = <T>(read: Result<T, readonly string[]>): readonly T[] => {
-    if (read.ok) return [read.value];
-    faults.push(...read.error);
-    return [];
-  };
-  const read: PolicyWithText[] = [];
-  for (const named of chosen.policy) read.push(...keep(await readPolicy(named, deps)));
-  const policies = read.map(({ policy }) => policy);
-  const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
-  if (twice !== undefined) faults.push(`the setting policy: two policies are called "${twice.name}"`);
-  const [inventory] = chosen.inventory === undefined ? [] : keep(await readInventory(chosen.inventory, deps));
-  const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
-  if (needy !== undefined && chosen.inventory === undefined) {
-    faults.push(
-      `the setting inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
-        (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
-    );
-  }
-  if (faults.length > 0) return err(faults);
-  return ok({
-    policies,
-    inventory: inventory?.value,
-    policyTexts: new Map(read.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text]])),
-    inventoryText: inventory?.text,
+function assertLoaded(loaded: Result<LoadedPolicies, readonly string[]>): LoadedPolicies {
+  if (loaded.ok) return loaded.value;
+  throw new AppError("config_invalid", loaded.error.join("\n"), {
+    hint: "correct the files; check them with: tlsboot policy check FILE",
   });
+}
+
+/** The texts of the files by their names; undefined for a missing file, and an error for one that cannot be read. */
+type Texts = ReadonlyMap<string, Result<string | undefined, string>>;
+
+async function readTexts(
+  { policy, inventory }: PolicyFiles,
+  { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
+): Promise<Texts> {
+  const names = [
+    ...policy.filter((name) => !BUILTIN_POLICIES.has(name)),
+    ...inventory === undefined ? [] : [inventory],
+  ];
+  const read = async (name: string): Promise<Result<string | undefined, string>> => {
+    try {
+      return ok(await files.readText(resolve(cwd, name)));
+    } catch (error) {
+      if (error instanceof AppError) return err(error.message);
+      throw error;
+    }
+  };
+  return new Map(await Promise.all(names.map(async (name) => [name, await read(name)] as const)));
 }
 
 /** A policy, and the file that it was read from. */
@@ -169,64 +137,70 @@ export interface PolicyWithText {
   readonly text: string | undefined;
 }
 
-async function readPolicy(
-  named: string,
-  { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
-): Promise<Result<PolicyWithText, readonly string[]>> {
-  const builtin = BUILTIN_POLICIES.get(named);
-  if (builtin !== undefined) return ok({ policy: builtin, text: undefined });
-  const text = await readText(resolve(cwd, named), files);
-  if (!text.ok) return err([`the setting policy: cannot read "${named}": ${text.error}`]);
-  if (text.value === undefined) {
-    const nearest = findNearest(named, BUILTIN_POLICIES.keys());
-    const names = nearest === undefined ? `policies are ${[...BUILTIN_POLICIES.keys()].join(", ")}` : undefined;
-    return err([
-      `the setting policy: "${named}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`,
-    ]);
+/** Parses the policies and the inventory from the texts of their files. The policies that belong to other settings come last. */
+function parsePolicies(
+  { policy: named, inventory: path }: PolicyFiles,
+  texts: Texts,
+  { builtIn = [], isInventoryOptional = false }: {
+    readonly builtIn?: readonly PolicyWithText[];
+    readonly isInventoryOptional?: boolean;
+  },
+): Result<LoadedPolicies, readonly string[]> {
+  const faults: string[] = [];
+  const parse = <T>(
+    setting: string,
+    name: string,
+    missing: () => string,
+    parseText: (text: string) => Result<T, readonly string[]>,
+  ): readonly { readonly value: T; readonly text: string }[] => {
+    const text = texts.get(name) ?? ok(undefined);
+    const parsed = !text.ok
+      ? err([`the setting ${setting}: cannot read "${name}": ${text.error}`])
+      : text.value === undefined
+      ? err([`the setting ${setting}: ${missing()}`])
+      : prefixFaults(name, parseText(text.value));
+    if (parsed.ok && text.ok && text.value !== undefined) return [{ value: parsed.value, text: text.value }];
+    if (!parsed.ok) faults.push(...parsed.error);
+    return [];
+  };
+  const read = named.flatMap((name): readonly PolicyWithText[] => {
+    const builtin = BUILTIN_POLICIES.get(name);
+    if (builtin !== undefined) return [{ policy: builtin, text: undefined }];
+    return parse("policy", name, () => describeUnknownPolicy(name), parsePolicy)
+      .map(({ value, text }) => ({ policy: value, text }));
+  });
+  const all = [...read, ...builtIn];
+  const policies = all.map(({ policy }) => policy);
+  const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined) faults.push(`the setting policy: two policies are called "${twice.name}"`);
+  const [inventory] = path === undefined
+    ? []
+    : parse("inventory", path, () => `cannot read "${path}": no such file`, parseInventory);
+  const needy = isInventoryOptional ? undefined : read.find(({ policy }) => needsInventory(policy))?.policy;
+  if (needy !== undefined && path === undefined) {
+    faults.push(
+      `the setting inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
+        (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
+    );
   }
-  const parsed = prefixFaults(named, parsePolicy(text.value));
-  return parsed.ok ? ok({ policy: parsed.value, text: text.value }) : parsed;
+  if (faults.length > 0) return err(faults);
+  return ok({
+    policies,
+    inventory: inventory?.value,
+    policyTexts: new Map(all.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text]])),
+    inventoryText: inventory?.text,
+  });
 }
 
-async function readInventory(
-  path: string,
-  { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
-): Promise<Result<{ readonly value: Inventory; readonly text: string }, readonly string[]>> {
-  const text = await readText(resolve(cwd, path), files);
-  if (!text.ok) return err([`the setting inventory: cannot read "${path}": ${text.error}`]);
-  if (text.value === undefined) return err([`the setting inventory: cannot read "${path}": no such file`]);
-  const parsed = prefixFaults(path, parseInventory(text.value));
-  return parsed.ok ? ok({ value: parsed.value, text: text.value }) : parsed;
+function describeUnknownPolicy(name: string): string {
+  const nearest = findNearest(name, BUILTIN_POLICIES.keys());
+  const names = nearest === undefined ? `policies are ${[...BUILTIN_POLICIES.keys()].join(", ")}` : undefined;
+  return `"${name}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`;
 }
 
 /** Prefixes faults with the name of the file. */
 function prefixFaults<T>(path: string, read: Result<T, readonly string[]>): Result<T, readonly string[]> {
   return read.ok ? read : err(read.error.map((fault) => `${path}: ${fault}`));
-}
-
-async function readText(
-  path: string,
-  files: Pick<FilePort, "readText">,
-): Promise<Result<string | undefined, string>> {
-  try {
-    return ok(await files.readText(path));
-  } catch (error) {
-    if (error instanceof AppError) return err(error.message);
-    throw error;
-  }
-}
-
-/**
- * Reads all files of the settings as one text. A file that cannot be read is represented by its fault, so that the fault
- * is logged once.
- */
-async function readContent(chosen: PolicyFiles, { files, cwd }: PolicyFileDeps): Promise<string> {
-  const paths = [
-    ...chosen.policy.filter((name) => !BUILTIN_POLICIES.has(name)),
-    ...(chosen.inventory === undefined ? [] : [chosen.inventory]),
-  ];
-  const texts = await Promise.all(paths.map((path) => readText(resolve(cwd, path), files)));
-  return JSON.stringify(texts);
 }
 
 /** With `autoApprove` and an inventory, only machines in the inventory are approved. */

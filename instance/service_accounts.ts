@@ -10,8 +10,9 @@ import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } fro
 import { checkPrivateFile } from "../client/private_file.ts";
 import type { ServiceAccountOptions } from "../server/server.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
-import { type InstanceDeps, readRequiredFile } from "./deps.ts";
+import type { InstanceDeps } from "./deps.ts";
 import type { ServiceAccountSettings } from "./settings.ts";
+import { readRequiredFile } from "./named_files.ts";
 
 /** The keys of tokens, and whether a new signing key was made. */
 interface TokenKeys {

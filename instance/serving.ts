@@ -15,9 +15,10 @@ import { readInterfaces } from "../client/host_facts.ts";
 import type { ServingPair } from "../server/connections/tls.ts";
 import { issuePair } from "./authority/issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
-import { type InstanceDeps, readRequiredFile } from "./deps.ts";
+import type { InstanceDeps } from "./deps.ts";
 import type { Part } from "./parts.ts";
 import type { ServingSettings } from "./settings.ts";
+import { readPairFiles } from "./named_files.ts";
 
 /** The adapters for issuing certificates. */
 export type CertificateDeps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
@@ -34,13 +35,7 @@ export async function readGivenServing(
   deps: InstanceDeps,
 ): Promise<ServingPair | undefined> {
   if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) return undefined;
-  const certificatePem = await readRequiredFile(tlsCertFile, deps);
-  const privateKeyPem = await readRequiredFile(tlsPrivateKeyFile, deps);
-  const pair = parseCredentialPair(certificatePem, privateKeyPem);
-  if (pair.ok) return { certificatePem, privateKeyPem };
-  throw new AppError("key_invalid", `cannot serve with "${tlsCertFile}" and "${tlsPrivateKeyFile}": ${pair.error}`, {
-    hint: "give a certificate and the key that belongs to it, both PEM",
-  });
+  return await readPairFiles(tlsCertFile, tlsPrivateKeyFile, "serve with", deps);
 }
 
 /**

@@ -85,10 +85,8 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       storage,
       bindAddress: BIND_ADDRESS,
       port: 0,
-      passedSocket: undefined,
       serving: { certificatePem: serving.certificatePem, privateKeyPem: serving.keyPem.reveal() },
       clientCaPem: ca.certificatePem,
-      clientIssuersPem: "",
       tokenFile: {
         entries: [{ token: new Secret(token), username: ADMIN_NAME, uid: "", groups: [MASTERS_GROUP] }],
         warnings: [],
@@ -105,7 +103,6 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
         jwksUri: () => `${place.url}${KEY_SET_PATH}`,
       },
       audit: undefined,
-      maxRequestsInflight: 600,
       objects: [
         ...initialBindings(),
         ...tokenApproverObjects(false),
@@ -113,9 +110,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
         ...(settings.autoApprove === true ? [autoApproveBinding()] : []),
       ],
       registry: metrics.registry,
-      customSigners: [],
       register,
-      checks: [],
       allowMlDsa,
     }),
   );

@@ -3,11 +3,10 @@
  * renames it. The old folder is kept next to the new one. The objects may be written to an etcd instead.
  */
 import { createHash } from "node:crypto";
-import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { BackupFile } from "./files.ts";
 import { backupInvalid, readBackup } from "./read_backup.ts";
-import { type Swap, swapFolders } from "./swap.ts";
 import { removeUnfinished, toIoError } from "./write_backup.ts";
 import { createFilePort, syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";
@@ -261,4 +260,51 @@ export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTa
       return await EtcdRestore.open({ ...what, endpoints, values: createStoredValues(STORED_RESOURCES), clock });
     },
   };
+}
+
+/** The paths of the folders of a swap. */
+export interface Swap {
+  /** The path of the new folder. */
+  readonly staging: string;
+  /** The final path of the new folder. */
+  readonly root: string;
+  /** The new path of the old folder; undefined when there is none. */
+  readonly replaced: string | undefined;
+}
+
+/** The operations of a swap on the disk. */
+export interface SwapDisk {
+  readonly move: typeof rename;
+  readonly sync: typeof syncDirectory;
+}
+
+/** Swaps the folders. After AppError `io` both are in their old places, or the error names the new ones. */
+export async function swapFolders(
+  { staging, root, replaced }: Swap,
+  { move, sync }: SwapDisk = { move: rename, sync: syncDirectory },
+): Promise<void> {
+  if (replaced !== undefined) await move(root, replaced);
+  try {
+    // A power failure must not lose the new name of the old folder, and keep what takes its place.
+    if (replaced !== undefined) await sync(dirname(root));
+    await move(staging, root);
+  } catch (error) {
+    if (replaced !== undefined) await moveBack(replaced, root, error, move);
+    throw toIoError(`cannot put "${staging}" in place of "${root}"`, error);
+  }
+}
+
+async function moveBack(replaced: string, root: string, cause: unknown, move: typeof rename): Promise<void> {
+  try {
+    await move(replaced, root);
+  } catch (error) {
+    throw new AppError(
+      "io",
+      `cannot restore into "${root}": ${getErrorMessage(cause)}; nor move back: ${getErrorMessage(error)}`,
+      {
+        cause,
+        hint: `the old folder is "${replaced}": move it back by hand`,
+      },
+    );
+  }
 }

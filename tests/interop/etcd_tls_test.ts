@@ -105,7 +105,7 @@ describe("etcd by TLS", () => {
         name: "a key of another certificate",
         flags: () => [...ca(), ...pair("client", "outsider")],
         want:
-          /cannot use ".*client.crt" and ".*outsider.key" for etcd: private key does not match public key\n.*hint: give/,
+          /cannot connect to etcd with ".*client.crt" and ".*outsider.key": private key does not match public key\n.*hint: give/,
       },
       {
         name: "a key that others may read",
@@ -121,7 +121,7 @@ describe("etcd by TLS", () => {
       {
         name: "a CA file that holds none",
         flags: () => ["--etcd-cafile", folder.join("client.key")],
-        want: /cannot use CA file ".*client.key" for etcd: only CERTIFICATE PEM blocks are allowed/,
+        want: /cannot use etcd CA file ".*client.key": only CERTIFICATE PEM blocks are allowed/,
       },
       {
         name: "a file that is not there",

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
-import { type SwapDisk, swapFolders } from "./swap.ts";
+import { type SwapDisk, swapFolders } from "./restore_backup.ts";
 
 async function foldersIn(folder: TempFolder) {
   const swap = { staging: folder.join("staging"), root: folder.join("root"), replaced: folder.join("replaced") };
