@@ -63,16 +63,8 @@ export {
   type ProfileSource,
   type ProfileSpecSource,
 } from "./profile_provider.ts";
-export {
-  createCsrIndex,
-  createNodeWatch,
-  type CsrIndex,
-  type EvidenceSources,
-  type FindRevokedRequest,
-  type NodeWatch,
-  type NodeWatchOptions,
-  type PolicySettings,
-} from "./evidence.ts";
+export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../core/approval/evidence.ts";
+export { createCsrIndex, createNodeWatch, type CsrIndex, type NodeWatch, type NodeWatchOptions } from "./evidence.ts";
 export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";

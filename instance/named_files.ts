@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import { parseCredentialPair } from "../core/machine/credential_pair.ts";
-import { parseCaBundle } from "../core/pki/ca_bundle.ts";
-import type { CertificateFacts } from "../core/pki/certificate.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 
 /** The folder in which relative paths start, and the file access. */
 export interface FilePlace {

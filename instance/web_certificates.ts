@@ -1,5 +1,16 @@
 /** The parts of the setting `webDomain`: its scope, the profile of the signer, the policy, and the rights. */
-import { createWebPolicy, createWebPolicyText, createWebProfile, listScopeWarnings, WEB_CLUSTER_ROLE, WEB_GROUP, WEB_ROLE, WEB_SIGNER, WEB_TOKEN_GROUP, type WebScope } from "../core/approval/rules/web_certificates.ts";
+import {
+  createWebPolicy,
+  createWebPolicyText,
+  createWebProfile,
+  listScopeWarnings,
+  WEB_CLUSTER_ROLE,
+  WEB_GROUP,
+  WEB_ROLE,
+  WEB_SIGNER,
+  WEB_TOKEN_GROUP,
+  type WebScope,
+} from "../core/approval/rules/web_certificates.ts";
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { exactRole } from "./instance_rbac.ts";

@@ -4,7 +4,6 @@
  */
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { type ApiClient, listAll } from "../../client/objects/api.ts";
-import { decideFrom, type EvidenceSources } from "../../controllers/evidence.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/rules/builtin_policies.ts";
 import type { Verdict } from "../../core/approval/decide_request.ts";
 import { findRulesAbout } from "../../core/approval/rules/evaluate_policies.ts";
@@ -29,6 +28,7 @@ import { createCertificateLookup, createClaimLookup } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 import { RECORD_COLLECTION, REVOCATION_COLLECTION } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
+import { decideFrom, type EvidenceSources } from "../../core/approval/evidence.ts";
 
 /** The verdicts of the rules about one request. */
 export interface Explanation {

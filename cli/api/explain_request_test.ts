@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createApiClient } from "../../client/objects/api.ts";
-import type { EvidenceSources } from "../../controllers/evidence.ts";
 import { createNodeCertificates } from "../../controllers/node_certificates.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../../core/approval/rules/builtin_policies.ts";
 import type { Verdict } from "../../core/approval/decide_request.ts";
@@ -26,9 +25,10 @@ import { isFullRun } from "../../tests/support/full_run.ts";
 import { createRecords } from "../../tests/support/issued_records.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
-import fc from "../../tests/support/properties.ts";
 import { createTestApprover } from "../../tests/support/test_approver.ts";
 import { explainRequest, gatherSources } from "./explain_request.ts";
+import type { EvidenceSources } from "../../core/approval/evidence.ts";
+import fc from "../../tests/support/properties.ts";
 
 const NOW = "2026-03-02T10:30:00Z";
 const SIGNAL = new AbortController().signal;

@@ -12,10 +12,10 @@ import {
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { EvidenceSources } from "../../controllers/evidence.ts";
-import { createNodeCertificates } from "../../controllers/node_certificates.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { RECORD_COLLECTION } from "./records.ts";
+import { createNodeCertificateIndex } from "../../core/approval/node_certificates.ts";
+import type { EvidenceSources } from "../../core/approval/evidence.ts";
 
 /** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */
 export async function findHolds(
@@ -56,7 +56,7 @@ export function createCertificateLookup(
 ): EvidenceSources["certificates"] {
   let read: Promise<readonly IssuedCertificate[]> | undefined;
   return async (node, exceptRequest) => {
-    const certificates = createNodeCertificates({ records: undefined, clock });
+    const certificates = createNodeCertificateIndex(clock);
     for (const csr of requests) certificates.put(csr);
     try {
       read ??= readRecords();
@@ -67,7 +67,7 @@ export function createCertificateLookup(
       const isAbsent = error.code === "not_found" || error.code === "access_denied";
       if (!isAbsent) return { kind: "failed", message: error.message };
     }
-    return certificates.list(node, exceptRequest);
+    return { kind: "found", value: certificates.find(node, exceptRequest) };
   };
 }
 

@@ -4,9 +4,9 @@ import { createFilePort } from "../../client/files.ts";
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import type { PolicySettings } from "../../controllers/evidence.ts";
 import { NO_POLICIES, readPolicies } from "../../instance/policy_files.ts";
 import type { PolicyFiles } from "../../instance/settings.ts";
+import type { PolicySettings } from "../../core/approval/evidence.ts";
 
 /** The settings, and where they come from. */
 export interface ChosenSettings extends PolicySettings {

@@ -3,7 +3,6 @@
  * have or the user may not read is left out of the view: a real cluster has no register and no records of requests.
  */
 import type { ApiClient } from "../../client/objects/api.ts";
-import type { EvidenceSources } from "../../controllers/evidence.ts";
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import type { Lookup } from "../../core/approval/evidence/ownership.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
@@ -37,6 +36,7 @@ import {
 import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import type { ChosenSettings } from "./published_settings.ts";
 import { findRequestRecords } from "./request_records.ts";
+import type { EvidenceSources } from "../../core/approval/evidence.ts";
 
 /** Creates the views of requests, over one connection. */
 export interface RequestViews {

@@ -1,7 +1,15 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/uri.ts";
-import { choiceFlag, directoryFlag, fileFlag, integerFlag, listFlag, parsedFlag, textFlag } from "../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  fileFlag,
+  integerFlag,
+  listFlag,
+  parsedFlag,
+  textFlag,
+} from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flag `--data-dir`, the same in every command. */

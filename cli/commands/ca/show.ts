@@ -12,7 +12,12 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  CA_PURPOSES,
+  type CaPurpose,
+} from "../../../instance/authority/layout.ts";
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -20,7 +25,12 @@ import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { describeNameConstraints, formatFingerprint, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
+import {
+  describeNameConstraints,
+  formatFingerprint,
+  formatValidity,
+  getExtendedUsageName,
+} from "../../output/certificate_text.ts";
 
 /** The facts about one CA that are shown. */
 interface Shown {

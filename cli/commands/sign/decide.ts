@@ -1,7 +1,6 @@
 /** Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal. */
 import { userInfo } from "node:os";
 import type { FilePort } from "../../../client/files.ts";
-import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
@@ -32,6 +31,7 @@ import type { Io } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
+import type { PolicySettings } from "../../../core/approval/evidence.ts";
 
 /** What decisions depend on in addition to the requests. */
 export interface DecisionDesk {

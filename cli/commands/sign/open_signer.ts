@@ -20,7 +20,13 @@ import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signing_cas.ts";
+import {
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCaDeps,
+  signingDurationSeconds,
+} from "../../../instance/signing_cas.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
