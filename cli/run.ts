@@ -1,6 +1,6 @@
 /** One run of the program: from the command line to the exit code. Everything that it uses is passed in as `Io`. */
 import { resolve } from "node:path";
-import { findErrorCode, getErrorMessage } from "../core/errors.ts";
+import { findErrorCode, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
@@ -60,7 +60,7 @@ export async function run(
     const action = await command.load();
     return await action.run({ args, ...resolved, isDebug, table }, io, signal);
   } catch (error) {
-    const isBare = error instanceof UsageError && error.hint === undefined;
+    const isBare = isAppError(error, "usage") && error.hint === undefined;
     return fail(isBare ? new UsageError(error.message, seeHelp) : error, io, signal, isDebug);
   }
 }
@@ -82,7 +82,7 @@ async function answerCompletion(
   const objects = findCompletedObjects(words, table);
   const names = objects === undefined
     ? []
-    : await (await import("./api/completed_names.ts")).listCompletedNames(objects, words, io, signal);
+    : await (await import("./completed_names.ts")).listCompletedNames(objects, words, io, signal);
   io.stdout.write(completeWords(words, table, names));
   return EXIT.done;
 }

@@ -64,6 +64,7 @@ export {
   type ProfileSpecSource,
 } from "./profile_provider.ts";
 export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../core/approval/evidence.ts";
+export type { NodeCertificateIndex } from "../core/approval/node_certificates.ts";
 export { createCsrIndex, createNodeWatch, type CsrIndex, type NodeWatch, type NodeWatchOptions } from "./evidence.ts";
 export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";

@@ -52,7 +52,7 @@ export interface AppErrorOptions {
   /** The error that caused this one. */
   readonly cause?: unknown;
   /** The next step for the user, one imperative sentence without a period. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** Whether the same call may succeed later without any change. */
   readonly retryable?: boolean;
 }

@@ -18,11 +18,6 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   cli: ["core", "controllers", "server", "client", "instance", "ui"],
 };
 
-/** What this room still takes from the command line. */
-const NOT_MOVED_YET = {
-  ui: /^cli\/(?:api|output|framework|commands\/demo)\/|^cli\/(?:io|system)\.ts$/,
-};
-
 /** The folders and files of core, lowest first: each imports itself and those before it only. */
 const CORE_ORDER = [
   "version.ts",
@@ -68,7 +63,6 @@ test("architecture: rooms import only rooms below them, and controllers, server 
     if (room === "root") continue;
     for (const specifier of imports.filter((name) => name.startsWith("."))) {
       const file = normalize(join(dirname(path), specifier));
-      if (room === "ui" && NOT_MOVED_YET[room].test(file)) continue;
       const target = file.split("/")[0] as Room;
       assert.ok(
         target === room || MAY_IMPORT[room].includes(target),
@@ -138,8 +132,8 @@ test("architecture: Hono stays in server and ui, the library for shell completio
   }
 });
 
-test("architecture: only ui has JSX, and only the commands that serve the page load it, when they run", () => {
-  const starters = /^cli\/commands\/(?:ui|up|demo)\//;
+test("architecture: only ui has JSX, and only the page's starter and the demo load it", () => {
+  const starters = /^cli\/(?:open_ui\.ts$|commands\/(?:ui|demo)\/)/;
   for (const source of sources) {
     if (source.path.endsWith(".tsx")) {
       assert.match(source.path, /^ui\//, `${source.path} has JSX outside of the page`);
@@ -178,7 +172,7 @@ test("architecture: core has no input or output of its own", () => {
 test("architecture: clock, randomness, console and process are handed in", () => {
   const forbidden = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bconsole\.|\bprocess\./;
   for (const { path, room, code } of sources) {
-    if (["cli", "instance", "ui", "root"].includes(room)) continue;
+    if (["cli", "instance", "root"].includes(room)) continue;
     const line = code.split("\n").findIndex((candidate) => forbidden.test(candidate));
     assert.equal(line, -1, `${path}:${line + 1} reaches around its ports`);
   }

@@ -33,7 +33,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "instance/serving.ts": "written into the key's file, and to TLS",
   "cli/library/test_server.ts": "given to TLS",
-  "cli/api/cluster_credentials.ts": "a flag that is parsed",
+  "cli/cluster_credentials.ts": "a flag that is parsed",
 };
 
 /** Code that the rule finds and that unauthenticated clients cannot reach. */

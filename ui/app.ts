@@ -5,15 +5,14 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
-import type { ApiConnection, CommandFlags } from "../cli/api/connection.ts";
-import type { Io } from "../cli/io.ts";
-import { escapeText } from "../cli/output/escape.ts";
+import type { ApiConnection } from "../client/admin/connection.ts";
+import { escapeText } from "../core/lib/printable.ts";
 import type { Peer } from "./peer.ts";
 import type { UiData } from "./data.ts";
 import { streamEvents } from "./events.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
 import { BarePage, describeFailure, Frame, type NavEntry } from "./layout.tsx";
-import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "./page.ts";
+import type { CommandFlags, UiAction, UiContent, UiContext, UiElement, UiPage, UiPorts } from "./page.ts";
 import { REQUESTS, requestsPage } from "./pages/requests.tsx";
 import { FailedBody, LoginHelp, NotFoundBody } from "./pages/failure.tsx";
 import { SCRIPT } from "./script.ts";
@@ -27,7 +26,7 @@ export interface UiAppDeps {
   readonly sessions: UiSessions;
   readonly data: UiData;
   readonly connection: ApiConnection;
-  readonly io: Io;
+  readonly io: UiPorts;
   readonly logger: Logger;
   /** The server and the user of the connection, in words. */
   readonly place: string;

@@ -1,15 +1,27 @@
 /** The parts of the web app: pages that show something, and actions that the forms of pages send. */
 import type { JSX } from "hono/jsx/jsx-runtime";
-import type { ApiConnection, CommandFlags } from "../cli/api/connection.ts";
-import type { Io } from "../cli/io.ts";
+import type { ApiConnection } from "../client/admin/connection.ts";
+import type { Clock, Random } from "../core/ports.ts";
 import type { UiData } from "./data.ts";
+
+/** What the page takes from the program that starts it. */
+export interface UiPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The flags that name an API server in a command, each after a space; empty where the defaults name it. */
+export interface CommandFlags {
+  readonly tlsboot: string;
+  readonly kubectl: string;
+}
 
 /** The things that a page or an action reads and uses. */
 export interface UiContext {
   readonly data: UiData;
   /** The connection with the user's own kubeconfig: every read and write has the user's rights. */
   readonly connection: ApiConnection;
-  readonly io: Io;
+  readonly io: UiPorts;
   /** The values of `:name` in the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;

@@ -7,11 +7,10 @@ import {
   type RecordRow,
   shortenSerial,
 } from "../core/report/record_rows.ts";
-import type { CommandFlags } from "../cli/api/connection.ts";
 import { joinWords } from "../core/report/words.ts";
 import { shortenSignerName } from "../core/report/request_summary.ts";
 import { DataTable, Moment, Pager } from "./layout.tsx";
-import type { UiElement } from "./page.ts";
+import type { CommandFlags, UiElement } from "./page.ts";
 import type { Missing } from "./sources.ts";
 
 /** The number of rows of a page of a list. */

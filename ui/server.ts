@@ -2,23 +2,15 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import process from "node:process";
 import { getRequestListener } from "@hono/node-server";
 import { findOwnUsername } from "../client/objects/access_reviews.ts";
 import { AppError, findErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
-import {
-  type ApiConnection,
-  type CommandFlags,
-  connect,
-  type ConnectionSettings,
-  formatCommandFlags,
-} from "../cli/api/connection.ts";
-import type { Io } from "../cli/io.ts";
+import type { ApiConnection } from "../client/admin/connection.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData, type UiSource } from "./data.ts";
 import { UI_HOST } from "./guards.ts";
-import type { UiAction, UiPage } from "./page.ts";
+import type { CommandFlags, UiAction, UiPage, UiPorts } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
 import { REQUESTS } from "./pages/requests.tsx";
 import { createPeerCheck } from "./peer.ts";
@@ -27,10 +19,12 @@ import { createUiSessions } from "./session.ts";
 /** The settings of the server. */
 export interface UiOptions {
   readonly connection: ApiConnection;
-  readonly io: Io;
+  readonly io: UiPorts;
   readonly logger: Logger;
   /** The flags with which commands use the same connection. */
   readonly flags: CommandFlags;
+  /** The number of the user who may open the page; undefined where users have no numbers. */
+  readonly uid: number | undefined;
   /** The port; 0 for a free one. */
   readonly port: number;
   /** More pages and actions, as those of the demo. They come first in the navigation. */
@@ -81,7 +75,7 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
     flags: options.flags,
     place: `${connection.cluster.server}, with the rights of ${username ?? "the kubeconfig's user"}`,
     findPeer: createPeerCheck({
-      uid: process.getuid?.(),
+      uid: options.uid,
       readText: (path) => readFile(path, "utf8").catch(() => undefined),
     }),
     port: () => port,
@@ -118,28 +112,6 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
       await closed;
     },
   };
-}
-
-/** Starts the server with a connection of its own, which ends with it. Throws as `connect` and `startUi` do. */
-export async function openUi(
-  settings: ConnectionSettings,
-  options: Omit<UiOptions, "connection" | "flags">,
-  signal: AbortSignal,
-): Promise<Ui> {
-  const connection = await connect(settings, options.io);
-  try {
-    const ui = await startUi({ ...options, flags: formatCommandFlags(settings), connection }, signal);
-    return {
-      ...ui,
-      async [Symbol.asyncDispose]() {
-        await ui[Symbol.asyncDispose]();
-        await connection[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
 }
 
 function toListenError(cause: unknown, port: number): unknown {

@@ -39,8 +39,8 @@ import {
   toRow,
 } from "../core/report/record_rows.ts";
 import { listRetiredCas } from "../core/ca_rotation/trust.ts";
-import { isGroupMissing } from "../cli/api/records.ts";
-import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../cli/api/tokens.ts";
+import { isGroupMissing } from "../client/admin/records.ts";
+import { describeToken, type ListedToken, TOKEN_SELECTOR } from "../client/admin/tokens.ts";
 import type { UiWatch } from "./data.ts";
 import type { UiContext } from "./page.ts";
 

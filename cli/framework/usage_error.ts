@@ -4,6 +4,6 @@ import { AppError } from "../../core/errors.ts";
 /** The command line, the environment or the configuration file is wrong. */
 export class UsageError extends AppError {
   constructor(message: string, hint?: string) {
-    super("usage", message, hint === undefined ? {} : { hint });
+    super("usage", message, { hint });
   }
 }

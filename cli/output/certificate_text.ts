@@ -30,11 +30,6 @@ export function formatValidity(validity: Validity, now: Date): string {
   }
 }
 
-/** Formats a fingerprint in pairs of hexadecimal digits, as other tools do. */
-export function formatFingerprint(hex: string): string {
-  return (hex.match(/../g) ?? []).join(":").toUpperCase();
-}
-
 const NAME_OF: ReadonlyMap<string, string> = new Map(
   KEY_USAGES.flatMap((usage) => toExtendedKeyUsageOids([usage]).map((oid) => [oid, usage] as const)).reverse(),
 );

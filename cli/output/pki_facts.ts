@@ -6,13 +6,8 @@ import { formatKey, isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
 import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
 import { formatName } from "../../core/pki/x509/names.ts";
 import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
-import {
-  describeNameConstraints,
-  formatFingerprint,
-  formatValidity,
-  getExtendedUsageName,
-  getValidityState,
-} from "./certificate_text.ts";
+import { describeNameConstraints, formatValidity, getExtendedUsageName, getValidityState } from "./certificate_text.ts";
+import { formatFingerprint } from "../../core/report/words.ts";
 
 /** A certificate, request, key or kubeconfig that was found. */
 export interface Inspection {

@@ -18,6 +18,35 @@ export function escapeControls(text: string): string {
   return escapeUnseen(text.replace(/[\0-\x1f]/g, spellOut));
 }
 
+// deno-lint-ignore no-control-regex -- these are the characters to escape
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
+// deno-lint-ignore no-control-regex -- these and tabs and line breaks
+const ALL_CONTROLS = /[\x00-\x1f\x7f]/g;
+
+/** Escapes text of several lines. ESC becomes `^[`, as in kubectl; bidirectional and similar controls become `\u202e`. */
+export function escapeText(text: string): string {
+  return escapeUnseen(text.replace(CONTROLS, toCaret));
+}
+
+/** Escapes a value in a line of columns, so that it cannot start another line or column. */
+export function escapeValue(text: string): string {
+  return escapeUnseen(text.replace(ALL_CONTROLS, toCaret));
+}
+
+/** Template tag for a line with columns separated by tabs. Values are escaped, so they cannot add columns. */
+export function line(template: TemplateStringsArray, ...values: readonly (string | number | boolean)[]): string {
+  return String.raw({ raw: template }, ...values.map((value) => escapeValue(String(value))));
+}
+
+/** Escapes a whole line but keeps its columns, so that a part that was added without `line` cannot start another line. */
+export function oneLine(text: string): string {
+  return text.split("\t").map(escapeValue).join("\t");
+}
+
+function toCaret(char: string): string {
+  return `^${String.fromCharCode(char.charCodeAt(0) ^ 0x40)}`;
+}
+
 function spellOut(char: string): string {
   return Array.from({ length: char.length }, (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, "0")}`)
     .join("");

@@ -83,3 +83,8 @@ export function quoteUnlessPlain(name: string): string {
 export function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
+
+/** Formats a fingerprint in pairs of hexadecimal digits, as other tools do. */
+export function formatFingerprint(hex: string): string {
+  return (hex.match(/../g) ?? []).join(":").toUpperCase();
+}

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { CHAPTERS } from "../../cli/commands/demo/chapters.ts";
+import { CHAPTERS } from "../../ui/story/chapters.ts";
 import { formatRecording, type RecordedLine } from "./terminal_svg.ts";
 
 const PAGE = join("docs", "demo.svg");

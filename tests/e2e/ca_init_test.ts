@@ -4,7 +4,6 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
 import { NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
-import { formatFingerprint } from "../../cli/output/certificate_text.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import {
   createIntermediateCa,
@@ -14,6 +13,7 @@ import {
 } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createRunner, type Runner } from "../support/run_captured.ts";
+import { formatFingerprint } from "../../core/report/words.ts";
 
 function runnerIn(cwd: string): Runner {
   return createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });

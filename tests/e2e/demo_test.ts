@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { join } from "node:path";
-import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
+import { STEP_IDS, STEPS } from "../../ui/story/chapters.ts";
 import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
 import { runStory } from "../../cli/commands/demo/story.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
-import { connect } from "../../cli/api/connection.ts";
+import { connect } from "../../cli/connection.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";

@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { before, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { formatCommandFlags } from "../../cli/api/connection.ts";
+import { formatCommandFlags } from "../../cli/open_ui.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";
-import { STEP_IDS, STEPS } from "../../cli/commands/demo/chapters.ts";
+import { STEP_IDS, STEPS } from "../../ui/story/chapters.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
 import { spawnTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";

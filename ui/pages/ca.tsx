@@ -14,14 +14,10 @@ import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../..
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { type CensusRow, describeState } from "../../core/ca_rotation/census.ts";
 import { formatRotateCommand, isEveryoneReady, sortServers } from "../../core/ca_rotation/steps.ts";
-import { AUTHENTICATION_PATH, readCensus } from "../../cli/api/ca_rotations.ts";
-import { describeCa, describeCounts, describeStep, listNextCommands } from "../../cli/api/ca_rotation_text.ts";
 import { formatKey } from "../../core/pki/keys/key_algorithm.ts";
-import { formatFingerprint } from "../../cli/output/certificate_text.ts";
-import type { CommandFlags } from "../../cli/api/connection.ts";
 import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
-import type { UiContext, UiElement, UiPage } from "../page.ts";
+import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
 import { Commands, MachineLink, MissingNotes } from "../parts.tsx";
 import {
   explainMissing,
@@ -31,6 +27,9 @@ import {
   RECORD_WATCH,
   ROTATION_WATCH,
 } from "../sources.ts";
+import { AUTHENTICATION_PATH, readCensus } from "../../client/admin/ca_rotations.ts";
+import { describeCa, describeCounts, describeStep, listNextCommands } from "../../core/report/ca_rotation.ts";
+import { formatFingerprint } from "../../core/report/words.ts";
 
 const TRUST_BUNDLES: UiWatch<ClusterTrustBundle, PublishedCas> = {
   id: "trust bundles",

@@ -13,8 +13,8 @@ import {
   type RecordRow,
   type RecordStatus,
 } from "../../core/report/record_rows.ts";
-import { findRecord } from "../../cli/api/records.ts";
-import { formatFingerprint } from "../../cli/output/certificate_text.ts";
+import { findRecord } from "../../client/admin/records.ts";
+import { formatFingerprint } from "../../core/report/words.ts";
 import { Facts, Moment } from "../layout.tsx";
 import type { UiContext, UiElement, UiPage } from "../page.ts";
 import {

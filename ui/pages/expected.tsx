@@ -1,15 +1,18 @@
 /** Approves many requests at once: only those of machines that the user expects and names, each machine once. */
 import type { ExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
-import { getErrorMessage } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { createApproval, decideOne } from "../../cli/api/decisions.ts";
-import { parseExpectedMachines, planExpectedMachines, type PlannedMachine } from "../../cli/api/expected_machines.ts";
-import { UsageError } from "../../cli/framework/usage_error.ts";
 import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows } from "../parts.tsx";
 import { UI_TOOL } from "./request.tsx";
+import { createApproval, decideOne } from "../../client/admin/decisions.ts";
+import {
+  parseExpectedMachines,
+  planExpectedMachines,
+  type PlannedMachine,
+} from "../../client/admin/expected_machines.ts";
 
 /** The page with the list of expected machines. */
 export const expectedPage: UiPage = {
@@ -119,7 +122,9 @@ interface ApprovedMachine {
 async function readPlan({ connection, io, signal }: UiContext, text: string): Promise<readonly PlannedMachine[]> {
   const nodes = parseExpectedMachines(text);
   if (!nodes.ok) {
-    throw new UsageError(nodes.error.join("\n"), "name machines, one a line, or paste a file of kind Inventory");
+    throw new AppError("invalid", nodes.error.join("\n"), {
+      hint: "name machines, one a line, or paste a file of kind Inventory",
+    });
   }
   return await planExpectedMachines(connection.api, nodes.value, io.clock, signal);
 }

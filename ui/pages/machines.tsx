@@ -1,9 +1,8 @@
 /** The machines: what each one holds and until when, when it was last heard of, and the token that brought it in. */
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../../core/report/machines.ts";
-import type { CommandFlags } from "../../cli/api/connection.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
-import type { UiContext, UiElement, UiPage } from "../page.ts";
+import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
 import {
   CertificateTable,
   Commands,

@@ -1,17 +1,16 @@
 /** The page of one request, with the forms that decide it. */
-import { UsageError } from "../../cli/framework/usage_error.ts";
+import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
 import type { RequestView } from "../../core/report/request_view.ts";
-import type { CommandFlags } from "../../cli/api/connection.ts";
-import { csrPath, parseCsrNames } from "../../cli/api/csrs.ts";
-import { createApproval, createDenial, decideOne, type SeenRequest } from "../../cli/api/decisions.ts";
-import { readApproverSettings } from "../../cli/api/published_settings.ts";
-import { createRequestViews } from "../../cli/api/request_views.ts";
+import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
+import { createApproval, createDenial, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
+import { readApproverSettings } from "../../client/admin/published_settings.ts";
+import { createRequestViews } from "../../client/admin/request_views.ts";
 import { capitalize } from "../../core/report/words.ts";
 import { PostForm } from "../layout.tsx";
 import { addFlags } from "../parts.tsx";
-import type { UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
+import type { CommandFlags, UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
 import { RequestDetails, RequestHead } from "./request_facts.tsx";
 import { REQUESTS } from "./requests.tsx";
 
@@ -142,7 +141,9 @@ async function checkConfirmed(context: UiContext, name: string, form: URLSearchP
   if (isSettled(csr)) return;
   const { warnings: [first] } = await readView(context, csr);
   if (first === undefined) return;
-  throw new UsageError(`request "${name}" is not approved: ${first}`, "go back, read the warnings, and confirm them");
+  throw new AppError("invalid", `request "${name}" is not approved: ${first}`, {
+    hint: "go back, read the warnings, and confirm them",
+  });
 }
 
 /** Denies the request that the user has seen, with a reason. */
@@ -153,7 +154,9 @@ export const denyRequestAction: UiAction = {
     const name = readName(context);
     const message = (form.get("reason") ?? "").trim();
     if (message === "" || message.length > MAX_REASON_LENGTH) {
-      throw new UsageError(`a reason of 1 to ${MAX_REASON_LENGTH} characters is needed`, "go back and write one");
+      throw new AppError("invalid", `a reason of 1 to ${MAX_REASON_LENGTH} characters is needed`, {
+        hint: "go back and write one",
+      });
     }
     const denial = await createDenial(api, UI_TOOL, signal, { message });
     await decideOne(api, name, denial, io, signal, readSeen(form));
@@ -174,6 +177,6 @@ function readName({ params }: UiContext): string {
 function readSeen(form: URLSearchParams): SeenRequest {
   const uid = form.get("uid") ?? "";
   const resourceVersion = form.get("resourceVersion") ?? "";
-  if (uid === "" || resourceVersion === "") throw new UsageError("the form does not name what it decides");
+  if (uid === "" || resourceVersion === "") throw new AppError("invalid", "the form does not name what it decides");
   return { uid, resourceVersion };
 }

@@ -5,16 +5,17 @@ import { getName } from "../../core/kube/meta.ts";
 import { type Revocation, REVOCATION_REASONS } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type RecordRow, toRow } from "../../core/report/record_rows.ts";
 import { canBeTakenBack, findRevocationTarget } from "../../core/revocation/revocation.ts";
-import { explainMissingGroup, revocationPath } from "../../cli/api/records.ts";
-import { type RevocationPlan, RevocationPlanner } from "../../cli/api/revocation_plan.ts";
-import { parseTypedTarget } from "../../cli/api/revocation_targets.ts";
+import { explainMissingGroup, revocationPath } from "../../client/admin/records.ts";
+import { RevocationPlanner } from "../../client/admin/revocation_plan.ts";
+import type { RevocationPlan } from "../../core/report/revocation_text.ts";
+import { parseTypedTarget } from "../../client/admin/revocation_targets.ts";
 import {
   describeDone,
   describeNextSteps,
   describePlanEffect,
   listAffectedCertificates,
-} from "../../cli/api/revocation_text.ts";
-import { carryOutRevocation, countReleased, takeBackRevocation } from "../../cli/api/revocations.ts";
+} from "../../core/report/revocation_text.ts";
+import { carryOutRevocation, countReleased, takeBackRevocation } from "../../client/admin/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
 import { capitalize } from "../../core/report/words.ts";

@@ -1,9 +1,9 @@
 /** The page `/story`: the picture, the present step with its reasons and its commands, and the steps so far. */
-import { UsageError } from "../../cli/framework/usage_error.ts";
+import { AppError } from "../../core/errors.ts";
 import { PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
-import type { BoardStep, StoryBoard } from "../../cli/commands/demo/board.ts";
-import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../../cli/commands/demo/chapters.ts";
+import type { BoardStep, StoryBoard } from "../story/board.ts";
+import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../story/chapters.ts";
 import { PictureView } from "./story_picture.tsx";
 
 /** The id of the board in the page's stream of events. */
@@ -29,7 +29,7 @@ export function createStoryPage(
         run(_context, form) {
           const seen = form.get("next") ?? "";
           const [id] = STEP_IDS.filter((known) => known === seen);
-          if (id === undefined) throw new UsageError("the page names a step that the story does not have");
+          if (id === undefined) throw new AppError("invalid", "the page names a step that the story does not have");
           board.next(id);
           return Promise.resolve({ kind: "moved", location: "/story" });
         },
@@ -38,7 +38,7 @@ export function createStoryPage(
         path: "/story/mode",
         run(_context, form) {
           const mode = form.get("mode");
-          if (mode !== "auto" && mode !== "step") throw new UsageError("the page names an unknown pace");
+          if (mode !== "auto" && mode !== "step") throw new AppError("invalid", "the page names an unknown pace");
           board.setMode(mode);
           const message = mode === "auto"
             ? "The story goes on by itself, with a pause to read after each step."

@@ -8,7 +8,7 @@ import {
   type DrawnRequest,
   type Flow,
   type Picture,
-} from "../../cli/commands/demo/picture.ts";
+} from "../story/picture.ts";
 
 /** The size of the picture, in the units of its coordinates. A phone of 360 pixels shows it in about this size. */
 const [WIDTH, HEIGHT] = [360, 456];

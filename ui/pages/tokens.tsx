@@ -1,5 +1,5 @@
 /** The bootstrap tokens: for whom each one is, how it has been used, and what it brought in. Secrets are never shown. */
-import { deleteToken } from "../../cli/api/tokens.ts";
+import { deleteToken } from "../../client/admin/tokens.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import {

@@ -5,7 +5,6 @@ import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../.
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "./flags.ts";
-import { describeIgnoredKubeconfig } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -17,6 +16,7 @@ import { createCsrStore } from "../../../instance/controllers.ts";
 import { followPolicies, readPolicies } from "../../../instance/policy_files.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/approver.ts";
 import { runRemoteController } from "../../remote_controller.ts";
+import { describeIgnoredKubeconfig } from "../../connection.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

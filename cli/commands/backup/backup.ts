@@ -21,7 +21,7 @@ import { assertOutside, readDataFiles } from "../../../instance/backup/files.ts"
 import { readBackup } from "../../../instance/backup/read_backup.ts";
 import { openSnapshot } from "../../../instance/backup/source.ts";
 import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
-import { connect } from "../../api/connection.ts";
+import { connect } from "../../connection.ts";
 
 /** The action of the command `tlsboot backup`. */
 export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -8,7 +8,6 @@ import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
 import { openWithProgress } from "./open_with_progress.ts";
 import { readOpener } from "./keys.ts";
 import type { RestoreFlags } from "./flags.ts";
-import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
@@ -20,6 +19,7 @@ import { dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { readEtcdPlace } from "../../../instance/etcd_place.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../instance/backup/restore_backup.ts";
+import { connect } from "../../connection.ts";
 
 /** The action of the command `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

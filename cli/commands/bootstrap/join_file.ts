@@ -5,7 +5,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/token/join_material.ts";
 import { AppError } from "../../../core/errors.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
-import { preferFile } from "../../api/cluster_credentials.ts";
+import { preferFile } from "../../cluster_credentials.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";

@@ -35,8 +35,6 @@ import {
 } from "./progress_text.ts";
 import { getServingTemplate, readServingNames } from "./serving_names.ts";
 import type { BootstrapFlags } from "./flags.ts";
-import { createClusterFinder } from "../../api/cluster_credentials.ts";
-import { describeShortenedLifetime } from "../../api/request_certificate.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -53,6 +51,8 @@ import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { USER_AGENT } from "../../../core/version.ts";
+import { createClusterFinder } from "../../cluster_credentials.ts";
+import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(

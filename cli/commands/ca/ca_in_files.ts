@@ -10,8 +10,6 @@ import { shellWord } from "../../../core/lib/shell_word.ts";
 import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
 import { takePlaceCensus } from "../../../core/ca_rotation/place_census.ts";
 import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../core/ca_rotation/steps.ts";
-import { readClientCaFingerprints } from "../../api/ca_rotations.ts";
-import { connect } from "../../api/connection.ts";
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
 import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -27,8 +25,10 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { readIssuedLog } from "../../api/log_source.ts";
 import { readPlaces } from "./cluster_places.ts";
+import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
+import { connect } from "../../connection.ts";
+import { readIssuedLog } from "../../../client/admin/log_source.ts";
 
 /** The settings that name the CA, and what the census reads. */
 export interface CaInFilesSettings extends Partial<CaKeySettings> {

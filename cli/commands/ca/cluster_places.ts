@@ -24,13 +24,13 @@ import { type CertificateChain, encodeTrust } from "../../../core/pki/authority/
 import { listSubjects, SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
-import { listCsrs } from "../../api/csrs.ts";
-import { connect } from "../../api/connection.ts";
-import { readTrustBundles } from "../../api/trust_bundles.ts";
 import { getRotatedCas, type RotationPaths } from "../../../instance/authority/rotation_record.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../../core/version.ts";
+import { listCsrs } from "../../../client/admin/csrs.ts";
+import { connect } from "../../connection.ts";
+import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {

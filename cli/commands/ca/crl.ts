@@ -22,7 +22,6 @@ import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { connect } from "../../api/connection.ts";
 import {
   hasSplitAuthorities,
   readAuthority,
@@ -49,6 +48,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import type { CaCrlFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { connect } from "../../connection.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

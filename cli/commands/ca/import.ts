@@ -17,10 +17,11 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import { describeNameConstraints, formatFingerprint } from "../../output/certificate_text.ts";
+import { describeNameConstraints } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaImportFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { formatFingerprint } from "../../../core/report/words.ts";
 
 /** A CA from two files, checked. */
 export interface ImportedAuthority {

@@ -20,14 +20,12 @@ import {
   describeCounts,
   describeNext,
   describeStep,
-  formatCensus,
-  formatRotation,
   nameHolders,
   toRotationFacts,
-} from "../../api/ca_rotation_text.ts";
-import { listRotations } from "../../api/ca_rotations.ts";
-import { connect } from "../../api/connection.ts";
-import { createServerCa, retryUntil, type ServerCaSettings } from "../../api/server_ca.ts";
+} from "../../../core/report/ca_rotation.ts";
+import { listRotations } from "../../../client/admin/ca_rotations.ts";
+import { connect } from "../../connection.ts";
+import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -37,6 +35,7 @@ import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
+import { formatCensus, formatRotation } from "./rotation_text.ts";
 import type {
   CaRotateAbortFlags,
   CaRotateBeginFlags,

@@ -10,17 +10,6 @@ import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
-import { describeCa, describeStep } from "../../api/ca_rotation_text.ts";
-import { connect } from "../../api/connection.ts";
-import {
-  assertNoFiles,
-  createTokens,
-  findExpiration,
-  type PlannedToken,
-  readJoinTarget,
-  readMachines,
-} from "../../api/new_tokens.ts";
-import { retryUntil } from "../../api/server_ca.ts";
 import { readChain } from "../../../instance/authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -32,6 +21,17 @@ import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { CaRotateNowFlags } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
+import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
+import { connect } from "../../connection.ts";
+import {
+  assertNoFiles,
+  createTokens,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../new_tokens.ts";
+import { retryUntil } from "./server_ca.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;

@@ -25,12 +25,8 @@ import type { Io } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import {
-  describeNameConstraints,
-  formatFingerprint,
-  formatValidity,
-  getExtendedUsageName,
-} from "../../output/certificate_text.ts";
+import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
+import { formatFingerprint } from "../../../core/report/words.ts";
 
 /** The facts about one CA that are shown. */
 interface Shown {

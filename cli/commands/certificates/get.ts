@@ -3,8 +3,8 @@ import { decodeApiObject } from "../../../client/objects/api.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type GetCertificatesFlags, isRecordOrder } from "./flags.ts";
-import { RECORD_COLLECTION } from "../../api/records.ts";
-import { watchObjects } from "../../api/tables.ts";
+import { RECORD_COLLECTION } from "../../../client/admin/records.ts";
+import { watchObjects } from "../../output/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
@@ -22,7 +22,7 @@ import {
   type Replacements,
   toRow,
 } from "../../../core/report/record_rows.ts";
-import { findReferences, findReplacements, parseRecordReference } from "../../api/record_source.ts";
+import { findReferences, findReplacements, parseRecordReference } from "../../../client/admin/record_source.ts";
 
 type Settings = Input<GetCertificatesFlags>["settings"];
 

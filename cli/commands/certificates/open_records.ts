@@ -1,10 +1,11 @@
 /** Opens the place with the records that the flags of a command name: a server, or the log of a signer. */
 import { resolve } from "node:path";
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect, type ConnectionSettings } from "../../connection.ts";
 import type { Io } from "../../io.ts";
-import { createLogSource } from "../../api/log_source.ts";
-import { createApiSource, type RecordSource } from "../../api/record_source.ts";
+import { createLogSource } from "../../../client/admin/log_source.ts";
+import { createApiSource, type RecordSource } from "../../../client/admin/record_source.ts";
 
 /** An open source of records. */
 export interface OpenRecords extends AsyncDisposable {

@@ -1,5 +1,5 @@
 /** Prints certificates page by page, so that a long register neither waits for its end nor fills the memory. */
-import { RECORD_QUALIFIED_KIND } from "../../api/records.ts";
+import { RECORD_QUALIFIED_KIND } from "../../../client/admin/records.ts";
 import type { RecordFormat } from "../../output/format.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createTablePrinter, type TableOptions } from "../../output/table.ts";

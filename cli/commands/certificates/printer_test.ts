@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCsv } from "../../../core/token/token_file.ts";
-import { RECORD_QUALIFIED_KIND } from "../../api/records.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createRecords } from "../../../tests/support/issued_records.ts";
 import { createRecordPrinter } from "./printer.ts";
 import { type RecordRow, toRow } from "../../../core/report/record_rows.ts";
+import { RECORD_QUALIFIED_KIND } from "../../../client/admin/records.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const records = createRecords([{ subject: 'O=a\\,b,CN="x"' }, { requester: { username: "=cmd()" } }, {}]);

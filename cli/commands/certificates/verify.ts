@@ -11,10 +11,10 @@ import type { VerifyCertificatesFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import { formatFingerprint } from "../../output/certificate_text.ts";
 import { line } from "../../output/escape.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
-import type { RecordSource } from "../../api/record_source.ts";
+import { formatFingerprint } from "../../../core/report/words.ts";
+import type { RecordSource } from "../../../client/admin/record_source.ts";
 
 /** The action of the command `tlsboot verify certificates`. */
 export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

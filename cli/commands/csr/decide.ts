@@ -7,13 +7,13 @@ import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { DECIDE_FLAGS } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
-import { connect } from "../../api/connection.ts";
-import { createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
+import { connect } from "../../connection.ts";
+import { createDenial, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../api/csrs.ts";
+import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;

@@ -12,14 +12,15 @@ import type { SigningProfile } from "../../../core/signing/profile.ts";
 import { profileFault } from "../../../controllers/profile_provider.ts";
 import { findPurposeFault } from "../../../core/signing/profile_faults.ts";
 import type { DescribeCsrFlags } from "./flags.ts";
-import { connect } from "../../api/connection.ts";
+import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { readProfileFile } from "../../../instance/signer_profiles.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
-import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
-import { createRequestViews } from "../../api/request_views.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { readApproverSettings } from "../../../client/admin/published_settings.ts";
+import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
+import { createRequestViews } from "../../../client/admin/request_views.ts";
 import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
@@ -31,7 +32,7 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   await using connection = await connect(input.settings, io);
   const { api } = connection;
   const published = await readApproverSettings(api, signal);
-  const chosen = await readFlagSettings(input.settings, io.cwd) ?? published;
+  const chosen = await readFlagSettings(input.settings, io.cwd) ?? suggestPolicyFlags(published);
   const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {

@@ -11,11 +11,13 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
-import { createApproval, createDenial, type CsrDecision, decideOne } from "../../api/decisions.ts";
-import { csrPath, listCsrs } from "../../api/csrs.ts";
-import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
-import { createRequestViews, type RequestViewRules } from "../../api/request_views.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect } from "../../connection.ts";
+import { createApproval, createDenial, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
+import { csrPath, listCsrs } from "../../../client/admin/csrs.ts";
+import { readApproverSettings } from "../../../client/admin/published_settings.ts";
+import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
+import { createRequestViews, type RequestViewRules } from "../../../client/admin/request_views.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
@@ -46,7 +48,7 @@ export async function review(input: Input<ApproveFlags>, io: Io, signal: AbortSi
   const profiles = await readProfiles(settings.profile, io.cwd);
   await using connection = await connect(settings, io);
   const published = await readApproverSettings(connection.api, signal);
-  const chosen = await readFlagSettings(settings, io.cwd) ?? published;
+  const chosen = await readFlagSettings(settings, io.cwd) ?? suggestPolicyFlags(published);
   const session = new ReviewSession(connection, { chosen, signers: published.signers, profiles }, input.isDebug, io);
   if (settings.watch) await session.follow(settings, signal);
   else await session.reviewAll(await findPending(connection.api, args, settings, io, signal), signal);

@@ -4,7 +4,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { type RequestSummary, shortenNames, summarizeRequest } from "../../../core/report/request_summary.ts";
 import type { Clock } from "../../../core/ports.ts";
-import type { OwnTable, ServerTable } from "../../api/tables.ts";
+import type { OwnTable, ServerTable } from "../../output/tables.ts";
 import type { Style } from "../../output/style.ts";
 import type { TableColumn } from "../../output/table.ts";
 

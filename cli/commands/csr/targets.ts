@@ -10,7 +10,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 
 /** Finds the name of the request that an argument means. */
 export type TargetFinder = (arg: string, signal: AbortSignal) => Promise<string>;

@@ -8,10 +8,10 @@ import { AppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";
-import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "./chapters.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import { createReporter, type DemoMachine } from "./machines.ts";
 import { listRequests, type Stage } from "./stage.ts";
+import { RECOVERY_DAYS, SHORT_LIFE_SECONDS, SLEEPER } from "../../../ui/story/chapters.ts";
 
 const DAY_MS = 86_400_000;
 

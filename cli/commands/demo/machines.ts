@@ -14,8 +14,8 @@ import { AppError } from "../../../core/errors.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import type { Clock, Logger, Random } from "../../../core/ports.ts";
-import type { ApprovedBy, Audience } from "./events.ts";
 import type { DataDir } from "../../../instance/data_dir.ts";
+import type { ApprovedBy, Audience } from "../../../ui/story/events.ts";
 
 /** A machine of the demo and its paths. */
 export interface DemoMachine {

@@ -1,8 +1,8 @@
 /** The story in the terminal: numbered steps, the equivalent commands, and indented answers, in 80 columns. */
 import type { Io } from "../../io.ts";
 import { createStyle } from "../../output/style.ts";
-import { findChapter, STEPS, type StepText } from "./chapters.ts";
-import type { Audience, Pace } from "./events.ts";
+import { findChapter, STEPS, type StepText } from "../../../ui/story/chapters.ts";
+import type { Audience, Pace } from "../../../ui/story/events.ts";
 
 /** The width of a plain terminal, in which every line fits that has spaces. */
 const COLUMNS = 80;

@@ -6,15 +6,16 @@ import type { Logger } from "../../../core/ports.ts";
 import { AppError } from "../../../core/errors.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import type { DemoFlags } from "./flags.ts";
-import { type BoardMode, StoryBoard } from "./board.ts";
+import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
 import { findPrograms } from "./commands.ts";
-import type { Audience, Pace } from "./events.ts";
+import type { Audience, Pace } from "../../../ui/story/events.ts";
 import { createEnterPace, createNarrator } from "./narrator.ts";
 import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
+import { openUi } from "../../open_ui.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
@@ -67,10 +68,7 @@ async function createPage(
   options: { readonly io: Io; readonly logger: Logger; readonly port: number },
   signal: AbortSignal,
 ): Promise<DemoPage> {
-  const [{ openUi }, { createStoryPage, STORY_ID }] = await Promise.all([
-    import("../../../ui/server.ts"),
-    import("../../../ui/pages/story.tsx"),
-  ]);
+  const { createStoryPage, STORY_ID } = await import("../../../ui/pages/story.tsx");
   const { io } = options;
   const board = new StoryBoard(io.clock, mode);
   const { page, actions } = createStoryPage(board);

@@ -15,11 +15,11 @@ import type { Instance } from "../../../instance/instance.ts";
 import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { USER_AGENT } from "../../../core/version.ts";
-import type { Cast, StepId } from "./chapters.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";
-import type { Audience, Pace } from "./events.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
+import type { Cast, StepId } from "../../../ui/story/chapters.ts";
+import type { Audience, Pace } from "../../../ui/story/events.ts";
 
 /** The options and the adapters of the demo. */
 export interface DemoOptions {

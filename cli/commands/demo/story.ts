@@ -12,16 +12,16 @@ import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { EXIT } from "../../exit_code.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import { startProgress } from "../../output/progress.ts";
-import { createApproval, decideOne } from "../../api/decisions.ts";
 import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";
 import { renew, showExpiry } from "./aging.ts";
 import { type Connected, listRequests, type Stage } from "./stage.ts";
 import { showTheft } from "./theft.ts";
+import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
+import { createApproval, decideOne } from "../../../client/admin/decisions.ts";
 
 /**
  * The number of machines that connect at a time. They and the server share one process here, and a machine waits one

@@ -5,12 +5,12 @@ import { withQuery } from "../../../client/objects/api.ts";
 import { readJsonLines } from "../../../client/objects/watch_events.ts";
 import { AppError } from "../../../core/errors.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { runBootstrap, showUnauthorized } from "./aging.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import type { DemoMachine } from "./machines.ts";
 import type { Connected, Stage } from "./stage.ts";
+import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
 
 /** How long the demo waits for the end of the watch, which takes less than a second, before it reports a failure. */
 const WATCH_LIMIT_MS = 30_000;

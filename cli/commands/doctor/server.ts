@@ -18,7 +18,7 @@ import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import { certificateSigningRequestKind, secretKind } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
-import { readApproverSettings } from "../../api/published_settings.ts";
+import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 
 /** Examines the server of a kubeconfig, which is known to answer. */
 export async function examineServer(

@@ -18,11 +18,11 @@ import {
   toRoleName,
 } from "./person_roles.ts";
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
-import { readApproverSettings } from "../../api/published_settings.ts";
-import { servesRevocations } from "../../api/revocations.ts";
 import { warn } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
+import { readApproverSettings } from "../../../client/admin/published_settings.ts";
+import { servesRevocations } from "../../../client/admin/revocations.ts";
 
 type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
 

@@ -20,7 +20,6 @@ import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "./flags.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
@@ -29,12 +28,14 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
-import { createApproval, decideOne } from "../../api/decisions.ts";
-import { reportPending, type RequestObserver, requestWithSteps } from "../../api/request_certificate.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
 import { USER_AGENT } from "../../../core/version.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect } from "../../connection.ts";
+import { createApproval, decideOne } from "../../../client/admin/decisions.ts";
+import { reportPending, type RequestObserver, requestWithSteps } from "../../output/request_certificate.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 

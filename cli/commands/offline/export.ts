@@ -13,8 +13,6 @@ import {
 } from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { connect } from "../../api/connection.ts";
-import { findWholeName, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -24,6 +22,8 @@ import { line } from "../../output/escape.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { ExportFlags } from "./flags.ts";
 import { encodeHex } from "../../../core/lib/hex.ts";
+import { connect } from "../../connection.ts";
+import { findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 
 const ID_BYTES = 16;
 

@@ -13,8 +13,6 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { createImporterManifest } from "../../../core/signing/signer_rbac.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
-import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
@@ -25,6 +23,9 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
 import type { ImportFlags } from "./flags.ts";
 import { CLIENT_CA_PATH } from "../../../client/objects/read_client_trust.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect } from "../../connection.ts";
+import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../../client/admin/csrs.ts";
 
 type Settings = Input<ImportFlags>["settings"];
 

@@ -22,10 +22,17 @@ import type { Io } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { line, oneLine } from "../../output/escape.ts";
-import { type ChosenSettings, readFlagSettings } from "../../api/published_settings.ts";
-import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../api/explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "../../output/trace_text.ts";
+import { connect } from "../../connection.ts";
+import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
+import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
+import {
+  explainRequest,
+  type Explanation,
+  gatherFromApi,
+  gatherFromFile,
+} from "../../../client/admin/explain_request.ts";
 
 /** The action of the command `tlsboot policy explain`. */
 export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -35,13 +42,14 @@ export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: Abor
   const file = await readFile(named, settings, io, signal);
   const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, io);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
-  await using evidence = file !== undefined && nodes !== undefined
+  await using opened = new AsyncDisposableStack();
+  const evidence = file !== undefined && nodes !== undefined
     ? gatherFromFile(file, nodes, io.clock)
-    : await gatherFromApi(file ?? named, nodes, settings, io, signal);
+    : await gatherFromApi(file ?? named, nodes, opened.use(await connect(settings, io)), io, signal);
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
-  const chosen = given ?? await evidence.readApproverSettings();
+  const chosen = given ?? suggestPolicyFlags(await evidence.readApproverSettings());
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
   if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, chosen, explained));
   else writeStructured(toFacts(csr, chosen, explained), settings.output, io);

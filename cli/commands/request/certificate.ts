@@ -14,7 +14,6 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { encodePkcs12 } from "./pkcs12.ts";
-import { reportPending, type WantedCertificate } from "../../api/request_certificate.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -27,6 +26,7 @@ import { writeStructured } from "../../output/structured.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import type { CertificateFlags } from "./flags.ts";
 import { createPassphrases } from "../../passphrases/passphrase.ts";
+import { reportPending, type WantedCertificate } from "../../output/request_certificate.ts";
 
 /** The settings, the files of the certificate, and the adapters. */
 export interface Delivery {

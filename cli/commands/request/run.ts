@@ -12,9 +12,6 @@ import {
 import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { connect } from "../../api/connection.ts";
-import { parseCsrNames } from "../../api/csrs.ts";
-import { requestWithSteps } from "../../api/request_certificate.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
@@ -29,6 +26,9 @@ import { writeStructured } from "../../output/structured.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { checkCertificateSettings, deliver, type Delivery, toWantedCertificate } from "./certificate.ts";
 import type { RequestFlags } from "./flags.ts";
+import { connect } from "../../connection.ts";
+import { parseCsrNames } from "../../../client/admin/csrs.ts";
+import { requestWithSteps } from "../../output/request_certificate.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
 

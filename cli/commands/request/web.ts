@@ -9,8 +9,6 @@ import { WEB_SIGNER } from "../../../core/approval/rules/web_certificates.ts";
 import { parseWebName } from "../../flags/web_names.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { createClusterFinder, preferFile } from "../../api/cluster_credentials.ts";
-import { reportPending, requestWithSteps } from "../../api/request_certificate.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
@@ -34,6 +32,8 @@ import {
 } from "./certificate.ts";
 import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
 import { USER_AGENT } from "../../../core/version.ts";
+import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
+import { reportPending, requestWithSteps } from "../../output/request_certificate.ts";
 
 type WebSettings = Input<RequestWebFlags>["settings"];
 

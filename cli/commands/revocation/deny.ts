@@ -1,7 +1,7 @@
 /** Denies a pending request instead of revoking the certificate that it does not have yet. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import type { Io } from "../../io.ts";
-import { createDenial, decideOne } from "../../api/decisions.ts";
+import { createDenial, decideOne } from "../../../client/admin/decisions.ts";
 import { line } from "../../output/escape.ts";
 
 /** Denies a request as the user of the connection; with `uid` only the object that was seen. */

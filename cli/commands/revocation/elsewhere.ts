@@ -10,17 +10,17 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import type { RevokeFlags } from "./flags.ts";
-import type { ApiConnection } from "../../api/connection.ts";
-import { CSR_COLLECTION, getCsrByName } from "../../api/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { tokenPath } from "../../api/tokens.ts";
 import { denyPending } from "./deny.ts";
-import type { TypedTarget } from "../../api/revocation_targets.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { CSR_COLLECTION, getCsrByName } from "../../../client/admin/csrs.ts";
+import { tokenPath } from "../../../client/admin/tokens.ts";
+import type { TypedTarget } from "../../../client/admin/revocation_targets.ts";
 
 /** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */
 export async function revokeElsewhere(

@@ -1,7 +1,7 @@
 /** Shows revocations as kubectl shows objects. */
 import { revocationKind } from "../../../core/kube/kinds/mod.ts";
-import { explainMissingGroup } from "../../api/records.ts";
-import { showObjects } from "../../api/show_objects.ts";
+import { explainMissingGroup } from "../../../client/admin/records.ts";
+import { showObjects } from "../../output/show_objects.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";

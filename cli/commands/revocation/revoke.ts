@@ -1,8 +1,9 @@
 /** Revokes certificates, nodes, users, groups and bootstrap tokens, and denies pending requests. */
 import { AppError } from "../../../core/errors.ts";
 import type { RevokeFlags } from "./flags.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
-import { carryOutRevocation, servesRevocations } from "../../api/revocations.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect } from "../../connection.ts";
+import { carryOutRevocation, servesRevocations } from "../../../client/admin/revocations.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -11,11 +12,18 @@ import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
+import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
 import { denyPending } from "./deny.ts";
 import { revokeElsewhere } from "./elsewhere.ts";
-import { type RevocationPlan, RevocationPlanner } from "../../api/revocation_plan.ts";
-import { describeDone, describeNextSteps, describePlan, describeTokenUses } from "../../api/revocation_text.ts";
-import { parseTypedTarget } from "../../api/revocation_targets.ts";
+import { RevocationPlanner } from "../../../client/admin/revocation_plan.ts";
+import type { RevocationPlan } from "../../../core/report/revocation_text.ts";
+import {
+  describeDone,
+  describeNextSteps,
+  describePlan,
+  describeTokenUses,
+} from "../../../core/report/revocation_text.ts";
+import { parseTypedTarget } from "../../../client/admin/revocation_targets.ts";
 
 type Settings = Input<RevokeFlags>["settings"];
 
@@ -83,6 +91,7 @@ async function revokeOne(
   const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, signal);
   if (failure !== undefined) io.stderr.write(line`${failure}\n`);
   io.stdout.write(`${describeDone(plan, isTokenDeleted, now)}\n`);
-  for (const row of describeTokenUses(plan, now)) io.stdout.write(`${row}\n`);
+  const uses = describeTokenUses(plan, now);
+  if (uses.length > 0) io.stdout.write(`${alignTabs(uses.join("\n"), TABLE_TABS)}\n`);
   for (const step of describeNextSteps(plan, now)) io.stderr.write(`${step}\n`);
 }

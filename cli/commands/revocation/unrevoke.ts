@@ -2,10 +2,11 @@
 import { AppError } from "../../../core/errors.ts";
 import { parseSerialNumber, type RevocationTarget } from "../../../core/revocation/revocation.ts";
 import type { UnrevokeFlags } from "./flags.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
-import { createApiSource, findReferences } from "../../api/record_source.ts";
-import { parseTypedTarget, type TypedTarget } from "../../api/revocation_targets.ts";
-import { takeBackRevocation } from "../../api/revocations.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { connect } from "../../connection.ts";
+import { createApiSource, findReferences } from "../../../client/admin/record_source.ts";
+import { parseTypedTarget, type TypedTarget } from "../../../client/admin/revocation_targets.ts";
+import { takeBackRevocation } from "../../../client/admin/revocations.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";

@@ -12,8 +12,6 @@ import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";
 import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { SignerFlags } from "./flags.ts";
-import { describeIgnoredKubeconfig } from "../../api/connection.ts";
-import { checkServedKinds } from "../../api/served_kinds.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -28,6 +26,8 @@ import { openSigningCas, signingDurationSeconds } from "../../../instance/signin
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
+import { describeIgnoredKubeconfig } from "../../connection.ts";
+import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
 
 /** The kinds that --pod-certificates needs. */
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];

@@ -18,7 +18,15 @@ import {
   parseBootstrapToken,
 } from "../../../core/token/bootstrap_token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
-import { connect } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { formatSortedYaml } from "../../output/structured.ts";
+import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
+import type { TokenCreateFlags } from "./flags.ts";
+import { connect } from "../../connection.ts";
 import {
   assertKnownNodes,
   buildTokenSecret,
@@ -30,15 +38,7 @@ import {
   readLimits,
   readMachines,
   warnUnenforced,
-} from "../../api/new_tokens.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
-import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
-import { formatSortedYaml } from "../../output/structured.ts";
-import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
-import type { TokenCreateFlags } from "./flags.ts";
+} from "../../new_tokens.ts";
 
 type CreateInput = Input<TokenCreateFlags>;
 /** The form of what is handed out; undefined for the token alone. */

@@ -1,13 +1,13 @@
 /** Deletes bootstrap tokens by their ids. */
 import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import type { TokenDeleteFlags } from "./flags.ts";
-import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import { deleteToken } from "../../api/tokens.ts";
+import { connect } from "../../connection.ts";
+import { deleteToken } from "../../../client/admin/tokens.ts";
 
 /** The action of the command `tlsboot token delete`. */
 export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -1,7 +1,7 @@
 /** Lists bootstrap tokens: for whom they are, and how they have been used. */
 import type { TokenListFlags } from "./flags.ts";
-import { connect } from "../../api/connection.ts";
-import { type ListedToken, listTokens } from "../../api/tokens.ts";
+import { connect } from "../../connection.ts";
+import { type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";

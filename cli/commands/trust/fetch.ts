@@ -8,15 +8,6 @@ import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../..
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/x509/trust_bundle.ts";
 import type { Logger, Transport } from "../../../core/ports.ts";
-import { connect } from "../../api/connection.ts";
-import {
-  createNoBundleError,
-  explainTrustBundleFailure,
-  parseTrustBundleName,
-  readTrustBundles,
-  toTrustBundleSelectors,
-  type TrustBundleSelection,
-} from "../../api/trust_bundles.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -26,7 +17,15 @@ import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import type { TrustFetchFlags } from "./flags.ts";
+import { parseTrustBundleName, type TrustFetchFlags } from "./flags.ts";
+import { connect } from "../../connection.ts";
+import {
+  createNoBundleError,
+  explainTrustBundleFailure,
+  readTrustBundles,
+  toTrustBundleSelectors,
+  type TrustBundleSelection,
+} from "../../../client/admin/trust_bundles.ts";
 
 interface Context {
   readonly settings: Input<TrustFetchFlags>["settings"];

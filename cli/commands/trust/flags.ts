@@ -7,6 +7,7 @@ import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { exactlyOneOf, needs } from "../../framework/rules.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 
 const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
@@ -116,3 +117,15 @@ export const trustFetchCommand = defineCommand({
   rules: [exactlyOneOf("NAME", "signer"), needs("selector", "signer")],
   exitCodes: { 0: "the file has the bundle" },
 });
+
+const PREFIX = /^clustertrustbundles?(\.certificates\.k8s\.io)?\//;
+
+/** Parses the name of a bundle, with or without the prefix that `-o name` prints. Throws UsageError. */
+export function parseTrustBundleName(text: string): string {
+  const name = text.replace(PREFIX, "");
+  if (/^[^/%,=\\]+$/.test(name) && name !== "." && name !== "..") return name;
+  throw new UsageError(
+    `cannot use "${text}" as the name of a ClusterTrustBundle`,
+    "for all bundles of a signer, use --signer",
+  );
+}

@@ -3,13 +3,13 @@ import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { describeTrustBundle } from "../../../core/pki/x509/trust_bundle.ts";
-import { showObjects } from "../../api/show_objects.ts";
-import type { OwnTable } from "../../api/tables.ts";
-import { explainTrustBundleFailure, parseTrustBundleName } from "../../api/trust_bundles.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import type { GetTrustBundlesFlags } from "./flags.ts";
+import { type GetTrustBundlesFlags, parseTrustBundleName } from "./flags.ts";
+import { showObjects } from "../../output/show_objects.ts";
+import type { OwnTable } from "../../output/tables.ts";
+import { explainTrustBundleFailure } from "../../../client/admin/trust_bundles.ts";
 
 const TABLE: OwnTable = {
   columns: [{ name: "Name", minWidth: 20 }, { name: "Signer", minWidth: 12 }, { name: "Certificates" }, {

@@ -8,7 +8,8 @@ import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { openUi, type Ui } from "../../../ui/server.ts";
+import type { Ui } from "../../../ui/server.ts";
+import { openUi } from "../../open_ui.ts";
 import type { UiFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot ui`. */

@@ -20,6 +20,7 @@ import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
 import { findPassedSocket } from "../../systemd/socket.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { openUi } from "../../open_ui.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -52,7 +53,6 @@ async function servePage(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  const { openUi } = await import("../../../ui/server.ts");
   const ui = await openUi({ kubeconfig: undefined, dataDir }, { io, logger, port: uiPort }, signal);
   io.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;

@@ -1,0 +1,123 @@
+/**
+ * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
+ */
+import { resolve } from "node:path";
+import { createKubeconfigFinder, type FindBootstrapCluster } from "../client/bootstrap.ts";
+import type { Connect } from "../client/transport/connect.ts";
+import { discoverCluster, type DiscoveryProgress } from "../client/discover_cluster.ts";
+import type { FilePort } from "../client/files.ts";
+import { AppError } from "../core/errors.ts";
+import type { Secret } from "../core/lib/brand.ts";
+import { listTypedFlags } from "./framework/settings.ts";
+import { UsageError } from "./framework/usage_error.ts";
+import type { Io } from "./io.ts";
+import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
+
+/** The adapters for finding the credentials. */
+export interface CredentialTools {
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly connect: Connect;
+  readonly onProgress: (event: DiscoveryProgress) => void;
+}
+
+/** The settings that name the credentials. */
+export interface CredentialSettings {
+  readonly server: string | undefined;
+  readonly token: Secret<string> | undefined;
+  readonly tokenFile: string | undefined;
+  readonly caCertHash: readonly PublicKeyPin[];
+  /** How long to wait for the cluster, in milliseconds. */
+  readonly timeout: number;
+}
+
+/** The kubeconfig with the credentials, and where to get one. */
+export interface CredentialFile {
+  readonly path: string | undefined;
+  readonly hint?: string;
+}
+
+/**
+ * Leaves out the credentials that a variable gives in addition to the file of a flag. UsageError when they were typed,
+ * because the file has them.
+ */
+export function preferFile<S extends CredentialSettings>(
+  settings: S,
+  origins: Readonly<Record<string, string>>,
+  flag: string,
+): S {
+  const keys = ["bootstrapKubeconfig", "server", "token", "tokenFile", "caCertHash"];
+  const typed = listTypedFlags(origins, keys).filter((name) => name !== flag);
+  if (typed.length > 0) throw new UsageError(`${flag} has the credentials: leave out ${typed.join(", ")}`);
+  return { ...settings, server: undefined, token: undefined, tokenFile: undefined, caCertHash: [] };
+}
+
+/** kubeadm's limit for discovery; the whole command may wait longer. */
+const DISCOVERY_SECONDS = 300;
+
+/**
+ * Chooses how to find the cluster: by the file, by the settings, or without both by `otherwise`. UsageError for settings
+ * that are incomplete. Files are read only on use.
+ */
+export function createClusterFinder(
+  settings: CredentialSettings,
+  { path, hint }: CredentialFile,
+  otherwise: FindBootstrapCluster,
+  tools: CredentialTools,
+): FindBootstrapCluster {
+  const { io, files, connect, onProgress } = tools;
+  const { server, caCertHash: pins } = settings;
+  const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
+  const isByFlags = server !== undefined || hasToken || pins.length > 0;
+  if (path !== undefined) return createKubeconfigFinder(resolve(io.cwd, path), files, hint);
+  if (!isByFlags) return otherwise;
+  if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
+  if (!hasToken) {
+    throw new UsageError("--server needs --token or --token-file", "make a token with: tlsboot token create");
+  }
+  if (pins.length === 0) {
+    throw new UsageError(
+      "--server needs --ca-cert-hash, to verify the cluster",
+      "tlsboot ca show prints it beside the CA, and tlsboot token create -o command the whole command",
+    );
+  }
+  const readToken = createTokenReader(settings, io, files);
+  return async (signal) => {
+    const token = await readToken(signal);
+    const waitSeconds = Math.min(settings.timeout / 1000, DISCOVERY_SECONDS);
+    return await discoverCluster({ server, token, pins, connect, clock: io.clock, waitSeconds, onProgress }, signal);
+  };
+}
+
+function createTokenReader(
+  { token, tokenFile }: CredentialSettings,
+  io: Io,
+  files: FilePort,
+): (signal: AbortSignal) => Promise<BootstrapToken> {
+  if (token !== undefined && tokenFile !== undefined) throw new UsageError("give --token or --token-file, not both");
+  if (tokenFile !== undefined) return () => readTokenFile(resolve(io.cwd, tokenFile), files);
+  const text = token?.reveal() ?? "";
+  if (text !== "-") {
+    const given = parseToken(text);
+    return () => Promise.resolve(given);
+  }
+  let typed: Promise<BootstrapToken> | undefined;
+  return (signal) => typed ??= io.stdin.readAll(signal).then((all) => parseToken(all.trim()));
+}
+
+function parseToken(text: string): BootstrapToken {
+  const token = parseBootstrapToken(text);
+  if (token.ok) return token.value;
+  throw new UsageError(`cannot use --token: ${token.error}`);
+}
+
+async function readTokenFile(path: string, files: FilePort): Promise<BootstrapToken> {
+  const text = await files.readText(path);
+  const token = text === undefined ? undefined : parseBootstrapToken(text.trim());
+  if (token?.ok === true) return token.value;
+  const why = token === undefined ? "file does not exist" : token.error;
+  throw new AppError("token_invalid", `cannot read the token in "${path}": ${why}`, {
+    hint: "make a token with: tlsboot token create, and put it into the file",
+  });
+}

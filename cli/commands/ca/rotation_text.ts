@@ -1,0 +1,70 @@
+/** The text of `tlsboot ca rotate status`: the head of a rotation, and the machines, users and places as a table. */
+import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
+import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { describeCa, describeCounts, describeStep } from "../../../core/report/ca_rotation.ts";
+import { oneLine } from "../../output/escape.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { createTablePrinter, type TableColumn } from "../../output/table.ts";
+
+/** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
+const MAX_SHOWN = 50;
+
+/** Formats the head of a rotation as lines: its step, its CAs, who follows it, and how many are in which state. */
+export function formatRotation(
+  ca: Pick<ReplaceableCa, "describeFollowers">,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+): string {
+  const { step, renewBy } = rotation.spec;
+  const lines = [
+    `Rotation:\t${getName(rotation)}, ${describeStep(rotation)}`,
+    `Old CA:\t${describeCa(rotation.spec.oldCA)}`,
+    `New CA:\t${describeCa(rotation.spec.newCA)}`,
+    ...((renewBy ?? null) !== null && step !== "Finish" ? [`Renewal:\tnodes renew until ${renewBy}`] : []),
+    ca.describeFollowers(rotation).join(":\t"),
+    ...(step === "Finish" && rows.length === 0 ? [] : [`Ready:\t${describeCounts(rows)}`]),
+  ];
+  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`;
+}
+
+const ON_MACHINE = "tlsboot bootstrap";
+const ON_MACHINE_NOTE =
+  "Run bootstrap on the machine, with the paths of its files, and while its kubelet is stopped.\n";
+
+const RENEWING_NOTE = "Where bootstrap --rotate-certificates runs, a renewal that is due happens by itself.\n";
+
+const COLUMNS: readonly TableColumn[] = [
+  { name: "Name" },
+  { name: "Kind" },
+  { name: "State" },
+  { name: "Last seen", priority: 1 },
+  { name: "Command" },
+];
+
+/**
+ * Formats machines and users as a table. Without `isWide`, only the first of them, and without the time; `status` is the
+ * command that shows all.
+ */
+export function formatCensus(rows: readonly CensusRow[], isWide: boolean, status: string): string {
+  if (rows.length === 0) return "";
+  const shown = isWide ? rows : rows.slice(0, MAX_SHOWN);
+  const table = createTablePrinter({ isWide }).print(
+    COLUMNS,
+    shown.map((row) => ({
+      cells: [
+        row.name,
+        row.kind,
+        `${describeState(row)}${row.isLeftBehind ? " (left behind)" : ""}`,
+        row.lastSeen === undefined ? "<unknown>" : formatTime(row.lastSeen),
+        row.command ?? "",
+      ],
+    })),
+  );
+  const more = rows.length - shown.length;
+  const rest = more === 0 ? "" : `and ${more} more: see all with: ${status} -o wide\n`;
+  const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
+  const isRenewing = shown.some(({ state }) => state === "renewalDue");
+  return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;
+}

@@ -1,0 +1,424 @@
+/**
+ * The CA of the servers of an installation as one that can be replaced: the rotation is an object, which the servers
+ * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
+ */
+import { join, resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { type ApiClient, listAll } from "../../../client/objects/api.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
+import { CLUSTER_INFO_PATH } from "../../../core/token/cluster_info.ts";
+import { parseJoinTarget } from "../../../core/token/join_material.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
+import { caRotationKind, clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { formatApiVersion, formatCollectionPath } from "../../../core/kube/schema.ts";
+import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { isAborting, isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
+import {
+  applyChange,
+  type CaRotationChange,
+  formatRotateCommand,
+  type ReplaceableCa,
+  sortServers,
+} from "../../../core/ca_rotation/steps.ts";
+import { isTrustPublished, type PublishedBundle } from "../../../core/ca_rotation/trust.ts";
+import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../../core/ca_rotation/wrapped_key.ts";
+import { hasSplitAuthorities } from "../../../instance/authority/files.ts";
+import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/authority/layout.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { dataDirAt } from "../../../instance/data_dir.ts";
+import { readEtcdPlace } from "../../../instance/etcd_place.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { findDeadline, startProgress } from "../../output/progress.ts";
+import { describeServers } from "../../../core/report/ca_rotation.ts";
+import {
+  CA_ROTATION_COLLECTION,
+  caRotationPath,
+  deleteIfPresent,
+  findRotation,
+  listRotations,
+  readCensus,
+  readClientCaFingerprints,
+  TRUST_REPORT_COLLECTION,
+  unlessAbsent,
+  wrappedKeyPath,
+} from "../../../client/admin/ca_rotations.ts";
+import { connect, type ConnectionSettings } from "../../connection.ts";
+import { listRecordPages } from "../../../client/admin/records.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+
+/** The pause between two reads of a rotation. */
+const POLL_MS = 500;
+/** The number of repetitions when another user or a server changes the rotation at the same time. */
+const MAX_CONFLICTS = 10;
+/** How long to wait for what servers publish: a controller of `up` writes the trust bundle every two seconds. */
+const PUBLISHED_WITHIN_MS = 15_000;
+/** The time in which servers that share a storage see a new rotation and report; their number is not known before. */
+const SETTLE_MS = 2_000;
+/** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
+const ABANDONED_AFTER_MS = 5_000;
+
+/** The errors after which the connection is opened again. */
+const RETRIED = ["unreachable", "unauthorized", "tls_untrusted", "kubeconfig_invalid", "timeout"] as const;
+
+/** The output and the longest time of a wait. */
+export interface WaitLimits {
+  readonly io: Io;
+  /** The longest wait in milliseconds; 0 for one without an end. */
+  readonly timeoutMs: number;
+}
+
+/** The settings of the connection, and of the key under which a new CA's key travels. */
+export interface ServerCaSettings extends ConnectionSettings {
+  /** Without it, `pki/sa.key` in the data directory. */
+  readonly serviceAccountSigningKeyFile?: string | undefined;
+}
+
+/** The CA of the servers, and how they are reached. */
+export interface ServerCaOptions extends WaitLimits {
+  /** The name of its file below `pki/`, without `.crt`. */
+  readonly name: string;
+  readonly settings: ServerCaSettings;
+}
+
+/**
+ * Repeats an attempt until it returns something, also when the connection fails. AppError `timeout` with what `describe`
+ * returns.
+ */
+export async function retryUntil<T>(
+  { io, timeoutMs }: WaitLimits,
+  attempt: () => Promise<T | undefined>,
+  describe: () => string,
+  signal: AbortSignal,
+  pauseMs: () => number = () => POLL_MS,
+): Promise<T> {
+  const startedAt = io.clock.elapsedMs();
+  while (true) {
+    let failure: AppError | undefined;
+    try {
+      const result = await attempt();
+      if (result !== undefined) return result;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error, ...RETRIED)) throw error;
+      failure = error;
+    }
+    if (timeoutMs !== 0 && io.clock.elapsedMs() - startedAt >= timeoutMs) {
+      const why = failure === undefined ? describe() : failure.message;
+      throw new AppError("timeout", `gave up after ${Math.round(timeoutMs / 1000)} s: ${why}`, {
+        cause: failure,
+        retryable: true,
+        hint: "run the same command again: it goes on where it stopped; the log of the server says more",
+      });
+    }
+    await io.clock.sleep(failure === undefined ? pauseMs() : POLL_MS, signal);
+  }
+}
+
+/** Creates the access to the CA of the servers. A step waits until every server that is up has adopted it. */
+export function createServerCa(options: ServerCaOptions, signal: AbortSignal): ReplaceableCa {
+  const { name, io } = options;
+  let { settings } = options;
+  const root = resolve(io.cwd, settings.dataDir);
+
+  async function call<T>(action: (api: ApiClient) => Promise<T>): Promise<T> {
+    await using connection = await connect(settings, io);
+    return await action(connection.api);
+  }
+
+  /** Runs an action that may be repeated, until the connection does not fail. */
+  async function repeat<T>(action: (api: ApiClient) => Promise<T>): Promise<T> {
+    const attempt = async () => ({ result: await call(action) });
+    return (await retryUntil(options, attempt, () => "the server does not answer", signal)).result;
+  }
+
+  async function follow(rotation: CaRotation): Promise<CaRotation> {
+    // The server replaces the administrator's kubeconfig; any other credential of a leaked CA is refused by now.
+    if (rotation.spec.isLeaked === true) settings = { ...settings, kubeconfig: undefined };
+    let followed = await waitForServers(name, call, options, signal);
+    const isBeginning = rotation.spec.step === "Trust" && !isAborting(rotation);
+    if (isBeginning && await readEtcdPlace(dataDirAt(root), createFilePort()) !== undefined) {
+      await io.clock.sleep(SETTLE_MS, signal);
+      followed = await waitForServers(name, call, options, signal);
+    }
+    await waitForTrustBundle(followed, call, io, signal);
+    // Without servers that still need it, the key of the new CA no longer travels.
+    if (followed.spec.step === "Finish") await repeat((api) => deleteIfPresent(api, wrappedKeyPath(name), signal));
+    return followed;
+  }
+
+  return {
+    name,
+    paths: { certificate: join(root, "pki", `${name}.crt`), key: join(root, "pki", `${name}.key`) },
+    assertPresent: () => assertPresent(name, settings.dataDir, root),
+    read: () => call((api) => findRotation(api, name, signal)),
+    census: (rotation) => repeat((api) => readCensus(api, rotation, io.clock, signal)),
+    async *records() {
+      await using connection = await connect(settings, io);
+      for await (const { records } of listRecordPages(connection.api, {}, signal)) yield* records;
+    },
+    async begin(spec, keyPem) {
+      const rotation = await call(async (api) => {
+        await clearEarlier(name, api, signal);
+        if (keyPem !== undefined) await createKeySecret(options, keyPem, api, signal);
+        return await createRotation(name, spec, api, signal);
+      });
+      return await follow(rotation);
+    },
+    async advance(rotation, change) {
+      if (change?.step === "Switch" && rotation.spec.step === "Trust" && change.isLeaked !== true) {
+        // A server that does not trust the new CA yet would refuse what another one signs.
+        for (const { name, time } of sortServers(await follow(rotation), io.clock.now()).down) {
+          warn(`the server ${name} was not seen since ${time}; it follows when it starts`, io);
+        }
+      }
+      if (change === undefined) return await follow(rotation);
+      return await follow(await repeat((api) => changeRotation(api, rotation, change, signal)));
+    },
+    async end(rotation) {
+      await repeat(async (api) => {
+        if (rotation !== undefined) await deleteIfPresent(api, caRotationPath(name), signal);
+        await deleteIfPresent(api, wrappedKeyPath(name), signal);
+      });
+      if (rotation === undefined || await waitUntilUntrusted(rotation, call, io, signal)) return true;
+      warn("the servers were not seen to drop the new CA yet; their logs say more", io);
+      return false;
+    },
+    describeFollowers: (rotation) => ["Servers", describeServers(rotation, io.clock.now())],
+    isAdopted(rotation) {
+      const { adopted, pending, down } = sortServers(rotation, io.clock.now());
+      return adopted.length > 0 && pending.length + down.length === 0;
+    },
+    command: (verb) => formatRotateCommand(verb, name),
+    describeRetiredKey: () => `on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
+  };
+}
+
+/** Throws UsageError for a CA that the data directory does not have. */
+async function assertPresent(name: string, dataDir: string, root: string): Promise<void> {
+  const isSplit = await hasSplitAuthorities(root, createFilePort());
+  const purposes: readonly CaPurpose[] = isSplit ? CA_PURPOSES : ["serving"];
+  const names = purposes.map(getCaName);
+  if (names.includes(name)) return;
+  throw new UsageError(
+    `there is no CA "${name}" in "${dataDir}"`,
+    isSplit ? `name one of ${names.join(", ")}` : "this data directory has one CA for everything, which is ca",
+  );
+}
+
+type Call = <T>(action: (api: ApiClient) => Promise<T>) => Promise<T>;
+
+/** Changes a rotation; when another writer was faster, the change is made again, unless a step was taken meanwhile. */
+async function changeRotation(
+  api: ApiClient,
+  rotation: CaRotation,
+  change: CaRotationChange,
+  signal: AbortSignal,
+): Promise<CaRotation> {
+  let current = rotation;
+  for (let conflicts = 0;; conflicts++) {
+    const spec = applyChange(current.spec, change, rotation.spec.step);
+    if (spec === undefined) return current;
+    const body = { ...current, apiVersion: formatApiVersion(caRotationKind), kind: caRotationKind.kind, spec };
+    try {
+      const path = caRotationPath(getName(current));
+      return await api.requestObject<CaRotation>({ method: "PUT", path, body }, signal);
+    } catch (error) {
+      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
+      const stored = await findRotation(api, getName(current), signal);
+      if (stored === undefined) throw error;
+      current = stored;
+    }
+  }
+}
+
+/**
+ * Waits until every server that is up has adopted the step of a rotation, and reports each server that has not, once.
+ * AppError `timeout`, and `not_found` when the rotation is deleted meanwhile.
+ */
+async function waitForServers(
+  name: string,
+  call: Call,
+  { io, timeoutMs }: WaitLimits,
+  signal: AbortSignal,
+): Promise<CaRotation> {
+  using progress = startProgress(io, "waiting for the servers", findDeadline(timeoutMs, io.clock));
+  const reported = new Set<string>();
+  let text = "no server follows the rotation";
+  const attempt = async (): Promise<CaRotation | undefined> => {
+    const rotation = await call((api) => findRotation(api, name, signal));
+    if (rotation === undefined) throw new AppError("not_found", `the rotation of ${name} was deleted meanwhile`);
+    const { adopted, pending } = sortServers(rotation, io.clock.now());
+    if (pending.length > 0) text = describeServers(rotation, io.clock.now());
+    for (const { name, message } of pending) {
+      if (message === undefined || reported.has(name + message)) continue;
+      reported.add(name + message);
+      const status = `waiting for the server ${name}: ${message}`;
+      if (io.stderr.isTerminal) progress.update(status);
+      else io.stderr.write(line`${status}\n`);
+    }
+    return adopted.length > 0 && pending.length === 0 ? rotation : undefined;
+  };
+  return await retryUntil({ io, timeoutMs }, attempt, () => text, signal);
+}
+
+/** Repeats a check of what the servers publish for some seconds; returns false when it does not succeed. */
+async function waitUntilPublished(check: () => Promise<boolean>, io: Io, signal: AbortSignal): Promise<boolean> {
+  const attempt = async () => await check() || undefined;
+  try {
+    return await retryUntil({ io, timeoutMs: PUBLISHED_WITHIN_MS }, attempt, () => "it is not published", signal);
+  } catch (error) {
+    if (!isAppError(error, "timeout", "access_denied")) throw error;
+    return false;
+  }
+}
+
+/** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
+async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
+  const path = formatCollectionPath(clusterTrustBundleKind);
+  const query = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
+  const { items } = await listAll<ClusterTrustBundle>(api, path, query, signal);
+  return items.map(({ metadata: { annotations = {} }, spec: { trustBundle } }) => ({
+    annotations,
+    fingerprints: listFingerprints(trustBundle),
+  }));
+}
+
+/** Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. */
+async function waitForTrustBundle(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<void> {
+  const isServingCa = getName(rotation) === "ca";
+  const check = async () =>
+    (await call((api) => listServerBundles(api, signal))).every((one) => isTrustPublished(rotation, isServingCa, one));
+  if (await waitUntilPublished(check, io, signal)) return;
+  warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, io);
+}
+
+/**
+ * Waits until the servers publish the new CA of a deleted rotation no more: as a client CA, in their trust bundle, and in
+ * cluster-info. Returns false when one of these still has it after a while.
+ */
+async function waitUntilUntrusted(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<boolean> {
+  const [newCa = ""] = listFingerprints(rotation.spec.newCA);
+  const check = (): Promise<boolean> =>
+    call(async (api) => {
+      if ((await readClientCaFingerprints(api, signal))?.has(newCa) === true) return false;
+      if (getName(rotation) !== "ca") return true;
+      const bundles = await unlessAbsent(listServerBundles(api, signal));
+      const path = CLUSTER_INFO_PATH;
+      const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path }, signal));
+      const target = info === undefined ? undefined : parseJoinTarget(info);
+      if (target?.ok === true && listFingerprints(target.value.caPem).includes(newCa)) return false;
+      return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) !== true;
+    });
+  return await waitUntilPublished(check, io, signal);
+}
+
+/** Returns the SHA-256 (hex) of each certificate. */
+function listFingerprints(pem: string): readonly string[] {
+  const bundle = parseCaBundle(pem);
+  return bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+}
+
+/** Deletes the record of an earlier rotation, and the reports about earlier ones if no other rotation needs them. */
+async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): Promise<void> {
+  const rotations = await listRotations(api, signal);
+  if (!rotations.some(isInProgress)) {
+    await api.requestJson({ method: "DELETE", path: TRUST_REPORT_COLLECTION }, signal);
+  }
+  const earlier = rotations.find((one) => getName(one) === name);
+  if (earlier === undefined) return;
+  if (isInProgress(earlier)) throw createLateError(name);
+  try {
+    // Another command may have deleted it too, and have begun a rotation since.
+    await deleteVersion(api, caRotationPath(name), earlier.metadata.uid, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found", "conflict")) throw error;
+  }
+}
+
+async function deleteVersion(
+  api: ApiClient,
+  path: string,
+  uid: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await api.requestJson({ method: "DELETE", path, body: uid === undefined ? {} : { preconditions: { uid } } }, signal);
+}
+
+/** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
+async function createKeySecret(
+  { name, settings, io }: ServerCaOptions,
+  keyPem: string,
+  api: ApiClient,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = createFilePort();
+  const { serviceAccountSigningKeyFile, dataDir } = settings;
+  const path = resolve(io.cwd, serviceAccountSigningKeyFile ?? join(dataDir, "pki", "sa.key"));
+  const tokenKey = await files.readText(path);
+  if (tokenKey === undefined) {
+    throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
+      hint: "name the servers' key with --service-account-signing-key-file",
+    });
+  }
+  await checkPrivateFile(path, files);
+  const wrapped = wrapKey(keyPem, tokenKey, io.random);
+  if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
+  const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };
+  const collection = `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets`;
+  for (let isRepeated = false;; isRepeated = true) {
+    try {
+      await api.requestJson({ method: "POST", path: collection, body }, signal);
+      return;
+    } catch (error) {
+      if (!isAppError(error, "already_exists") || isRepeated) throw error;
+      await removeAbandoned(name, api, io, signal);
+    }
+  }
+}
+
+/**
+ * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
+ * not dead and has created its rotation.
+ */
+async function removeAbandoned(name: string, api: ApiClient, io: Io, signal: AbortSignal): Promise<void> {
+  const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
+  const startedAt = io.clock.elapsedMs();
+  const createdAt = Date.parse(metadata.creationTimestamp ?? "");
+  // The clock of the server may differ, so the time of waiting counts, too.
+  const age = () => Math.max(io.clock.now().getTime() - createdAt, io.clock.elapsedMs() - startedAt);
+  while (true) {
+    if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
+    if (age() >= ABANDONED_AFTER_MS) break;
+    await io.clock.sleep(POLL_MS, signal);
+  }
+  await deleteVersion(api, wrappedKeyPath(name), metadata.uid, signal);
+}
+
+function createLateError(name: string): AppError {
+  return new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
+    hint: `see what it does with: ${formatRotateCommand("status", name)}`,
+  });
+}
+
+async function createRotation(
+  name: string,
+  spec: CaRotationSpec,
+  api: ApiClient,
+  signal: AbortSignal,
+): Promise<CaRotation> {
+  const { kind } = caRotationKind;
+  const body = { apiVersion: formatApiVersion(caRotationKind), kind, metadata: { name }, spec };
+  try {
+    return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
+  } catch (error) {
+    if (!isAppError(error, "invalid", "access_denied", "not_found")) throw error;
+    // The server has refused it, so the key is of no use, and would delay the next attempt.
+    await deleteIfPresent(api, wrappedKeyPath(name), new AbortController().signal).catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Connects user commands to the API, with the kubeconfig that a flag names or the administrator's in the data
+ * directory.
+ */
+import { join, resolve } from "node:path";
+import type { ApiConnection } from "../client/admin/connection.ts";
+import { createApiClient, withWarnings } from "../client/objects/api.ts";
+import { createConnector, readCluster } from "../client/transport/connect.ts";
+import { createServerNames } from "../client/transport/server_names.ts";
+import { createFilePort } from "../client/files.ts";
+import { AppError } from "../core/errors.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
+import { DATA_DIR_FLAG } from "./flags/common.ts";
+import type { Io } from "./io.ts";
+import { escapeValue } from "./output/escape.ts";
+import { USER_AGENT } from "../core/version.ts";
+
+/** The settings that name the API server. */
+export interface ConnectionSettings {
+  readonly kubeconfig: string | undefined;
+  /** The context of the kubeconfig; its current one by default. */
+  readonly context?: string | undefined;
+  readonly dataDir: string;
+}
+
+/** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
+export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
+  const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const files = createFilePort();
+  if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
+    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
+      hint:
+        `start a server with: tlsboot up${
+          settings.dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(settings.dataDir)}`
+        }; or name the kubeconfig of another one with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir` +
+        describeIgnoredKubeconfig(io.env),
+    });
+  }
+  const cluster = await readCluster(path, files, settings.context);
+  const connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(cluster);
+  const transport = withWarnings(connection, (text) => io.stderr.write(`Warning: ${escapeValue(text)}\n`));
+  return {
+    transport,
+    api: createApiClient(transport, { clock: io.clock }),
+    serverNames: createServerNames(cluster, io),
+    cluster,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+}
+
+/** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */
+export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
+  return KUBECONFIG === "" ? "" : '; KUBECONFIG is set, but tlsboot does not read it: give --kubeconfig "$KUBECONFIG"';
+}

@@ -1,0 +1,37 @@
+/** Starts the page with a connection of its own. The page is loaded here, so that no other command pays for it. */
+import { join } from "node:path";
+import process from "node:process";
+import { shellWord } from "../core/lib/shell_word.ts";
+import type { CommandFlags } from "../ui/page.ts";
+import type { Ui, UiOptions } from "../ui/server.ts";
+import { connect, type ConnectionSettings } from "./connection.ts";
+import { DATA_DIR_FLAG } from "./flags/common.ts";
+import type { Io } from "./io.ts";
+
+/** Starts the page with a connection that ends with it. Throws as `connect` and `startUi` do. */
+export async function openUi(
+  settings: ConnectionSettings,
+  options: Omit<UiOptions, "connection" | "flags" | "uid" | "io"> & { readonly io: Io },
+  signal: AbortSignal,
+): Promise<Ui> {
+  const { startUi } = await import("../ui/server.ts");
+  await using opened = new AsyncDisposableStack();
+  const connection = opened.use(await connect(settings, options.io));
+  const flags = formatCommandFlags(settings);
+  const ui = opened.use(await startUi({ ...options, flags, connection, uid: process.getuid?.() }, signal));
+  const open = opened.move();
+  return { ...ui, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+/** Formats the flags with which commands use the same connection. */
+export function formatCommandFlags({ kubeconfig, context, dataDir }: ConnectionSettings): CommandFlags {
+  const flag = (name: string, value: string | undefined): string =>
+    value === undefined ? "" : ` --${name} ${shellWord(value)}`;
+  const chosen = flag("context", context);
+  const isDefault = dataDir === DATA_DIR_FLAG.default;
+  return {
+    tlsboot: (kubeconfig === undefined ? flag("data-dir", isDefault ? undefined : dataDir) : "") +
+      flag("kubeconfig", kubeconfig) + chosen,
+    kubectl: flag("kubeconfig", kubeconfig ?? join(dataDir, "admin.kubeconfig")) + chosen,
+  };
+}

@@ -1,0 +1,120 @@
+/** Requests a certificate for a user who waits: the steps on stderr, and what the certificate does not have. */
+import { type RequestOutcome, type RequestProgress, RequestRefusedError } from "../../client/request_certificate.ts";
+import { getRenewalTime } from "../../core/machine/renewal_schedule.ts";
+import { describeMissingSigner } from "../../core/request/missing_signer.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { formatSettingDuration } from "../../core/lib/duration.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { displayPath } from "./display_path.ts";
+import { line } from "./escape.ts";
+import { createSteps, findDeadline } from "./progress.ts";
+
+/** What the user wants, to compare the certificate with. */
+export interface WantedCertificate {
+  readonly timeoutSeconds: number;
+  readonly expirationSeconds?: number | undefined;
+  readonly renewBeforeMs?: number | undefined;
+  /** Whether the run asks again and again, so that a kept certificate is no occasion for a warning. */
+  readonly isRepeated?: boolean;
+}
+
+/** Receives the steps of a request. */
+export interface RequestObserver {
+  readonly onProgress: (event: RequestProgress) => void;
+  /** Prints a step of the command itself. */
+  readonly report: (text: string) => void;
+}
+
+/** The part of an outcome that is compared with the wanted certificate. */
+type Requested =
+  | { readonly kind: "pending" }
+  | { readonly kind: "kept" | "issued"; readonly leaf: { readonly notBefore: Date; readonly notAfter: Date } };
+
+/** Requests a certificate and prints each step on stderr. A request that is sure to be refused throws UsageError. */
+export async function requestWithSteps<T extends Requested>(
+  request: (observer: RequestObserver) => Promise<T>,
+  { timeoutSeconds, expirationSeconds, renewBeforeMs, isRepeated = false }: WantedCertificate,
+  io: Io,
+): Promise<T> {
+  using steps = createSteps(io);
+  let until: Date | undefined;
+  const onProgress = (event: RequestProgress): void => {
+    if (event.kind === "submitted") until = findDeadline(timeoutSeconds * 1000, io.clock);
+    const text = describeProgress(event, io.cwd);
+    const what = event.kind === "pending" ? "approval" : event.kind === "approved" ? "the certificate" : undefined;
+    if (text !== undefined) steps.step(text, what === undefined ? undefined : { what, until });
+  };
+  const report = (text: string | undefined): void => {
+    if (text !== undefined) steps.step(text);
+  };
+  try {
+    const outcome = await request({ onProgress, report });
+    if (outcome.kind === "issued") report(describeShortenedLifetime(outcome.leaf, expirationSeconds));
+    if (outcome.kind === "issued" || (outcome.kind === "kept" && !isRepeated)) {
+      report(describeIgnoredRenewal(outcome.leaf, renewBeforeMs));
+    }
+    return outcome;
+  } catch (error) {
+    throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
+  }
+}
+
+/** Reports what a request without a certificate is waiting for. */
+export function reportPending(
+  { submitted, isApproved, signerName }: RequestOutcome & { readonly kind: "pending" },
+  io: Pick<Io, "stderr">,
+): void {
+  const next = isApproved
+    ? line`it is approved, but not signed yet: ${describeMissingSigner(signerName)}`
+    : line`approve it with: tlsboot approve ${shellWord(submitted.name)}`;
+  io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
+}
+
+/** Describes an event in one line; undefined for an event that the answer reports anyway. */
+function describeProgress(event: RequestProgress, cwd: string): string | undefined {
+  switch (event.kind) {
+    case "needed":
+      return `replacing the certificate that is there: ${event.reason}`;
+    case "keyKept":
+      return `${event.reused ? "using the key in" : "key made:"} ${displayPath(event.path, cwd)}`;
+    case "asking":
+      return `asking for: ${event.usages.join(", ")}`;
+    case "submitted":
+      return `request ${event.name} ${event.adopted ? "taken up again" : "made"} at ${event.signerName}`;
+    case "approved":
+      return `approved (${event.reason}); waiting for the certificate`;
+    case "pending":
+      return `waiting for approval: tlsboot approve ${shellWord(event.name)}`;
+    case "issued":
+      return undefined;
+  }
+}
+
+/**
+ * Describes a certificate whose lifetime is shorter than requested; undefined for any other. Signers that backdate,
+ * such as kube-controller-manager by five minutes, subtract that time from a long lifetime, but never from the span
+ * between both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
+ */
+export function describeShortenedLifetime(
+  { notBefore, notAfter }: { readonly notBefore: Date; readonly notAfter: Date },
+  askedSeconds: number | undefined,
+): string | undefined {
+  const given = notAfter.getTime() - notBefore.getTime();
+  if (askedSeconds === undefined || given >= askedSeconds * 1_000) return undefined;
+  return `the signer grants a lifetime of ${formatSettingDuration(given)}, not the requested ${
+    formatSettingDuration(askedSeconds * 1_000)
+  }`;
+}
+
+/** Describes a time of renewal that is not shorter than the lifetime of the certificate; undefined for any other. */
+function describeIgnoredRenewal(
+  leaf: { readonly notBefore: Date; readonly notAfter: Date },
+  renewBeforeMs: number | undefined,
+): string | undefined {
+  const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
+  if (renewBeforeMs === undefined || renewBeforeMs < lifetimeMs) return undefined;
+  return `--renew-before ${formatSettingDuration(renewBeforeMs)} has no effect, because the certificate lives for ` +
+    `${formatSettingDuration(lifetimeMs)}: it will be renewed at ${formatTime(getRenewalTime(leaf, renewBeforeMs))}`;
+}

@@ -1,0 +1,293 @@
+/** Shows objects of one kind as kubectl does, as Tables from the server or as whole objects. */
+import { type ApiClient, listAll, withQuery } from "../../client/objects/api.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import {
+  formatApiVersion,
+  formatCollectionPath,
+  formatObjectPath,
+  formatQualifiedKind,
+  type Kind,
+} from "../../core/kube/schema.ts";
+import type { ApiConnection } from "../../client/admin/connection.ts";
+import { connect } from "../connection.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { API_FLAGS } from "../flags/common.ts";
+import type { LIST_FLAGS } from "../flags/list.ts";
+import type { Input } from "../framework/command.ts";
+import type { Flag } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import type { RequestFormat } from "./format.ts";
+import { createObjectPrinter, type ObjectFormat } from "./objects.ts";
+import { parseRowOrder, type RowOrder } from "./sort.ts";
+import { createStyle } from "./style.ts";
+import { createTablePrinter } from "./table.ts";
+import { forEachName } from "../framework/for_each_name.ts";
+import {
+  createTableApi,
+  createTableDecoder,
+  decodeTable,
+  type OwnTable,
+  type ServerTable,
+  watchObjects,
+} from "./tables.ts";
+
+/** The page size of kubectl's lists. */
+const PAGE_SIZE = "500";
+
+type ShowInput = Input<
+  typeof API_FLAGS & Omit<typeof LIST_FLAGS, "output"> & { output: Flag<RequestFormat | undefined> }
+>;
+
+interface Request {
+  readonly shown: ShownObjects;
+  readonly order: RowOrder | undefined;
+  readonly input: ShowInput;
+  readonly selectors: Readonly<Record<string, string>>;
+  readonly io: Io;
+  readonly signal: AbortSignal;
+}
+
+/** Adds columns to the Tables of `-o wide`. */
+export type ExtendTable = (table: ServerTable, api: ApiClient, signal: AbortSignal) => Promise<ServerTable>;
+
+/** The kind and the names of the objects to show. */
+export interface ShownObjects {
+  readonly kind: Kind;
+  /** All objects without a name. */
+  readonly names: readonly string[];
+  /** Replaces the table of the server. On a terminal it is coloured, and cut to the width of the terminal. */
+  readonly table?: OwnTable;
+  readonly extendWide?: ExtendTable;
+  /** Decides which objects are shown; all without it. Called once for each object of the list, and for each change. */
+  isShown?(object: KubeObject): boolean;
+  /** Changes the rows of a table on a terminal before they are printed: those of the list, then those of each change. */
+  readonly refine?: (rows: ServerTable["rows"]) => ServerTable["rows"];
+  /** Finds the whole name that a short one means; undefined when it means none. */
+  readonly findName?: (name: string, api: ApiClient, signal: AbortSignal) => Promise<string | undefined>;
+  /** Called with the rows of a table after they are printed, and before the watch. */
+  readonly afterTable?: (rows: ServerTable["rows"], api: ApiClient, signal: AbortSignal) => Promise<void>;
+}
+
+/** Shows the objects of a kind that names or selectors choose, and with `--watch` their changes. */
+export async function showObjects(
+  shown: ShownObjects,
+  input: ShowInput,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { names } = shown;
+  const { fieldSelector, selector, watch, output, sortBy } = input.settings;
+  if (watch && names.length > 1) throw new UsageError("cannot watch several names: give one name, or none for all");
+  const selectors = {
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(selector === undefined ? {} : { labelSelector: selector }),
+  };
+  // An invalid template is reported before any request is sent.
+  const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
+  const request = { shown, order, input, selectors, io, signal };
+  const show = chooseForm(shown, output);
+  await using connection = await connect(input.settings, io);
+  try {
+    return await show(connection, request);
+  } catch (error) {
+    // Only the server knows which fields can be selected.
+    if (fieldSelector === undefined || !isAppError(error, "invalid")) throw error;
+    throw new AppError("invalid", `cannot use --field-selector "${fieldSelector}": ${error.message}`, { cause: error });
+  }
+}
+
+type Show = (connection: ApiConnection, request: Request) => Promise<ExitCode>;
+
+function chooseForm({ kind, table }: ShownObjects, format: RequestFormat | undefined): Show {
+  if (format === undefined) return (connection, request) => showTables(connection, request, table);
+  switch (format.kind) {
+    case "wide":
+      return (connection, request) => showTables(connection, request, table);
+    case "kubectl":
+      return (connection, request) => showTables(connection, request, undefined);
+    default:
+      return showObjectsAs(kind, format);
+  }
+}
+
+/** Gets an object by its name, or else by the name that a short name means. Returns the name with the answer. */
+async function getByName<T>(
+  name: string,
+  get: (name: string) => Promise<T>,
+  { api }: ApiConnection,
+  { shown, signal }: Request,
+): Promise<{ readonly name: string; readonly value: T }> {
+  try {
+    return { name, value: await get(name) };
+  } catch (error) {
+    if (shown.findName === undefined || !isAppError(error, "not_found")) throw error;
+    const whole = await shown.findName(name, api, signal);
+    if (whole === undefined) throw error;
+    return { name: whole, value: await get(whole) };
+  }
+}
+
+async function showTables(
+  connection: ApiConnection,
+  request: Request,
+  own: OwnTable | undefined,
+): Promise<ExitCode> {
+  const { shown, order, input, selectors, io, signal } = request;
+  const { kind, names, extendWide, isShown = () => true, refine = (rows) => rows, afterTable } = shown;
+  const { output, noHeaders, watch } = input.settings;
+  const isWide = output?.kind === "wide";
+  const isForPeople = own !== undefined;
+  const isFitted = isForPeople && !isWide && io.stdout.isTerminal;
+  const collection = formatCollectionPath(kind);
+  const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;
+  const decode = own === undefined ? decodeTable : createTableDecoder(own);
+  const needsObjects = own === undefined && (shown.isShown !== undefined || order?.needsObjects === true);
+  const included: Readonly<Record<string, string>> = needsObjects ? { includeObject: "Object" } : {};
+  const printer = createTablePrinter({
+    isWide,
+    hasHeader: !noHeaders,
+    ...(isFitted ? { fitTo: () => io.stdout.columns } : {}),
+    ...(isForPeople ? { style: createStyle(io.stdout, io.env) } : {}),
+  });
+  const toShown = async (table: ServerTable): Promise<ServerTable> => {
+    const chosen = { ...table, rows: table.rows.filter(({ object }) => isKubeObject(object) ? isShown(object) : true) };
+    return isWide && extendWide !== undefined ? await extendWide(chosen, connection.api, signal) : chosen;
+  };
+  const print = ({ columnDefinitions, rows }: ServerTable): void => {
+    io.stdout.write(printer.print(columnDefinitions, isFitted ? refine(rows) : rows));
+  };
+  const ask = async (path: string): Promise<ServerTable> =>
+    await toShown(decode(await api.requestJson({ method: "GET", path }, signal), path));
+  let version = "";
+  let code: ExitCode = EXIT.done;
+  const tables: ServerTable[] = [];
+  let [watched] = names;
+  if (names.length > 0) {
+    code = await forEachName(names, async (given) => {
+      const { name, value } = await getByName(
+        given,
+        (name) => ask(withQuery(formatObjectPath(kind, name), included)),
+        connection,
+        request,
+      );
+      watched = name;
+      version = value.metadata.resourceVersion ?? "";
+      tables.push(value);
+    }, { io, isDebug: input.isDebug, signal });
+  } else {
+    for await (const page of listPages(ask, collection, { ...selectors, ...included })) {
+      tables.push(page);
+      version = page.metadata.resourceVersion ?? "";
+    }
+  }
+  const together = joinTables(tables, order);
+  if (together.rows.length > 0) print(together);
+  else if (names.length === 0 && !watch) io.stderr.write("No resources found\n");
+  await afterTable?.(together.rows, connection.api, signal);
+  if (!watch || code !== EXIT.done) return code;
+  // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
+  // delivers the object once more.
+  const isSingle = watched !== undefined;
+  const parameters = { ...(isSingle ? { fieldSelector: `metadata.name=${watched}` } : selectors), ...included };
+  for await (
+    const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
+  ) {
+    const table = await toShown(decode(object, collection));
+    if (isSingle && table.rows[0]?.object?.metadata?.resourceVersion === version) continue;
+    if (table.rows.length > 0) print(table);
+  }
+  return EXIT.done;
+}
+
+/** Yields the pages of a list. */
+async function* listPages(
+  ask: (path: string) => Promise<ServerTable>,
+  collection: string,
+  selectors: Readonly<Record<string, string>>,
+): AsyncGenerator<ServerTable> {
+  let next: string | undefined = "";
+  while (next !== undefined) {
+    const page: ServerTable = await ask(
+      withQuery(collection, { ...selectors, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) }),
+    );
+    yield page;
+    next = page.metadata.continue === "" ? undefined : page.metadata.continue;
+  }
+}
+
+/** Joins several Tables into one, because the width of a column depends on all rows, and sorts its rows. */
+function joinTables(tables: readonly ServerTable[], order: RowOrder | undefined): ServerTable {
+  const columnDefinitions = tables[0]?.columnDefinitions ?? [];
+  const rows = tables.flatMap((table) => table.rows);
+  return { metadata: {}, columnDefinitions, rows: order?.sort(columnDefinitions, rows) ?? rows };
+}
+
+/** Returns an object with its type, which items of a list do not have. */
+function withType(object: KubeObject, kind: Kind): KubeObject {
+  return { ...object, apiVersion: formatApiVersion(kind), kind: kind.kind };
+}
+
+function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
+  const printer = createObjectPrinter(format, formatQualifiedKind({ ...kind, kind: kind.singular }));
+  return async (connection, request) => {
+    const { api } = connection;
+    const { shown, order, input, selectors, io, signal } = request;
+    const { names, isShown = () => true } = shown;
+    const collection = formatCollectionPath(kind);
+    const found: KubeObject[] = [];
+    let version = "0";
+    let code: ExitCode = EXIT.done;
+    if (names.length > 0) {
+      code = await forEachName(names, async (given) => {
+        const get = (name: string): Promise<KubeObject> =>
+          api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal);
+        found.push((await getByName(given, get, connection, request)).value);
+      }, { io, isDebug: input.isDebug, signal });
+    } else {
+      const listing = await listAll(api, collection, selectors, signal);
+      found.push(...sortObjects(listing.items.filter(isShown), order, shown).map((item) => withType(item, kind)));
+      version = listing.resourceVersion;
+    }
+    const [only] = found;
+    const isSingle = names.length === 1;
+    if (input.settings.watch && !isSingle) found.forEach((object) => io.stdout.write(printer.printOne(object)));
+    else if (!isSingle) io.stdout.write(printer.printList(found));
+    else if (only !== undefined) io.stdout.write(printer.printOne(only));
+    if (!input.settings.watch || code !== EXIT.done) return code;
+    const parameters = isSingle ? { fieldSelector: `metadata.name=${only?.metadata.name ?? ""}` } : selectors;
+    for await (
+      const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
+    ) {
+      if (!isKubeObject(object)) throw new AppError("api_error", "cannot read the watch: an event has no object");
+      if (!isShown(object)) continue;
+      if (!isSingle || object.metadata.resourceVersion !== only?.metadata.resourceVersion) {
+        io.stdout.write(printer.printOne(object));
+      }
+    }
+    return EXIT.done;
+  };
+}
+
+/** Sorts whole objects. Only a table that is made here has columns to sort them by. */
+function sortObjects(
+  objects: readonly KubeObject[],
+  order: RowOrder | undefined,
+  { table }: ShownObjects,
+): readonly KubeObject[] {
+  if (order === undefined) return objects;
+  if (table === undefined && !order.needsObjects) {
+    throw new UsageError("with this output format, --sort-by needs a path such as .metadata.name");
+  }
+  const rows = objects.map((object) => ({
+    object,
+    cells: table?.toCells(object) ?? [],
+    ...(table?.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+  }));
+  return order.sort(table?.columns ?? [], rows).map(({ object }) => object);
+}
+
+function isKubeObject(value: unknown): value is KubeObject {
+  return typeof value === "object" && value !== null && "metadata" in value && typeof value.metadata === "object";
+}

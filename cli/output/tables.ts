@@ -1,0 +1,122 @@
+/**
+ * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
+ * `pkg/endpoints/handlers/watch.go`).
+ */
+import { type ApiClient, createApiClient, decodeApiObject, withAccept, withQuery } from "../../client/objects/api.ts";
+import { readJsonLines } from "../../client/objects/watch_events.ts";
+import { AppError } from "../../core/errors.ts";
+import type { KubeObject, ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
+import { isRecord } from "../../core/lib/record.ts";
+import { errorFromStatus } from "../../core/kube/status/status.ts";
+import type { Io } from "../io.ts";
+import type { Clock, Transport } from "../../core/ports.ts";
+import type { SortableRow } from "./sort.ts";
+import type { TableColumn } from "./table.ts";
+
+/** The Accept header of kubectl (kubectl `pkg/cmd/get/get.go`, `transformRequests`). */
+const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io," +
+  "application/json";
+
+/** The pause between a watch without events and the next one. */
+const PAUSE_MS = 1_000;
+
+/** A Table from the server, with the metadata of its rows. */
+export interface ServerTable {
+  readonly metadata: ListMeta;
+  readonly columnDefinitions: readonly TableColumn[];
+  readonly rows: readonly ServerTableRow[];
+}
+
+/** A row of a Table: with the metadata of its object, and with the whole object where that was requested. */
+export interface ServerTableRow extends SortableRow {
+  readonly object?: { readonly metadata?: ObjectMeta } | null;
+}
+
+/** Creates an API client that receives Tables where the server supports them. */
+export function createTableApi(transport: Transport, io: Io): ApiClient {
+  return createApiClient(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
+}
+
+/** Decodes a Table. Throws AppError `api_error` for any other answer. */
+export function decodeTable(value: unknown, path: string): ServerTable {
+  if (isRecord(value) && value["kind"] === "Table" && Array.isArray(value["rows"] ?? [])) {
+    // kubectl relies on the same fields; cells are printed whatever their type.
+    const table = value as Partial<ServerTable>;
+    return {
+      metadata: table.metadata ?? {},
+      columnDefinitions: table.columnDefinitions ?? [],
+      rows: (table.rows ?? []).map((row) => ({ ...row, cells: Array.isArray(row.cells) ? row.cells : [] })),
+    };
+  }
+  throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
+}
+
+/** A table that is made here, with other columns than the server's. */
+export interface OwnTable {
+  readonly columns: readonly TableColumn[];
+  /** Returns the cells of an object; an undefined one becomes `<none>`. */
+  toCells(object: KubeObject): readonly unknown[];
+  /** Returns values to sort by instead of the cells; undefined for a cell that is compared as it is. */
+  toSortValues?(object: KubeObject): readonly unknown[];
+}
+
+/** Creates a decoder that makes a table of a list, or of one object. Its errors are those of `decodeTable`. */
+export function createTableDecoder(table: OwnTable): typeof decodeTable {
+  return (value, path) => {
+    const items = isRecord(value) && "items" in value ? value["items"] ?? [] : [value];
+    if (!isRecord(value) || !Array.isArray(items)) {
+      throw new AppError("api_error", `cannot read the answer to "${path}": it is not a list`);
+    }
+    const objects = items.map((item: unknown) => decodeApiObject(item, path));
+    return {
+      metadata: isRecord(value["metadata"]) ? value["metadata"] : {},
+      columnDefinitions: table.columns,
+      rows: objects.map((object) => ({
+        cells: table.toCells(object),
+        object,
+        ...(table.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+      })),
+    };
+  };
+}
+
+/** Yields the objects of a watch from a version on, and starts the next watch when the server ends one. */
+export async function* watchObjects(
+  api: ApiClient,
+  path: string,
+  parameters: Readonly<Record<string, string>>,
+  from: string,
+  clock: Clock,
+  signal: AbortSignal,
+): AsyncGenerator<unknown> {
+  let resourceVersion = from;
+  while (true) {
+    const query = withQuery(path, { ...parameters, resourceVersion, watch: "true" });
+    const answer = await api.open({ method: "GET", path: query }, signal);
+    const before = resourceVersion;
+    for await (const event of readJsonLines(answer.body)) {
+      const object = decodeEvent(event);
+      resourceVersion = findResourceVersion(object) ?? resourceVersion;
+      yield object;
+    }
+    signal.throwIfAborted();
+    // A server that ends every watch at once must not be asked again without a pause.
+    if (resourceVersion === before) await clock.sleep(PAUSE_MS, signal);
+  }
+}
+
+function decodeEvent(event: unknown): unknown {
+  if (!isRecord(event)) throw new AppError("api_error", "cannot read the watch: an event is not an object");
+  if (event["type"] === "ERROR") throw errorFromStatus(500, event["object"]);
+  return event["object"];
+}
+
+/** Finds the resource version of an object, or of the first row of a Table. */
+function findResourceVersion(object: unknown): string | undefined {
+  if (!isRecord(object)) return undefined;
+  const rows = object["rows"];
+  const inner = object["kind"] === "Table" && Array.isArray(rows) && isRecord(rows[0]) ? rows[0]["object"] : object;
+  const metadata = isRecord(inner) ? inner["metadata"] : undefined;
+  const version = isRecord(metadata) ? metadata["resourceVersion"] : undefined;
+  return typeof version === "string" && version !== "" ? version : undefined;
+}

@@ -1,0 +1,86 @@
+/** Decisions about requests, written as `kubectl certificate approve` and `deny` write them, with the user's own rights. */
+import { findOwnUsername } from "../objects/access_reviews.ts";
+import type { ApiClient } from "../objects/api.ts";
+import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { Clock } from "../../core/ports.ts";
+import { csrPath } from "./csrs.ts";
+
+/** The number of conflicts after which kubectl fails too. */
+const MAX_CONFLICTS = 10;
+
+/** A decision about requests: the condition to add, with its reason and message. */
+export interface CsrDecision {
+  readonly decide: typeof withApproval;
+  readonly text: DecisionText;
+}
+
+/** Creates an approval by the user of a connection, with a tool such as `tlsboot demo`. */
+export async function createApproval(
+  api: ApiClient,
+  tool: string,
+  signal: AbortSignal,
+  own: Partial<DecisionText> = {},
+): Promise<CsrDecision> {
+  const username = await findOwnUsername(api, signal);
+  return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
+}
+
+/** Creates a denial by the user of a connection, as `createApproval` creates an approval. */
+export async function createDenial(
+  api: ApiClient,
+  tool: string,
+  signal: AbortSignal,
+  own: Partial<DecisionText> = {},
+): Promise<CsrDecision> {
+  const username = await findOwnUsername(api, signal);
+  return { decide: withDenial, text: createDecisionText("deny", { tool, username }, own) };
+}
+
+/** The request that a person has seen: that object, and with `resourceVersion` in that state. */
+export interface SeenRequest {
+  readonly uid: string | undefined;
+  readonly resourceVersion?: string;
+}
+
+/**
+ * Reads a request, adds the decision and writes it, and starts again after a conflict. Returns false without writing when
+ * the request has the same decision already. With `seen` only that object is decided: throws AppError `csr_deleted` for
+ * another one of the same name, and `conflict` when it has changed since that version.
+ */
+export async function decideOne(
+  api: ApiClient,
+  name: string,
+  decision: CsrDecision,
+  { clock }: { readonly clock: Clock },
+  signal: AbortSignal,
+  seen: SeenRequest = { uid: undefined },
+): Promise<boolean> {
+  for (let conflicts = 0;; conflicts++) {
+    const path = csrPath(name);
+    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
+    if (seen.uid !== undefined && csr.metadata.uid !== seen.uid) {
+      throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
+    }
+    if (seen.resourceVersion !== undefined && csr.metadata.resourceVersion !== seen.resourceVersion) {
+      throw new AppError("conflict", `request "${name}" has changed since it was shown: nothing was decided`, {
+        hint: "look at it again, and decide then",
+      });
+    }
+    const decided = decision.decide(csr, decision.text, clock.now());
+    if (!decided.ok) {
+      throw new AppError("invalid", decided.error.message, {
+        hint: "a decision cannot be taken back: delete the request and let the client ask again",
+      });
+    }
+    if (decided.value === csr) return false;
+    try {
+      await api.requestObject({ method: "PUT", path: `${path}/approval`, body: decided.value }, signal);
+      return true;
+    } catch (error) {
+      // With a seen version, the next attempt reports the change.
+      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
+    }
+  }
+}

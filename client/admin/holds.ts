@@ -1,0 +1,104 @@
+/** The requests that an approver holds for a person, found as the approver finds them. */
+import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/evidence/node_claims.ts";
+import { isSettled } from "../../core/approval/recognizers.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/name_claims.ts";
+import { AppError } from "../../core/errors.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/kinds/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { Clock } from "../../core/ports.ts";
+import { readApproverSettings } from "./published_settings.ts";
+import { RECORD_COLLECTION } from "./records.ts";
+import { createNodeCertificateIndex } from "../../core/approval/node_certificates.ts";
+import type { EvidenceSources } from "../../core/approval/evidence.ts";
+import { type ApiClient, listAll } from "../objects/api.ts";
+
+/** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */
+export async function findHolds(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const holds = new Map<string, string>();
+  const pending = requests.filter((csr) => !isSettled(csr));
+  if (pending.length === 0) return holds;
+  const { policies, inventory } = await readApproverSettings(api, signal);
+  const settings = collectNodeClientSettings(policies);
+  const lookUp = createCertificateLookup(api, requests, clock, signal);
+  for (const csr of pending) {
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) continue;
+    const claimed = findClaimedNode(csr, request.value);
+    const certificates = claimed === undefined ? { kind: "none" as const } : await lookUp(claimed, getName(csr));
+    const input = { csr, request: request.value, now: clock.now(), evidence: { inventory, certificates } };
+    const hold = decideHold(settings, input);
+    if (hold.kind === "found") holds.set(getName(csr), hold.value.fault);
+  }
+  return holds;
+}
+
+/**
+ * Creates a lookup of the client certificates of nodes: in the register if the API has one that the user may read, and in
+ * the requests that still exist. The register is read at the first call, by default here.
+ */
+export function createCertificateLookup(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  clock: Clock,
+  signal: AbortSignal,
+  readRecords: () => Promise<readonly IssuedCertificate[]> = () =>
+    listRecordsOfSigner(api, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, signal),
+): EvidenceSources["certificates"] {
+  let read: Promise<readonly IssuedCertificate[]> | undefined;
+  return async (node, exceptRequest) => {
+    const certificates = createNodeCertificateIndex(clock);
+    for (const csr of requests) certificates.put(csr);
+    try {
+      read ??= readRecords();
+      for (const record of await read) certificates.putRecord(record);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      const isAbsent = error.code === "not_found" || error.code === "access_denied";
+      if (!isAbsent) return { kind: "failed", message: error.message };
+    }
+    return { kind: "found", value: certificates.find(node, exceptRequest) };
+  };
+}
+
+/** Lists the records of the certificates from one signer. Throws AppError where the API has no register. */
+export async function listRecordsOfSigner(
+  api: ApiClient,
+  signerName: string,
+  signal: AbortSignal,
+): Promise<readonly IssuedCertificate[]> {
+  const fieldSelector = `spec.signerName=${signerName}`;
+  return (await listAll<IssuedCertificate>(api, RECORD_COLLECTION, { fieldSelector }, signal)).items;
+}
+
+/**
+ * Creates a lookup of who holds names: in the register if the API has one that the user may read, and in the requests that
+ * still exist.
+ */
+export function createClaimLookup(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  signal: AbortSignal,
+): NonNullable<EvidenceSources["claims"]> {
+  return async (names) => {
+    try {
+      const { items } = await listAll<IssuedCertificate>(api, RECORD_COLLECTION, {}, signal);
+      const claims = [...items.flatMap(listRecordedClaims), ...requests.flatMap(listRequestClaims)];
+      return { kind: "found", value: claims.filter(({ name }) => names.includes(name)) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      return { kind: "failed", message: `the register cannot be read: ${error.message}` };
+    }
+  };
+}

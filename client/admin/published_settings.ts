@@ -1,0 +1,52 @@
+/** The policies and the inventory by which a command judges requests: those of its flags, or those of the approver. */
+import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
+import type { PolicyFiles } from "../../instance/settings.ts";
+import type { PolicySettings } from "../../core/approval/evidence.ts";
+import type { ApiClient } from "../objects/api.ts";
+
+/** The settings, and where they come from. */
+export interface ChosenSettings extends PolicySettings {
+  /** The signers that run beside the approver; undefined when they are not known. */
+  readonly signers?: readonly string[] | undefined;
+  /** Undefined when it is not known. */
+  readonly tokenLimits?: TokenLimitChecks | undefined;
+  readonly source: "flags" | "approver" | "none";
+  /** The origin in words, for a person. */
+  readonly origin: string;
+}
+
+/** Reads the settings that the approver has published. Without them the verdict is that of an approver without policies. */
+export async function readApproverSettings(api: ApiClient, signal: AbortSignal): Promise<ChosenSettings> {
+  const { namespace, name } = PUBLISHED_SETTINGS;
+  const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+  const none = createNoSettings;
+  try {
+    const { data = {} } = await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
+    const parsed = parsePublishedSettings(data);
+    if (!parsed.ok) return none(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
+    return {
+      ...parsed.value,
+      source: "approver",
+      origin: `${describePolicies(parsed.value)} (published by the approver)`,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isAppError(error, "not_found")) return none("no approver of tlsboot has published any");
+    if (!(error instanceof AppError)) throw error;
+    return none(`they cannot be read: ${error.message}`);
+  }
+}
+
+/** Creates the settings of an approver without policies, for the reason why the approver's own are not known. */
+export function createNoSettings(why: string): ChosenSettings {
+  return { policies: [], inventory: undefined, source: "none", origin: `unknown, ${why}` };
+}
+
+/** Names policies, and says how many machines an inventory has. */
+export function describePolicies({ policies, inventory }: PolicySettings): string {
+  const names = policies.map(({ name }) => name).join(", ");
+  const nodes = inventory === undefined ? "" : `, inventory of ${inventory.size}`;
+  return `${names === "" ? "none" : names}${nodes}`;
+}

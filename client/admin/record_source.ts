@@ -1,0 +1,163 @@
+/** The register of a server, or the log of a signer, as pages of records; and the certificates that a user names. */
+import type { ApiClient } from "../objects/api.ts";
+import { AppError } from "../../core/errors.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { readRetiredCas } from "./ca_rotations.ts";
+import { findRecord, listRecordPages, type RecordPage } from "./records.ts";
+import { line } from "../../core/lib/printable.ts";
+import {
+  addReplacement,
+  isCertificateRecord,
+  ReplacementFinder,
+  type Replacements,
+} from "../../core/report/record_rows.ts";
+
+/** A place from which records are read. */
+export interface RecordSource {
+  /** Whether records name the certificate that they replace; the log of a signer, which is only appended to, does not. */
+  readonly namesReplaced: boolean;
+  /** Yields all records in the order of issuance; with `signerName` possibly only those of that signer. */
+  pages(signal: AbortSignal, signerName?: string): AsyncIterable<RecordPage>;
+  /** Finds a record by its name. */
+  findByName(name: string, signal: AbortSignal): Promise<IssuedCertificate | undefined>;
+  /** Reads the SHA-256 (hex) of the CAs that were replaced and are trusted no longer; a log knows none. */
+  readRetiredCas(signal: AbortSignal): Promise<ReadonlySet<string>>;
+}
+
+/** Creates the source that reads the register of a server. */
+export function createApiSource(api: ApiClient): RecordSource {
+  return {
+    namesReplaced: true,
+    pages: (signal, signerName) =>
+      listRecordPages(api, signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` }, signal),
+    findByName: (name, signal) => findRecord(api, name, signal),
+    readRetiredCas: (signal) => readRetiredCas(api, signal),
+  };
+}
+
+/** Finds the replaced certificates of the whole register. */
+export async function findReplacements(source: RecordSource, signal: AbortSignal): Promise<Replacements> {
+  const replacements: Replacements = new Map();
+  const finder = new ReplacementFinder();
+  for await (const { records } of source.pages(signal)) {
+    for (const record of records) {
+      if (source.namesReplaced) addReplacement(replacements, record);
+      else finder.add(record);
+    }
+  }
+  return source.namesReplaced ? replacements : finder.found;
+}
+
+/** A certificate as a user names it. */
+export type RecordReference =
+  /** The name of a record. */
+  | { readonly kind: "name"; readonly name: string }
+  /** A serial number or a fingerprint in lower-case hex, or the beginning of one. */
+  | { readonly kind: "digits"; readonly digits: string };
+
+const PREFIX = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
+/** The digits of a record's name. */
+const NAME_DIGITS = 10;
+/** The fewest digits of a serial number; a shorter number is the position in the register. */
+const MIN_SERIAL_DIGITS = 6;
+
+/**
+ * Parses a serial number, a fingerprint or the beginning of one, as openssl, browsers and this program print them, or the
+ * number of a record. Throws AppError `usage`.
+ */
+export function parseRecordReference(text: string): RecordReference {
+  const word = text.replace(PREFIX, "");
+  const digits = word.replace(/^(serial|sha256 fingerprint)=/i, "").replace(/^(0x|sha256:)/i, "").replaceAll(":", "");
+  const isPosition = /^\d+$/.test(word) && (word.length < MIN_SERIAL_DIGITS || word.length === NAME_DIGITS);
+  if (isPosition) return { kind: "name", name: word.padStart(NAME_DIGITS, "0") };
+  if (!/^[0-9a-f]+$/i.test(digits)) {
+    throw new AppError(
+      "usage",
+      `cannot use "${text}" to find a certificate: want a serial number or a fingerprint, or the beginning of one`,
+      { hint: "list the certificates with: tlsboot get certificates" },
+    );
+  }
+  if (digits.length < MIN_SERIAL_DIGITS) {
+    throw new AppError(
+      "usage",
+      `cannot use "${text}" to find a certificate: want at least ${MIN_SERIAL_DIGITS} digits`,
+    );
+  }
+  return { kind: "digits", digits: digits.toLowerCase() };
+}
+
+/**
+ * Finds the certificates that users name, in one pass over the register. Throws AppError `not_found` for one that does not
+ * exist, and `invalid` with the candidates for digits that several serial numbers begin with; `onFailure` receives it for
+ * each, and the others are found.
+ */
+export async function findReferences(
+  source: RecordSource,
+  texts: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly (IssuedCertificate | AppError)[]> {
+  const references = texts.map(parseRecordReference);
+  const found = references.map((): Map<string, IssuedCertificate> => new Map());
+  if (references.some(({ kind }) => kind === "digits")) {
+    for await (const { records } of source.pages(signal)) {
+      for (const record of records) {
+        references.forEach((reference, index) => {
+          if (reference.kind === "digits" && matchesDigits(record, reference.digits)) {
+            found[index]?.set(getName(record), record);
+          }
+        });
+      }
+    }
+  }
+  for (const [index, reference] of references.entries()) {
+    if (reference.kind !== "name") continue;
+    const record = await source.findByName(reference.name, signal);
+    if (record !== undefined && isCertificateRecord(record)) found[index]?.set(reference.name, record);
+  }
+  return texts.map((text, index) => pickOne(text, references[index], [...found[index]?.values() ?? []]));
+}
+
+function matchesDigits({ spec }: IssuedCertificate, digits: string): boolean {
+  const { serialNumber = "", fingerprint = "" } = spec;
+  // openssl and Go print a serial number with and without a leading zero.
+  return serialNumber.startsWith(digits) || fingerprint.startsWith(digits) ||
+    withoutZeros(serialNumber) === withoutZeros(digits);
+}
+
+function withoutZeros(digits: string): string {
+  return digits.replace(/^0+/, "");
+}
+
+const MAX_CANDIDATES = 10;
+
+/** Formats a certificate in one line, to choose it among others. */
+function formatCandidate({ spec }: IssuedCertificate): string {
+  return line`${spec.serialNumber ?? "<unknown>"}  ${spec.subject ?? "<none>"}  issued ${spec.issuedAt ?? "<unknown>"}`;
+}
+
+function pickOne(
+  text: string,
+  reference: RecordReference | undefined,
+  found: readonly IssuedCertificate[],
+): IssuedCertificate | AppError {
+  const exact = found.filter(({ spec }) => reference?.kind === "digits" && spec.serialNumber === reference.digits);
+  const [record, ...others] = exact.length === 1 ? exact : found;
+  if (record !== undefined && others.length === 0) return record;
+  if (record === undefined) {
+    return new AppError("not_found", `cannot find certificate "${text}": the register has none with that number`, {
+      hint: "list the certificates with: tlsboot get certificates",
+    });
+  }
+  const shown = found.slice(0, MAX_CANDIDATES).map(formatCandidate);
+  const more = found.length - shown.length;
+  return new AppError(
+    "invalid",
+    [
+      `cannot find certificate "${text}": ${found.length} certificates begin with these digits`,
+      ...shown,
+      ...(more === 0 ? [] : [`and ${more} more`]),
+    ].join("\n"),
+    { hint: "give more digits of the serial number" },
+  );
+}

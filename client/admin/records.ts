@@ -1,0 +1,111 @@
+/** The register of issued certificates and the revocations in the API: their paths, and pages of records. */
+import { type ApiClient, withQuery } from "../objects/api.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import { issuedCertificateKind, revocationKind } from "../../core/kube/kinds/mod.ts";
+import {
+  formatApiVersion,
+  formatCollectionPath,
+  formatObjectPath,
+  formatQualifiedKind,
+} from "../../core/kube/schema.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+
+/** The path of the collection of records. */
+export const RECORD_COLLECTION = formatCollectionPath(issuedCertificateKind);
+/** The qualified kind of a record, with which `-o name` starts. */
+export const RECORD_QUALIFIED_KIND = formatQualifiedKind({ ...issuedCertificateKind, kind: "issuedcertificate" });
+/** The path of the collection of revocations. */
+export const REVOCATION_COLLECTION = formatCollectionPath(revocationKind);
+
+/** The page size of kubectl's lists. */
+const PAGE_SIZE = "500";
+
+/** A part of the register, in the order of issuance. */
+export interface RecordPage {
+  readonly records: readonly IssuedCertificate[];
+  /** The version from which a watch continues. */
+  readonly resourceVersion: string;
+}
+
+/** Returns the path of one record. */
+function recordPath(name: string): string {
+  return formatObjectPath(issuedCertificateKind, name);
+}
+
+/** Returns the path of one revocation. */
+export function revocationPath(name: string): string {
+  return formatObjectPath(revocationKind, name);
+}
+
+/**
+ * Yields the register in the order of issuance, page by page. Each record gets its apiVersion and kind, which items of a
+ * list do not have. Throws the error of `explainMissingGroup` when the server has no register.
+ */
+export async function* listRecordPages(
+  api: ApiClient,
+  parameters: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): AsyncGenerator<RecordPage> {
+  let next = "";
+  do {
+    const query = { ...parameters, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) };
+    const path = withQuery(RECORD_COLLECTION, query);
+    const list = await api.requestList<IssuedCertificate>({ method: "GET", path }, signal).catch((error: unknown) => {
+      if (isAppError(error, "access_denied")) throw forbiddenRegister(error);
+      throw isGroupMissing(error) ? missingGroup(error) : error;
+    });
+    next = list.metadata.continue ?? "";
+    yield { records: list.items.map(withType), resourceVersion: list.metadata.resourceVersion ?? "" };
+  } while (next !== "");
+}
+
+/** Reads one record by its name; undefined when there is none. */
+export async function findRecord(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<IssuedCertificate | undefined> {
+  try {
+    return await api.requestObject<IssuedCertificate>({ method: "GET", path: recordPath(name) }, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found") && !isGroupMissing(error)) return undefined;
+    throw isGroupMissing(error) ? missingGroup(error) : error;
+  }
+}
+
+/** Makes a request to the group `tlsboot`, and explains the failure of a server that does not serve the group. */
+export async function explainMissingGroup<T>(request: () => Promise<T>): Promise<T> {
+  try {
+    return await request();
+  } catch (error) {
+    throw isGroupMissing(error) ? missingGroup(error) : error;
+  }
+}
+
+/** Reports whether an error is the answer to a path that the server does not have, rather than about an object. */
+export function isGroupMissing(error: unknown): boolean {
+  // kube-apiserver and `serve` have the same text for an unknown path (apiserver `pkg/endpoints/handlers/responsewriters`).
+  return isAppError(error, "not_found") && /could not find the requested resource|page not found/.test(error.message);
+}
+
+function forbiddenRegister(cause: AppError): AppError {
+  return new AppError("access_denied", cause.message, {
+    cause,
+    hint: "an administrator allows it with: kubectl create clusterrolebinding NAME --user=USER " +
+      "--clusterrole=tlsboot:certificate-viewer",
+  });
+}
+
+function missingGroup(cause: unknown): AppError {
+  const group = formatApiVersion(issuedCertificateKind);
+  return new AppError("not_found", `cannot read the register: the server does not serve ${group}`, {
+    cause,
+    hint:
+      "it is another API server, such as kube-apiserver: start the signer with --issued-log FILE, and read that file " +
+      "with: tlsboot get certificates --issued-log FILE",
+  });
+}
+
+function withType(record: IssuedCertificate): IssuedCertificate {
+  return { ...record, apiVersion: formatApiVersion(issuedCertificateKind), kind: issuedCertificateKind.kind };
+}

@@ -1,0 +1,175 @@
+/** Bootstrap tokens at an API server: Secrets in kube-system, which are listed without their secrets and deleted by their ids. */
+import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
+import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  listTokenFacts,
+  toTokenSecretName,
+} from "../../core/token/token_secret.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { type ApiClient, listAll } from "../objects/api.ts";
+
+/** The path of the collection of Secrets. */
+export const TOKEN_COLLECTION = `/api/v1/namespaces/${BOOTSTRAP_TOKEN_NAMESPACE}/secrets`;
+/** The selector of the Secrets of bootstrap tokens. */
+export const TOKEN_SELECTOR = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` } as const;
+
+/** Returns the path of the Secret of a token. */
+export function tokenPath(id: string): string {
+  return `${TOKEN_COLLECTION}/${toTokenSecretName(id)}`;
+}
+
+/** A token as `-o json` prints it. Absent fields do not apply to the token. */
+export interface ListedToken {
+  readonly id: string;
+  /** The whole token; present with `--show-secrets` only. */
+  readonly token?: string;
+  /** The remaining lifetime for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
+  readonly ttl: string;
+  /** The expiration in RFC 3339, or the invalid text in the Secret; absent when the token never expires. */
+  readonly expires?: string;
+  readonly kind: "shared" | "keys" | "node" | "key" | "invalid";
+  readonly node?: string;
+  /** The networks from which the token is accepted. */
+  readonly networks?: readonly string[];
+  readonly publicKey?: string;
+  /** Whether the token approves the request of its node. */
+  readonly approves?: true;
+  /** The number of keys that the token allows. */
+  readonly maxKeys?: number;
+  /** The keys to which the token is bound, and those whose certificate has been used. */
+  readonly boundKeys?: readonly string[];
+  readonly usedKeys?: readonly string[];
+  /** Whether the token may be used no more. */
+  readonly isUsed?: true;
+  readonly createdBy?: string;
+  readonly lastUse?: { readonly time: string; readonly address: string };
+  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string };
+  readonly usages: readonly string[];
+  readonly description: string;
+  readonly groups: readonly string[];
+}
+
+/** Lists the bootstrap tokens of a server; each with its secret only if `showSecrets` is true. */
+export async function listTokens(
+  api: ApiClient,
+  showSecrets: boolean,
+  now: Date,
+  signal: AbortSignal,
+): Promise<readonly ListedToken[]> {
+  const { items } = await listAll<SecretObject>(api, TOKEN_COLLECTION, TOKEN_SELECTOR, signal);
+  return items.map((secret) => describeToken(secret, showSecrets, now)).filter((token) => token !== undefined);
+}
+
+/**
+ * Deletes a token, and reports whether a server of tlsboot recorded a use of it. AppError `not_found` when there is no
+ * token with that id.
+ */
+export async function deleteToken(
+  api: ApiClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<{ readonly wasUsed: boolean }> {
+  const isUsed = await wasUsed(api, id, signal);
+  try {
+    await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    throw new AppError("not_found", `cannot delete token "${id}": there is no token with that id`, {
+      cause: error,
+      hint: "list the tokens with: tlsboot token list",
+    });
+  }
+  return { wasUsed: isUsed };
+}
+
+/** Reports whether a server of tlsboot recorded a use of the token. */
+async function wasUsed(api: ApiClient, id: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const secret = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
+    return readTokenUse(secret).lastUse !== undefined;
+  } catch (error) {
+    // A user who may only delete tokens deletes them without the hint.
+    if (!isAppError(error, "not_found", "access_denied")) throw error;
+    return false;
+  }
+}
+
+/** Describes the token of a Secret; undefined when the Secret holds none. */
+export function describeToken(secret: SecretObject, showSecrets: boolean, now: Date): ListedToken | undefined {
+  const facts = listTokenFacts(secret);
+  if (facts === undefined) return undefined;
+  const { id, token, expiration, usages, description, groups } = facts;
+  const ttl = expiration.kind === "never"
+    ? "<forever>"
+    : expiration.kind === "at"
+    ? formatShortDuration(expiration.at.getTime() - now.getTime())
+    : "<invalid>";
+  const expires = expiration.kind === "at"
+    ? formatTime(expiration.at)
+    : expiration.kind === "unreadable"
+    ? expiration.text
+    : undefined;
+  return {
+    id,
+    ...(showSecrets && token !== undefined ? { token: formatBootstrapToken(token) } : {}),
+    ttl,
+    ...(expires === undefined ? {} : { expires }),
+    ...describeLimits(secret),
+    ...describeUse(secret),
+    usages,
+    description,
+    groups,
+  };
+}
+
+function describeLimits(
+  secret: SecretObject,
+): Pick<ListedToken, "kind" | "node" | "networks" | "publicKey" | "approves" | "maxKeys"> {
+  const limits = readTokenLimits(secret);
+  if (!limits.ok) return { kind: "invalid" };
+  const { node, maxKeys, networks, publicKey, isApproval } = limits.value;
+  return {
+    kind: publicKey !== undefined ? "key" : node !== undefined ? "node" : maxKeys !== undefined ? "keys" : "shared",
+    ...(node === undefined ? {} : { node }),
+    ...(networks.length === 0 ? {} : { networks }),
+    ...(publicKey === undefined ? {} : { publicKey }),
+    ...(isApproval ? { approves: true } : {}),
+    ...(maxKeys === undefined ? {} : { maxKeys }),
+  };
+}
+
+function describeUse(
+  secret: SecretObject,
+): Pick<ListedToken, "boundKeys" | "usedKeys" | "isUsed" | "createdBy" | "lastUse" | "lastRefusal"> {
+  const { boundKeys, usedKeys, createdBy, lastUse, lastRefusal } = readTokenUse(secret);
+  return {
+    ...(boundKeys.length === 0 ? {} : { boundKeys }),
+    ...(usedKeys.length === 0 ? {} : { usedKeys }),
+    ...(isTokenSpent(secret) ? { isUsed: true } : {}),
+    ...(createdBy === undefined ? {} : { createdBy }),
+    ...(lastUse === undefined ? {} : { lastUse: { time: formatTime(lastUse.at), address: lastUse.address } }),
+    ...(lastRefusal === undefined ? {} : {
+      lastRefusal: {
+        time: formatTime(lastRefusal.at),
+        address: lastRefusal.address,
+        reason: lastRefusal.reason,
+      },
+    }),
+  };
+}
+
+/** Formats a duration in one unit, rounded down: `23h` (apimachinery `pkg/util/duration`, `ShortHumanDuration`). */
+function formatShortDuration(ms: number): string {
+  const seconds = Math.trunc(ms / 1000);
+  if (seconds < -1) return "<invalid>";
+  if (seconds < 0) return "0s";
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`;
+  const hours = Math.floor(seconds / 3_600);
+  if (hours < 24) return `${hours}h`;
+  return hours < 24 * 365 ? `${Math.floor(hours / 24)}d` : `${Math.floor(hours / 24 / 365)}y`;
+}

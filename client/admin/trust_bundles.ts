@@ -1,0 +1,70 @@
+/** ClusterTrustBundles in the API: which of them a user chooses, how they are read, and what a failure means. */
+import { type ApiClient, listAll } from "../objects/api.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
+import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
+import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
+import { isGroupMissing } from "./records.ts";
+import { createMissingKindError } from "./served_kinds.ts";
+
+/** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
+export type TrustBundleSelection =
+  | { readonly kind: "name"; readonly name: string }
+  | { readonly kind: "signer"; readonly signerName: string; readonly labelSelector: string | undefined };
+
+/** The path of the collection of bundles. */
+export const TRUST_BUNDLE_COLLECTION = formatCollectionPath(clusterTrustBundleKind);
+
+/** Returns the selectors with which the API lists and watches the selection. */
+export function toTrustBundleSelectors(
+  selection: TrustBundleSelection,
+): { readonly fieldSelector: string; readonly labelSelector?: string } {
+  if (selection.kind === "name") return { fieldSelector: `metadata.name=${selection.name}` };
+  const { signerName, labelSelector } = selection;
+  return { fieldSelector: `spec.signerName=${signerName}`, ...(labelSelector === undefined ? {} : { labelSelector }) };
+}
+
+/** Reads the selected bundles. A failure throws the error of `explainTrustBundleFailure`. */
+export async function readTrustBundles(
+  api: ApiClient,
+  selection: TrustBundleSelection,
+  signal: AbortSignal,
+): Promise<readonly ClusterTrustBundle[]> {
+  try {
+    if (selection.kind === "signer") {
+      const selectors = toTrustBundleSelectors(selection);
+      return (await listAll<ClusterTrustBundle>(api, TRUST_BUNDLE_COLLECTION, selectors, signal)).items;
+    }
+    const path = formatObjectPath(clusterTrustBundleKind, selection.name);
+    return [await api.requestObject<ClusterTrustBundle>({ method: "GET", path }, signal)];
+  } catch (error) {
+    if (isAppError(error, "not_found") && !isGroupMissing(error)) return [];
+    throw explainTrustBundleFailure(error);
+  }
+}
+
+/** Creates the error of a selection that selects nothing. */
+export function createNoBundleError(selection: TrustBundleSelection): AppError {
+  const hint = "see those that exist with: tlsboot get trustbundles";
+  if (selection.kind === "name") {
+    return new AppError("not_found", `there is no ClusterTrustBundle "${selection.name}"`, { hint });
+  }
+  const { signerName, labelSelector } = selection;
+  const labels = labelSelector === undefined ? "" : ` with the labels "${labelSelector}"`;
+  return new AppError("not_found", `there is no ClusterTrustBundle of the signer "${signerName}"${labels}`, { hint });
+}
+
+/** Adds the next step to the failure of a request for bundles. Other errors are returned as they are. */
+export function explainTrustBundleFailure(error: unknown): unknown {
+  if (isGroupMissing(error)) {
+    return createMissingKindError(clusterTrustBundleKind, "copy the bundle from a server that does", error);
+  }
+  if (!isAppError(error, "access_denied")) return error;
+  return new AppError("access_denied", error.message, {
+    cause: error,
+    hint:
+      "it takes the verbs get, list and watch on clustertrustbundles.certificates.k8s.io; an administrator grants " +
+      "them with: kubectl create clusterrolebinding NAME --user=USER " +
+      "--clusterrole=system:cluster-trust-bundle-discovery",
+  });
+}
