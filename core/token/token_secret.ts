@@ -30,7 +30,7 @@ const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
 export interface TokenSecretOptions {
   readonly token: BootstrapToken;
   /** When it expires; absent for a token that never expires. */
-  readonly expiration?: Date;
+  readonly expiration?: Date | undefined;
   /** The permitted usages: `signing`, `authentication`. */
   readonly usages: readonly string[];
   /** Extra groups; each must pass `isBootstrapGroup`. */

@@ -23,15 +23,18 @@ import type { CaRotateNowFlags } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect } from "../../connection.ts";
+import { retryUntil } from "./server_ca.ts";
 import {
-  assertNoFiles,
   createTokens,
+  describeLoopback,
   findExpiration,
   type PlannedToken,
   readJoinTarget,
   readMachines,
-} from "../../new_tokens.ts";
-import { retryUntil } from "./server_ca.ts";
+} from "../../../client/admin/new_tokens.ts";
+import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
+import { warn } from "../../framework/report.ts";
+import { assertNoFiles, handOut } from "../../output/new_file.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
@@ -142,7 +145,8 @@ async function writeFiles(
   const attempt = async (): Promise<true | undefined> => {
     // The server has replaced the administrator's kubeconfig; any other credential of the old CA is refused.
     await using connection = await connect({ dataDir, kubeconfig: undefined }, io);
-    const target = await readJoinTarget(connection, { server: undefined, mayBeLoopback: true }, signal, io);
+    const target = await readJoinTarget(connection, signal);
+    if (isLoopbackServer(target.server)) warn(describeLoopback(target.server), io);
     if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
     const planned = missing.map((node) => ({
       token: generateBootstrapToken(io.random),
@@ -154,11 +158,12 @@ async function writeFiles(
       description,
       path: joinFilePath(folder, node),
     }));
-    const render = (one: PlannedToken) => {
+    const give = (one: PlannedToken) => {
       const expiration = findExpiration(one, io.clock.now());
-      return formatBootstrapKubeconfig({ ...target, ...one, expiration }, `${one.node}.kubeconfig`);
+      const text = formatBootstrapKubeconfig({ ...target, ...one, expiration }, `${one.node}.kubeconfig`);
+      return handOut(text, one.path, files, io);
     };
-    await createTokens(planned, render, { api: connection.api, files, io }, signal);
+    await createTokens(planned, give, connection.api, io.clock, signal);
     return true;
   };
   await retryUntil({ io, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);

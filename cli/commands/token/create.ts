@@ -27,18 +27,23 @@ import { formatSortedYaml } from "../../output/structured.ts";
 import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
 import type { TokenCreateFlags } from "./flags.ts";
 import { connect } from "../../connection.ts";
+import type { ApiConnection } from "../../../client/admin/connection.ts";
+import { readInterfaces } from "../../../client/host_facts.ts";
+import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
+import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
+import { AppError } from "../../../core/errors.ts";
 import {
   assertKnownNodes,
   buildTokenSecret,
   createTokens,
+  describeLoopback,
   findExpiration,
-  handOut,
   type PlannedToken,
   readJoinTarget,
-  readLimits,
   readMachines,
-  warnUnenforced,
-} from "../../new_tokens.ts";
+} from "../../../client/admin/new_tokens.ts";
+import { assertNoFiles, handOut } from "../../output/new_file.ts";
+import { readLimits, warnUnenforced } from "./limits.ts";
 
 type CreateInput = Input<TokenCreateFlags>;
 /** The form of what is handed out; undefined for the token alone. */
@@ -53,7 +58,7 @@ export async function run(input: CreateInput, io: Io, signal: AbortSignal): Prom
   if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
   const [first] = planned;
   if (format === "yaml" && first !== undefined) {
-    await handOut(formatSortedYaml(buildTokenSecret(first, io.clock.now())), first.path, { files, io });
+    await handOut(formatSortedYaml(buildTokenSecret(first, io.clock.now())), first.path, files, io);
     return EXIT.done;
   }
   await using connection = await connect(settings, io);
@@ -61,10 +66,35 @@ export async function run(input: CreateInput, io: Io, signal: AbortSignal): Prom
   await assertKnownNodes(api, planned.flatMap(({ node }) => node ?? []), signal);
   const target = format === undefined
     ? undefined
-    : await readJoinTarget(connection, { ...settings, mayBeUnpublished: format !== "command" }, signal, io);
-  await createTokens(planned, (one) => render(one, format, target, io.clock.now()), { api, files, io }, signal);
+    : await readReachableTarget(connection, settings.server, format !== "command", signal);
+  await assertNoFiles(planned.flatMap(({ path }) => path ?? []), files);
+  const give = (one: PlannedToken) => handOut(render(one, format, target, io.clock.now()), one.path, files, io);
+  await createTokens(planned, give, api, io.clock, signal);
   if (first !== undefined) await warnUnenforced(api, first.limits, io, signal);
   return EXIT.done;
+}
+
+/**
+ * Reads the cluster that a machine joins, with the address of `--server` if it is given. AppError `invalid` for an address
+ * that no other machine reaches.
+ */
+async function readReachableTarget(
+  connection: ApiConnection,
+  given: string | undefined,
+  mayBeUnpublished: boolean,
+  signal: AbortSignal,
+): Promise<JoinTarget> {
+  const target = await readJoinTarget(connection, signal, mayBeUnpublished);
+  if (given !== undefined) return { ...target, server: given };
+  const { server } = target;
+  if (!isLoopbackServer(server)) return target;
+  const [host = "NAME", ...others] = listReachableHosts(await readInterfaces(createFilePort()));
+  const more = others.length === 0 ? "" : ` (or ${others.join(", ")}, or a name)`;
+  throw new AppError("invalid", `cannot let a machine join: ${describeLoopback(server)}`, {
+    hint:
+      `open the server to the network with: tlsboot up --bind-address 0.0.0.0 --advertise-address ${host}${more}; ` +
+      `for a machine on this host, or behind a load balancer, give its address with --server, such as --server ${server}`,
+  });
 }
 
 /** The value of `--out` that prints what is handed out. */

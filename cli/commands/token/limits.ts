@@ -1,0 +1,77 @@
+/** The limits of a new token: read from the flags, and those that a server does not enforce. */
+import { resolve } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { AppError } from "../../../core/errors.ts";
+import { encodeTokenLimits, type TokenLimits } from "../../../core/token/bound_token.ts";
+import type { NodeName } from "../../../core/machine/node_name.ts";
+import { readPublicKeyPin } from "../../../client/admin/public_key_file.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+
+/** The settings of the limits of a token. */
+export interface LimitSettings {
+  readonly uses: number | undefined;
+  readonly cidr: TokenLimits["networks"];
+  /** The path of a file with a public key. */
+  readonly publicKey: string | undefined;
+  readonly approve: boolean;
+}
+
+/** Reads the limits from the flags. UsageError for flags that contradict each other, AppError for the file of the key. */
+export async function readLimits(
+  settings: LimitSettings,
+  node: NodeName | undefined,
+  { files, cwd }: { readonly files: Pick<FilePort, "readText">; readonly cwd: string },
+): Promise<TokenLimits> {
+  const { uses, cidr, publicKey: path, approve } = settings;
+  if (approve && node === undefined) {
+    throw new UsageError("--approve needs --node: a token approves the request of one machine", "name it with --node");
+  }
+  if (path !== undefined && uses !== undefined && uses > 1) {
+    throw new UsageError("give --public-key or --uses, not both: a known key is one key");
+  }
+  const publicKey = path === undefined ? undefined : await readKey(resolve(cwd, path), files);
+  const maxKeys = uses ?? (node === undefined && publicKey === undefined ? undefined : 1);
+  return {
+    ...(node === undefined ? {} : { node }),
+    ...(maxKeys === undefined ? {} : { maxKeys }),
+    networks: cidr,
+    ...(publicKey === undefined ? {} : { publicKey }),
+    isApproval: approve,
+  };
+}
+
+async function readKey(path: string, files: Pick<FilePort, "readText">) {
+  const text = await files.readText(path);
+  const key = text === undefined ? undefined : readPublicKeyPin(text);
+  if (key?.ok === true) return key.value;
+  throw new AppError("key_invalid", `cannot use the public key in "${path}": ${key?.error ?? "file does not exist"}`, {
+    hint: "print it on the machine with: tlsboot bootstrap --print-public-key; for any other key with: " +
+      "openssl pkey -in KEY -pubout",
+  });
+}
+
+/** Warns about the limits that the server does not enforce, because it is no server of tlsboot. */
+export async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io, signal: AbortSignal): Promise<void> {
+  if (Object.keys(encodeTokenLimits(limits)).length === 0) return;
+  const { gitVersion = "" } = await api.requestJson({ method: "GET", path: "/version" }, signal) as {
+    readonly gitVersion?: string;
+  };
+  if (gitVersion.includes("+tlsboot.")) return;
+  const { node, maxKeys, networks, isApproval } = limits;
+  if (networks.length > 0) {
+    warn(`${gitVersion} does not enforce --cidr: it accepts the token from any address`, io);
+  }
+  if (maxKeys === undefined) return;
+  const what = node === undefined ? "the number of keys" : "the node and the number of keys";
+  warn(
+    `${gitVersion} does not enforce ${what}, nor that a used token ends: run tlsboot approver --token-limits` +
+      `${
+        isApproval ? ", which also approves by this token" : ""
+      }, and see that no other approver approves requests of ` +
+      "the token's groups, as kube-controller-manager does for groups bound to nodeclient",
+    io,
+  );
+}

@@ -1,0 +1,34 @@
+/** New files with tokens, none of which replaces another. */
+import { dirname } from "node:path";
+import type { FilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../io.ts";
+import { displayPath } from "./display_path.ts";
+import { line } from "./escape.ts";
+
+/** Throws AppError `file_exists` when one of the files exists, because none is ever replaced. */
+export async function assertNoFiles(paths: readonly string[], files: Pick<FilePort, "lstat">): Promise<void> {
+  for (const path of paths) {
+    if (await files.lstat(path) === undefined) continue;
+    throw new AppError("file_exists", `cannot write "${path}": it exists`, {
+      hint: "remove it if its machine no longer needs it, or choose another path with --out",
+    });
+  }
+}
+
+/** Writes a text with a token to a new file and prints its path, or prints the text if there is no path. */
+export async function handOut(
+  text: string,
+  path: string | undefined,
+  files: Pick<FilePort, "makeDirectory" | "createExclusive">,
+  io: Io,
+): Promise<void> {
+  if (path === undefined) {
+    io.stdout.write(text);
+    return;
+  }
+  await files.makeDirectory(dirname(path), FOLDER_MODE);
+  await files.createExclusive(path, text, SECRET_MODE);
+  io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
+}
