@@ -2,9 +2,7 @@
 import { connect } from "./connection.ts";
 import { type ApiClient, listAll } from "../client/objects/api.ts";
 import { limitTime } from "../client/transport/time_limit.ts";
-import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../core/token/token_secret.ts";
 import { AppError } from "../core/errors.ts";
-import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { ClusterTrustBundle } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -14,8 +12,8 @@ import type { CompletedName } from "./framework/completion.ts";
 import { type CompletedObjects, environmentName } from "./framework/flags.ts";
 import type { Io } from "./io.ts";
 import { listCsrs } from "../client/admin/csrs.ts";
-import { listRecordPages, REVOCATION_COLLECTION } from "../client/admin/records.ts";
-import { TOKEN_COLLECTION } from "../client/admin/tokens.ts";
+import { flattenPages, listRecordPages, REVOCATION_COLLECTION } from "../client/admin/records.ts";
+import { listTokens } from "../client/admin/tokens.ts";
 import { TRUST_BUNDLE_COLLECTION } from "../client/admin/trust_bundles.ts";
 import { readIdentity } from "../core/register/certificate_user.ts";
 
@@ -75,7 +73,7 @@ async function* listNames(
 ): AsyncGenerator<CompletedName> {
   switch (objects) {
     case "certificates":
-      for await (const record of listRecords(api, signal)) yield* toSerial(record);
+      for await (const record of flattenPages(listRecordPages(api, {}, signal))) yield* toSerial(record);
       return;
     case "requests":
       for (const csr of (await listCsrs(api, {}, signal)).items) {
@@ -88,7 +86,9 @@ async function* listNames(
       }
       return;
     case "tokens":
-      for (const { id, description } of await listTokens(api, signal)) yield { name: id, description };
+      for (const { id, description } of await listTokens(api, false, new Date(0), signal)) {
+        yield { name: id, description };
+      }
       return;
     case "trustBundles":
       for (const bundle of (await listAll<ClusterTrustBundle>(api, TRUST_BUNDLE_COLLECTION, {}, signal)).items) {
@@ -119,7 +119,7 @@ async function* listRevocable(typed: string, api: ApiClient, signal: AbortSignal
       yield { name: `${kind}/${name}`, description };
     }
   } else {
-    for await (const record of listRecords(api, signal)) {
+    for await (const record of flattenPages(listRecordPages(api, {}, signal))) {
       const { username = "", groups = [] } = readIdentity(record) ?? {};
       const isNode = username.startsWith(NODE_USER_PREFIX);
       if (kind === "group") { for (const name of groups) yield { name: `group/${name}`, description: "" }; }
@@ -131,20 +131,7 @@ async function* listRevocable(typed: string, api: ApiClient, signal: AbortSignal
   }
 }
 
-async function* listRecords(api: ApiClient, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
-  for await (const { records } of listRecordPages(api, {}, signal)) yield* records;
-}
-
 function* toSerial({ spec }: IssuedCertificate): Generator<CompletedName> {
   const { serialNumber, subject = "" } = spec;
   if (serialNumber !== undefined) yield { name: serialNumber.slice(0, SERIAL_DIGITS), description: subject };
-}
-
-async function listTokens(
-  api: ApiClient,
-  signal: AbortSignal,
-): Promise<readonly { readonly id: string; readonly description: string }[]> {
-  const parameters = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
-  const { items } = await listAll<SecretObject>(api, TOKEN_COLLECTION, parameters, signal);
-  return items.map(listTokenFacts).filter((facts) => facts !== undefined);
 }

@@ -91,7 +91,7 @@ export const REVOCATION_WATCH: UiWatch<Revocation, Revocation> = {
 };
 
 /** A bootstrap token without its secret, and without the time that is left, which depends on when it is shown. */
-export type KnownToken = Omit<ListedToken, "ttl" | "token"> & { readonly createdAt?: string };
+export type KnownToken = Omit<ListedToken, "ttl" | "token"> & { readonly createdAt: string | undefined };
 
 /** The bootstrap tokens. Their secrets are not kept. */
 export const TOKEN_WATCH: UiWatch<SecretObject, KnownToken | undefined> = {
@@ -104,8 +104,7 @@ export const TOKEN_WATCH: UiWatch<SecretObject, KnownToken | undefined> = {
     if (listed === undefined) return undefined;
     const { ttl: _ttl, token: _token, ...known } = listed;
     const { createdAt } = readTokenUse(secret);
-    const time = createdAt === undefined ? secret.metadata.creationTimestamp : formatTime(createdAt);
-    return { ...known, ...(time === undefined ? {} : { createdAt: time }) };
+    return { ...known, createdAt: createdAt === undefined ? secret.metadata.creationTimestamp : formatTime(createdAt) };
   },
 };
 
@@ -128,9 +127,9 @@ export const NODE_WATCH: UiWatch<NodeObject, SeenNode> = {
     const { lastHeartbeatTime } = ready ?? {};
     return {
       name: metadata.name ?? "",
-      ...(metadata.creationTimestamp === undefined ? {} : { createdAt: metadata.creationTimestamp }),
-      ...(typeof lastHeartbeatTime === "string" ? { heartbeatAt: lastHeartbeatTime } : {}),
-      ...(ready === undefined ? {} : { isReady: ready.status === "True" }),
+      createdAt: metadata.creationTimestamp,
+      heartbeatAt: lastHeartbeatTime ?? undefined,
+      isReady: ready && ready.status === "True",
     };
   },
 };
@@ -228,7 +227,7 @@ const NOT_SERVED = "this is another API server, such as kube-apiserver, which do
 /** Explains why something cannot be shown. Throws errors that are about something else. */
 export function explainMissing(error: unknown): string {
   if (isGroupMissing(error)) return NOT_SERVED;
-  if (isAppError(error, "access_denied")) return `you may not read them (${(error as AppError).message})`;
+  if (isAppError(error, "access_denied")) return `you may not read them (${error.message})`;
   throw error;
 }
 
@@ -285,7 +284,7 @@ export async function readTokens(
 
 /** Converts a token to what the list of machines takes of it. */
 export function toMachineToken({ id, node, lastUse }: KnownToken): MachineToken {
-  return { id, ...(node === undefined ? {} : { node }), ...(lastUse === undefined ? {} : { lastUseAt: lastUse.time }) };
+  return { id, node, lastUseAt: lastUse?.time };
 }
 
 /** Finds a certificate by its serial number. */

@@ -9,7 +9,7 @@ import type { Clock } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
-import { isGroupMissing, listRecordPages } from "./records.ts";
+import { findObject, flattenPages, isGroupMissing, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
 /** The path of the collection of CARotations. */
@@ -37,9 +37,8 @@ export async function findRotation(
   signal: AbortSignal,
 ): Promise<CaRotation | undefined> {
   try {
-    return await api.requestObject<CaRotation>({ method: "GET", path: caRotationPath(name) }, signal);
+    return await findObject<CaRotation>(api, caRotationPath(name), signal);
   } catch (error) {
-    if (isAppError(error, "not_found") && !isGroupMissing(error)) return undefined;
     throw isGroupMissing(error) ? missingRotations(error) : error;
   }
 }
@@ -89,9 +88,7 @@ export async function readCensus(
   const reports = await listAll<TrustReport>(api, TRUST_REPORT_COLLECTION, {}, signal);
   const clientCas = await readClientCaFingerprints(api, signal);
   const census = new Census({ rotation, reports: reports.items, clientCas, now: clock.now() });
-  for await (const { records } of listRecordPages(api, {}, signal)) {
-    for (const record of records) census.add(record);
-  }
+  for await (const record of flattenPages(listRecordPages(api, {}, signal))) census.add(record);
   return census.take();
 }
 
@@ -105,14 +102,4 @@ export async function readClientCaFingerprints(
   );
   const bundle = parseCaBundle(published?.data?.["client-ca-file"] ?? "");
   return bundle.ok ? new Set(bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint)) : undefined;
-}
-
-/** Returns the answer, or undefined for an object that is not there or that the user may not read. */
-export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (!isAppError(error, "not_found", "access_denied")) throw error;
-    return undefined;
-  }
 }

@@ -23,7 +23,7 @@ import type { ApiHandle } from "./connection.ts";
 import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup, createClaimLookup } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
-import { RECORD_COLLECTION, REVOCATION_COLLECTION } from "./records.ts";
+import { RECORD_COLLECTION, REVOCATION_COLLECTION, unlessAbsent } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { decideFrom, type EvidenceSources } from "../../core/approval/evidence.ts";
 import { createAccessReviewer } from "../objects/access_reviews.ts";
@@ -200,15 +200,8 @@ function createRevocationSearch(
 }
 
 async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<RevocationIndex | undefined> {
-  const list = async <T extends KubeObject>(path: string): Promise<readonly T[] | undefined> => {
-    try {
-      return (await listAll<T>(api, path, {}, signal)).items;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isAppError(error, "not_found", "access_denied")) throw error;
-      return undefined;
-    }
-  };
+  const list = async <T extends KubeObject>(path: string): Promise<readonly T[] | undefined> =>
+    (await unlessAbsent(listAll<T>(api, path, {}, signal)))?.items;
   const revocations = await list<Revocation>(REVOCATION_COLLECTION);
   if (revocations === undefined || revocations.length === 0) return undefined;
   const records = await list<IssuedCertificate>(RECORD_COLLECTION);

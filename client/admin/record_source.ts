@@ -4,7 +4,7 @@ import { AppError } from "../../core/errors.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { readRetiredCas } from "./ca_rotations.ts";
-import { findRecord, listRecordPages, type RecordPage } from "./records.ts";
+import { findRecord, flattenPages, listRecordPages, type RecordPage } from "./records.ts";
 import { line } from "../../core/lib/printable.ts";
 import {
   addReplacement,
@@ -40,11 +40,9 @@ export function createApiSource(api: ApiClient): RecordSource {
 export async function findReplacements(source: RecordSource, signal: AbortSignal): Promise<Replacements> {
   const replacements: Replacements = new Map();
   const finder = new ReplacementFinder();
-  for await (const { records } of source.pages(signal)) {
-    for (const record of records) {
-      if (source.namesReplaced) addReplacement(replacements, record);
-      else finder.add(record);
-    }
+  for await (const record of flattenPages(source.pages(signal))) {
+    if (source.namesReplaced) addReplacement(replacements, record);
+    else finder.add(record);
   }
   return source.namesReplaced ? replacements : finder.found;
 }
@@ -100,14 +98,12 @@ export async function findReferences(
   const references = texts.map(parseRecordReference);
   const found = references.map((): Map<string, IssuedCertificate> => new Map());
   if (references.some(({ kind }) => kind === "digits")) {
-    for await (const { records } of source.pages(signal)) {
-      for (const record of records) {
-        references.forEach((reference, index) => {
-          if (reference.kind === "digits" && matchesDigits(record, reference.digits)) {
-            found[index]?.set(getName(record), record);
-          }
-        });
-      }
+    for await (const record of flattenPages(source.pages(signal))) {
+      references.forEach((reference, index) => {
+        if (reference.kind === "digits" && matchesDigits(record, reference.digits)) {
+          found[index]?.set(getName(record), record);
+        }
+      });
     }
   }
   for (const [index, reference] of references.entries()) {

@@ -8,6 +8,7 @@ import {
   formatObjectPath,
   formatQualifiedKind,
 } from "../../core/kube/schema.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 
 /** The path of the collection of records. */
@@ -25,11 +26,6 @@ export interface RecordPage {
   readonly records: readonly IssuedCertificate[];
   /** The version from which a watch continues. */
   readonly resourceVersion: string;
-}
-
-/** Returns the path of one record. */
-function recordPath(name: string): string {
-  return formatObjectPath(issuedCertificateKind, name);
 }
 
 /** Returns the path of one revocation. */
@@ -59,17 +55,41 @@ export async function* listRecordPages(
   } while (next !== "");
 }
 
+/** Yields the records of pages one by one. */
+export async function* flattenPages(pages: AsyncIterable<RecordPage>): AsyncGenerator<IssuedCertificate> {
+  for await (const { records } of pages) yield* records;
+}
+
 /** Reads one record by its name; undefined when there is none. */
 export async function findRecord(
   api: ApiClient,
   name: string,
   signal: AbortSignal,
 ): Promise<IssuedCertificate | undefined> {
+  return await explainMissingGroup(() => findObject(api, formatObjectPath(issuedCertificateKind, name), signal));
+}
+
+/** Reads an object; undefined when there is none. Throws AppError `not_found` when the server does not have the path. */
+export async function findObject<T extends KubeObject>(
+  api: ApiClient,
+  path: string,
+  signal: AbortSignal,
+): Promise<T | undefined> {
   try {
-    return await api.requestObject<IssuedCertificate>({ method: "GET", path: recordPath(name) }, signal);
+    return await api.requestObject<T>({ method: "GET", path }, signal);
   } catch (error) {
-    if (isAppError(error, "not_found") && !isGroupMissing(error)) return undefined;
-    throw isGroupMissing(error) ? missingGroup(error) : error;
+    if (!isAppError(error, "not_found") || isGroupMissing(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Returns the answer, or undefined for an object that is not there or that the user may not read. */
+export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isAppError(error, "not_found", "access_denied")) throw error;
+    return undefined;
   }
 }
 

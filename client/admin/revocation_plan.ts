@@ -19,7 +19,7 @@ import {
 import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { ApiConnection } from "./connection.ts";
 import { getCsrByName } from "./csrs.ts";
-import { isGroupMissing, revocationPath } from "./records.ts";
+import { findObject, flattenPages, revocationPath } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { createApiSource, findReferences, type RecordSource } from "./record_source.ts";
 import type { TypedTarget } from "./revocation_targets.ts";
@@ -138,8 +138,8 @@ export class RevocationPlanner {
     signal: AbortSignal,
   ): Promise<Resolved | AppError> {
     const found: IssuedCertificate[] = [];
-    for await (const { records } of this.#source.pages(signal)) {
-      found.push(...records.filter(({ spec }) => spec.request?.name === name));
+    for await (const record of flattenPages(this.#source.pages(signal))) {
+      if (record.spec.request?.name === name) found.push(record);
     }
     const [record, ...others] = found;
     const serialNumber = record?.spec.serialNumber;
@@ -178,15 +178,13 @@ export class RevocationPlanner {
       index.put({ ...revocation, status });
       return [item, index] as const;
     });
-    for await (const { records } of this.#source.pages(signal)) {
-      for (const record of records) {
-        known.put(record);
-        if (isCertificateRecord(record) && readIdentity(record) === undefined) unidentified.push(record);
-        for (const [item, index] of indexes) {
-          // The server refuses to revoke its own certificates, and says what to do instead.
-          const isNamed = item.target.kind === "serial" && item.target.value === record.spec.serialNumber;
-          if (isNamed || index.findForRecord(record) !== undefined) covered.get(item)?.push(record);
-        }
+    for await (const record of flattenPages(this.#source.pages(signal))) {
+      known.put(record);
+      if (isCertificateRecord(record) && readIdentity(record) === undefined) unidentified.push(record);
+      for (const [item, index] of indexes) {
+        // The server refuses to revoke its own certificates, and says what to do instead.
+        const isNamed = item.target.kind === "serial" && item.target.value === record.spec.serialNumber;
+        if (isNamed || index.findForRecord(record) !== undefined) covered.get(item)?.push(record);
       }
     }
     return { covered, unidentified };
@@ -198,9 +196,10 @@ export class RevocationPlanner {
     own: OwnCredential,
     signal: AbortSignal,
   ): Promise<RevocationPlan | AppError> {
-    const hasTokenSecret = target.kind === "token" && await this.#exists(tokenPath(target.value), signal);
+    const hasTokenSecret = target.kind === "token" &&
+      await findObject(this.#api, tokenPath(target.value), signal) !== undefined;
     const isUnknown = certificates.length === 0 && !hasTokenSecret;
-    const earlier = await this.#findEarlier(target, signal);
+    const earlier = await findObject<Revocation>(this.#api, revocationPath(toRevocationName(target)), signal);
     if (earlier === undefined && coversUser(target, own)) return coversAuthor(text, own.username);
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
@@ -227,26 +226,6 @@ export class RevocationPlanner {
       isUnknown,
       isOwn,
     };
-  }
-
-  async #findEarlier(target: RevocationTarget, signal: AbortSignal): Promise<Revocation | undefined> {
-    try {
-      const path = revocationPath(toRevocationName(target));
-      return await this.#api.requestObject<Revocation>({ method: "GET", path }, signal);
-    } catch (error) {
-      if (!isAppError(error, "not_found") || isGroupMissing(error)) throw error;
-      return undefined;
-    }
-  }
-
-  async #exists(path: string, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#api.requestJson({ method: "GET", path }, signal);
-      return true;
-    } catch (error) {
-      if (!isAppError(error, "not_found")) throw error;
-      return false;
-    }
   }
 }
 

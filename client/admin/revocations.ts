@@ -8,8 +8,13 @@ import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { canBeTakenBack, type RevocationTarget, toRevocationName } from "../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
-import { createApiSource } from "./record_source.ts";
-import { explainMissingGroup, REVOCATION_COLLECTION, revocationPath } from "./records.ts";
+import {
+  explainMissingGroup,
+  flattenPages,
+  listRecordPages,
+  REVOCATION_COLLECTION,
+  revocationPath,
+} from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 import type { RevocationPlan } from "../../core/report/revocation_text.ts";
@@ -121,13 +126,11 @@ export async function countReleased(
     if (getName(item) !== name) others.put(item);
   }
   let count = 0;
-  for await (const { records } of createApiSource(api).pages(signal)) {
-    for (const record of records) {
-      known.put(record);
-      const isValid = record.spec.notAfter === null || Date.parse(record.spec.notAfter) >= now.getTime();
-      const isReleased = all.findForRecord(record) !== undefined && others.findForRecord(record) === undefined;
-      if (isValid && isReleased) count += 1;
-    }
+  for await (const record of flattenPages(listRecordPages(api, {}, signal))) {
+    known.put(record);
+    const isValid = record.spec.notAfter === null || Date.parse(record.spec.notAfter) >= now.getTime();
+    const isReleased = all.findForRecord(record) !== undefined && others.findForRecord(record) === undefined;
+    if (isValid && isReleased) count += 1;
   }
   return count;
 }

@@ -11,6 +11,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
+import { unlessAbsent } from "./records.ts";
 
 /** The path of the collection of Secrets. */
 export const TOKEN_COLLECTION = `/api/v1/namespaces/${BOOTSTRAP_TOKEN_NAMESPACE}/secrets`;
@@ -26,28 +27,28 @@ export function tokenPath(id: string): string {
 export interface ListedToken {
   readonly id: string;
   /** The whole token; present with `--show-secrets` only. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** The remaining lifetime for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
   readonly ttl: string;
   /** The expiration in RFC 3339, or the invalid text in the Secret; absent when the token never expires. */
-  readonly expires?: string;
+  readonly expires?: string | undefined;
   readonly kind: "shared" | "keys" | "node" | "key" | "invalid";
-  readonly node?: string;
+  readonly node?: string | undefined;
   /** The networks from which the token is accepted. */
-  readonly networks?: readonly string[];
-  readonly publicKey?: string;
+  readonly networks?: readonly string[] | undefined;
+  readonly publicKey?: string | undefined;
   /** Whether the token approves the request of its node. */
-  readonly approves?: true;
+  readonly approves?: true | undefined;
   /** The number of keys that the token allows. */
-  readonly maxKeys?: number;
+  readonly maxKeys?: number | undefined;
   /** The keys to which the token is bound, and those whose certificate has been used. */
-  readonly boundKeys?: readonly string[];
-  readonly usedKeys?: readonly string[];
+  readonly boundKeys?: readonly string[] | undefined;
+  readonly usedKeys?: readonly string[] | undefined;
   /** Whether the token may be used no more. */
-  readonly isUsed?: true;
-  readonly createdBy?: string;
-  readonly lastUse?: { readonly time: string; readonly address: string };
-  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string };
+  readonly isUsed?: true | undefined;
+  readonly createdBy?: string | undefined;
+  readonly lastUse?: { readonly time: string; readonly address: string } | undefined;
+  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string } | undefined;
   readonly usages: readonly string[];
   readonly description: string;
   readonly groups: readonly string[];
@@ -73,7 +74,8 @@ export async function deleteToken(
   id: string,
   signal: AbortSignal,
 ): Promise<{ readonly wasUsed: boolean }> {
-  const isUsed = await wasUsed(api, id, signal);
+  // A user who may only delete tokens deletes them without the hint.
+  const secret = await unlessAbsent(api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal));
   try {
     await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
   } catch (error) {
@@ -83,19 +85,7 @@ export async function deleteToken(
       hint: "list the tokens with: tlsboot token list",
     });
   }
-  return { wasUsed: isUsed };
-}
-
-/** Reports whether a server of tlsboot recorded a use of the token. */
-async function wasUsed(api: ApiClient, id: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    const secret = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
-    return readTokenUse(secret).lastUse !== undefined;
-  } catch (error) {
-    // A user who may only delete tokens deletes them without the hint.
-    if (!isAppError(error, "not_found", "access_denied")) throw error;
-    return false;
-  }
+  return { wasUsed: secret !== undefined && readTokenUse(secret).lastUse !== undefined };
 }
 
 /** Describes the token of a Secret; undefined when the Secret holds none. */
@@ -103,23 +93,28 @@ export function describeToken(secret: SecretObject, showSecrets: boolean, now: D
   const facts = listTokenFacts(secret);
   if (facts === undefined) return undefined;
   const { id, token, expiration, usages, description, groups } = facts;
-  const ttl = expiration.kind === "never"
-    ? "<forever>"
-    : expiration.kind === "at"
-    ? formatShortDuration(expiration.at.getTime() - now.getTime())
-    : "<invalid>";
-  const expires = expiration.kind === "at"
-    ? formatTime(expiration.at)
-    : expiration.kind === "unreadable"
-    ? expiration.text
-    : undefined;
+  const { boundKeys, usedKeys, createdBy, lastUse, lastRefusal } = readTokenUse(secret);
   return {
     id,
-    ...(showSecrets && token !== undefined ? { token: formatBootstrapToken(token) } : {}),
-    ttl,
-    ...(expires === undefined ? {} : { expires }),
+    token: showSecrets && token !== undefined ? formatBootstrapToken(token) : undefined,
+    ttl: expiration.kind === "never"
+      ? "<forever>"
+      : expiration.kind === "at"
+      ? formatShortDuration(expiration.at.getTime() - now.getTime())
+      : "<invalid>",
+    expires: expiration.kind === "at"
+      ? formatTime(expiration.at)
+      : expiration.kind === "unreadable"
+      ? expiration.text
+      : undefined,
     ...describeLimits(secret),
-    ...describeUse(secret),
+    boundKeys: boundKeys.length === 0 ? undefined : boundKeys,
+    usedKeys: usedKeys.length === 0 ? undefined : usedKeys,
+    isUsed: isTokenSpent(secret) || undefined,
+    createdBy,
+    lastUse: lastUse && { time: formatTime(lastUse.at), address: lastUse.address },
+    lastRefusal: lastRefusal &&
+      { time: formatTime(lastRefusal.at), address: lastRefusal.address, reason: lastRefusal.reason },
     usages,
     description,
     groups,
@@ -134,31 +129,11 @@ function describeLimits(
   const { node, maxKeys, networks, publicKey, isApproval } = limits.value;
   return {
     kind: publicKey !== undefined ? "key" : node !== undefined ? "node" : maxKeys !== undefined ? "keys" : "shared",
-    ...(node === undefined ? {} : { node }),
-    ...(networks.length === 0 ? {} : { networks }),
-    ...(publicKey === undefined ? {} : { publicKey }),
-    ...(isApproval ? { approves: true } : {}),
-    ...(maxKeys === undefined ? {} : { maxKeys }),
-  };
-}
-
-function describeUse(
-  secret: SecretObject,
-): Pick<ListedToken, "boundKeys" | "usedKeys" | "isUsed" | "createdBy" | "lastUse" | "lastRefusal"> {
-  const { boundKeys, usedKeys, createdBy, lastUse, lastRefusal } = readTokenUse(secret);
-  return {
-    ...(boundKeys.length === 0 ? {} : { boundKeys }),
-    ...(usedKeys.length === 0 ? {} : { usedKeys }),
-    ...(isTokenSpent(secret) ? { isUsed: true } : {}),
-    ...(createdBy === undefined ? {} : { createdBy }),
-    ...(lastUse === undefined ? {} : { lastUse: { time: formatTime(lastUse.at), address: lastUse.address } }),
-    ...(lastRefusal === undefined ? {} : {
-      lastRefusal: {
-        time: formatTime(lastRefusal.at),
-        address: lastRefusal.address,
-        reason: lastRefusal.reason,
-      },
-    }),
+    node,
+    networks: networks.length === 0 ? undefined : networks,
+    publicKey,
+    approves: isApproval || undefined,
+    maxKeys,
   };
 }
 

@@ -4,7 +4,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
-import { isGroupMissing } from "./records.ts";
+import { findObject, isGroupMissing } from "./records.ts";
 import { createMissingKindError } from "./served_kinds.ts";
 
 /** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
@@ -36,9 +36,9 @@ export async function readTrustBundles(
       return (await listAll<ClusterTrustBundle>(api, TRUST_BUNDLE_COLLECTION, selectors, signal)).items;
     }
     const path = formatObjectPath(clusterTrustBundleKind, selection.name);
-    return [await api.requestObject<ClusterTrustBundle>({ method: "GET", path }, signal)];
+    const bundle = await findObject<ClusterTrustBundle>(api, path, signal);
+    return bundle === undefined ? [] : [bundle];
   } catch (error) {
-    if (isAppError(error, "not_found") && !isGroupMissing(error)) return [];
     throw explainTrustBundleFailure(error);
   }
 }

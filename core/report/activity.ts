@@ -64,10 +64,10 @@ export interface ActivityRequest {
 /** The recorded uses of a bootstrap token. */
 export interface TokenActivity {
   readonly id: string;
-  readonly createdBy?: string;
-  readonly createdAt?: string;
-  readonly lastUse?: { readonly time: string; readonly address: string };
-  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string };
+  readonly createdBy?: string | undefined;
+  readonly createdAt?: string | undefined;
+  readonly lastUse?: { readonly time: string; readonly address: string } | undefined;
+  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string } | undefined;
 }
 
 /** Everything that is known; a source that cannot be read is empty. */

@@ -19,10 +19,10 @@ import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
 /** A Node object of the API, which a kubelet or an administrator made. */
 export interface SeenNode {
   readonly name: string;
-  readonly createdAt?: string;
+  readonly createdAt?: string | undefined;
   /** The last time at which the kubelet reported the state of the node. */
-  readonly heartbeatAt?: string;
-  readonly isReady?: boolean;
+  readonly heartbeatAt?: string | undefined;
+  readonly isReady?: boolean | undefined;
 }
 
 /** A request for a certificate of a machine, or by a machine. */
@@ -38,8 +38,8 @@ export interface MachineRequest {
 /** The facts about a bootstrap token that concern machines. */
 export interface MachineToken {
   readonly id: string;
-  readonly node?: string;
-  readonly lastUseAt?: string;
+  readonly node?: string | undefined;
+  readonly lastUseAt?: string | undefined;
 }
 
 /** Everything that is known; a source that cannot be read is empty. */

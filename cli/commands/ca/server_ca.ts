@@ -44,11 +44,10 @@ import {
   readCensus,
   readClientCaFingerprints,
   TRUST_REPORT_COLLECTION,
-  unlessAbsent,
   wrappedKeyPath,
 } from "../../../client/admin/ca_rotations.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
-import { listRecordPages } from "../../../client/admin/records.ts";
+import { flattenPages, listRecordPages, unlessAbsent } from "../../../client/admin/records.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 
 /** The pause between two reads of a rotation. */
@@ -159,7 +158,7 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
     census: (rotation) => repeat((api) => readCensus(api, rotation, io.clock, signal)),
     async *records() {
       await using connection = await connect(settings, io);
-      for await (const { records } of listRecordPages(connection.api, {}, signal)) yield* records;
+      yield* flattenPages(listRecordPages(connection.api, {}, signal));
     },
     async begin(spec, keyPem) {
       const rotation = await call(async (api) => {

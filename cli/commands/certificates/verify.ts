@@ -15,6 +15,7 @@ import { line } from "../../output/escape.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";
+import { flattenPages } from "../../../client/admin/records.ts";
 
 /** The action of the command `tlsboot verify certificates`. */
 export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -71,11 +72,9 @@ class RecentRecords {
   #records: readonly IssuedCertificate[] = [];
 
   async *watch(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
-    for await (const { records } of source.pages(signal)) {
-      for (const record of records) {
-        this.#records = [...this.#records.slice(1 - RECENT), record];
-        yield record;
-      }
+    for await (const record of flattenPages(source.pages(signal))) {
+      this.#records = [...this.#records.slice(1 - RECENT), record];
+      yield record;
     }
   }
 

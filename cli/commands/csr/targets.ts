@@ -11,6 +11,7 @@ import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { findObject } from "../../../client/admin/records.ts";
 
 /** Finds the name of the request that an argument means. */
 export type TargetFinder = (arg: string, signal: AbortSignal) => Promise<string>;
@@ -39,7 +40,7 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
   return async (arg, signal) => {
     const isMachine = NODE_PREFIX.test(arg);
     const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
-    const own = isMachine ? undefined : await findCsr(api, name, signal);
+    const own = isMachine ? undefined : await findObject<CertificateSigningRequest>(api, csrPath(name), signal);
     if (!isMachine && name !== arg) {
       return own === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
     }
@@ -119,19 +120,6 @@ function filterShortened(
 ): readonly CertificateSigningRequest[] {
   const names = new Set(findShortened(text, csrs.map(getName)));
   return csrs.filter((csr) => getName(csr) !== text && names.has(getName(csr)));
-}
-
-async function findCsr(
-  api: ApiClient,
-  name: string,
-  signal: AbortSignal,
-): Promise<CertificateSigningRequest | undefined> {
-  try {
-    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
-  } catch (error) {
-    if (isAppError(error, "not_found")) return undefined;
-    throw error;
-  }
 }
 
 /** Lists the requests by which a machine asks for a certificate, pending ones if there are any. */

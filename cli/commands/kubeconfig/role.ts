@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../../core/kube/kinds/mod.ts";
-import { getName, type KubeObject } from "../../../core/kube/meta.ts";
+import { getName } from "../../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
@@ -23,6 +23,7 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { servesRevocations } from "../../../client/admin/revocations.ts";
+import { findObject } from "../../../client/admin/records.ts";
 
 type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
 
@@ -107,19 +108,6 @@ async function ensureObject(
       hint:
         "only a user who may do all of this, such as an administrator, may give it to another: use their kubeconfig",
     });
-  }
-}
-
-async function findObject<T extends KubeObject>(
-  api: ApiClient,
-  path: string,
-  signal: AbortSignal,
-): Promise<T | undefined> {
-  try {
-    return await api.requestObject<T>({ method: "GET", path }, signal);
-  } catch (error) {
-    if (isAppError(error, "not_found")) return undefined;
-    throw error;
   }
 }
 
