@@ -18,6 +18,29 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   cli: ["core", "controllers", "server", "client", "instance", "ui"],
 };
 
+/** The files by which the rest of the program enters a folder of client; its other files are for client alone. */
+const CLIENT_DOORS: Readonly<Record<string, readonly string[]>> = {
+  objects: [
+    "access_reviews",
+    "api",
+    "object_store",
+    "read_client_trust",
+    "shared_changes",
+    "trust_bundles",
+    "watch_events",
+  ],
+  transport: ["connect", "server_names", "server_time", "time_limit", "tls_transport"],
+  certificate: [
+    "credential_store",
+    "kept_key",
+    "obtain_certificate",
+    "offline_exchange",
+    "pair_folder",
+    "submit_request",
+  ],
+  health: ["examine", "files", "host", "machine", "machine_evidence"],
+};
+
 /** The folders and files of core, lowest first: each imports itself and those before it only. */
 const CORE_ORDER = [
   "version.ts",
@@ -87,6 +110,16 @@ test("architecture: neighbours in core import each other one way only", () => {
     for (const target of listTargets(source)) {
       const folder = CORE_ORDER.slice(0, own + 1).join(", ");
       assert.ok(rankInCore(target) <= own, `${source.path} imports ${target}: it may import ${folder} only`);
+    }
+  }
+});
+
+test("architecture: a folder of client is entered through its doors", () => {
+  for (const source of sources.filter(({ room }) => room !== "client")) {
+    for (const target of listTargets(source)) {
+      const [, folder = "", file = ""] = /^client\/(\w+)\/(\w+)\.ts$/.exec(target) ?? [];
+      const doors = CLIENT_DOORS[folder];
+      assert.ok(doors === undefined || doors.includes(file), `${source.path} imports ${target}`);
     }
   }
 });

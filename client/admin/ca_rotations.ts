@@ -9,7 +9,7 @@ import type { Clock } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
-import { findObject, flattenPages, isGroupMissing, listRecordPages, unlessAbsent } from "./records.ts";
+import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
 /** The path of the collection of CARotations. */
@@ -36,20 +36,13 @@ export async function findRotation(
   name: string,
   signal: AbortSignal,
 ): Promise<CaRotation | undefined> {
-  try {
-    return await findObject<CaRotation>(api, caRotationPath(name), signal);
-  } catch (error) {
-    throw isGroupMissing(error) ? missingRotations(error) : error;
-  }
+  return await explainMissingGroup(() => findObject<CaRotation>(api, caRotationPath(name), signal), missingRotations);
 }
 
 /** Lists the rotations of all CAs. AppError `not_found` when the server does not rotate CAs. */
 export async function listRotations(api: ApiClient, signal: AbortSignal): Promise<readonly CaRotation[]> {
-  try {
-    return (await listAll<CaRotation>(api, CA_ROTATION_COLLECTION, {}, signal)).items;
-  } catch (error) {
-    throw isGroupMissing(error) ? missingRotations(error) : error;
-  }
+  const list = () => listAll<CaRotation>(api, CA_ROTATION_COLLECTION, {}, signal);
+  return (await explainMissingGroup(list, missingRotations)).items;
 }
 
 /**

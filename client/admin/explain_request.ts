@@ -3,7 +3,7 @@
  * from the API as it is now or from files alone; nothing is written.
  */
 import { BUILTIN_POLICIES } from "../../core/approval/rules/builtin_policies.ts";
-import type { Verdict } from "../../core/approval/decide_request.ts";
+import type { Known, Verdict } from "../../core/approval/decide_request.ts";
 import { findRulesAbout } from "../../core/approval/rules/evaluate_policies.ts";
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import { listReportedNames, type ReportingNode } from "../../core/approval/evidence/node_names.ts";
@@ -11,7 +11,10 @@ import type { Lookup } from "../../core/approval/evidence/ownership.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -21,7 +24,7 @@ import { RecordedCertificates } from "../../core/revocation/recorded_certificate
 import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { ApiHandle } from "./connection.ts";
 import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
-import { createCertificateLookup, createClaimLookup } from "./holds.ts";
+import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 import { RECORD_COLLECTION, REVOCATION_COLLECTION, unlessAbsent } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
@@ -106,7 +109,7 @@ export async function gatherFromApi(
   const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
   return {
     csr,
-    sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, ports, signal)),
+    sources: withoutOwnApproval(csr, await createApiEvidence(connection, ports, nodes).sources(signal)),
     readApproverSettings: () => readApproverSettings(connection.api, signal),
   };
 }
@@ -119,84 +122,107 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
   };
 }
 
-/** Creates sources with the present state of the API. */
-export async function gatherSources(
-  connection: ApiHandle,
-  nodes: readonly ReportingNode[] | undefined,
-  { clock }: { readonly clock: Clock },
-  signal: AbortSignal,
-): Promise<EvidenceSources> {
-  const { items } = await listCsrs(connection.api, {}, signal);
-  const reported = nodes === undefined ? await listReportedByNodes(connection.api, signal) : found(nodes);
-  const certificates = createCertificateLookup(connection.api, items, clock, signal);
-  const claims = createClaimLookup(connection.api, items, signal);
-  const readToken = createTokenReader(connection.api);
-  return createSources(connection, { requests: items, reported, certificates, claims, readToken }, { clock });
+/** What an API has about requests. Each list is read once, at its first use, and the signal of that use ends the reading. */
+export interface ApiEvidence {
+  readonly requests: Read<readonly CertificateSigningRequest[]>;
+  /** The names and addresses that nodes report; failed when the user may not list nodes. */
+  readonly reported: Read<Lookup<ReadonlyMap<string, NodeNames>>>;
+  /** The sources of a verdict. Fails for a user who may not list requests. */
+  readonly sources: Read<EvidenceSources>;
+  /** Lists the records of the certificates from one signer. */
+  records(signerName: string, signal: AbortSignal): Promise<readonly IssuedCertificate[]>;
+  /** Reads the bootstrap token with an id. */
+  readonly readToken: NonNullable<EvidenceSources["readToken"]>;
+  /** Returns the sources for a user who may not list requests: permissions and revocations are still checked. */
+  withoutLists(error: AppError): EvidenceSources;
 }
 
-/** Creates sources from lists that were read before. */
-export function createSources(
+type Read<T> = (signal: AbortSignal) => Promise<T>;
+
+/** Creates the evidence of an API. Nodes are those of a list, if one is given. */
+export function createApiEvidence(
   { api, transport, serverNames }: ApiHandle,
-  { requests, reported, certificates, claims, readToken }: {
-    readonly requests: readonly CertificateSigningRequest[];
-    readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
-    readonly certificates: EvidenceSources["certificates"];
-    readonly claims: NonNullable<EvidenceSources["claims"]>;
-    readonly readToken: ReadToken;
-  },
   { clock }: { readonly clock: Clock },
-): EvidenceSources {
-  return {
-    reviewer: createAccessReviewer(transport, { clock }),
-    findRevoked: createRevocationSearch(api, readToken),
-    readToken,
-    listApproved: (username) => requests.filter(({ spec }) => spec.username === username),
-    certificates,
-    claims,
-    reported: () => reported,
-    serverNames,
+  nodes?: readonly ReportingNode[],
+): ApiEvidence {
+  const readToken = onceEach((id, signal) => readTokenSecret(api, id, signal));
+  const revocations = once((signal) => readRevocations(api, signal));
+  const requests = once(async (signal) => (await listCsrs(api, {}, signal)).items);
+  const records = onceEach((signerName, signal) => listRecordsOfSigner(api, signerName, signal));
+  const reported = once((signal) =>
+    nodes === undefined ? listReportedByNodes(api, signal) : Promise.resolve(found(nodes))
+  );
+  const shared: Pick<EvidenceSources, "clock" | "reviewer" | "findRevoked"> = {
     clock,
+    reviewer: createAccessReviewer(transport, { clock }),
+    // Nothing is revoked where the API has no revocations, or the user may not read them.
+    async findRevoked(csr, signal) {
+      const index = await revocations(signal);
+      if (index === undefined) return undefined;
+      const id = findTokenId(csr.spec.username ?? "");
+      const token = id === undefined ? undefined : await readToken(id, signal);
+      const tokenSecret = token?.kind === "found" ? token.value : undefined;
+      return index.findForRequest({ ...readRevocableRequest(csr), tokenSecret });
+    },
+  };
+  return {
+    requests,
+    reported,
+    records,
+    readToken,
+    sources: once(async (signal) => {
+      const csrs = await requests(signal);
+      const names = await reported(signal);
+      const readRecords = () => records(KUBE_APISERVER_CLIENT_KUBELET_SIGNER, signal);
+      return {
+        ...shared,
+        readToken,
+        listApproved: (username) => csrs.filter(({ spec }) => spec.username === username),
+        certificates: createCertificateLookup(api, csrs, clock, signal, readRecords),
+        claims: createClaimLookup(api, csrs, signal),
+        reported: () => names,
+        serverNames,
+      };
+    }),
+    withoutLists: ({ message }) => ({
+      ...shared,
+      listApproved: () => [],
+      certificates: () => ({ kind: "failed", message }),
+      reported: () => ({ kind: "failed", message }),
+      serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+    }),
   };
 }
 
-/** Reads the bootstrap token with an id from the API. */
-export type ReadToken = NonNullable<EvidenceSources["readToken"]>;
+function once<T>(read: Read<T>): Read<T> {
+  let known: Promise<T> | undefined;
+  return (signal) => known ??= read(signal);
+}
 
-/** Creates a reader of bootstrap tokens, each read once. It fails for a user who may not read them. */
-export function createTokenReader(api: ApiClient): ReadToken {
-  const known = new Map<string, ReturnType<ReadToken>>();
-  const read: ReadToken = async (id, signal) => {
-    try {
-      const value = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
-      return { kind: "found", value };
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isAppError(error, "not_found")) return { kind: "gone" };
-      if (!(error instanceof AppError)) throw error;
-      return { kind: "failed", message: `bootstrap token "${id}" cannot be read: ${error.message}` };
-    }
-  };
-  return (id, signal) => {
-    const token = known.get(id) ?? read(id, signal);
-    known.set(id, token);
-    return token;
+function onceEach<T>(read: (name: string, signal: AbortSignal) => Promise<T>): typeof read {
+  const known = new Map<string, Promise<T>>();
+  return (name, signal) => {
+    const one = known.get(name) ?? read(name, signal);
+    known.set(name, one);
+    return one;
   };
 }
 
-/** Creates a search for what is revoked. It finds nothing where the API has no revocations, or the user may not read them. */
-function createRevocationSearch(
+/** Reads a bootstrap token; failed for a user who may not read it. */
+async function readTokenSecret(
   api: ApiClient,
-  readToken: ReadToken,
-): NonNullable<EvidenceSources["findRevoked"]> {
-  let read: Promise<RevocationIndex | undefined> | undefined;
-  return async (csr, signal) => {
-    const index = await (read ??= readRevocations(api, signal));
-    if (index === undefined) return undefined;
-    const id = findTokenId(csr.spec.username ?? "");
-    const token = id === undefined ? undefined : await readToken(id, signal);
-    const tokenSecret = token?.kind === "found" ? token.value : undefined;
-    return index.findForRequest({ ...readRevocableRequest(csr), tokenSecret });
-  };
+  id: string,
+  signal: AbortSignal,
+): Promise<NonNullable<Known["token"]>> {
+  try {
+    const value = await api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal);
+    return { kind: "found", value };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isAppError(error, "not_found")) return { kind: "gone" };
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "failed", message: `bootstrap token "${id}" cannot be read: ${error.message}` };
+  }
 }
 
 async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<RevocationIndex | undefined> {
@@ -210,24 +236,6 @@ async function readRevocations(api: ApiClient, signal: AbortSignal): Promise<Rev
   const index = new RevocationIndex(records === undefined ? undefined : recorded.findByFingerprint);
   index.replace(revocations);
   return index;
-}
-
-/** Creates sources for a user who may not read other requests and nodes. Permissions and revocations are still checked. */
-export function createReviewerOnlySources(
-  { api, transport }: ApiHandle,
-  readToken: ReadToken,
-  { clock }: { readonly clock: Clock },
-  { message }: AppError,
-): EvidenceSources {
-  return {
-    reviewer: createAccessReviewer(transport, { clock }),
-    findRevoked: createRevocationSearch(api, readToken),
-    listApproved: () => [],
-    certificates: () => ({ kind: "failed", message }),
-    reported: () => ({ kind: "failed", message }),
-    serverNames: () => Promise.resolve({ dns: [], ips: [] }),
-    clock,
-  };
 }
 
 async function getCsr(
@@ -244,8 +252,7 @@ async function getCsr(
   }
 }
 
-/** Reads the names and addresses that nodes report; failed when the user may not list nodes. */
-export async function listReportedByNodes(
+async function listReportedByNodes(
   api: ApiClient,
   signal: AbortSignal,
 ): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {

@@ -25,7 +25,7 @@ import { createRecords } from "../../tests/support/issued_records.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createTestApprover } from "../../tests/support/test_approver.ts";
-import { explainRequest, gatherSources } from "./explain_request.ts";
+import { createApiEvidence, explainRequest } from "./explain_request.ts";
 import type { EvidenceSources } from "../../core/approval/evidence.ts";
 import { createApiClient } from "../objects/api.ts";
 import fc from "../../tests/support/properties.ts";
@@ -281,7 +281,7 @@ async function explain(world: World, { csr, others, records, secret }: Objects, 
     },
   };
   const handle = { transport, api: createApiClient(transport, { clock }), serverNames: () => Promise.resolve(SERVER) };
-  const sources = await gatherSources(handle, undefined, { clock }, SIGNAL);
+  const sources = await createApiEvidence(handle, { clock }).sources(SIGNAL);
   const facts = parseRequest(csr.spec.request);
   assert.ok(facts.ok);
   const { policies, hasInventory, tokenLimits } = world;

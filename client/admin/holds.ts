@@ -54,20 +54,25 @@ export function createCertificateLookup(
   readRecords: () => Promise<readonly IssuedCertificate[]> = () =>
     listRecordsOfSigner(api, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, signal),
 ): EvidenceSources["certificates"] {
-  let read: Promise<readonly IssuedCertificate[]> | undefined;
-  return async (node, exceptRequest) => {
-    const certificates = createNodeCertificateIndex(clock);
-    for (const csr of requests) certificates.put(csr);
+  const certificates = createNodeCertificateIndex(clock);
+  for (const csr of requests) certificates.put(csr);
+  /** Reads the register, and returns why that failed. */
+  const readRegister = async (): Promise<string | undefined> => {
     try {
-      read ??= readRecords();
-      for (const record of await read) certificates.putRecord(record);
+      for (const record of await readRecords()) certificates.putRecord(record);
+      return undefined;
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      const isAbsent = error.code === "not_found" || error.code === "access_denied";
-      if (!isAbsent) return { kind: "failed", message: error.message };
+      return ["not_found", "access_denied"].includes(error.code) ? undefined : error.message;
     }
-    return { kind: "found", value: certificates.find(node, exceptRequest) };
+  };
+  let reading: ReturnType<typeof readRegister> | undefined;
+  return async (node, exceptRequest) => {
+    const message = await (reading ??= readRegister());
+    return message === undefined
+      ? { kind: "found", value: certificates.find(node, exceptRequest) }
+      : { kind: "failed", message };
   };
 }
 

@@ -1,4 +1,4 @@
-/** Reads the log that a signer writes with `--issued-log`: a record in JSON on each line. */
+/** Reads the log of a signer without a server: a record in JSON on each line. */
 import { open } from "node:fs/promises";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";

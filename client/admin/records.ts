@@ -94,11 +94,14 @@ export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined
 }
 
 /** Makes a request to the group `tlsboot`, and explains the failure of a server that does not serve the group. */
-export async function explainMissingGroup<T>(request: () => Promise<T>): Promise<T> {
+export async function explainMissingGroup<T>(
+  request: () => Promise<T>,
+  explain: (cause: unknown) => AppError = missingGroup,
+): Promise<T> {
   try {
     return await request();
   } catch (error) {
-    throw isGroupMissing(error) ? missingGroup(error) : error;
+    throw isGroupMissing(error) ? explain(error) : error;
   }
 }
 

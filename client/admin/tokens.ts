@@ -26,7 +26,7 @@ export function tokenPath(id: string): string {
 /** A token as `-o json` prints it. Absent fields do not apply to the token. */
 export interface ListedToken {
   readonly id: string;
-  /** The whole token; present with `--show-secrets` only. */
+  /** The whole token; present only when secrets are shown. */
   readonly token?: string | undefined;
   /** The remaining lifetime for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
   readonly ttl: string;
