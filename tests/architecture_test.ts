@@ -18,7 +18,10 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   cli: ["core", "controllers", "server", "client", "instance", "ui"],
 };
 
-/** The files by which the rest of the program enters a folder of client; its other files are for client alone. */
+/**
+ * The files by which the rest of the program enters a folder of client; its other files are for client alone. Every file of
+ * `client/admin` is a door.
+ */
 const CLIENT_DOORS: Readonly<Record<string, readonly string[]>> = {
   objects: [
     "access_reviews",

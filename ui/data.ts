@@ -151,7 +151,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
       ...deps,
       clock,
       ...(namespace === undefined ? {} : { namespace }),
-      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+      fieldSelector,
       onFailure: (error) => this.#setFault(error),
     });
     const run = async () => {

@@ -1,13 +1,13 @@
 /** Shows objects of one kind as kubectl does, as Tables from the server or as whole objects. */
-import { type ApiClient, listAll, withQuery } from "../../client/objects/api.ts";
+import { type ApiClient, listAll, type QueryParameters, readPages, withQuery } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import {
-  formatApiVersion,
   formatCollectionPath,
   formatObjectPath,
   formatQualifiedKind,
   type Kind,
+  withType,
 } from "../../core/kube/schema.ts";
 import type { ApiConnection } from "../../client/admin/connection.ts";
 import { connect } from "../connection.ts";
@@ -33,9 +33,6 @@ import {
   watchObjects,
 } from "./tables.ts";
 
-/** The page size of kubectl's lists. */
-const PAGE_SIZE = "500";
-
 type ShowInput = Input<
   typeof API_FLAGS & Omit<typeof LIST_FLAGS, "output"> & { output: Flag<RequestFormat | undefined> }
 >;
@@ -44,7 +41,7 @@ interface Request {
   readonly shown: ShownObjects;
   readonly order: RowOrder | undefined;
   readonly input: ShowInput;
-  readonly selectors: Readonly<Record<string, string>>;
+  readonly selectors: QueryParameters;
   readonly io: Io;
   readonly signal: AbortSignal;
 }
@@ -80,10 +77,7 @@ export async function showObjects(
   const { names } = shown;
   const { fieldSelector, selector, watch, output, sortBy } = input.settings;
   if (watch && names.length > 1) throw new UsageError("cannot watch several names: give one name, or none for all");
-  const selectors = {
-    ...(fieldSelector === undefined ? {} : { fieldSelector }),
-    ...(selector === undefined ? {} : { labelSelector: selector }),
-  };
+  const selectors = { fieldSelector, labelSelector: selector };
   // An invalid template is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
   const request = { shown, order, input, selectors, io, signal };
@@ -144,7 +138,7 @@ async function showTables(
   const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;
   const decode = own === undefined ? decodeTable : createTableDecoder(own);
   const needsObjects = own === undefined && (shown.isShown !== undefined || order?.needsObjects === true);
-  const included: Readonly<Record<string, string>> = needsObjects ? { includeObject: "Object" } : {};
+  const included: QueryParameters = needsObjects ? { includeObject: "Object" } : {};
   const printer = createTablePrinter({
     isWide,
     hasHeader: !noHeaders,
@@ -177,7 +171,7 @@ async function showTables(
       tables.push(value);
     }, { io, isDebug: input.isDebug, signal });
   } else {
-    for await (const page of listPages(ask, collection, { ...selectors, ...included })) {
+    for await (const page of readPages(collection, { ...selectors, ...included }, ask)) {
       tables.push(page);
       version = page.metadata.resourceVersion ?? "";
     }
@@ -201,32 +195,11 @@ async function showTables(
   return EXIT.done;
 }
 
-/** Yields the pages of a list. */
-async function* listPages(
-  ask: (path: string) => Promise<ServerTable>,
-  collection: string,
-  selectors: Readonly<Record<string, string>>,
-): AsyncGenerator<ServerTable> {
-  let next: string | undefined = "";
-  while (next !== undefined) {
-    const page: ServerTable = await ask(
-      withQuery(collection, { ...selectors, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) }),
-    );
-    yield page;
-    next = page.metadata.continue === "" ? undefined : page.metadata.continue;
-  }
-}
-
 /** Joins several Tables into one, because the width of a column depends on all rows, and sorts its rows. */
 function joinTables(tables: readonly ServerTable[], order: RowOrder | undefined): ServerTable {
   const columnDefinitions = tables[0]?.columnDefinitions ?? [];
   const rows = tables.flatMap((table) => table.rows);
   return { metadata: {}, columnDefinitions, rows: order?.sort(columnDefinitions, rows) ?? rows };
-}
-
-/** Returns an object with its type, which items of a list do not have. */
-function withType(object: KubeObject, kind: Kind): KubeObject {
-  return { ...object, apiVersion: formatApiVersion(kind), kind: kind.kind };
 }
 
 function showObjectsAs(kind: Kind, format: ObjectFormat): Show {

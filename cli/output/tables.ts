@@ -2,7 +2,14 @@
  * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
  * `pkg/endpoints/handlers/watch.go`).
  */
-import { type ApiClient, createApiClient, decodeApiObject, withAccept, withQuery } from "../../client/objects/api.ts";
+import {
+  type ApiClient,
+  createApiClient,
+  decodeApiObject,
+  type QueryParameters,
+  withAccept,
+  withQuery,
+} from "../../client/objects/api.ts";
 import { readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject, ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
@@ -84,7 +91,7 @@ export function createTableDecoder(table: OwnTable): typeof decodeTable {
 export async function* watchObjects(
   api: ApiClient,
   path: string,
-  parameters: Readonly<Record<string, string>>,
+  parameters: QueryParameters,
   from: string,
   clock: Clock,
   signal: AbortSignal,

@@ -12,15 +12,12 @@ import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
-/** The path of the collection of CARotations. */
 export const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
-/** The path of the collection of TrustReports. */
 export const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
 
 /** The path of the ConfigMap with the CAs of clients that the servers accept. */
 export const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
-/** Returns the path of the rotation of a CA. */
 export function caRotationPath(name: string): string {
   return formatObjectPath(caRotationKind, name);
 }

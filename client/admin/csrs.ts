@@ -1,14 +1,13 @@
 /** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
-import { type ApiClient, listAll, type Listing } from "../objects/api.ts";
+import { type ApiClient, listAll, type Listing, type QueryParameters } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { requestRecordKind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, requestRecordKind } from "../../core/kube/kinds/mod.ts";
 import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
+import { formatCollectionPath, formatObjectPath, withType } from "../../core/kube/schema.ts";
 import { findShortened, isShortForm } from "../../core/report/request_summary.ts";
 
-/** The path of the collection of requests. */
 export const CSR_COLLECTION = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The qualified kind, with which the output of `-o name`, approve, deny and delete starts. */
 export const CSR_QUALIFIED_KIND = "certificatesigningrequest.certificates.k8s.io";
@@ -26,7 +25,6 @@ export function parseCsrNames(args: readonly string[]): readonly string[] {
   });
 }
 
-/** Returns the path of one request. */
 export function csrPath(name: string): string {
   return `${CSR_COLLECTION}/${encodeURIComponent(name)}`;
 }
@@ -62,16 +60,11 @@ export async function getCsrByName(
 /** Lists the requests that selectors match. Each gets its apiVersion and kind, which items of a list do not have. */
 export async function listCsrs(
   api: ApiClient,
-  selectors: Readonly<Record<string, string>>,
+  selectors: QueryParameters,
   signal: AbortSignal,
 ): Promise<Listing<CertificateSigningRequest>> {
   const { items, resourceVersion } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, selectors, signal);
-  const typed = items.map((item) => ({
-    ...item,
-    apiVersion: "certificates.k8s.io/v1",
-    kind: "CertificateSigningRequest",
-  }));
-  return { items: typed, resourceVersion };
+  return { items: items.map((item) => withType(item, certificateSigningRequestKind)), resourceVersion };
 }
 
 /** Reads the records of named requests; undefined when the server has none, or the user may not read them. */

@@ -30,7 +30,7 @@ export function createApiSource(api: ApiClient): RecordSource {
   return {
     namesReplaced: true,
     pages: (signal, signerName) =>
-      listRecordPages(api, signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` }, signal),
+      listRecordPages(api, { fieldSelector: signerName && `spec.signerName=${signerName}` }, signal),
     findByName: (name, signal) => findRecord(api, name, signal),
     readRetiredCas: (signal) => readRetiredCas(api, signal),
   };

@@ -1,5 +1,5 @@
 /** The register of issued certificates and the revocations in the API: their paths, and pages of records. */
-import { type ApiClient, withQuery } from "../objects/api.ts";
+import { type ApiClient, type QueryParameters, readPages } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { issuedCertificateKind, revocationKind } from "../../core/kube/kinds/mod.ts";
 import {
@@ -7,19 +7,15 @@ import {
   formatCollectionPath,
   formatObjectPath,
   formatQualifiedKind,
+  withType,
 } from "../../core/kube/schema.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 
-/** The path of the collection of records. */
 export const RECORD_COLLECTION = formatCollectionPath(issuedCertificateKind);
 /** The qualified kind of a record, with which `-o name` starts. */
 export const RECORD_QUALIFIED_KIND = formatQualifiedKind({ ...issuedCertificateKind, kind: "issuedcertificate" });
-/** The path of the collection of revocations. */
 export const REVOCATION_COLLECTION = formatCollectionPath(revocationKind);
-
-/** The page size of kubectl's lists. */
-const PAGE_SIZE = "500";
 
 /** A part of the register, in the order of issuance. */
 export interface RecordPage {
@@ -28,7 +24,6 @@ export interface RecordPage {
   readonly resourceVersion: string;
 }
 
-/** Returns the path of one revocation. */
 export function revocationPath(name: string): string {
   return formatObjectPath(revocationKind, name);
 }
@@ -39,20 +34,18 @@ export function revocationPath(name: string): string {
  */
 export async function* listRecordPages(
   api: ApiClient,
-  parameters: Readonly<Record<string, string>>,
+  parameters: QueryParameters,
   signal: AbortSignal,
 ): AsyncGenerator<RecordPage> {
-  let next = "";
-  do {
-    const query = { ...parameters, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) };
-    const path = withQuery(RECORD_COLLECTION, query);
-    const list = await api.requestList<IssuedCertificate>({ method: "GET", path }, signal).catch((error: unknown) => {
+  const read = (path: string) =>
+    api.requestList<IssuedCertificate>({ method: "GET", path }, signal).catch((error: unknown) => {
       if (isAppError(error, "access_denied")) throw forbiddenRegister(error);
       throw isGroupMissing(error) ? missingGroup(error) : error;
     });
-    next = list.metadata.continue ?? "";
-    yield { records: list.items.map(withType), resourceVersion: list.metadata.resourceVersion ?? "" };
-  } while (next !== "");
+  for await (const { items, metadata } of readPages(RECORD_COLLECTION, parameters, read)) {
+    const records = items.map((item) => withType(item, issuedCertificateKind));
+    yield { records, resourceVersion: metadata.resourceVersion ?? "" };
+  }
 }
 
 /** Yields the records of pages one by one. */
@@ -127,8 +120,4 @@ function missingGroup(cause: unknown): AppError {
       "it is another API server, such as kube-apiserver: start the signer with --issued-log FILE, and read that file " +
       "with: tlsboot get certificates --issued-log FILE",
   });
-}
-
-function withType(record: IssuedCertificate): IssuedCertificate {
-  return { ...record, apiVersion: formatApiVersion(issuedCertificateKind), kind: issuedCertificateKind.kind };
 }

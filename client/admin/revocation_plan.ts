@@ -31,7 +31,7 @@ import type { RevocationPlan } from "../../core/report/revocation_text.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 
-/** The flags of `revoke` that become a part of the revocations. */
+/** The parts of a revocation that are the same for all targets. */
 export interface PlanOptions {
   readonly reason: string;
   readonly message: string | undefined;
@@ -64,7 +64,6 @@ export class RevocationPlanner {
     this.#source = createApiSource(connection.api);
   }
 
-  /** Plans the targets in their order. */
   async plan(typed: readonly TypedTarget[], signal: AbortSignal): Promise<readonly (RevocationPlan | AppError)[]> {
     const own = await this.#findOwnCredential(signal);
     const resolved = await this.#resolve(typed, signal);

@@ -13,12 +13,9 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 import { unlessAbsent } from "./records.ts";
 
-/** The path of the collection of Secrets. */
 export const TOKEN_COLLECTION = `/api/v1/namespaces/${BOOTSTRAP_TOKEN_NAMESPACE}/secrets`;
-/** The selector of the Secrets of bootstrap tokens. */
 export const TOKEN_SELECTOR = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` } as const;
 
-/** Returns the path of the Secret of a token. */
 export function tokenPath(id: string): string {
   return `${TOKEN_COLLECTION}/${toTokenSecretName(id)}`;
 }

@@ -10,18 +10,17 @@ import { createMissingKindError } from "./served_kinds.ts";
 /** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
 export type TrustBundleSelection =
   | { readonly kind: "name"; readonly name: string }
-  | { readonly kind: "signer"; readonly signerName: string; readonly labelSelector: string | undefined };
+  | { readonly kind: "signer"; readonly signerName: string; readonly labelSelector?: string | undefined };
 
-/** The path of the collection of bundles. */
 export const TRUST_BUNDLE_COLLECTION = formatCollectionPath(clusterTrustBundleKind);
 
 /** Returns the selectors with which the API lists and watches the selection. */
 export function toTrustBundleSelectors(
   selection: TrustBundleSelection,
-): { readonly fieldSelector: string; readonly labelSelector?: string } {
+): { readonly fieldSelector: string; readonly labelSelector?: string | undefined } {
   if (selection.kind === "name") return { fieldSelector: `metadata.name=${selection.name}` };
   const { signerName, labelSelector } = selection;
-  return { fieldSelector: `spec.signerName=${signerName}`, ...(labelSelector === undefined ? {} : { labelSelector }) };
+  return { fieldSelector: `spec.signerName=${signerName}`, labelSelector };
 }
 
 /** Reads the selected bundles. A failure throws the error of `explainTrustBundleFailure`. */

@@ -174,6 +174,23 @@ function isKubeObject(value: unknown): value is KubeObject {
 /** The number of objects in a page, as in client-go. */
 const PAGE_SIZE = "500";
 
+/** The parameters of a query, such as selectors; those that are undefined are left out. */
+export type QueryParameters = Readonly<Record<string, string | undefined>>;
+
+/** Yields the pages of a collection, each as `read` returns it. */
+export async function* readPages<P extends { readonly metadata: ListMeta }>(
+  collection: string,
+  parameters: QueryParameters,
+  read: (path: string) => Promise<P>,
+): AsyncGenerator<P> {
+  let next: string | undefined;
+  do {
+    const page: P = await read(withQuery(collection, { ...parameters, limit: PAGE_SIZE, continue: next }));
+    yield page;
+    next = page.metadata.continue || undefined;
+  } while (next !== undefined);
+}
+
 /** All objects of a collection at one revision. */
 export interface Listing<T> {
   readonly items: readonly T[];
@@ -185,7 +202,7 @@ export interface Listing<T> {
 export async function listAll<T extends KubeObject>(
   api: ApiClient,
   collection: string,
-  parameters: Readonly<Record<string, string>>,
+  parameters: QueryParameters,
   signal: AbortSignal,
 ): Promise<Listing<T>> {
   const items: T[] = [];
@@ -194,7 +211,7 @@ export async function listAll<T extends KubeObject>(
     do {
       const page = next === ""
         ? { ...parameters, limit: PAGE_SIZE }
-        : { ...withoutVersion(parameters), limit: PAGE_SIZE, continue: next };
+        : { ...parameters, resourceVersion: undefined, limit: PAGE_SIZE, continue: next };
       const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, page) }, signal);
       items.push(...list.items);
       next = list.metadata.continue ?? "";
@@ -213,13 +230,11 @@ export function isGone(error: unknown): boolean {
 }
 
 /** Appends query parameters to a path, sorted as Go sorts them. */
-export function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
-  const query = new URLSearchParams(Object.entries(parameters));
+export function withQuery(path: string, parameters: QueryParameters): string {
+  const query = new URLSearchParams(
+    Object.entries(parameters).filter((one): one is [string, string] => one[1] !== undefined),
+  );
   query.sort();
   const text = query.toString();
   return text === "" ? path : `${path}?${text}`;
-}
-
-function withoutVersion(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(parameters).filter(([key]) => key !== "resourceVersion"));
 }

@@ -10,8 +10,8 @@ import { followChanges } from "./reflector.ts";
 export interface ObjectStoreOptions {
   /** The namespace of a namespaced kind. When absent, all namespaces: then only `list`, `changes` and `update` work. */
   readonly namespace?: string;
-  readonly fieldSelector?: string;
-  readonly labelSelector?: string;
+  readonly fieldSelector?: string | undefined;
+  readonly labelSelector?: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -28,7 +28,7 @@ export function createObjectStore<T extends KubeObject>(
   const api = createApiClient(transport, options);
   const namespace = options.namespace ?? "";
   const collection = formatCollectionPath(kind, namespace);
-  const selectors = selectorParameters(options);
+  const selectors = { fieldSelector: options.fieldSelector, labelSelector: options.labelSelector };
   // Items of lists have neither field, but the API requires both.
   const typed = (object: T): T => ({ apiVersion: formatApiVersion(kind), kind: kind.kind, ...object });
   return {
@@ -58,12 +58,5 @@ export function createObjectStore<T extends KubeObject>(
       await api.requestJson({ method: "DELETE", path: formatObjectPath(kind, name, namespace), body }, signal);
     },
     changes: (signal) => followChanges<T>({ api, collection, selectors, ...options }, signal),
-  };
-}
-
-function selectorParameters(options: ObjectStoreOptions): Readonly<Record<string, string>> {
-  return {
-    ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
-    ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
   };
 }

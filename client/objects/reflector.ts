@@ -6,7 +6,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Logger, ObjectChange, Random } from "../../core/ports.ts";
-import { type ApiClient, isGone, listAll, withQuery } from "./api.ts";
+import { type ApiClient, isGone, listAll, type QueryParameters, withQuery } from "./api.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import { decodeWatchEvent, readJsonLines } from "./watch_events.ts";
 
@@ -15,7 +15,7 @@ export interface FollowOptions {
   readonly api: ApiClient;
   /** The path of the collection. */
   readonly collection: string;
-  readonly selectors: Readonly<Record<string, string>>;
+  readonly selectors: QueryParameters;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -117,7 +117,7 @@ async function* readWatch<T extends KubeObject>(
   options: FollowOptions,
   known: KnownObjects<T>,
   position: Position,
-  parameters: Readonly<Record<string, string>>,
+  parameters: QueryParameters,
   signal: AbortSignal,
 ): AsyncGenerator<ObjectChange<T>> {
   const startedAt = options.clock.elapsedMs();

@@ -33,7 +33,7 @@ export interface TrustBundleFollower {
   /** Opens a connection. It is called again after a failure, so that new credentials and CAs take effect. */
   readonly connect: () => Promise<Transport & AsyncDisposable>;
   /** The selectors of the bundles. */
-  readonly selectors: { readonly fieldSelector: string; readonly labelSelector?: string };
+  readonly selectors: { readonly fieldSelector: string; readonly labelSelector?: string | undefined };
   /** Receives all selected bundles, first when they are known and then after each change, and decides how to go on. */
   readonly onBundles: (
     bundles: readonly ClusterTrustBundle[],

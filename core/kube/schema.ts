@@ -107,6 +107,11 @@ export function formatApiVersion(kind: { readonly group: string; readonly versio
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
 }
 
+/** Returns an object with its type, which items of a list do not have. */
+export function withType<T extends object>(object: T, kind: Kind): T & { apiVersion: string; kind: string } {
+  return { ...object, apiVersion: formatApiVersion(kind), kind: kind.kind };
+}
+
 /** Formats a resource as Status messages name it: `plural` or `plural.group`. */
 export function formatQualifiedResource(kind: { readonly group: string; readonly plural: string }): string {
   return kind.group === "" ? kind.plural : `${kind.plural}.${kind.group}`;

@@ -31,6 +31,7 @@ import { USER_AGENT } from "../../../core/version.ts";
 import { listCsrs } from "../../../client/admin/csrs.ts";
 import { connect } from "../../connection.ts";
 import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
+import { findObject } from "../../../client/admin/records.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {
@@ -244,18 +245,12 @@ async function findConfigMap(
   name: string,
   signal: AbortSignal,
 ): Promise<ConfigMap | undefined> {
-  try {
-    const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
-    return await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
-  } catch (error) {
-    if (isAppError(error, "not_found")) return undefined;
-    throw error;
-  }
+  return await findObject(api, `/api/v1/namespaces/${namespace}/configmaps/${name}`, signal);
 }
 
 /** Reads the bundles of the API server's signer; none where the API does not serve them. */
 async function findTrustBundles(api: ApiClient, signal: AbortSignal): Promise<readonly ClusterTrustBundle[]> {
-  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER, labelSelector: undefined } as const;
+  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
   try {
     return await readTrustBundles(api, selection, signal);
   } catch (error) {

@@ -4,16 +4,16 @@
  */
 import { join, resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
-import { type ApiClient, listAll } from "../../../client/objects/api.ts";
+import type { ApiClient } from "../../../client/objects/api.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { CLUSTER_INFO_PATH } from "../../../core/token/cluster_info.ts";
 import { parseJoinTarget } from "../../../core/token/join_material.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
-import { caRotationKind, clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { caRotationKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { formatApiVersion, formatCollectionPath } from "../../../core/kube/schema.ts";
+import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAborting, isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import {
@@ -49,6 +49,7 @@ import {
 import { connect, type ConnectionSettings } from "../../connection.ts";
 import { flattenPages, listRecordPages, unlessAbsent } from "../../../client/admin/records.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;
@@ -278,10 +279,10 @@ async function waitUntilPublished(check: () => Promise<boolean>, io: Io, signal:
 
 /** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
 async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
-  const path = formatCollectionPath(clusterTrustBundleKind);
-  const query = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
-  const { items } = await listAll<ClusterTrustBundle>(api, path, query, signal);
-  return items.map(({ metadata: { annotations = {} }, spec: { trustBundle } }) => ({
+  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
+  return (await readTrustBundles(api, selection, signal)).map((
+    { metadata: { annotations = {} }, spec: { trustBundle } },
+  ) => ({
     annotations,
     fingerprints: listFingerprints(trustBundle),
   }));

@@ -69,10 +69,7 @@ async function findPending(
   signal: AbortSignal,
 ): Promise<readonly CertificateSigningRequest[]> {
   if (args.length === 0) {
-    const selectors = {
-      ...(selector === undefined ? {} : { labelSelector: selector }),
-      ...(fieldSelector === undefined ? {} : { fieldSelector }),
-    };
+    const selectors = { labelSelector: selector, fieldSelector };
     return sortByAge((await listCsrs(api, selectors, signal)).items.filter((csr) => !isSettled(csr)));
   }
   const found = new Map<string, CertificateSigningRequest>();
@@ -137,8 +134,8 @@ class ReviewSession {
         clock,
         random,
         logger,
-        ...(selector === undefined ? {} : { labelSelector: selector }),
-        ...(fieldSelector === undefined ? {} : { fieldSelector }),
+        labelSelector: selector,
+        fieldSelector,
         onFailure(error) {
           if (error.code === "access_denied" || error.code === "unauthorized") throw error;
           logger.warn("the requests cannot be watched, trying again", { error: error.message });

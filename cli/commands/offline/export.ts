@@ -33,9 +33,7 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
   const names = parseCsrNames(args);
   const files = createFilePort();
   await using connection = await connect(settings, io);
-  const { selector } = settings;
-  const selectors = selector === undefined ? {} : { labelSelector: selector };
-  const { items } = await listCsrs(connection.api, selectors, signal);
+  const { items } = await listCsrs(connection.api, { labelSelector: settings.selector }, signal);
   const chosen = chooseRequests(items, names, settings.signer, io);
   if (chosen.length === 0) {
     io.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
