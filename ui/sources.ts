@@ -49,21 +49,11 @@ export const RECORD_WATCH: UiWatch<IssuedCertificate, IssuedCertificate> = {
   id: "certificates",
   kind: issuedCertificateKind,
   keep({ metadata, spec, status }) {
-    const { previousHash: _hash, requester, approval, ...rest } = spec;
-    const { username, tokenID, address } = requester ?? {};
+    const { previousHash: _hash, requester, ...rest } = spec;
+    const { uid: _uid, groups: _groups, certificateFingerprint: _print, userAgent: _agent, ...shown } = requester ?? {};
     return {
       metadata: { name: metadata.name ?? "" },
-      spec: {
-        ...rest,
-        ...(requester === undefined ? {} : {
-          requester: {
-            ...(username === undefined ? {} : { username }),
-            ...(tokenID === undefined ? {} : { tokenID }),
-            ...(address === undefined ? {} : { address }),
-          },
-        }),
-        ...(approval === undefined ? {} : { approval }),
-      },
+      spec: { ...rest, ...(requester === undefined ? {} : { requester: shown }) },
       status: status.revocation === undefined ? {} : { revocation: status.revocation },
     };
   },

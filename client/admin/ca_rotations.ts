@@ -11,12 +11,10 @@ import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
+import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
 
 export const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
 export const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
-
-/** The path of the ConfigMap with the CAs of clients that the servers accept. */
-export const AUTHENTICATION_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
 export function caRotationPath(name: string): string {
   return formatObjectPath(caRotationKind, name);
@@ -88,7 +86,7 @@ export async function readClientCaFingerprints(
   signal: AbortSignal,
 ): Promise<ReadonlySet<string> | undefined> {
   const published = await unlessAbsent(
-    api.requestObject<ConfigMap>({ method: "GET", path: AUTHENTICATION_PATH }, signal),
+    api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal),
   );
   const bundle = parseCaBundle(published?.data?.["client-ca-file"] ?? "");
   return bundle.ok ? new Set(bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint)) : undefined;

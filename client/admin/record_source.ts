@@ -54,7 +54,8 @@ export type RecordReference =
   /** A serial number or a fingerprint in lower-case hex, or the beginning of one. */
   | { readonly kind: "digits"; readonly digits: string };
 
-const PREFIX = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
+/** The words before the number of a certificate that commands accept. */
+export const CERTIFICATE_WORDS = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
 /** The digits of a record's name. */
 const NAME_DIGITS = 10;
 /** The fewest digits of a serial number; a shorter number is the position in the register. */
@@ -65,7 +66,7 @@ const MIN_SERIAL_DIGITS = 6;
  * number of a record. Throws AppError `usage`.
  */
 export function parseRecordReference(text: string): RecordReference {
-  const word = text.replace(PREFIX, "");
+  const word = text.replace(CERTIFICATE_WORDS, "");
   const digits = word.replace(/^(serial|sha256 fingerprint)=/i, "").replace(/^(0x|sha256:)/i, "").replaceAll(":", "");
   const isPosition = /^\d+$/.test(word) && (word.length < MIN_SERIAL_DIGITS || word.length === NAME_DIGITS);
   if (isPosition) return { kind: "name", name: word.padStart(NAME_DIGITS, "0") };

@@ -3,7 +3,7 @@ import { findNearest } from "../../core/lib/nearest.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { RevocationTarget } from "../../core/revocation/revocation.ts";
 import { AppError } from "../../core/errors.ts";
-import { parseRecordReference } from "./record_source.ts";
+import { CERTIFICATE_WORDS, parseRecordReference } from "./record_source.ts";
 
 /** The target of `revoke` or `unrevoke` before it is looked up. */
 export type TypedTarget =
@@ -20,7 +20,6 @@ const WORDS: Readonly<Record<string, "csr" | "node" | "user" | "group" | "token"
   group: "group",
   token: "token",
 };
-const CERTIFICATE_WORDS = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
 /** The name of a Revocation, as `tlsboot get revocations` prints it. */
 const REVOCATION_NAME = /^(?:revocation\.tlsboot\/)?(serial|node|user|group|token):(.+)$/s;
 

@@ -19,17 +19,11 @@ import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
 import { Commands, MachineLink, MissingNotes } from "../parts.tsx";
-import {
-  explainMissing,
-  type Missing,
-  readCertificates,
-  readIfPossible,
-  RECORD_WATCH,
-  ROTATION_WATCH,
-} from "../sources.ts";
-import { AUTHENTICATION_PATH, readCensus } from "../../client/admin/ca_rotations.ts";
+import { explainMissing, type Missing, readCertificates, readIfPossible, RECORD_WATCH, ROTATION_WATCH } from "../sources.ts";
+import { readCensus } from "../../client/admin/ca_rotations.ts";
 import { describeCa, describeCounts, describeStep, listNextCommands } from "../../core/report/ca_rotation.ts";
 import { formatFingerprint } from "../../core/report/words.ts";
+import { CLIENT_CA_PATH } from "../../client/objects/read_client_trust.ts";
 
 const TRUST_BUNDLES: UiWatch<ClusterTrustBundle, PublishedCas> = {
   id: "trust bundles",
@@ -99,7 +93,7 @@ async function readPublished(
     }
   };
   const info = await read(CLUSTER_INFO_PATH, `the CA for the server (${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME})`);
-  const accepted = await read(AUTHENTICATION_PATH, "the CAs for clients (extension-apiserver-authentication)");
+  const accepted = await read(CLIENT_CA_PATH, "the CAs for clients (extension-apiserver-authentication)");
   const own = cluster.ca === undefined ? undefined : await readCa(cluster.ca, createFilePort());
   const target = info === undefined ? undefined : parseJoinTarget(info);
   const clientCas = accepted?.data?.["client-ca-file"];

@@ -26,6 +26,7 @@ import { CLIENT_CA_PATH } from "../../../client/objects/read_client_trust.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../../client/admin/csrs.ts";
+import { unlessAbsent } from "../../../client/admin/records.ts";
 
 type Settings = Input<ImportFlags>["settings"];
 
@@ -116,12 +117,8 @@ async function findTrustedCas(
   signal: AbortSignal,
 ): Promise<readonly CertificateFacts[]> {
   const texts = cluster.ca === undefined ? [] : [await readCa(cluster.ca, createFilePort())];
-  try {
-    const { data } = await api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal);
-    texts.push(data?.["client-ca-file"] ?? "");
-  } catch (error) {
-    if (!isAppError(error, "access_denied", "not_found")) throw error;
-  }
+  const published = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal));
+  texts.push(published?.data?.["client-ca-file"] ?? "");
   return texts.flatMap((pem) => {
     const bundle = parseCaBundle(pem);
     return bundle.ok ? bundle.value : [];
