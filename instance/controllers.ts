@@ -2,12 +2,7 @@
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import { findClientTrust } from "../core/signing/client_trust.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
@@ -24,17 +19,11 @@ import type { Register } from "../server/register/register.ts";
 import { findLimitedToken } from "../server/registry/secrets.ts";
 import type { Server } from "../server/server.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import {
-  CERTIFICATE_CONTROLLER_ACCOUNT,
-  CONTROLLER_MANAGER,
-  controllerUser,
-  CUSTOM_SIGNER,
-  ROOT_USER,
-} from "./in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, CONTROLLER_MANAGER, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./approver.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./run_approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {

@@ -22,7 +22,6 @@ import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_au
 import { authorityPaths } from "./authority/layout.ts";
 import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
-import { followClientCas, readTrustedCas } from "./client_cas.ts";
 import { startApiServer } from "./api_server.ts";
 import { InstanceRotations } from "./rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
@@ -42,6 +41,7 @@ import { watchDisks } from "./storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
 import type { ServerSettings } from "./settings.ts";
 import { readRequiredFile } from "./named_files.ts";
+import { followClientCas, readTrustedCas } from "./trusted_cas.ts";
 
 /** A running instance. Disposing it stops the server and closes the storage. */
 export interface Instance extends InstanceStorage {

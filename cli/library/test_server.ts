@@ -11,7 +11,6 @@ import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../../instance/admin_kubeconfig.ts";
 import { startApiServer } from "../../instance/api_server.ts";
-import { tokenApproverObjects } from "../../instance/approver.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
 import { createInstanceMetrics } from "../../instance/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "../../instance/instance_rbac.ts";
@@ -23,6 +22,7 @@ import { issuePair } from "../../instance/authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 import { encodeHex } from "../../core/lib/hex.ts";
+import { tokenApproverObjects } from "../../instance/run_approver.ts";
 
 /** The settings of a test server. */
 export interface TestServerSettings extends Partial<SystemPorts> {

@@ -3,7 +3,6 @@
  * network instead of a listener.
  */
 import { ensureServing } from "../../instance/serving.ts";
-import { tokenApproverObjects } from "../../instance/approver.ts";
 import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
@@ -24,6 +23,7 @@ import type { Storage } from "../../server/storage/storage.ts";
 import type { Process, Program } from "./host.ts";
 import { serveHttps } from "./https.ts";
 import type { Network } from "./network.ts";
+import { tokenApproverObjects } from "../../instance/run_approver.ts";
 
 /** The port of every server. */
 export const PORT = 6443;

@@ -14,9 +14,9 @@ import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../../instance/controllers.ts";
 import { followPolicies, readPolicies } from "../../../instance/policy_files.ts";
-import { createSettingsStore, runApprover, watchRegister } from "../../../instance/approver.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
+import { createSettingsStore, runApprover, watchRegister } from "../../../instance/run_approver.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

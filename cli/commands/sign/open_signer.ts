@@ -20,13 +20,6 @@ import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import {
-  namesSigningCa,
-  openInstanceCas,
-  openSigningCas,
-  type SigningCaDeps,
-  signingDurationSeconds,
-} from "../../../instance/signing_cas.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
@@ -34,6 +27,7 @@ import type { SignFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
+import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signer_cas.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;

@@ -22,12 +22,12 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runSigner } from "../../../instance/controllers.ts";
 import { runPodSigner } from "../../../instance/pod_signer.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import { openSigningCas, signingDurationSeconds } from "../../../instance/signing_cas.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
+import { openSigningCas, signingDurationSeconds } from "../../../instance/signer_cas.ts";
 
 /** The kinds that --pod-certificates needs. */
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];

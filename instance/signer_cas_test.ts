@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { signingDurationSeconds } from "./signing_cas.ts";
+import { signingDurationSeconds } from "./signer_cas.ts";
 
 for (
   const { ms, want, warns } of [

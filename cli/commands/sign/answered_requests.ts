@@ -4,8 +4,8 @@
  * after that.
  */
 import { join } from "node:path";
-import type { FilePort } from "../../client/files.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../data_dir.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 
 /** The answers to earlier requests. */
 export interface AnsweredRequests {
