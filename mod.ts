@@ -38,6 +38,7 @@
 
 // With defaults for everything.
 export { type OpenInstance, openInstance, type OpenSettings } from "./cli/library/open_instance.ts";
+export type { TokenOptions } from "./instance/joining.ts";
 export type { FeatureGate } from "./instance/feature_gates.ts";
 export type { InstanceSettings } from "./instance/settings.ts";
 export { startTestServer, type TestServer, type TestServerSettings } from "./cli/library/test_server.ts";
@@ -47,7 +48,6 @@ export {
   type CertificateSettings,
   type ConnectSettings,
   connectToCluster,
-  type TokenOptions,
 } from "./cli/library/api_access.ts";
 export {
   type AuthoritySettings,

@@ -3,21 +3,9 @@
  * with a bootstrap token that is replaced when it has expired or was deleted.
  */
 import { basename } from "node:path";
-import {
-  CLUSTER_INFO_NAME,
-  CLUSTER_INFO_NAMESPACE,
-  planClusterInfo,
-  type PublishedCluster,
-} from "../core/token/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, planClusterInfo, type PublishedCluster } from "../core/token/cluster_info.ts";
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
-import {
-  BOOTSTRAP_TOKEN_USAGES,
-  createTokenSecret,
-  decideTokenSecret,
-  listTokenFacts,
-  toTokenSecretName,
-  UP_TOKEN_GROUP,
-} from "../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, decideTokenSecret, listTokenFacts, toTokenSecretName, UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
@@ -34,10 +22,10 @@ import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from
 import { USER_AGENT } from "../core/version.ts";
 
 /** The properties of a new bootstrap token. */
-export interface NewToken {
-  /** The lifetime of the token in milliseconds; 24 hours by default. */
+export interface TokenOptions {
+  /** The lifetime of the token, in milliseconds; 24 hours by default. */
   readonly lifetimeMs?: number;
-  /** Default: the group of the bootstrap tokens of `up`. */
+  /** The groups of the token besides `system:bootstrappers`; `system:bootstrappers:tlsboot` by default. */
   readonly groups?: readonly string[] | undefined;
   readonly description?: string;
 }
@@ -89,18 +77,12 @@ export async function ensureClusterInfo(
   deps.logger.info("cluster-info published", { server: cluster.server });
 }
 
-/** A bootstrap kubeconfig, and the groups of its token: by default those of the machines of `up`. */
-export interface JoiningFile {
-  readonly path: string;
-  readonly groups?: readonly string[];
-}
-
 /**
- * Ensures that the kubeconfig has a valid token and the present CAs. Returns the expiration of the token, undefined for one
+ * Ensures that a bootstrap kubeconfig has a valid token, by default for the machines of `up`, and the present CAs. Returns the expiration of the token, undefined for one
  * that never expires.
  */
 export async function ensureBootstrapKubeconfig(
-  { path, groups }: JoiningFile,
+  { path, groups }: { readonly path: string; readonly groups?: readonly string[] },
   secrets: ObjectStore<KubeSecret>,
   cluster: PublishedCluster,
   deps: CertificateDeps,
@@ -173,7 +155,7 @@ async function writeBootstrapKubeconfig(
 /** Creates a bootstrap token at the API. */
 export async function createBootstrapToken(
   secrets: Pick<ObjectStore<KubeSecret>, "create">,
-  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [UP_TOKEN_GROUP], description = "" }: NewToken,
+  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [UP_TOKEN_GROUP], description = "" }: TokenOptions,
   { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
   signal: AbortSignal,
 ): Promise<{ readonly token: BootstrapToken; readonly expiration: Date }> {

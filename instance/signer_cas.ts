@@ -4,24 +4,18 @@
  */
 import { resolve } from "node:path";
 import { formatDuration } from "../core/lib/duration.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-  MIN_EXPIRATION_SECONDS,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER, MIN_EXPIRATION_SECONDS } from "../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import type { Clock, Logger } from "../core/ports.ts";
+import type { Logger } from "../core/ports.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
-import type { FilePort } from "../client/files.ts";
 import { type CaKeySource, createFileAuthoritySource, type FileAuthoritySource } from "../controllers/ca_provider.ts";
-import { type CaKeys, createCaFiles } from "./authority/keys.ts";
+import { createCaFiles } from "./authority/keys.ts";
 import { hasSplitAuthorities } from "./authority/files.ts";
 import { assertCrlUrls, authorityPaths, type CaPurpose, getSignerPurpose, toCrlUrl } from "./authority/layout.ts";
 import { AppError } from "../core/errors.ts";
 import type { InstanceSettings, SigningCaFiles } from "./settings.ts";
+import type { InstanceDeps } from "./deps.ts";
 
 /** The paths of a certificate and its key. */
 interface CaPaths {
@@ -36,11 +30,7 @@ export interface SigningCas {
 }
 
 /** The adapters for opening CAs. */
-export interface SigningCaDeps {
-  readonly files: FilePort;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly keys: CaKeys;
+export interface SigningCaDeps extends Pick<InstanceDeps, "files" | "clock" | "logger" | "keys"> {
   /** The setting `crlUrl`; undefined for certificates that name no CRL. */
   readonly crlUrl?: string | undefined;
   /** Returns a number that grows when a CA of the instance was replaced. */

@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { findNearest } from "../core/lib/nearest.ts";
-import type { Clock, Logger } from "../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { parseProfile } from "../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../core/signing/profile_spec.ts";
@@ -13,6 +12,7 @@ import {
   profileFault,
   type ProfileSource,
 } from "../controllers/profile_provider.ts";
+import type { InstanceDeps } from "./deps.ts";
 import type { ProfileFiles } from "./settings.ts";
 
 /** The signers and profiles that the settings name. */
@@ -29,12 +29,7 @@ export interface FileSignerChoice extends SignerChoice {
 }
 
 /** The adapters for reading profiles. */
-export interface ProfileDeps {
-  readonly files: FilePort;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly cwd: string;
-}
+export type ProfileDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "cwd">;
 
 /**
  * Reads the profiles. A file without a signer name is for the only custom signer. AppError `usage` for names without a

@@ -1,17 +1,10 @@
 /** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
+import { DEFAULT_SETTINGS, type EtcdSettings } from "../../instance/settings.ts";
 import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 
-/** The flags for an etcd. A type rather than an interface, because a flag set is indexed by name. */
-export type EtcdFlags = {
-  readonly etcdServers: Flag<readonly string[]>;
-  readonly etcdCafile: Flag<string | undefined>;
-  readonly etcdCertfile: Flag<string | undefined>;
-  readonly etcdKeyfile: Flag<string | undefined>;
-  readonly etcdPrefix: Flag<string>;
-};
+type EtcdFlags = { readonly [Key in keyof EtcdSettings]-?: Flag<EtcdSettings[Key]> };
 
 /** Creates the flags; `servers` is the summary of `--etcd-servers`. */
 export function etcdFlags(servers: string): EtcdFlags {

@@ -8,31 +8,13 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { defaultUsages } from "../../core/pki/x509/usages.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import {
-  type CertificateRequest,
-  createConnector,
-  createFilePort,
-  createObjectStore,
-  type ObjectStoreOptions,
-  readCluster,
-  submitRequest,
-  waitForCertificate,
-} from "../../client/mod.ts";
+import { type CertificateRequest, createConnector, createFilePort, createObjectStore, type ObjectStoreOptions, readCluster, submitRequest, waitForCertificate } from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../../instance/controllers.ts";
-import { createBootstrapToken } from "../../instance/joining.ts";
+import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { USER_AGENT } from "../../core/version.ts";
-
-/** The properties of a new bootstrap token. */
-export interface TokenOptions {
-  /** The lifetime of the token, in milliseconds; 24 hours by default. */
-  readonly lifetimeMs?: number;
-  /** The groups of the token besides `system:bootstrappers`; `system:bootstrappers:tlsboot` by default. */
-  readonly groups?: readonly string[];
-  readonly description?: string;
-}
 
 /** A request for a certificate, and how long to wait for the certificate. */
 export type CertificateSettings =
