@@ -107,11 +107,12 @@ async function readFormat(root: string, files: Pick<FilePort, "readText">): Prom
     throw new AppError(
       "format_unknown",
       `cannot use data directory "${root}": it has format ${format}, this program knows ${DATA_FORMAT}`,
-      { hint: "use the newer tlsboot that wrote it, or another data directory" },
+      { hint: "use the newer tlsboot that wrote it, or another folder with the setting dataDir" },
     );
   }
   throw new AppError("format_unknown", `cannot use data directory "${root}": its file "format" holds no number`, {
-    hint: `write ${DATA_FORMAT} into it if this tlsboot made the folder, or choose another data directory`,
+    hint:
+      `write ${DATA_FORMAT} into it if this tlsboot made the folder, or choose another folder with the setting dataDir`,
   });
 }
 

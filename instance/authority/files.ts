@@ -6,12 +6,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { CaKeySource } from "../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
-import {
-  type Authority,
-  createAuthority,
-  joinAuthority,
-  parseAuthorityCertificates,
-} from "../../core/pki/authority/authority.ts";
+import { type Authority, createAuthority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { NameConstraints } from "../../core/pki/x509/name_constraints.ts";
@@ -235,7 +230,8 @@ export async function assertNoCa(dataDir: string, files: FilePort): Promise<void
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) return;
   throw new AppError("file_exists", `cannot create a CA: "${certificate}" exists`, {
-    hint: "an existing CA is never overwritten: choose another data directory, or move the old one away",
+    hint:
+      "an existing CA is never overwritten: choose another folder with the setting dataDir, or move the old one away",
   });
 }
 
@@ -268,7 +264,7 @@ async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<Pr
   const key = await keys.openKey(await readRequired(path, files), path);
   if (key.ok) return key.value;
   throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is not a key: ${key.error}`, {
-    hint: "an existing key is never overwritten: choose another data directory, or move the file away",
+    hint: "an existing key is never overwritten: choose another folder with the setting dataDir, or move the file away",
   });
 }
 

@@ -109,7 +109,7 @@ export async function restoreBackup(
 
 function takenError(root: string): AppError {
   return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
-    hint: "choose another data directory, or move it aside with the setting force",
+    hint: "choose another folder with the setting dataDir, or move it aside with the setting force",
   });
 }
 
