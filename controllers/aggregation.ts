@@ -7,7 +7,7 @@ import { getName } from "../core/kube/meta.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
 import { planAggregation } from "../core/rbac/aggregate.ts";
-import { backoffMs } from "./queue.ts";
+import { backoffMs, sleepOrAbort } from "./queue.ts";
 
 export interface AggregationDeps {
   readonly store: ObjectStore<ClusterRole>;
@@ -23,7 +23,7 @@ export async function runAggregation(deps: AggregationDeps, signal: AbortSignal)
     } catch (error) {
       if (signal.aborted) return;
       deps.logger.error("aggregation of cluster roles failed, starting it again", { error: getErrorMessage(error) });
-      await deps.clock.sleep(backoffMs(failures), signal).catch(() => {});
+      await sleepOrAbort(deps.clock, backoffMs(failures), signal);
     }
   }
 }

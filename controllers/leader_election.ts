@@ -7,6 +7,7 @@ import type { Lease, LeaseSpec } from "../core/kube/kinds/coordination_v1.ts";
 import { formatMicroTime } from "../core/kube/meta.ts";
 import { createChildAbort } from "../core/lib/abort.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../core/ports.ts";
+import { sleepOrAbort } from "./queue.ts";
 
 /** The options of an election; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {
@@ -99,7 +100,7 @@ class Elector {
     const { retryPeriodMs, random } = this.#options;
     while (!signal.aborted) {
       if (await this.#tryClaim(signal)) return true;
-      await this.#pause(retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
+      await sleepOrAbort(this.#options.clock, retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
     }
     return false;
   }
@@ -112,7 +113,7 @@ class Elector {
         if (!signal.aborted) logger.warn("leader lease cannot be renewed", { lease: leaseName });
         return;
       }
-      await this.#pause(retryPeriodMs, signal);
+      await sleepOrAbort(this.#options.clock, retryPeriodMs, signal);
     }
   }
 
@@ -126,7 +127,7 @@ class Elector {
   async #renew(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
       if (await this.#tryClaim(signal)) return true;
-      await this.#pause(this.#options.retryPeriodMs, signal);
+      await sleepOrAbort(this.#options.clock, this.#options.retryPeriodMs, signal);
     }
     return false;
   }
@@ -214,13 +215,6 @@ class Elector {
       timer.abort();
       await alarm;
     }
-  }
-
-  /** Sleeps until the time has passed or the signal aborts; the loops check the signal themselves. */
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    await this.#options.clock.sleep(ms, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
   }
 
   #isMine(lease: Lease): boolean {

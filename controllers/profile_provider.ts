@@ -6,6 +6,7 @@ import { findPurposeFault } from "../core/signing/profile_faults.ts";
 import { parseProfile } from "../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../core/signing/profile_spec.ts";
 import type { Clock, Logger } from "../core/ports.ts";
+import { sleepOrAbort } from "./queue.ts";
 import { createReloader } from "./reloader.ts";
 
 /** Provides the profile that a signer uses for each request. */
@@ -71,11 +72,7 @@ export async function followProfiles(
   if (sources.length === 0) return;
   while (!signal.aborted) {
     for (const source of sources) await source.current();
-    try {
-      await clock.sleep(FOLLOW_INTERVAL_MS, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+    await sleepOrAbort(clock, FOLLOW_INTERVAL_MS, signal);
   }
 }
 

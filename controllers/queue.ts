@@ -189,6 +189,13 @@ export function createWaitQueue(): WaitQueue {
   };
 }
 
+/** Sleeps until the time has passed or the signal aborts, which the caller checks. */
+export async function sleepOrAbort(clock: Pick<Clock, "sleep">, ms: number, signal: AbortSignal): Promise<void> {
+  await clock.sleep(ms, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}
+
 /** Returns the wait after a number of earlier failures in a row: 200 ms, doubled each time, at most 1000 s. */
 export function backoffMs(failures: number): number {
   return Math.min(BACKOFF.baseMs * 2 ** failures, BACKOFF.maxMs);

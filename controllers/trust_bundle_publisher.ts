@@ -9,6 +9,7 @@ import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { planTrustBundles, type TrustBundleContent } from "../core/signing/trust_bundle_plan.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "./loop.ts";
+import { sleepOrAbort } from "./queue.ts";
 
 /** The bundle to publish, and the API that gets it. */
 export interface TrustBundlePublisherOptions {
@@ -77,9 +78,7 @@ export async function runTrustBundlePublisher(
       const current = JSON.stringify(await content());
       if (current !== known) changed.fire([signerName]);
       known = current;
-      await clock.sleep(FOLLOW_INTERVAL_MS, signal).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
+      await sleepOrAbort(clock, FOLLOW_INTERVAL_MS, signal);
     }
   }
 
