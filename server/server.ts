@@ -19,16 +19,11 @@ import { createSigningRequestPlugins, type SigningRequestLimits } from "./admiss
 import { type App, createApp } from "./app.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
-import { createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
+import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
-import {
-  type BootstrapObject,
-  createDefaultRbacObjects,
-  createSystemNamespaces,
-  reconcileObjects,
-} from "./bootstrap_objects.ts";
+import { type BootstrapObject, createDefaultRbacObjects, createSystemNamespaces, reconcileObjects } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";
@@ -44,7 +39,6 @@ import { addIssuedMetrics, IssuedCertificates } from "./metrics/issued_certifica
 import { followRequests } from "./metrics/signing_requests.ts";
 import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
-import { countTokenUses } from "./metrics/service_accounts.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";

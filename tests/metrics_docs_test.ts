@@ -13,7 +13,6 @@ import { countObjects, createEtcdMetrics, createStorageMetrics, gaugeAuditDisk }
 import { countRejections, gaugeInflight, gaugeLevels } from "../server/metrics/flow_control.ts";
 import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
-import { countTokenUses } from "../server/metrics/service_accounts.ts";
 import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
@@ -24,6 +23,7 @@ import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryLogger } from "./support/memory_logger.ts";
 import { createSeededRandom } from "./support/seeded_random.ts";
 import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";
+import { countTokenUses } from "../server/authn/service_account_tokens.ts";
 
 const PAGE = "docs/reference/metrics.md";
 

@@ -11,14 +11,7 @@ import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { goQuoteList } from "../../core/lib/quote.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
-import {
-  checkTimes,
-  LEEWAY_SECONDS,
-  type ObjectClaim,
-  parseClaims,
-  type TokenClaims,
-  toTokenUser,
-} from "../../core/service_accounts/claims.ts";
+import { checkTimes, LEEWAY_SECONDS, type ObjectClaim, parseClaims, type TokenClaims, toTokenUser } from "../../core/service_accounts/claims.ts";
 import { hasJwtForm, parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
@@ -27,8 +20,9 @@ import { type ResourceKeys, toStorageKey } from "../registry/registry.ts";
 import { secrets } from "../registry/secrets.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { AccountTokenUse } from "../metrics/service_accounts.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
+import { Counter } from "prom-client";
+import type { MetricsRegistry } from "../metrics/registry.ts";
 
 export interface ServiceAccountTokenDeps {
   readonly clock: Clock;
@@ -182,4 +176,19 @@ function describeUse(
     }
   }
   return { uses, auditAnnotations };
+}
+
+/** A use of a token without an audience, or of a pod's token before or after it should have been renewed. */
+export type AccountTokenUse = "legacy" | "valid" | "stale";
+
+/** Counts the uses of service account tokens that should not be used any longer (`pkg/serviceaccount/metrics.go`). */
+export function countTokenUses(registry: MetricsRegistry): (use: AccountTokenUse) => void {
+  const createCounter = (use: AccountTokenUse, help: string) =>
+    new Counter({ name: `serviceaccount_${use}_tokens_total`, help, registers: [registry] });
+  const counters = {
+    legacy: createCounter("legacy", "Uses of service account tokens without an audience."),
+    valid: createCounter("valid", "Uses of extended tokens of pods before the time at which they should be renewed."),
+    stale: createCounter("stale", "Uses of extended tokens of pods after the time at which they should be renewed."),
+  };
+  return (use) => counters[use].inc();
 }

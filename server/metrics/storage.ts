@@ -8,7 +8,7 @@ import { createExponentialBuckets, type MetricsRegistry, REQUEST_BUCKETS } from 
 import type { Resource, StoredResource } from "../registry/resource.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { EtcdObserver } from "../storage/etcd/observer.ts";
+import type { EtcdObserver } from "../storage/etcd/client.ts";
 
 /** The sizes of the storage's files and the free disk space, in bytes. */
 export interface StorageSizes {

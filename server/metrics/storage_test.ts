@@ -5,7 +5,7 @@ import { countObjects, createEtcdMetrics, createStorageMetrics } from "./storage
 import { configMaps } from "../registry/configmaps.ts";
 import type { Storage } from "../storage/storage.ts";
 import { STORED_RESOURCES } from "../registry/resources.ts";
-import type { EtcdCall } from "../storage/etcd/observer.ts";
+import type { EtcdCall } from "../storage/etcd/client.ts";
 
 test("createStorageMetrics() reports the current state on each page, and reads it once", async () => {
   const registry = createMetricsRegistry();

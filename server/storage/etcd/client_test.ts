@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { createFakeAfter } from "../../../tests/support/fake_after.ts";
 import { settle } from "../../../tests/support/fake_clock.ts";
-import { EtcdClient } from "./client.ts";
-import type { EtcdObserver } from "./observer.ts";
+import { EtcdClient, type EtcdObserver } from "./client.ts";
 import { GRPC_STATUS, GrpcError, type GrpcListener, type GrpcServer } from "./grpc.ts";
 
 type Answer = Buffer | GrpcError | "none";

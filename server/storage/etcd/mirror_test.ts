@@ -7,7 +7,7 @@ import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
 import { EtcdMirror, type MirrorClient } from "./mirror.ts";
 import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { StoredValues } from "./contents.ts";
-import type { EtcdObserver } from "./observer.ts";
+import type { EtcdObserver } from "./client.ts";
 
 const VALUES: StoredValues = {
   root: "/registry/",

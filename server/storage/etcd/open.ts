@@ -1,14 +1,13 @@
 /** Opens a store on an etcd (3.5.13 and later), which other tlsboot servers and kube-apiservers may share, and compacts it. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
+import { EtcdClient, type EtcdClientParts, type EtcdEndpoints, type EtcdObserver } from "./client.ts";
 import { assertReleases } from "./release.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
 import { EtcdMirror } from "./mirror.ts";
 import { EtcdStorage } from "./storage.ts";
 import { DEFAULT_STORAGE_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
-import type { EtcdObserver } from "./observer.ts";
 import { createStoreContents, type StoreContents, type StoredValues } from "./contents.ts";
 import type { Storage } from "../storage.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { assertNoActiveLease } from "./active_leases.ts";
+import { assertNoActiveLease } from "./restore.ts";
 
 const now = new Date("2026-11-25T10:00:00Z");
 const values = { decode: (_key: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString()) };
