@@ -2,11 +2,7 @@
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { forbidden } from "../../core/kube/status/status.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import {
-  planCaRotationStatus,
-  validateCaRotation,
-  validateCaRotationUpdate,
-} from "../../core/ca_rotation/rotation_rules.ts";
+import { planCaRotationStatus, validateCaRotation, validateCaRotationUpdate } from "../../core/ca_rotation/rotation_rules.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
@@ -17,8 +13,8 @@ export const caRotations: Resource<CaRotation> = {
   verbs: STANDARD_VERBS,
   columns: [
     nameColumn,
-    textColumn<CaRotation>("Step", "Step that was requested.", ({ spec }) => spec.step),
-    textColumn<CaRotation>("Servers", "Servers that have adopted it.", formatServers),
+    textColumn("Step", "Step that was requested.", ({ spec }) => spec.step),
+    textColumn("Servers", "Servers that have adopted it.", formatServers),
     ageColumn,
   ],
   strategy: {

@@ -12,7 +12,7 @@ export const leases: Resource<Lease> = {
   verbs: STANDARD_VERBS,
   columns: [
     nameColumn,
-    textColumn<Lease>("Holder", "Who holds the lease.", (lease) => lease.spec.holderIdentity ?? ""),
+    textColumn("Holder", "Who holds the lease.", (lease) => lease.spec.holderIdentity ?? ""),
     ageColumn,
   ],
   strategy: {

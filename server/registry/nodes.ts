@@ -1,16 +1,7 @@
 /** Core `v1` nodes with `/status`, which kubelets register and update. */
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import {
-  defaultNode,
-  getWarningsForNode,
-  type NodeShape,
-  validateNodeCreate,
-  validateNodeStatusUpdate,
-  validateNodeUpdate,
-  withoutConfigStatus,
-  withoutDisabledSpec,
-} from "../../core/kube/rules/nodes.ts";
+import { defaultNode, getWarningsForNode, type NodeShape, validateNodeCreate, validateNodeStatusUpdate, validateNodeUpdate, withoutConfigStatus, withoutDisabledSpec } from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
@@ -40,15 +31,15 @@ export const nodes: Resource<Node> = {
   storageName: "minions",
   columns: [
     nameColumn,
-    textColumn<Node>("Status", "Ready or not.", statusText),
-    textColumn<Node>("Roles", "Roles by label.", rolesText),
+    textColumn("Status", "Ready or not.", statusText),
+    textColumn("Roles", "Roles by label.", rolesText),
     ageColumn,
-    textColumn<Node>("Version", "The kubelet's version.", (node) => node.status.nodeInfo?.kubeletVersion ?? ""),
-    textColumn<Node>("Internal-IP", "Address inside the cluster.", (node) => addressText(node, "InternalIP"), 1),
-    textColumn<Node>("External-IP", "Address outside the cluster.", (node) => addressText(node, "ExternalIP"), 1),
-    textColumn<Node>("OS-Image", "The operating system.", (node) => infoText(node.status.nodeInfo?.osImage), 1),
-    textColumn<Node>("Kernel-Version", "The kernel, and for which machines it is.", kernelText, 1),
-    textColumn<Node>(
+    textColumn("Version", "The kubelet's version.", (node) => node.status.nodeInfo?.kubeletVersion ?? ""),
+    textColumn("Internal-IP", "Address inside the cluster.", (node) => addressText(node, "InternalIP"), 1),
+    textColumn("External-IP", "Address outside the cluster.", (node) => addressText(node, "ExternalIP"), 1),
+    textColumn("OS-Image", "The operating system.", (node) => infoText(node.status.nodeInfo?.osImage), 1),
+    textColumn("Kernel-Version", "The kernel, and for which machines it is.", kernelText, 1),
+    textColumn(
       "Container-Runtime",
       "The container runtime.",
       (node) => infoText(node.status.nodeInfo?.containerRuntimeVersion),

@@ -11,9 +11,9 @@ export const requestRecords: Resource<RequestRecord> = {
   verbs: READ_VERBS,
   columns: [
     nameColumn,
-    textColumn<RequestRecord>("Address", "IP address from which it came.", ({ spec }) => spec.address ?? ""),
-    textColumn<RequestRecord>("Decision", "Approved or Denied.", ({ status }) => status.decision?.type ?? ""),
-    textColumn<RequestRecord>("User", "User that decided.", ({ status }) => status.decision?.username ?? ""),
+    textColumn("Address", "IP address from which it came.", ({ spec }) => spec.address ?? ""),
+    textColumn("Decision", "Approved or Denied.", ({ status }) => status.decision?.type ?? ""),
+    textColumn("User", "User that decided.", ({ status }) => status.decision?.username ?? ""),
     ageColumn,
   ],
   strategy: {},

@@ -7,16 +7,7 @@ import { formatTime, getName } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status/status.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import {
-  canBeTakenBack,
-  describeRevocation,
-  findAuthorFault,
-  findRevocationTarget,
-  type RevocationTarget,
-  toRevocationName,
-  UNRECORDED_ANNOTATION,
-  validateRevocation,
-} from "../../core/revocation/revocation.ts";
+import { canBeTakenBack, describeRevocation, findAuthorFault, findRevocationTarget, type RevocationTarget, toRevocationName, UNRECORDED_ANNOTATION, validateRevocation } from "../../core/revocation/revocation.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
@@ -43,10 +34,10 @@ export function createRevocationResource(deps: RevocationResourceDeps): Resource
     ...REVOCATIONS,
     columns: [
       nameColumn,
-      textColumn<Revocation>("Reason", "Reason as in RFC 5280.", ({ spec }) => spec.reason),
-      textColumn<Revocation>("Revoked By", "User that revoked it.", ({ status }) => status.revokedBy ?? ""),
+      textColumn("Reason", "Reason as in RFC 5280.", ({ spec }) => spec.reason),
+      textColumn("Revoked By", "User that revoked it.", ({ status }) => status.revokedBy ?? ""),
       ageColumn,
-      textColumn<Revocation>("Message", "Explanation in words.", ({ spec }) => spec.message ?? "", 1),
+      textColumn("Message", "Explanation in words.", ({ spec }) => spec.message ?? "", 1),
     ],
     strategy: {
       validateCreate: validateRevocation,

@@ -57,7 +57,7 @@ export function createSecretResource(options: KeyAlgorithmOptions): Resource<Sec
     verbs: STANDARD_VERBS,
     columns: [
       nameColumn,
-      textColumn<SecretObject>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
+      textColumn("Type", "What the secret is for.", (secret) => secret.type ?? ""),
       textColumn("Data", "How many entries it has.", (secret) => Object.keys(secret.data ?? {}).length),
       ageColumn,
     ],

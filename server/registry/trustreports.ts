@@ -12,9 +12,9 @@ export const trustReports: Resource<TrustReport> = {
   verbs: ["create", "delete", "deletecollection", "get", "list", "watch"],
   columns: [
     nameColumn,
-    textColumn<TrustReport>("Trusted", "Number of CAs that the user trusts.", ({ spec }) => countTrusted(spec.trusted)),
-    sinceColumn<TrustReport>("Reported", "Time since the report.", ({ status }) => status.reportedAt),
-    sinceColumn<TrustReport>("Seen", "Time since the user was seen.", ({ status }) => status.lastSeen),
+    textColumn("Trusted", "Number of CAs that the user trusts.", ({ spec }) => countTrusted(spec.trusted)),
+    sinceColumn("Reported", "Time since the report.", ({ status }) => status.reportedAt),
+    sinceColumn("Seen", "Time since the user was seen.", ({ status }) => status.lastSeen),
   ],
   strategy: {
     validateCreate: validateTrustReport,
