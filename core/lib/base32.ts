@@ -5,7 +5,6 @@ const RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /** Crockford's alphabet: digits and letters without I, L, O and U. */
 export const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** Encodes bytes. */
 export function encodeBase32(bytes: Uint8Array, alphabet: string = RFC_4648): string {
   let text = "";
   let bits = 0;

@@ -2,6 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { FIELD_OF_SHORT_NAME, type ListField, type SubjectFields } from "../../../core/pki/x509/names.ts";
 import { trimChars, trimEndChars } from "../../../core/lib/trim.ts";
+import { splitUnescaped } from "../../lib/trim.ts";
 
 const WANTED = "want CN=name,O=group or /CN=name/O=group";
 
@@ -11,7 +12,10 @@ const WANTED = "want CN=name,O=group or /CN=name/O=group";
  */
 export function parseSubject(text: string): Result<SubjectFields, string> {
   const isSlashed = text.startsWith("/");
-  const parts = splitUnescaped(isSlashed ? text.slice(1) : text, isSlashed ? "/" : ",");
+  const attributes = isSlashed ? text.slice(1) : text;
+  // A `+` separates the attributes of an RDN with several of them.
+  const isPlus = (char: string, at: number) => char === "+" && /^\s*[a-z]+\s*=/i.test(attributes.slice(at + 1));
+  const parts = splitUnescaped(attributes, (char, at) => char === (isSlashed ? "/" : ",") || isPlus(char, at));
   const single: { commonName?: string; serialNumber?: string } = {};
   const lists: Partial<Record<ListField, string[]>> = {};
   for (const part of parts) {
@@ -32,22 +36,6 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
     else return err(`${type.trim()} is given twice`);
   }
   return ok({ ...single, ...lists });
-}
-
-/** Splits at a separator and at the `+` of RDNs with several values, unless a backslash precedes it. */
-function splitUnescaped(text: string, separator: string): readonly string[] {
-  const parts: string[] = [];
-  let part = "";
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charAt(at);
-    const isPlus = char === "+" && /^\s*[a-z]+\s*=/i.test(text.slice(at + 1));
-    if (char === "\\") part += char + text.charAt(++at);
-    else if (char === separator || isPlus) {
-      parts.push(part);
-      part = "";
-    } else part += char;
-  }
-  return [...parts, part];
 }
 
 /** Removes the spaces around a text, except one at its end that a backslash escapes. */

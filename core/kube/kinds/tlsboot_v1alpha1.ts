@@ -2,21 +2,7 @@
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion } from "./kind.ts";
-import {
-  always,
-  atomic,
-  BOOL,
-  BYTES,
-  enumerated,
-  INT64,
-  mergedBy,
-  omitempty,
-  optional,
-  required,
-  set,
-  STRING,
-  TIME,
-} from "./notation.ts";
+import { always, atomic, BOOL, BYTES, enumerated, INT64, mergedBy, omitempty, optional, required, set, STRING, TIME } from "./notation.ts";
 
 /** The API group of tlsboot's own kinds. */
 export const TLSBOOT_GROUP = "tlsboot";
@@ -31,18 +17,21 @@ export type IssuedCertificateSource =
   | "ca"
   | "migration";
 
-/** The reasons that a revocation may have, by their names in RFC 5280 section 5.3.1. */
-export const REVOCATION_REASONS: readonly string[] = [
-  "unspecified",
-  "keyCompromise",
-  "cACompromise",
-  "affiliationChanged",
-  "superseded",
-  "cessationOfOperation",
-  "certificateHold",
-  "privilegeWithdrawn",
-  "aACompromise",
-];
+/** The code of each reason of a revocation (RFC 5280 §5.3.1) by its name. `removeFromCRL` is missing: only delta CRLs have it. */
+export const CRL_REASON_CODES = {
+  unspecified: 0,
+  keyCompromise: 1,
+  cACompromise: 2,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  certificateHold: 6,
+  privilegeWithdrawn: 9,
+  aACompromise: 10,
+} as const;
+
+/** The names of all reasons of a revocation. */
+export const REVOCATION_REASONS: readonly string[] = Object.keys(CRL_REASON_CODES);
 
 /** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
 export const ROTATABLE_CAS: readonly string[] = [

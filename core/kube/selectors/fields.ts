@@ -1,6 +1,7 @@
 /** Field selectors: parsing with upstream's error texts, and matching (apimachinery `pkg/fields/selector.go`). */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { splitUnescaped } from "../../lib/trim.ts";
 
 /** A requirement on one field; `==` has become `=`. */
 export interface FieldRequirement {
@@ -16,7 +17,7 @@ const OPERATORS = ["!=", "==", "="] as const;
 export function parseFieldSelector(text: string): Result<readonly FieldRequirement[], string> {
   const requirements: FieldRequirement[] = [];
   // Sorted, so that the first of several faults is the one that upstream reports.
-  for (const term of splitTerms(text).sort(compareBytes)) {
+  for (const term of splitUnescaped(text, (char) => char === ",").sort(compareBytes)) {
     if (term === "") continue;
     const parts = splitTerm(term);
     if (parts === undefined) return err(`invalid selector: '${text}'; can't understand '${term}'`);
@@ -40,23 +41,6 @@ export function matchesFields(
 /** Finds the value that the selector requires of a field; undefined if it does not require a single one. */
 export function requiredValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
   return requirements.find((item) => item.field === field && item.operator === "=")?.value;
-}
-
-/** Splits at commas that no backslash precedes; escapes stay as they are. */
-function splitTerms(text: string): string[] {
-  if (text === "") return [];
-  const terms: string[] = [];
-  let start = 0;
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charAt(index);
-    if (character === "\\") index += 1;
-    else if (character === ",") {
-      terms.push(text.slice(start, index));
-      start = index + 1;
-    }
-  }
-  terms.push(text.slice(start));
-  return terms;
 }
 
 /** Splits at the first operator. */

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { Result } from "../../lib/result.ts";
 import { AppError } from "../../errors.ts";
+import { CRL_REASON_CODES } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../x509/certificate.ts";
 import { EXTENSION_OID } from "../x509/certificate_extensions.ts";
 import {
@@ -40,18 +41,7 @@ import {
 } from "../keys/signature_algorithm.ts";
 import { decodeHex, encodeHex } from "../../lib/hex.ts";
 
-/** The code of each reason (RFC 5280 §5.3.1) by its name. `removeFromCRL` is missing: only delta CRLs have it. */
-export const CRL_REASON_CODES = {
-  unspecified: 0,
-  keyCompromise: 1,
-  cACompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  certificateHold: 6,
-  privilegeWithdrawn: 9,
-  aACompromise: 10,
-} as const;
+export { CRL_REASON_CODES };
 
 /** The name of a reason for which a certificate is revoked. */
 export type CrlReason = keyof typeof CRL_REASON_CODES;

@@ -12,6 +12,7 @@ import {
 import { decodeText, decodeTime, type TextDialect } from "../asn1/der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../asn1/der_writer.ts";
 import { decodeHex, encodeHex } from "../../lib/hex.ts";
+import { splitUnescaped } from "../../lib/trim.ts";
 
 /** The parts of a subject that signers copy; absent ones are empty. */
 export interface SubjectFields {
@@ -148,7 +149,7 @@ const OID = /^\d+(?:\.\d+)+$/;
  */
 export function parseFormattedName(text: string): readonly FormattedAttribute[] | undefined {
   const attributes: FormattedAttribute[] = [];
-  for (const part of text === "" ? [] : splitAtCommas(text)) {
+  for (const part of text === "" ? [] : splitUnescaped(text, (char) => char === ",")) {
     const end = part.indexOf("=");
     const [type, raw] = [part.slice(0, Math.max(end, 0)), part.slice(end + 1)];
     if (!FIELD_OF_SHORT_NAME.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
@@ -159,22 +160,6 @@ export function parseFormattedName(text: string): readonly FormattedAttribute[] 
     attributes.push({ type, value });
   }
   return attributes;
-}
-
-/** Splits a text at the commas that no backslash escapes. */
-function splitAtCommas(text: string): readonly string[] {
-  if (!text.includes("\\")) return text.split(",");
-  const parts: string[] = [];
-  let start = 0;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (char === "\\") at++;
-    else if (char === ",") {
-      parts.push(text.slice(start, at));
-      start = at + 1;
-    }
-  }
-  return [...parts, text.slice(start)];
 }
 
 function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
