@@ -59,7 +59,7 @@ const RULE: Shape<AuditRule> = mapped(
   (rule, place) => {
     const { nonResourceURLs, resources, namespaces } = rule;
     if (nonResourceURLs.length > 0 && (resources.length > 0 || namespaces.length > 0)) {
-      return fault(place, "a rule is about resources or about nonResourceURLs, not both");
+      return fault(place, "a rule names resources or nonResourceURLs, not both");
     }
     if (resources.some((one) => one.resourceNames.length > 0 && one.resources.length === 0)) {
       return fault(place, "resourceNames need at least one of resources");

@@ -94,7 +94,7 @@ export interface Status {
   readonly code?: number;
 }
 
-/** The object that a Status is about, and the single causes. */
+/** The object of a Status, and the single causes. */
 export interface StatusDetails {
   readonly name?: string;
   readonly group?: string;

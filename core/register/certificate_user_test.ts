@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import fc from "../../tests/support/properties.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { ElementBudget } from "../kube/wire/element_budget.ts";
-import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/wire/protobuf.ts";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
 import type { ObjectSchema } from "../kube/schema.ts";
 import type { IssuedCertificate, IssuedCertificateSpec, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
@@ -15,17 +13,11 @@ import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
 import { RevocationIndex } from "../revocation/revocation_index.ts";
 import { identifyCertificate, readIdentity, readSubjectText } from "./certificate_user.ts";
-import {
-  type CertificateDescription,
-  createRecord,
-  createRecordStatus,
-  describeIssued,
-  formatRecordName,
-  getChainHash,
-  hashRecord,
-} from "./record.ts";
+import { type CertificateDescription, createRecord, createRecordStatus, describeIssued, formatRecordName, getChainHash, hashRecord } from "./record.ts";
 import { EARLIER_HEAD, EARLIER_RECORDS } from "./testdata/earlier_records.ts";
 import { verifyRecords } from "./verify.ts";
+import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/wire/mod.ts";
+import fc from "../../tests/support/properties.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");
 const ca = await createSigningCa();

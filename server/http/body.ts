@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
-import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
+import { decodeEnvelope, decodeMessage, decodeUtf8 } from "../../core/kube/wire/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
@@ -17,7 +17,6 @@ import { formatGoType, formatUnknownKind, isKnownKind, UNVERSIONED_KINDS } from 
 import type { MediaType } from "./negotiation.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
 import { type JsonDocument, listMembers, parseJson } from "../../core/kube/wire/json_parser.ts";
-import { decodeEnvelope, decodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";

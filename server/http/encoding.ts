@@ -1,12 +1,12 @@
 /** Encodes objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
-import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { MediaType } from "./negotiation.ts";
+import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/wire/mod.ts";
 
 /** The type of an encoded object: its names, and its schema when protobuf is possible. */
 export interface Wire {

@@ -5,7 +5,6 @@
 import { Buffer } from "node:buffer";
 import { decodeObject } from "../../core/kube/wire/decode.ts";
 import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
-import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/wire/protobuf.ts";
 import { partialObjectMetadataSchema, statusSchema } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -17,6 +16,7 @@ import type { Stored } from "../storage/storage.ts";
 import { encodeStoredJson, toWire, type Wire } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { createTable, type IncludeObject } from "./table.ts";
+import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/wire/mod.ts";
 
 export interface WatchFormat {
   readonly resource: Resource;

@@ -6,20 +6,13 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
-import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import { findCertificateFault } from "../../core/request/issued_certificate.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
-import {
-  type FieldType,
-  formatApiVersion,
-  formatCollectionPath,
-  type Kind,
-  type MessageSchema,
-} from "../../core/kube/schema.ts";
+import { type FieldType, formatApiVersion, formatCollectionPath, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { parseInventory } from "../../core/approval/evidence/inventory.ts";
@@ -33,6 +26,7 @@ import { assertLinear, STEP } from "../support/growth.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
+import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
 
 /** Elements of a list or a map, at most. */
 const MOST_ELEMENTS = 1_024;

@@ -79,7 +79,7 @@ const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
   {
     resourceAttributes: optional(1, resourceAttributes, "A request for a resource."),
     nonResourceAttributes: optional(2, nonResourceAttributes, "A request for a path."),
-    user: omitempty(3, STRING, "User the question is about."),
+    user: omitempty(3, STRING, "User whose access is checked."),
     groups: omitempty(4, atomic(STRING), "Groups of that user."),
     extra: omitempty(5, named("map[string]v1.ExtraValue", map(list(STRING))), "Further attributes of that user."),
     uid: omitempty(6, STRING, "Identifier of that user."),
@@ -149,7 +149,7 @@ export const selfSubjectAccessReviewKind: Kind = kind(
   },
 );
 
-const selfSubjectRulesReviewSpec = message("SelfSubjectRulesReviewSpec", "The namespace that the question is about.", {
+const selfSubjectRulesReviewSpec = message("SelfSubjectRulesReviewSpec", "The namespace whose rules are listed.", {
   namespace: omitempty(1, STRING, "The namespace; required."),
 });
 

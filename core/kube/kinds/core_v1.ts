@@ -121,7 +121,7 @@ export interface NamespaceCondition {
 }
 
 const namespaceCondition = message<NamespaceCondition>("NamespaceCondition", "One observation about a namespace.", {
-  type: required(1, named("v1.NamespaceConditionType"), "What the condition is about."),
+  type: required(1, named("v1.NamespaceConditionType"), "Type of the condition."),
   status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
   lastTransitionTime: always(4, TIME, "When the status last changed."),
   reason: omitempty(5, STRING, "Short machine-readable cause."),
@@ -187,7 +187,7 @@ export const eventKind: Kind = kind<Event>(
   "A report of something that happened to an object; kept for a short time.",
   {
     metadata: { ...METADATA, required: true },
-    involvedObject: required(2, objectReferenceSchema, "Object the event is about."),
+    involvedObject: required(2, objectReferenceSchema, "Object that the event describes."),
     reason: omitempty(3, STRING, "Short machine-readable cause."),
     message: omitempty(4, STRING, "What happened, in words."),
     source: always(5, eventSourceSchema, "The component that reports the event."),

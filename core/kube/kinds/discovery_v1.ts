@@ -60,7 +60,7 @@ export const apiResourceListSchema: MessageSchema = message(
   "APIResourceList",
   "The resources of one group and version.",
   {
-    groupVersion: required(1, STRING, "Group and version the list is about."),
+    groupVersion: required(1, STRING, "Group and version of the resources."),
     resources: required(2, atomic(apiResource), "The resources and subresources."),
   },
 );

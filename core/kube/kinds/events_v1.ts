@@ -47,7 +47,7 @@ export const eventV1Kind: Kind = kind<EventV1>(
     reportingInstance: omitempty(5, STRING, "Which copy of that controller."),
     action: omitempty(6, STRING, "What was done or failed."),
     reason: omitempty(7, STRING, "Short machine-readable cause."),
-    regarding: always(8, objectReferenceSchema, "Object the event is about."),
+    regarding: always(8, objectReferenceSchema, "Object that the event describes."),
     related: optional(9, objectReferenceSchema, "A second object that takes part."),
     note: omitempty(10, STRING, "What happened, in words."),
     type: omitempty(11, STRING, "Normal or Warning."),

@@ -96,7 +96,7 @@ export const objectMetaSchema: MessageSchema = message<ObjectMeta>(
       { ...set(STRING), patchStrategy: "merge" },
       "Names of the controllers that must act before the object can be removed.",
     ),
-    // An empty list asks to forget all managers, and must not look like none; it is never stored.
+    // An empty list removes all managers, and must not look like none; it is never stored.
     managedFields: optional(
       17,
       atomic(managedFieldsEntrySchema),
@@ -116,7 +116,7 @@ const shardInfo = message("ShardInfo", "The shard a list was restricted to.", {
 export const listMetaSchema: MessageSchema = message("ListMeta", "Bookkeeping of a list.", {
   selfLink: omitempty(1, STRING, "Former URL of the list; no longer filled."),
   resourceVersion: omitempty(2, STRING, "Version of the store at which the list was read; a watch may start here."),
-  continue: omitempty(3, STRING, "Token that asks for the next page; empty on the last one."),
+  continue: omitempty(3, STRING, "Token for the next page; empty on the last one."),
   remainingItemCount: optional(4, INT64, "How many items the following pages hold, where that is known."),
   shardInfo: optional(5, shardInfo, "Present when the list holds one shard of the collection."),
 });
@@ -127,7 +127,7 @@ const statusCause = message<StatusCause>("StatusCause", "One fault.", {
   field: omitempty(3, STRING, "Path of the field at fault."),
 });
 
-const statusDetails = message<StatusDetails>("StatusDetails", "Which object a status is about, and why.", {
+const statusDetails = message<StatusDetails>("StatusDetails", "The object of a status, and the causes.", {
   name: omitempty(1, STRING, "Name of the object."),
   group: omitempty(2, STRING, "API group of the object."),
   kind: omitempty(3, STRING, "Kind, or resource, of the object."),
@@ -207,7 +207,7 @@ export const partialObjectMetadataListV1beta1Schema: MessageSchema = describeMes
 });
 
 export const conditionSchema: MessageSchema = message<Condition>("Condition", "One observation about an object.", {
-  type: required(1, STRING, "What the condition is about, such as Ready or example.com/Ready."),
+  type: required(1, STRING, "Type of the condition, such as Ready or example.com/Ready."),
   status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
   observedGeneration: omitempty(3, INT64, "The metadata.generation of the object that was observed."),
   lastTransitionTime: required(4, TIME, "When the status last changed."),
@@ -219,7 +219,7 @@ export const labelSelectorRequirementSchema: MessageSchema = message(
   "LabelSelectorRequirement",
   "One condition on a label.",
   {
-    key: required(1, STRING, "Label the condition is about."),
+    key: required(1, STRING, "Label that the condition checks."),
     operator: required(2, named("v1.LabelSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
     values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
   },

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { decodeObject } from "../wire/decode.ts";
 import { encodeObject, jsonText } from "../wire/encode.ts";
 import { parseJson } from "../wire/json_parser.ts";
-import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../wire/protobuf.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../wire/mod.ts";
 import { formatYaml } from "../../lib/yaml/format.ts";
 import { parseYaml } from "../wire/yaml.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";

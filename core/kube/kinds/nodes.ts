@@ -82,7 +82,7 @@ const configMapNodeConfigSource = message("ConfigMapNodeConfigSource", "A Config
   name: required(2, STRING, "Name of the ConfigMap."),
   uid: omitempty(3, UID, "Identifier of the ConfigMap; status only."),
   resourceVersion: omitempty(4, STRING, "Version of the ConfigMap; status only."),
-  kubeletConfigKey: required(5, STRING, "Key under which the configuration stands."),
+  kubeletConfigKey: required(5, STRING, "Key of the configuration."),
 });
 
 const nodeConfigSource = message("NodeConfigSource", "Where the kubelet's configuration came from.", {
@@ -113,7 +113,7 @@ const nodeSpec = message("NodeSpec", "How a node is to be used.", {
 });
 
 const nodeCondition = message("NodeCondition", "One observation about a node.", {
-  type: required(1, named("v1.NodeConditionType"), "What the condition is about."),
+  type: required(1, named("v1.NodeConditionType"), "Type of the condition."),
   status: required(2, named("v1.ConditionStatus"), "True, False or Unknown."),
   lastHeartbeatTime: always(3, TIME, "When the condition was last reported."),
   lastTransitionTime: always(4, TIME, "When the status last changed."),

@@ -76,7 +76,7 @@ const SELECTION_PARAMETERS: readonly Parameter[] = [
 ];
 
 export const LIST_PARAMETERS: readonly Parameter[] = [
-  query("allowWatchBookmarks", "boolean", "True asks for bookmarks during a watch."),
+  query("allowWatchBookmarks", "boolean", "True requests bookmarks during a watch."),
   ...SELECTION_PARAMETERS,
   query("watch", "boolean", "True streams changes instead of a list."),
 ];

@@ -135,7 +135,7 @@ function applyRetainKeys(stored: JsonObject, patch: JsonObject): void {
   for (const key of Object.keys(stored)) if (!retained.has(key)) delete stored[key];
 }
 
-/** Returns the list that a directive such as `$setElementOrder/conditions` is about. */
+/** Returns the list that a directive such as `$setElementOrder/conditions` names. */
 function parseListName(directive: string, prefix: string): string | undefined {
   return directive.startsWith(`${prefix}/`) ? directive.slice(prefix.length + 1) : undefined;
 }

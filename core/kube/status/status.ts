@@ -58,7 +58,7 @@ export function generateNameConflict(resource: ResourceName, name: string, being
   return failure(409, "AlreadyExists", message, { ...createStatusDetails(resource, name), ...createRetryDetails(1) });
 }
 
-/** 409: the object has changed in the meantime, or is another one. */
+/** 409: the object has changed in the meantime, or was replaced. */
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
   const message = `Operation cannot be fulfilled on ${describeNamedSubject(resource, name)}: ${why}`;
   return failure(409, "Conflict", message, createStatusDetails(resource, name));

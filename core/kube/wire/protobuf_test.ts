@@ -29,7 +29,7 @@ import {
   encodeListItem,
   encodeListOfItems,
   encodeMessage,
-} from "./protobuf.ts";
+} from "./mod.ts";
 
 /** Decodes a whole body and encodes it again. */
 function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>; readonly again: Uint8Array } {

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { DecodeError } from "./errors.ts";
-import { decodeWatchFrames, encodeEnvelope, encodeWatchFrame, WatchFrameDecoder } from "./protobuf.ts";
+import { decodeWatchFrames, encodeEnvelope, encodeWatchFrame, WatchFrameDecoder } from "./mod.ts";
 
 const ADDED = encodeWatchFrame("ADDED", encodeEnvelope("v1", "Secret", Uint8Array.of(1, 2)));
 const DELETED = encodeWatchFrame("DELETED", encodeEnvelope("v1", "Secret", new Uint8Array(300)));

@@ -14,7 +14,7 @@ import {
 import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { type FieldType, formatApiVersion, type MessageSchema } from "../schema.ts";
 import { canonicalObject } from "./decode.ts";
-import { decodeEnvelope, decodeMessage, encodeMessage } from "./protobuf.ts";
+import { decodeEnvelope, decodeMessage, encodeMessage } from "./mod.ts";
 import { isStoredForm, storedForm } from "./stored_form.ts";
 
 test("storedForm() turns empty lists that Go always writes into null at any depth", () => {

@@ -4,11 +4,11 @@
  * them before they act.
  */
 import { Buffer } from "node:buffer";
-import { decodeEnvelope } from "../../../core/kube/wire/protobuf.ts";
 import type { EtcdClient } from "./client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { findResourcePath, isGroupSegment } from "../transaction.ts";
+import { decodeEnvelope } from "../../../core/kube/wire/mod.ts";
 
 export interface StoredCollection {
   /** The prefix of their keys; it ends in `/`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/mod.ts";
 import { PLAIN_RESOURCES } from "../../registry/resources.ts";
 import { createStoredValues } from "../../registry/stored_values.ts";
 import { decodeSnapshot, readBelow } from "./snapshot.ts";

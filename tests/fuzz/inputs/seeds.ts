@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { decodeObject } from "../../../core/kube/wire/decode.ts";
 import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
-import { encodeEnvelope, encodeMessage } from "../../../core/kube/wire/protobuf.ts";
+import { encodeEnvelope, encodeMessage } from "../../../core/kube/wire/mod.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";

@@ -7,7 +7,7 @@ import {
   encodeMessage,
   encodeWatchFrame,
   WatchFrameDecoder,
-} from "../../../core/kube/wire/protobuf.ts";
+} from "../../../core/kube/wire/mod.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";
