@@ -43,7 +43,7 @@ export function parseRequestFile(
       kind: "CertificateSigningRequest",
       metadata: { name },
       spec: {
-        request: encodeBase64(new TextEncoder().encode(pem)),
+        request: encodeBase64(pem),
         signerName,
         // A custom profile has its own default.
         usages: asked.usages.length > 0 ? asked.usages : signerUsages(signerName, facts.value.keyAlgorithm) ?? [],

@@ -113,7 +113,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
   ): Promise<Outcome> {
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
     await deps.record?.(der, csr, authority);
-    const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority, chain)));
+    const certificate = encodeBase64(encodeIssued(der, authority, chain));
     await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
     const notAfter = formatTime(plan.notAfter);
     deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });

@@ -40,7 +40,7 @@
  *   kind: "CertificateSigningRequest",
  *   metadata: { name: "n1" },
  *   spec: {
- *     request: encodeBase64(new TextEncoder().encode(pem)),
+ *     request: encodeBase64(pem),
  *     signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
  *     usages: ["digital signature", "client auth"],
  *     username: "system:bootstrap:abcdef",

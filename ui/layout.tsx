@@ -5,6 +5,7 @@ import { formatHumanDuration } from "../core/kube/human_duration.ts";
 import type { UiFault } from "./data.ts";
 import type { UiContent, UiContext, UiElement } from "./page.ts";
 import type { Notice } from "./session.ts";
+import { formatTime } from "../core/kube/meta.ts";
 
 /** The pages in the navigation. */
 export interface NavEntry {
@@ -189,7 +190,7 @@ export function DataTable<T>({ caption, columns, rows, empty, isCompact = false 
 export function Moment({ at, now }: { readonly at: Date | string | undefined; readonly now: Date }): UiElement {
   const date = new Date(at ?? Number.NaN);
   if (Number.isNaN(date.getTime())) return <span>–</span>;
-  const text = `${date.toISOString().slice(0, 19)}Z`;
+  const text = formatTime(date);
   const distance = now.getTime() - date.getTime();
   const words = distance < 0 ? `in ${formatHumanDuration(-distance)}` : `${formatHumanDuration(distance)} ago`;
   return <time datetime={text} title={text}>{words}</time>;

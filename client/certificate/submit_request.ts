@@ -92,7 +92,7 @@ export function buildCsr(request: CertificateRequest): CertificateSigningRequest
     kind: kind.kind,
     metadata: "fixed" in request.name ? { name: request.name.fixed } : { generateName: request.name.prefix },
     spec: {
-      request: encodeBase64(new TextEncoder().encode(requestPem)),
+      request: encodeBase64(requestPem),
       signerName: request.signerName,
       ...(request.expirationSeconds === undefined ? {} : { expirationSeconds: request.expirationSeconds }),
       usages: request.usages,

@@ -17,7 +17,8 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined 
   return new Uint8Array(decoded);
 }
 
-/** Encodes bytes as base64 with padding, on one line. */
-export function encodeBase64(bytes: Uint8Array): string {
+/** Encodes bytes, or text in UTF-8, as base64 with padding on one line. */
+export function encodeBase64(bytes: Uint8Array | string): string {
+  if (typeof bytes === "string") return Buffer.from(bytes).toString("base64");
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }

@@ -51,7 +51,7 @@ function toAuthorization({ username, password }: URL): string | undefined {
   if (username === "" && password === "") return "";
   try {
     const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return `Basic ${encodeBase64(new TextEncoder().encode(user))}`;
+    return `Basic ${encodeBase64(user)}`;
   } catch {
     return undefined;
   }

@@ -58,7 +58,7 @@ export function decideImport(
     }
     const fault = findStateFault(csr) ?? findLeafFault(csr, leaf, rest, authorities, now);
     if (fault !== undefined) return cannotImport(fault);
-    const certificate = encodeBase64(new TextEncoder().encode(encodeCertificates(outcome.chain)));
+    const certificate = encodeBase64(encodeCertificates(outcome.chain));
     return { kind: "write", csr: { ...csr, status: { ...csr.status, certificate } }, outcome: "issued" };
   }
   const { message } = outcome;

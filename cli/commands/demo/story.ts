@@ -249,7 +249,7 @@ async function createMastersRequest(): Promise<object> {
     kind: "CertificateSigningRequest",
     metadata: { name: "mallory" },
     spec: {
-      request: encodeBase64(new TextEncoder().encode(pem)),
+      request: encodeBase64(pem),
       signerName: KUBE_APISERVER_CLIENT_SIGNER,
       usages: ["client auth"],
     },

@@ -54,7 +54,7 @@ export function parseNodesFile(text: string, path: string): readonly ReportingNo
 function pemRequest(text: string, path: string): CertificateSigningRequest {
   return {
     metadata: { name: path },
-    spec: { request: encodeBase64(new TextEncoder().encode(text)), signerName: "" },
+    spec: { request: encodeBase64(text), signerName: "" },
     status: {},
   };
 }

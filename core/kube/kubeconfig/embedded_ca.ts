@@ -17,9 +17,9 @@ export function replaceEmbeddedCa(
   if (!config.ok) return config;
   const expected = withCa(config.value, from, to);
   // The value may be wrapped over several lines, and its characters may also stand within a longer value.
-  const characters = [...toBase64(from)].map((character) => character.replace("+", "\\+")).join("\\s*");
+  const characters = [...encodeBase64(from)].map((character) => character.replace("+", "\\+")).join("\\s*");
   const value = new RegExp(`(?<![A-Za-z0-9+/=])${characters}(?![A-Za-z0-9+/=])`, "g");
-  const replaced = text.replace(value, () => toBase64(to));
+  const replaced = text.replace(value, () => encodeBase64(to));
   const read = parseKubeconfig(replaced, path);
   if (read.ok && encodeKubeconfig(read.value) === encodeKubeconfig(expected)) return ok(replaced);
   return err(`cannot replace the CA in kubeconfig "${path}": the value of certificate-authority-data was not found`);
@@ -33,8 +33,4 @@ function withCa(config: Kubeconfig, from: string, to: string): Kubeconfig {
       cluster: cluster.certificateAuthorityData === from ? { ...cluster, certificateAuthorityData: to } : cluster,
     })),
   };
-}
-
-function toBase64(text: string): string {
-  return encodeBase64(new TextEncoder().encode(text));
 }

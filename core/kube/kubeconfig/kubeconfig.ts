@@ -137,7 +137,7 @@ function toPlain<T extends object>(members: Members<T>, value: T): Record<string
     const shown: unknown = given instanceof Secret ? given.reveal() : given;
     if (form !== "always" && (shown === undefined || shown === "" || shown === false)) continue;
     const isBytes = form === "bytes" || form === "secretBytes";
-    plain[key] = isBytes ? encodeBase64(new TextEncoder().encode(String(shown))) : shown;
+    plain[key] = isBytes ? encodeBase64(String(shown)) : shown;
   }
   return plain;
 }

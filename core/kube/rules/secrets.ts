@@ -21,10 +21,7 @@ const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 /** Fills defaults: `stringData` is moved into `data`, and a missing type becomes `Opaque`. */
 export function defaultSecret(secret: SecretObject): SecretObject {
   const { stringData, data, type, ...rest } = secret;
-  const encoded = Object.entries(stringData ?? {}).map(([key, text]): [string, string] => [
-    key,
-    encodeBase64(new TextEncoder().encode(text)),
-  ]);
+  const encoded = Object.entries(stringData ?? {}).map(([key, text]): [string, string] => [key, encodeBase64(text)]);
   const merged = Object.entries({ ...data, ...Object.fromEntries(encoded) }).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     ...rest,
