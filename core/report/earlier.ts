@@ -4,20 +4,17 @@
  * with the request.
  */
 import { computeKeyFingerprint } from "../approval/evidence/node_claims.ts";
-import { findLeafCertificate } from "../request/issued_certificate.ts";
-import { hasCertificate } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isSameSet } from "../lib/sets.ts";
 import type { SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { listUsages } from "../pki/x509/usages.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 import type { DifferenceView, EarlierCertificateView } from "./request_view.ts";
 import { formatIdentity, parseIdentity } from "./requester.ts";
 import { formatLifetime } from "./words.ts";
+import { recordRequest } from "./record_rows.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */
 export interface EarlierCertificate {
@@ -110,25 +107,8 @@ function readRecord(record: IssuedCertificate): EarlierCertificate {
 }
 
 function readIssuedRequest(csr: CertificateSigningRequest): EarlierCertificate | undefined {
-  const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
-  if (leaf === undefined) return undefined;
-  return {
-    signerName: csr.spec.signerName,
-    commonName: leaf.subject.commonName,
-    organizations: leaf.subject.organizations,
-    names: listAlternativeNames(leaf),
-    usages: listUsages(leaf),
-    serialNumber: leaf.serialNumber,
-    fingerprint: leaf.sha256Fingerprint,
-    keyFingerprint: computeKeyFingerprint(leaf),
-    notBefore: formatTime(leaf.notBefore),
-    notAfter: formatTime(leaf.notAfter),
-    username: csr.spec.username,
-    address: undefined,
-    requestUid: csr.metadata.uid,
-    sequence: undefined,
-    isRevoked: false,
-  };
+  const record = recordRequest(csr);
+  return record === undefined ? undefined : { ...readRecord(record), sequence: undefined };
 }
 
 /** The identity of a certificate's holder: the common name, or without one, the alternative names. */

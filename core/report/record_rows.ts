@@ -12,6 +12,8 @@ import { matchesPattern } from "../lib/pattern.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
 import { readIdentity, toHolderLabel } from "../register/certificate_user.ts";
 import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
+import { describeRequestOrigin } from "../register/request_origin.ts";
+import { omitUndefined } from "../lib/record.ts";
 
 export type RecordOrder =
   | "issued"
@@ -255,19 +257,10 @@ const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
 export function recordRequest(csr: CertificateSigningRequest): IssuedCertificate | undefined {
   const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;
   if (leaf === undefined) return undefined;
-  const { signerName, username = "", groups = [] } = csr.spec;
-  const { uid, creationTimestamp } = csr.metadata;
-  const approval = findCondition(csr, "Approved");
-  const { reason = "", message = "", lastUpdateTime } = approval ?? {};
-  const tokenID = findTokenId(username);
-  const description = describeIssued(leaf, {
-    source: "CertificateSigningRequest",
-    signerName,
-    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
-    requester: { username, groups, ...(tokenID === undefined ? {} : { tokenID }) },
-    approval: { reason, message, time: lastUpdateTime ?? null },
-  });
-  const issuedAt = new Date(lastUpdateTime ?? creationTimestamp ?? leaf.notBefore);
+  const origin = describeRequestOrigin(csr, omitUndefined({ tokenID: findTokenId(csr.spec.username ?? "") }));
+  const description = describeIssued(leaf, origin);
+  const { lastUpdateTime } = findCondition(csr, "Approved") ?? {};
+  const issuedAt = new Date(lastUpdateTime ?? csr.metadata.creationTimestamp ?? leaf.notBefore);
   const spec = createRecord(description, { sequence: Math.floor(issuedAt.getTime() / 1000), issuedAt });
   return { metadata: { name: getName(csr) }, spec, status: createRecordStatus(description) };
 }
