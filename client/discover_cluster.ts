@@ -50,11 +50,7 @@ const PAUSE_MS = 5_000;
 export async function discoverCluster(options: DiscoveryOptions, signal: AbortSignal): Promise<ResolvedCluster> {
   const { server, token, clock, onProgress } = options;
   let delay: AppError | undefined;
-  const tooLate = (): Error =>
-    delay ?? new AppError("unreachable", `cannot read cluster-info of "${server}": no answer in time`, {
-      hint: "check the server address, and that the server runs",
-      retryable: true,
-    });
+  const tooLate = (): Error => delay ?? createNoAnswerError(server);
   const onDelay = (error: AppError): void => {
     if (error.message !== delay?.message) onProgress?.({ kind: "discoveryDelayed", reason: error.message });
     delay = error;
@@ -87,12 +83,7 @@ export async function discoverCa(
   { server, pins, connect, clock, waitSeconds = WAIT_SECONDS }: Omit<DiscoveryOptions, "token" | "onProgress">,
   signal: AbortSignal,
 ): Promise<string> {
-  const tooLate = (): Error =>
-    new AppError("unreachable", `cannot read cluster-info of "${server}": no answer in time`, {
-      hint: "check the server address, and that the server runs",
-      retryable: true,
-    });
-  await using limit = limitTime(clock, waitSeconds * 1000, tooLate, signal);
+  await using limit = limitTime(clock, waitSeconds * 1000, () => createNoAnswerError(server), signal);
   const read = async (cluster: ResolvedCluster): Promise<PinnedCluster> => {
     await using transport = await connect(cluster);
     const api = createApiClient(transport, { clock });
@@ -109,6 +100,15 @@ export async function discoverCa(
   const pinned = { kind: "pem", pem: first.pinnedPem } as const;
   return (await read({ server, insecureSkipTlsVerify: false, ca: pinned })).caPem;
 }
+
+function createNoAnswerError(server: string): AppError {
+  return new AppError("unreachable", `cannot read cluster-info of "${server}": no answer in time`, {
+    hint: CHECK_SERVER,
+    retryable: true,
+  });
+}
+
+const CHECK_SERVER = "check the server address, and that the server runs";
 
 /** Reads `cluster-info` until it is signed for the token, and returns its kubeconfig. */
 async function readSigned(
@@ -166,7 +166,7 @@ function createReadError(server: string, error: AppError): AppError {
   return new AppError(error.code, `cannot read cluster-info of "${server}": ${error.message}`, {
     cause: error,
     retryable: error.retryable,
-    hint: READ_HINTS[error.code] ?? error.hint ?? "check the server address, and that the server runs",
+    hint: READ_HINTS[error.code] ?? error.hint ?? CHECK_SERVER,
   });
 }
 

@@ -3,12 +3,7 @@
  * to the CA. The same command writes the request, takes up the answer, and renews in time.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
-import {
-  type CertificateTemplate,
-  getPairStatus,
-  satisfiesTemplate,
-  toRenewableCertificate,
-} from "../core/machine/renewal_schedule.ts";
+import { type CertificateTemplate, getPairStatus, satisfiesTemplate, toRenewableCertificate } from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
@@ -19,21 +14,13 @@ import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
-import {
-  type BootstrapOptions,
-  checkOwner,
-  checkTargets,
-  CLIENT_STORE_PREFIX,
-  createClientRequest,
-  findStored,
-  keepNodeKey,
-} from "./bootstrap.ts";
+import { type BootstrapOptions, checkOwner, checkTargets, CLIENT_STORE_PREFIX, createClientRequest, findStored, keepNodeKey } from "./bootstrap.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { forgetKey, forgetSpentKey, keepKey } from "./certificate/kept_key.ts";
+import { forgetKey, forgetSpentKey } from "./certificate/kept_key.ts";
 import { exchangeOffline, type OfflineExchange } from "./certificate/offline_exchange.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig, writeNodeKubeconfig } from "./node_kubeconfig.ts";
-import { createServingRequest, findServingPair, SERVING_STORE_PREFIX } from "./serving.ts";
+import { createServingSteps, findServingPair, SERVING_STORE_PREFIX } from "./serving.ts";
 import { readCluster } from "./transport/connect.ts";
 
 /** The files, the identity and the adapters of a bootstrap without a network. */
@@ -144,7 +131,7 @@ export type OfflineServingOutcome =
  * proved by the client certificate, if there is one. AppError as `exchangeOffline`.
  */
 export async function bootstrapServingOffline(options: OfflineServingOptions): Promise<OfflineServingOutcome> {
-  const { files, clock, certDir, template, nodeName, resumeCommand } = options;
+  const { files, clock, certDir, template, nodeName } = options;
   const now = clock.now();
   const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
   const { pair: current } = await findServingPair(store);
@@ -163,21 +150,9 @@ export async function bootstrapServingOffline(options: OfflineServingOptions): P
     site: options.site.length > 0
       ? options.site
       : toPins((await readKnownSite(options.kubeconfigPath, files))?.cas ?? []),
-    keepKey: () =>
-      keepKey({
-        path: store.temporaryKeyPath,
-        files,
-        algorithm: options.keyAlgorithm,
-        stored: current?.leaf,
-        note: resumeCommand === undefined ? undefined : { nodeName, command: resumeCommand },
-      }),
-    createRequest: (key) => createServingRequest(options, key),
+    ...createServingSteps(options, store, current),
     requester: client !== undefined && now < client.leaf.notAfter ? client : undefined,
     stored: current?.leaf,
-    async store(pair) {
-      await store.update(pair.certificatePem, pair.keyPem);
-      await forgetKey(store.temporaryKeyPath, files, options.logger);
-    },
     files,
     clock,
   });

@@ -4,14 +4,7 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { createNodeCsrName } from "../core/request/csr_name.ts";
-import {
-  type CaRetirement,
-  type CertificateTemplate,
-  getPairStatus,
-  isRetiring,
-  satisfiesTemplate,
-  toRenewableCertificate,
-} from "../core/machine/renewal_schedule.ts";
+import { type CaRetirement, type CertificateTemplate, getPairStatus, isRetiring, satisfiesTemplate, toRenewableCertificate } from "../core/machine/renewal_schedule.ts";
 import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
@@ -22,7 +15,7 @@ import { forgetKey, keepKey } from "./certificate/kept_key.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
-import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { obtainCertificate, type ObtainOptions, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import type { TemplateHolder } from "./certificate_manager.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/machine/node_addresses.ts";
@@ -75,7 +68,7 @@ export async function bootstrapServing(
   options: ServingBootstrapOptions,
   signal: AbortSignal,
 ): Promise<ServingOutcome> {
-  const { files, clock, certDir, template } = options;
+  const { files, clock, certDir } = options;
   const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
   const current = await findServingPair(store);
   const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, options);
@@ -84,25 +77,35 @@ export async function bootstrapServing(
   }
   if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
   await store.checkUpdatable();
-  const [nodeName, command] = [parseNodeUser(template.commonName), options.resumeCommand];
   const { pair } = await obtainCertificate({
     ...options,
-    keepKey: () =>
-      keepKey({
-        path: store.temporaryKeyPath,
-        files,
-        algorithm: options.keyAlgorithm,
-        stored: current.pair?.leaf,
-        note: nodeName === undefined || command === undefined ? undefined : { nodeName, command },
-      }),
-    createRequest: (key) => createServingRequest(options, key),
+    ...createServingSteps(options, store, current.pair),
     timeoutSeconds: options.waitSeconds,
-    async store(pair) {
-      await store.update(pair.certificatePem, pair.keyPem);
-      await forgetKey(store.temporaryKeyPath, files, options.logger);
-    },
   }, signal);
   return { kind: "issued", pair, certificatePath: store.currentPath };
+}
+
+/** Creates the steps of a serving certificate that do not depend on the way to the signer. */
+export function createServingSteps(
+  options: Pick<
+    ServingBootstrapOptions,
+    "template" | "expirationSeconds" | "keyAlgorithm" | "resumeCommand" | "files" | "logger"
+  >,
+  store: CredentialStore,
+  current: CredentialPair | undefined,
+): Required<Pick<ObtainOptions, "keepKey" | "createRequest" | "store">> {
+  const { files, template, resumeCommand: command } = options;
+  const path = store.temporaryKeyPath;
+  const nodeName = parseNodeUser(template.commonName);
+  const note = nodeName === undefined || command === undefined ? undefined : { nodeName, command };
+  return {
+    keepKey: () => keepKey({ path, files, algorithm: options.keyAlgorithm, stored: current?.leaf, note }),
+    createRequest: (key) => createServingRequest(options, key),
+    async store(pair) {
+      await store.update(pair.certificatePem, pair.keyPem);
+      await forgetKey(path, files, options.logger);
+    },
+  };
 }
 
 /** Reads the stored pair. One that cannot be read does not matter: a new one replaces it. */
@@ -129,7 +132,7 @@ function findRenewalReason(
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
 
-export function createServingRequest(
+function createServingRequest(
   options: Pick<ServingBootstrapOptions, "template" | "expirationSeconds">,
   key: PrivateKey,
 ): CertificateRequest {
