@@ -1,4 +1,4 @@
-/** The names and addresses of this host, for `core/token/node_addresses`. */
+/** The names and addresses of this host, for `core/machine/node_addresses.ts`. */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import type { NodeName } from "../core/machine/node_name.ts";

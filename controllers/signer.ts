@@ -11,8 +11,7 @@ import { chainNotAfter, encodeIssued } from "../core/pki/authority/authority_cha
 import { type CertificatePlan, issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import { encodeBase64 } from "../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random } from "../core/ports.ts";
-import { decideClientTrust } from "../core/signing/client_trust.ts";
-import { planCertificate } from "../core/signing/plan.ts";
+import { decideClientTrust, planCertificate } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler, retry } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";

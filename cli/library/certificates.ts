@@ -2,8 +2,7 @@
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { decideClientTrust } from "../../core/signing/client_trust.ts";
-import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
+import { decideClientTrust, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { hasSplitAuthorities, readAuthority } from "../../instance/authority/files.ts";
 import { ensureAuthorities } from "../../instance/authority/instance_authorities.ts";

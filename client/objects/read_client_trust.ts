@@ -5,8 +5,8 @@ import type { Authority } from "../../core/pki/authority/authority.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Transport } from "../../core/ports.ts";
-import { findClientTrust } from "../../core/signing/client_trust.ts";
 import { createApiClient } from "./api.ts";
+import { findClientTrust } from "../../core/signing/plan.ts";
 
 /** The clock and the logger of the lookup. */
 export interface ClientTrustDeps {

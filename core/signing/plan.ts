@@ -1,22 +1,21 @@
 /**
  * Plans the certificate of an approved request (`pkg/controller/certificates/authority/policies.go`). Only the named parts of
- * the request are copied.
+ * the request are copied. The plan depends on whether the API trusts the CA for clients.
  */
 import { verifyRequest } from "../request/parse_request.ts";
 import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
-import {
-  type CertificateSigningRequestSpec,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequestSpec, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
-import type { CertificateFacts } from "../pki/x509/certificate.ts";
+import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/x509/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../pki/authority/serving_certificate.ts";
-import { findProfileFault, type ProfileLifetime, type SigningProfile } from "./profile.ts";
+import { BUILTIN_SIGNERS, findProfileFault, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 import type { CertificatePlan } from "../pki/authority/issue.ts";
+import { equalBytes } from "../pki/asn1/der.ts";
+import type { Authority } from "../pki/authority/authority.ts";
+import { publicKeysEqual } from "../pki/keys/keys.ts";
 
 /**
  * How far certificates are backdated, for clients whose clock is behind; kubeadm does the same with its own
@@ -189,4 +188,30 @@ function refuse(message: string): Result<never, SigningRefusal> {
 
 function wholeSeconds(milliseconds: number): Date {
   return new Date(Math.floor(milliseconds / 1000) * 1000);
+}
+
+/**
+ * Reports whether the CA or one of its issuers is trusted; undefined when the highest known issuer has an unknown
+ * issuer, which may itself be below a trusted CA.
+ */
+export function findClientTrust(
+  { certificate, issuers = [] }: Pick<Authority, "certificate"> & Partial<Pick<Authority, "issuers">>,
+  believed: readonly CertificateFacts[],
+): boolean | undefined {
+  const known = [certificate, ...issuers];
+  const isBelieved = believed.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
+  if (isBelieved) return true;
+  const top = issuers.at(-1) ?? certificate;
+  return believed.length === 0 || isSelfIssued(top) ? false : undefined;
+}
+
+/** Decides what a signer assumes. When it is unknown, Kubernetes' own signers act as upstream, and others are cautious. */
+export function decideClientTrust(signerName: string, isTrusted: boolean | undefined): ClientTrust {
+  if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
+  return isTrusted ? "trusted" : "distrusted";
+}
+
+function isSameOrIssuer(ca: CertificateFacts, certificate: CertificateFacts): boolean {
+  return publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer) ||
+    (equalBytes(ca.subject.raw, certificate.issuer.raw) && verifyCertificateSignature(certificate, ca));
 }

@@ -3,12 +3,7 @@
  * ValidatePodCertificateRequestStatusUpdate).
  */
 import { verifyRequest } from "../request/parse_request.ts";
-import {
-  DEFAULT_POD_EXPIRATION_SECONDS,
-  MAX_POD_CHAIN_BYTES,
-  type PodCertificateRequest,
-  type PodCertificateRequestStatus,
-} from "../kube/kinds/certificates_v1.ts";
+import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES, type PodCertificateRequest, type PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
@@ -22,12 +17,11 @@ import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10
 import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { parseUri } from "../pki/x509/uri.ts";
 import { createCustomProfile } from "./custom_profile.ts";
-import { listKubeletKeyTypes } from "./key_rules.ts";
 import { isValidForClients, planCertificate, type PlanInput } from "./plan.ts";
 import { findPodFactFault, toPodFacts } from "./pod_facts.ts";
 import { composePodRequest, fillProfile, findPodFault, listAnnotations } from "./pod_profile.ts";
 import type { ProfileFault } from "./profile.ts";
-import type { ProfileSpec } from "./profile_spec.ts";
+import { listKubeletKeyTypes, type ProfileSpec } from "./profile_spec.ts";
 
 /** The certificate of a pod, and the time from which its kubelet requests the next one. */
 export interface PodCertificatePlan {

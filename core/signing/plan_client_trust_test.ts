@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { generatePrivateKey } from "../pki/keys/keys.ts";
-import { decideClientTrust, findClientTrust } from "./client_trust.ts";
 import { issueCertificate } from "../pki/authority/issue.ts";
+import { decideClientTrust, findClientTrust } from "./plan.ts";
 
 async function createSubordinate(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
   const key = await generatePrivateKey("ecdsa-p256");
