@@ -355,7 +355,7 @@ async function attempt<T>(verb: string, path: string, operation: () => Promise<T
     const known = FAILURES[code];
     throw new AppError("io", `cannot ${verb} "${path}": ${known?.text ?? getErrorMessage(error)}`, {
       cause: error,
-      ...(known === undefined ? {} : { hint: known.hint }),
+      hint: known?.hint,
     });
   }
 }

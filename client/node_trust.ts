@@ -13,16 +13,11 @@ import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/port
 import type { FilePort } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
-import {
-  followTrustBundles,
-  getTrustBundlePem,
-  reportTrust,
-  type TrustBundleFollower,
-  type TrustBundleOutcome,
-} from "./objects/trust_bundles.ts";
+import { followTrustBundles, getTrustBundlePem, reportTrust, type TrustBundleFollower, type TrustBundleOutcome } from "./objects/trust_bundles.ts";
 import type { Holder } from "./keep_fresh.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
+import { omitUndefined } from "../core/lib/record.ts";
 
 /** The kubeconfig whose CAs are kept current, and the adapters. */
 export interface NodeTrustOptions extends NodeClusterOptions {
@@ -114,7 +109,7 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
   let logged = "";
   let reported = "";
   const logOnce: TrustKeeper["logOnce"] = (level, message, error, fix) => {
-    if (error !== logged) logger[level](message, { error, ...(fix === undefined ? {} : { fix }) });
+    if (error !== logged) logger[level](message, { error, ...omitUndefined({ fix }) });
     logged = error;
   };
   return {

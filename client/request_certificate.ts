@@ -254,8 +254,7 @@ function createCheckedRequest(
   usages: readonly string[],
 ): CertificateRequest {
   const { signerName, subject, names, expirationSeconds } = options;
-  const life = expirationSeconds === undefined ? {} : { expirationSeconds };
-  const unnamed = { key, subject, ...names, signerName, usages, ...life, isExact: true };
+  const unnamed = { key, subject, ...names, signerName, usages, expirationSeconds, isExact: true };
   const csr = buildCsr({ ...unnamed, name: { fixed: "" } });
   const refusals = findRefusals(csr, { allowMlDsa: true });
   if (refusals.length > 0) throw new RequestRefusedError(refusals);
@@ -266,8 +265,8 @@ function createCheckedRequest(
     signedDer: facts.value.signedDer,
     signerName,
     usages,
-    ...life,
-    ...(existing.kind === "usable" ? { replaces: existing.leaf.sha256Fingerprint } : {}),
+    expirationSeconds,
+    replaces: existing.kind === "usable" ? existing.leaf.sha256Fingerprint : undefined,
   });
   return { ...unnamed, name: { fixed: name } };
 }

@@ -17,14 +17,10 @@ import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folde
 import type { FindBootstrapCluster } from "./bootstrap.ts";
 import type { FilePort } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
-import {
-  requestCertificate,
-  type RequestCertificateOptions,
-  type RequestOutcome,
-  type RequestProgress,
-} from "./request_certificate.ts";
+import { requestCertificate, type RequestCertificateOptions, type RequestOutcome, type RequestProgress } from "./request_certificate.ts";
 import { createHolder } from "./keep_fresh.ts";
 import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
+import { omitUndefined } from "../core/lib/record.ts";
 
 /** The web server, its folder, and the adapters. */
 export interface WebServerOptions {
@@ -146,14 +142,15 @@ async function updateIdentity(
   const { name, files } = options;
   // The CAs may just have been replaced.
   const cluster = identity === undefined ? await options.findCluster(signal) : await readCluster(path, files);
-  const ca = cluster.ca === undefined ? {} : { certificateAuthorityData: await readCa(cluster.ca, files) };
   const userName = `${WEB_USER_PREFIX}${name}`;
   const { server, tlsServerName, proxy } = cluster;
   const entry = {
     server,
-    ...ca,
-    ...(tlsServerName === undefined ? {} : { tlsServerName }),
-    ...(proxy === undefined ? {} : { proxyUrl: proxy.url.reveal() }),
+    ...omitUndefined({
+      certificateAuthorityData: cluster.ca && await readCa(cluster.ca, files),
+      tlsServerName,
+      proxyUrl: proxy?.url.reveal(),
+    }),
   };
   return await request(
     {

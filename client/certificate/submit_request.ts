@@ -113,7 +113,7 @@ export function explainFailure(error: unknown, doing: string): unknown {
   return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
     cause: error,
     retryable: error.retryable,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }
 
@@ -123,7 +123,7 @@ function explainInvalid(error: unknown, { spec: { request } }: CertificateSignin
   const message = error.message.replaceAll(request, `${request.slice(0, 16)}…`);
   // Every other algorithm of a key here is known to each API.
   const hint = message.endsWith(": algorithm unimplemented") ? ML_DSA_HINT : error.hint;
-  return new AppError(error.code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new AppError(error.code, message, { cause: error, hint });
 }
 
 const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them when it is started with " +

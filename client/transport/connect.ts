@@ -12,7 +12,6 @@ import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, isContent } from "../files.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";
-import { omitUndefined } from "../../core/lib/record.ts";
 
 /** Opens a transport to a cluster. */
 export type Connect = (cluster: ResolvedCluster) => Promise<TlsTransport>;
@@ -71,18 +70,17 @@ export async function readCluster(
  */
 export function createConnector(options: ConnectOptions): Connect {
   return async (cluster) => {
-    const caPem = cluster.ca === undefined ? undefined : await createCaReader(cluster.ca, options.files);
-    const clientPair = cluster.clientCertificate === undefined
-      ? undefined
-      : await createPairReader(cluster, options.files);
-    const proxy = chooseProxy(cluster, options.env);
     return createTlsTransport({
       server: cluster.server,
+      tlsServerName: cluster.tlsServerName,
+      caPem: cluster.ca && await createCaReader(cluster.ca, options.files),
+      clientPair: cluster.clientCertificate && await createPairReader(cluster, options.files),
+      proxy: chooseProxy(cluster, options.env),
+      timeouts: options.timeouts,
       insecureSkipTlsVerify: cluster.insecureSkipTlsVerify,
       userAgent: options.userAgent,
       clock: options.clock,
       token: createTokenReader(cluster, options.files),
-      ...omitUndefined({ caPem, clientPair, proxy, tlsServerName: cluster.tlsServerName, timeouts: options.timeouts }),
     });
   };
 }

@@ -29,23 +29,23 @@ export interface TlsTransportOptions {
    * new connections trust the new ones, as in client-go's `transport/ca_rotation.go`; requests on their way are not
    * disturbed. When absent, the system's roots are trusted, as in client-go.
    */
-  readonly caPem?: string | (() => Promise<string>);
+  readonly caPem?: string | (() => Promise<string>) | undefined;
   /** Accepts any serving certificate, without verification. */
   readonly insecureSkipTlsVerify?: boolean;
   /** The TLS server name, when it differs from the server's host. */
-  readonly tlsServerName?: string;
+  readonly tlsServerName?: string | undefined;
   /**
    * Called before each request. When the pair changes, connections with the previous pair are closed, as in kubelet.
    */
-  readonly clientPair?: () => Promise<ClientPair | undefined>;
+  readonly clientPair?: (() => Promise<ClientPair | undefined>) | undefined;
   /** Returns the bearer token; called before each request. */
   readonly token?: () => Promise<Secret<string> | undefined>;
   /** The proxy through which the server is reached; by default the server is reached directly. */
-  readonly proxy?: HttpProxy;
+  readonly proxy?: HttpProxy | undefined;
   readonly userAgent: string;
   /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
   readonly clock?: Clock;
-  readonly timeouts?: TransportTimeouts;
+  readonly timeouts?: TransportTimeouts | undefined;
 }
 
 /** The timeouts of a transport, in milliseconds. */

@@ -8,11 +8,7 @@
  * `verifyRecords` compares the two.
  */
 import { hash } from "node:crypto";
-import type {
-  IssuedCertificateSpec,
-  IssuedCertificateStatus,
-  RecordedIdentity,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateSpec, IssuedCertificateStatus, RecordedIdentity } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
 import { isRecord, omitEmpty } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -63,9 +59,7 @@ function findUid(values: readonly (string | undefined)[]): Result<string, string
  */
 export function describeIdentity(certificate: Pick<CertificateFacts, "subject">): RecordedIdentity {
   const { username, groups } = identifySubject(certificate);
-  return {
-    ...omitEmpty({ username, groups }),
-  };
+  return omitEmpty({ username, groups });
 }
 
 /**

@@ -44,9 +44,7 @@ function describeRequester(
   { tokenID, certificateFingerprint, record }: KnownOrigin,
 ): IssuedCertificateRequester {
   const { address, userAgent } = record?.spec ?? {};
-  return {
-    ...omitEmpty({ username, uid, groups, tokenID, certificateFingerprint, address, userAgent }),
-  };
+  return omitEmpty({ username, uid, groups, tokenID, certificateFingerprint, address, userAgent });
 }
 
 function describeApproval(

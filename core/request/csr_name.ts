@@ -45,9 +45,9 @@ export interface CsrNameParts {
   readonly signerName: string;
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | undefined;
   /** The fingerprint of the replaced certificate, so that a renewal has another name than the request before it. */
-  readonly replaces?: string;
+  readonly replaces?: string | undefined;
 }
 
 const MAX_TITLE_LENGTH = 40;

@@ -78,9 +78,7 @@ function createStatus(
   conditions: readonly CertificateSigningRequestCondition[],
   certificate: string | undefined,
 ): CertificateSigningRequestStatus {
-  return {
-    ...omitEmpty({ conditions, certificate }),
-  };
+  return omitEmpty({ conditions, certificate });
 }
 
 /** Restores the stored conditions of a type in order, unless some were added or removed. */

@@ -13,18 +13,9 @@ import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
-import {
-  type EvidenceSettings,
-  type HoursRequirement,
-  type KeyRequirement,
-  type LifetimeRequirement,
-  type NamesRequirement,
-  type RateRequirement,
-  type SubjectRequirement,
-  type UsagesRequirement,
-  WEEKDAYS,
-} from "../policy.ts";
+import { type EvidenceSettings, type HoursRequirement, type KeyRequirement, type LifetimeRequirement, type NamesRequirement, type RateRequirement, type SubjectRequirement, type UsagesRequirement, WEEKDAYS } from "../policy.ts";
 import type { PastApproval } from "../evidence/past_approvals.ts";
+import { omitUndefined } from "../../lib/record.ts";
 
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
 
@@ -343,5 +334,5 @@ export function cannotCheck(what: CheckKind, saw: string, fault: string): Check 
 }
 
 function fails(what: CheckKind, saw: string, fault: string, fix?: string): Check {
-  return { what, saw, outcome: "fails", fault, ...(fix === undefined ? {} : { fix }) };
+  return { what, saw, outcome: "fails", fault, ...omitUndefined({ fix }) };
 }
