@@ -2,7 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { FIELD_OF_SHORT_NAME, type ListField, type SubjectFields } from "../../../core/pki/x509/names.ts";
 import { trimChars, trimEndChars } from "../../../core/lib/trim.ts";
-import { splitUnescaped } from "../../lib/trim.ts";
+import { splitUnescaped } from "../../../core/lib/trim.ts";
 
 const WANTED = "want CN=name,O=group or /CN=name/O=group";
 
