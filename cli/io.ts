@@ -1,6 +1,8 @@
 /** The environment of a command: streams, variables, clock and randomness. Tests pass their own. */
 import type { Clock, Random } from "../core/ports.ts";
 import type { Heap } from "../instance/quiet_heap.ts";
+import type { FilePort } from "../client/files.ts";
+import type { Connect } from "../client/transport/connect.ts";
 
 /** An output stream of the program, such as stdout. */
 export interface OutputStream {
@@ -51,4 +53,15 @@ export interface Io {
   readonly backupWorkFactor?: number;
   /** The heap of the process; absent on runtimes without access to it, and in most tests. */
   readonly heap?: Heap;
+}
+
+/** What every command gets to work with: the environment of the run, and the adapters over it. */
+export interface Tools extends Io {
+  readonly files: FilePort;
+  /** Opens a connection to a cluster. The code for it is loaded with the first call. */
+  readonly connect: Connect;
+  /** Aborts when the user interrupts the command. */
+  readonly signal: AbortSignal;
+  /** True when `--debug` is given. */
+  readonly isDebug: boolean;
 }

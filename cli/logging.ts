@@ -11,7 +11,7 @@ import { Secret } from "../core/lib/brand.ts";
 import { cutLoggedText, escapeControls } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import { nameFlags } from "./framework/flags.ts";
-import type { OutputStream } from "./io.ts";
+import type { OutputStream, Tools } from "./io.ts";
 
 /** The severity of a message. A logger writes messages of its level and of higher ones. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -75,12 +75,12 @@ const DEBUG_VERBOSITY = 4;
 
 /** Creates the logger of a role from its flags. */
 export function createRoleLogger(
-  { settings: { loggingFormat: format, v }, isDebug }: { readonly settings: LogSettings; readonly isDebug: boolean },
-  io: Pick<LoggerOptions, "stderr" | "clock">,
+  { loggingFormat: format, v }: LogSettings,
+  { stderr, clock, isDebug }: Pick<Tools, "stderr" | "clock" | "isDebug">,
 ): Logger {
   return createLogger({
-    stderr: io.stderr,
-    clock: io.clock,
+    stderr,
+    clock,
     level: isDebug || v >= DEBUG_VERBOSITY ? "debug" : "info",
     ...(format === undefined ? {} : { format }),
   });

@@ -71,7 +71,7 @@ test("createRoleLogger() follows the flags", () => {
     ] as const
   ) {
     const io = createCapturedIo();
-    createRoleLogger({ settings, isDebug }, io).debug("step");
+    createRoleLogger(settings, { ...io, isDebug }).debug("step");
     assert.equal(io.stderrText().split("\n").length - 1, expected);
     if (expected === 1) assert.equal(io.stderrText().startsWith("{"), settings.loggingFormat === "json");
   }

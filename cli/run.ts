@@ -14,6 +14,7 @@ import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStreams } from "./output/escape.ts";
 import { checkSandbox } from "./systemd/sandbox.ts";
+import { createTools } from "./system.ts";
 
 /** The first word of a query by a completion script. It is not a command for people. */
 const COMPLETE_WORD = "complete";
@@ -58,7 +59,7 @@ export async function run(
     }
     checkSandbox({ flags: command.flags, ...resolved }, io);
     const action = await command.load();
-    return await action.run({ args, ...resolved, isDebug, table }, io, signal);
+    return await action.run({ args, ...resolved, table }, createTools(io, signal, isDebug));
   } catch (error) {
     const isBare = isAppError(error, "usage") && error.hint === undefined;
     return fail(isBare ? new UsageError(error.message, seeHelp) : error, io, signal, isDebug);

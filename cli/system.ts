@@ -1,4 +1,4 @@
-/** The operating system's clock and randomness as ports, the heap of this process, and what the system reports about it. */
+/** Adapters to the operating system: clock, randomness, heap, the tools of a command, and what the system reports. */
 import { getRandomValues } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
@@ -6,6 +6,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock, Random } from "../core/ports.ts";
 import type { Heap } from "../instance/quiet_heap.ts";
+import { createFilePort } from "../client/files.ts";
+import type { Io, Tools } from "./io.ts";
+import { USER_AGENT } from "../core/version.ts";
 
 /**
  * The longest single timer. After the machine was suspended, a deadline is noticed within this time. Timers above
@@ -39,6 +42,21 @@ export function createSystemRandom(): Random {
   return {
     bytes: createPool(),
     float: () => Math.random(),
+  };
+}
+
+/** Creates the tools of a command that runs in an environment. */
+export function createTools(io: Io, signal: AbortSignal, isDebug: boolean): Tools {
+  const files = createFilePort();
+  return {
+    ...io,
+    files,
+    async connect(cluster) {
+      const { createConnector } = await import("../client/transport/connect.ts");
+      return await createConnector({ ...io, files, userAgent: USER_AGENT })(cluster);
+    },
+    signal,
+    isDebug,
   };
 }
 

@@ -6,14 +6,14 @@
 import { execFile } from "node:child_process";
 import { access, constants, readdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import process from "node:process";
 import type { FilePort } from "../client/files.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { encodePem } from "../core/pki/asn1/pem.ts";
 import type { TrustStoreName } from "./commands/trust/store_flags.ts";
-import type { Io } from "./io.ts";
+import type { Tools } from "./io.ts";
+import process from "node:process";
 
 /** A store on this machine. */
 export interface TrustStore {
@@ -27,11 +27,8 @@ export interface TrustStore {
   uninstall(entries: readonly string[]): Promise<void>;
 }
 
-/** The adapters of the stores. */
-export interface TrustStoreDeps {
-  readonly io: Pick<Io, "env">;
-  readonly files: FilePort;
-}
+/** The tools that the stores need. */
+export type TrustStoreDeps = Pick<Tools, "env" | "files">;
 
 const ENTRY = /^tlsboot-[0-9a-f]{16}$/;
 const PUBLIC_MODE = 0o644;
@@ -168,7 +165,7 @@ const CHROMIUM_PROGRAMS = [
 ];
 
 async function findNss(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
-  const { io: { env }, files } = deps;
+  const { env, files } = deps;
   const home = env["HOME"] ?? "";
   if (home === "") return undefined;
   const own = join(home, CHROMIUM_DATABASE);
@@ -235,7 +232,7 @@ async function listProfiles(home: string, files: FilePort): Promise<readonly str
 const JAVA_PASSWORD = "changeit";
 
 async function findJava(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
-  const { io: { env }, files } = deps;
+  const { env, files } = deps;
   const { JAVA_HOME = "" } = env;
   const own = JAVA_HOME === "" ? undefined : join(JAVA_HOME, "bin", "keytool");
   const program = own !== undefined && await isExecutable(own) ? own : await findProgram("keytool", deps);
@@ -304,7 +301,7 @@ async function listNames(folder: string): Promise<readonly string[]> {
 }
 
 /** Finds a program on the path, and where administrators' programs are. */
-async function findProgram(name: string, { io: { env } }: TrustStoreDeps): Promise<string | undefined> {
+async function findProgram(name: string, { env }: TrustStoreDeps): Promise<string | undefined> {
   const folders = [...(env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
   for (const folder of folders) if (await isExecutable(join(folder, name))) return join(folder, name);
   return undefined;
@@ -315,7 +312,7 @@ async function isExecutable(path: string): Promise<boolean> {
 }
 
 /** Runs a program and returns its output. AppError `io` with what it printed. */
-function runProgram(program: string, args: readonly string[], { io: { env } }: TrustStoreDeps): Promise<string> {
+function runProgram(program: string, args: readonly string[], { env }: TrustStoreDeps): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(program, [...args], { env: { ...env }, timeout: 120_000 }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);

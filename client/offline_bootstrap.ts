@@ -3,7 +3,12 @@
  * to the CA. The same command writes the request, takes up the answer, and renews in time.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
-import { type CertificateTemplate, getPairStatus, satisfiesTemplate, toRenewableCertificate } from "../core/machine/renewal_schedule.ts";
+import {
+  type CertificateTemplate,
+  getPairStatus,
+  satisfiesTemplate,
+  toRenewableCertificate,
+} from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
@@ -14,7 +19,15 @@ import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
-import { type BootstrapOptions, checkOwner, checkTargets, CLIENT_STORE_PREFIX, createClientRequest, findStored, keepNodeKey } from "./bootstrap.ts";
+import {
+  type BootstrapOptions,
+  checkOwner,
+  checkTargets,
+  CLIENT_STORE_PREFIX,
+  createClientRequest,
+  findStored,
+  keepNodeKey,
+} from "./bootstrap.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import { forgetKey, forgetSpentKey } from "./certificate/kept_key.ts";
 import { exchangeOffline, type OfflineExchange } from "./certificate/offline_exchange.ts";

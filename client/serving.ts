@@ -4,7 +4,14 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { createNodeCsrName } from "../core/request/csr_name.ts";
-import { type CaRetirement, type CertificateTemplate, getPairStatus, isRetiring, satisfiesTemplate, toRenewableCertificate } from "../core/machine/renewal_schedule.ts";
+import {
+  type CaRetirement,
+  type CertificateTemplate,
+  getPairStatus,
+  isRetiring,
+  satisfiesTemplate,
+  toRenewableCertificate,
+} from "../core/machine/renewal_schedule.ts";
 import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";

@@ -17,7 +17,12 @@ import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folde
 import type { FindBootstrapCluster } from "./bootstrap.ts";
 import type { FilePort } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
-import { requestCertificate, type RequestCertificateOptions, type RequestOutcome, type RequestProgress } from "./request_certificate.ts";
+import {
+  requestCertificate,
+  type RequestCertificateOptions,
+  type RequestOutcome,
+  type RequestProgress,
+} from "./request_certificate.ts";
 import { createHolder } from "./keep_fresh.ts";
 import { type Connect, readCa, readClientPair, readCluster } from "./transport/connect.ts";
 import { omitUndefined } from "../core/lib/record.ts";

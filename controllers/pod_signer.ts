@@ -8,7 +8,14 @@ import type { Authority } from "../core/pki/authority/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority/authority_chain.ts";
 import { issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
-import { createIssuedStatus, createRefusedStatus, findChainFault, type LastingRefusal, planPodCertificate, type PodCertificatePlan } from "../core/signing/pod_plan.ts";
+import {
+  createIssuedStatus,
+  createRefusedStatus,
+  findChainFault,
+  type LastingRefusal,
+  planPodCertificate,
+  type PodCertificatePlan,
+} from "../core/signing/pod_plan.ts";
 import { DONE, type Outcome, type Reconciler, retry } from "./loop.ts";
 import type { ProfileSpecSource } from "./profile_provider.ts";
 import type { SignerDeps } from "./signer.ts";

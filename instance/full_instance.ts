@@ -7,7 +7,14 @@ import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import { createSecretStore, createTrustLookup, type InProcessSettings, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
+import {
+  createSecretStore,
+  createTrustLookup,
+  type InProcessSettings,
+  runInProcess,
+  type SigningSettings,
+  UP_SIGNERS,
+} from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
@@ -22,7 +29,14 @@ import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
 import type { InstanceSettings } from "./settings.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./run_approver.ts";
-import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds } from "./signer_cas.ts";
+import {
+  isForAll,
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCas,
+  signingDurationSeconds,
+} from "./signer_cas.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {

@@ -23,7 +23,12 @@ import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
-import { type BootstrapObject, createDefaultRbacObjects, createSystemNamespaces, reconcileObjects } from "./bootstrap_objects.ts";
+import {
+  type BootstrapObject,
+  createDefaultRbacObjects,
+  createSystemNamespaces,
+  reconcileObjects,
+} from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";

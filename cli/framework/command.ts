@@ -1,6 +1,6 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
-import type { Io } from "../io.ts";
+import type { Tools } from "../io.ts";
 import {
   type Completion,
   environmentName,
@@ -54,8 +54,6 @@ export interface Input<F extends FlagSet = FlagSet> {
   readonly settings: Settings<F>;
   /** The source of each setting in words: `--data-dir`, `TLSBOOT_DATA_DIR`, `default`. */
   readonly origins: Readonly<Record<string, string>>;
-  /** True when `--debug` is given. */
-  readonly isDebug: boolean;
   /** The program that the command belongs to. */
   readonly table: CommandTable;
 }
@@ -63,7 +61,7 @@ export interface Input<F extends FlagSet = FlagSet> {
 /** The code of a command, loaded when the command runs. */
 export interface Action<F extends FlagSet = FlagSet> {
   /** Runs the command. Throws AppError, with the code `usage` for flags that contradict each other. */
-  run(input: Input<F>, io: Io, signal: AbortSignal): Promise<ExitCode>;
+  run(input: Input<F>, tools: Tools): Promise<ExitCode>;
 }
 
 /** The data of a command: everything that help, manual, completion and parser need. */

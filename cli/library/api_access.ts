@@ -8,7 +8,16 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { defaultUsages } from "../../core/pki/x509/usages.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import { type CertificateRequest, createConnector, createFilePort, createObjectStore, type ObjectStoreOptions, readCluster, submitRequest, waitForCertificate } from "../../client/mod.ts";
+import {
+  type CertificateRequest,
+  createConnector,
+  createFilePort,
+  createObjectStore,
+  type ObjectStoreOptions,
+  readCluster,
+  submitRequest,
+  waitForCertificate,
+} from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../../instance/controllers.ts";
 import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";

@@ -17,7 +17,7 @@ import type { LIST_FLAGS } from "../flags/list.ts";
 import type { Input } from "../framework/command.ts";
 import type { Flag } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import type { Io } from "../io.ts";
+import type { Tools } from "../io.ts";
 import type { RequestFormat } from "./format.ts";
 import { createObjectPrinter, type ObjectFormat } from "./objects.ts";
 import { parseRowOrder, type RowOrder } from "./sort.ts";
@@ -42,7 +42,7 @@ interface Request {
   readonly order: RowOrder | undefined;
   readonly input: ShowInput;
   readonly selectors: QueryParameters;
-  readonly io: Io;
+  readonly io: Tools;
   readonly signal: AbortSignal;
 }
 
@@ -71,7 +71,7 @@ export interface ShownObjects {
 export async function showObjects(
   shown: ShownObjects,
   input: ShowInput,
-  io: Io,
+  io: Tools,
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const { names } = shown;
@@ -169,7 +169,7 @@ async function showTables(
       watched = name;
       version = value.metadata.resourceVersion ?? "";
       tables.push(value);
-    }, { io, isDebug: input.isDebug, signal });
+    }, io);
   } else {
     for await (const page of readPages(collection, { ...selectors, ...included }, ask)) {
       tables.push(page);
@@ -217,7 +217,7 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
         const get = (name: string): Promise<KubeObject> =>
           api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal);
         found.push((await getByName(given, get, connection, request)).value);
-      }, { io, isDebug: input.isDebug, signal });
+      }, io);
     } else {
       const listing = await listAll(api, collection, selectors, signal);
       found.push(...sortObjects(listing.items.filter(isShown), order, shown).map((item) => withType(item, kind)));

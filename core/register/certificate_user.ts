@@ -8,7 +8,11 @@
  * `verifyRecords` compares the two.
  */
 import { hash } from "node:crypto";
-import type { IssuedCertificateSpec, IssuedCertificateStatus, RecordedIdentity } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  IssuedCertificateSpec,
+  IssuedCertificateStatus,
+  RecordedIdentity,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
 import { isRecord, omitEmpty } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";

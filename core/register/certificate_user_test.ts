@@ -13,7 +13,15 @@ import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
 import { RevocationIndex } from "../revocation/revocation_index.ts";
 import { identifyCertificate, readIdentity, readSubjectText } from "./certificate_user.ts";
-import { type CertificateDescription, createRecord, createRecordStatus, describeIssued, formatRecordName, getChainHash, hashRecord } from "./record.ts";
+import {
+  type CertificateDescription,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+  getChainHash,
+  hashRecord,
+} from "./record.ts";
 import { EARLIER_HEAD, EARLIER_RECORDS } from "./testdata/earlier_records.ts";
 import { verifyRecords } from "./verify.ts";
 import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/wire/mod.ts";

@@ -1,10 +1,29 @@
 /** Creates the profiles of custom signers from their files. Everything that a profile does not name is refused. */
 import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { formatDuration } from "../lib/duration.ts";
-import { planInformationAccess, type PlannedExtension, planPolicies, planRevocationLists } from "../pki/x509/extra_extensions.ts";
+import {
+  planInformationAccess,
+  type PlannedExtension,
+  planPolicies,
+  planRevocationLists,
+} from "../pki/x509/extra_extensions.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type ProfileRule, type RequestPart, rule, type SigningProfile } from "./profile.ts";
-import { type ExtensionRules, isKeyAllowed, type KeyRule, type LifetimeRules, type NameRules, type PodRules, type ProfileSpec, RESTRICTED_POD_FACTS, SUBJECT_FIELDS, type SubjectField, type SubjectRules, type UsageRules, type ValueRule } from "./profile_spec.ts";
+import {
+  type ExtensionRules,
+  isKeyAllowed,
+  type KeyRule,
+  type LifetimeRules,
+  type NameRules,
+  type PodRules,
+  type ProfileSpec,
+  RESTRICTED_POD_FACTS,
+  SUBJECT_FIELDS,
+  type SubjectField,
+  type SubjectRules,
+  type UsageRules,
+  type ValueRule,
+} from "./profile_spec.ts";
 import type { DistinguishedName } from "../pki/x509/names.ts";
 import { matchesCommonName, matchesDnsName, matchesEmail, matchesSubjectText, matchesUri } from "./name_patterns.ts";
 import { isInNetwork } from "../lib/ip_address.ts";

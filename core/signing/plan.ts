@@ -4,7 +4,11 @@
  */
 import { verifyRequest } from "../request/parse_request.ts";
 import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
-import { type CertificateSigningRequestSpec, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequestSpec,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/x509/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/x509/names.ts";

@@ -3,7 +3,12 @@
  * ValidatePodCertificateRequestStatusUpdate).
  */
 import { verifyRequest } from "../request/parse_request.ts";
-import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES, type PodCertificateRequest, type PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
+import {
+  DEFAULT_POD_EXPIRATION_SECONDS,
+  MAX_POD_CHAIN_BYTES,
+  type PodCertificateRequest,
+  type PodCertificateRequestStatus,
+} from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";

@@ -4,7 +4,17 @@ import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/x509/extra_extensions.ts";
 import { isMlDsa } from "../pki/keys/key_algorithm.ts";
 import { findPlaceholderFault, isPodFact, listPlaceholders } from "./pod_facts.ts";
-import { type ExtensionRules, type KeyRule, type LifetimeRules, listKubeletKeyTypes, type NameRules, type ProfileSpec, SUBJECT_FIELDS, type UsageRules, type ValueRule } from "./profile_spec.ts";
+import {
+  type ExtensionRules,
+  type KeyRule,
+  type LifetimeRules,
+  listKubeletKeyTypes,
+  type NameRules,
+  type ProfileSpec,
+  SUBJECT_FIELDS,
+  type UsageRules,
+  type ValueRule,
+} from "./profile_spec.ts";
 
 /** Finds every fault, with its place in the file. */
 export function findProfileFaults(spec: ProfileSpec): string[] {

@@ -6,7 +6,12 @@ import type { FilePort } from "../../client/files.ts";
 import type { CaKeySource } from "../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
-import { type Authority, createAuthority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority/authority.ts";
+import {
+  type Authority,
+  createAuthority,
+  joinAuthority,
+  parseAuthorityCertificates,
+} from "../../core/pki/authority/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { NameConstraints } from "../../core/pki/x509/name_constraints.ts";

@@ -11,7 +11,14 @@ import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { goQuoteList } from "../../core/lib/quote.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
-import { checkTimes, LEEWAY_SECONDS, type ObjectClaim, parseClaims, type TokenClaims, toTokenUser } from "../../core/service_accounts/claims.ts";
+import {
+  checkTimes,
+  LEEWAY_SECONDS,
+  type ObjectClaim,
+  parseClaims,
+  type TokenClaims,
+  toTokenUser,
+} from "../../core/service_accounts/claims.ts";
 import { hasJwtForm, parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";

@@ -2,7 +2,11 @@
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { forbidden } from "../../core/kube/status/status.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { planCaRotationStatus, validateCaRotation, validateCaRotationUpdate } from "../../core/ca_rotation/rotation_rules.ts";
+import {
+  planCaRotationStatus,
+  validateCaRotation,
+  validateCaRotationUpdate,
+} from "../../core/ca_rotation/rotation_rules.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 

@@ -4,7 +4,14 @@ import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
 import { labelNameErrors } from "../../core/kube/names.ts";
 import { conflict } from "../../core/kube/status/status.ts";
-import { defaultNamespace, prepareNamespaceForCreate, prepareNamespaceForUpdate, validateNamespace, validateNamespaceFinalizeUpdate, validateNamespaceStatusUpdate } from "../../core/kube/rules/namespaces.ts";
+import {
+  defaultNamespace,
+  prepareNamespaceForCreate,
+  prepareNamespaceForUpdate,
+  validateNamespace,
+  validateNamespaceFinalizeUpdate,
+  validateNamespaceStatusUpdate,
+} from "../../core/kube/rules/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Beginning, type DeletionRequest, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 import { withMeta } from "./write.ts";

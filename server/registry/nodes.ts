@@ -1,7 +1,16 @@
 /** Core `v1` nodes with `/status`, which kubelets register and update. */
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { defaultNode, getWarningsForNode, type NodeShape, validateNodeCreate, validateNodeStatusUpdate, validateNodeUpdate, withoutConfigStatus, withoutDisabledSpec } from "../../core/kube/rules/nodes.ts";
+import {
+  defaultNode,
+  getWarningsForNode,
+  type NodeShape,
+  validateNodeCreate,
+  validateNodeStatusUpdate,
+  validateNodeUpdate,
+  withoutConfigStatus,
+  withoutDisabledSpec,
+} from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 

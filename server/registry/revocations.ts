@@ -7,7 +7,16 @@ import { formatTime, getName } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status/status.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import { canBeTakenBack, describeRevocation, findAuthorFault, findRevocationTarget, type RevocationTarget, toRevocationName, UNRECORDED_ANNOTATION, validateRevocation } from "../../core/revocation/revocation.ts";
+import {
+  canBeTakenBack,
+  describeRevocation,
+  findAuthorFault,
+  findRevocationTarget,
+  type RevocationTarget,
+  toRevocationName,
+  UNRECORDED_ANNOTATION,
+  validateRevocation,
+} from "../../core/revocation/revocation.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";

@@ -8,7 +8,7 @@ import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
 import { runStory } from "../../cli/commands/demo/story.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { createSingleAuthority } from "../../instance/authority/files.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { createSystemClock, createSystemRandom, createTools } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
@@ -154,14 +154,13 @@ for (
       waitSeconds,
       audience: () => {},
       pace: { wait: () => Promise.resolve() },
-      io,
-      files: createFilePort(),
+      tools: createTools(io, new AbortController().signal, false),
       logger: createMemoryLogger(),
       table: COMMAND_TABLE,
       programs: { kubectl: false, kubelet: false, openssl: false },
       sabotage,
     };
-    await using stage = new Stage(options, new AbortController().signal);
+    await using stage = new Stage(options);
     await assert.rejects(runStory(stage), want);
   });
 }

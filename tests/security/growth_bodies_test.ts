@@ -12,7 +12,13 @@ import { findCertificateFault } from "../../core/request/issued_certificate.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
-import { type FieldType, formatApiVersion, formatCollectionPath, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import {
+  type FieldType,
+  formatApiVersion,
+  formatCollectionPath,
+  type Kind,
+  type MessageSchema,
+} from "../../core/kube/schema.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { parseInventory } from "../../core/approval/evidence/inventory.ts";

@@ -1,5 +1,4 @@
 /** Runs the approving controller against a remote API, or prints the permissions that it needs. */
-import { createFilePort } from "../../../client/files.ts";
 import { createServerNames } from "../../../client/transport/server_names.ts";
 import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
 import type { Policy } from "../../../core/approval/policy.ts";
@@ -9,7 +8,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../../instance/controllers.ts";
@@ -19,33 +18,32 @@ import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/run_approver.ts";
 
 /** The action of the command `tlsboot approver`. */
-export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<ApproverFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
-  const files = createFilePort();
   if (settings.printRbac) {
-    const { policies } = await readPolicies(settings, { files, cwd: io.cwd }, { isInventoryOptional: true });
-    io.stdout.write(formatYamlManifest(createRightsManifest(policies, settings)));
+    const { policies } = await readPolicies(settings, tools, { isInventoryOptional: true });
+    tools.stdout.write(formatYamlManifest(createRightsManifest(policies, settings)));
     return EXIT.done;
   }
   const { kubeconfig, dryRun } = settings;
   if (kubeconfig === undefined) {
     throw new UsageError(
       "--kubeconfig is required",
-      `see: tlsboot approver --help${describeIgnoredKubeconfig(io.env)}`,
+      `see: tlsboot approver --help${describeIgnoredKubeconfig(tools.env)}`,
     );
   }
-  const logger = createRoleLogger(input, io);
-  const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
+  const logger = createRoleLogger(input.settings, tools);
+  const policies = await followPolicies(settings, { ...tools, logger });
   // A dry run must not take the lease from an approver that decides.
   const remote = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
   await runRemoteController(
     { command: "approver", lease: APPROVER_LEASE, manifest },
     remote,
-    io,
+    tools,
     logger,
     async (transport, deps, leading, cluster) => {
-      const serverNames = createServerNames(cluster, io);
+      const serverNames = createServerNames(cluster, tools);
       const approver = {
         ...(policies === undefined ? {} : { policy: { settings: policies, serverNames } }),
         ...(settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {}),
@@ -55,7 +53,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
       };
       await runApprover(createCsrStore(transport, deps), transport, approver, deps, leading);
     },
-    signal,
+    tools.signal,
   );
   return EXIT.done;
 }

@@ -9,14 +9,13 @@ import { readOpener, readRecipients } from "./keys.ts";
 import type { BackupFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { assertEtcdPlace } from "../../../instance/etcd_place.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { assertOutside, readDataFiles } from "../../../instance/backup/files.ts";
 import { readBackup } from "../../../instance/backup/read_backup.ts";
 import { openSnapshot } from "../../../instance/backup/source.ts";
@@ -24,26 +23,23 @@ import { type BackupProgress, existsError, toIoError, writeBackup } from "../../
 import { connect } from "../../connection.ts";
 
 /** The action of the command `tlsboot backup`. */
-export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<BackupFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
-  const path = resolve(io.cwd, name);
-  if (settings.verify) return await verify(input, path, io, signal);
-  const root = resolve(io.cwd, settings.dataDir);
+  const path = resolve(tools.cwd, name);
+  if (settings.verify) return await verify(input, path, tools);
+  const root = resolve(tools.cwd, settings.dataDir);
   // Checked before the user types a passphrase for nothing.
   await assertOutside(root, path);
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
-  const files = createFilePort();
   const dir = dataDirAt(root);
-  await assertEtcdPlace(dir, settings, "back up", files);
-  const endpoints = settings.etcdServers.length === 0
-    ? undefined
-    : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
-  const recipients = await readRecipients(settings, name, io, signal);
-  using progress = startProgress(io, "reading the objects");
+  await assertEtcdPlace(dir, settings, "back up", tools.files);
+  const endpoints = settings.etcdServers.length === 0 ? undefined : await readEtcdEndpoints(settings, tools);
+  const recipients = await readRecipients(settings, name, tools);
+  using progress = startProgress(tools, "reading the objects");
   await using snapshot = await openSnapshot(dir, endpoints, {
-    clock: io.clock,
-    connect: () => connect({ dataDir: root, kubeconfig: dir.adminKubeconfig }, io),
-  }, signal);
+    clock: tools.clock,
+    connect: () => connect({ dataDir: root, kubeconfig: dir.adminKubeconfig }, tools),
+  }, tools.signal);
   const { omitted, pruned } = snapshot;
   const { manifest, size } = await writeBackup(
     path,
@@ -51,7 +47,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
       files: readDataFiles(root),
       snapshot: snapshot.chunks,
       facts: {
-        createdAt: formatTime(io.clock.now()),
+        createdAt: formatTime(tools.clock.now()),
         tlsbootVersion: TLSBOOT_VERSION,
         dataFormat: DATA_FORMAT,
         ...(omitted.length === 0 ? {} : { omitted }),
@@ -63,10 +59,10 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   );
   progress[Symbol.dispose]();
   const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
-  io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
-  warnOfOmitted(omitted, io);
+  tools.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
+  warnOfOmitted(omitted, tools);
   if (pruned.length > 0) {
-    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(pruned)}`, io);
+    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(pruned)}`, tools);
   }
   return EXIT.done;
 }
@@ -87,25 +83,24 @@ function show(event: BackupProgress, progress: ProgressLine): void {
 async function verify(
   { settings }: Input<BackupFlags>,
   path: string,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
   const name = path;
-  const opener = await readOpener(settings, name, io, signal);
+  const opener = await readOpener(settings, name, tools);
   const nothing = () => Promise.resolve();
-  using progress = startProgress(io, CHECKING);
+  using progress = startProgress(tools, CHECKING);
   const sealed = await openWithProgress(path, opener, CHECKING, progress);
   const manifest = await readBackup(sealed, { file: nothing, objects: nothing })
     .catch((error: unknown) => {
       throw toIoError(`cannot read backup "${name}"`, error);
     });
   progress[Symbol.dispose]();
-  io.stdout.write(
+  tools.stdout.write(
     line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,
   );
   const { omitted = [] } = manifest;
-  warnOfOmitted(omitted, io);
+  warnOfOmitted(omitted, tools);
   return EXIT.done;
 }
 

@@ -2,10 +2,9 @@
 import { resolve } from "node:path";
 import { Secret } from "../../../core/lib/brand.ts";
 import { AppError } from "../../../core/errors.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { createPassphrases } from "../../passphrases/passphrase.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "../../../instance/backup/encryption.ts";
 
 /** The settings that name the key of a backup. */
@@ -20,12 +19,11 @@ const WORDS = { what: "backup", flag: "--passphrase-file" };
 export async function readRecipients(
   settings: Pick<OpeningSettings, "passphraseFile"> & { readonly recipient: readonly string[] },
   name: string,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<BackupRecipients> {
   if (settings.recipient.length === 0) {
-    const source = createPassphrases(settings.passphraseFile, io, createFilePort(), signal, WORDS);
-    return { kind: "passphrase", passphrase: await source.getForCreating(name), workFactor: io.backupWorkFactor };
+    const source = createPassphrases(settings.passphraseFile, tools, tools.files, tools.signal, WORDS);
+    return { kind: "passphrase", passphrase: await source.getForCreating(name), workFactor: tools.backupWorkFactor };
   }
   return { kind: "keys", recipients: settings.recipient };
 }
@@ -37,15 +35,14 @@ export async function readRecipients(
 export async function readOpener(
   settings: OpeningSettings,
   name: string,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<BackupOpener> {
-  const files = createFilePort();
+  const { files } = tools;
   if (settings.identity === undefined) {
-    const source = createPassphrases(settings.passphraseFile, io, files, signal, WORDS);
+    const source = createPassphrases(settings.passphraseFile, tools, files, tools.signal, WORDS);
     return { kind: "passphrase", passphrase: await source.getForOpening(name) };
   }
-  const path = resolve(io.cwd, settings.identity);
+  const path = resolve(tools.cwd, settings.identity);
   const text = await files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read identity "${settings.identity}": file does not exist`, {

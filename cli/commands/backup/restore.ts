@@ -3,14 +3,13 @@ import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeOmitted } from "../../../instance/backup/manifest.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
 import { openWithProgress } from "./open_with_progress.ts";
 import { readOpener } from "./keys.ts";
 import type { RestoreFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
@@ -22,33 +21,30 @@ import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../i
 import { connect } from "../../connection.ts";
 
 /** The action of the command `tlsboot restore`. */
-export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<RestoreFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
-  const path = resolve(io.cwd, name);
+  const path = resolve(tools.cwd, name);
   if (await lstat(path).catch(() => undefined) === undefined) {
     throw new AppError("not_found", `cannot read backup "${name}": no such file`, { hint: "check the path" });
   }
-  const files = createFilePort();
   const isForEtcd = settings.etcdServers.length > 0;
-  const etcd = isForEtcd
-    ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
-    : undefined;
-  const opener = await readOpener(settings, name, io, signal);
-  const root = resolve(io.cwd, settings.dataDir);
-  const current = await readEtcdPlace(dataDirAt(root), files);
-  using progress = startProgress(io, READING);
+  const etcd = isForEtcd ? createEtcdTarget(await readEtcdEndpoints(settings, tools), tools.clock) : undefined;
+  const opener = await readOpener(settings, name, tools);
+  const root = resolve(tools.cwd, settings.dataDir);
+  const current = await readEtcdPlace(dataDirAt(root), tools.files);
+  using progress = startProgress(tools, READING);
   const archive = await openWithProgress(path, opener, READING, progress);
   const restored = await restoreBackup(archive, root, {
-    clock: io.clock,
+    clock: tools.clock,
     force: settings.force,
     forceEtcd: settings.forceEtcd,
     etcd,
     current,
-    findServer: () => findServer(root, io, signal),
+    findServer: () => findServer(root, tools),
     onProgress: (doing) => progress.update(DOING[doing]),
   });
   progress[Symbol.dispose]();
-  reportRestored(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
+  reportRestored(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, tools);
   return EXIT.done;
 }
 
@@ -83,17 +79,17 @@ function reportRestored(
 const ANSWER_MS = 3_000;
 
 /** Finds the address at which a server of an instance answers; undefined when none does. */
-async function findServer(root: string, io: Io, signal: AbortSignal): Promise<string | undefined> {
+async function findServer(root: string, tools: Tools): Promise<string | undefined> {
   try {
-    await using connection = await connect({ dataDir: root, kubeconfig: undefined }, io);
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    await using connection = await connect({ dataDir: root, kubeconfig: undefined }, tools);
+    const soon = AbortSignal.any([tools.signal, AbortSignal.timeout(ANSWER_MS)]);
     await connection.api.requestJson({ method: "GET", path: "/version" }, soon).catch((error: unknown) => {
       // A refusal also shows that a server is running.
       if (!isAppError(error, "unauthorized", "access_denied", "api_error")) throw error;
     });
     return connection.cluster.server;
   } catch {
-    signal.throwIfAborted();
+    tools.signal.throwIfAborted();
     return undefined;
   }
 }

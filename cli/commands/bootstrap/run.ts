@@ -5,9 +5,8 @@ import {
   createMissingCredentialsFinder,
   keepNextKey,
 } from "../../../client/bootstrap.ts";
-import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import {
   keepMachineFresh,
@@ -43,70 +42,66 @@ import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, type HookRunner, runHooks } from "../../hooks.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { createClusterFinder } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
-  { settings: given, origins, isDebug }: Input<BootstrapFlags>,
-  io: Io,
-  signal: AbortSignal,
+  { settings: given, origins }: Input<BootstrapFlags>,
+  tools: Tools,
 ): Promise<ExitCode> {
-  const files = createFilePort();
-  const settings = await applyJoinFile(given, origins, { io, files });
+  const { files, signal } = tools;
+  const settings = await applyJoinFile(given, origins, { io: tools, files });
   checkSettings(settings);
   checkOfflineSettings(settings, origins);
-  const machine = resolveMachine(settings, io);
+  const machine = resolveMachine(settings, tools);
   if (settings.printPublicKey) {
-    const key = await keepNextKey({ ...machine, files, clock: io.clock });
-    io.stdout.write(encodePem("PUBLIC KEY", key.publicKeyDer()));
+    const key = await keepNextKey({ ...tools, ...machine });
+    tools.stdout.write(encodePem("PUBLIC KEY", key.publicKeyDer()));
     return EXIT.done;
   }
   if (settings.printSystemdUnit) {
-    io.stdout.write(systemdUnit(settings, machine, io));
+    tools.stdout.write(systemdUnit(settings, machine, tools));
     return EXIT.done;
   }
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
-  using service = connectService(io, { logger, signal });
-  await waitForPlausibleClock(io, settings.timeout, signal);
-  const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
+  const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
+  using service = connectService(tools, { logger, signal });
+  await waitForPlausibleClock(tools, settings.timeout, signal);
+  const runHooksFor = createHookRunner(settings, machine, { io: tools, files }, signal);
   if (settings.offline !== undefined) {
-    return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
+    return await runOffline({ settings, machine, io: tools, files, logger, folder: settings.offline, runHooksFor });
   }
-  const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   let steps: Pick<Steps, "step"> | undefined;
-  const findAwaited = createAwaited(settings.timeout, io.clock);
+  const findAwaited = createAwaited(settings.timeout, tools.clock);
   const onProgress = (event: MachineProgress): void => {
-    const text = describeProgress(event, io.cwd);
+    const text = describeProgress(event, tools.cwd);
     const awaited = findAwaited(event);
     if (text !== undefined) {
       steps?.step(text, awaited);
       service.describe(text);
     }
-    if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
+    if (event.kind === "issued") reportShortenedLifetime(event, settings, tools);
   };
   const findCluster = createClusterFinder(
     settings,
     { path: settings.bootstrapKubeconfig },
     createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
-    { io, files, connect, onProgress },
+    { ...tools, io: tools, onProgress },
   );
-  const { clock, random } = io;
   const expirationSeconds = toExpirationSeconds(settings.duration);
-  const options = { ...machine, files, connect, clock, random, logger, findCluster, expirationSeconds };
+  const options = { ...tools, ...machine, logger, findCluster, expirationSeconds };
   let once: BootstrappedOnce;
   {
-    using shown = createSteps(io);
+    using shown = createSteps(tools);
     steps = shown;
-    once = await bootstrapOnce({ settings, machine, options, io, onProgress, runHooksFor }, signal);
+    once = await bootstrapOnce({ settings, machine, options, io: tools, onProgress, runHooksFor }, signal);
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
@@ -119,20 +114,20 @@ export async function run(
   report(once.hookFaults);
   service.ready(`keeping the certificates of ${machine.nodeName} fresh`);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
-    const text = describeChange(change, isFirst, io.cwd);
-    io.stdout.write(escapeText(text));
+    const text = describeChange(change, isFirst, tools.cwd);
+    tools.stdout.write(escapeText(text));
     service.describe(text.split("\n", 1).join());
-    reportShortenedLifetime(change.pair.leaf, settings, io);
+    reportShortenedLifetime(change.pair.leaf, settings, tools);
     report(await runHooksFor(change));
   };
   return await keepMachineFresh({
     ...options,
     readServingNames: settings.serving ? () => readServingNames(settings, machine, files) : undefined,
     onServingProgress(event) {
-      if (event.kind === "submitted") io.stderr.write(escapeText(`${describeProgress(event, io.cwd)}\n`));
+      if (event.kind === "submitted") tools.stderr.write(escapeText(`${describeProgress(event, tools.cwd)}\n`));
     },
     onChange,
-    onTrust: (change) => void io.stdout.write(escapeText(describeTrustChange(change, io.cwd))),
+    onTrust: (change) => void tools.stdout.write(escapeText(describeTrustChange(change, tools.cwd))),
   }, signal);
 }
 

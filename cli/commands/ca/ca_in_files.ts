@@ -3,7 +3,6 @@
  * in the folder of the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
  */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
@@ -23,7 +22,7 @@ import {
 } from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { readPlaces } from "./cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
@@ -42,30 +41,30 @@ export interface CaInFilesSettings extends Partial<CaKeySettings> {
 const NO_KEY_SETTINGS = { caPassphraseFile: undefined, caPassphraseShare: [], signingKeyCommand: undefined };
 
 /** Opens a CA in files. */
-export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: AbortSignal): ReplaceableCa {
+export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): ReplaceableCa {
+  const { files, signal } = tools;
   const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
-  const signing = { certificate: resolve(io.cwd, caCert), key: resolve(io.cwd, caKey) };
+  const signing = { certificate: resolve(tools.cwd, caCert), key: resolve(tools.cwd, caKey) };
   const paths = getRotationPaths(signing);
-  const files = createFilePort();
-  const keys = createCaKeys({ ...NO_KEY_SETTINGS, ...settings }, io, files, signal);
+  const keys = createCaKeys({ ...NO_KEY_SETTINGS, ...settings }, tools, files, signal);
   const deps = {
     files,
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
   };
-  const show = (path: string): string => displayPath(path, io.cwd);
+  const show = (path: string): string => displayPath(path, tools.cwd);
 
   async function* records() {
     if (issuedLog === undefined) return;
-    for await (const { record } of readIssuedLog(resolve(io.cwd, issuedLog), signal)) yield record;
+    for await (const { record } of readIssuedLog(resolve(tools.cwd, issuedLog), signal)) yield record;
   }
 
   /** Refuses a switch after which kube-apiserver would refuse the clients of the new CA. */
   async function assertClientsTrusted(rotation: CaRotation): Promise<void> {
     if (kubeconfig === undefined) {
-      warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", io);
+      warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", tools);
       return;
     }
-    await using connection = await connect({ kubeconfig, dataDir: "" }, io);
+    await using connection = await connect({ kubeconfig, dataDir: "" }, tools);
     const trusted = await readClientCaFingerprints(connection.api, signal);
     if (trusted === undefined) {
       throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
@@ -81,7 +80,7 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
 
   function change(rotation: CaRotation | undefined, spec: CaRotationSpec): CaRotation {
     const { renewFrom: _from, renewBy: _by, ...kept } = spec;
-    const status = planCaRotationStatus(spec, rotation, io.clock.now());
+    const status = planCaRotationStatus(spec, rotation, tools.clock.now());
     const { switchedAt = status.switchedAt } = rotation?.status ?? {};
     return {
       metadata: { name: paths.name },
@@ -102,7 +101,7 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     if (fingerprint === undefined) return;
     warn(
       `an earlier begin was stopped, and its new CA is not used: destroy its key ${describeRetiredKey(fingerprint)}`,
-      io,
+      tools,
     );
   }
 
@@ -112,8 +111,8 @@ export function openCaInFiles(settings: CaInFilesSettings, io: Io, signal: Abort
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      const places = await readPlaces({ rotation, paths, kubeconfig, records: records(), files, io }, signal);
-      return takePlaceCensus(places, rotation, io.clock.now());
+      const places = await readPlaces({ rotation, paths, kubeconfig, records: records(), files, io: tools }, signal);
+      return takePlaceCensus(places, rotation, tools.clock.now());
     },
     records,
     async begin(spec, keyPem) {

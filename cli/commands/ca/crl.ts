@@ -1,7 +1,7 @@
 /** Fetches the CRLs of the CAs from a running server, or makes them from the objects of a data directory. */
 import { join, resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import {
@@ -43,7 +43,7 @@ import { CRL_LABEL, writeNextCrl } from "../../../instance/crl_files.ts";
 import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { assertEtcdPlace, readEtcdPlace } from "../../../instance/etcd_place.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import type { CaCrlFlags } from "./flags.ts";
@@ -68,12 +68,12 @@ interface Context {
 }
 
 /** The action of the command `tlsboot ca crl`. */
-export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<CaCrlFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name] } = input;
   if (settings.output === "der" && settings.out === undefined) {
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
   }
-  const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
+  const context = { ...tools, settings, io: tools, dir: dataDirAt(resolve(tools.cwd, settings.dataDir)) };
   if (settings.caCert !== undefined) {
     await keepFileCrl(settings.caCert, context);
     return EXIT.done;
@@ -87,10 +87,10 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
   }
   const content = settings.output === "der" ? first : crls.map((der) => encodePem(CRL_LABEL, der)).join("");
   if (settings.out !== undefined) {
-    const path = resolve(io.cwd, settings.out);
+    const path = resolve(tools.cwd, settings.out);
     await context.files.writeAtomic(path, content, PUBLIC_MODE);
-    io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
-  } else io.stdout.write(content as string);
+    tools.stdout.write(line`${displayPath(path, tools.cwd)}\n`);
+  } else tools.stdout.write(content as string);
   return EXIT.done;
 }
 

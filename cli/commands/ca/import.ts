@@ -1,6 +1,6 @@
 /** Imports a CA from files after checking it. */
 import { resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -16,7 +16,7 @@ import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { describeNameConstraints } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaImportFlags } from "./flags.ts";
@@ -47,28 +47,28 @@ const ANY_USAGE = "2.5.29.37.0";
 const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
 
 /** The action of the command `tlsboot ca import`. */
-export async function run({ settings }: Input<CaImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run({ settings }: Input<CaImportFlags>, tools: Tools): Promise<ExitCode> {
+  const { files } = tools;
   const { dataDir, caCert = "", caKey, encryptKey } = settings;
-  const files = createFilePort();
-  const keys = createCaKeys(settings, io, files, signal);
-  const folder = resolve(io.cwd, dataDir);
+  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const folder = resolve(tools.cwd, dataDir);
   const paths = authorityPaths(dataDir);
-  const key = keys.hasProgram ? undefined : resolve(io.cwd, caKey ?? paths.key);
-  const given = { certificate: resolve(io.cwd, caCert), key };
-  const imported = await readImportedAuthority(given, io.clock.now(), { files, keys });
+  const key = keys.hasProgram ? undefined : resolve(tools.cwd, caKey ?? paths.key);
+  const given = { certificate: resolve(tools.cwd, caCert), key };
+  const imported = await readImportedAuthority(given, tools.clock.now(), { files, keys });
   const { authority } = imported;
   checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "ca-cert");
   const isEncrypted = encryptKey || keys.passphrases.isGiven;
   const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
     ? imported.key?.pem
-    : await keys.encryptKey(imported.key.opened, await keys.passphrases.getForCreating(paths.key), io.random);
+    : await keys.encryptKey(imported.key.opened, await keys.passphrases.getForCreating(paths.key), tools.random);
   await writeImportedAuthority(folder, { chain: authority, keyPem, sourceKeyPem: imported.key?.pem }, files);
   const lines = [
     `certificate: ${paths.certificate}`,
     ...(keyPem === undefined ? [] : [`key: ${paths.key}`]),
     ...describeChain(authority),
   ];
-  io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
+  tools.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
   return EXIT.done;
 }
 

@@ -1,6 +1,5 @@
 /** Creates a CA on disk, or one for each purpose. */
 import { resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkRuntimeHas } from "../../../core/pki/keys/keys.ts";
 import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../../instance/authority/files.ts";
@@ -11,7 +10,7 @@ import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -20,28 +19,27 @@ import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./share_pages.ts";
 type CaInitSettings = Input<CaInitFlags>["settings"];
 
 /** The action of the command `tlsboot ca init`. */
-export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run({ settings }: Input<CaInitFlags>, tools: Tools): Promise<ExitCode> {
   const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
   const options = newAuthority(settings);
-  const files = createFilePort();
-  const keys = await createNewKeys(settings, io, files, signal);
-  const deps = { files, clock: io.clock, random: io.random, keys };
-  const folder = resolve(io.cwd, dataDir);
+  const keys = await createNewKeys(settings, tools);
+  const deps = { ...tools, keys };
+  const folder = resolve(tools.cwd, dataDir);
   {
     // No spinner while the user types a passphrase; that of its derivation follows.
     using _ = encryptKey || keys.passphrases.isGiven
       ? undefined
-      : startProgress(io, split ? "Making the keys" : "Making the key");
+      : startProgress(tools, split ? "Making the keys" : "Making the key");
     if (split) await createSplitAuthorities(folder, options, deps);
     else await createSingleAuthority(folder, options, deps);
   }
   for (const purpose of split ? CA_PURPOSES : ["serving"] as const) {
     const { certificate, key } = authorityPaths(dataDir, purpose);
-    io.stdout.write(line`certificate: ${certificate}\n`);
-    if (!keys.hasProgram) io.stdout.write(line`key: ${key}\n`);
+    tools.stdout.write(line`certificate: ${certificate}\n`);
+    if (!keys.hasProgram) tools.stdout.write(line`key: ${key}\n`);
   }
   if (sharesOut !== undefined) {
-    for (const path of getSharePaths(sharesOut, shares.count)) io.stdout.write(line`share: ${path}\n`);
+    for (const path of getSharePaths(sharesOut, shares.count)) tools.stdout.write(line`share: ${path}\n`);
   }
   return EXIT.done;
 }
@@ -49,23 +47,22 @@ export async function run({ settings }: Input<CaInitFlags>, io: Io, signal: Abor
 /** Creates the access to the keys, which are encrypted under shares when `--shares-out` is given. */
 async function createNewKeys(
   settings: CaInitSettings,
-  io: Io,
-  files: FilePort,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<CaKeys> {
+  const { files } = tools;
   const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
-  const keys = createCaKeys(settings, io, files, signal);
+  const keys = createCaKeys(settings, tools, files, tools.signal);
   if (sharesOut === undefined) return keys;
-  const folder = resolve(io.cwd, dataDir);
+  const folder = resolve(tools.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
   // A CA that exists is refused later, with its own words, before any share is written for it.
   if (await files.lstat(certificate) !== undefined) return keys;
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
-    { folder: resolve(io.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
-    { files, random: io.random, io },
+    { folder: resolve(tools.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
+    { ...tools, io: tools },
   );
-  return createCaKeys({ ...settings, caPassphraseShare: paths }, io, files, signal);
+  return createCaKeys({ ...settings, caPassphraseShare: paths }, tools, files, tools.signal);
 }
 
 function newAuthority(settings: CaInitSettings): NewAuthority {

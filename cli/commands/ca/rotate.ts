@@ -29,7 +29,7 @@ import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.t
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
@@ -50,15 +50,15 @@ export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
 export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
 /** The action of the command `tlsboot ca rotate switch`. */
 export const switchAction: Action<CaRotateSwitchFlags> = {
-  run: (input, io, signal) => runStep("switch", input, io, signal),
+  run: (input, tools) => runStep("switch", input, tools),
 };
 /** The action of the command `tlsboot ca rotate finish`. */
 export const finishAction: Action<CaRotateFinishFlags> = {
-  run: (input, io, signal) => runStep("finish", input, io, signal),
+  run: (input, tools) => runStep("finish", input, tools),
 };
 /** The action of the command `tlsboot ca rotate abort`. */
 export const abortAction: Action<CaRotateAbortFlags> = {
-  run: (input, io, signal) => runStep("abort", input, io, signal),
+  run: (input, tools) => runStep("abort", input, tools),
 };
 
 /** A wait reads the whole register again and again, so its pauses are this many times as long as the reading. */
@@ -77,23 +77,22 @@ type NamedCaSettings =
 export function openReplaceableCa(
   { settings, args: [name] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
   timeoutMs: number,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): ReplaceableCa {
   const { caCert } = settings;
-  if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, io, signal);
-  return createServerCa({ name: name ?? "ca", settings, timeoutMs, io }, signal);
+  if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, tools);
+  return createServerCa({ name: name ?? "ca", settings, timeoutMs, io: tools }, tools.signal);
 }
 
-async function runBegin(input: Input<CaRotateBeginFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+async function runBegin(input: Input<CaRotateBeginFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   checkNextCaFlags(settings);
-  const ca = openReplaceableCa(input, settings.timeout, io, signal);
-  const options = { ca, settings, io, isLeaked: false };
+  const ca = openReplaceableCa(input, settings.timeout, tools);
+  const options = { ca, settings, io: tools, isLeaked: false };
   const continued = await findContinued(options);
-  if (continued !== undefined) reportNothingToDo(continued, io);
-  const rotation = continued === undefined ? await beginRotation(options, signal) : await ca.advance(continued);
-  return await report(ca, rotation, io);
+  if (continued !== undefined) reportNothingToDo(continued, tools);
+  const rotation = continued === undefined ? await beginRotation(options, tools.signal) : await ca.advance(continued);
+  return await report(ca, rotation, tools);
 }
 
 /** The command line of a step after the beginning. */
@@ -109,22 +108,21 @@ interface StepInput extends Pick<Input, "args" | "origins"> {
 async function runStep(
   verb: RequestedStep["verb"],
   { settings, origins, args }: StepInput,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
-  const ca = openReplaceableCa({ settings, args }, settings.timeout, io, signal);
+  const ca = openReplaceableCa({ settings, args }, settings.timeout, tools);
   const rotation = await ca.read();
   if (rotation === undefined) {
     if (verb !== "abort") throw createMissingError(ca);
     await ca.end(undefined);
-    io.stderr.write(line`nothing to do: the CA ${ca.name} is not being replaced\n`);
+    tools.stderr.write(line`nothing to do: the CA ${ca.name} is not being replaced\n`);
     return EXIT.done;
   }
-  const now = io.clock.now();
+  const now = tools.clock.now();
   const { over = 0, leaveBehind = [] } = settings;
   const window = { renewFrom: formatTime(now), renewBy: formatTime(new Date(now.getTime() + over)) };
   const isWindowGiven = (origins["over"] ?? "default") !== "default";
-  return await takeStep({ verb, window, isWindowGiven, leaveBehind }, ca, rotation, io);
+  return await takeStep({ verb, window, isWindowGiven, leaveBehind }, ca, rotation, tools);
 }
 
 /** Takes a step if nothing prevents it. */
@@ -184,38 +182,35 @@ interface Report {
   readonly rows: readonly CensusRow[];
 }
 
-async function runStatus(input: Input<CaRotateStatusFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+async function runStatus(input: Input<CaRotateStatusFlags>, tools: Tools): Promise<ExitCode> {
   const { settings: { output, wait }, args: [name] } = input;
-  const reports = wait === undefined
-    ? await readReports(input, io, signal)
-    : await waitUntilReady(input, wait, io, signal);
-  const now = io.clock.now();
+  const reports = wait === undefined ? await readReports(input, tools) : await waitUntilReady(input, wait, tools);
+  const now = tools.clock.now();
   if (output === "json" || output === "yaml") {
     const facts = reports.map(({ ca, rotation, rows }) => toRotationFacts(ca, rotation, rows, now));
-    writeStructured(name === undefined && input.settings.caCert === undefined ? facts : facts[0], output, io);
+    writeStructured(name === undefined && input.settings.caCert === undefined ? facts : facts[0], output, tools);
   } else {
     for (const [index, one] of reports.entries()) {
-      if (index > 0) io.stdout.write("\n");
+      if (index > 0) tools.stdout.write("\n");
       const isWide = output === "wide";
-      print(one, isWide ? one.rows : one.rows.filter(({ state }) => state !== "ready"), isWide, io);
+      print(one, isWide ? one.rows : one.rows.filter(({ state }) => state !== "ready"), isWide, tools);
     }
   }
-  if (reports.length === 0) io.stderr.write("no rotation is in progress; begin one with: tlsboot ca rotate begin\n");
+  if (reports.length === 0) tools.stderr.write("no rotation is in progress; begin one with: tlsboot ca rotate begin\n");
   return reports.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? EXIT.done : EXIT.no;
 }
 
 /** Reads the rotation that is named, or those in progress. AppError `not_found` for a name without one. */
 async function readReports(
   { settings, args }: { readonly settings: Settings<CaRotateStatusFlags>; readonly args: readonly string[] },
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly Report[]> {
   const open = (name?: string): ReplaceableCa =>
-    openReplaceableCa({ settings, args: name === undefined ? args : [name] }, STATUS_WITHIN_MS, io, signal);
+    openReplaceableCa({ settings, args: name === undefined ? args : [name] }, STATUS_WITHIN_MS, tools);
   const isNamed = args.length > 0 || settings.caCert !== undefined;
   const named = open();
   const reports: Report[] = [];
-  for (const ca of isNamed ? [named] : (await listNames(settings, io, signal)).map((name) => open(name))) {
+  for (const ca of isNamed ? [named] : (await listNames(settings, tools)).map((name) => open(name))) {
     const rotation = await ca.read();
     if (rotation === undefined) throw createMissingError(ca);
     reports.push({ ca, rotation, rows: await takeReportedCensus(ca, rotation) });
@@ -225,32 +220,30 @@ async function readReports(
 
 async function listNames(
   settings: Settings<CaRotateStatusFlags>,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly string[]> {
-  await using connection = await connect(settings, io);
-  return (await listRotations(connection.api, signal)).filter(isInProgress).map(getName);
+  await using connection = await connect(settings, tools);
+  return (await listRotations(connection.api, tools.signal)).filter(isInProgress).map(getName);
 }
 
 async function waitUntilReady(
   input: Input<CaRotateStatusFlags>,
   timeoutMs: number,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly Report[]> {
-  using progress = startProgress(io, "waiting", findDeadline(timeoutMs, io.clock));
+  using progress = startProgress(tools, "waiting", findDeadline(timeoutMs, tools.clock));
   let pauseMs = MIN_PAUSE_MS;
   let last: readonly Report[] = [];
   const describe = () => last.map(({ rows }) => describeCounts(rows)).join("; ");
   const attempt = async () => {
-    const startedAt = io.clock.elapsedMs();
-    last = await readReports(input, io, signal);
-    pauseMs = Math.max(MIN_PAUSE_MS, (io.clock.elapsedMs() - startedAt) * PAUSE_FACTOR);
+    const startedAt = tools.clock.elapsedMs();
+    last = await readReports(input, tools);
+    pauseMs = Math.max(MIN_PAUSE_MS, (tools.clock.elapsedMs() - startedAt) * PAUSE_FACTOR);
     progress.update(describe());
     return last.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? last : undefined;
   };
   try {
-    return await retryUntil({ io, timeoutMs }, attempt, describe, signal, () => pauseMs);
+    return await retryUntil({ io: tools, timeoutMs }, attempt, describe, tools.signal, () => pauseMs);
   } catch (error) {
     // Without an answer there is nothing to show; otherwise the state at the end of the wait is the answer.
     if (!isAppError(error, "timeout") || last.length === 0) throw error;

@@ -15,7 +15,7 @@ import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
@@ -41,34 +41,34 @@ const REPEATED_WITHIN_MS = 3_600_000;
 const TOKEN_TTL_MS = 24 * 3_600_000;
 
 /** The action of the command `tlsboot ca rotate now`. */
-export async function run(input: Input<CaRotateNowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<CaRotateNowFlags>, tools: Tools): Promise<ExitCode> {
+  const { files } = tools;
   const { settings, args } = input;
   checkNextCaFlags(settings);
-  const files = createFilePort();
   const inServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
-  const ca = openReplaceableCa({ settings: inServers, args }, settings.timeout, io, signal);
+  const ca = openReplaceableCa({ settings: inServers, args }, settings.timeout, tools);
   const machines = settings.inventory === undefined
     ? []
-    : await readMachines(resolve(io.cwd, settings.inventory), undefined, files);
-  const options = { ca, settings, io, isLeaked: true };
-  const existing = await findContinued(options) ?? await findRecent(ca, io);
+    : await readMachines(resolve(tools.cwd, settings.inventory), undefined, files);
+  const options = { ca, settings, io: tools, isLeaked: true };
+  const existing = await findContinued(options) ?? await findRecent(ca, tools);
   let rotation: CaRotation;
   if (existing?.spec.isLeaked === true) {
     rotation = existing.spec.step === "Finish" ? existing : await ca.advance(existing);
   } else {
     // A join file of an earlier time would be of no use.
-    const folder = resolve(io.cwd, settings.out ?? "");
+    const folder = resolve(tools.cwd, settings.out ?? "");
     await assertNoFiles(machines.map((node) => joinFilePath(folder, node)), files);
-    if (existing !== undefined) reportTakenOver(ca, existing, io);
-    if (!await mayReplace(ca, settings, machines.length, io, signal)) return EXIT.no;
+    if (existing !== undefined) reportTakenOver(ca, existing, tools);
+    if (!await mayReplace(ca, settings, machines.length, tools)) return EXIT.no;
     rotation = existing === undefined
-      ? await beginRotation(options, signal)
+      ? await beginRotation(options, tools.signal)
       : await ca.advance(existing, { step: "Switch", isLeaked: true });
   }
   // A server that is down still needs the key, so the rotation is then not finished.
-  const code = await takeStep({ verb: "finish" }, ca, rotation, io);
-  await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, { files, io }, signal);
-  reportNext(machines.length, io);
+  const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
+  await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, { files, io: tools }, tools.signal);
+  reportNext(machines.length, tools);
   return code;
 }
 
@@ -87,25 +87,24 @@ async function mayReplace(
   ca: ReplaceableCa,
   { yes, out = "" }: Settings<CaRotateNowFlags>,
   machines: number,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<boolean> {
   if (yes) return true;
   const refusal = `certificates of the CA "${ca.name}" are refused from now on`;
-  if (!canAsk(io)) {
+  if (!canAsk(tools)) {
     throw new AppError("invalid", `cannot replace the CA at once: ${refusal}, and --yes is missing`, {
       hint: "give --yes to confirm it without a terminal",
     });
   }
-  io.stderr.write(
+  tools.stderr.write(
     line`All ${refusal}, those of ${await countHolders(
       ca,
     )} machines and users. Machines join again with a new token, ` +
       "and people get new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
   );
-  const isConfirmed = await confirm("Replace the CA?", io, signal);
-  if (!isConfirmed) io.stderr.write("nothing is changed\n");
+  const isConfirmed = await confirm("Replace the CA?", tools, tools.signal);
+  if (!isConfirmed) tools.stderr.write("nothing is changed\n");
   return isConfirmed;
 }
 

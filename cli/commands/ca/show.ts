@@ -1,6 +1,5 @@
 /** Shows the CAs of a data directory. */
 import { resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
@@ -21,7 +20,7 @@ import {
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
@@ -39,32 +38,32 @@ interface Shown {
 }
 
 /** The action of the command `tlsboot ca show`. */
-export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<ExitCode> {
-  const files = createFilePort();
+export async function run({ settings }: Input<CaShowFlags>, tools: Tools): Promise<ExitCode> {
   const { dataDir } = settings;
   const paths = authorityPaths(dataDir);
-  if (await files.stat(resolve(io.cwd, paths.certificate)) === undefined) {
+  if (await tools.files.stat(resolve(tools.cwd, paths.certificate)) === undefined) {
     throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
       hint: `create a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
     });
   }
-  const split = await hasSplitAuthorities(resolve(io.cwd, dataDir), files);
+  const split = await hasSplitAuthorities(resolve(tools.cwd, dataDir), tools.files);
   const purposes = split ? CA_PURPOSES : ["serving"] as const;
-  const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
-  const now = io.clock.now();
+  const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, tools)));
+  const now = tools.clock.now();
   if (settings.output === undefined) {
     const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
-    io.stdout.write(`${texts.join("\n\n")}\n`);
+    tools.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
     const [first, ...others] = shown.map((one) => toFacts(one, now));
-    writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
+    writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, tools);
   }
   return EXIT.done;
 }
 
-async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io): Promise<Shown> {
+async function read(dataDir: string, purpose: CaPurpose, tools: Tools): Promise<Shown> {
+  const { files } = tools;
   const paths = authorityPaths(dataDir, purpose);
-  const absolute = authorityPaths(resolve(io.cwd, dataDir), purpose);
+  const absolute = authorityPaths(resolve(tools.cwd, dataDir), purpose);
   const chain = await readChain(absolute, files);
   const keyPem = await files.readText(absolute.key);
   const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";

@@ -1,7 +1,7 @@
 /** Signs the request of an intermediate CA with the CA of a data directory, or with one in files. */
 import { Buffer } from "node:buffer";
 import { dirname, resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority/authority.ts";
@@ -20,7 +20,7 @@ import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { oneLine } from "../../output/escape.ts";
 import type { CaSignFlags } from "./flags.ts";
 import { describeChain } from "./import.ts";
@@ -32,46 +32,45 @@ const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot
 /** The action of the command `tlsboot ca sign`. */
 export async function run(
   { args: [file = ""], settings }: Input<CaSignFlags>,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
+  const { files } = tools;
   const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
-  const files = createFilePort();
-  const keys = createCaKeys(settings, io, files, signal);
-  const request = await readRequest(file, { allowMlDsa: allowsMlDsa(featureGates) }, files, io.cwd);
+  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const request = await readRequest(file, { allowMlDsa: allowsMlDsa(featureGates) }, files, tools.cwd);
   const commonName = settings.commonName ?? request.subject.commonName;
   if (commonName === "") throw new UsageError("the intermediate CA needs a name", "give one with --common-name");
-  const path = resolve(io.cwd, out);
+  const path = resolve(tools.cwd, out);
   if (await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write "${out}": file exists`, { hint: "choose another file with --out" });
   }
   if (await files.stat(dirname(path)) === undefined) {
     throw new AppError("io", `cannot write "${out}": the folder does not exist`, { hint: "create the folder first" });
   }
-  const authority = await readSigner(settings, io, files, keys);
+  const authority = await readSigner(settings, tools, keys);
   const signerFlag = settings.caCert === undefined ? "data-dir" : "ca-cert";
   checkGivenKey(authority.certificate.keyAlgorithm, featureGates, signerFlag);
-  const now = io.clock.now().getTime();
+  const now = tools.clock.now().getTime();
   const signed = await issueIntermediate({
     commonName,
     publicKeyDer: request.publicKeyDer,
     notBefore: new Date(now - BACKDATE_MS),
     notAfter: new Date(now + duration),
     nameConstraints: permitNames(permitDns, permitIp),
-    serial: io.random.bytes(SERIAL_BYTES),
+    serial: tools.random.bytes(SERIAL_BYTES),
   }, authority);
   if (!signed.ok) {
     throw new AppError("invalid", `cannot sign the request "${file}": ${signed.error}`, {
       hint: "give another --common-name, --duration, --permit-dns or --permit-ip, or sign with another CA",
     });
   }
-  if (isOfDataDir(settings, io.cwd)) {
-    const { issuedLog } = dataDirAt(resolve(io.cwd, settings.dataDir));
-    using log = openIssuedLog(issuedLog, { clock: io.clock, warn: (message) => warn(message, io) });
+  if (isOfDataDir(settings, tools.cwd)) {
+    const { issuedLog } = dataDirAt(resolve(tools.cwd, settings.dataDir));
+    using log = openIssuedLog(issuedLog, { clock: tools.clock, warn: (message) => warn(message, tools) });
     await log.record(signed.value.certificate.der, authority, { source: "sign" });
   }
   await files.createExclusive(path, encodeTrust(signed.value), PUBLIC_MODE);
-  io.stdout.write(`${[`certificate: ${out}`, ...describeChain(signed.value)].map(oneLine).join("\n")}\n`);
+  tools.stdout.write(`${[`certificate: ${out}`, ...describeChain(signed.value)].map(oneLine).join("\n")}\n`);
   return EXIT.done;
 }
 
@@ -106,12 +105,12 @@ async function readRequest(
 /** Reads the CA that signs, with its key. */
 async function readSigner(
   { caCert, caKey, dataDir }: Input<CaSignFlags>["settings"],
-  io: Io,
-  files: FilePort,
+  tools: Tools,
   keys: CaKeys,
 ): Promise<Authority> {
-  if (caCert !== undefined) return await readNamedAuthority(resolve(io.cwd, caCert), caKey, files, keys);
-  const folder = resolve(io.cwd, dataDir);
+  const { files } = tools;
+  if (caCert !== undefined) return await readNamedAuthority(resolve(tools.cwd, caCert), caKey, files, keys);
+  const folder = resolve(tools.cwd, dataDir);
   if (await hasSplitAuthorities(folder, files)) {
     throw new UsageError(
       `"${dataDir}" has a CA for each purpose`,

@@ -6,7 +6,7 @@ import type { DescribeCertificateFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { describeCertificateRecord } from "./describe_text.ts";
 import { openRecords } from "./open_records.ts";
 import { toRow } from "../../../core/report/record_rows.ts";
@@ -18,9 +18,10 @@ import {
 } from "../../../client/admin/record_source.ts";
 
 /** The action of the command `tlsboot describe certificate`. */
-export async function run(input: Input<DescribeCertificateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<DescribeCertificateFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   input.args.forEach(parseRecordReference);
-  await using records = await openRecords(input.settings, io);
+  await using records = await openRecords(input.settings, tools);
   const { source } = records;
   const found = await findReferences(source, input.args, signal);
   const replacements = await findReplacements(source, signal);
@@ -28,18 +29,18 @@ export async function run(input: Input<DescribeCertificateFlags>, io: Io, signal
   let isFirst = true;
   for (const item of found) {
     if (item instanceof AppError) {
-      reportError(item, io, input.isDebug);
+      reportError(item, tools, tools.isDebug);
       continue;
     }
-    const row = toRow(item, replacements, io.clock.now(), retiredCas);
+    const row = toRow(item, replacements, tools.clock.now(), retiredCas);
     const name = getName(item);
     const replaced = item.spec.replaces ?? [...replacements].find(([, newer]) => newer === name)?.[0];
     const neighbours = {
       before: await findNeighbour(source, replaced, signal),
       after: await findNeighbour(source, row.replacedBy, signal),
     };
-    const page = describeCertificateRecord(row, neighbours, io.clock.now());
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
+    const page = describeCertificateRecord(row, neighbours, tools.clock.now());
+    tools.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;
   }
   return found.some((item) => item instanceof AppError) ? EXIT.failed : EXIT.done;

@@ -8,7 +8,7 @@ import { watchObjects } from "../../output/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createStyle } from "../../output/style.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
@@ -27,21 +27,21 @@ import { findReferences, findReplacements, parseRecordReference } from "../../..
 type Settings = Input<GetCertificatesFlags>["settings"];
 
 /** The action of the command `tlsboot get certificates`. */
-export async function run(input: Input<GetCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<GetCertificatesFlags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   args.forEach(parseRecordReference);
   // An invalid template is reported before any request is sent.
   const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1, {
     hasHeader: !settings.noHeaders,
-    style: createStyle(io.stdout, io.env),
-    ...(io.stdout.isTerminal ? { fitTo: () => io.stdout.columns } : {}),
+    style: createStyle(tools.stdout, tools.env),
+    ...(tools.stdout.isTerminal ? { fitTo: () => tools.stdout.columns } : {}),
   });
   const sort = createSort(settings.sortBy);
-  await using records = await openRecords(settings, io);
-  if (args.length > 0) return await showNamed(records, input, printer, io, signal);
-  const list = new RecordList(records, settings, printer, sort, io);
-  const version = await list.show(signal);
-  if (settings.watch) await list.watch(version, signal);
+  await using records = await openRecords(settings, tools);
+  if (args.length > 0) return await showNamed(records, input, printer, tools);
+  const list = new RecordList(records, settings, printer, sort, tools);
+  const version = await list.show(tools.signal);
+  if (settings.watch) await list.watch(version, tools.signal);
   return EXIT.done;
 }
 
@@ -57,19 +57,19 @@ function createSort(sortBy: string): SortRows {
 /** Prints the certificates that the arguments name, and reports those that do not exist. */
 async function showNamed(
   { source }: OpenRecords,
-  { args, isDebug }: Input<GetCertificatesFlags>,
+  { args }: Input<GetCertificatesFlags>,
   printer: RecordPrinter,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
+  const { signal } = tools;
   const found = await findReferences(source, args, signal);
   const failures = found.filter((item) => item instanceof AppError);
   const replacements = await findReplacements(source, signal);
   const retiredCas = await source.readRetiredCas(signal);
-  const now = io.clock.now();
+  const now = tools.clock.now();
   const rows = found.flatMap((item) => item instanceof AppError ? [] : [toRow(item, replacements, now, retiredCas)]);
-  if (rows.length > 0) io.stdout.write(printer.printPage(rows) + printer.printEnd());
-  for (const failure of failures) reportError(failure, io, isDebug);
+  if (rows.length > 0) tools.stdout.write(printer.printPage(rows) + printer.printEnd());
+  for (const failure of failures) reportError(failure, tools, tools.isDebug);
   return failures.length === 0 ? EXIT.done : EXIT.failed;
 }
 

@@ -1,6 +1,5 @@
 /** Checks the chain and the seals of the register, and names the first record that is wrong. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -10,7 +9,7 @@ import { type RegisterFault, type RegisterReport, verifyRecords } from "../../..
 import type { VerifyCertificatesFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
@@ -18,16 +17,20 @@ import type { RecordSource } from "../../../client/admin/record_source.ts";
 import { flattenPages } from "../../../client/admin/records.ts";
 
 /** The action of the command `tlsboot verify certificates`. */
-export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<VerifyCertificatesFlags>, tools: Tools): Promise<ExitCode> {
   const { args: [file], settings } = input;
-  await using records = await openRecords({ ...settings, issuedLog: file }, io);
-  const cas = await readCas(records, settings.caFile, io);
+  await using records = await openRecords({ ...settings, issuedLog: file }, tools);
+  const cas = await readCas(records, settings.caFile, tools);
   const recent = new RecentRecords();
-  const now = file === undefined ? io.clock.now() : undefined;
-  const report = await verifyRecords(recent.watch(records.source, signal), { cas, now, expected: settings.expect });
+  const now = file === undefined ? tools.clock.now() : undefined;
+  const report = await verifyRecords(recent.watch(records.source, tools.signal), {
+    cas,
+    now,
+    expected: settings.expect,
+  });
   if (report.fault !== undefined) throw describeFault(report, report.fault, recent.find(report.fault.name));
   if (report.overdueSeal !== undefined) throw describeOverdueSeal(report, report.overdueSeal);
-  for (const text of summarize(report, cas.length > 0)) io.stdout.write(`${text}\n`);
+  for (const text of summarize(report, cas.length > 0)) tools.stdout.write(`${text}\n`);
   return EXIT.done;
 }
 
@@ -35,19 +38,18 @@ export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal:
 async function readCas(
   { connection }: OpenRecords,
   paths: readonly string[],
-  io: Io,
+  tools: Tools,
 ): Promise<readonly CertificateFacts[]> {
-  const files = createFilePort();
   if (paths.length > 0) {
-    const texts = await Promise.all(paths.map((path) => readCaFile(resolve(io.cwd, path))));
+    const texts = await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path))));
     return texts.flat();
   }
   const ca = connection?.cluster.ca;
   if (ca === undefined) return [];
-  return parseCas(ca.kind === "pem" ? ca.pem : await files.readText(ca.path) ?? "");
+  return parseCas(ca.kind === "pem" ? ca.pem : await tools.files.readText(ca.path) ?? "");
 
   async function readCaFile(path: string): Promise<readonly CertificateFacts[]> {
-    const text = await files.readText(path);
+    const text = await tools.files.readText(path);
     if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
     const cas = parseCas(text);
     if (cas.length === 0) {

@@ -5,10 +5,10 @@ import type { Input } from "../../framework/command.ts";
 import { renderCompletionScript } from "../../framework/completion.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 
 /** The action of the command `tlsboot completion`. */
-export function run({ args: [name = ""], table }: Input<CompletionFlags>, io: Io): Promise<ExitCode> {
+export function run({ args: [name = ""], table }: Input<CompletionFlags>, tools: Tools): Promise<ExitCode> {
   const shell = SHELLS.find((item) => item === name);
   if (shell === undefined) {
     const nearest = findNearest(name, SHELLS);
@@ -17,6 +17,6 @@ export function run({ args: [name = ""], table }: Input<CompletionFlags>, io: Io
       nearest === undefined ? undefined : `did you mean ${nearest}?`,
     );
   }
-  io.stdout.write(renderCompletionScript(shell, table.program));
+  tools.stdout.write(renderCompletionScript(shell, table.program));
   return Promise.resolve(EXIT.done);
 }

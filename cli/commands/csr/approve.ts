@@ -11,7 +11,7 @@ import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { decideEach, getDecisionText, reportUnsigned } from "./decide.ts";
 import type { ApproveFlags } from "./flags.ts";
@@ -19,25 +19,25 @@ import { review } from "./review.ts";
 import { parseTargets } from "./targets.ts";
 
 /** The action of the command `tlsboot approve`. */
-export async function run(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<ApproveFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const { settings, args } = input;
-  if (settings.interactive) return await review(input, io, signal);
+  if (settings.interactive) return await review(input, tools);
   if (args.length === 0) throw new UsageError("name a request or a machine, or look at each with -i");
   parseTargets(args);
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   const { api } = connection;
   const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(settings));
-  const context = { io, isDebug: input.isDebug, signal };
   const chosen = await readApproverSettings(api, signal);
-  const views = createRequestViews(connection, { chosen, signers: chosen.signers }, io);
+  const views = createRequestViews(connection, { chosen, signers: chosen.signers }, tools);
   let isRefused = false;
   const check = async (csr: CertificateSigningRequest): Promise<boolean> => {
-    const isAccepted = await acceptsWarnings(csr, views, settings.yes, io, signal);
+    const isAccepted = await acceptsWarnings(csr, views, settings.yes, tools);
     isRefused ||= !isAccepted;
     return isAccepted;
   };
-  const { code, decided } = await decideEach(args, api, { ...approval, past: "approved", check }, context);
-  await reportUnsigned(api, decided, io, signal);
+  const { code, decided } = await decideEach(args, api, { ...approval, past: "approved", check }, tools);
+  await reportUnsigned(api, decided, tools, signal);
   return code === EXIT.done && isRefused ? EXIT.no : code;
 }
 
@@ -49,22 +49,21 @@ async function acceptsWarnings(
   csr: CertificateSigningRequest,
   views: RequestViews,
   isConfirmed: boolean,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<boolean> {
   if (isSettled(csr)) return true;
-  const { name, sentence, warnings } = await views.view(csr, signal);
+  const { name, sentence, warnings } = await views.view(csr, tools.signal);
   if (warnings.length === 0) return true;
-  io.stderr.write(line`${name}: ${capitalize(sentence)}.\n`);
-  for (const warning of warnings) io.stderr.write(line`Warning: ${warning}.\n`);
+  tools.stderr.write(line`${name}: ${capitalize(sentence)}.\n`);
+  for (const warning of warnings) tools.stderr.write(line`Warning: ${warning}.\n`);
   if (isConfirmed) return true;
-  if (canAsk(io)) {
-    if (await confirm("Approve it all the same?", io, signal)) return true;
-    io.stderr.write(line`${name} is not approved\n`);
+  if (canAsk(tools)) {
+    if (await confirm("Approve it all the same?", tools, tools.signal)) return true;
+    tools.stderr.write(line`${name} is not approved\n`);
     return false;
   }
   const word = shellWord(name);
-  io.stderr.write(
+  tools.stderr.write(
     line`${name} is not approved because of the ${warnings.length === 1 ? "warning" : "warnings"}: look at it with ` +
       line`tlsboot describe csr ${word}; to approve it all the same: tlsboot approve csr/${word} --yes\n`,
   );

@@ -11,7 +11,7 @@ import { connect } from "../../connection.ts";
 import { createDenial, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
@@ -20,13 +20,12 @@ type DecideFlags = typeof DECIDE_FLAGS;
 
 /** The action of the command `tlsboot deny`. */
 export const denyAction: Action<DecideFlags> = {
-  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  async run(input: Input<DecideFlags>, tools: Tools): Promise<ExitCode> {
     parseTargets(input.args);
-    await using connection = await connect(input.settings, io);
+    await using connection = await connect(input.settings, tools);
     const { api } = connection;
-    const denial = await createDenial(api, "tlsboot deny", signal, getDecisionText(input.settings));
-    const context = { io, isDebug: input.isDebug, signal };
-    return (await decideEach(input.args, api, { ...denial, past: "denied" }, context)).code;
+    const denial = await createDenial(api, "tlsboot deny", tools.signal, getDecisionText(input.settings));
+    return (await decideEach(input.args, api, { ...denial, past: "denied" }, tools)).code;
   },
 };
 
@@ -45,20 +44,20 @@ export async function decideEach(
     readonly past: "approved" | "denied";
     readonly check?: (csr: CertificateSigningRequest) => Promise<boolean>;
   },
-  context: Parameters<typeof forEachName>[2],
+  tools: Tools,
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
-  const { io, signal } = context;
+  const { signal } = tools;
   const decided: string[] = [];
-  const findTarget = createTargetFinder(api, io.clock);
+  const findTarget = createTargetFinder(api, tools.clock);
   const code = await forEachName(args, async (arg) => {
     const name = await findTarget(arg, signal);
     const csr = decision.check === undefined ? undefined : await getCsrByName(api, name, signal);
     if (csr !== undefined && await decision.check?.(csr) === false) return;
     // The user has accepted the warnings about this object, and not about another one of its name.
-    const isNew = await decideOne(api, name, decision, io, signal, { uid: csr?.metadata.uid });
+    const isNew = await decideOne(api, name, decision, tools, signal, { uid: csr?.metadata.uid });
     decided.push(name);
-    io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
-  }, context);
+    tools.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
+  }, tools);
   return { code, decided };
 }
 

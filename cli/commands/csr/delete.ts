@@ -9,7 +9,7 @@ import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts"
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { DeleteCsrFlags } from "./flags.ts";
 import { findByShortName } from "./targets.ts";
@@ -18,40 +18,41 @@ import { findByShortName } from "./targets.ts";
 const CONCURRENCY = 16;
 
 /** The action of the command `tlsboot delete csr`. */
-export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { args, settings, isDebug } = input;
+export async function run(input: Input<DeleteCsrFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
+  const { args, settings } = input;
   const { requester } = settings;
   const names = parseCsrNames(args);
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   const { api } = connection;
-  if (requester !== undefined) return await deletePending(api, requester, io, signal);
+  if (requester !== undefined) return await deletePending(api, requester, tools);
   const remove = async (name: string): Promise<void> => {
     const body = { propagationPolicy: "Background" };
     await api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
-    io.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
+    tools.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
   };
   return await forEachName(names, async (name) => {
     try {
       await remove(name);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
-      const whole = await findByShortName(api, name, io.clock, signal);
+      const whole = await findByShortName(api, name, tools.clock, signal);
       if (whole === undefined) throw error;
       await remove(whole);
     }
-  }, { io, isDebug, signal });
+  }, tools);
 }
 
 /** Deletes every pending request of a requester. */
-async function deletePending(api: ApiClient, requester: string, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { items } = await listCsrs(api, {}, signal);
+async function deletePending(api: ApiClient, requester: string, tools: Tools): Promise<ExitCode> {
+  const { items } = await listCsrs(api, {}, tools.signal);
   const remaining = items.filter((csr) => csr.spec.username === requester && !isSettled(csr)).values();
   let deleted = 0;
   const work = async (): Promise<void> => {
-    for (const csr of remaining) if (await removeUnchanged(api, csr, signal)) deleted += 1;
+    for (const csr of remaining) if (await removeUnchanged(api, csr, tools.signal)) deleted += 1;
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
-  io.stdout.write(line`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
+  tools.stdout.write(line`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
   return EXIT.done;
 }
 

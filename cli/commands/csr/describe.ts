@@ -15,7 +15,7 @@ import type { DescribeCsrFlags } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { readProfileFile } from "../../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
@@ -26,31 +26,32 @@ import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
 /** The action of the command `tlsboot describe csr`. */
-export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const names = parseCsrNames(input.args);
-  const profiles = await readProfiles(input.settings.profile, io.cwd);
-  await using connection = await connect(input.settings, io);
+  const profiles = await readProfiles(input.settings.profile, tools.cwd);
+  await using connection = await connect(input.settings, tools);
   const { api } = connection;
   const published = await readApproverSettings(api, signal);
-  const chosen = await readFlagSettings(input.settings, io.cwd) ?? suggestPolicyFlags(published);
-  const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, io);
+  const chosen = await readFlagSettings(input.settings, tools.cwd) ?? suggestPolicyFlags(published);
+  const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, tools);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const [events, view] = await Promise.all([findEvents(api, csr, signal), views.view(csr, signal)]);
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, view, events, io.clock.now())}`);
+    tools.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, view, events, tools.clock.now())}`);
     isFirst = false;
   };
   if (names.length > 0) {
     return await forEachName(
       names,
       async (name) => {
-        for (const csr of await findRequests(api, name, io, signal)) await show(csr);
+        for (const csr of await findRequests(api, name, tools, signal)) await show(csr);
       },
-      { io, isDebug: input.isDebug, signal },
+      tools,
     );
   }
   const { items } = await listCsrs(api, {}, signal);
-  if (items.length === 0) io.stderr.write("No resources found\n");
+  if (items.length === 0) tools.stderr.write("No resources found\n");
   for (const csr of items) await show(csr);
   return EXIT.done;
 }

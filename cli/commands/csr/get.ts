@@ -11,14 +11,15 @@ import { showObjects } from "../../output/show_objects.ts";
 import type { ServerTable } from "../../output/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { GetCsrFlags } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
 import { createTargetFinder, findByShortName } from "./targets.ts";
 
 /** The action of the command `tlsboot get csr`. */
-export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const { pending, output } = input.settings;
   const names = parseCsrNames(input.args);
   const isTable = output === undefined || output.kind === "wide" || output.kind === "kubectl";
@@ -33,17 +34,19 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
     {
       kind: certificateSigningRequestKind,
       names,
-      table: createCsrTable(io.clock),
+      table: createCsrTable(tools.clock),
       extendWide: addOrigins,
       ...(pending || output === undefined ? { isShown } : {}),
       ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
       // `csr/NAME` is a request and no machine.
       findName: (name, api) =>
-        input.args.includes(name) ? findMeant(api, name, io, signal) : findByShortName(api, name, io.clock, signal),
-      ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, io, signal) } : {}),
+        input.args.includes(name)
+          ? findMeant(api, name, tools, signal)
+          : findByShortName(api, name, tools.clock, signal),
+      ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, tools, signal) } : {}),
     },
     input,
-    io,
+    tools,
     signal,
   );
 }

@@ -21,7 +21,7 @@ import { createRequestViews, type RequestViewRules } from "../../../client/admin
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { createStyle } from "../../output/style.ts";
@@ -42,16 +42,17 @@ const REASON_QUESTION = "reason of the denial, which is kept in the request (may
 const MIN_WIDTH = 40;
 
 /** Asks about pending requests, for `tlsboot approve -i`. */
-export async function review(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function review(input: Input<ApproveFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const { settings, args } = input;
   parseTargets(args);
-  const profiles = await readProfiles(settings.profile, io.cwd);
-  await using connection = await connect(settings, io);
+  const profiles = await readProfiles(settings.profile, tools.cwd);
+  await using connection = await connect(settings, tools);
   const published = await readApproverSettings(connection.api, signal);
-  const chosen = await readFlagSettings(settings, io.cwd) ?? suggestPolicyFlags(published);
-  const session = new ReviewSession(connection, { chosen, signers: published.signers, profiles }, input.isDebug, io);
+  const chosen = await readFlagSettings(settings, tools.cwd) ?? suggestPolicyFlags(published);
+  const session = new ReviewSession(connection, { chosen, signers: published.signers, profiles }, tools);
   if (settings.watch) await session.follow(settings, signal);
-  else await session.reviewAll(await findPending(connection.api, args, settings, io, signal), signal);
+  else await session.reviewAll(await findPending(connection.api, args, settings, tools), signal);
   return await session.finish(signal);
 }
 
@@ -65,20 +66,19 @@ async function findPending(
   api: ApiClient,
   args: readonly string[],
   { selector, fieldSelector }: Selectors,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly CertificateSigningRequest[]> {
   if (args.length === 0) {
     const selectors = { labelSelector: selector, fieldSelector };
-    return sortByAge((await listCsrs(api, selectors, signal)).items.filter((csr) => !isSettled(csr)));
+    return sortByAge((await listCsrs(api, selectors, tools.signal)).items.filter((csr) => !isSettled(csr)));
   }
   const found = new Map<string, CertificateSigningRequest>();
   for (const arg of args) {
-    const meant = await listMeantRequests(api, arg, signal);
+    const meant = await listMeantRequests(api, arg, tools.signal);
     const pending = meant.filter((csr) => !isSettled(csr));
     for (const csr of pending) found.set(getName(csr), csr);
     for (const csr of pending.length === 0 ? meant : []) {
-      io.stderr.write(line`${getName(csr)} is not pending: ${formatConditionCell(csr)}\n`);
+      tools.stderr.write(line`${getName(csr)} is not pending: ${formatConditionCell(csr)}\n`);
     }
   }
   return [...found.values()];
@@ -101,17 +101,15 @@ type Outcome = "approved" | "denied" | "skipped" | "failed" | "gone" | "quit";
 class ReviewSession {
   readonly #connection: ApiConnection;
   readonly #rules: RequestViewRules;
-  readonly #isDebug: boolean;
-  readonly #io: Io;
+  readonly #tools: Tools;
   readonly #counts = new Map<Outcome, number>();
   readonly #approved: string[] = [];
   #left = 0;
 
-  constructor(connection: ApiConnection, rules: RequestViewRules, isDebug: boolean, io: Io) {
+  constructor(connection: ApiConnection, rules: RequestViewRules, tools: Tools) {
     this.#connection = connection;
     this.#rules = rules;
-    this.#isDebug = isDebug;
-    this.#io = io;
+    this.#tools = tools;
   }
 
   /** Reviews the requests in their order, until the user quits. */
@@ -125,7 +123,7 @@ class ReviewSession {
 
   /** Reviews the pending requests, then each new one as it arrives, until the user quits. */
   async follow({ selector, fieldSelector }: Selectors, signal: AbortSignal): Promise<void> {
-    const { clock, random, stderr } = this.#io;
+    const { clock, random, stderr } = this.#tools;
     const logger = createLogger({ stderr, clock, level: "warn" });
     const store = createObjectStore<CertificateSigningRequest>(
       this.#connection.transport,
@@ -170,9 +168,9 @@ class ReviewSession {
       .map((outcome) => [this.#counts.get(outcome) ?? 0, outcome] as const)
       .filter(([count]) => count > 0).map(([count, outcome]) => `${count} ${outcome}`);
     if (this.#left > 0) parts.push(`${this.#left} not reviewed`);
-    if (this.#counts.size === 0) this.#io.stderr.write("No pending requests\n");
-    else if (parts.length > 0) this.#io.stdout.write(`${parts.join(", ")}\n`);
-    await reportUnsigned(this.#connection.api, this.#approved, this.#io, signal);
+    if (this.#counts.size === 0) this.#tools.stderr.write("No pending requests\n");
+    else if (parts.length > 0) this.#tools.stdout.write(`${parts.join(", ")}\n`);
+    await reportUnsigned(this.#connection.api, this.#approved, this.#tools, signal);
     return this.#counts.has("failed") ? EXIT.failed : EXIT.done;
   }
 
@@ -180,7 +178,9 @@ class ReviewSession {
     const outcome = await this.#ask(listed, heading, signal);
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
     if (outcome === "approved") this.#approved.push(getName(listed));
-    if (outcome === "approved" || outcome === "denied") this.#io.stdout.write(line`${outcome}: ${getName(listed)}\n\n`);
+    if (outcome === "approved" || outcome === "denied") {
+      this.#tools.stdout.write(line`${outcome}: ${getName(listed)}\n\n`);
+    }
     return outcome;
   }
 
@@ -190,20 +190,20 @@ class ReviewSession {
       try {
         const csr = await this.#readPending(listed, signal);
         if (csr === undefined) return "gone";
-        const view = await createRequestViews(this.#connection, this.#rules, this.#io).view(csr, signal);
+        const view = await createRequestViews(this.#connection, this.#rules, this.#tools).view(csr, signal);
         this.#show(view, heading);
         const answer = await this.#readAnswer(view, signal);
         if (typeof answer === "string") return answer;
         const { api } = this.#connection;
         const { uid, resourceVersion } = view;
-        await decideOne(api, view.name, answer.decision, this.#io, signal, { uid, resourceVersion });
+        await decideOne(api, view.name, answer.decision, this.#tools, signal, { uid, resourceVersion });
         return answer.outcome;
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
           throw error;
         }
-        reportError(error, this.#io, this.#isDebug);
+        reportError(error, this.#tools, this.#tools.isDebug);
         if (error.code !== "conflict") return "failed";
       }
     }
@@ -219,16 +219,16 @@ class ReviewSession {
       const csr = await readRequest(this.#connection.api, name, signal);
       if (csr.metadata.uid === listed.metadata.uid && !isSettled(csr)) return csr;
       const why = isSettled(csr) ? `is not pending any more: ${formatConditionCell(csr)}` : "was made anew";
-      this.#io.stderr.write(line`${name} ${why}\n`);
+      this.#tools.stderr.write(line`${name} ${why}\n`);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
-      this.#io.stderr.write(line`${name} was deleted\n`);
+      this.#tools.stderr.write(line`${name} was deleted\n`);
     }
     return undefined;
   }
 
   #show(view: RequestView, heading: string): void {
-    const { stdout, env, clock } = this.#io;
+    const { stdout, env, clock } = this.#tools;
     // A terminal that does not know its size reports 0, and text in very few columns cannot be read.
     const width = (stdout.columns ?? 0) < MIN_WIDTH ? undefined : stdout.columns;
     stdout.write(formatReview(view, { heading, width, style: createStyle(stdout, env), now: clock.now() }));
@@ -249,7 +249,7 @@ class ReviewSession {
         case "no": {
           const reason = await this.#prompt(REASON_QUESTION, signal);
           // At the end of the answers of a pipe, the denial stands; a person who presses Ctrl-D takes it back.
-          if (reason === undefined && this.#io.stdin.isTerminal) continue;
+          if (reason === undefined && this.#tools.stdin.isTerminal) continue;
           const message = reason?.trim() ?? "";
           const decision = await createDenial(api, TOOL, signal, message === "" ? {} : { message });
           return { decision, outcome: "denied" };
@@ -259,21 +259,21 @@ class ReviewSession {
           return "skipped";
         case "w":
         case "why":
-          this.#io.stdout.write(formatWhy(view, this.#io.clock.now()));
+          this.#tools.stdout.write(formatWhy(view, this.#tools.clock.now()));
           continue;
         case "q":
         case "quit":
         case undefined:
           return "quit";
         default:
-          this.#io.stdout.write(`${ANSWERS}\n`);
+          this.#tools.stdout.write(`${ANSWERS}\n`);
       }
     }
   }
 
   /** Asks a question. The answer of a pipe is written out, so that the text can be read as it happened. */
   async #prompt(question: string, signal: AbortSignal): Promise<string | undefined> {
-    const { stdin, stdout } = this.#io;
+    const { stdin, stdout } = this.#tools;
     stdout.write(question);
     const answer = await stdin.readLine(signal);
     if (!stdin.isTerminal || answer === undefined) stdout.write(line`${answer ?? ""}\n`);

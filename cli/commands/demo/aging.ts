@@ -36,7 +36,7 @@ export async function renew(stage: Stage): Promise<void> {
 }
 
 async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMachine) {
-  const { io: { clock, random }, files, logger } = stage.options;
+  const { tools: { clock, random, files }, logger } = stage.options;
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new AppError("internal", nodeName.error);
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
@@ -48,7 +48,7 @@ async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMac
     requestCertificate: createCertificateRequester({
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-      connect: () => connectAsNode({ kubeconfigPath, store, files, connect: stage.connector }),
+      connect: () => connectAsNode({ kubeconfigPath, store, files, connect: stage.options.tools.connect }),
       onProgress: createReporter(name, "rule", stage.emit),
       ...{ clock, random, logger },
     }),
@@ -97,15 +97,15 @@ export async function showUnauthorized(stage: Stage, kubeconfigPath: string): Pr
 }
 
 async function sleepUntilExpired(stage: Stage, machine: DemoMachine): Promise<void> {
-  const { io } = stage.options;
-  using _waiting = startProgress(io, `${machine.name} is off`);
+  const { tools } = stage.options;
+  using _waiting = startProgress(tools, `${machine.name} is off`);
   const end = await findEnd(stage, machine);
   // A certificate is still valid at the very moment of its end.
-  await io.clock.sleepUntil(new Date(end.getTime() + 1), stage.signal);
+  await tools.clock.sleepUntil(new Date(end.getTime() + 1), stage.signal);
 }
 
-async function findEnd({ options: { files, io } }: Stage, { name, certDir }: DemoMachine): Promise<Date> {
-  const store = await openCredentialStore({ files, clock: io.clock, certDir, prefix: CLIENT_STORE_PREFIX });
+async function findEnd({ options: { tools } }: Stage, { name, certDir }: DemoMachine): Promise<Date> {
+  const store = await openCredentialStore({ ...tools, certDir, prefix: CLIENT_STORE_PREFIX });
   const pair = await store.current();
   if (pair === undefined) throw new AppError("pki_invalid", `${name} has no certificate`);
   return pair.leaf.notAfter;

@@ -5,7 +5,8 @@ import { AppError } from "../../../core/errors.ts";
 import type { CommandTable } from "../../framework/command.ts";
 import { parseCommandLine } from "../../framework/parse.ts";
 import { resolveSettings } from "../../framework/settings.ts";
-import type { Io, OutputStream } from "../../io.ts";
+import type { Io, OutputStream, Tools } from "../../io.ts";
+import { createTools } from "../../system.ts";
 import { reportError } from "../../framework/report.ts";
 import { EXIT, type ExitCode, toExitCode } from "../../exit_code.ts";
 import { ANSWER_COLUMNS } from "./narrator.ts";
@@ -46,8 +47,7 @@ export interface CommandAnswer {
 export async function runCommand(
   words: readonly string[],
   table: CommandTable,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<CommandAnswer> {
   const printed = { all: "", stdout: "" };
   // Tables fit into the answer, as in a terminal of this width.
@@ -65,13 +65,13 @@ export async function runCommand(
     readLine: () => Promise.resolve(undefined),
     readHidden: () => Promise.resolve(undefined),
   };
-  const captured: Io = { ...io, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
-  const code = await act(words, table, captured, signal);
-  signal.throwIfAborted();
+  const captured = { ...tools, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
+  const code = await act(words, table, createTools(captured, tools.signal, false));
+  tools.signal.throwIfAborted();
   return { code, text: printed.all, stdout: printed.stdout };
 }
 
-async function act(words: readonly string[], table: CommandTable, io: Io, signal: AbortSignal): Promise<ExitCode> {
+async function act(words: readonly string[], table: CommandTable, tools: Tools): Promise<ExitCode> {
   try {
     const invocation = parseCommandLine(words, table);
     if (invocation.kind === "help") throw new AppError("internal", `tlsboot ${words.join(" ")} is not a command`);
@@ -79,10 +79,10 @@ async function act(words: readonly string[], table: CommandTable, io: Io, signal
     const resolved = resolveSettings(command.flags, { commandLine: raw, env: {} });
     if (!resolved.ok) throw new AppError("internal", resolved.error.join("\n"));
     const action = await command.load();
-    return await action.run({ args, ...resolved.value, isDebug: false, table }, io, signal);
+    return await action.run({ args, ...resolved.value, table }, tools);
   } catch (error) {
-    const code = toExitCode(error, signal);
-    if (code !== EXIT.interrupted) reportError(error, io, false);
+    const code = toExitCode(error, tools.signal);
+    if (code !== EXIT.interrupted) reportError(error, tools, false);
     return code;
   }
 }

@@ -6,16 +6,16 @@ import {
   type BootstrapProgress,
   createKubeconfigFinder,
 } from "../../../client/bootstrap.ts";
-import type { Connect } from "../../../client/transport/connect.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
-import type { Clock, Logger, Random } from "../../../core/ports.ts";
+import type { Logger } from "../../../core/ports.ts";
 import type { DataDir } from "../../../instance/data_dir.ts";
 import type { ApprovedBy, Audience } from "../../../ui/story/events.ts";
+import type { Tools } from "../../io.ts";
 
 /** A machine of the demo and its paths. */
 export interface DemoMachine {
@@ -35,13 +35,9 @@ export interface Bootstrapping {
   readonly outcome: Promise<BootstrapOutcome>;
 }
 
-/** The adapters of the machines. */
-export interface MachineDeps {
-  readonly files: FilePort;
-  readonly clock: Clock;
-  readonly random: Random;
+/** The tools of the machines. */
+export interface MachineDeps extends Pick<Tools, "files" | "clock" | "random" | "connect"> {
   readonly logger: Logger;
-  readonly connect: Connect;
 }
 
 /** Plans the paths of a machine. */

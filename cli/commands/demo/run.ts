@@ -4,7 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Logger } from "../../../core/ports.ts";
 import { AppError } from "../../../core/errors.ts";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import type { DemoFlags } from "./flags.ts";
 import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
 import { findPrograms } from "./commands.ts";
@@ -14,7 +14,7 @@ import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { openUi } from "../../open_ui.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -24,15 +24,15 @@ import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_d
 const MARKER = ".tlsboot-demo";
 
 /** The action of the command `tlsboot demo`. */
-export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<DemoFlags>, tools: Tools): Promise<ExitCode> {
+  const { files } = tools;
   const { settings, table } = input;
-  const files = createFilePort();
-  const root = resolve(io.cwd, settings.dataDir);
-  await prepareFolder(root, io.cwd, files);
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  const narrator = createNarrator(io, { explain: settings.explain });
+  const root = resolve(tools.cwd, settings.dataDir);
+  await prepareFolder(root, tools.cwd, files);
+  const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
+  const narrator = createNarrator(tools, { explain: settings.explain });
   await using page = settings.ui
-    ? await createPage(settings.step ? "step" : "auto", { io, logger, port: settings.uiPort }, signal)
+    ? await createPage(settings.step ? "step" : "auto", { io: tools, logger, port: settings.uiPort }, tools.signal)
     : undefined;
   const audience: Audience = (event) => {
     narrator(event);
@@ -40,13 +40,13 @@ export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal):
   };
   const freely: Pace = { wait: () => Promise.resolve() };
   await using stage = new Stage({
-    ...{ root, io, files, logger, table, audience },
+    ...{ root, tools, logger, table, audience },
     nodes: settings.nodes,
-    pace: page?.board ?? (settings.step ? createEnterPace(io) : freely),
+    pace: page?.board ?? (settings.step ? createEnterPace(tools) : freely),
     waitSeconds: 600,
-    programs: await findPrograms(io, files),
+    programs: await findPrograms(tools, files),
     onServing: async (dir) => await page?.open(dir),
-  }, signal);
+  });
   await runStory(stage);
   if (!settings.keep && page === undefined) return EXIT.done;
   narrator({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });

@@ -1,8 +1,7 @@
 /** The things that the steps of the demo share: the running instance, the audience, and commands and connections as a user has them. */
 import { isAbsolute } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
-import { type Connect, createConnector, readCluster } from "../../../client/transport/connect.ts";
+import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -12,9 +11,8 @@ import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import { type FullOptions, startFullInstance } from "../../../instance/full_instance.ts";
 import { DEFAULT_SETTINGS, type InstanceSettings } from "../../../instance/settings.ts";
 import type { Instance } from "../../../instance/instance.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
@@ -31,8 +29,7 @@ export interface DemoOptions {
   readonly waitSeconds: number;
   readonly audience: Audience;
   readonly pace: Pace;
-  readonly io: Io;
-  readonly files: FilePort;
+  readonly tools: Tools;
   readonly logger: Logger;
   /** The commands of tlsboot, which the demo runs as a user would. */
   readonly table: CommandTable;
@@ -73,18 +70,13 @@ export class Stage implements AsyncDisposable {
   readonly options: DemoOptions;
   readonly dir: DataDir;
   readonly cast: Cast;
-  /** Connects with the files of any user or machine. */
-  readonly connector: Connect;
-  readonly #signal: AbortSignal;
   #running: { readonly instance: Instance; readonly settings: InstanceSettings } | undefined;
 
-  constructor(options: DemoOptions, signal: AbortSignal) {
-    const { io, files, nodes } = options;
+  constructor(options: DemoOptions) {
+    const { nodes } = options;
     this.options = options;
     this.dir = dataDirAt(options.root);
     this.cast = { count: nodes, victim: `node-${nodes}` };
-    this.connector = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
-    this.#signal = signal;
   }
 
   /** The instance, which has started before the second step. */
@@ -95,7 +87,8 @@ export class Stage implements AsyncDisposable {
 
   /** Fires when the user interrupts the demo, or when its server has failed. */
   get signal(): AbortSignal {
-    return this.#running === undefined ? this.#signal : AbortSignal.any([this.#signal, this.#running.instance.lost]);
+    const { signal } = this.options.tools;
+    return this.#running === undefined ? signal : AbortSignal.any([signal, this.#running.instance.lost]);
   }
 
   /** Waits until the next step may begin, and announces it. */
@@ -110,12 +103,11 @@ export class Stage implements AsyncDisposable {
 
   /** Starts the instance; the address stays the same when it starts again. */
   async start(changes: Partial<InstanceSettings>, options: FullOptions = {}): Promise<void> {
-    const { io, files, logger, root } = this.options;
-    const keys = createCaKeys({ caPassphraseFile: undefined }, io, files, this.#signal);
-    const { clock, random, heap, cwd, stdout } = io;
-    const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
+    const { tools, logger, root } = this.options;
+    const keys = createCaKeys({ caPassphraseFile: undefined }, tools, tools.files, tools.signal);
+    const deps = { ...tools, heap: tools.heap, logger, keys };
     const settings = { ...DEFAULT_SETTINGS, dataDir: root, securePort: 0, ...changes };
-    const instance = await startFullInstance(settings, deps, this.#signal, options);
+    const instance = await startFullInstance(settings, deps, tools.signal, options);
     this.#running = { instance, settings: { ...settings, securePort: instance.server.port } };
   }
 
@@ -148,8 +140,8 @@ export class Stage implements AsyncDisposable {
     { code = EXIT.done, maxLines = Infinity, only = /^/, into }: RunOptions = {},
   ): Promise<CommandAnswer> {
     this.command(`${formatCommandLine(words)}${into === undefined ? "" : ` > ${this.word(into)}`}`);
-    const { io, table } = this.options;
-    const answer = await runCommand(words, table, io, this.signal);
+    const { tools, table } = this.options;
+    const answer = await runCommand(words, table, { ...tools, signal: this.signal });
     const lines = answer.text.trimEnd().split("\n").filter((line) => only.test(line));
     const more = lines.length > maxLines ? [`… and ${lines.length - maxLines} more`] : [];
     const text = [...lines.slice(0, maxLines), ...more].join("\n");
@@ -165,12 +157,12 @@ export class Stage implements AsyncDisposable {
 
   /** Formats a path for people. */
   show(path: string): string {
-    return displayPath(path, this.options.io.cwd);
+    return displayPath(path, this.options.tools.cwd);
   }
 
   /** Formats a path for a shell. */
   word(path: string): string {
-    return pathWord(path, this.options.io.cwd);
+    return pathWord(path, this.options.tools.cwd);
   }
 
   /** Formats a path for kubelet, which copies it into its kubeconfig, where a relative path starts at the kubeconfig. */
@@ -193,10 +185,10 @@ export class Stage implements AsyncDisposable {
 
   /** Opens a connection with a kubeconfig. */
   async connect(kubeconfigPath: string): Promise<Connected> {
-    const { files, io } = this.options;
-    const transport = await this.connector(await readCluster(kubeconfigPath, files));
+    const { tools } = this.options;
+    const transport = await tools.connect(await readCluster(kubeconfigPath, tools.files));
     return {
-      api: createApiClient(transport, { clock: io.clock }),
+      api: createApiClient(transport, tools),
       [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
     };
   }

@@ -72,7 +72,7 @@ async function startServer(stage: Stage): Promise<void> {
 async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping[]> {
   await stage.step("request");
   const first = stage.machine("node-1");
-  const { io, programs } = stage.options;
+  const { tools, programs } = stage.options;
   const bootstrapKubeconfig = stage.dir.bootstrapKubeconfig;
   stage.command(
     programs.kubelet
@@ -85,7 +85,7 @@ async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping
       } --hostname-override ${first.name} ` +
         `--kubeconfig ${stage.word(first.kubeconfigPath)} --cert-dir ${stage.word(first.certDir)}`,
   );
-  using _asking = startProgress(io, "machines are asking");
+  using _asking = startProgress(tools, "machines are asking");
   const started = await startMachines(stage);
   await Promise.all(started.map(({ submitted }) => submitted));
   await listRequests(stage);
@@ -93,10 +93,9 @@ async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping
 }
 
 async function startMachines(stage: Stage): Promise<readonly Bootstrapping[]> {
-  const { io, files, logger, waitSeconds, nodes } = stage.options;
-  const deps = { files, clock: io.clock, random: io.random, logger, connect: stage.connector };
+  const { tools, logger, waitSeconds, nodes } = stage.options;
   const machines = Array.from({ length: nodes }, (_, index) => stage.machine(`node-${index + 1}`));
-  for (const machine of machines) await files.makeDirectory(machine.folder, 0o700);
+  for (const machine of machines) await tools.files.makeDirectory(machine.folder, 0o700);
   const { bootstrapKubeconfig } = stage.dir;
   const { signal, emit } = stage;
   const started: Bootstrapping[] = [];
@@ -109,7 +108,7 @@ async function startMachines(stage: Stage): Promise<readonly Bootstrapping[]> {
         approvedBy: index === 0 ? "person" : "rule",
         onEvent: emit,
       } as const;
-      started[index] = startMachine(machine, options, deps, signal);
+      started[index] = startMachine(machine, options, { ...tools, logger }, signal);
       await started[index].submitted;
     }
   };
@@ -141,7 +140,7 @@ async function approveFirst(stage: Stage, { api }: Connected, name: string): Pro
   }
   stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} certificate approve ${name}`);
   const approval = await createApproval(api, "tlsboot demo", stage.signal);
-  await decideOne(api, name, approval, stage.options.io, stage.signal);
+  await decideOne(api, name, approval, stage.options.tools, stage.signal);
 }
 
 async function grantRule(stage: Stage, { api }: Connected): Promise<void> {
@@ -160,8 +159,8 @@ async function grantRule(stage: Stage, { api }: Connected): Promise<void> {
   }, stage.signal);
 }
 
-async function waitForAll({ options: { io } }: Stage, started: readonly Bootstrapping[]): Promise<void> {
-  using progress = startProgress(io, "certificates");
+async function waitForAll({ options: { tools } }: Stage, started: readonly Bootstrapping[]): Promise<void> {
+  using progress = startProgress(tools, "certificates");
   let done = 0;
   await Promise.all(started.map(async ({ outcome }) => {
     await outcome;
@@ -171,15 +170,15 @@ async function waitForAll({ options: { io } }: Stage, started: readonly Bootstra
 }
 
 async function verifyAll(stage: Stage, started: readonly Bootstrapping[]): Promise<void> {
-  const { files, io, programs } = stage.options;
+  const { tools, programs } = stage.options;
   const { certificatePath, kubeconfigPath } = stage.machine("node-1");
   if (programs.openssl) {
     stage.command(`openssl verify -CAfile ${stage.word(stage.dir.caCertificate)} ${stage.word(certificatePath)}`);
   } else await stage.run(["inspect", stage.show(kubeconfigPath)]);
-  const now = io.clock.now();
+  const now = tools.clock.now();
   let notAfter = now;
   for (const { machine } of started) {
-    notAfter = await verifyMachine(machine, stage.instance.authorities.serving, files, now);
+    notAfter = await verifyMachine(machine, stage.instance.authorities.serving, tools.files, now);
   }
   const count = started.length;
   const subject = count === 1 ? "the certificate is" : `all ${count} certificates are`;
@@ -213,7 +212,7 @@ async function useCertificate(stage: Stage): Promise<void> {
 /** Shows that the server refuses a request, with the reason. */
 async function showRefusal(stage: Stage): Promise<void> {
   const { bootstrapKubeconfig, root } = stage.dir;
-  const { programs, files } = stage.options;
+  const { programs, tools: { files } } = stage.options;
   await stage.step("refusal");
   if (!programs.kubectl) {
     await stage.run([

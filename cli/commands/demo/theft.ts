@@ -33,7 +33,7 @@ export async function showTheft(stage: Stage): Promise<void> {
   stage.emit({ kind: "watching" });
 
   await stage.step("revocation");
-  const revokedAt = stage.options.io.clock.elapsedMs();
+  const revokedAt = stage.options.tools.clock.elapsedMs();
   const message = "its disk was copied";
   await stage.run([
     ...["revoke", `node/${machine.name}`, "--reason", "keyCompromise", "--message", message],
@@ -56,7 +56,7 @@ export async function showTheft(stage: Stage): Promise<void> {
 
 /** Copies the key and the certificate of a machine, and a kubeconfig that names the copies. */
 async function copyMachine(stage: Stage, machine: DemoMachine, folder: string): Promise<void> {
-  const { files } = stage.options;
+  const { files } = stage.options.tools;
   const from = stage.word(machine.folder);
   stage.command(`cp -rL ${from} ${stage.word(folder)}`);
   stage.command(`sed -i 's|nodes/${machine.name}/|stolen/|' ${stage.word(join(folder, "kubeconfig"))}`);
@@ -76,7 +76,7 @@ interface OpenWatch {
 
 /** Opens a watch of all requests, and waits for its first event. */
 async function openWatch(stage: Stage, { api }: Connected): Promise<OpenWatch> {
-  const { clock } = stage.options.io;
+  const { clock } = stage.options.tools;
   const path = withQuery(CSR_COLLECTION, { watch: "true" });
   const answer = await api.open({ method: "GET", path }, stage.signal);
   const events = readJsonLines(answer.body);
@@ -98,7 +98,7 @@ async function openWatch(stage: Stage, { api }: Connected): Promise<OpenWatch> {
 
 /** Waits for the end of a watch. AppError `api_error` when the server lets it run. */
 async function awaitEnd(stage: Stage, { ended }: OpenWatch): Promise<number> {
-  const { clock } = stage.options.io;
+  const { clock } = stage.options.tools;
   const done = new AbortController();
   const limit = clock.sleep(WATCH_LIMIT_MS, AbortSignal.any([stage.signal, done.signal])).then(() => {
     throw new AppError("api_error", "the watch with the revoked certificate did not end");
@@ -113,7 +113,7 @@ async function awaitEnd(stage: Stage, { ended }: OpenWatch): Promise<number> {
 
 /** Removes the files of a machine, and sets it up again with a token for its name alone. */
 async function replaceMachine(stage: Stage, machine: DemoMachine): Promise<void> {
-  const { files } = stage.options;
+  const { files } = stage.options.tools;
   const { root } = stage.dir;
   stage.command(`rm -r ${stage.word(machine.folder)}`);
   await rm(machine.folder, { recursive: true });

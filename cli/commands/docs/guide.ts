@@ -1,15 +1,15 @@
 /** Prints a guide of `docs/guides`, or lists all of them. */
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createTablePrinter } from "../../output/table.ts";
 import { findText } from "./find_text.ts";
 import type { DocsGuideFlags } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
 /** The action of the command `tlsboot guide`. */
-export function run({ args: [name] }: Input<DocsGuideFlags>, io: Io): Promise<ExitCode> {
-  io.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
+export function run({ args: [name] }: Input<DocsGuideFlags>, tools: Tools): Promise<ExitCode> {
+  tools.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
   return Promise.resolve(EXIT.done);
 }
 

@@ -1,32 +1,30 @@
 /** Prints a manual page, or writes all of them. */
 import { join, resolve } from "node:path";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { createFilePort } from "../../../client/files.ts";
-import { BUILD, UNKNOWN_BUILD } from "../../../core/version.ts";
+import { BUILD, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../../core/version.ts";
 import type { DocsManFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable, Input } from "../../framework/command.ts";
 import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
-import { TLSBOOT_VERSION } from "../../../core/version.ts";
+import type { Tools } from "../../io.ts";
 
 /** Manual pages and their folder are readable by all users. */
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
 /** The action of the command `tlsboot man`. */
-export async function run({ args, table }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
+export async function run({ args, table }: Input<DocsManFlags>, tools: Tools): Promise<ExitCode> {
+  const { files } = tools;
   const topics = manTopics(table);
   const topic = topics.find((item) => isNamed(item, args.join(" "), table));
   if (topic !== undefined) {
-    io.stdout.write(renderMan(table, topic, edition()));
+    tools.stdout.write(renderMan(table, topic, edition()));
     return EXIT.done;
   }
-  const files = createFilePort();
   const [directory = ""] = args;
-  const path = resolve(io.cwd, directory);
+  const path = resolve(tools.cwd, directory);
   if (args.length > 1 || !(/[/\\]/.test(directory) || (await files.stat(path))?.kind === "directory")) {
     throw unknownCommand(args.join(" "), topics);
   }
@@ -35,7 +33,7 @@ export async function run({ args, table }: Input<DocsManFlags>, io: Io): Promise
     const page = join(path, `${manName(table, item)}.1`);
     await files.writeAtomic(page, renderMan(table, item, edition()), FILE_MODE);
   }
-  io.stderr.write(`${topics.length} pages are in ${directory}\n`);
+  tools.stderr.write(`${topics.length} pages are in ${directory}\n`);
   return EXIT.done;
 }
 

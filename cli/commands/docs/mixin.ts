@@ -1,7 +1,7 @@
 /** Prints a file of `packaging/mixin`, or lists all of them. */
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { findText } from "./find_text.ts";
 import { type DocsMixinFlags, MIXIN_NAMES } from "./flags.ts";
 import { MIXIN } from "./mixin_texts.ts";
@@ -9,7 +9,7 @@ import { MIXIN } from "./mixin_texts.ts";
 const MIXIN_TEXTS = { texts: MIXIN, what: "file of the mixin", list: "tlsboot mixin" };
 
 /** The action of the command `tlsboot mixin`. */
-export function run({ args: [name] }: Input<DocsMixinFlags>, io: Io): Promise<ExitCode> {
-  io.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN_TEXTS, name));
+export function run({ args: [name] }: Input<DocsMixinFlags>, tools: Tools): Promise<ExitCode> {
+  tools.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN_TEXTS, name));
   return Promise.resolve(EXIT.done);
 }

@@ -1,19 +1,16 @@
 /** The action of `tlsboot doctor`: recognizes the targets, examines each one, and prints the findings. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { createConnector } from "../../../client/transport/connect.ts";
 import { countFindings } from "../../../core/report/health/finding.ts";
 import { formatTextfile } from "../../../core/report/health/textfile.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
 import { examineFile } from "./files.ts";
@@ -26,17 +23,14 @@ const OUT_MODE = 0o644;
 
 /** Runs the command. A target that cannot be read is reported, and the others are still examined. */
 export async function run(
-  { args, settings, isDebug }: Input<DoctorFlags>,
-  io: Io,
-  signal: AbortSignal,
+  { args, settings }: Input<DoctorFlags>,
+  tools: Tools,
 ): Promise<ExitCode> {
-  const files = createFilePort();
-  const { clock, random, env, cwd } = io;
+  const { files, signal } = tools;
   const deps: ExamineDeps = {
-    ...{ files, clock, random, env, cwd },
-    connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
-    logger: createLogger({ stderr: io.stderr, clock, level: "error" }),
-    show: (path) => displayPath(path, cwd),
+    ...tools,
+    logger: createLogger({ ...tools, level: "error" }),
+    show: (path) => displayPath(path, tools.cwd),
   };
   const { cluster, kubeconfig } = settings;
   const named = cluster && kubeconfig !== undefined ? [kubeconfig] : args;
@@ -45,7 +39,7 @@ export async function run(
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
     else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
-  }, { io, isDebug, signal });
+  }, tools);
   // A textfile is written in any case, because it counts the targets that could not be read.
   if (all.length === 0 && settings.output !== "textfile") return code;
   const findings = all.flatMap((one) => one.findings);
@@ -58,10 +52,10 @@ export async function run(
       certificates: all.flatMap(({ certificates = [] }) => certificates),
       unreadableFiles: all.flatMap(({ unreadable = [] }) => unreadable).length,
       uncheckedTargets: names.length - all.length,
-      now: clock.now(),
+      now: tools.clock.now(),
     });
-  if (settings.out === undefined) io.stdout.write(text);
-  else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
+  if (settings.out === undefined) tools.stdout.write(text);
+  else await files.writeAtomic(resolve(tools.cwd, settings.out), text, OUT_MODE);
   if (code !== EXIT.done) return code;
   const { error, warning } = countFindings(findings);
   if (error > 0) return EXIT.failed;

@@ -1,7 +1,7 @@
 /** Shows the contents of files: certificates, requests, keys and kubeconfigs, in PEM or DER. */
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { createFilePort, readNamedFile } from "../../../client/files.ts";
+import { readNamedFile } from "../../../client/files.ts";
 import { OLDER_PAIR } from "../../../client/health/files.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
@@ -11,7 +11,7 @@ import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import {
   describeCertificate,
@@ -33,34 +33,34 @@ const MAX_BYTES = 16 * 1024 * 1024;
 const DER_SEQUENCE = 0x30;
 
 /** The action of the command `tlsboot inspect`. */
-export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<InspectFlags>, tools: Tools): Promise<ExitCode> {
   const { output } = input.settings;
   const found: FoundIn[] = [];
   const code = await forEachName(input.args, async (name) => {
-    const findings = await inspectName(name, io, signal);
+    const findings = await inspectName(name, tools);
     if (findings.length === 0) {
       throw new AppError("invalid", `cannot inspect "${name}": no certificate, request, key or kubeconfig is in it`);
     }
     found.push(...findings);
-  }, { io, isDebug: input.isDebug, signal });
+  }, tools);
   // A key and its certificate may be in two files, so all files are read before anything is printed.
   const all = relateKeys(found);
-  if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
-  else writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
+  if (output === undefined) { for (const one of all) tools.stdout.write(render(one)); }
+  else writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, tools);
   return code;
 }
 
 /** Inspects a file, or the files of a folder, in which unknown files are ignored. */
-async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
-  if (name === "-") return await inspectFile(name, io, signal);
-  const entries = await readdir(resolve(io.cwd, name), { withFileTypes: true }).catch(() => undefined);
-  if (entries === undefined) return await inspectFile(name, io, signal);
+async function inspectName(name: string, tools: Tools): Promise<readonly FoundIn[]> {
+  if (name === "-") return await inspectFile(name, tools);
+  const entries = await readdir(resolve(tools.cwd, name), { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return await inspectFile(name, tools);
   const found: FoundIn[] = [];
   for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
     if (entry.name.startsWith(".") || OLDER_PAIR.test(entry.name)) continue;
-    const facts = await createFilePort().stat(resolve(io.cwd, name, entry.name));
+    const facts = await tools.files.stat(resolve(tools.cwd, name, entry.name));
     if (facts?.kind !== "file") continue;
-    const inside = inspectFile(join(name, entry.name), io, signal).catch((error: unknown) => {
+    const inside = inspectFile(join(name, entry.name), tools).catch((error: unknown) => {
       // The file is too large, such as a database.
       if (isAppError(error, "invalid")) return [];
       throw error;
@@ -70,14 +70,14 @@ async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<r
   return found;
 }
 
-async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
-  const findings = await inspectBytes(await readBytes(file, io, signal), resolve(io.cwd, file), io.clock.now());
+async function inspectFile(file: string, tools: Tools): Promise<readonly FoundIn[]> {
+  const findings = await inspectBytes(await readBytes(file, tools), resolve(tools.cwd, file), tools.clock.now());
   return findings.map((finding) => ({ file, finding }));
 }
 
-async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  if (file === "-") return new TextEncoder().encode(await io.stdin.readAll(signal));
-  return await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
+async function readBytes(file: string, tools: Tools): Promise<Uint8Array<ArrayBuffer>> {
+  if (file === "-") return new TextEncoder().encode(await tools.stdin.readAll(tools.signal));
+  return await readNamedFile(file, { path: resolve(tools.cwd, file), maxBytes: MAX_BYTES }, tools.signal);
 }
 
 function render({ file, finding: { title, lines } }: FoundIn): string {

@@ -23,7 +23,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { line } from "../../output/escape.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -37,36 +37,36 @@ const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
 /** The action of the command `tlsboot kubeconfig admin`. */
-export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const server = settings.server ?? await findAdvertisedServer(settings.dataDir, io) ?? DEFAULT_SERVER;
+export async function run({ settings }: Input<KubeconfigAdminFlags>, tools: Tools): Promise<ExitCode> {
+  const server = settings.server ?? await findAdvertisedServer(settings.dataDir, tools) ?? DEFAULT_SERVER;
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
   const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
-  if (target !== "-") await checkTarget(resolve(io.cwd, target), settings.force);
-  const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);
+  if (target !== "-") await checkTarget(resolve(tools.cwd, target), settings.force);
+  const paths = pairPaths(resolve(tools.cwd, settings.dataDir), settings.user);
   if (!settings.embedCerts) await checkPair(paths, settings.force);
-  const cluster = await readClusterEntry(settings, server, io);
-  const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
+  const cluster = await readClusterEntry(settings, server, tools);
+  const [root, files] = [resolve(tools.cwd, settings.dataDir), tools.files];
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
   const authority = await readAuthority(
     authorityPaths(root, purpose),
     files,
-    createCaKeys(settings, io, files, signal),
+    createCaKeys(settings, tools, files, tools.signal),
   );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifetimeMs: settings.duration };
-  const askedAt = io.clock.now().getTime();
+  const askedAt = tools.clock.now().getTime();
   const path = settings.issuedLog ?? dataDirAt(root).issuedLog;
-  using log = openIssuedLog(resolve(io.cwd, path), { clock: io.clock, warn: (message) => warn(message, io) });
-  const pair = await issueClientPair(authority, identity, io);
+  using log = openIssuedLog(resolve(tools.cwd, path), { clock: tools.clock, warn: (message) => warn(message, tools) });
+  const pair = await issueClientPair(authority, identity, tools);
   const leaf = findPemBlock(pair.certificatePem)?.block.bytes ?? new Uint8Array();
   await log.record(leaf, authority, { source: "kubeconfig" });
   if (pair.notAfter.getTime() < askedAt + settings.duration) {
     warn(
       `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
         `before the requested ${formatSettingDuration(settings.duration)} are over`,
-      io,
+      tools,
     );
   }
   const user: KubeconfigUser = settings.embedCerts
@@ -74,22 +74,21 @@ export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io, sig
     : await writePair(paths, pair);
   const text = encodeKubeconfigEntry(settings.clusterName, { cluster, userName: settings.user, user });
   if (target === "-") {
-    io.stdout.write(text);
+    tools.stdout.write(text);
     return EXIT.done;
   }
-  await files.writeAtomic(resolve(io.cwd, target), text, SECRET_MODE);
-  io.stdout.write(line`${target}\n`);
+  await files.writeAtomic(resolve(tools.cwd, target), text, SECRET_MODE);
+  tools.stdout.write(line`${target}\n`);
   return EXIT.done;
 }
 
 /** Creates the entry of the cluster, with its CA read from the file and checked. */
-async function readClusterEntry(settings: AdminSettings, server: string, io: Io): Promise<KubeconfigCluster> {
-  const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
-  const files = createFilePort();
-  let text = await files.readText(path);
+async function readClusterEntry(settings: AdminSettings, server: string, tools: Tools): Promise<KubeconfigCluster> {
+  const path = resolve(tools.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
+  let text = await tools.files.readText(path);
   // While the CA is being replaced, both are trusted.
   if (text !== undefined && settings.certificateAuthority === undefined && settings.embedCerts) {
-    text = await readTrustPem(resolve(io.cwd, settings.dataDir), files);
+    text = await readTrustPem(resolve(tools.cwd, settings.dataDir), tools.files);
   }
   if (text === undefined) {
     throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
@@ -105,9 +104,9 @@ async function readClusterEntry(settings: AdminSettings, server: string, io: Io)
 }
 
 /** Finds the address of the server in admin.kubeconfig, which `up` and `serve` write; undefined without such a file. */
-async function findAdvertisedServer(dataDir: string, io: Io): Promise<string | undefined> {
-  const path = resolve(io.cwd, dataDir, "admin.kubeconfig");
-  const text = await createFilePort().readText(path);
+async function findAdvertisedServer(dataDir: string, tools: Tools): Promise<string | undefined> {
+  const path = resolve(tools.cwd, dataDir, "admin.kubeconfig");
+  const text = await tools.files.readText(path);
   const config = text === undefined ? undefined : parseKubeconfig(text, path);
   return config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
 }

@@ -19,7 +19,7 @@ import {
 } from "./person_roles.ts";
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { warn } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { servesRevocations } from "../../../client/admin/revocations.ts";
@@ -36,10 +36,11 @@ export interface RoleGrant {
 }
 
 /** Shows what a role allows, creates it when it is missing, and binds it to the person. */
-export async function grantRole(grant: RoleGrant, api: ApiClient, io: Io, signal: AbortSignal): Promise<void> {
+export async function grantRole(grant: RoleGrant, api: ApiClient, tools: Tools): Promise<void> {
+  const { signal } = tools;
   const { person, role } = grant;
   const customSigners = await listCustomSigners(grant, api, signal);
-  io.stderr.write(
+  tools.stderr.write(
     line`${person} gets the role ${toRoleName(role)}, and may then\n` +
       describePersonRole(role, customSigners).map((text) => line`  ${text}\n`).join(""),
   );
@@ -47,7 +48,7 @@ export async function grantRole(grant: RoleGrant, api: ApiClient, io: Io, signal
     warn(
       "in a cluster, a user who may create and read Secrets in kube-system can become any service account there: such " +
         "an operator is effectively an administrator",
-      io,
+      tools,
     );
   }
   const objects: readonly (readonly [Kind, RbacObject])[] = [
@@ -57,7 +58,7 @@ export async function grantRole(grant: RoleGrant, api: ApiClient, io: Io, signal
     ...(role === "operator" ? [[roleBindingKind, createTokenBinding(person)] as const] : []),
   ];
   for (const [kind, object] of objects) await ensureObject(kind, object, grant, api, signal);
-  await reportOtherRoles(grant, api, io, signal);
+  await reportOtherRoles(grant, api, tools);
 }
 
 /** Lists the custom signers of the flag, and those that run beside the approver. */
@@ -115,14 +116,13 @@ async function ensureObject(
 async function reportOtherRoles(
   { person, role }: RoleGrant,
   api: ApiClient,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
   for (const other of PERSON_ROLES.filter((item) => item !== role)) {
     const name = toBindingName(other, person);
-    if (await findObject(api, formatObjectPath(clusterRoleBindingKind, name), signal) === undefined) continue;
+    if (await findObject(api, formatObjectPath(clusterRoleBindingKind, name), tools.signal) === undefined) continue;
     const tokens = other === "operator" ? `; kubectl delete rolebinding -n kube-system ${shellWord(name)}` : "";
-    io.stderr.write(
+    tools.stderr.write(
       line`${person} has the role ${toRoleName(other)} too; to take it away: kubectl delete clusterrolebinding ${
         shellWord(name)
       }${tokens}\n`,

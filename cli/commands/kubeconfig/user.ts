@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { requestCertificate, type RequestCertificateOptions } from "../../../client/request_certificate.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
@@ -25,7 +25,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
 import { reportRights } from "./rights_text.ts";
@@ -40,31 +40,30 @@ import { reportPending, type RequestObserver, requestWithSteps } from "../../out
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
 /** The action of the command `tlsboot kubeconfig user`. */
-export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<KubeconfigUserFlags>, tools: Tools): Promise<ExitCode> {
+  const { files, signal } = tools;
   const { settings } = input;
   const name = input.args[0] ?? "";
   checkSettings(name, settings);
   checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
-  const files = createFilePort();
   const shownPath = settings.out ?? `${name}.kubeconfig`;
-  const path = resolve(io.cwd, shownPath);
+  const path = resolve(tools.cwd, shownPath);
   if (!settings.force && await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
       hint: "replace it with --force, or choose another file with --out",
     });
   }
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   // Before the certificate, so that a run that fails here can be repeated.
   if (settings.role !== undefined) {
     await grantRole(
       { person: name, role: settings.role, signerNames: settings.signer },
       connection.api,
-      io,
-      signal,
+      tools,
     );
   }
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
-  const deps = { files, clock: io.clock, env: io.env, random: io.random, logger };
+  const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
+  const deps = { ...tools, logger };
   const cluster = await createClusterEntry(connection, settings.server, deps, signal);
   const request = {
     target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
@@ -84,27 +83,31 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
         ...request,
         // The approval says what it is waiting for.
         onProgress: (event) => event.kind === "pending" ? undefined : onProgress(event),
-        afterSubmit: settings.noApprove ? undefined : approveWith(connection, report, io),
+        afterSubmit: settings.noApprove ? undefined : approveWith(connection, report, tools),
       }, signal),
     request,
-    io,
+    tools,
   );
   if (outcome.kind === "pending") {
-    reportPending(outcome, io);
+    reportPending(outcome, tools);
     return EXIT.done;
   }
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept although that was not requested");
-  io.stdout.write(line`${shownPath}\n`);
+  tools.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
-  io.stderr.write(line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
+  tools.stderr.write(
+    line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`,
+  );
   if (isLoopbackServer(cluster.server)) {
     const { server } = cluster;
-    io.stderr.write(line`the file names ${server}, which only this machine reaches: give --server for another one\n`);
+    tools.stderr.write(
+      line`the file names ${server}, which only this machine reaches: give --server for another one\n`,
+    );
   }
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
-  const rights = await askRights(connection.cluster, person, files, { path, io, signal });
+  const rights = await askRights(connection.cluster, person, files, { path, io: tools, signal });
   // The rights of a role are printed already, and a server may learn of its binding later.
-  if (settings.role === undefined) reportRights(rights, { name, settings, io, shownPath });
+  if (settings.role === undefined) reportRights(rights, { name, settings, io: tools, shownPath });
   return EXIT.done;
 }
 

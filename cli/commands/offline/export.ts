@@ -1,5 +1,4 @@
 /** Exports approved requests that have no certificate, as a bundle for a CA without a network. */
-import { createFilePort } from "../../../client/files.ts";
 import { findCondition, getCsrPhase } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -16,7 +15,7 @@ import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
@@ -28,15 +27,15 @@ import { findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/cs
 const ID_BYTES = 16;
 
 /** The action of the command `tlsboot offline export`. */
-export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<ExportFlags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   const names = parseCsrNames(args);
-  const files = createFilePort();
-  await using connection = await connect(settings, io);
+  const { files, signal } = tools;
+  await using connection = await connect(settings, tools);
   const { items } = await listCsrs(connection.api, { labelSelector: settings.selector }, signal);
-  const chosen = chooseRequests(items, names, settings.signer, io);
+  const chosen = chooseRequests(items, names, settings.signer, tools);
   if (chosen.length === 0) {
-    io.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
+    tools.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
     return EXIT.no;
   }
   if (chosen.length > MAX_BUNDLE_ITEMS) {
@@ -44,22 +43,22 @@ export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal
       hint: "export them in several bundles, with --signer, --selector or names",
     });
   }
-  const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, io.cwd), files);
-  const id = encodeHex(io.random.bytes(ID_BYTES));
-  const createdAt = formatTime(io.clock.now());
+  const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, tools.cwd), files);
+  const id = encodeHex(tools.random.bytes(ID_BYTES));
+  const createdAt = formatTime(tools.clock.now());
   const { server } = connection.cluster;
   const text = await encodeExport({ id, createdAt, server }, chosen, createCaKey(key));
-  io.stdout.write(text);
+  tools.stdout.write(text);
   if (settings.qr !== undefined) {
     const facts = [["Server", server], ["Exported", createdAt], ["Export", id]] as const;
     const names = chosen.map(({ name }) => name);
-    await writeQrPages(settings.qr, { kind: "requests", text, id, facts, names }, files, io);
+    await writeQrPages(settings.qr, { kind: "requests", text, id, facts, names }, tools.files, tools);
   }
   const count = chosen.length === 1 ? "1 request" : `${chosen.length} requests`;
-  io.stderr.write(line`exported ${count} as ${id}\n`);
+  tools.stderr.write(line`exported ${count} as ${id}\n`);
   const pin = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
   if (isNew) {
-    io.stderr.write(
+    tools.stderr.write(
       `a new key signed it; the CA trusts that key from its first answer on, with: tlsboot sign FILE --trust-exporter ${pin}\n`,
     );
   }

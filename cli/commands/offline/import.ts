@@ -16,7 +16,7 @@ import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { openBundleText, readBundleText } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
@@ -36,27 +36,27 @@ const PARALLEL = 8;
 const MAX_CONFLICTS = 10;
 
 /** The action of the command `tlsboot offline import`. */
-export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { args: [file = ""], settings, isDebug } = input;
+export async function run(input: Input<ImportFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
+  const { args: [file = ""], settings } = input;
   if (settings.printRbac) {
     const names = settings.signer.length > 0 ? settings.signer : [...BUILTIN_SIGNERS.keys()];
-    io.stdout.write(formatYamlManifest(createImporterManifest(names)));
+    tools.stdout.write(formatYamlManifest(createImporterManifest(names)));
     return EXIT.done;
   }
-  const bundle = openBundleText("answers", readAnswers, await readBundleText(file, io, signal), file);
-  await checkExport(bundle, file, settings, io);
-  await using connection = await connect(settings, io);
+  const bundle = openBundleText("answers", readAnswers, await readBundleText(file, tools, signal), file);
+  await checkExport(bundle, file, settings, tools);
+  await using connection = await connect(settings, tools);
   await checkAuthorities(bundle, file, settings, connection, signal);
   const { items } = await listCsrs(connection.api, {}, signal);
   const importing: Importing = {
     connection,
     requests: new Map(items.map((csr) => [getName(csr), csr])),
-    context: { authorities: bundle.authorities, failRefused: !settings.leaveRefused, now: io.clock.now() },
-    io,
-    isDebug,
+    context: { authorities: bundle.authorities, failRefused: !settings.leaveRefused, now: tools.clock.now() },
+    tools,
   };
-  const counts = await importAll(bundle.answers, importing, signal);
-  return report(counts, file, io);
+  const counts = await importAll(bundle.answers, importing);
+  return report(counts, file, tools);
 }
 
 /** Throws AppError `conflict` for the answers to an export of another installation, which another key has signed. */
@@ -130,8 +130,7 @@ interface Importing {
   /** The requests at the start, by name. */
   readonly requests: ReadonlyMap<string, CertificateSigningRequest>;
   readonly context: ImportContext;
-  readonly io: Io;
-  readonly isDebug: boolean;
+  readonly tools: Tools;
 }
 
 type Counts = Record<"issued" | "failed" | "imported" | "left" | "unusable", number>;
@@ -139,14 +138,13 @@ type Counts = Record<"issued" | "failed" | "imported" | "left" | "unusable", num
 async function importAll(
   answers: readonly RequestAnswer[],
   importing: Importing,
-  signal: AbortSignal,
 ): Promise<Counts> {
   const counts: Counts = { issued: 0, failed: 0, imported: 0, left: 0, unusable: 0 };
   const waiting = answers.values();
   const work = async (): Promise<void> => {
     for (const answer of waiting) {
-      signal.throwIfAborted();
-      counts[await importOne(answer, importing, signal)] += 1;
+      importing.tools.signal.throwIfAborted();
+      counts[await importOne(answer, importing)] += 1;
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
@@ -155,8 +153,7 @@ async function importAll(
 
 async function importOne(
   answer: RequestAnswer,
-  { connection: { api }, requests, context, io, isDebug }: Importing,
-  signal: AbortSignal,
+  { connection: { api }, requests, context, tools }: Importing,
 ): Promise<keyof Counts> {
   const { name } = answer;
   let csr = requests.get(name);
@@ -164,25 +161,25 @@ async function importOne(
     const decision = decideImport(csr, answer, context);
     if (decision.kind === "imported") return "imported";
     if (decision.kind === "left") {
-      io.stderr.write(line`${CSR_QUALIFIED_KIND}/${name} stays as it is: ${decision.message}\n`);
+      tools.stderr.write(line`${CSR_QUALIFIED_KIND}/${name} stays as it is: ${decision.message}\n`);
       return "left";
     }
     if (decision.kind === "unusable") {
       const message = `cannot import the answer to "${name}": ${decision.message}`;
-      reportError(new AppError("invalid", message), io, isDebug);
+      reportError(new AppError("invalid", message), tools, tools.isDebug);
       return "unusable";
     }
     try {
-      await api.requestObject({ method: "PUT", path: `${csrPath(name)}/status`, body: decision.csr }, signal);
-      io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${decision.outcome}\n`);
+      await api.requestObject({ method: "PUT", path: `${csrPath(name)}/status`, body: decision.csr }, tools.signal);
+      tools.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${decision.outcome}\n`);
       return decision.outcome;
     } catch (error) {
       if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) {
         if (!isAppError(error, "conflict", "invalid", "access_denied", "not_found")) throw error;
-        reportError(error, io, isDebug);
+        reportError(error, tools, tools.isDebug);
         return "unusable";
       }
-      csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+      csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, tools.signal);
     }
   }
 }

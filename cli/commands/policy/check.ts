@@ -1,24 +1,22 @@
 /** Checks files of rules: policies, profiles, policy tests, inventories and audit policies. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { countFindings, type Finding } from "../../../core/report/health/finding.ts";
 import { checkRuleFile } from "../../../core/report/health/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { escapeText } from "../../output/escape.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import type { PolicyCheckFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot policy check`. */
-export async function run(input: Input<PolicyCheckFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const files = createFilePort();
+export async function run(input: Input<PolicyCheckFlags>, tools: Tools): Promise<ExitCode> {
   const findings: Finding[] = [];
   const sentences: string[] = [];
   const code = await forEachName(input.args, async (file) => {
-    const text = await files.readText(resolve(io.cwd, file));
+    const text = await tools.files.readText(resolve(tools.cwd, file));
     if (text === undefined) throw new AppError("not_found", `cannot check "${file}": there is no such file`);
     const report = checkRuleFile(text, file);
     if (report === undefined) {
@@ -28,11 +26,11 @@ export async function run(input: Input<PolicyCheckFlags>, io: Io, signal: AbortS
     }
     findings.push(...report.findings);
     sentences.push(...report.sentences);
-  }, { io, isDebug: input.isDebug, signal });
+  }, tools);
   if (findings.length === 0) return code;
   const described = sentences.map((sentence) => `${escapeText(sentence)}\n`).join("");
   const isJson = input.settings.output === "json";
-  io.stdout.write(isJson ? formatFindingJson(findings) : described + formatFindingTable(findings));
+  tools.stdout.write(isJson ? formatFindingJson(findings) : described + formatFindingTable(findings));
   const { error, warning } = countFindings(findings);
   if (code !== EXIT.done || error > 0) return EXIT.failed;
   return warning > 0 ? EXIT.no : EXIT.done;

@@ -18,7 +18,7 @@ import type { PolicyExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { line, oneLine } from "../../output/escape.ts";
@@ -35,24 +35,24 @@ import {
 } from "../../../client/admin/explain_request.ts";
 
 /** The action of the command `tlsboot policy explain`. */
-export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<PolicyExplainFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
-  const given = await readFlagSettings(settings, io.cwd);
-  const file = await readFile(named, settings, io, signal);
-  const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, io);
+  const given = await readFlagSettings(settings, tools.cwd);
+  const file = await readFile(named, settings, tools);
+  const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, tools);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
   await using opened = new AsyncDisposableStack();
   const evidence = file !== undefined && nodes !== undefined
-    ? gatherFromFile(file, nodes, io.clock)
-    : await gatherFromApi(file ?? named, nodes, opened.use(await connect(settings, io)), io, signal);
+    ? gatherFromFile(file, nodes, tools.clock)
+    : await gatherFromApi(file ?? named, nodes, opened.use(await connect(settings, tools)), tools, tools.signal);
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
   const chosen = given ?? suggestPolicyFlags(await evidence.readApproverSettings());
-  const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
-  if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, chosen, explained));
-  else writeStructured(toFacts(csr, chosen, explained), settings.output, io);
+  const explained = await explainRequest(csr, request.value, chosen, evidence.sources, tools.signal);
+  if (settings.output === undefined) tools.stdout.write(formatExplanation(csr, request.value, chosen, explained));
+  else writeStructured(toFacts(csr, chosen, explained), settings.output, tools);
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
@@ -60,10 +60,9 @@ export async function run(input: Input<PolicyExplainFlags>, io: Io, signal: Abor
 async function readFile(
   named: string,
   { user, group, signer: signerName, usage, expiration }: Settings<PolicyExplainFlags>,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<CertificateSigningRequest | undefined> {
-  const text = named === "-" ? await io.stdin.readAll(signal) : await findText(named, io);
+  const text = named === "-" ? await tools.stdin.readAll(tools.signal) : await findText(named, tools);
   if (text === undefined) return undefined;
   const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
   return parseCsrFile(text, named === "-" ? "stdin" : named, {

@@ -8,7 +8,7 @@ import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { PolicyTestFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
 import { toRuleViews } from "../../../core/report/rule_views.ts";
@@ -17,17 +17,16 @@ import { formatTrace } from "../../output/trace_text.ts";
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
 /** The action of the command `tlsboot policy test`. */
-export async function run(input: Input<PolicyTestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<PolicyTestFlags>, tools: Tools): Promise<ExitCode> {
   const [folder = ""] = input.args;
-  const files = createFilePort();
   const results: CaseResult[] = [];
   const faults: string[] = [];
-  for (const path of await findFixtures(folder, io.cwd)) {
-    signal.throwIfAborted();
-    const text = await files.readText(resolve(io.cwd, path)) ?? "";
+  for (const path of await findFixtures(folder, tools.cwd)) {
+    tools.signal.throwIfAborted();
+    const text = await tools.files.readText(resolve(tools.cwd, path)) ?? "";
     if (!KIND_LINE.test(text)) continue;
     try {
-      results.push(...await runFixture(path, text, { files, cwd: io.cwd }));
+      results.push(...await runFixture(path, text, tools));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       faults.push(...error.message.split("\n").map((fault) => fault.startsWith(path) ? fault : `${path}: ${fault}`));
@@ -39,7 +38,7 @@ export async function run(input: Input<PolicyTestFlags>, io: Io, signal: AbortSi
       hint: "see the examples in docs/reference/policies.md",
     });
   }
-  io.stdout.write(input.settings.output === "junit" ? formatJunit(results) : formatForPeople(results));
+  tools.stdout.write(input.settings.output === "junit" ? formatJunit(results) : formatForPeople(results));
   return results.every(({ failure }) => failure === undefined) ? EXIT.done : EXIT.failed;
 }
 

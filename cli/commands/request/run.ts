@@ -1,7 +1,6 @@
 /** Gets a certificate for any program and writes it with its key. */
 import { resolve } from "node:path";
 import { openPairFolder } from "../../../client/certificate/pair_folder.ts";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import {
   requestCertificate,
@@ -17,7 +16,7 @@ import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -33,39 +32,47 @@ import { requestWithSteps } from "../../output/request_certificate.ts";
 type RequestSettings = Input<RequestFlags>["settings"];
 
 /** The action of the command `tlsboot request`. */
-export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<RequestFlags>, tools: Tools): Promise<ExitCode> {
+  const { files, signal } = tools;
   const { settings: given } = input;
   checkSettings(input);
   const settings = given.noWait ? { ...given, timeout: 0 } : given;
   const { signer: signerName = "", subject = {}, out = "" } = settings;
-  const files = createFilePort();
-  const target = openPairFolder(resolve(io.cwd, out), files);
+  const target = openPairFolder(resolve(tools.cwd, out), files);
   const key = settings.key === undefined
     ? settings.keyAlgorithm
-    : await readKey(resolve(io.cwd, settings.key), files, io);
+    : await readKey(resolve(tools.cwd, settings.key), tools);
   if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
-  await waitForPlausibleClock(io, settings.timeout, signal);
+  await waitForPlausibleClock(tools, settings.timeout, signal);
   const wanted = toWantedCertificate(settings);
   const { dns: dnsNames, ip: ipAddresses, uri: uris, email: emailAddresses } = settings;
   const options = {
-    ...{ target, signerName, subject, key, files, clock: io.clock, ...wanted },
+    ...{ ...tools, target, signerName, subject, key, ...wanted },
     names: { dnsNames, ipAddresses, uris, emailAddresses },
     usages: settings.usage.length === 0 ? undefined : settings.usage,
     csrName: settings.name,
     renewal: { isForced: settings.force, renewBeforeMs: settings.renewBefore },
   };
   const name = subject.commonName ?? dnsNames[0] ?? "tlsboot";
-  const delivery = { settings, signerName, name, folder: resolve(io.cwd, out), paths: target.paths, files, io };
+  const delivery = {
+    settings,
+    signerName,
+    name,
+    folder: resolve(tools.cwd, out),
+    paths: target.paths,
+    files,
+    io: tools,
+  };
   if (settings.offline !== undefined) {
     return await requestByStick(settings, settings.offline, { options, delivery }, signal);
   }
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   const { transport } = connection;
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
+  const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
   const outcome = await requestWithSteps(
-    ({ onProgress }) => requestCertificate({ ...options, transport, random: io.random, logger, onProgress }, signal),
+    ({ onProgress }) => requestCertificate({ ...options, transport, random: tools.random, logger, onProgress }, signal),
     wanted,
-    io,
+    tools,
   );
   await deliver(outcome, delivery, signal);
   return EXIT.done;
@@ -120,11 +127,11 @@ async function requestByStick(
   return EXIT.done;
 }
 
-async function readKey(path: string, files: FilePort, io: Io): Promise<PrivateKey> {
-  const text = await files.readText(path);
+async function readKey(path: string, tools: Tools): Promise<PrivateKey> {
+  const text = await tools.files.readText(path);
   if (text === undefined) throw new AppError("not_found", `cannot read key "${path}": file does not exist`);
-  await checkPrivateFile(path, files);
+  await checkPrivateFile(path, tools.files);
   const key = parsePrivateKey(text);
   if (key.ok) return key.value;
-  throw new AppError("key_invalid", `cannot use key "${displayPath(path, io.cwd)}": ${key.error}`);
+  throw new AppError("key_invalid", `cannot use key "${displayPath(path, tools.cwd)}": ${key.error}`);
 }

@@ -1,9 +1,7 @@
 /** Gets the certificate of a web server, prints a unit that keeps it fresh, or keeps it fresh itself. */
 import { dirname, join, resolve } from "node:path";
 import { createKubeconfigFinder, type FindBootstrapCluster } from "../../../client/bootstrap.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { keepFresh, type NextStep } from "../../../client/keep_fresh.ts";
-import { type Connect, createConnector } from "../../../client/transport/connect.ts";
 import { updateWebServer, type WebServerOutcome, webServerPaths } from "../../../client/web_server.ts";
 import { WEB_SIGNER } from "../../../core/approval/rules/web_certificates.ts";
 import { parseWebName } from "../../flags/web_names.ts";
@@ -15,7 +13,7 @@ import { formatCommand, formatCommandLine } from "../../framework/command_line.t
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError } from "../../hooks.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
@@ -31,7 +29,6 @@ import {
   toWantedCertificate,
 } from "./certificate.ts";
 import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { reportPending, requestWithSteps } from "../../output/request_certificate.ts";
 
@@ -46,72 +43,74 @@ interface WebServer extends Delivery {
 
 /** The action of the command `tlsboot request web`. */
 export async function run(
-  { settings: input, origins, args: [given = ""], isDebug }: Input<RequestWebFlags>,
-  io: Io,
-  signal: AbortSignal,
+  { settings: input, origins, args: [given = ""] }: Input<RequestWebFlags>,
+  tools: Tools,
 ): Promise<ExitCode> {
+  const { signal } = tools;
   const settings = input.join === undefined ? input : preferFile(input, origins, "--join");
   checkCertificateSettings(settings);
   const parsed = parseWebName(given);
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
-  const web = createWebServer(parsed.value, settings, isDebug, io);
+  const web = createWebServer(parsed.value, settings, tools);
   // The unit is checked before anything is requested.
   const unit = settings.printSystemdUnit ? formatUnit(web) : undefined;
-  await waitForPlausibleClock(io, settings.timeout, signal);
-  if (settings.rotateCertificates) return await keepWebServerFresh(web, isDebug, signal);
+  await waitForPlausibleClock(tools, settings.timeout, signal);
+  if (settings.rotateCertificates) return await keepWebServerFresh(web, tools);
   const outcome = await web.update(signal);
   if (unit === undefined) {
     await deliver(outcome, web, signal);
     if (outcome.kind === "issued" && settings.output === undefined) {
-      const again = formatAgain(web, { printSystemdUnit: true }, (path) => displayPath(resolve(io.cwd, path), io.cwd));
-      io.stderr.write(escapeText(`to keep it fresh, print a service with: ${formatCommandLine(again)}\n`));
+      const again = formatAgain(
+        web,
+        { printSystemdUnit: true },
+        (path) => displayPath(resolve(tools.cwd, path), tools.cwd),
+      );
+      tools.stderr.write(escapeText(`to keep it fresh, print a service with: ${formatCommandLine(again)}\n`));
     }
     return EXIT.done;
   }
-  io.stderr.write(escapeText(describeDelivery(outcome, web)));
+  tools.stderr.write(escapeText(describeDelivery(outcome, web)));
   if (outcome.kind === "pending") {
-    reportPending(outcome, io);
+    reportPending(outcome, tools);
     return EXIT.no;
   }
   // The service repeats what has failed, such as the reload of a web server that does not run yet.
-  for (const fault of await followUp(web, signal)) warn(fault, io);
-  io.stdout.write(unit);
+  for (const fault of await followUp(web, signal)) warn(fault, tools);
+  tools.stdout.write(unit);
   return EXIT.done;
 }
 
-function createWebServer(name: string, settings: WebSettings, isDebug: boolean, io: Io): WebServer {
-  const { clock, random, cwd, env } = io;
-  const folder = resolve(cwd, settings.out ?? name);
-  const files = createFilePort();
-  const connect = createConnector({ files, clock, env, userAgent: USER_AGENT });
+function createWebServer(name: string, settings: WebSettings, tools: Tools): WebServer {
+  const { files } = tools;
+  const folder = resolve(tools.cwd, settings.out ?? name);
   const wanted = toWantedCertificate(settings);
   const options = {
-    ...{ name, folder, files, connect, clock, random, ...wanted },
-    logger: createLogger({ stderr: io.stderr, clock, level: isDebug ? "debug" : "warn" }),
+    ...{ ...tools, name, folder, ...wanted },
+    logger: createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" }),
     dnsNames: settings.dns,
     ipAddresses: settings.ip,
     key: settings.keyAlgorithm,
     isForced: settings.force,
-    findCluster: createFinder(settings, name, connect, io),
+    findCluster: createFinder(settings, name, tools),
   };
   return {
-    ...{ settings, name, title: name, folder, files, io, signerName: WEB_SIGNER },
+    ...{ settings, name, title: name, folder, files, io: tools, signerName: WEB_SIGNER },
     paths: webServerPaths(folder, files),
     update: (signal) =>
       requestWithSteps(
         ({ onProgress }) => updateWebServer({ ...options, onProgress }, signal),
         { ...wanted, isRepeated: settings.rotateCertificates },
-        io,
+        tools,
       ),
   };
 }
 
 /** Finds the token: in a join file, by the flags, or in the data directory of a server on the same machine. */
-function createFinder(settings: WebSettings, name: string, connect: Connect, io: Io): FindBootstrapCluster {
-  const files = createFilePort();
+function createFinder(settings: WebSettings, name: string, tools: Tools): FindBootstrapCluster {
+  const { files } = tools;
   const hint =
     "copy web.kubeconfig to this machine: tlsboot up --web-domain writes it to the data directory of the server";
-  const local = resolve(io.cwd, join(settings.dataDir, "web.kubeconfig"));
+  const local = resolve(tools.cwd, join(settings.dataDir, "web.kubeconfig"));
   const findLocal: FindBootstrapCluster = async (signal) => {
     if (await files.stat(local) !== undefined) return await createKubeconfigFinder(local, files)(signal);
     throw new AppError("credentials_missing", `cannot get an identity for ${name}: there is no token`, {
@@ -120,8 +119,8 @@ function createFinder(settings: WebSettings, name: string, connect: Connect, io:
         "and give it with --join",
     });
   };
-  const tools = { io, files, connect, onProgress: () => {} };
-  return createClusterFinder(settings, { path: settings.join, hint }, findLocal, tools);
+  const ports = { ...tools, io: tools, onProgress: () => {} };
+  return createClusterFinder(settings, { path: settings.join, hint }, findLocal, ports);
 }
 
 /** The longest and the shortest time between two steps, the shortest after a renewal, and the longest after failures. */
@@ -131,16 +130,16 @@ const PAUSE_AFTER_RENEWAL_MS = 60_000;
 const LONGEST_RETRY_MS = 600_000;
 
 /** Keeps the certificate fresh until the signal fires. A failure is reported, and tried again after a pause. */
-async function keepWebServerFresh(web: WebServer, isDebug: boolean, signal: AbortSignal): Promise<never> {
-  const { name, io } = web;
-  const { clock } = io;
-  const logger = createLogger({ stderr: io.stderr, clock, level: "warn" });
-  using service = connectService(io, { logger, signal });
+async function keepWebServerFresh(web: WebServer, tools: Tools): Promise<never> {
+  const { name } = web;
+  const { clock } = tools;
+  const logger = createLogger({ ...tools, level: "warn" });
+  using service = connectService(tools, { ...tools, logger });
   const step = async (signal: AbortSignal): Promise<NextStep> => {
     const outcome = await web.update(signal);
     if (outcome.kind === "pending") return { kind: "pause", ms: SHORTEST_PAUSE_MS };
     const isNew = outcome.kind === "issued";
-    if (isNew) io.stderr.write(escapeText(describeDelivery(outcome, web)));
+    if (isNew) tools.stderr.write(escapeText(describeDelivery(outcome, web)));
     const faults = await followUp(web, signal);
     if (faults.length > 0) throw createHookError("the certificate", faults);
     service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
@@ -158,10 +157,10 @@ async function keepWebServerFresh(web: WebServer, isDebug: boolean, signal: Abor
     onFailure(error, failures) {
       // Units that start after this one must not wait for a server that cannot be reached now.
       service.ready(getErrorMessage(error));
-      reportError(error, io, isDebug);
+      reportError(error, tools, tools.isDebug);
       return { kind: "pause", ms: Math.min(SHORTEST_PAUSE_MS * 2 ** (failures - 1), LONGEST_RETRY_MS) };
     },
-  }, signal);
+  }, tools.signal);
 }
 
 /** Formats the unit. It has no token on its command line, because the identity of the first run renews itself. */

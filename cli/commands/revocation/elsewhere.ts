@@ -14,7 +14,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { canAsk, confirm } from "../../confirm.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { denyPending } from "./deny.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
@@ -26,23 +26,22 @@ import type { TypedTarget } from "../../../client/admin/revocation_targets.ts";
 export async function revokeElsewhere(
   targets: readonly TypedTarget[],
   connection: ApiConnection,
-  { settings, isDebug }: Input<RevokeFlags>,
-  io: Io,
-  signal: AbortSignal,
+  { settings }: Input<RevokeFlags>,
+  tools: Tools,
 ): Promise<ExitCode> {
   const texts = targets.map(({ text }) => text);
-  if (!settings.yes && canAsk(io)) {
-    io.stderr.write("this server has no revocations: only pending requests can be denied, and tokens deleted\n");
-    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, io, signal)) return EXIT.no;
+  if (!settings.yes && canAsk(tools)) {
+    tools.stderr.write("this server has no revocations: only pending requests can be denied, and tokens deleted\n");
+    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, tools, tools.signal)) return EXIT.no;
   }
   const byText = new Map(targets.map((target) => [target.text, target]));
   return await forEachName(texts, async (text) => {
     const target = byText.get(text);
-    if (target?.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, io, signal);
+    if (target?.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, tools);
     else if (target?.kind === "named" && target.target.kind === "token") {
-      await deleteTokenElsewhere(text, target.target.value, connection, io, signal);
+      await deleteTokenElsewhere(text, target.target.value, connection, tools);
     } else throw impossible(text);
-  }, { io, isDebug, signal });
+  }, tools);
 }
 
 async function denyElsewhere(
@@ -50,12 +49,11 @@ async function denyElsewhere(
   name: string,
   { api }: ApiConnection,
   message: string | undefined,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
-  const csr = await getCsrByName(api, name, signal);
+  const csr = await getCsrByName(api, name, tools.signal);
   if (getCsrPhase(csr).kind !== "pending") throw impossible(text);
-  await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, io, signal);
+  await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, tools, tools.signal);
 }
 
 /** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */
@@ -63,18 +61,17 @@ async function deleteTokenElsewhere(
   text: string,
   id: string,
   { api }: ApiConnection,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
-  await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
-  io.stdout.write(line`${text} deleted\n`);
-  const { items } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, {}, signal);
+  await api.requestJson({ method: "DELETE", path: tokenPath(id) }, tools.signal);
+  tools.stdout.write(line`${text} deleted\n`);
+  const { items } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, {}, tools.signal);
   for (const csr of items.filter(({ spec }) => spec.username === `system:bootstrap:${id}`)) {
     const leaf = findLeafCertificate(csr.status.certificate ?? "");
     const got = leaf === undefined
       ? "has no certificate"
       : `got ${formatName(leaf.subject)}, valid until ${formatTime(leaf.notAfter)}`;
-    io.stdout.write(line`request ${getName(csr)} of this token ${got}\n`);
+    tools.stdout.write(line`request ${getName(csr)} of this token ${got}\n`);
   }
 }
 

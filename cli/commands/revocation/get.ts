@@ -4,11 +4,11 @@ import { explainMissingGroup } from "../../../client/admin/records.ts";
 import { showObjects } from "../../output/show_objects.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import type { GetRevocationsFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot get revocations`. */
-export async function run(input: Input<GetRevocationsFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<GetRevocationsFlags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
-  return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, io, signal));
+  return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools, tools.signal));
 }

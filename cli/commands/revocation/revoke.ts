@@ -10,49 +10,50 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
 import { denyPending } from "./deny.ts";
 import { revokeElsewhere } from "./elsewhere.ts";
 import { RevocationPlanner } from "../../../client/admin/revocation_plan.ts";
-import type { RevocationPlan } from "../../../core/report/revocation_text.ts";
 import {
   describeDone,
   describeNextSteps,
   describePlan,
   describeTokenUses,
+  type RevocationPlan,
 } from "../../../core/report/revocation_text.ts";
 import { parseTypedTarget } from "../../../client/admin/revocation_targets.ts";
 
 type Settings = Input<RevokeFlags>["settings"];
 
 /** The action of the command `tlsboot revoke`. */
-export async function run(input: Input<RevokeFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { args, settings, isDebug } = input;
+export async function run(input: Input<RevokeFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
+  const { args, settings } = input;
   const targets = args.map(parseTypedTarget);
   const hasToken = targets.some((item) => item.kind === "named" && item.target.kind === "token");
   if (settings.certificates && !hasToken) throw new UsageError("--certificates needs token/ID");
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   if (!await servesRevocations(connection.api, signal)) {
-    return await revokeElsewhere(targets, connection, input, io, signal);
+    return await revokeElsewhere(targets, connection, input, tools);
   }
-  const planned = await new RevocationPlanner(connection, settings, io.clock.now()).plan(targets, signal);
-  const mayAsk = !settings.yes && canAsk(io);
+  const planned = await new RevocationPlanner(connection, settings, tools.clock.now()).plan(targets, signal);
+  const mayAsk = !settings.yes && canAsk(tools);
   const checked = settings.yes || mayAsk ? planned : planned.map(refuseUnconfirmed);
   const failures = checked.filter((item) => item instanceof AppError);
   const plans = checked.filter((item): item is RevocationPlan => !(item instanceof AppError));
-  for (const failure of failures) reportError(failure, io, isDebug);
+  for (const failure of failures) reportError(failure, tools, tools.isDebug);
   if (plans.length === 0) return EXIT.failed;
-  if (mayAsk && !await isConfirmed(plans, io, signal)) {
-    io.stderr.write("nothing is revoked\n");
+  if (mayAsk && !await isConfirmed(plans, tools)) {
+    tools.stderr.write("nothing is revoked\n");
     return EXIT.no;
   }
   const byText = new Map(plans.map((plan) => [plan.text, plan]));
   const code = await forEachName([...byText.keys()], async (text) => {
     const plan = byText.get(text);
-    if (plan !== undefined) await revokeOne(plan, connection, settings, io, signal);
-  }, { io, isDebug, signal });
+    if (plan !== undefined) await revokeOne(plan, connection, settings, tools);
+  }, tools);
   return failures.length > 0 ? EXIT.failed : code;
 }
 
@@ -74,24 +75,23 @@ function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | Ap
 }
 
 /** Shows the plans on the terminal, and asks whether to carry them out. */
-async function isConfirmed(plans: readonly RevocationPlan[], io: Io, signal: AbortSignal): Promise<boolean> {
-  for (const plan of plans) for (const text of describePlan(plan, io.clock.now())) io.stderr.write(`${text}\n`);
-  return await confirm(plans.length === 1 ? "Revoke it?" : "Revoke them?", io, signal);
+async function isConfirmed(plans: readonly RevocationPlan[], tools: Tools): Promise<boolean> {
+  for (const plan of plans) for (const text of describePlan(plan, tools.clock.now())) tools.stderr.write(`${text}\n`);
+  return await confirm(plans.length === 1 ? "Revoke it?" : "Revoke them?", tools, tools.signal);
 }
 
 async function revokeOne(
   plan: RevocationPlan,
   { api }: ApiConnection,
   settings: Settings,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
-  if (plan.kind === "deny") return await denyPending(plan, api, settings.message, io, signal);
-  const now = io.clock.now();
-  const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, signal);
-  if (failure !== undefined) io.stderr.write(line`${failure}\n`);
-  io.stdout.write(`${describeDone(plan, isTokenDeleted, now)}\n`);
+  if (plan.kind === "deny") return await denyPending(plan, api, settings.message, tools, tools.signal);
+  const now = tools.clock.now();
+  const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, tools.signal);
+  if (failure !== undefined) tools.stderr.write(line`${failure}\n`);
+  tools.stdout.write(`${describeDone(plan, isTokenDeleted, now)}\n`);
   const uses = describeTokenUses(plan, now);
-  if (uses.length > 0) io.stdout.write(`${alignTabs(uses.join("\n"), TABLE_TABS)}\n`);
-  for (const step of describeNextSteps(plan, now)) io.stderr.write(`${step}\n`);
+  if (uses.length > 0) tools.stdout.write(`${alignTabs(uses.join("\n"), TABLE_TABS)}\n`);
+  for (const step of describeNextSteps(plan, now)) tools.stderr.write(`${step}\n`);
 }

@@ -11,22 +11,23 @@ import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 
 /** The action of the command `tlsboot unrevoke`. */
-export async function run(input: Input<UnrevokeFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<UnrevokeFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const targets = new Map(input.args.map((text) => [text, parseRevoked(text)]));
-  await using connection = await connect(input.settings, io);
+  await using connection = await connect(input.settings, tools);
   return await forEachName([...targets.keys()], async (text) => {
     const target = await findTarget(targets.get(text), connection, signal);
-    const count = await takeBackRevocation(text, target, connection.api, io.clock.now(), signal);
+    const count = await takeBackRevocation(text, target, connection.api, tools.clock.now(), signal);
     const again = count === 1 ? "1 certificate works again" : `${count} certificates work again`;
-    io.stdout.write(line`${text} is no longer revoked: ${again}\n`);
+    tools.stdout.write(line`${text} is no longer revoked: ${again}\n`);
     if (target.kind === "token") {
-      io.stderr.write("a deleted token does not come back; make another one with: tlsboot token create\n");
+      tools.stderr.write("a deleted token does not come back; make another one with: tlsboot token create\n");
     }
-  }, { io, isDebug: input.isDebug, signal });
+  }, tools);
 }
 
 function parseRevoked(text: string): TypedTarget {

@@ -1,10 +1,9 @@
 /** Runs the API server until it is stopped. */
-import { createFilePort } from "../../../client/files.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import type { ServerFlags } from "../../flags/server.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { renewEachMinute } from "../../../instance/parts.ts";
 import { startInstance } from "../../../instance/instance.ts";
@@ -13,18 +12,17 @@ import { connectService } from "../../systemd/service.ts";
 import { findPassedSocket } from "../../systemd/socket.ts";
 
 /** The action of the command `tlsboot serve`. */
-export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const logger = createRoleLogger(input, io);
-  const files = createFilePort();
-  const keys = createCaKeys(input.settings, io, files, signal);
-  using service = connectService(io, { logger, signal });
-  const { clock, random, heap, cwd, stdout } = io;
-  const deps = { files, clock, random, heap, logger, cwd, stdout, keys, passedSocket: findPassedSocket(io) };
+export async function run(input: Input<ServerFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
+  const logger = createRoleLogger(input.settings, tools);
+  const keys = createCaKeys(input.settings, tools, tools.files, signal);
+  using service = connectService(tools, { logger, signal });
+  const deps = { ...tools, heap: tools.heap, logger, keys, passedSocket: findPassedSocket(tools) };
   await using instance = await startInstance(input.settings, deps, () => []);
   keys.passphrases.stopPrompting();
-  io.stdout.write(
+  tools.stdout.write(
     `tlsboot serves ${instance.url}\n\n  kubectl --kubeconfig ${
-      pathWord(instance.dir.adminKubeconfig, io.cwd)
+      pathWord(instance.dir.adminKubeconfig, tools.cwd)
     } get csr\n`,
   );
   service.ready(`serving ${instance.url}`);

@@ -2,14 +2,21 @@
  * Answers a bundle of requests for a CA without a network: the request of a machine, or the approved requests that a server
  * exported. Each request is signed once, also when the program is killed.
  */
-import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type AnswerOutcome, computeBundleId, computeRequestId, encodeAnswers, type OfflineRequest, readAnswers, type RequestBundle } from "../../../core/offline/bundle.ts";
+import {
+  type AnswerOutcome,
+  computeBundleId,
+  computeRequestId,
+  encodeAnswers,
+  type OfflineRequest,
+  readAnswers,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
 import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
@@ -17,12 +24,18 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, formatRecordName } from "../../../core/register/record.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+} from "../../../core/register/record.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { readPolicies, withInventoryOnly } from "../../../instance/policy_files.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
 import type { SignFlags } from "./flags.ts";
 import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
@@ -52,11 +65,10 @@ export interface BundleAnswer {
 /** Opens what a run needs. UsageError without a log, AppError when nothing can be recorded in it. */
 export async function openDesk(
   settings: Settings<SignFlags>,
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<Desk> {
-  const log = openSignLog(settings, io);
+  const { files } = tools;
+  const log = openSignLog(settings, tools);
   if (log === undefined) {
     throw new UsageError(
       "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
@@ -65,19 +77,19 @@ export async function openDesk(
   }
   using stack = new DisposableStack();
   stack.use(log);
-  const lock = stack.use(new FileLock(`${log.path}.answers`, io.clock));
+  const lock = stack.use(new FileLock(`${log.path}.answers`, tools.clock));
   await log.check();
   const desk = {
     settings,
-    signers: await createSignerOpener(settings, files, io, signal),
+    signers: await createSignerOpener(settings, tools),
     log,
-    policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), { files, cwd: io.cwd }),
-    records: [...await readSignRecords(log.path, files, signal)],
+    policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), tools),
+    records: [...await readSignRecords(log.path, files, tools.signal)],
     answered: openAnsweredRequests(log.path, files),
     exporters: openTrustedExporters(log.path, files),
     lock,
     files,
-    io,
+    io: tools,
   };
   const opened = stack.move();
   return { ...desk, [Symbol.dispose]: () => opened.dispose() };

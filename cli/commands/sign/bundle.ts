@@ -17,7 +17,7 @@ import { reportError } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { openBundleText, writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { answerBundle, type BundleAnswer, type Desk, openDesk } from "./answer.ts";
@@ -28,19 +28,17 @@ export async function signBundle(
   text: string,
   file: string,
   { settings, origins }: Input<SignFlags>,
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
   refuseFlags(origins, ["usage", "duration"], "a bundle");
   const bundle = openBundleText("requests", readRequests, text, file);
   if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "requests that a server exported");
-  using desk = await openDesk(settings, files, io, signal);
-  const answer = await answerBundle(bundle, desk, signal);
+  using desk = await openDesk(settings, tools);
+  const answer = await answerBundle(bundle, desk, tools.signal);
   const { text: answers, isRepeated, outcomes } = answer;
   if (answers === undefined) {
     const [outcome] = outcomes;
-    io.stderr.write(
+    tools.stderr.write(
       outcome?.kind === "skipped"
         ? line`nothing is signed: ${outcome.message}\n`
         : describeAnswer(bundle.requests[0]?.name ?? "", answer),
@@ -48,7 +46,7 @@ export async function signBundle(
     return EXIT.no;
   }
   if (isRepeated) {
-    io.stderr.write(line`${file} was answered before: this is the same answer again, and nothing more is signed\n`);
+    tools.stderr.write(line`${file} was answered before: this is the same answer again, and nothing more is signed\n`);
   }
   await writeAnswers(answers, bundle, desk);
   return isRepeated || outcomes.every(({ kind }) => kind === "issued") ? EXIT.done : EXIT.no;
@@ -56,43 +54,43 @@ export async function signBundle(
 
 /** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
 export async function signFolder(
-  { settings, origins, isDebug, args: [folder = ""] }: Pick<
+  { settings, origins, args: [folder = ""] }: Pick<
     Input<SignFlags>,
-    "settings" | "origins" | "isDebug" | "args"
+    "settings" | "origins" | "args"
   >,
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
   refuseFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"], "a folder");
-  const path = resolve(io.cwd, folder);
+  const path = resolve(tools.cwd, folder);
   const names = await findRequests(path);
   if (names.length === 0) {
     throw new AppError("not_found", `cannot sign "${folder}": no file in it is called NAME.request.pem`, {
       hint: "a machine writes one there with: tlsboot bootstrap --offline FOLDER",
     });
   }
-  using desk = await openDesk(settings, files, io, signal);
+  using desk = await openDesk(settings, tools);
   const codes = new Set<ExitCode>();
   let answers = 0;
   for (const name of names) {
     try {
-      const answer = await answerBundle(await readMachineRequest(name, path, files), desk, signal);
+      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), desk, tools.signal);
       if (answer.text !== undefined) {
-        await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, files);
+        await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, tools.files);
       }
       const [outcome] = answer.outcomes;
       if (answer.text !== undefined && outcome?.kind === "issued") answers++;
       if (outcome?.kind !== "issued") codes.add(EXIT.no);
-      io.stdout.write(describeAnswer(name, answer));
+      tools.stdout.write(describeAnswer(name, answer));
     } catch (error) {
-      signal.throwIfAborted();
+      tools.signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      reportError(error, io, isDebug);
+      reportError(error, tools, tools.isDebug);
       codes.add(EXIT.failed);
     }
   }
-  if (answers > 0) io.stderr.write("carry the folder back, and run there again the command that made each request\n");
+  if (answers > 0) {
+    tools.stderr.write("carry the folder back, and run there again the command that made each request\n");
+  }
   if (codes.has(EXIT.failed)) return EXIT.failed;
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }

@@ -14,7 +14,7 @@ import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { runCaptured } from "../../../tests/support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { resolveSettings } from "../../framework/settings.ts";
-import { createSystemClock, createSystemRandom } from "../../system.ts";
+import { createSystemClock, createSystemRandom, createTools } from "../../system.ts";
 import { signFolder } from "./bundle.ts";
 import { signCommand } from "./flags.ts";
 
@@ -57,7 +57,8 @@ describe("a folder of requests", () => {
     const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
     assert.ok(resolved.ok, JSON.stringify(resolved));
     const { settings, origins } = resolved.value;
-    const code = await signFolder({ settings, origins, args: ["stick"], isDebug: false }, files, io, signal);
+    const tools = { ...createTools(io, signal, false), files };
+    const code = await signFolder({ settings, origins, args: ["stick"] }, tools);
     return { code, stderr: io.stderrText() };
   }
 

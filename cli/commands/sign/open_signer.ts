@@ -19,14 +19,20 @@ import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
-import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signer_cas.ts";
+import {
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCaDeps,
+  signingDurationSeconds,
+} from "../../../instance/signer_cas.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
@@ -42,13 +48,11 @@ export interface SignerOpener {
 /** Creates the opener from the settings, and reads the profile. */
 export async function createSignerOpener(
   settings: Settings<SignFlags>,
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<SignerOpener> {
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock });
-  const keys = createCaKeys(settings, io, files, signal);
-  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
+  const logger = createLogger(tools);
+  const keys = createCaKeys(settings, tools, tools.files, tools.signal);
+  const deps = { ...tools, logger, keys };
   const { signerNames, profiles } = await openSignerProfiles({
     signer: settings.signer === undefined ? [] : [settings.signer],
     profile: settings.profile === undefined ? [] : [settings.profile],

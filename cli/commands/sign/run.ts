@@ -1,7 +1,7 @@
 /** Signs requests in files by the rules of a signer, without an API. */
 import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
-import { createFilePort, type FilePort, readNamedFile } from "../../../client/files.ts";
+import { type FilePort, readNamedFile } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
@@ -13,7 +13,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { isBundleText, readBundleText } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
@@ -29,37 +29,37 @@ const STDIN = "-";
 const MIN_LIFETIME_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
 /** The action of the command `tlsboot sign`. */
-export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<SignFlags>, tools: Tools): Promise<ExitCode> {
+  const { files } = tools;
   const { settings, args } = input;
-  const files = createFilePort();
-  if (await namesFolder(args, files, io.cwd)) return await signFolder(input, files, io, signal);
-  const text = await findBundleText(args, files, io, signal);
-  if (text?.isBundle === true) return await signBundle(text.content, args[0] ?? "", input, files, io, signal);
+  if (await namesFolder(args, files, tools.cwd)) return await signFolder(input, tools);
+  const text = await findBundleText(args, tools);
+  if (text?.isBundle === true) return await signBundle(text.content, args[0] ?? "", input, tools);
   checkFileSettings(input.origins);
-  const targets = await planTargets(args, settings, files, io.cwd);
-  const { issuedLog: log, ...signing } = await openSigning(settings, files, io, signal);
+  const targets = await planTargets(args, settings, files, tools.cwd);
+  const { issuedLog: log, ...signing } = await openSigning(settings, tools);
   using _ = log;
   await log?.check();
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
-      const bytes = await readBytes(file, text?.content, io, signal);
+      const bytes = await readBytes(file, text?.content, tools);
       if (isBundleText(Buffer.from(bytes).toString("latin1"))) {
         throw new AppError("invalid", `cannot sign "${file}" with other files: it is a bundle`, {
           hint: "give the bundle alone, or the folder of several machines' requests",
         });
       }
-      const pem = await signRequest(bytes, file, signing, io);
+      const pem = await signRequest(bytes, file, signing, tools);
       const target = targets?.[index];
-      if (target === undefined) io.stdout.write(pem);
+      if (target === undefined) tools.stdout.write(pem);
       else {
         await writeCertificate(target, pem, settings.force, files);
-        io.stdout.write(line`${displayPath(target, io.cwd)}\n`);
+        tools.stdout.write(line`${displayPath(target, tools.cwd)}\n`);
       }
     } catch (error) {
-      signal.throwIfAborted();
+      tools.signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      reportError(error, io, input.isDebug);
+      reportError(error, tools, tools.isDebug);
       codes.add(error.code === "csr_denied" ? EXIT.no : EXIT.failed);
     }
   }
@@ -81,13 +81,11 @@ async function namesFolder(args: readonly string[], files: FilePort, cwd: string
 /** Reads the only argument as text, to find out whether it is a bundle; undefined for several, and without the file. */
 async function findBundleText(
   [file = "", ...more]: readonly string[],
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<{ readonly content: string; readonly isBundle: boolean } | undefined> {
-  const isText = file === STDIN || (await files.stat(resolve(io.cwd, file)))?.kind === "file";
+  const isText = file === STDIN || (await tools.files.stat(resolve(tools.cwd, file)))?.kind === "file";
   if (!isText || more.length > 0) return undefined;
-  const content = await readBundleText(file, io, signal);
+  const content = await readBundleText(file, tools, tools.signal);
   return { content, isBundle: isBundleText(content) };
 }
 
@@ -99,11 +97,9 @@ function checkFileSettings(origins: Input["origins"]): void {
 
 async function openSigning(
   settings: Settings<SignFlags>,
-  files: FilePort,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<RequestSigning & { readonly issuedLog: IssuedLog | undefined }> {
-  const opener = await createSignerOpener(settings, files, io, signal);
+  const opener = await createSignerOpener(settings, tools);
   const [signerName] = opener.chosen;
   if (signerName === undefined) {
     throw new UsageError(
@@ -117,7 +113,7 @@ async function openSigning(
   if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
   }
-  const issuedLog = openSignLog(settings, io);
+  const issuedLog = openSignLog(settings, tools);
   return {
     ...signer,
     asked: { signerName, usages: usage, expirationSeconds: toExpirationSeconds(duration) },
@@ -173,9 +169,8 @@ async function writeCertificate(target: string, pem: string, force: boolean, fil
 async function readBytes(
   file: string,
   stdin: string | undefined,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<Uint8Array> {
-  if (file === STDIN) return new TextEncoder().encode(stdin ?? await io.stdin.readAll(signal));
-  return await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
+  if (file === STDIN) return new TextEncoder().encode(stdin ?? await tools.stdin.readAll(tools.signal));
+  return await readNamedFile(file, { path: resolve(tools.cwd, file), maxBytes: MAX_BYTES }, tools.signal);
 }

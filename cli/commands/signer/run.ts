@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/read_client_trust.ts";
-import { createFilePort } from "../../../client/files.ts";
 import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
@@ -16,7 +15,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runSigner } from "../../../instance/controllers.ts";
@@ -34,19 +33,18 @@ const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
 const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
 
 /** The action of the command `tlsboot signer`. */
-export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<SignerFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
-  const logger = createRoleLogger(input, io);
-  const files = createFilePort();
-  const keys = createCaKeys(settings, io, files, signal);
-  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
+  const logger = createRoleLogger(input.settings, tools);
+  const keys = createCaKeys(settings, tools, tools.files, tools.signal);
+  const deps = { ...tools, logger, keys };
   const isForPods = settings.podCertificates;
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps, isForPods);
   if (isForPods && chosen.length === 0) {
     throw new UsageError("--pod-certificates: no signer is named", "name it and give its rules with --profile FILE");
   }
   if (settings.printRbac) {
-    io.stdout.write(
+    tools.stdout.write(
       formatYamlManifest(
         createRightsManifest(chosen, chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()], settings),
       ),
@@ -54,14 +52,18 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     return EXIT.done;
   }
   if (settings.kubeconfig === undefined) {
-    throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
+    throw new UsageError(
+      "--kubeconfig is required",
+      `see: tlsboot signer --help${describeIgnoredKubeconfig(tools.env)}`,
+    );
   }
   const allowMlDsa = openMlDsaGate(settings.featureGates);
   const cas = await openSigningCas(settings, chosen, { ...deps, crlUrl: settings.crlUrl });
   keys.passphrases.stopPrompting();
-  using log = settings.issuedLog === undefined
-    ? undefined
-    : openIssuedLog(resolve(io.cwd, settings.issuedLog), { clock: io.clock, warn: (message) => logger.warn(message) });
+  using log = settings.issuedLog === undefined ? undefined : openIssuedLog(resolve(tools.cwd, settings.issuedLog), {
+    clock: tools.clock,
+    warn: (message) => logger.warn(message),
+  });
   await log?.check();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger), allowMlDsa };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
@@ -69,7 +71,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   await runRemoteController(
     { command: "signer", lease, manifest },
     settings,
-    io,
+    tools,
     logger,
     async (transport, deps, leading) => {
       const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
@@ -82,7 +84,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
         await runSigner(createCsrStore(transport, deps), { ...trusting, ...record }, deps, leading);
       }
     },
-    signal,
+    tools.signal,
   );
   return EXIT.done;
 }

@@ -1,7 +1,7 @@
 /** Creates bootstrap tokens and hands out what machines need to join with them. */
 import { Buffer } from "node:buffer";
 import { basename, dirname, join, resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import {
   createPackFiles,
   formatBootstrapKubeconfig,
@@ -22,7 +22,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { formatSortedYaml } from "../../output/structured.ts";
 import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
 import type { TokenCreateFlags } from "./flags.ts";
@@ -50,27 +50,27 @@ type CreateInput = Input<TokenCreateFlags>;
 type Format = CreateInput["settings"]["output"];
 
 /** The action of the command `tlsboot token create`. */
-export async function run(input: CreateInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
+  const { files, signal } = tools;
   const { settings } = input;
   const format = chooseFormat(input);
-  const files = createFilePort();
-  const planned = await planTokens(input, format, { files, io });
-  if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
+  const planned = await planTokens(input, format, { files, io: tools });
+  if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", tools);
   const [first] = planned;
   if (format === "yaml" && first !== undefined) {
-    await handOut(formatSortedYaml(buildTokenSecret(first, io.clock.now())), first.path, files, io);
+    await handOut(formatSortedYaml(buildTokenSecret(first, tools.clock.now())), first.path, files, tools);
     return EXIT.done;
   }
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   const { api } = connection;
   await assertKnownNodes(api, planned.flatMap(({ node }) => node ?? []), signal);
   const target = format === undefined
     ? undefined
-    : await readReachableTarget(connection, settings.server, format !== "command", signal);
+    : await readReachableTarget(connection, settings.server, format !== "command", tools);
   await assertNoFiles(planned.flatMap(({ path }) => path ?? []), files);
-  const give = (one: PlannedToken) => handOut(render(one, format, target, io.clock.now()), one.path, files, io);
-  await createTokens(planned, give, api, io.clock, signal);
-  if (first !== undefined) await warnUnenforced(api, first.limits, io, signal);
+  const give = (one: PlannedToken) => handOut(render(one, format, target, tools.clock.now()), one.path, files, tools);
+  await createTokens(planned, give, api, tools.clock, signal);
+  if (first !== undefined) await warnUnenforced(api, first.limits, tools, signal);
   return EXIT.done;
 }
 
@@ -82,13 +82,13 @@ async function readReachableTarget(
   connection: ApiConnection,
   given: string | undefined,
   mayBeUnpublished: boolean,
-  signal: AbortSignal,
+  { files, signal }: Tools,
 ): Promise<JoinTarget> {
   const target = await readJoinTarget(connection, signal, mayBeUnpublished);
   if (given !== undefined) return { ...target, server: given };
   const { server } = target;
   if (!isLoopbackServer(server)) return target;
-  const [host = "NAME", ...others] = listReachableHosts(await readInterfaces(createFilePort()));
+  const [host = "NAME", ...others] = listReachableHosts(await readInterfaces(files));
   const more = others.length === 0 ? "" : ` (or ${others.join(", ")}, or a name)`;
   throw new AppError("invalid", `cannot let a machine join: ${describeLoopback(server)}`, {
     hint:

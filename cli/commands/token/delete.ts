@@ -4,23 +4,23 @@ import type { TokenDeleteFlags } from "./flags.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { connect } from "../../connection.ts";
 import { deleteToken } from "../../../client/admin/tokens.ts";
 
 /** The action of the command `tlsboot token delete`. */
-export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<TokenDeleteFlags>, tools: Tools): Promise<ExitCode> {
   const ids = input.args.map(parseId);
-  await using connection = await connect(input.settings, io);
+  await using connection = await connect(input.settings, tools);
   return await forEachName(ids, async (id) => {
-    const { wasUsed } = await deleteToken(connection.api, id, signal);
-    io.stdout.write(`bootstrap token "${id}" deleted\n`);
+    const { wasUsed } = await deleteToken(connection.api, id, tools.signal);
+    tools.stdout.write(`bootstrap token "${id}" deleted\n`);
     if (!wasUsed) return;
-    io.stderr.write(
+    tools.stderr.write(
       `certificates that were requested with it stay valid; to revoke them: tlsboot revoke token/${id} --certificates\n`,
     );
-  }, { io, isDebug: input.isDebug, signal });
+  }, tools);
 }
 
 /** Parses an id or a whole token. The error does not repeat the text, which may be a secret. */

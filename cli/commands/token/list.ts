@@ -4,18 +4,18 @@ import { connect } from "../../connection.ts";
 import { type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
 /** The action of the command `tlsboot token list`. */
-export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<TokenListFlags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
-  await using connection = await connect(input.settings, io);
-  const tokens = await listTokens(connection.api, showSecrets, io.clock.now(), signal);
+  await using connection = await connect(input.settings, tools);
+  const tokens = await listTokens(connection.api, showSecrets, tools.clock.now(), tools.signal);
   const named = [...COLUMNS, ...WIDE_COLUMNS].map((column) =>
     column.name === "ID" && showSecrets ? { ...column, heading: "TOKEN" } : column
   );
@@ -26,17 +26,17 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
   }));
   const rows = order?.sort(named, unsorted) ?? unsorted;
   if (output === "json" || output === "yaml") {
-    writeStructured(rows.map(({ object }) => object), output, io);
+    writeStructured(rows.map(({ object }) => object), output, tools);
     return EXIT.done;
   }
   if (tokens.length === 0) {
-    io.stderr.write("No tokens found\n");
+    tools.stderr.write("No tokens found\n");
     return EXIT.done;
   }
   const isWide = output === "wide";
-  const fitTo = () => io.stdout.isTerminal && output === undefined ? io.stdout.columns : undefined;
+  const fitTo = () => tools.stdout.isTerminal && output === undefined ? tools.stdout.columns : undefined;
   const printer = createTablePrinter({ isWide, hasHeader: !noHeaders, fitTo });
-  io.stdout.write(printer.print(named, rows));
+  tools.stdout.write(printer.print(named, rows));
   return EXIT.done;
 }
 

@@ -1,6 +1,6 @@
 /** Writes ClusterTrustBundles into a file for programs that are not in the cluster: once, or after each change. */
 import { resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { checkBundleFile } from "../../../client/node_trust.ts";
 import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
@@ -13,7 +13,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
@@ -39,25 +39,26 @@ interface Context {
 }
 
 /** The action of the command `tlsboot trust fetch`. */
-export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<TrustFetchFlags>, tools: Tools): Promise<ExitCode> {
+  const { signal } = tools;
   const { settings } = input;
   const context: Context = {
     settings,
     selection: parseSelection(input),
-    path: resolve(io.cwd, settings.out ?? ""),
-    files: createFilePort(),
-    io,
-    logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+    path: resolve(tools.cwd, settings.out ?? ""),
+    files: tools.files,
+    io: tools,
+    logger: createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" }),
     hook: { hasFailed: false },
   };
   if (settings.out === STDOUT) return await print(context, signal);
   await checkBundleFile(context.path, context.files);
   if (settings.watch) return await keepBundleFresh(context, signal);
-  await using connection = await connect(settings, io);
+  await using connection = await connect(settings, tools);
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
   const isNew = await writeBundles(bundles, context);
   if (!isNew) {
-    io.stdout.write(line`nothing to do: ${displayPath(context.path, io.cwd)} has these certificates already\n`);
+    tools.stdout.write(line`nothing to do: ${displayPath(context.path, tools.cwd)} has these certificates already\n`);
   }
   const fault = isNew ? await runExec(context, signal) : undefined;
   if (fault !== undefined) throw createHookError("the bundle", [fault]);

@@ -5,7 +5,7 @@ import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { describeTrustBundle } from "../../../core/pki/x509/trust_bundle.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { type GetTrustBundlesFlags, parseTrustBundleName } from "./flags.ts";
 import { showObjects } from "../../output/show_objects.ts";
 import type { OwnTable } from "../../output/tables.ts";
@@ -23,10 +23,10 @@ const TABLE: OwnTable = {
 };
 
 /** The action of the command `tlsboot get trustbundles`. */
-export async function run(input: Input<GetTrustBundlesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<GetTrustBundlesFlags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {
-    return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, io, signal);
+    return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, tools, tools.signal);
   } catch (error) {
     throw explainTrustBundleFailure(error);
   }

@@ -1,8 +1,6 @@
 /** Shows the stores of trusted CAs, prints the CA, and puts it into the stores or takes it out of them. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { discoverCa } from "../../../client/discover_cluster.ts";
-import { createConnector } from "../../../client/transport/connect.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
@@ -17,11 +15,10 @@ import type { Action, Input } from "../../framework/command.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
 import { TRUST_STORES, type TrustInstallFlags, type TrustShowFlags, type TrustUninstallFlags } from "./store_flags.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 
 type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
 
@@ -29,14 +26,14 @@ const DISCOVERY_SECONDS = 30;
 
 /** The action of the command `tlsboot trust show`. */
 export const showAction: Action<TrustShowFlags> = {
-  async run({ settings }: Input<TrustShowFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const certificates = await readCas(settings, io, signal);
+  async run({ settings }: Input<TrustShowFlags>, tools: Tools): Promise<ExitCode> {
+    const certificates = await readCas(settings, tools);
     if (settings.print) {
-      io.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
+      tools.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
       return EXIT.done;
     }
-    for (const certificate of certificates) io.stdout.write(line`${describeCa(certificate)}\n`);
-    const stores = await findTrustStores({ io, files: createFilePort() });
+    for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
+    const stores = await findTrustStores(tools);
     for (const store of stores) {
       const entries = await store.list().catch((error: unknown) => getErrorMessage(error));
       const state = typeof entries === "string"
@@ -44,47 +41,49 @@ export const showAction: Action<TrustShowFlags> = {
         : certificates.every((certificate) => entries.includes(toEntryName(certificate)))
         ? "trusts it"
         : "does not have it";
-      io.stdout.write(line`${store.name}: ${state} (${store.title})\n`);
+      tools.stdout.write(line`${store.name}: ${state} (${store.title})\n`);
     }
-    if (stores.length === 0) io.stdout.write("this machine has none of the stores that tlsboot knows; see --print\n");
+    if (stores.length === 0) {
+      tools.stdout.write("this machine has none of the stores that tlsboot knows; see --print\n");
+    }
     return EXIT.done;
   },
 };
 
 /** The action of the command `tlsboot trust install`. */
 export const installAction: Action<TrustInstallFlags> = {
-  async run({ settings, isDebug }: Input<TrustInstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const stores = await chooseStores(settings.store, io);
-    const certificates = await readCas(settings, io, signal);
-    for (const certificate of certificates) io.stdout.write(line`${describeCa(certificate)}\n`);
+  async run({ settings }: Input<TrustInstallFlags>, tools: Tools): Promise<ExitCode> {
+    const stores = await chooseStores(settings.store, tools);
+    const certificates = await readCas(settings, tools);
+    for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
     const code = await changeEach(stores, async (store) => {
       await store.install(certificates);
       return `installed for ${store.title}`;
-    }, { io, isDebug });
-    remindOfUser(io);
+    }, tools);
+    remindOfUser(tools);
     return code;
   },
 };
 
 /** The action of the command `tlsboot trust uninstall`. */
 export const uninstallAction: Action<TrustUninstallFlags> = {
-  async run({ settings, isDebug }: Input<TrustUninstallFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const stores = await chooseStores(settings.store, io);
-    const wanted = settings.all ? undefined : (await readCas(settings, io, signal)).map(toEntryName);
+  async run({ settings }: Input<TrustUninstallFlags>, tools: Tools): Promise<ExitCode> {
+    const stores = await chooseStores(settings.store, tools);
+    const wanted = settings.all ? undefined : (await readCas(settings, tools)).map(toEntryName);
     const code = await changeEach(stores, async (store) => {
       const entries = (await store.list()).filter((entry) => wanted?.includes(entry) ?? true);
       if (entries.length === 0) return "nothing to remove";
       await store.uninstall(entries);
       return `removed from ${store.title}`;
-    }, { io, isDebug });
-    remindOfUser(io);
+    }, tools);
+    remindOfUser(tools);
     return code;
   },
 };
 
 /** Reads the CAs from a server, a file or the data directory. While a CA is being replaced, there are two. */
-async function readCas(settings: SourceSettings, io: Io, signal: AbortSignal): Promise<readonly CertificateFacts[]> {
-  const { pem, from } = await readCaPem(settings, io, signal);
+async function readCas(settings: SourceSettings, tools: Tools): Promise<readonly CertificateFacts[]> {
+  const { pem, from } = await readCaPem(settings, tools);
   const bundle = parseCaBundle(pem);
   if (bundle.ok) return bundle.value;
   throw new AppError("ca_invalid", `cannot use the CA of "${from}": ${bundle.error}`);
@@ -92,17 +91,14 @@ async function readCas(settings: SourceSettings, io: Io, signal: AbortSignal): P
 
 async function readCaPem(
   { dataDir, certificateAuthority, server, caCertHash }: SourceSettings,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<{ readonly pem: string; readonly from: string }> {
-  const files = createFilePort();
   if (server !== undefined) {
-    const connect = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
-    const options = { server, pins: caCertHash, connect, clock: io.clock, waitSeconds: DISCOVERY_SECONDS };
-    return { pem: await discoverCa(options, signal), from: server };
+    const options = { ...tools, server, pins: caCertHash, waitSeconds: DISCOVERY_SECONDS };
+    return { pem: await discoverCa(options, tools.signal), from: server };
   }
-  const path = resolve(io.cwd, certificateAuthority ?? authorityPaths(resolve(io.cwd, dataDir)).certificate);
-  const text = await files.readText(path);
+  const path = resolve(tools.cwd, certificateAuthority ?? authorityPaths(resolve(tools.cwd, dataDir)).certificate);
+  const text = await tools.files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read the CA "${path}": no such file`, {
       hint:
@@ -111,12 +107,12 @@ async function readCaPem(
     });
   }
   const isOwn = certificateAuthority === undefined;
-  return { pem: isOwn ? await readTrustPem(resolve(io.cwd, dataDir), files) : text, from: path };
+  return { pem: isOwn ? await readTrustPem(resolve(tools.cwd, dataDir), tools.files) : text, from: path };
 }
 
 /** Returns the named stores, or all of this machine. UsageError for a name that is none, AppError when there is no store. */
-async function chooseStores(names: readonly string[], io: Io): Promise<readonly TrustStore[]> {
-  const all = await findTrustStores({ io, files: createFilePort() });
+async function chooseStores(names: readonly string[], tools: Tools): Promise<readonly TrustStore[]> {
+  const all = await findTrustStores(tools);
   for (const name of names) {
     if (all.some((store) => store.name === name)) continue;
     if (TRUST_STORES.some((known) => known === name)) {
@@ -141,12 +137,12 @@ async function chooseStores(names: readonly string[], io: Io): Promise<readonly 
 async function changeEach(
   stores: readonly TrustStore[],
   change: (store: TrustStore) => Promise<string>,
-  { io, isDebug }: { readonly io: Io; readonly isDebug: boolean },
+  tools: Tools,
 ): Promise<ExitCode> {
   let hasFailed = false;
   for (const store of stores) {
     try {
-      io.stdout.write(line`${store.name}: ${await change(store)}\n`);
+      tools.stdout.write(line`${store.name}: ${await change(store)}\n`);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       hasFailed = true;
@@ -156,7 +152,7 @@ async function changeEach(
         cause: error,
         ...(hint === undefined ? {} : { hint }),
       });
-      reportError(shown, io, isDebug);
+      reportError(shown, tools, tools.isDebug);
     }
   }
   return hasFailed ? EXIT.failed : EXIT.done;

@@ -6,32 +6,34 @@ import { getErrorMessage } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { Ui } from "../../../ui/server.ts";
 import { openUi } from "../../open_ui.ts";
 import type { UiFlags } from "./flags.ts";
 
 /** The action of the command `tlsboot ui`. */
-export async function run(input: Input<UiFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<UiFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   // The page itself shows the failures of its watches.
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  await using ui = await openUi(settings, { io, logger, port: settings.port }, signal);
+  const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
+  await using ui = await openUi(settings, { io: tools, logger, port: settings.port }, tools.signal);
   const link = ui.createLink();
-  io.stdout.write(`The page is at ${ui.url}. This link opens it once:\n\n  ${link}\n`);
-  if (settings.open) openBrowser(link, io);
-  await Promise.all([waitForAbort(signal), printMoreLinks(ui, io, signal)]);
+  tools.stdout.write(`The page is at ${ui.url}. This link opens it once:\n\n  ${link}\n`);
+  if (settings.open) openBrowser(link, tools);
+  await Promise.all([waitForAbort(tools.signal), printMoreLinks(ui, tools)]);
   return EXIT.done;
 }
 
 /** Prints another link whenever the user presses Enter on a terminal. */
-async function printMoreLinks(ui: Ui, io: Io, signal: AbortSignal): Promise<void> {
-  if (!io.stdin.isTerminal || !io.stdout.isTerminal) return;
+async function printMoreLinks(ui: Ui, tools: Tools): Promise<void> {
+  if (!tools.stdin.isTerminal || !tools.stdout.isTerminal) return;
   try {
-    while (await io.stdin.readLine(signal) !== undefined) io.stdout.write(`Another link:\n\n  ${ui.createLink()}\n`);
+    while (await tools.stdin.readLine(tools.signal) !== undefined) {
+      tools.stdout.write(`Another link:\n\n  ${ui.createLink()}\n`);
+    }
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!tools.signal.aborted) throw error;
   }
 }
 

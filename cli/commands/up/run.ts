@@ -14,7 +14,7 @@ import type { Input } from "../../framework/command.ts";
 import { startFullInstance } from "../../../instance/full_instance.ts";
 import type { Instance } from "../../../instance/instance.ts";
 import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
@@ -23,22 +23,21 @@ import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 
 /** The action of the command `tlsboot up`. */
-export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+export async function run(input: Input<UpFlags>, tools: Tools): Promise<ExitCode> {
+  const { files, signal } = tools;
   const { settings } = input;
-  const logger = createRoleLogger(input, io);
-  const files = createFilePort();
-  const keys = createCaKeys(settings, io, files, signal);
-  using service = connectService(io, { logger, signal });
-  const { clock, random, heap, cwd, stdout } = io;
+  const logger = createRoleLogger(input.settings, tools);
+  const keys = createCaKeys(settings, tools, files, signal);
+  using service = connectService(tools, { logger, signal });
   await using instance = await startFullInstance(
     settings,
-    { files, clock, random, heap, logger, cwd, stdout, keys, passedSocket: findPassedSocket(io) },
+    { ...tools, heap: tools.heap, logger, keys, passedSocket: findPassedSocket(tools) },
     signal,
   );
   const hosts = listReachableHosts(await readInterfaces(files));
-  const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, io);
-  io.stdout.write(formatGreeting(instance, settings, hosts, io.cwd) + web);
-  await using _ui = settings.ui ? await servePage(settings, io, logger, signal) : undefined;
+  const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, tools);
+  tools.stdout.write(formatGreeting(instance, settings, hosts, tools.cwd) + web);
+  await using _ui = settings.ui ? await servePage(settings, tools, logger) : undefined;
   service.ready(`serving ${instance.url}`);
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
@@ -49,12 +48,11 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
 /** Serves the page with the rights of the administrator, whose kubeconfig is in the data directory. */
 async function servePage(
   { dataDir, uiPort }: Input<UpFlags>["settings"],
-  io: Io,
+  tools: Tools,
   logger: Logger,
-  signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  const ui = await openUi({ kubeconfig: undefined, dataDir }, { io, logger, port: uiPort }, signal);
-  io.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
+  const ui = await openUi({ kubeconfig: undefined, dataDir }, { io: tools, logger, port: uiPort }, tools.signal);
+  tools.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;
 }
 

@@ -8,7 +8,7 @@ import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { createSteps } from "../../output/progress.ts";
 import { readRelease } from "../../release.ts";
 import { DATA_FORMATS } from "../../../instance/formats.ts";
@@ -24,29 +24,28 @@ const files = createFilePort();
 /** The action of the command `tlsboot upgrade`. */
 export async function run(
   { args, settings }: Input<UpgradeFlags>,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
-  const file = getInstalledFile(io);
-  const folder = resolve(io.cwd, args[0] ?? "");
-  const release = await readRelease(folder, settings.releaseKey, io);
-  if (!release.ok) return refuse(release.error, io);
+  const file = getInstalledFile(tools);
+  const folder = resolve(tools.cwd, args[0] ?? "");
+  const release = await readRelease(folder, settings.releaseKey, tools);
+  if (!release.ok) return refuse(release.error, tools);
   const platform = `${process.platform}-${process.arch}`;
   const found = findReleasedFile(release.value, { platform, installed: TLSBOOT_VERSION });
-  if (!found.ok) return refuse(found.error, io);
+  if (!found.ok) return refuse(found.error, tools);
   const { name, version, hash } = found.value;
-  using steps = createSteps(io);
+  using steps = createSteps(tools);
   steps.step(`${release.value.name} is signed by ${release.value.keyId}`);
 
   const source = join(folder, name);
   const content = await readFile(source).catch((error: unknown) => {
     throw new AppError("io", `cannot read "${source}": ${getErrorMessage(error)}`, { cause: error });
   });
-  if (hashBytes(content) !== hash) return refuse(`"${source}" is not the file that was signed: copy it again`, io);
+  if (hashBytes(content) !== hash) return refuse(`"${source}" is not the file that was signed: copy it again`, tools);
   const installed = await readFile(file);
-  if (!isForSameProcessor(content, installed)) return refuse(`"${source}" is no program for ${platform}`, io);
+  if (!isForSameProcessor(content, installed)) return refuse(`"${source}" is no program for ${platform}`, tools);
   if (hashBytes(installed) === hash) {
-    io.stdout.write(`"${file}" is tlsboot ${version} of this release already\n`);
+    tools.stdout.write(`"${file}" is tlsboot ${version} of this release already\n`);
     return EXIT.done;
   }
 
@@ -56,23 +55,23 @@ export async function run(
     await files.writeAtomic(next, content, mode & 0o7777);
     if (process.getuid?.() === 0) await chown(next, uid, gid);
     steps.step(`${name} is whole; starting it for a test`);
-    const facts = await startForTest(next, signal);
-    if (facts.version !== version) return refuse(`"${source}" says that it is tlsboot ${facts.version}`, io);
+    const facts = await startForTest(next, tools.signal);
+    if (facts.version !== version) return refuse(`"${source}" says that it is tlsboot ${facts.version}`, tools);
     const raised = findRaisedFormats(DATA_FORMATS, facts);
     if (raised.length > 0 && !settings.oneWay) {
       const formats = raised.join(", ");
-      return refuse(`${version} raises the format of data (${formats}): there is no way back but a backup`, io, [
+      return refuse(`${version} raises the format of data (${formats}): there is no way back but a backup`, tools, [
         "make a backup with tlsboot backup, then add --one-way",
       ]);
     }
     const services = await findServices(file);
     const restarts = services.length === 0 ? "no service runs it" : `restarts ${services.join(", ")}`;
     if (settings.dryRun) {
-      io.stdout.write(`would replace "${file}", ${TLSBOOT_VERSION}, by ${version}: ${restarts}\n`);
+      tools.stdout.write(`would replace "${file}", ${TLSBOOT_VERSION}, by ${version}: ${restarts}\n`);
       return EXIT.done;
     }
     const canGoBack = raised.length === 0;
-    return await replace({ file, next, version, services, canGoBack }, (text) => steps.step(text), io, signal);
+    return await replace({ file, next, version, services, canGoBack }, (text) => steps.step(text), tools);
   } finally {
     await files.unlink(next);
   }
@@ -91,22 +90,21 @@ interface Replacement {
 async function replace(
   { file, next, version, services, canGoBack }: Replacement,
   step: (text: string) => void,
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
   const previous = `${file}.previous`;
-  signal.throwIfAborted();
+  tools.signal.throwIfAborted();
   await files.unlink(previous);
   await link(file, previous);
   await files.rename(next, file);
   if (services.length > 0) step(`installed; restarting ${services.join(", ")}`);
-  const restarted = await restartServices(services, io.clock, signal).catch((error: unknown) => ({
+  const restarted = await restartServices(services, tools.clock, tools.signal).catch((error: unknown) => ({
     ok: false as const,
     error: getErrorMessage(error),
   }));
   if (restarted.ok) {
     const byHand = services.length === 0 ? "; no service runs it: restart what does" : "";
-    io.stdout.write(`"${file}" is tlsboot ${version} now, ${TLSBOOT_VERSION} before: "${previous}"${byHand}\n`);
+    tools.stdout.write(`"${file}" is tlsboot ${version} now, ${TLSBOOT_VERSION} before: "${previous}"${byHand}\n`);
     return EXIT.done;
   }
   const doing = `cannot upgrade to tlsboot ${version}: ${restarted.error}`;
@@ -117,7 +115,7 @@ async function replace(
   await files.rename(previous, file);
   step(`it does not work; ${TLSBOOT_VERSION} is in its place again, restarting ${services.join(", ")}`);
   // Not interrupted: the services must run again.
-  const back = await restartServices(services, io.clock, new AbortController().signal);
+  const back = await restartServices(services, tools.clock, new AbortController().signal);
   const state = back.ok
     ? `${TLSBOOT_VERSION} runs again`
     : `${TLSBOOT_VERSION} is in its place again, but ${back.error}`;

@@ -2,30 +2,29 @@
 import type { VersionFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io } from "../../io.ts";
-import { BUILD } from "../../../core/version.ts";
+import type { Io, Tools } from "../../io.ts";
+import { BUILD, TLSBOOT_VERSION } from "../../../core/version.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { getVersionFacts, type VersionFacts } from "../../version.ts";
 
 /** The action of the command `tlsboot version`. */
-export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<ExitCode> {
-  if (settings.sbom) return await printSbom(settings.output, io);
+export async function run({ settings }: Input<VersionFlags>, tools: Tools): Promise<ExitCode> {
+  if (settings.sbom) return await printSbom(settings.output, tools);
   if (settings.licenses) {
-    io.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());
+    tools.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());
     return EXIT.done;
   }
-  if (settings.verify) return await (await import("./verify.ts")).verifyOwnFile(settings, io);
-  const facts = getVersionFacts(io.versions);
+  if (settings.verify) return await (await import("./verify.ts")).verifyOwnFile(settings, tools);
+  const facts = getVersionFacts(tools.versions);
   if (settings.output === undefined) {
-    io.stdout.write(words(facts));
+    tools.stdout.write(words(facts));
     return EXIT.done;
   }
   const [{ writeStructured }, { DATA_FORMATS }] = await Promise.all([
     import("../../output/structured.ts"),
     import("../../../instance/formats.ts"),
   ]);
-  writeStructured({ ...facts, formats: DATA_FORMATS }, settings.output, io);
+  writeStructured({ ...facts, formats: DATA_FORMATS }, settings.output, tools);
   return EXIT.done;
 }
 
