@@ -6,7 +6,7 @@ import type { PairChange } from "../client/keep_machine_fresh.ts";
 import { limitTime } from "../client/transport/time_limit.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import type { Io } from "./io.ts";
+import type { Io, Tools } from "./io.ts";
 
 /** A signal, and the pid file of the process that gets it. */
 export interface SignalHook {
@@ -87,10 +87,8 @@ interface Hooks {
   readonly signals: readonly SignalHook[];
 }
 
-/** The adapters of hooks, and the name of the node. */
-interface HookTools {
-  readonly io: Io;
-  readonly files: FilePort;
+/** The tools of hooks, and the name of the node. */
+interface HookTools extends Tools {
   readonly nodeName: string;
 }
 
@@ -98,9 +96,9 @@ interface HookTools {
 export async function runHooks(
   { exec, signals }: Hooks,
   { purpose, pair, certificatePath }: PairChange,
-  { io, files, nodeName }: HookTools,
-  signal: AbortSignal,
+  tools: HookTools,
 ): Promise<readonly string[]> {
+  const { files, nodeName, signal } = tools;
   const faults: (string | undefined)[] = [];
   for (const hook of signals) faults.push(await findFault(() => sendSignal(hook, files), signal));
   const environment = {
@@ -109,7 +107,7 @@ export async function runHooks(
     TLSBOOT_NOT_AFTER: formatTime(pair.leaf.notAfter),
     TLSBOOT_NODE_NAME: nodeName,
   };
-  if (exec !== undefined) faults.push(await runHookCommand(exec, environment, io, signal));
+  if (exec !== undefined) faults.push(await runHookCommand(exec, environment, tools, signal));
   return faults.filter((fault) => fault !== undefined);
 }
 

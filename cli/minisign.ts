@@ -6,7 +6,6 @@ import { Buffer } from "node:buffer";
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 import { err, ok, type Result } from "../core/lib/result.ts";
 
-/** A public key of minisign. */
 export interface MinisignKey {
   /** The number of the key pair, in hexadecimal as minisign prints it. */
   readonly id: string;

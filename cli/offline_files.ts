@@ -80,7 +80,6 @@ interface PrintedBundle {
   readonly id: string;
   /** Names and values for the head of each page. */
   readonly facts: readonly (readonly [name: string, value: string])[];
-  /** The names of the requests. */
   readonly names: readonly string[];
 }
 

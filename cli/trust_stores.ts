@@ -15,7 +15,6 @@ import type { TrustStoreName } from "./commands/trust/store_flags.ts";
 import type { Tools } from "./io.ts";
 import process from "node:process";
 
-/** A store on this machine. */
 export interface TrustStore {
   readonly name: TrustStoreName;
   /** Whose programs read it, and where it is, for people. */
@@ -27,7 +26,6 @@ export interface TrustStore {
   uninstall(entries: readonly string[]): Promise<void>;
 }
 
-/** The tools that the stores need. */
 export type TrustStoreDeps = Pick<Tools, "env" | "files">;
 
 const ENTRY = /^tlsboot-[0-9a-f]{16}$/;

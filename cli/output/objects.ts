@@ -16,7 +16,6 @@ export interface ObjectPrinter {
   startList(): ListPrinter;
 }
 
-/** Prints the parts of one list. */
 export interface ListPrinter {
   printItems(objects: readonly KubeObject[]): string;
   printEnd(): string;

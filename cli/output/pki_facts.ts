@@ -13,7 +13,6 @@ import { formatFingerprint } from "../../core/report/words.ts";
 export interface Inspection {
   /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
-  /** The names and values that are shown. */
   readonly lines: readonly (readonly [string, string])[];
   /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;

@@ -9,7 +9,6 @@ export interface QrDocument {
   readonly facts: readonly (readonly [name: string, value: string])[];
   /** What to do with the page, one sentence. */
   readonly advice: string;
-  /** The text of each code. */
   readonly texts: readonly string[];
 }
 

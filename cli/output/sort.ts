@@ -4,7 +4,6 @@ import { UsageError } from "../framework/usage_error.ts";
 import { findPathValues, parseRelaxedPath } from "./jsonpath.ts";
 import type { TableColumn, TableRow } from "./table.ts";
 
-/** A row that can be sorted. */
 export interface SortableRow extends TableRow {
   /** The object of the row, for a JSONPath. */
   readonly object?: unknown;
@@ -12,7 +11,6 @@ export interface SortableRow extends TableRow {
   readonly sortValues?: readonly unknown[];
 }
 
-/** Sorts the rows of a list. */
 export interface RowOrder {
   /** Whether the rows need whole objects. */
   readonly needsObjects: boolean;

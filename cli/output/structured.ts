@@ -5,7 +5,6 @@ import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import type { Io } from "../io.ts";
 
-/** Prints the facts of a command on stdout as JSON or YAML. */
 export function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): void {
   io.stdout.write(format === "json" ? formatJson(facts) : formatSortedYaml(facts));
 }

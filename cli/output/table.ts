@@ -21,7 +21,6 @@ export interface TableColumn {
   readonly paint?: (cell: string, style: Style) => string;
 }
 
-/** One row of a Table from the server. */
 export interface TableRow {
   readonly cells: readonly unknown[];
 }
@@ -32,7 +31,6 @@ export interface TablePrinter {
   print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 
-/** The form of a table. */
 export interface TableOptions {
   readonly isWide: boolean;
   readonly hasHeader?: boolean;

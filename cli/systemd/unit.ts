@@ -11,12 +11,10 @@ const HOMES = /(^|:)\/(home|root|run\/user)(\/|$)/;
 
 /** A service that renews certificates. */
 export interface RenewalUnit {
-  /** The command that prints the unit. */
   readonly writtenBy: string;
   readonly description: string;
   /** The words after the program name, with absolute paths. */
   readonly words: readonly string[];
-  /** The folders that it writes. */
   readonly folders: readonly string[];
 }
 

@@ -6,7 +6,6 @@ import { FILES_PREFIX, findPathFault, MAX_PART_BYTES } from "./manifest.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { ETCD_PLACE_NAME } from "../data_dir.ts";
 
-/** A file in a backup. */
 export interface BackupFile {
   /** The path below the data directory, with slashes. */
   readonly path: string;

@@ -22,7 +22,6 @@ import type { Stored } from "../../server/storage/storage.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../etcd_place.ts";
 
-/** The result of a restore. */
 export interface RestoredBackup {
   readonly manifest: BackupManifest;
   /** The latest revision after the restore. */
@@ -33,7 +32,6 @@ export interface RestoredBackup {
   readonly aside: readonly string[];
 }
 
-/** The options and ports of a restore. */
 export interface RestoreDeps {
   readonly clock: Clock;
   /** Allows to move an existing folder aside. */
@@ -241,7 +239,6 @@ async function syncFolders(path: string): Promise<void> {
   await syncDirectory(path);
 }
 
-/** An etcd as the target of a restore. */
 export interface EtcdTarget {
   readonly place: EtcdPlace;
   open(what: { readonly backup: string; readonly createdAt: string; readonly force: boolean }): Promise<

@@ -10,7 +10,6 @@ import { syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 
-/** A backup that was written. */
 export interface WrittenBackup {
   readonly manifest: BackupManifest;
   readonly size: number;

@@ -7,7 +7,6 @@ import { addToPicture, EMPTY_PICTURE, type Picture } from "./picture.ts";
 /** A line that the terminal prints too. */
 export type BoardLine = Extract<StoryEvent, { readonly kind: "command" | "answer" | "fact" }>;
 
-/** A step that has begun. */
 export interface BoardStep {
   readonly id: StepId;
   readonly cast: Cast;

@@ -37,7 +37,6 @@ export const CHAPTERS: readonly Chapter[] = [
   { id: "theft", title: "A thief, and a revocation" },
 ];
 
-/** One step of the story. */
 export interface StepText {
   readonly chapter: ChapterId;
   title(cast: Cast): string;
@@ -197,14 +196,12 @@ function writeNumber(count: number): string {
   return NUMBERS[count] ?? String(count);
 }
 
-/** The name of a step. */
 export type StepId = keyof typeof STEPS;
 
 /** The names of the steps in the order of the story. */
 // The keys of an object literal are in the order in which they are written.
 export const STEP_IDS = Object.keys(STEPS) as readonly StepId[];
 
-/** Finds the chapter of a step. */
 export function findChapter(id: StepId): Chapter {
   const { chapter } = STEPS[id];
   const found = CHAPTERS.find((item) => item.id === chapter);

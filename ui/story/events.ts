@@ -15,7 +15,6 @@ export type StoryEvent =
   /** The last step is done, and the server still runs. */
   | { readonly kind: "end" };
 
-/** An event that changes the picture. */
 export type PictureEvent =
   | { readonly kind: "authority"; readonly name: string }
   | { readonly kind: "serving"; readonly url: string }
@@ -42,7 +41,6 @@ export type PictureEvent =
 /** A decision about a request: by a person, by a role binding, or by the token that it was made with. */
 export type ApprovedBy = "person" | "rule" | "token";
 
-/** Receives the events of the story. */
 export type Audience = (event: StoryEvent) => void;
 
 /** Decides when the story continues with its next step. */

@@ -2,7 +2,6 @@
 import { SLEEPER } from "./chapters.ts";
 import type { ApprovedBy, StoryEvent } from "./events.ts";
 
-/** A machine in the picture. */
 export interface DrawnMachine {
   readonly name: string;
   /** Its credential: nothing but a token, or a certificate that is valid, has expired or is revoked. */
@@ -14,7 +13,6 @@ export interface DrawnMachine {
   readonly isOff: boolean;
 }
 
-/** A request in the picture. */
 export interface DrawnRequest {
   readonly name: string;
   readonly state: "pending" | "approved" | "issued" | "refused";
@@ -34,7 +32,6 @@ export interface Picture {
   readonly hasRule: boolean;
   /** The number of certificates that the signer has issued. */
   readonly issued: number;
-  /** The machines in the order of their names and numbers. */
   readonly machines: readonly DrawnMachine[];
   /** The requests, the newest first. */
   readonly requests: readonly DrawnRequest[];

@@ -17,7 +17,6 @@ import { runRemoteController } from "../../remote_controller.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/run_approver.ts";
 
-/** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   if (settings.printRbac) {

@@ -22,7 +22,6 @@ import { openSnapshot } from "../../../instance/backup/source.ts";
 import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
 import { connect } from "../../connection.ts";
 
-/** The action of the command `tlsboot backup`. */
 export async function run(input: Input<BackupFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(tools.cwd, name);

@@ -7,7 +7,6 @@ import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { Tools } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "../../../instance/backup/encryption.ts";
 
-/** The settings that name the key of a backup. */
 export interface OpeningSettings {
   readonly passphraseFile: string | undefined;
   readonly identity: string | undefined;

@@ -20,7 +20,6 @@ import { readEtcdPlace } from "../../../instance/etcd_place.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../instance/backup/restore_backup.ts";
 import { connect } from "../../connection.ts";
 
-/** The action of the command `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(tools.cwd, name);

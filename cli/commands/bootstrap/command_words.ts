@@ -22,7 +22,6 @@ export function commandWords(
   return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
 }
 
-/** Formats the command as a line for a shell. */
 export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): string {
   return formatCommandLine(commandWords(settings, machine, cwd));
 }

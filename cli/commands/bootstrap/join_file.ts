@@ -1,13 +1,12 @@
 /** `--join`: the settings of a machine from its join file, or from a pack, whose files are installed first. */
 import { Buffer } from "node:buffer";
 import { dirname, join, resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/token/join_material.ts";
 import { AppError } from "../../../core/errors.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
 import { preferFile } from "../../cluster_credentials.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { BootstrapFlags } from "./flags.ts";
 
@@ -23,27 +22,23 @@ const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.boo
 export async function applyJoinFile(
   given: Settings<BootstrapFlags>,
   origins: Readonly<Record<string, string>>,
-  { io, files }: { readonly io: Pick<Io, "cwd">; readonly files: FilePort },
+  { cwd, files }: Tools,
 ): Promise<Settings<BootstrapFlags>> {
   if (given.join === undefined) {
     const isUsed = given.bootstrapKubeconfig !== undefined && given.offline === undefined;
     return isUsed ? preferFile(given, origins, "--bootstrap-kubeconfig") : given;
   }
   const settings = preferFile(given, origins, "--join");
-  const named = resolve(io.cwd, given.join);
+  const named = resolve(cwd, given.join);
   const isFolder = (await files.stat(named))?.kind === "directory";
   const path = isFolder ? join(named, PACK_JOIN_FILE) : named;
   const content = await files.readText(path);
   if (content === undefined) {
-    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, {
-      hint: MAKE_ONE,
-    });
+    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, { hint: MAKE_ONE });
   }
   const packed = isTar(content) ? readPack(content, path) : undefined;
   const machine = parseJoinFile(packed ?? content, path);
-  if (!machine.ok) {
-    throw new AppError("config_invalid", machine.error, { hint: MAKE_ONE });
-  }
+  if (!machine.ok) throw new AppError("config_invalid", machine.error, { hint: MAKE_ONE });
   const { node, kubeconfig, certDir } = machine.value;
   const completed = {
     ...settings,
@@ -53,7 +48,7 @@ export async function applyJoinFile(
     certDir: settings.certDir ?? certDir,
   };
   if (packed === undefined) return { ...completed, bootstrapKubeconfig: path };
-  const installed = join(dirname(resolve(io.cwd, completed.kubeconfig)), INSTALLED_NAME);
+  const installed = join(dirname(resolve(cwd, completed.kubeconfig)), INSTALLED_NAME);
   // Those only print something, and change nothing.
   const isReading = settings.printSystemdUnit || settings.printPublicKey;
   if (!isReading && await files.readText(installed) !== packed) {
@@ -74,7 +69,5 @@ function readPack(content: string, path: string): string {
   const found = files.ok ? files.value.get(PACK_JOIN_FILE) : undefined;
   if (found !== undefined) return Buffer.from(found).toString("utf8");
   const why = files.ok ? `it has no ${PACK_JOIN_FILE}` : files.error;
-  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, {
-    hint: MAKE_ONE,
-  });
+  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, { hint: MAKE_ONE });
 }

@@ -1,12 +1,6 @@
 /** `--offline`: the certificates of a machine by a stick that is carried to the CA and back. */
 import { resolve } from "node:path";
-import { createConnector } from "../../../client/transport/connect.ts";
-import {
-  bootstrapOffline,
-  bootstrapServingOffline,
-  type OfflineBootstrapOptions,
-} from "../../../client/offline_bootstrap.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { bootstrapOffline, bootstrapServingOffline, type OfflineBootstrapOptions } from "../../../client/offline_bootstrap.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
@@ -14,11 +8,10 @@ import type { Settings } from "../../framework/flags.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, type HookRunner } from "../../hooks.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { commandLine } from "./command_words.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Machine } from "./machine.ts";
@@ -42,36 +35,34 @@ export function checkOfflineSettings(
 }
 
 /** The settings and the adapters of a run without a network. */
-export interface OfflineRun {
+export interface OfflineRun extends Tools {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
   readonly folder: string;
-  readonly io: Io;
-  readonly files: FilePort;
   readonly logger: Logger;
   readonly runHooksFor: HookRunner;
 }
 
 /** Takes the next step for each certificate. */
 export async function runOffline(run: OfflineRun): Promise<ExitCode> {
-  const { settings, machine, io, files, runHooksFor } = run;
+  const { settings, machine, stdout, cwd, runHooksFor } = run;
   const options = toOptions(run);
   const outcome = await bootstrapOffline(options);
   const waiting = outcome.kind === "pending" ? [outcome] : [];
   const hookFaults: string[] = [];
   if (outcome.kind !== "pending") {
-    io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
+    stdout.write(escapeText(describeOutcome(outcome, machine, cwd)));
     if (outcome.kind === "issued") {
-      if (outcome.trustedCa !== undefined) reportFirstTrust(outcome.trustedCa, io);
+      if (outcome.trustedCa !== undefined) reportFirstTrust(outcome.trustedCa, run);
       hookFaults.push(...await runHooksFor({ purpose: "client", ...outcome }));
     }
   }
   if (settings.serving) {
-    const template = await getServingTemplate(settings, machine, files);
+    const template = await getServingTemplate(settings, machine, run.files);
     const served = await bootstrapServingOffline({ ...options, template });
     if (served.kind === "pending") waiting.push({ ...served, current: undefined });
     else {
-      io.stdout.write(escapeText(describeServing(served, io.cwd)));
+      stdout.write(escapeText(describeServing(served, cwd)));
       if (served.kind === "issued") hookFaults.push(...await runHooksFor({ purpose: "serving", ...served }));
     }
   }
@@ -80,19 +71,16 @@ export async function runOffline(run: OfflineRun): Promise<ExitCode> {
   return waiting.some(({ isNew }) => !isNew) ? EXIT.no : EXIT.done;
 }
 
-function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun): OfflineBootstrapOptions {
-  const { clock, env } = io;
+function toOptions(run: OfflineRun): OfflineBootstrapOptions {
+  const { settings, machine, folder, cwd } = run;
   return {
+    ...run,
     ...machine,
-    folder: resolve(io.cwd, folder),
+    folder: resolve(cwd, folder),
     site: settings.caCertHash,
     server: settings.server,
     renewBeforeMs: settings.renewBefore,
-    files,
-    clock,
-    logger,
-    connect: createConnector({ files, clock, env, userAgent: USER_AGENT }),
-    resumeCommand: commandLine(settings, machine, io.cwd),
+    resumeCommand: commandLine(settings, machine, cwd),
     expirationSeconds: toExpirationSeconds(settings.duration),
   };
 }
@@ -100,11 +88,12 @@ function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun)
 /** Reports what the requests wait for, and the next two commands. */
 function reportWaiting(
   waiting: readonly { readonly requestPath: string; readonly isNew: boolean }[],
-  { settings, machine, folder, io }: OfflineRun,
+  run: OfflineRun,
 ): void {
+  const { settings, machine, folder, stdout, cwd } = run;
   for (const { requestPath, isNew } of waiting) {
-    const path = displayPath(requestPath, io.cwd);
-    io.stdout.write(escapeText(isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`));
+    const path = displayPath(requestPath, cwd);
+    stdout.write(escapeText(isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`));
   }
-  reportNextSteps(folder, commandLine(settings, machine, io.cwd), io);
+  reportNextSteps(folder, commandLine(settings, machine, cwd), run);
 }

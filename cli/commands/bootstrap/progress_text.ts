@@ -81,7 +81,6 @@ export function createAwaited(
   };
 }
 
-/** The part of an outcome that is described. */
 type DescribedOutcome =
   | Pick<BootstrapOutcome & { readonly kind: "alreadyValid" }, "kind" | "pair">
   | Pick<

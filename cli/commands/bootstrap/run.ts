@@ -1,19 +1,8 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import {
-  bootstrap,
-  CLIENT_STORE_PREFIX,
-  createMissingCredentialsFinder,
-  keepNextKey,
-} from "../../../client/bootstrap.ts";
+import { bootstrap, CLIENT_STORE_PREFIX, createMissingCredentialsFinder, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
-import type { FilePort } from "../../../client/files.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import {
-  keepMachineFresh,
-  type MachineOptions,
-  type PairChange,
-  updateForNewCa,
-} from "../../../client/keep_machine_fresh.ts";
+import { keepMachineFresh, type MachineOptions, type PairChange, updateForNewCa } from "../../../client/keep_machine_fresh.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -25,13 +14,7 @@ import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.
 import { applyJoinFile } from "./join_file.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { type Machine, resolveMachine } from "./machine.ts";
-import {
-  createAwaited,
-  describeOutcome,
-  describeProgress,
-  describeServing,
-  type MachineProgress,
-} from "./progress_text.ts";
+import { createAwaited, describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
 import { getServingTemplate, readServingNames } from "./serving_names.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
@@ -52,13 +35,12 @@ import { connectService } from "../../systemd/service.ts";
 import { createClusterFinder } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
-/** The action of the command `tlsboot bootstrap`. */
 export async function run(
   { settings: given, origins }: Input<BootstrapFlags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const { files, signal } = tools;
-  const settings = await applyJoinFile(given, origins, { io: tools, files });
+  const settings = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
   checkOfflineSettings(settings, origins);
   const machine = resolveMachine(settings, tools);
@@ -74,9 +56,9 @@ export async function run(
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
   using service = connectService(tools, { logger, signal });
   await waitForPlausibleClock(tools, settings.timeout, signal);
-  const runHooksFor = createHookRunner(settings, machine, { io: tools, files }, signal);
+  const runHooksFor = createHookRunner(settings, machine, tools);
   if (settings.offline !== undefined) {
-    return await runOffline({ settings, machine, io: tools, files, logger, folder: settings.offline, runHooksFor });
+    return await runOffline({ ...tools, settings, machine, logger, folder: settings.offline, runHooksFor });
   }
   let steps: Pick<Steps, "step"> | undefined;
   const findAwaited = createAwaited(settings.timeout, tools.clock);
@@ -101,7 +83,7 @@ export async function run(
   {
     using shown = createSteps(tools);
     steps = shown;
-    once = await bootstrapOnce({ settings, machine, options, io: tools, onProgress, runHooksFor }, signal);
+    once = await bootstrapOnce({ settings, machine, options, onProgress, runHooksFor });
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
@@ -135,20 +117,18 @@ export async function run(
 function createHookRunner(
   settings: Settings<BootstrapFlags>,
   { nodeName }: Machine,
-  { io, files }: { readonly io: Io; readonly files: FilePort },
-  signal: AbortSignal,
+  tools: Tools,
 ): HookRunner {
-  const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(io.cwd, hook.pidFile) }));
+  const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(tools.cwd, hook.pidFile) }));
   const hooks = { exec: settings.exec, signals };
   let turn: Promise<readonly string[]> = Promise.resolve([]);
-  return (change) => turn = turn.then(() => runHooks(hooks, change, { io, files, nodeName }, signal));
+  return (change) => turn = turn.then(() => runHooks(hooks, change, { ...tools, nodeName }));
 }
 
 interface Context {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
-  readonly options: MachineOptions;
-  readonly io: Io;
+  readonly options: MachineOptions & Tools;
   readonly onProgress: (event: MachineProgress) => void;
   readonly runHooksFor: HookRunner;
 }
@@ -171,21 +151,22 @@ interface BootstrappedOnce {
 }
 
 /** Gets the first certificates. With --rotate-certificates the manager gets the serving certificate later. */
-async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<BootstrappedOnce> {
-  const { settings, machine, options, io, onProgress, runHooksFor } = context;
-  const resumeCommand = commandLine(settings, machine, io.cwd);
+async function bootstrapOnce(context: Context): Promise<BootstrappedOnce> {
+  const { settings, machine, options, onProgress, runHooksFor } = context;
+  const { stdout, cwd, signal } = options;
+  const resumeCommand = commandLine(settings, machine, cwd);
   const first = { ...options, onProgress, waitSeconds: settings.timeout / 1000, resumeCommand };
   const outcome = await bootstrap(first, signal);
-  const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
+  const isReady = outcome.kind === "issued" || await checkReadiness(context);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
   // A run that renews certificates does this all the time.
   const update = isReady && outcome.kind === "alreadyValid" && !settings.rotateCertificates
     ? await updateForNewCa(options, signal)
     : undefined;
-  if (update?.trust !== undefined) io.stdout.write(escapeText(describeTrustChange(update.trust, io.cwd)));
+  if (update?.trust !== undefined) stdout.write(escapeText(describeTrustChange(update.trust, cwd)));
   const renewed = update?.renewed;
-  if (renewed !== undefined) io.stdout.write(escapeText(describeChange(renewed, false, io.cwd)));
-  else if (isReady) io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
+  if (renewed !== undefined) stdout.write(escapeText(describeChange(renewed, false, cwd)));
+  else if (isReady) stdout.write(escapeText(describeOutcome(outcome, machine, cwd)));
   const change: PairChange | undefined = outcome.kind === "issued" ? { purpose: "client", ...outcome } : renewed;
   const hookFaults = change === undefined ? [] : await runHooksFor(change);
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
@@ -193,7 +174,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const template = await getServingTemplate(settings, machine, options.files);
   const connect = () => connectAsNode({ ...options, store });
   const served = await bootstrapServing({ ...first, template, retirement: update?.retirement, connect }, signal);
-  io.stdout.write(escapeText(describeServing(served, io.cwd)));
+  stdout.write(escapeText(describeServing(served, cwd)));
   const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };
 }
@@ -202,11 +183,9 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
  * Checks that the existing certificate can be used, and reports problems on stderr. A run that renews certificates
  * continues in any case, as kubelet does, because a renewal may fix the problem.
  */
-async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
-  const { settings, machine, options, io } = context;
-  const { env, cwd } = io;
-  const show = (path: string): string => displayPath(path, cwd);
-  const deps = { ...options, env, cwd, show };
+async function checkReadiness({ settings, machine, options }: Context): Promise<boolean> {
+  const { cwd, signal } = options;
+  const deps = { ...options, show: (path: string) => displayPath(path, cwd) };
   const isNameGiven = settings.hostnameOverride !== undefined;
   const reading = await readMachine({ ...machine, isNameGiven }, deps, signal);
   const { findings } = await examineMachine(reading, createBootstrapWords(settings, machine, cwd), deps, signal);
@@ -216,8 +195,8 @@ async function checkReadiness(context: Context, signal: AbortSignal): Promise<bo
   for (const { severity, message, fix, advice } of [...errors, ...warnings]) {
     const next = fix ?? advice ?? "see: tlsboot guide broken_machine";
     if (settings.rotateCertificates) options.logger.warn("this machine may not work", { problem: message, fix: next });
-    else if (severity === "warning") warn(`${message}; ${next}`, io);
-    else reportError(new AppError("invalid", message, { hint: next }), io, false);
+    else if (severity === "warning") warn(`${message}; ${next}`, options);
+    else reportError(new AppError("invalid", message, { hint: next }), options, false);
   }
   return errors.length === 0;
 }

@@ -12,14 +12,7 @@ import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../cor
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
 import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
-import {
-  getRotatedCas,
-  getRotationPaths,
-  readRotationRecord,
-  removeRotationRecord,
-  retireUnrecorded,
-  storeRotationRecord,
-} from "../../../instance/authority/rotation_record.ts";
+import { getRotatedCas, getRotationPaths, readRotationRecord, removeRotationRecord, retireUnrecorded, storeRotationRecord } from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
@@ -40,7 +33,6 @@ export interface CaInFilesSettings extends Partial<CaKeySettings> {
 
 const NO_KEY_SETTINGS = { caPassphraseFile: undefined, caPassphraseShare: [], signingKeyCommand: undefined };
 
-/** Opens a CA in files. */
 export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): ReplaceableCa {
   const { files, signal } = tools;
   const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;

@@ -4,15 +4,7 @@ import { buffer } from "node:stream/consumers";
 import type { FilePort } from "../../../client/files.ts";
 import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import {
-  CRL_REASONS,
-  type CrlEntry,
-  type CrlFacts,
-  findCrlSignFault,
-  isCrlOf,
-  parseCrl,
-  parseCrlEntries,
-} from "../../../core/pki/authority/crl.ts";
+import { CRL_REASONS, type CrlEntry, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl, parseCrlEntries } from "../../../core/pki/authority/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
@@ -22,19 +14,8 @@ import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import {
-  hasSplitAuthorities,
-  readAuthority,
-  readChain,
-  readNamedAuthority,
-} from "../../../instance/authority/files.ts";
-import {
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-  getCaName,
-  getCrlPath,
-} from "../../../instance/authority/layout.ts";
+import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../../instance/authority/files.ts";
+import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -52,28 +33,23 @@ import { connect } from "../../connection.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A CA whose CRL is wanted. */
 interface WantedCa {
   readonly purpose: CaPurpose;
   /** False when all CAs are wanted, so that those without a key here may be missing. */
   readonly isNamed: boolean;
 }
 
-interface Context {
+interface Context extends Tools {
   readonly settings: Input<CaCrlFlags>["settings"];
-  readonly io: Io;
-  readonly files: FilePort;
   readonly dir: DataDir;
-  readonly signal: AbortSignal;
 }
 
-/** The action of the command `tlsboot ca crl`. */
 export async function run(input: Input<CaCrlFlags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name] } = input;
   if (settings.output === "der" && settings.out === undefined) {
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
   }
-  const context = { ...tools, settings, io: tools, dir: dataDirAt(resolve(tools.cwd, settings.dataDir)) };
+  const context = { ...tools, settings, dir: dataDirAt(resolve(tools.cwd, settings.dataDir)) };
   if (settings.caCert !== undefined) {
     await keepFileCrl(settings.caCert, context);
     return EXIT.done;
@@ -88,7 +64,7 @@ export async function run(input: Input<CaCrlFlags>, tools: Tools): Promise<ExitC
   const content = settings.output === "der" ? first : crls.map((der) => encodePem(CRL_LABEL, der)).join("");
   if (settings.out !== undefined) {
     const path = resolve(tools.cwd, settings.out);
-    await context.files.writeAtomic(path, content, PUBLIC_MODE);
+    await tools.files.writeAtomic(path, content, PUBLIC_MODE);
     tools.stdout.write(line`${displayPath(path, tools.cwd)}\n`);
   } else tools.stdout.write(content as string);
   return EXIT.done;
@@ -106,13 +82,13 @@ async function chooseCas(name: string | undefined, { settings, dir, files }: Con
 }
 
 async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
-  const { settings, files, dir, io } = context;
+  const { settings, files, dir } = context;
   if (settings.kubeconfig !== undefined) return await fetchCrls(wanted, context);
   if (settings.etcdServers.length > 0) {
     await assertEtcdPlace(dir, settings, "read the revocations of", files);
     // Loaded on demand, so that instances with a database do not load it.
     const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
-    const endpoints = await readEtcdEndpoints(settings, { files, cwd: io.cwd });
+    const endpoints = await readEtcdEndpoints(settings, context);
     const { items } = await readEtcdSnapshot({ endpoints, values: createStoredValues(STORED_RESOURCES) });
     return await makeCrls(wanted, listRevokedCertificates(items), context);
   }
@@ -123,7 +99,7 @@ async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<
     });
   }
   try {
-    await using storage = await openSqliteStorage({ path: dir.database, clock: io.clock });
+    await using storage = await openSqliteStorage({ path: dir.database, clock: context.clock });
     return await makeCrls(wanted, listRevokedCertificates((await storage.list("/registry/")).items), context);
   } catch (error) {
     if (!isAppError(error, "storage_locked")) throw error;
@@ -135,20 +111,21 @@ async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<
 async function makeCrls(
   wanted: readonly WantedCa[],
   revoked: readonly RevokedCertificate[],
-  { settings, io, files, dir, signal }: Context,
+  context: Context,
 ): Promise<readonly Bytes[]> {
-  const keys = createCaKeys(settings, io, files, signal);
+  const { settings, files, dir } = context;
+  const keys = createCaKeys(settings, context, files, context.signal);
   const crls: Bytes[] = [];
   for (const { purpose, isNamed } of wanted) {
     const paths = authorityPaths(dir.root, purpose);
     if (!isNamed && !keys.hasProgram && await files.stat(paths.key) === undefined) {
-      warn(`no CRL of ${displayPath(paths.certificate, io.cwd)}: its key is not here`, io);
+      warn(`no CRL of ${displayPath(paths.certificate, context.cwd)}: its key is not here`, context);
       continue;
     }
     const authority = await readAuthority(paths, files, keys);
-    warnOfUsage(authority.certificate, io);
+    warnOfUsage(authority.certificate, context);
     const own = selectRevoked(revoked, authority.certificate.sha256Fingerprint);
-    const { der } = await writeNextCrl({ path: getCrlPath(paths), authority, revoked: own }, { files, ...io });
+    const { der } = await writeNextCrl({ path: getCrlPath(paths), authority, revoked: own }, context);
     crls.push(der);
   }
   return crls;
@@ -156,22 +133,22 @@ async function makeCrls(
 
 /** Fetches the CRLs from the server. Throws AppError `unreachable` and `not_found`, and `ca_invalid` for one of another CA. */
 async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
-  const { settings, io, dir, signal } = context;
+  const { settings, dir } = context;
   const kubeconfig = settings.kubeconfig ?? join(dir.root, "admin.kubeconfig");
-  await using connection = await connect({ dataDir: settings.dataDir, kubeconfig }, io);
-  const api = createApiClient(withAccept(connection.transport, CRL_TYPE), { clock: io.clock });
+  await using connection = await connect({ dataDir: settings.dataDir, kubeconfig }, context);
+  const api = createApiClient(withAccept(connection.transport, CRL_TYPE), context);
   const crls: Bytes[] = [];
   for (const one of wanted) {
     const crlName = `${getCaName(one.purpose)}.crl`;
     try {
-      const { body } = await api.open({ method: "GET", path: toCrlTarget(crlName) }, signal);
+      const { body } = await api.open({ method: "GET", path: toCrlTarget(crlName) }, context.signal);
       crls.push(await checkCrl(new Uint8Array(await buffer(body)), one, context));
     } catch (error) {
       if (isAppError(error, "unreachable")) throw unreachable(error, context);
       if (!isAppError(error, "not_found", "access_denied", "unauthorized")) throw error;
       const what = `the server has no ${crlName}: it does not have the key of this CA, or is an older one`;
       if (one.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
-      warn(what, io);
+      warn(what, context);
     }
   }
   return crls;
@@ -179,13 +156,13 @@ async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise
 
 /** Checks a CRL of a server with the CA in the data directory, if it is there. */
 async function checkCrl(der: Bytes, { purpose }: WantedCa, context: Context): Promise<Bytes> {
-  const { settings, io, files, dir } = context;
+  const { settings, files, dir } = context;
   const facts = parseCrl(der);
   if (!facts.ok) throw new AppError("api_error", `cannot use the CRL of ${getCaName(purpose)}: ${facts.error}`);
-  warnOfAge(facts.value, io);
+  warnOfAge(facts.value, context);
   if (settings.kubeconfig !== undefined) return der;
   const { certificate } = await readChain(authorityPaths(dir.root, purpose), files);
-  warnOfUsage(certificate, io);
+  warnOfUsage(certificate, context);
   if (isCrlOf(facts.value, certificate)) return der;
   throw new AppError("ca_invalid", `cannot use the CRL of the server: it is not of the CA in "${dir.root}"`, {
     hint: "the server was started before the files of its CA changed: restart it, or put back the old files",
@@ -219,7 +196,7 @@ function noKeys({ dir }: Context): AppError {
 
 /** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
 async function keepFileCrl(certFile: string, context: Context): Promise<void> {
-  const { settings, io, files, signal } = context;
+  const { settings, files, cwd } = context;
   const { out = "", revoke, caKey } = settings;
   if (settings.output === "der") {
     throw new UsageError(
@@ -227,13 +204,13 @@ async function keepFileCrl(certFile: string, context: Context): Promise<void> {
       "convert it with: openssl crl -outform der",
     );
   }
-  const keys = createCaKeys(settings, io, files, signal);
-  const authority = await readNamedAuthority(resolve(io.cwd, certFile), caKey, files, keys);
-  warnOfUsage(authority.certificate, io);
-  const path = resolve(io.cwd, out);
+  const keys = createCaKeys(settings, context, files, context.signal);
+  const authority = await readNamedAuthority(resolve(cwd, certFile), caKey, files, keys);
+  warnOfUsage(authority.certificate, context);
+  const path = resolve(cwd, out);
   const listed = await readListed(path, authority.certificate, files);
   const known = new Set(listed.map(({ serialNumber }) => serialNumber));
-  const now = io.clock.now();
+  const now = context.clock.now();
   const wanted = new Map(revoke.map(parseRevoked).map((one) => [one.serialNumber, { ...one, revokedAt: now }]));
   const added = [...wanted.values()].filter(({ serialNumber }) => !known.has(serialNumber));
   const revoked = [...listed, ...added].map((entry): RevokedCertificate => ({
@@ -241,8 +218,8 @@ async function keepFileCrl(certFile: string, context: Context): Promise<void> {
     issuerFingerprint: undefined,
     notAfter: authority.certificate.notAfter,
   }));
-  await writeNextCrl({ path, authority, revoked }, { files, ...io });
-  io.stdout.write(line`${displayPath(path, io.cwd)}: ${revoked.length} revoked, ${added.length} of them now\n`);
+  await writeNextCrl({ path, authority, revoked }, context);
+  context.stdout.write(line`${displayPath(path, cwd)}: ${revoked.length} revoked, ${added.length} of them now\n`);
 }
 
 /** Parses `SERIAL` or `SERIAL=REASON`. Throws UsageError. */

@@ -46,7 +46,6 @@ const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
 const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
 
-/** The action of the command `tlsboot ca import`. */
 export async function run({ settings }: Input<CaImportFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, caCert = "", caKey, encryptKey } = settings;

@@ -18,7 +18,6 @@ import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./share_pages.ts";
 
 type CaInitSettings = Input<CaInitFlags>["settings"];
 
-/** The action of the command `tlsboot ca init`. */
 export async function run({ settings }: Input<CaInitFlags>, tools: Tools): Promise<ExitCode> {
   const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
   const options = newAuthority(settings);

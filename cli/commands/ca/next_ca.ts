@@ -4,22 +4,13 @@ import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type Authority, createAuthority } from "../../../core/pki/authority/authority.ts";
-import {
-  type CertificateChain,
-  encodeTrust,
-  parseAuthorityChain,
-} from "../../../core/pki/authority/authority_chain.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
 import { crossSign } from "../../../core/pki/authority/cross_sign.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
-import {
-  decideBegin,
-  ExcludedCertificates,
-  findBeginFault,
-  inheritProperties,
-} from "../../../core/ca_rotation/new_ca.ts";
+import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../../core/ca_rotation/new_ca.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { readAuthority, readChain } from "../../../instance/authority/files.ts";
@@ -31,7 +22,6 @@ import { readImportedAuthority } from "./import.ts";
 import type { NEW_CA_FLAGS } from "./rotate_flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
-/** The settings of a new CA. */
 export type NextCaSettings = Settings<typeof NEW_CA_FLAGS>;
 
 /** The CA that is replaced, and the settings and ports with which that begins. */

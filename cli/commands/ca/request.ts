@@ -14,7 +14,6 @@ import { startProgress } from "../../output/progress.ts";
 import type { CaRequestFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
-/** The action of the command `tlsboot ca request`. */
 export async function run({ settings }: Input<CaRequestFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, commonName, keyAlgorithm, out = "" } = settings;

@@ -6,23 +6,9 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { CensusRow } from "../../../core/ca_rotation/census.ts";
-import {
-  type Blocking,
-  decideStep,
-  findUnknownName,
-  isRotationReady,
-  needsCensus,
-  type ReplaceableCa,
-  type RequestedStep,
-} from "../../../core/ca_rotation/steps.ts";
+import { type Blocking, decideStep, findUnknownName, isRotationReady, needsCensus, type ReplaceableCa, type RequestedStep } from "../../../core/ca_rotation/steps.ts";
 import { getRotatedCas } from "../../../instance/authority/rotation_record.ts";
-import {
-  describeCounts,
-  describeNext,
-  describeStep,
-  nameHolders,
-  toRotationFacts,
-} from "../../../core/report/ca_rotation.ts";
+import { describeCounts, describeNext, describeStep, nameHolders, toRotationFacts } from "../../../core/report/ca_rotation.ts";
 import { listRotations } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
@@ -36,27 +22,16 @@ import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { formatCensus, formatRotation } from "./rotation_text.ts";
-import type {
-  CaRotateAbortFlags,
-  CaRotateBeginFlags,
-  CaRotateFinishFlags,
-  CaRotateStatusFlags,
-  CaRotateSwitchFlags,
-} from "./rotate_flags.ts";
+import type { CaRotateAbortFlags, CaRotateBeginFlags, CaRotateFinishFlags, CaRotateStatusFlags, CaRotateSwitchFlags } from "./rotate_flags.ts";
 
-/** The action of the command `tlsboot ca rotate begin`. */
 export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
-/** The action of the command `tlsboot ca rotate status`. */
 export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
-/** The action of the command `tlsboot ca rotate switch`. */
 export const switchAction: Action<CaRotateSwitchFlags> = {
   run: (input, tools) => runStep("switch", input, tools),
 };
-/** The action of the command `tlsboot ca rotate finish`. */
 export const finishAction: Action<CaRotateFinishFlags> = {
   run: (input, tools) => runStep("finish", input, tools),
 };
-/** The action of the command `tlsboot ca rotate abort`. */
 export const abortAction: Action<CaRotateAbortFlags> = {
   run: (input, tools) => runStep("abort", input, tools),
 };
@@ -67,7 +42,6 @@ const MIN_PAUSE_MS = 1_000;
 /** How long `status` without a wait tries to read. */
 const STATUS_WITHIN_MS = 10_000;
 
-/** The settings that name the CA. */
 type NamedCaSettings =
   & ServerCaSettings
   & Omit<CaInFilesSettings, "caCert">

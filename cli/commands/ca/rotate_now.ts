@@ -24,14 +24,7 @@ import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
-import {
-  createTokens,
-  describeLoopback,
-  findExpiration,
-  type PlannedToken,
-  readJoinTarget,
-  readMachines,
-} from "../../../client/admin/new_tokens.ts";
+import { createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
@@ -40,7 +33,6 @@ import { assertNoFiles, handOut } from "../../output/new_file.ts";
 const REPEATED_WITHIN_MS = 3_600_000;
 const TOKEN_TTL_MS = 24 * 3_600_000;
 
-/** The action of the command `tlsboot ca rotate now`. */
 export async function run(input: Input<CaRotateNowFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;

@@ -22,7 +22,6 @@ import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../passphrases/typed_shares.ts";
 import { DEFAULT_SHARES, writeSharePages } from "./share_pages.ts";
 
-/** The action of `tlsboot ca shares split`. */
 export const splitSharesAction: Action<CaSharesSplitFlags> = {
   async run({ settings }, tools) {
     const { files } = tools;
@@ -50,7 +49,6 @@ export const splitSharesAction: Action<CaSharesSplitFlags> = {
   },
 };
 
-/** The action of `tlsboot ca shares check`. */
 export const checkSharesAction: Action<CaSharesCheckFlags> = {
   async run({ args, settings }, tools) {
     const shares: NamedShare[] = [];
@@ -114,7 +112,6 @@ async function checkKeys(
   return isOpen ? EXIT.done : EXIT.no;
 }
 
-/** The action of `tlsboot ca shares combine`. */
 export const combineSharesAction: Action<CaSharesCombineFlags> = {
   async run({ args, settings: { out = "" } }, tools) {
     const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, { ...tools, io: tools });
@@ -125,7 +122,6 @@ export const combineSharesAction: Action<CaSharesCombineFlags> = {
   },
 };
 
-/** The flags that name the keys. */
 interface KeyPlace {
   readonly caKey: string | undefined;
   readonly dataDir: string;

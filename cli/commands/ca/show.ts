@@ -11,12 +11,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import {
-  type AuthorityPaths,
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-} from "../../../instance/authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
 import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -27,7 +22,6 @@ import { writeStructured } from "../../output/structured.ts";
 import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 
-/** The facts about one CA that are shown. */
 interface Shown {
   readonly purpose: CaPurpose;
   readonly paths: AuthorityPaths;
@@ -37,7 +31,6 @@ interface Shown {
   readonly beside: Pick<CasOnDisk, "next" | "old">;
 }
 
-/** The action of the command `tlsboot ca show`. */
 export async function run({ settings }: Input<CaShowFlags>, tools: Tools): Promise<ExitCode> {
   const { dataDir } = settings;
   const paths = authorityPaths(dataDir);

@@ -29,7 +29,6 @@ import { allowsMlDsa } from "../../../instance/feature_gates.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
-/** The action of the command `tlsboot ca sign`. */
 export async function run(
   { args: [file = ""], settings }: Input<CaSignFlags>,
   tools: Tools,
@@ -74,7 +73,6 @@ export async function run(
   return EXIT.done;
 }
 
-/** Reports whether the CA that signs is one of the data directory. */
 function isOfDataDir({ caCert, dataDir }: Input<CaSignFlags>["settings"], cwd: string): boolean {
   if (caCert === undefined) return true;
   const folder = resolve(cwd, dataDir);

@@ -35,7 +35,6 @@ function paintStatus(status: string, style: Style): string {
   return status === "revoked" ? style.red(status) : style.yellow(status);
 }
 
-/** The columns of a table of certificates. */
 export const RECORD_TABLE_COLUMNS: readonly TableColumn[] = COLUMNS;
 
 /** Makes the cells of a row; an empty one becomes `<none>`. */

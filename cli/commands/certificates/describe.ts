@@ -10,14 +10,8 @@ import type { Tools } from "../../io.ts";
 import { describeCertificateRecord } from "./describe_text.ts";
 import { openRecords } from "./open_records.ts";
 import { toRow } from "../../../core/report/record_rows.ts";
-import {
-  findReferences,
-  findReplacements,
-  parseRecordReference,
-  type RecordSource,
-} from "../../../client/admin/record_source.ts";
+import { findReferences, findReplacements, parseRecordReference, type RecordSource } from "../../../client/admin/record_source.ts";
 
-/** The action of the command `tlsboot describe certificate`. */
 export async function run(input: Input<DescribeCertificateFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   input.args.forEach(parseRecordReference);

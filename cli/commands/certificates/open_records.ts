@@ -7,7 +7,6 @@ import type { Io } from "../../io.ts";
 import { createLogSource } from "../../../client/admin/log_source.ts";
 import { createApiSource, type RecordSource } from "../../../client/admin/record_source.ts";
 
-/** An open source of records. */
 export interface OpenRecords extends AsyncDisposable {
   readonly source: RecordSource;
   /** The API of the server; absent for a log. */

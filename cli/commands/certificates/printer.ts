@@ -8,9 +8,7 @@ import type { RecordRow } from "../../../core/report/record_rows.ts";
 
 /** Formats the rows of a list that arrive in pages, and those of a watch. */
 export interface RecordPrinter {
-  /** Formats a page of the list. */
   printPage(rows: readonly RecordRow[]): string;
-  /** Formats the end of the list. */
   printEnd(): string;
 }
 

@@ -16,7 +16,6 @@ import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";
 import { flattenPages } from "../../../client/admin/records.ts";
 
-/** The action of the command `tlsboot verify certificates`. */
 export async function run(input: Input<VerifyCertificatesFlags>, tools: Tools): Promise<ExitCode> {
   const { args: [file], settings } = input;
   await using records = await openRecords({ ...settings, issuedLog: file }, tools);

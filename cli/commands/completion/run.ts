@@ -7,7 +7,6 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 
-/** The action of the command `tlsboot completion`. */
 export function run({ args: [name = ""], table }: Input<CompletionFlags>, tools: Tools): Promise<ExitCode> {
   const shell = SHELLS.find((item) => item === name);
   if (shell === undefined) {

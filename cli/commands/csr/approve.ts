@@ -18,7 +18,6 @@ import type { ApproveFlags } from "./flags.ts";
 import { review } from "./review.ts";
 import { parseTargets } from "./targets.ts";
 
-/** The action of the command `tlsboot approve`. */
 export async function run(input: Input<ApproveFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings, args } = input;

@@ -18,7 +18,6 @@ import { forEachName } from "../../framework/for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;
 
-/** The action of the command `tlsboot deny`. */
 export const denyAction: Action<DecideFlags> = {
   async run(input: Input<DecideFlags>, tools: Tools): Promise<ExitCode> {
     parseTargets(input.args);
@@ -29,7 +28,6 @@ export const denyAction: Action<DecideFlags> = {
   },
 };
 
-/** Reads the texts of a decision from the flags. */
 export function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }

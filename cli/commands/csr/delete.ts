@@ -17,7 +17,6 @@ import { findByShortName } from "./targets.ts";
 /** The number of deletions at the same time. */
 const CONCURRENCY = 16;
 
-/** The action of the command `tlsboot delete csr`. */
 export async function run(input: Input<DeleteCsrFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args, settings } = input;

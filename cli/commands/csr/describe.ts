@@ -25,7 +25,6 @@ import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
-/** The action of the command `tlsboot describe csr`. */
 export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const names = parseCsrNames(input.args);

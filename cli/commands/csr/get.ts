@@ -17,7 +17,6 @@ import type { GetCsrFlags } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
 import { createTargetFinder, findByShortName } from "./targets.ts";
 
-/** The action of the command `tlsboot get csr`. */
 export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { pending, output } = input.settings;

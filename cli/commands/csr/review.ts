@@ -94,7 +94,6 @@ async function readRequest(api: ApiClient, name: string, signal: AbortSignal): P
   return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
 }
 
-/** The outcome of one request. */
 type Outcome = "approved" | "denied" | "skipped" | "failed" | "gone" | "quit";
 
 /** The questions and answers of one run, and their results. */

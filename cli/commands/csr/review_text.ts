@@ -7,7 +7,6 @@ import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { wrapWords } from "../../output/wrap.ts";
 import { formatToken, historyLines, identityLines, requestLines, ruleLines, signerLines } from "./view_text.ts";
 
-/** The layout of the text. */
 export interface ReviewLayout {
   /** The heading, such as `Request 1 of 3`. */
   readonly heading: string;
@@ -17,7 +16,6 @@ export interface ReviewLayout {
   readonly now: Date;
 }
 
-/** The width of the column of titles. */
 const TITLE_WIDTH = 12;
 
 /** Formats a request: its sentence, the warnings, the rights of the certificate's holder, the facts, and the verdict of the rules. */

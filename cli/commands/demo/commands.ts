@@ -32,7 +32,6 @@ export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "s
   return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
 }
 
-/** The result of a command of tlsboot. */
 export interface CommandAnswer {
   readonly code: ExitCode;
   /** Its output on stdout and stderr, in the order in which it was printed. */

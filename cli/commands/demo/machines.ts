@@ -1,11 +1,6 @@
 /** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
-import {
-  bootstrap,
-  type BootstrapOutcome,
-  type BootstrapProgress,
-  createKubeconfigFinder,
-} from "../../../client/bootstrap.ts";
+import { bootstrap, type BootstrapOutcome, type BootstrapProgress, createKubeconfigFinder } from "../../../client/bootstrap.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
@@ -17,7 +12,6 @@ import type { DataDir } from "../../../instance/data_dir.ts";
 import type { ApprovedBy, Audience } from "../../../ui/story/events.ts";
 import type { Tools } from "../../io.ts";
 
-/** A machine of the demo and its paths. */
 export interface DemoMachine {
   readonly name: string;
   readonly folder: string;
@@ -35,12 +29,10 @@ export interface Bootstrapping {
   readonly outcome: Promise<BootstrapOutcome>;
 }
 
-/** The tools of the machines. */
 export interface MachineDeps extends Pick<Tools, "files" | "clock" | "random" | "connect"> {
   readonly logger: Logger;
 }
 
-/** Plans the paths of a machine. */
 export function planMachine(dir: DataDir, name: string): DemoMachine {
   const folder = join(dir.nodes, name);
   const certDir = join(folder, "pki");
@@ -61,7 +53,6 @@ export interface JoiningOptions {
   readonly onEvent: Audience;
 }
 
-/** Starts to bootstrap one machine. */
 export function startMachine(
   machine: DemoMachine,
   { bootstrapKubeconfigPath, waitSeconds, approvedBy, onEvent }: JoiningOptions,

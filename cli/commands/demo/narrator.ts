@@ -12,7 +12,6 @@ const INDENT = "   ";
 /** The indentation of the second and the following lines of a command. */
 const CONTINUED = "       ";
 
-/** The number of columns that an answer has. */
 export const ANSWER_COLUMNS = COLUMNS - INDENT.length;
 
 /** Creates the audience that prints on stdout; colours depend on the terminal. `explain` adds the reasons to each step. */

@@ -23,7 +23,6 @@ import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_d
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
 
-/** The action of the command `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, table } = input;

@@ -19,7 +19,6 @@ import { type DemoMachine, planMachine } from "./machines.ts";
 import type { Cast, StepId } from "../../../ui/story/chapters.ts";
 import type { Audience, Pace } from "../../../ui/story/events.ts";
 
-/** The options and the adapters of the demo. */
 export interface DemoOptions {
   /** The absolute path of the data directory, which is empty except for the marker. */
   readonly root: string;
@@ -48,7 +47,6 @@ export interface Sabotage {
   readonly beforeControllers?: (dir: DataDir) => Promise<void>;
 }
 
-/** The expected outcome of a command of the demo. */
 export interface RunOptions {
   /** The expected exit code. Default: 0. */
   readonly code?: ExitCode;
@@ -170,7 +168,6 @@ export class Stage implements AsyncDisposable {
     return `${isAbsolute(this.show(path)) ? "" : '"$PWD"/'}${this.word(path)}`;
   }
 
-  /** Plans the machine of a name. */
   machine(name: string): DemoMachine {
     return planMachine(this.dir, name);
   }

@@ -6,7 +6,6 @@ import { UsageError } from "../../framework/usage_error.ts";
 interface Texts {
   readonly texts: Readonly<Record<string, string>>;
   readonly what: string;
-  /** The command that lists the names. */
   readonly list: string;
 }
 

@@ -7,7 +7,6 @@ import { findText } from "./find_text.ts";
 import type { DocsGuideFlags } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
-/** The action of the command `tlsboot guide`. */
 export function run({ args: [name] }: Input<DocsGuideFlags>, tools: Tools): Promise<ExitCode> {
   tools.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
   return Promise.resolve(EXIT.done);

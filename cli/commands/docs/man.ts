@@ -14,7 +14,6 @@ import type { Tools } from "../../io.ts";
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
-/** The action of the command `tlsboot man`. */
 export async function run({ args, table }: Input<DocsManFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const topics = manTopics(table);

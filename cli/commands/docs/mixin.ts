@@ -8,7 +8,6 @@ import { MIXIN } from "./mixin_texts.ts";
 
 const MIXIN_TEXTS = { texts: MIXIN, what: "file of the mixin", list: "tlsboot mixin" };
 
-/** The action of the command `tlsboot mixin`. */
 export function run({ args: [name] }: Input<DocsMixinFlags>, tools: Tools): Promise<ExitCode> {
   tools.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN_TEXTS, name));
   return Promise.resolve(EXIT.done);

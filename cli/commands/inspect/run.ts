@@ -13,15 +13,7 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import {
-  describeCertificate,
-  describeKey,
-  describeRequestFacts,
-  describeUnreadable,
-  type FoundIn,
-  type Inspection,
-  relateKeys,
-} from "../../output/pki_facts.ts";
+import { describeCertificate, describeKey, describeRequestFacts, describeUnreadable, type FoundIn, type Inspection, relateKeys } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import type { InspectFlags } from "./flags.ts";
@@ -32,7 +24,6 @@ const MAX_BYTES = 16 * 1024 * 1024;
 /** The tag of a SEQUENCE, with which every DER structure here starts. */
 const DER_SEQUENCE = 0x30;
 
-/** The action of the command `tlsboot inspect`. */
 export async function run(input: Input<InspectFlags>, tools: Tools): Promise<ExitCode> {
   const { output } = input.settings;
   const found: FoundIn[] = [];

@@ -1,13 +1,7 @@
 /** Issues an administrator's certificate and writes the kubeconfig. */
 import { join, resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import {
-  encodeKubeconfigEntry,
-  type KubeconfigCluster,
-  type KubeconfigUser,
-  parseKubeconfig,
-} from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import { encodeKubeconfigEntry, type KubeconfigCluster, type KubeconfigUser, parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
@@ -36,7 +30,6 @@ const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 /** The address of a server that has not run yet, on this machine and with the default port. */
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
-/** The action of the command `tlsboot kubeconfig admin`. */
 export async function run({ settings }: Input<KubeconfigAdminFlags>, tools: Tools): Promise<ExitCode> {
   const server = settings.server ?? await findAdvertisedServer(settings.dataDir, tools) ?? DEFAULT_SERVER;
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
@@ -44,9 +37,9 @@ export async function run({ settings }: Input<KubeconfigAdminFlags>, tools: Tool
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
   const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
-  if (target !== "-") await checkTarget(resolve(tools.cwd, target), settings.force);
+  if (target !== "-") await checkTarget(resolve(tools.cwd, target), settings.force, tools);
   const paths = pairPaths(resolve(tools.cwd, settings.dataDir), settings.user);
-  if (!settings.embedCerts) await checkPair(paths, settings.force);
+  if (!settings.embedCerts) await checkPair(paths, settings.force, tools);
   const cluster = await readClusterEntry(settings, server, tools);
   const [root, files] = [resolve(tools.cwd, settings.dataDir), tools.files];
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
@@ -71,7 +64,7 @@ export async function run({ settings }: Input<KubeconfigAdminFlags>, tools: Tool
   }
   const user: KubeconfigUser = settings.embedCerts
     ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
-    : await writePair(paths, pair);
+    : await writePair(paths, pair, tools);
   const text = encodeKubeconfigEntry(settings.clusterName, { cluster, userName: settings.user, user });
   if (target === "-") {
     tools.stdout.write(text);
@@ -112,8 +105,8 @@ async function findAdvertisedServer(dataDir: string, tools: Tools): Promise<stri
 }
 
 /** Throws AppError `file_exists` for an existing file, before anything is created. */
-async function checkTarget(path: string, isForced: boolean): Promise<void> {
-  if (isForced || await createFilePort().lstat(path) === undefined) return;
+async function checkTarget(path: string, isForced: boolean, { files }: Tools): Promise<void> {
+  if (isForced || await files.lstat(path) === undefined) return;
   throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
     hint: "replace it with --force, or choose another file with --out",
   });
@@ -129,9 +122,8 @@ function pairPaths(dataDir: string, name: string): PairPaths {
 }
 
 /** Throws AppError `file_exists` when there is a pair already, which another kubeconfig may use. */
-async function checkPair(paths: PairPaths, isForced: boolean): Promise<void> {
+async function checkPair(paths: PairPaths, isForced: boolean, { files }: Tools): Promise<void> {
   if (isForced) return;
-  const files = createFilePort();
   for (const path of [paths.clientKey, paths.clientCertificate]) {
     if (await files.lstat(path) === undefined) continue;
     throw new AppError("file_exists", `cannot write the pair of the kubeconfig: "${path}" exists`, {
@@ -140,8 +132,7 @@ async function checkPair(paths: PairPaths, isForced: boolean): Promise<void> {
   }
 }
 
-async function writePair(paths: PairPaths, pair: IssuedPair): Promise<KubeconfigUser> {
-  const files = createFilePort();
+async function writePair(paths: PairPaths, pair: IssuedPair, { files }: Tools): Promise<KubeconfigUser> {
   await files.writeAtomic(paths.clientKey, pair.keyPem.reveal(), SECRET_MODE);
   await files.writeAtomic(paths.clientCertificate, pair.certificatePem, PUBLIC_MODE);
   return { ...paths };

@@ -2,8 +2,6 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { reportTrust } from "../../../client/objects/trust_bundles.ts";
-import { createConnector } from "../../../client/transport/connect.ts";
-import type { FilePort } from "../../../client/files.ts";
 import { requestCertificate, type RequestCertificateOptions } from "../../../client/request_certificate.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
@@ -31,7 +29,6 @@ import { line } from "../../output/escape.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { createApproval, decideOne } from "../../../client/admin/decisions.ts";
@@ -39,7 +36,6 @@ import { reportPending, type RequestObserver, requestWithSteps } from "../../out
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
-/** The action of the command `tlsboot kubeconfig user`. */
 export async function run(input: Input<KubeconfigUserFlags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;
@@ -56,15 +52,11 @@ export async function run(input: Input<KubeconfigUserFlags>, tools: Tools): Prom
   await using connection = await connect(settings, tools);
   // Before the certificate, so that a run that fails here can be repeated.
   if (settings.role !== undefined) {
-    await grantRole(
-      { person: name, role: settings.role, signerNames: settings.signer },
-      connection.api,
-      tools,
-    );
+    await grantRole({ person: name, role: settings.role, signerNames: settings.signer }, connection.api, tools);
   }
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
   const deps = { ...tools, logger };
-  const cluster = await createClusterEntry(connection, settings.server, deps, signal);
+  const cluster = await createClusterEntry(connection, settings.server, deps);
   const request = {
     target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
     signerName: KUBE_APISERVER_CLIENT_SIGNER,
@@ -105,7 +97,7 @@ export async function run(input: Input<KubeconfigUserFlags>, tools: Tools): Prom
     );
   }
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
-  const rights = await askRights(connection.cluster, person, files, { path, io: tools, signal });
+  const rights = await askRights(connection.cluster, person, path, tools);
   // The rights of a role are printed already, and a server may learn of its binding later.
   if (settings.role === undefined) reportRights(rights, { name, settings, io: tools, shownPath });
   return EXIT.done;
@@ -145,13 +137,11 @@ function checkSettings(name: string, { group, role, signer }: Settings): void {
 async function createClusterEntry(
   { cluster, transport }: ApiConnection,
   server: string | undefined,
-  deps: Pick<Io, "clock" | "env" | "random"> & { readonly files: FilePort; readonly logger: Logger },
-  signal: AbortSignal,
+  deps: Tools & { readonly logger: Logger },
 ): Promise<KubeconfigCluster> {
   const { ca, insecureSkipTlsVerify, tlsServerName } = cluster;
-  const connect = createConnector({ files: deps.files, clock: deps.clock, env: deps.env, userAgent: USER_AGENT });
   const own = ca?.kind === "file" ? await deps.files.readText(ca.path) : ca?.pem;
-  const caPem = await readPublishedTrust(cluster, transport, { ...deps, connect }, signal) ?? own;
+  const caPem = await readPublishedTrust(cluster, transport, deps, deps.signal) ?? own;
   return {
     server: server ?? cluster.server,
     ...(caPem === undefined ? {} : { certificateAuthorityData: caPem }),
@@ -196,12 +186,12 @@ interface NewPerson {
 async function askRights(
   cluster: ResolvedCluster,
   { pair, caPem }: NewPerson,
-  files: FilePort,
-  { path, io, signal }: { readonly path: string; readonly io: Io; readonly signal: AbortSignal },
+  path: string,
+  tools: Tools,
 ): Promise<SelfSubjectRulesReview["status"] | undefined> {
   const { token: _token, tokenFile: _tokenFile, ...anonymous } = cluster;
-  const connectAs = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
-  await using transport = await connectAs({
+  const { signal } = tools;
+  await using transport = await tools.connect({
     ...anonymous,
     clientCertificate: { kind: "pem", pem: pair.certificatePem },
     clientKey: { kind: "pem", pem: pair.keyPem },
@@ -215,9 +205,9 @@ async function askRights(
   try {
     if (bundle.ok && bundle.value.length > 1) {
       const fingerprints = bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint);
-      await reportTrust(transport, fingerprints, { clock: io.clock }, signal);
+      await reportTrust(transport, fingerprints, tools, signal);
     }
-    const answer = await createApiClient(transport, { clock: io.clock }).requestJson({
+    const answer = await createApiClient(transport, tools).requestJson({
       method: "POST",
       path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
       body,

@@ -7,13 +7,11 @@ import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../c
 import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
-/** The settings that name the key. */
 interface BundleKeySettings {
   readonly dataDir: string;
   readonly bundleKey: string | undefined;
 }
 
-/** Returns the path of the key. */
 export function getBundleKeyPath({ dataDir, bundleKey }: BundleKeySettings, cwd: string): string {
   return bundleKey === undefined ? join(dataDirAt(resolve(cwd, dataDir)).pki, "bundle.key") : resolve(cwd, bundleKey);
 }

@@ -4,12 +4,7 @@ import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import {
-  encodeExport,
-  MAX_BUNDLE_ITEMS,
-  type OfflineRequest,
-  type OfflineRequester,
-} from "../../../core/offline/bundle.ts";
+import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest, type OfflineRequester } from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -26,7 +21,6 @@ import { findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/cs
 
 const ID_BYTES = 16;
 
-/** The action of the command `tlsboot offline export`. */
 export async function run(input: Input<ExportFlags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   const names = parseCsrNames(args);

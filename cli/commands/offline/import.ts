@@ -35,7 +35,6 @@ const PARALLEL = 8;
 /** A request changes at most a few times while it waits for its certificate. */
 const MAX_CONFLICTS = 10;
 
-/** The action of the command `tlsboot offline import`. */
 export async function run(input: Input<ImportFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args: [file = ""], settings } = input;

@@ -11,7 +11,6 @@ import { escapeText } from "../../output/escape.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import type { PolicyCheckFlags } from "./flags.ts";
 
-/** The action of the command `tlsboot policy check`. */
 export async function run(input: Input<PolicyCheckFlags>, tools: Tools): Promise<ExitCode> {
   const findings: Finding[] = [];
   const sentences: string[] = [];

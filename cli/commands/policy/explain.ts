@@ -27,14 +27,8 @@ import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
 import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
 import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
-import {
-  explainRequest,
-  type Explanation,
-  gatherFromApi,
-  gatherFromFile,
-} from "../../../client/admin/explain_request.ts";
+import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../../client/admin/explain_request.ts";
 
-/** The action of the command `tlsboot policy explain`. */
 export async function run(input: Input<PolicyExplainFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;

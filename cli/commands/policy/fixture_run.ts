@@ -8,12 +8,7 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../..
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
-import {
-  type Expectation,
-  parsePolicyFixture,
-  type PolicyCase,
-  type PolicyFixture,
-} from "../../../core/approval/policy_fixture.ts";
+import { type Expectation, parsePolicyFixture, type PolicyCase, type PolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
 import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
@@ -21,7 +16,6 @@ import { readPolicies } from "../../../instance/policy_files.ts";
 import { parseCsrFile } from "./kube_file.ts";
 import type { PolicySettings } from "../../../core/approval/evidence.ts";
 
-/** The result of one case. */
 export interface CaseResult {
   /** The path of the fixture, as it was given. */
   readonly file: string;

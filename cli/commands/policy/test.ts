@@ -16,7 +16,6 @@ import { formatTrace } from "../../output/trace_text.ts";
 
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-/** The action of the command `tlsboot policy test`. */
 export async function run(input: Input<PolicyTestFlags>, tools: Tools): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const results: CaseResult[] = [];

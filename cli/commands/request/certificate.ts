@@ -18,7 +18,7 @@ import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHooks } from "../../hooks.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
@@ -28,8 +28,8 @@ import type { CertificateFlags } from "./flags.ts";
 import { createPassphrases } from "../../passphrases/passphrase.ts";
 import { reportPending, type WantedCertificate } from "../../output/request_certificate.ts";
 
-/** The settings, the files of the certificate, and the adapters. */
-export interface Delivery {
+/** The settings and the files of the certificate, and the tools. */
+export interface Delivery extends Tools {
   readonly settings: Settings<CertificateFlags>;
   readonly signerName: string;
   /** The name for hooks and in the PKCS#12 file. */
@@ -39,8 +39,6 @@ export interface Delivery {
   /** The absolute path of the folder. */
   readonly folder: string;
   readonly paths: PairPaths & { readonly ca?: string };
-  readonly files: FilePort;
-  readonly io: Io;
 }
 
 /** A request that waits, or a certificate. */
@@ -68,17 +66,17 @@ export function toWantedCertificate({ timeout, duration, renewBefore }: Delivery
 }
 
 /** Prints the answer, and does what follows a certificate. AppError `hook_failed`. */
-export async function deliver(outcome: DeliveredOutcome, delivery: Delivery, signal: AbortSignal): Promise<void> {
-  const { settings: { output }, io } = delivery;
-  if (output === undefined) io.stdout.write(escapeText(describeDelivery(outcome, delivery)));
-  else writeStructured(toFacts(outcome, delivery), output, io);
-  if (outcome.kind === "pending") return reportPending(outcome, io);
-  const faults = await followUp(delivery, signal);
+export async function deliver(outcome: DeliveredOutcome, delivery: Delivery): Promise<void> {
+  const { settings: { output } } = delivery;
+  if (output === undefined) delivery.stdout.write(escapeText(describeDelivery(outcome, delivery)));
+  else writeStructured(toFacts(outcome, delivery), output, delivery);
+  if (outcome.kind === "pending") return reportPending(outcome, delivery);
+  const faults = await followUp(delivery);
   if (faults.length > 0) throw createHookError("the certificate", faults);
 }
 
 /** Describes the answer for people. */
-export function describeDelivery(outcome: DeliveredOutcome, { title, paths, io }: Delivery): string {
+export function describeDelivery(outcome: DeliveredOutcome, { title, paths, cwd }: Delivery): string {
   if (outcome.kind === "pending") return `request ${outcome.submitted.name} is pending\n`;
   const { kind, leaf } = outcome;
   const subject = title ??
@@ -86,7 +84,7 @@ export function describeDelivery(outcome: DeliveredOutcome, { title, paths, io }
       [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris, ...leaf.emailAddresses].join(","));
   const until = `valid until ${formatTime(leaf.notAfter)}`;
   if (kind === "kept") return `nothing to do: the certificate of ${subject} is ${until}\n`;
-  const shown = (path: string) => displayPath(path, io.cwd);
+  const shown = (path: string) => displayPath(path, cwd);
   return `certificate of ${subject} issued, ${until}
 certificate: ${shown(paths.certificate)}
 key: ${shown(paths.key)}
@@ -95,7 +93,7 @@ ${paths.ca === undefined ? "" : `CA: ${shown(paths.ca)}\n`}`;
 }
 
 /** Returns the answer for programs. Keys may be added, but never removed or changed. */
-function toFacts(outcome: DeliveredOutcome, { signerName, paths, io }: Delivery): unknown {
+function toFacts(outcome: DeliveredOutcome, { signerName, paths, clock }: Delivery): unknown {
   const { kind, submitted } = outcome;
   return {
     outcome: kind,
@@ -105,7 +103,7 @@ function toFacts(outcome: DeliveredOutcome, { signerName, paths, io }: Delivery)
     }),
     ...(outcome.kind === "pending" ? { pendingKey: outcome.pendingKeyPath } : {
       files: paths,
-      certificate: describeCertificate(outcome.leaf, io.clock.now()).facts,
+      certificate: describeCertificate(outcome.leaf, clock.now()).facts,
     }),
   };
 }
@@ -114,20 +112,20 @@ function toFacts(outcome: DeliveredOutcome, { signerName, paths, io }: Delivery)
  * Does what the settings ask for after a new certificate, unless an earlier run has done so for the same certificate.
  * Returns what has failed.
  */
-export async function followUp(delivery: Delivery, signal: AbortSignal): Promise<readonly string[]> {
-  const { settings: { exec, pkcs12 }, folder, paths, name, files, io } = delivery;
+export async function followUp(delivery: Delivery): Promise<readonly string[]> {
+  const { settings: { exec, pkcs12 }, folder, paths, name, files, cwd } = delivery;
   if (exec === undefined && pkcs12 === undefined) return [];
   const pair = await readPair(paths, files);
   const marker = join(folder, ".followed");
   const fingerprint = `${pair.leaf.sha256Fingerprint}\n`;
   const isDone = await files.readText(marker) === fingerprint;
-  const target = pkcs12 === undefined ? undefined : resolve(io.cwd, pkcs12);
+  const target = pkcs12 === undefined ? undefined : resolve(cwd, pkcs12);
   if (target !== undefined && (!isDone || await files.stat(target) === undefined)) {
-    await writePkcs12(target, pair, delivery, signal);
+    await writePkcs12(target, pair, delivery);
   }
   if (isDone) return [];
   const change = { purpose: "serving" as const, pair, certificatePath: paths.certificate };
-  const faults = await runHooks({ exec, signals: [] }, change, { io, files, nodeName: name }, signal);
+  const faults = await runHooks({ exec, signals: [] }, change, { ...delivery, nodeName: name });
   if (faults.length === 0) await files.writeAtomic(marker, fingerprint, SECRET_MODE);
   return faults;
 }
@@ -141,12 +139,12 @@ async function readPair({ certificate, key }: Delivery["paths"], files: FilePort
 async function writePkcs12(
   path: string,
   pair: CredentialPair,
-  { settings: { pkcs12PasswordFile }, paths, name, files, io }: Delivery,
-  signal: AbortSignal,
+  delivery: Delivery,
 ): Promise<void> {
+  const { settings: { pkcs12PasswordFile }, paths, name, files } = delivery;
   const words = { what: "PKCS#12 file", flag: "--pkcs12-password-file" };
-  const passwords = createPassphrases(pkcs12PasswordFile, io, files, signal, words);
-  const password = await passwords.getForCreating(displayPath(path, io.cwd));
+  const passwords = createPassphrases(pkcs12PasswordFile, delivery, files, delivery.signal, words);
+  const password = await passwords.getForCreating(displayPath(path, delivery.cwd));
   if (!/^[\x20-\x7e]*$/.test(password.reveal())) {
     throw new AppError("invalid", `cannot write "${path}": the password has characters outside of ASCII`, {
       hint: "Java cannot open such a file; choose letters, digits and punctuation of ASCII",
@@ -157,8 +155,8 @@ async function writePkcs12(
   const known = new Set(pair.chain.map(({ sha256Fingerprint }) => sha256Fingerprint));
   const roots = bundle.ok ? bundle.value.filter(({ sha256Fingerprint }) => !known.has(sha256Fingerprint)) : [];
   const issuers = [...above, ...roots].map(({ der }) => der);
-  using _progress = startProgress(io, "encrypting the key");
+  using _progress = startProgress(delivery, "encrypting the key");
   const contents = { key: pair.key, certificate: (leaf ?? pair.leaf).der, issuers, name };
-  const bytes = await encodePkcs12(contents, password.reveal(), io.random);
+  const bytes = await encodePkcs12(contents, password.reveal(), delivery.random);
   await files.writeAtomic(path, bytes, SECRET_MODE);
 }

@@ -2,12 +2,7 @@
 import { resolve } from "node:path";
 import { openPairFolder } from "../../../client/certificate/pair_folder.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import {
-  requestCertificate,
-  type RequestCertificateOptions,
-  requestOffline,
-  RequestRefusedError,
-} from "../../../client/request_certificate.ts";
+import { requestCertificate, type RequestCertificateOptions, requestOffline, RequestRefusedError } from "../../../client/request_certificate.ts";
 import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
@@ -31,7 +26,6 @@ import { requestWithSteps } from "../../output/request_certificate.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
 
-/** The action of the command `tlsboot request`. */
 export async function run(input: Input<RequestFlags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings: given } = input;
@@ -54,27 +48,19 @@ export async function run(input: Input<RequestFlags>, tools: Tools): Promise<Exi
     renewal: { isForced: settings.force, renewBeforeMs: settings.renewBefore },
   };
   const name = subject.commonName ?? dnsNames[0] ?? "tlsboot";
-  const delivery = {
-    settings,
-    signerName,
-    name,
-    folder: resolve(tools.cwd, out),
-    paths: target.paths,
-    files,
-    io: tools,
-  };
+  const delivery = { ...tools, settings, signerName, name, folder: resolve(tools.cwd, out), paths: target.paths };
   if (settings.offline !== undefined) {
-    return await requestByStick(settings, settings.offline, { options, delivery }, signal);
+    return await requestByStick(settings, settings.offline, { options, delivery });
   }
   await using connection = await connect(settings, tools);
   const { transport } = connection;
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
   const outcome = await requestWithSteps(
-    ({ onProgress }) => requestCertificate({ ...options, transport, random: tools.random, logger, onProgress }, signal),
+    ({ onProgress }) => requestCertificate({ ...options, transport, logger, onProgress }, signal),
     wanted,
     tools,
   );
-  await deliver(outcome, delivery, signal);
+  await deliver(outcome, delivery);
   return EXIT.done;
 }
 
@@ -105,25 +91,25 @@ async function requestByStick(
   { caCertHash: site, output, signer: signerName }: RequestSettings,
   stick: string,
   { options, delivery }: StickRequest,
-  signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { io } = delivery;
-  const outcome = await requestOffline({ ...options, folder: resolve(io.cwd, stick), site }).catch((error: unknown) => {
-    throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
-  });
+  const outcome = await requestOffline({ ...options, folder: resolve(delivery.cwd, stick), site }).catch(
+    (error: unknown) => {
+      throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
+    },
+  );
   if (outcome.kind === "pending") {
     const { requestPath, isNew } = outcome;
     const pendingKey = options.target.pendingKeyPath;
-    const path = displayPath(requestPath, io.cwd);
+    const path = displayPath(requestPath, delivery.cwd);
     const text = isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`;
-    if (output === undefined) io.stdout.write(escapeText(text));
-    else writeStructured({ outcome: "pending", signerName, requestFile: requestPath, pendingKey }, output, io);
-    reportNextSteps(stick, "the same command again", io);
+    if (output === undefined) delivery.stdout.write(escapeText(text));
+    else writeStructured({ outcome: "pending", signerName, requestFile: requestPath, pendingKey }, output, delivery);
+    reportNextSteps(stick, "the same command again", delivery);
     return isNew ? EXIT.done : EXIT.no;
   }
   const [[ca] = []] = outcome.kind === "issued" ? outcome.answer.authorities : [];
-  if (site.length === 0 && ca !== undefined) reportFirstTrust(publicKeyPin(ca), io);
-  await deliver(outcome.kind === "kept" ? outcome : { kind: "issued", leaf: outcome.pair.leaf }, delivery, signal);
+  if (site.length === 0 && ca !== undefined) reportFirstTrust(publicKeyPin(ca), delivery);
+  await deliver(outcome.kind === "kept" ? outcome : { kind: "issued", leaf: outcome.pair.leaf }, delivery);
   return EXIT.done;
 }
 

@@ -20,14 +20,7 @@ import { escapeText } from "../../output/escape.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
-import {
-  checkCertificateSettings,
-  deliver,
-  type Delivery,
-  describeDelivery,
-  followUp,
-  toWantedCertificate,
-} from "./certificate.ts";
+import { checkCertificateSettings, deliver, type Delivery, describeDelivery, followUp, toWantedCertificate } from "./certificate.ts";
 import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
 import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { reportPending, requestWithSteps } from "../../output/request_certificate.ts";
@@ -41,7 +34,6 @@ interface WebServer extends Delivery {
   readonly update: (signal: AbortSignal) => Promise<WebServerOutcome>;
 }
 
-/** The action of the command `tlsboot request web`. */
 export async function run(
   { settings: input, origins, args: [given = ""] }: Input<RequestWebFlags>,
   tools: Tools,
@@ -58,7 +50,7 @@ export async function run(
   if (settings.rotateCertificates) return await keepWebServerFresh(web, tools);
   const outcome = await web.update(signal);
   if (unit === undefined) {
-    await deliver(outcome, web, signal);
+    await deliver(outcome, web);
     if (outcome.kind === "issued" && settings.output === undefined) {
       const again = formatAgain(
         web,
@@ -75,7 +67,7 @@ export async function run(
     return EXIT.no;
   }
   // The service repeats what has failed, such as the reload of a web server that does not run yet.
-  for (const fault of await followUp(web, signal)) warn(fault, tools);
+  for (const fault of await followUp(web)) warn(fault, tools);
   tools.stdout.write(unit);
   return EXIT.done;
 }
@@ -94,7 +86,7 @@ function createWebServer(name: string, settings: WebSettings, tools: Tools): Web
     findCluster: createFinder(settings, name, tools),
   };
   return {
-    ...{ settings, name, title: name, folder, files, io: tools, signerName: WEB_SIGNER },
+    ...{ ...tools, settings, name, title: name, folder, signerName: WEB_SIGNER },
     paths: webServerPaths(folder, files),
     update: (signal) =>
       requestWithSteps(
@@ -140,7 +132,7 @@ async function keepWebServerFresh(web: WebServer, tools: Tools): Promise<never> 
     if (outcome.kind === "pending") return { kind: "pause", ms: SHORTEST_PAUSE_MS };
     const isNew = outcome.kind === "issued";
     if (isNew) tools.stderr.write(escapeText(describeDelivery(outcome, web)));
-    const faults = await followUp(web, signal);
+    const faults = await followUp(web);
     if (faults.length > 0) throw createHookError("the certificate", faults);
     service.ready(`certificate of ${name} valid until ${formatTime(outcome.leaf.notAfter)}`);
     const untilDueMs = Math.min(LONGEST_PAUSE_MS, outcome.nextAt.getTime() - clock.now().getTime());
@@ -165,8 +157,8 @@ async function keepWebServerFresh(web: WebServer, tools: Tools): Promise<never> 
 
 /** Formats the unit. It has no token on its command line, because the identity of the first run renews itself. */
 function formatUnit(web: WebServer): string {
-  const { settings: { pkcs12 }, name, folder, io } = web;
-  const toAbsolute = (path: string) => resolve(io.cwd, path);
+  const { settings: { pkcs12 }, name, folder, cwd } = web;
+  const toAbsolute = (path: string) => resolve(cwd, path);
   return formatSystemdUnit({
     writtenBy: "tlsboot request web --print-systemd-unit",
     description: `Certificate of ${name}`,
@@ -176,7 +168,7 @@ function formatUnit(web: WebServer): string {
       toAbsolute,
     ),
     folders: [folder, ...(pkcs12 === undefined ? [] : [dirname(toAbsolute(pkcs12))])],
-  }, io);
+  }, web);
 }
 
 /** Returns the words that repeat the command for its identity, without a token. */

@@ -7,7 +7,6 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import type { GetRevocationsFlags } from "./flags.ts";
 
-/** The action of the command `tlsboot get revocations`. */
 export async function run(input: Input<GetRevocationsFlags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
   return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools, tools.signal));

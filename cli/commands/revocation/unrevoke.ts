@@ -14,7 +14,6 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 
-/** The action of the command `tlsboot unrevoke`. */
 export async function run(input: Input<UnrevokeFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const targets = new Map(input.args.map((text) => [text, parseRevoked(text)]));

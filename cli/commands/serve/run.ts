@@ -11,7 +11,6 @@ import { pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
 import { findPassedSocket } from "../../systemd/socket.ts";
 
-/** The action of the command `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const logger = createRoleLogger(input.settings, tools);

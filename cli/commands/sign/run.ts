@@ -28,7 +28,6 @@ const STDIN = "-";
 /** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has a limit of its own. */
 const MIN_LIFETIME_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
-/** The action of the command `tlsboot sign`. */
 export async function run(input: Input<SignFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;

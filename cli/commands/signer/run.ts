@@ -28,11 +28,9 @@ import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
 import { openSigningCas, signingDurationSeconds } from "../../../instance/signer_cas.ts";
 
-/** The kinds that --pod-certificates needs. */
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
 const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
 
-/** The action of the command `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input.settings, tools);
@@ -94,7 +92,6 @@ function createRecorder(log: IssuedLog): RecordIssued {
   return (certificate, csr, authority) => log.record(certificate, authority, describeLoggedOrigin(csr));
 }
 
-/** Creates the function that records the certificates of pods. */
 function createPodRecorder(log: IssuedLog): RecordPodCertificate {
   return (certificate, request, authority) => log.record(certificate, authority, describePodOrigin(request));
 }

@@ -2,21 +2,10 @@
 import { Buffer } from "node:buffer";
 import { basename, dirname, join, resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import {
-  createPackFiles,
-  formatBootstrapKubeconfig,
-  formatJoinCommands,
-  type JoinTarget,
-  KUBELET_PATHS,
-} from "../../../core/token/join_material.ts";
+import { createPackFiles, formatBootstrapKubeconfig, formatJoinCommands, type JoinTarget, KUBELET_PATHS } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/token/token_secret.ts";
-import {
-  type BootstrapToken,
-  formatBootstrapToken,
-  generateBootstrapToken,
-  parseBootstrapToken,
-} from "../../../core/token/bootstrap_token.ts";
+import { type BootstrapToken, formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -32,16 +21,7 @@ import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
-import {
-  assertKnownNodes,
-  buildTokenSecret,
-  createTokens,
-  describeLoopback,
-  findExpiration,
-  type PlannedToken,
-  readJoinTarget,
-  readMachines,
-} from "../../../client/admin/new_tokens.ts";
+import { assertKnownNodes, buildTokenSecret, createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
 import { readLimits, warnUnenforced } from "./limits.ts";
 
@@ -49,7 +29,6 @@ type CreateInput = Input<TokenCreateFlags>;
 /** The form of what is handed out; undefined for the token alone. */
 type Format = CreateInput["settings"]["output"];
 
-/** The action of the command `tlsboot token create`. */
 export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;

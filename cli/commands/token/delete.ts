@@ -9,7 +9,6 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import { connect } from "../../connection.ts";
 import { deleteToken } from "../../../client/admin/tokens.ts";
 
-/** The action of the command `tlsboot token delete`. */
 export async function run(input: Input<TokenDeleteFlags>, tools: Tools): Promise<ExitCode> {
   const ids = input.args.map(parseId);
   await using connection = await connect(input.settings, tools);

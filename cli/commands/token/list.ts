@@ -9,7 +9,6 @@ import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
-/** The action of the command `tlsboot token list`. */
 export async function run(input: Input<TokenListFlags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
@@ -40,7 +39,6 @@ export async function run(input: Input<TokenListFlags>, tools: Tools): Promise<E
   return EXIT.done;
 }
 
-/** A column of the table. */
 interface TokenColumn extends TableColumn {
   cell(token: ListedToken): string;
   /** Returns what the column is sorted by instead of its cell. */

@@ -1,6 +1,5 @@
 /** Writes ClusterTrustBundles into a file for programs that are not in the cluster: once, or after each change. */
 import { resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
 import { checkBundleFile } from "../../../client/node_trust.ts";
 import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
@@ -13,47 +12,37 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { parseTrustBundleName, type TrustFetchFlags } from "./flags.ts";
 import { connect } from "../../connection.ts";
-import {
-  createNoBundleError,
-  explainTrustBundleFailure,
-  readTrustBundles,
-  toTrustBundleSelectors,
-  type TrustBundleSelection,
-} from "../../../client/admin/trust_bundles.ts";
+import { createNoBundleError, explainTrustBundleFailure, readTrustBundles, toTrustBundleSelectors, type TrustBundleSelection } from "../../../client/admin/trust_bundles.ts";
 
-interface Context {
+interface Context extends Tools {
   readonly settings: Input<TrustFetchFlags>["settings"];
   readonly selection: TrustBundleSelection;
   readonly path: string;
-  readonly files: FilePort;
-  readonly io: Io;
   readonly logger: Logger;
   /** Whether the command of `--exec` failed after the last change, so that nothing has read the file. */
   readonly hook: { hasFailed: boolean };
 }
 
-/** The action of the command `tlsboot trust fetch`. */
 export async function run(input: Input<TrustFetchFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings } = input;
   const context: Context = {
+    ...tools,
     settings,
     selection: parseSelection(input),
     path: resolve(tools.cwd, settings.out ?? ""),
-    files: tools.files,
-    io: tools,
     logger: createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" }),
     hook: { hasFailed: false },
   };
-  if (settings.out === STDOUT) return await print(context, signal);
-  await checkBundleFile(context.path, context.files);
-  if (settings.watch) return await keepBundleFresh(context, signal);
+  if (settings.out === STDOUT) return await print(context);
+  await checkBundleFile(context.path, tools.files);
+  if (settings.watch) return await keepBundleFresh(context);
   await using connection = await connect(settings, tools);
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
   const isNew = await writeBundles(bundles, context);
@@ -70,12 +59,13 @@ export async function run(input: Input<TrustFetchFlags>, tools: Tools): Promise<
 const STDOUT = "-";
 
 /** Prints the certificates of the bundles. Throws UsageError when a flag needs a file. */
-async function print({ settings, selection, io }: Context, signal: AbortSignal): Promise<ExitCode> {
+async function print(context: Context): Promise<ExitCode> {
+  const { settings, selection, signal } = context;
   if (settings.watch || settings.exec !== undefined) {
     throw new UsageError("--watch and --exec need a file", "name it with --out");
   }
-  await using connection = await connect(settings, io);
-  io.stdout.write(mergeBundles(await readTrustBundles(connection.api, selection, signal), selection).pem);
+  await using connection = await connect(settings, context);
+  context.stdout.write(mergeBundles(await readTrustBundles(connection.api, selection, signal), selection).pem);
   return EXIT.done;
 }
 
@@ -107,20 +97,22 @@ function mergeBundles(bundles: readonly ClusterTrustBundle[], selection: TrustBu
  */
 async function writeBundles(
   bundles: readonly ClusterTrustBundle[],
-  { selection, path, files, io }: Context,
+  { selection, path, files, stdout, cwd }: Context,
 ): Promise<boolean> {
   const { pem, certificates, firstNotAfter } = mergeBundles(bundles, selection);
   if (await files.readText(path) === pem) return false;
   await files.writeAtomic(path, pem, PUBLIC_MODE);
   const expiry = firstNotAfter === undefined ? "" : `, valid until ${formatTime(firstNotAfter)}`;
   const count = certificates === 1 ? "1 certificate" : `${certificates} certificates`;
-  io.stdout.write(line`${displayPath(path, io.cwd)}: ${count}${expiry}\n`);
+  stdout.write(line`${displayPath(path, cwd)}: ${count}${expiry}\n`);
   return true;
 }
 
 /** Runs the command of `--exec` after a change; returns its failure. */
-async function runExec({ settings: { exec }, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
-  return exec === undefined ? undefined : await runHookCommand(exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
+async function runExec(context: Context, signal: AbortSignal): Promise<string | undefined> {
+  const { settings: { exec }, path } = context;
+  if (exec === undefined) return undefined;
+  return await runHookCommand(exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, context, signal);
 }
 
 /**
@@ -128,14 +120,14 @@ async function runExec({ settings: { exec }, path, io }: Context, signal: AbortS
  * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more, and when
  * the disk fails.
  */
-async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<never> {
-  const { settings, selection, path: file, io, logger } = context;
-  const { clock, random } = io;
+async function keepBundleFresh(context: Context): Promise<never> {
+  const { settings, selection, path: file, logger } = context;
   let unwritten: unknown;
   return await followTrustBundles({
-    ...{ selectors: toTrustBundleSelectors(selection), clock, random, logger },
+    ...context,
+    selectors: toTrustBundleSelectors(selection),
     async connect() {
-      const connection = await connect(settings, io);
+      const connection = await connect(settings, context);
       return { ...connection.transport, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
     },
     async onBundles(bundles, transport, inner) {
@@ -157,7 +149,7 @@ async function keepBundleFresh(context: Context, signal: AbortSignal): Promise<n
       }
       return undefined;
     },
-  }, signal);
+  }, context.signal);
 }
 
 const NOT_WRITTEN = "cannot write the bundle, keeping the file as it is";
@@ -185,7 +177,7 @@ async function update(
 async function report(
   bundles: readonly ClusterTrustBundle[],
   transport: Transport,
-  { io: { clock }, logger }: Context,
+  { clock, logger }: Context,
   signal: AbortSignal,
 ): Promise<void> {
   if (bundles.some(({ spec }) => spec?.signerName !== KUBE_APISERVER_SERVING_SIGNER)) return;

@@ -22,7 +22,6 @@ const TABLE: OwnTable = {
   },
 };
 
-/** The action of the command `tlsboot get trustbundles`. */
 export async function run(input: Input<GetTrustBundlesFlags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {

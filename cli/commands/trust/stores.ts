@@ -24,7 +24,6 @@ type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
 
 const DISCOVERY_SECONDS = 30;
 
-/** The action of the command `tlsboot trust show`. */
 export const showAction: Action<TrustShowFlags> = {
   async run({ settings }: Input<TrustShowFlags>, tools: Tools): Promise<ExitCode> {
     const certificates = await readCas(settings, tools);
@@ -50,7 +49,6 @@ export const showAction: Action<TrustShowFlags> = {
   },
 };
 
-/** The action of the command `tlsboot trust install`. */
 export const installAction: Action<TrustInstallFlags> = {
   async run({ settings }: Input<TrustInstallFlags>, tools: Tools): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, tools);
@@ -65,7 +63,6 @@ export const installAction: Action<TrustInstallFlags> = {
   },
 };
 
-/** The action of the command `tlsboot trust uninstall`. */
 export const uninstallAction: Action<TrustUninstallFlags> = {
   async run({ settings }: Input<TrustUninstallFlags>, tools: Tools): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, tools);

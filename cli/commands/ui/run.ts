@@ -12,7 +12,6 @@ import type { Ui } from "../../../ui/server.ts";
 import { openUi } from "../../open_ui.ts";
 import type { UiFlags } from "./flags.ts";
 
-/** The action of the command `tlsboot ui`. */
 export async function run(input: Input<UiFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   // The page itself shows the failures of its watches.

@@ -22,7 +22,6 @@ import { findPassedSocket } from "../../systemd/socket.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 
-/** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;

@@ -21,7 +21,6 @@ const TEST_START_MS = 60_000;
 
 const files = createFilePort();
 
-/** The action of the command `tlsboot upgrade`. */
 export async function run(
   { args, settings }: Input<UpgradeFlags>,
   tools: Tools,

@@ -7,7 +7,6 @@ import { BUILD, TLSBOOT_VERSION } from "../../../core/version.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { getVersionFacts, type VersionFacts } from "../../version.ts";
 
-/** The action of the command `tlsboot version`. */
 export async function run({ settings }: Input<VersionFlags>, tools: Tools): Promise<ExitCode> {
   if (settings.sbom) return await printSbom(settings.output, tools);
   if (settings.licenses) {
