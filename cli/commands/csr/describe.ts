@@ -15,7 +15,7 @@ import type { DescribeCsrFlags } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { readProfileFile } from "../../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
@@ -44,7 +44,7 @@ export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise
     return await forEachName(
       names,
       async (name) => {
-        for (const csr of await findRequests(api, name, tools, signal)) await show(csr);
+        for (const csr of await findRequests(api, name, tools)) await show(csr);
       },
       tools,
     );
@@ -59,14 +59,14 @@ export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise
 async function findRequests(
   api: ApiClient,
   name: string,
-  io: Pick<Io, "clock">,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly CertificateSigningRequest[]> {
+  const { signal } = tools;
   try {
     return [await api.requestObject({ method: "GET", path: csrPath(name) }, signal)];
   } catch (error) {
     if (!isAppError(error, "not_found")) throw error;
-    const whole = await findByShortName(api, name, io.clock, signal);
+    const whole = await findByShortName(api, name, tools.clock, signal);
     if (whole !== undefined) return [await api.requestObject({ method: "GET", path: csrPath(whole) }, signal)];
     const found = await listRequestsOfMachine(api, name, signal);
     if (found.length === 0) throw error;

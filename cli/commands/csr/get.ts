@@ -11,7 +11,7 @@ import { showObjects } from "../../output/show_objects.ts";
 import type { ServerTable } from "../../output/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import type { GetCsrFlags } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
@@ -39,10 +39,8 @@ export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<Exit
       ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
       // `csr/NAME` is a request and no machine.
       findName: (name, api) =>
-        input.args.includes(name)
-          ? findMeant(api, name, tools, signal)
-          : findByShortName(api, name, tools.clock, signal),
-      ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, tools, signal) } : {}),
+        input.args.includes(name) ? findMeant(api, name, tools) : findByShortName(api, name, tools.clock, signal),
+      ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, tools) } : {}),
     },
     input,
     tools,
@@ -54,11 +52,10 @@ export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<Exit
 async function findMeant(
   api: ApiClient,
   name: string,
-  io: Pick<Io, "clock">,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<string | undefined> {
   try {
-    return await createTargetFinder(api, io.clock)(name, signal);
+    return await createTargetFinder(api, tools.clock)(name, tools.signal);
   } catch (error) {
     if (isAppError(error, "not_found", "access_denied")) return undefined;
     throw error;
@@ -80,16 +77,16 @@ function createPendingFilter(): (csr: CertificateSigningRequest) => boolean {
 async function reportHolds(
   rows: ServerTable["rows"],
   api: ApiClient,
-  io: Pick<Io, "clock" | "stderr">,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
+  const { signal } = tools;
   const isPending = ({ cells }: ServerTable["rows"][number]): boolean => cells.includes("Pending");
   const pending = new Set(rows.filter(isPending).map(({ object }) => object?.metadata?.name ?? ""));
   if (pending.size === 0) return;
   try {
     const { items } = await listCsrs(api, {}, signal);
-    for (const [name, fault] of await findHolds(api, items, io.clock, signal)) {
-      if (pending.has(name)) io.stderr.write(line`${name}: ${fault}\n`);
+    for (const [name, fault] of await findHolds(api, items, tools.clock, signal)) {
+      if (pending.has(name)) tools.stderr.write(line`${name}: ${fault}\n`);
     }
   } catch (error) {
     signal.throwIfAborted();

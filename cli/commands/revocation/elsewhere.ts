@@ -53,7 +53,7 @@ async function denyElsewhere(
 ): Promise<void> {
   const csr = await getCsrByName(api, name, tools.signal);
   if (getCsrPhase(csr).kind !== "pending") throw impossible(text);
-  await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, tools, tools.signal);
+  await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, tools);
 }
 
 /** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */

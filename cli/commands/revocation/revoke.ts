@@ -79,7 +79,7 @@ async function revokeOne(
   settings: Settings,
   tools: Tools,
 ): Promise<void> {
-  if (plan.kind === "deny") return await denyPending(plan, api, settings.message, tools, tools.signal);
+  if (plan.kind === "deny") return await denyPending(plan, api, settings.message, tools);
   const now = tools.clock.now();
   const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, tools.signal);
   if (failure !== undefined) tools.stderr.write(line`${failure}\n`);
