@@ -2,7 +2,14 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BackupFile } from "./files.ts";
-import { type BackupManifest, type BackupPart, FILES_PREFIX, formatManifest, MANIFEST_PATH, OBJECTS_PREFIX } from "./manifest.ts";
+import {
+  type BackupManifest,
+  type BackupPart,
+  FILES_PREFIX,
+  formatManifest,
+  MANIFEST_PATH,
+  OBJECTS_PREFIX,
+} from "./manifest.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { parseSnapshotHead } from "../../server/storage/snapshot_lines.ts";

@@ -12,7 +12,7 @@ import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/storage/storage.ts";
 import { createApiClient, withAccept } from "../../client/objects/api.ts";
-import { createFilePort } from "../../client/files.ts";
+import type { FilePort } from "../../client/files.ts";
 import type { DataDir } from "../data_dir.ts";
 import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
 
@@ -29,6 +29,7 @@ export interface SnapshotSource extends AsyncDisposable {
 
 /** The ports for reading the objects. */
 export interface SourceDeps {
+  readonly files: FilePort;
   readonly clock: Clock;
   /** Connects as the administrator to the server that uses the data directory. */
   readonly connect: () => Promise<{ readonly transport: Transport } & AsyncDisposable>;
@@ -48,7 +49,7 @@ export async function openSnapshot(
 ): Promise<SnapshotSource> {
   const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
   if (endpoints !== undefined) {
-    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints);
+    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints, deps.files);
     throw new AppError("not_found", `cannot back up "${dir.root}": it is not a data directory of a server`, {
       hint: "name one with the setting dataDir: the CA in it belongs to the objects in etcd",
     });
@@ -75,14 +76,14 @@ export async function openSnapshot(
 }
 
 /** Reads all objects from etcd at one revision. It does not matter whether servers run. */
-async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
+async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints, files: FilePort): Promise<SnapshotSource> {
   // Loaded on demand, so that instances with a database do not load it.
   const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
   const { items, revision, omitted, pruned } = await readEtcdSnapshot({
     endpoints,
     values: createStoredValues(STORED_RESOURCES),
   });
-  assertOneInstance({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
+  assertOneInstance({ items, caFile: await files.readText(dir.caCertificate), root: dir.root });
   return {
     origin: `of etcd at revision ${revision}`,
     chunks: encodeSnapshot(items, revision),

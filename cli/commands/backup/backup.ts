@@ -36,6 +36,7 @@ export async function run(input: Input<BackupFlags>, tools: Tools): Promise<Exit
   const recipients = await readRecipients(settings, name, tools);
   using progress = startProgress(tools, "reading the objects");
   await using snapshot = await openSnapshot(dir, endpoints, {
+    files: tools.files,
     clock: tools.clock,
     connect: () => connect({ dataDir: root, kubeconfig: dir.adminKubeconfig }, tools),
   }, tools.signal);

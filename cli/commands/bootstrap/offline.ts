@@ -1,6 +1,10 @@
 /** `--offline`: the certificates of a machine by a stick that is carried to the CA and back. */
 import { resolve } from "node:path";
-import { bootstrapOffline, bootstrapServingOffline, type OfflineBootstrapOptions } from "../../../client/offline_bootstrap.ts";
+import {
+  bootstrapOffline,
+  bootstrapServingOffline,
+  type OfflineBootstrapOptions,
+} from "../../../client/offline_bootstrap.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";

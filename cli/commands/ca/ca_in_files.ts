@@ -12,7 +12,14 @@ import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../cor
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
 import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
-import { getRotatedCas, getRotationPaths, readRotationRecord, removeRotationRecord, retireUnrecorded, storeRotationRecord } from "../../../instance/authority/rotation_record.ts";
+import {
+  getRotatedCas,
+  getRotationPaths,
+  readRotationRecord,
+  removeRotationRecord,
+  retireUnrecorded,
+  storeRotationRecord,
+} from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
@@ -103,7 +110,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      const places = await readPlaces({ rotation, paths, kubeconfig, records: records(), files, io: tools }, signal);
+      const places = await readPlaces({ ...tools, rotation, paths, kubeconfig, records: records() });
       return takePlaceCensus(places, rotation, tools.clock.now());
     },
     records,

@@ -3,7 +3,6 @@ import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { createConnector } from "../../../client/transport/connect.ts";
 import { isAppError } from "../../../core/errors.ts";
 import { resolveContext, type ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
@@ -25,23 +24,20 @@ import { listSubjects, SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
 import { getRotatedCas, type RotationPaths } from "../../../instance/authority/rotation_record.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { USER_AGENT } from "../../../core/version.ts";
 import { listCsrs } from "../../../client/admin/csrs.ts";
 import { connect } from "../../connection.ts";
 import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
 import { findObject } from "../../../client/admin/records.ts";
 
 /** The places where the census looks. */
-export interface PlaceSources {
+export interface PlaceSources extends Tools {
   readonly rotation: CaRotation;
   readonly paths: RotationPaths;
   readonly kubeconfig: string | undefined;
   /** The records of an issued log; none without one. */
   readonly records: AsyncIterable<IssuedCertificate>;
-  readonly files: FilePort;
-  readonly io: Io;
 }
 
 interface Sources extends PlaceSources {
@@ -49,14 +45,12 @@ interface Sources extends PlaceSources {
 }
 
 /** Reads all places. Throws as the connection does, and as the issued log. */
-export async function readPlaces(given: PlaceSources, signal: AbortSignal): Promise<readonly ClusterPlace[]> {
+export async function readPlaces(given: PlaceSources): Promise<readonly ClusterPlace[]> {
   const sources = { ...given, cas: getRotatedCas(given.rotation) };
   const holders = new Holders();
   const intermediates = new Holders();
   await addLogged(holders, intermediates, sources);
-  const cluster = sources.kubeconfig === undefined
-    ? []
-    : await readClusterPlaces(sources.kubeconfig, sources, holders, signal);
+  const cluster = sources.kubeconfig === undefined ? [] : await readClusterPlaces(sources.kubeconfig, sources, holders);
   return [
     ...await readFilePlaces(sources),
     ...cluster,
@@ -115,10 +109,10 @@ async function addLogged(
 }
 
 /** Reads the certificates in the folder of the CA, and the kubeconfigs one folder above, where kubeadm has them. */
-async function readFilePlaces({ cas, paths, files, io }: Sources): Promise<readonly ClusterPlace[]> {
+async function readFilePlaces({ cas, paths, files, cwd }: Sources): Promise<readonly ClusterPlace[]> {
   const folder = dirname(paths.signing.certificate);
   const places: ClusterPlace[] = [];
-  const show = (path: string): string => displayPath(path, io.cwd);
+  const show = (path: string): string => displayPath(path, cwd);
   for (const name of await list(folder, /\.(?:crt|pem)$/)) {
     const path = join(folder, name);
     const [certificate] = parsePem(await files.readText(path) ?? "");
@@ -156,12 +150,11 @@ async function readClusterPlaces(
   kubeconfig: string,
   sources: Sources,
   holders: Holders,
-  signal: AbortSignal,
 ): Promise<readonly ClusterPlace[]> {
-  const { rotation, cas, paths, io } = sources;
-  await using connection = await connect({ kubeconfig, dataDir: "" }, io);
+  const { rotation, cas, paths, signal } = sources;
+  await using connection = await connect({ kubeconfig, dataDir: "" }, sources);
   const { api, cluster } = connection;
-  const bundle = displayPath(paths.bundle, io.cwd);
+  const bundle = displayPath(paths.bundle, sources.cwd);
   const places: ClusterPlace[] = [];
   const addTrust = (name: string, pem: string | undefined, fix: string): void => {
     if (pem !== undefined) places.push({ kind: "place", name, trusted: findTrusted(pem, cas), fix });
@@ -174,7 +167,7 @@ async function readClusterPlaces(
       ? "kubectl delete configmap extension-apiserver-authentication -n kube-system"
       : `start kube-apiserver with --client-ca-file ${bundle}`,
   );
-  places.push(await probeServer(cluster, sources, signal));
+  places.push(await probeServer(cluster, sources));
   addTrust(
     "configmap kube-root-ca.crt",
     (await findConfigMap(api, "kube-system", "kube-root-ca.crt", signal))?.data?.["ca.crt"],
@@ -214,10 +207,8 @@ async function readClusterPlaces(
 /** Finds out whether clients that trust one of the CAs alone accept the server. */
 async function probeServer(
   cluster: ResolvedCluster,
-  { rotation: { spec: { step } }, cas, paths, io, files }: Sources,
-  signal: AbortSignal,
+  { rotation: { spec: { step } }, cas, paths, connect: connectTo, cwd, signal }: Sources,
 ): Promise<ClusterPlace> {
-  const connectTo = createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT });
   const isAccepted = async (ca: CertificateChain): Promise<boolean> => {
     await using transport = await connectTo({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
     try {
@@ -232,7 +223,7 @@ async function probeServer(
   const [byOld, byNew] = [await isAccepted(cas.oldCa), await isAccepted(cas.newCa)];
   const place = { kind: "place", name: "kube-apiserver, its certificate" } as const;
   const renew = "kubeadm certs renew apiserver";
-  const append = `cat ${shellWord(displayPath(paths.crossSigned, io.cwd))} >> apiserver.crt`;
+  const append = `cat ${shellWord(displayPath(paths.crossSigned, cwd))} >> apiserver.crt`;
   if (step === "Trust") return { ...place, issuer: byNew ? "new" : "old", fix: renew };
   if (!byNew) return { ...place, issuer: "old", fix: `${renew} && ${append}` };
   const fix = step === "Finish" ? `remove the cross-signed certificate from its chain: ${renew}` : append;

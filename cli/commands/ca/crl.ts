@@ -4,7 +4,15 @@ import { buffer } from "node:stream/consumers";
 import type { FilePort } from "../../../client/files.ts";
 import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { CRL_REASONS, type CrlEntry, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl, parseCrlEntries } from "../../../core/pki/authority/crl.ts";
+import {
+  CRL_REASONS,
+  type CrlEntry,
+  type CrlFacts,
+  findCrlSignFault,
+  isCrlOf,
+  parseCrl,
+  parseCrlEntries,
+} from "../../../core/pki/authority/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
@@ -14,8 +22,19 @@ import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { hasSplitAuthorities, readAuthority, readChain, readNamedAuthority } from "../../../instance/authority/files.ts";
-import { authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, getCrlPath } from "../../../instance/authority/layout.ts";
+import {
+  hasSplitAuthorities,
+  readAuthority,
+  readChain,
+  readNamedAuthority,
+} from "../../../instance/authority/files.ts";
+import {
+  authorityPaths,
+  CA_PURPOSES,
+  type CaPurpose,
+  getCaName,
+  getCrlPath,
+} from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";

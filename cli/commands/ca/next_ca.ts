@@ -1,23 +1,31 @@
 /** Makes or takes the new CA of a rotation, checks it, and describes the rotation that begins with it. */
 import { join, resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type Authority, createAuthority } from "../../../core/pki/authority/authority.ts";
-import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
+import {
+  type CertificateChain,
+  encodeTrust,
+  parseAuthorityChain,
+} from "../../../core/pki/authority/authority_chain.ts";
 import { crossSign } from "../../../core/pki/authority/cross_sign.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
-import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../../core/ca_rotation/new_ca.ts";
+import {
+  decideBegin,
+  ExcludedCertificates,
+  findBeginFault,
+  inheritProperties,
+} from "../../../core/ca_rotation/new_ca.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { readAuthority, readChain } from "../../../instance/authority/files.ts";
 import { type CaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { readImportedAuthority } from "./import.ts";
 import type { NEW_CA_FLAGS } from "./rotate_flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -28,7 +36,7 @@ export type NextCaSettings = Settings<typeof NEW_CA_FLAGS>;
 export interface BeginOptions {
   readonly ca: ReplaceableCa;
   readonly settings: NextCaSettings;
-  readonly io: Io;
+  readonly tools: Tools;
   /** The old key has leaked: nothing is cross-signed, and the first step is Switch. */
   readonly isLeaked: boolean;
 }
@@ -50,12 +58,12 @@ export function checkNextCaFlags(settings: NextCaSettings): void {
  * `already_exists` for another one.
  */
 export async function findContinued(
-  { ca, settings: { newCaCert }, io, isLeaked }: BeginOptions,
+  { ca, settings: { newCaCert }, tools, isLeaked }: BeginOptions,
 ): Promise<CaRotation | undefined> {
   await ca.assertPresent();
   const existing = await ca.read();
   const known = parseAuthorityChain(existing?.spec.newCA ?? "");
-  const text = newCaCert === undefined ? undefined : await createFilePort().readText(resolve(io.cwd, newCaCert));
+  const text = newCaCert === undefined ? undefined : await tools.files.readText(resolve(tools.cwd, newCaCert));
   const given = parseAuthorityChain(text ?? "");
   const fingerprint = given.ok ? given.value.certificate.sha256Fingerprint : undefined;
   const decision = decideBegin(existing, known.ok ? known.value.certificate : undefined, { fingerprint, isLeaked });
@@ -69,14 +77,14 @@ export async function findContinued(
  * Makes the new CA and begins the rotation. A finished rotation of the same CA is replaced. Throws AppError `ca_invalid`
  * for a CA that cannot replace the old one, and those of `readAuthority`.
  */
-export async function beginRotation(options: BeginOptions, signal: AbortSignal): Promise<CaRotation> {
-  const { ca, settings, io, isLeaked } = options;
-  const files = createFilePort();
-  const keys = createCaKeys(settings, io, files, signal);
+export async function beginRotation(options: BeginOptions): Promise<CaRotation> {
+  const { ca, settings, tools, isLeaked } = options;
+  const { files } = tools;
+  const keys = createCaKeys(settings, tools, files, tools.signal);
   // A key that has leaked may also be lost, and is not needed.
   const signer = isLeaked ? undefined : await readAuthority(ca.paths, files, keys);
   const oldCa = signer ?? await readChain(ca.paths, files);
-  const next = await createNextCa(options, oldCa, files, keys);
+  const next = await createNextCa(options, oldCa, keys);
   const fault = findBeginFault(next.chain, oldCa, { isLeaked });
   if (fault !== undefined) throw refused(ca, fault.message, fault.hint);
   await assertNamesPermitted(options, next.chain, oldCa);
@@ -90,10 +98,10 @@ export async function beginRotation(options: BeginOptions, signal: AbortSignal):
   return await ca.begin(spec, next.keyPem);
 }
 
-async function crossSignNext({ ca, io }: BeginOptions, next: CertificateChain, oldCa: Authority): Promise<string> {
+async function crossSignNext({ ca, tools }: BeginOptions, next: CertificateChain, oldCa: Authority): Promise<string> {
   const cross = await crossSign(next.certificate, oldCa, {
-    notBefore: new Date(io.clock.now().getTime() - BACKDATE_MS),
-    serial: io.random.bytes(SERIAL_BYTES),
+    notBefore: new Date(tools.clock.now().getTime() - BACKDATE_MS),
+    serial: tools.random.bytes(SERIAL_BYTES),
   });
   if (!cross.ok) throw refused(ca, cross.error, "the log of the command with --debug says more");
   return encodePem("CERTIFICATE", cross.value.der);
@@ -107,21 +115,20 @@ interface NextCa {
 
 /** Makes a new CA like the old one where flags do not say otherwise, or takes the one that they name. */
 async function createNextCa(
-  { ca, settings, io }: BeginOptions,
+  { ca, settings, tools }: BeginOptions,
   oldCa: CertificateChain,
-  files: FilePort,
   keys: CaKeys,
 ): Promise<NextCa> {
   const { newCaCert, newCaKey } = settings;
-  const now = io.clock.now();
+  const now = tools.clock.now();
   if (newCaCert !== undefined) {
-    const key = newCaKey === undefined ? undefined : resolve(io.cwd, newCaKey);
-    const paths = { certificate: resolve(io.cwd, newCaCert), key };
-    const given = await readImportedAuthority(paths, now, { files, keys }, FILE_HINTS);
+    const key = newCaKey === undefined ? undefined : resolve(tools.cwd, newCaKey);
+    const paths = { certificate: resolve(tools.cwd, newCaCert), key };
+    const given = await readImportedAuthority(paths, now, { ...tools, keys }, FILE_HINTS);
     checkGivenKey(given.authority.certificate.keyAlgorithm, settings.featureGates, "new-ca-cert");
     if (given.key === undefined) return { chain: given.authority, keyPem: undefined };
     const isPlain = detectKeyEncryption(given.key.pem) === "none";
-    const keyPem = isPlain ? await encodeKey(given.key.opened, ca, { files, keys, io }) : given.key.pem;
+    const keyPem = isPlain ? await encodeKey(given.key.opened, ca, { ...tools, keys }) : given.key.pem;
     return { chain: given.authority, keyPem };
   }
   const inherited = inheritProperties(oldCa);
@@ -137,29 +144,29 @@ async function createNextCa(
     notAfter: new Date(now.getTime() + duration),
     nameConstraints,
     key,
-    serial: io.random.bytes(SERIAL_BYTES),
+    serial: tools.random.bytes(SERIAL_BYTES),
   });
-  return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, { files, keys, io }) : undefined };
+  return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, { ...tools, keys }) : undefined };
 }
 
 /** Encodes the new key, under the passphrase of the old key where that has one. */
 async function encodeKey(
   key: PrivateKey,
   { paths }: ReplaceableCa,
-  { files, keys, io }: { readonly files: FilePort; readonly keys: CaKeys; readonly io: Io },
+  { files, keys, random }: Tools & { readonly keys: CaKeys },
 ): Promise<string> {
   const old = await files.readText(paths.key);
   if (old === undefined || detectKeyEncryption(old) === "none") return key.toPem();
-  return await keys.encryptKey(key, await keys.passphrases.getForOpening(paths.key), io.random);
+  return await keys.encryptKey(key, await keys.passphrases.getForOpening(paths.key), random);
 }
 
 /** Refuses a new CA that could not have issued a certificate of the old one that is in use. */
 async function assertNamesPermitted(
-  { ca, io }: BeginOptions,
+  { ca, tools }: BeginOptions,
   newCa: CertificateChain,
   oldCa: CertificateChain,
 ): Promise<void> {
-  const excluded = new ExcludedCertificates(newCa, oldCa, io.clock.now());
+  const excluded = new ExcludedCertificates(newCa, oldCa, tools.clock.now());
   if (!excluded.isPossible) return;
   for await (const record of ca.records()) excluded.add(record);
   const found = excluded.list();

@@ -1,6 +1,5 @@
 /** Replaces a CA whose key has leaked: its certificates are refused at once, and machines get new tokens. */
 import { join, resolve } from "node:path";
-import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
@@ -24,7 +23,14 @@ import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
-import { createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
+import {
+  createTokens,
+  describeLoopback,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
@@ -42,7 +48,7 @@ export async function run(input: Input<CaRotateNowFlags>, tools: Tools): Promise
   const machines = settings.inventory === undefined
     ? []
     : await readMachines(resolve(tools.cwd, settings.inventory), undefined, files);
-  const options = { ca, settings, io: tools, isLeaked: true };
+  const options = { ca, settings, tools, isLeaked: true };
   const existing = await findContinued(options) ?? await findRecent(ca, tools);
   let rotation: CaRotation;
   if (existing?.spec.isLeaked === true) {
@@ -54,12 +60,12 @@ export async function run(input: Input<CaRotateNowFlags>, tools: Tools): Promise
     if (existing !== undefined) reportTakenOver(ca, existing, tools);
     if (!await mayReplace(ca, settings, machines.length, tools)) return EXIT.no;
     rotation = existing === undefined
-      ? await beginRotation(options, tools.signal)
+      ? await beginRotation(options)
       : await ca.advance(existing, { step: "Switch", isLeaked: true });
   }
   // A server that is down still needs the key, so the rotation is then not finished.
   const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
-  await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, { files, io: tools }, tools.signal);
+  await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, tools);
   reportNext(machines.length, tools);
   return code;
 }
@@ -91,6 +97,7 @@ async function mayReplace(
   tools.stderr.write(
     line`All ${refusal}, those of ${await countHolders(
       ca,
+      tools,
     )} machines and users. Machines join again with a new token, ` +
       "and people get new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
@@ -101,8 +108,8 @@ async function mayReplace(
 }
 
 /** Counts the machines and users with a certificate of the present CA. */
-async function countHolders({ name, paths, census }: ReplaceableCa): Promise<number> {
-  const oldCA = encodeTrust(await readChain(paths, createFilePort()));
+async function countHolders({ name, paths, census }: ReplaceableCa, { files }: Tools): Promise<number> {
+  const oldCA = encodeTrust(await readChain(paths, files));
   const rows = await census({
     metadata: { name },
     spec: { step: "Switch", oldCA, newCA: "" },
@@ -122,25 +129,25 @@ async function writeFiles(
   rotation: CaRotation | undefined,
   machines: readonly NodeName[],
   { dataDir, out = "", timeout }: Settings<CaRotateNowFlags>,
-  { files, io }: { readonly files: FilePort; readonly io: Io },
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
-  const folder = resolve(io.cwd, out);
+  const { files, signal } = tools;
+  const folder = resolve(tools.cwd, out);
   const missing: NodeName[] = [];
   for (const node of machines) {
     if (await files.lstat(joinFilePath(folder, node)) === undefined) missing.push(node);
-    else io.stderr.write(line`${node}: kept the join file of an earlier run\n`);
+    else tools.stderr.write(line`${node}: kept the join file of an earlier run\n`);
   }
   if (missing.length === 0) return;
-  const description = `join again after the CA was replaced at ${formatTime(io.clock.now())}`;
+  const description = `join again after the CA was replaced at ${formatTime(tools.clock.now())}`;
   const attempt = async (): Promise<true | undefined> => {
     // The server has replaced the administrator's kubeconfig; any other credential of the old CA is refused.
-    await using connection = await connect({ dataDir, kubeconfig: undefined }, io);
+    await using connection = await connect({ dataDir, kubeconfig: undefined }, tools);
     const target = await readJoinTarget(connection, signal);
-    if (isLoopbackServer(target.server)) warn(describeLoopback(target.server), io);
+    if (isLoopbackServer(target.server)) warn(describeLoopback(target.server), tools);
     if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
     const planned = missing.map((node) => ({
-      token: generateBootstrapToken(io.random),
+      token: generateBootstrapToken(tools.random),
       node,
       limits: { node, maxKeys: 1, networks: [], isApproval: true },
       usages: BOOTSTRAP_TOKEN_USAGES,
@@ -150,14 +157,14 @@ async function writeFiles(
       path: joinFilePath(folder, node),
     }));
     const give = (one: PlannedToken) => {
-      const expiration = findExpiration(one, io.clock.now());
+      const expiration = findExpiration(one, tools.clock.now());
       const text = formatBootstrapKubeconfig({ ...target, ...one, expiration }, `${one.node}.kubeconfig`);
-      return handOut(text, one.path, files, io);
+      return handOut(text, one.path, files, tools);
     };
-    await createTokens(planned, give, connection.api, io.clock, signal);
+    await createTokens(planned, give, connection.api, tools.clock, signal);
     return true;
   };
-  await retryUntil({ io, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);
+  await retryUntil({ io: tools, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);
 }
 
 function joinFilePath(folder: string, node: NodeName): string {

@@ -10,7 +10,12 @@ import type { Tools } from "../../io.ts";
 import { describeCertificateRecord } from "./describe_text.ts";
 import { openRecords } from "./open_records.ts";
 import { toRow } from "../../../core/report/record_rows.ts";
-import { findReferences, findReplacements, parseRecordReference, type RecordSource } from "../../../client/admin/record_source.ts";
+import {
+  findReferences,
+  findReplacements,
+  parseRecordReference,
+  type RecordSource,
+} from "../../../client/admin/record_source.ts";
 
 export async function run(input: Input<DescribeCertificateFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;

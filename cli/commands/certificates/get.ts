@@ -13,7 +13,15 @@ import { parseRowOrder } from "../../output/sort.ts";
 import { createStyle } from "../../output/style.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
 import { createRecordPrinter, type RecordPrinter } from "./printer.ts";
-import { addReplacement, compareRows, createSelector, isCertificateRecord, type RecordRow, type Replacements, toRow } from "../../../core/report/record_rows.ts";
+import {
+  addReplacement,
+  compareRows,
+  createSelector,
+  isCertificateRecord,
+  type RecordRow,
+  type Replacements,
+  toRow,
+} from "../../../core/report/record_rows.ts";
 import { findReferences, findReplacements, parseRecordReference } from "../../../client/admin/record_source.ts";
 
 type Settings = Input<GetCertificatesFlags>["settings"];

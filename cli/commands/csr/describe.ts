@@ -3,7 +3,6 @@
  */
 import { resolve } from "node:path";
 import { type ApiClient, withQuery } from "../../../client/objects/api.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
@@ -28,7 +27,7 @@ import { forEachName } from "../../framework/for_each_name.ts";
 export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const names = parseCsrNames(input.args);
-  const profiles = await readProfiles(input.settings.profile, tools.cwd);
+  const profiles = await readProfiles(input.settings.profile, tools);
   await using connection = await connect(input.settings, tools);
   const { api } = connection;
   const published = await readApproverSettings(api, signal);
@@ -77,9 +76,8 @@ async function findRequests(
 /** Reads profiles and returns them by signer name. A file without a signer name is refused. */
 export async function readProfiles(
   paths: readonly string[],
-  cwd: string,
+  { files, cwd }: Tools,
 ): Promise<ReadonlyMap<string, SigningProfile>> {
-  const files = createFilePort();
   const profiles = new Map<string, SigningProfile>();
   for (const path of paths) {
     const spec = await readProfileFile(resolve(cwd, path), files);

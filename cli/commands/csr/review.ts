@@ -46,7 +46,7 @@ export async function review(input: Input<ApproveFlags>, tools: Tools): Promise<
   const { signal } = tools;
   const { settings, args } = input;
   parseTargets(args);
-  const profiles = await readProfiles(settings.profile, tools.cwd);
+  const profiles = await readProfiles(settings.profile, tools);
   await using connection = await connect(settings, tools);
   const published = await readApproverSettings(connection.api, signal);
   const chosen = await readFlagSettings(settings, tools.cwd) ?? suggestPolicyFlags(published);

@@ -1,6 +1,11 @@
 /** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
-import { bootstrap, type BootstrapOutcome, type BootstrapProgress, createKubeconfigFinder } from "../../../client/bootstrap.ts";
+import {
+  bootstrap,
+  type BootstrapOutcome,
+  type BootstrapProgress,
+  createKubeconfigFinder,
+} from "../../../client/bootstrap.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";

@@ -11,10 +11,21 @@ import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/re
 import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/token/cluster_info.ts";
 import { checkClusterInfo, checkRotations } from "../../../core/report/health/server.ts";
 import { type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
-import { type CertificateRight, listCertificateRights, reportCertificateRights, SYSTEM_NAMESPACE } from "../../../core/report/health/rights.ts";
+import {
+  type CertificateRight,
+  listCertificateRights,
+  reportCertificateRights,
+  SYSTEM_NAMESPACE,
+} from "../../../core/report/health/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
-import { caRotationKind, clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../../core/kube/kinds/mod.ts";
+import {
+  caRotationKind,
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  roleBindingKind,
+  roleKind,
+} from "../../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";

@@ -1,10 +1,28 @@
 /** Examines files: their certificates, keys and modes, and whether the server of a kubeconfig accepts its user. */
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { checkReadable, type FoundFile, inspectSecret, inspectSecretFolder, readFound, readKubeconfigParts, type Renewal, toKeys, toPairs, toSeen } from "../../../client/health/files.ts";
+import {
+  checkReadable,
+  type FoundFile,
+  inspectSecret,
+  inspectSecretFolder,
+  readFound,
+  readKubeconfigParts,
+  type Renewal,
+  toKeys,
+  toPairs,
+  toSeen,
+} from "../../../client/health/files.ts";
 import { examineName } from "../../../client/health/host.ts";
 import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
-import { checkAuthorities, checkChains, checkExpiry, checkKeyPairs, checkStrictly, didIssue } from "../../../core/report/health/certificates.ts";
+import {
+  checkAuthorities,
+  checkChains,
+  checkExpiry,
+  checkKeyPairs,
+  checkStrictly,
+  didIssue,
+} from "../../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";

@@ -13,7 +13,15 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { describeCertificate, describeKey, describeRequestFacts, describeUnreadable, type FoundIn, type Inspection, relateKeys } from "../../output/pki_facts.ts";
+import {
+  describeCertificate,
+  describeKey,
+  describeRequestFacts,
+  describeUnreadable,
+  type FoundIn,
+  type Inspection,
+  relateKeys,
+} from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import type { InspectFlags } from "./flags.ts";

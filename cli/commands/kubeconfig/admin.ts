@@ -1,7 +1,12 @@
 /** Issues an administrator's certificate and writes the kubeconfig. */
 import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
-import { encodeKubeconfigEntry, type KubeconfigCluster, type KubeconfigUser, parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import {
+  encodeKubeconfigEntry,
+  type KubeconfigCluster,
+  type KubeconfigUser,
+  parseKubeconfig,
+} from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";

@@ -1,5 +1,4 @@
 /** Imports the answers of a CA without a network into the requests at the API. */
-import { createFilePort } from "../../../client/files.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
@@ -46,7 +45,7 @@ export async function run(input: Input<ImportFlags>, tools: Tools): Promise<Exit
   const bundle = openBundleText("answers", readAnswers, await readBundleText(file, tools, signal), file);
   await checkExport(bundle, file, settings, tools);
   await using connection = await connect(settings, tools);
-  await checkAuthorities(bundle, file, settings, connection, signal);
+  await checkAuthorities(bundle, file, settings, connection, tools);
   const { items } = await listCsrs(connection.api, {}, signal);
   const importing: Importing = {
     connection,
@@ -63,7 +62,7 @@ async function checkExport(
   { export: exported }: AnswerBundle,
   file: string,
   settings: Settings,
-  { cwd }: Pick<Io, "cwd">,
+  { files, cwd }: Tools,
 ): Promise<void> {
   if (exported === undefined) {
     throw new AppError("invalid", `cannot import "${file}": it answers the request of a machine, not an export`, {
@@ -72,7 +71,7 @@ async function checkExport(
   }
   const { exporter, server, createdAt, id } = exported;
   const path = getBundleKeyPath(settings, cwd);
-  const key = await readBundleKey(path, createFilePort());
+  const key = await readBundleKey(path, files);
   if (key === undefined) {
     throw new AppError("not_found", `cannot check whose requests "${file}" answers: there is no key "${path}"`, {
       hint: `name the key that signed export ${id} of ${createdAt} with --bundle-key`,
@@ -94,10 +93,10 @@ async function checkAuthorities(
   file: string,
   settings: Settings,
   connection: ApiConnection,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
   const pins: ReadonlySet<string> = new Set(settings.trustSigner);
-  const roots = settings.trustSigner.length > 0 ? [] : await findTrustedCas(connection, signal);
+  const roots = settings.trustSigner.length > 0 ? [] : await findTrustedCas(connection, tools);
   const [unknown] = findUntrustedAuthorities(authorities, { pins, roots });
   if (unknown === undefined) return;
   const pin = publicKeyPin(unknown);
@@ -113,9 +112,9 @@ async function checkAuthorities(
 /** Finds the CAs that the API server trusts for its clients, as far as the user may read them, and that of the kubeconfig. */
 async function findTrustedCas(
   { api, cluster }: ApiConnection,
-  signal: AbortSignal,
+  { files, signal }: Tools,
 ): Promise<readonly CertificateFacts[]> {
-  const texts = cluster.ca === undefined ? [] : [await readCa(cluster.ca, createFilePort())];
+  const texts = cluster.ca === undefined ? [] : [await readCa(cluster.ca, files)];
   const published = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal));
   texts.push(published?.data?.["client-ca-file"] ?? "");
   return texts.flatMap((pem) => {

@@ -3,7 +3,6 @@
  * written.
  */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
@@ -18,7 +17,7 @@ import type { PolicyExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { line, oneLine } from "../../output/escape.ts";
@@ -27,7 +26,12 @@ import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
 import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
 import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
-import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../../client/admin/explain_request.ts";
+import {
+  explainRequest,
+  type Explanation,
+  gatherFromApi,
+  gatherFromFile,
+} from "../../../client/admin/explain_request.ts";
 
 export async function run(input: Input<PolicyExplainFlags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
@@ -68,15 +72,14 @@ async function readFile(
   });
 }
 
-async function findText(path: string, io: Io): Promise<string | undefined> {
-  const files = createFilePort();
-  const absolute = resolve(io.cwd, path);
+async function findText(path: string, { files, cwd }: Tools): Promise<string | undefined> {
+  const absolute = resolve(cwd, path);
   const facts = await files.stat(absolute);
   return facts?.kind === "file" ? await files.readText(absolute) : undefined;
 }
 
-async function readText(path: string, io: Io): Promise<string> {
-  const text = await findText(path, io);
+async function readText(path: string, tools: Tools): Promise<string> {
+  const text = await findText(path, tools);
   if (text !== undefined) return text;
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
 }

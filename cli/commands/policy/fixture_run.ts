@@ -8,7 +8,12 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../..
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
-import { type Expectation, parsePolicyFixture, type PolicyCase, type PolicyFixture } from "../../../core/approval/policy_fixture.ts";
+import {
+  type Expectation,
+  parsePolicyFixture,
+  type PolicyCase,
+  type PolicyFixture,
+} from "../../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
 import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";

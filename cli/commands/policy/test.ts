@@ -1,7 +1,6 @@
 /** Tests policies with the fixtures below a folder, and prints the results as text or JUnit XML. */
 import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
@@ -20,7 +19,7 @@ export async function run(input: Input<PolicyTestFlags>, tools: Tools): Promise<
   const [folder = ""] = input.args;
   const results: CaseResult[] = [];
   const faults: string[] = [];
-  for (const path of await findFixtures(folder, tools.cwd)) {
+  for (const path of await findFixtures(folder, tools)) {
     tools.signal.throwIfAborted();
     const text = await tools.files.readText(resolve(tools.cwd, path)) ?? "";
     if (!KIND_LINE.test(text)) continue;
@@ -42,9 +41,9 @@ export async function run(input: Input<PolicyTestFlags>, tools: Tools): Promise<
 }
 
 /** Finds the YAML and JSON files below a folder, sorted. For a file it returns that file. */
-async function findFixtures(folder: string, cwd: string): Promise<readonly string[]> {
+async function findFixtures(folder: string, { files, cwd }: Tools): Promise<readonly string[]> {
   const root = resolve(cwd, folder);
-  const facts = await createFilePort().stat(root);
+  const facts = await files.stat(root);
   if (facts === undefined) {
     throw new AppError("io", `cannot read "${folder}": no such file or folder`, {
       hint: "name a folder with fixtures",

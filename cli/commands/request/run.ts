@@ -2,7 +2,12 @@
 import { resolve } from "node:path";
 import { openPairFolder } from "../../../client/certificate/pair_folder.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import { requestCertificate, type RequestCertificateOptions, requestOffline, RequestRefusedError } from "../../../client/request_certificate.ts";
+import {
+  requestCertificate,
+  type RequestCertificateOptions,
+  requestOffline,
+  RequestRefusedError,
+} from "../../../client/request_certificate.ts";
 import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";

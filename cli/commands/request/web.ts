@@ -20,7 +20,14 @@ import { escapeText } from "../../output/escape.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
-import { checkCertificateSettings, deliver, type Delivery, describeDelivery, followUp, toWantedCertificate } from "./certificate.ts";
+import {
+  checkCertificateSettings,
+  deliver,
+  type Delivery,
+  describeDelivery,
+  followUp,
+  toWantedCertificate,
+} from "./certificate.ts";
 import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
 import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { reportPending, requestWithSteps } from "../../output/request_certificate.ts";

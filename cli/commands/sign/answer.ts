@@ -8,7 +8,15 @@ import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type AnswerOutcome, computeBundleId, computeRequestId, encodeAnswers, type OfflineRequest, readAnswers, type RequestBundle } from "../../../core/offline/bundle.ts";
+import {
+  type AnswerOutcome,
+  computeBundleId,
+  computeRequestId,
+  encodeAnswers,
+  type OfflineRequest,
+  readAnswers,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
 import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
@@ -16,7 +24,13 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, formatRecordName } from "../../../core/register/record.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+} from "../../../core/register/record.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -65,16 +79,15 @@ export async function openDesk(
   const lock = stack.use(new FileLock(`${log.path}.answers`, tools.clock));
   await log.check();
   const desk = {
+    ...tools,
     settings,
     signers: await createSignerOpener(settings, tools),
     log,
     policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), tools),
-    records: [...await readSignRecords(log.path, files, tools.signal)],
+    records: [...await readSignRecords(log.path, tools)],
     answered: openAnsweredRequests(log.path, files),
     exporters: openTrustedExporters(log.path, files),
     lock,
-    files,
-    io: tools,
   };
   const opened = stack.move();
   return { ...desk, [Symbol.dispose]: () => opened.dispose() };
@@ -84,29 +97,29 @@ export async function openDesk(
  * Answers a bundle. Nothing is signed before the whole bundle is checked. Throws AppError for a bundle of another site or an
  * unknown exporter, and those of opening a CA.
  */
-export async function answerBundle(bundle: RequestBundle, desk: Desk, signal: AbortSignal): Promise<BundleAnswer> {
-  const { settings, io, exporters, lock, answered } = desk;
+export async function answerBundle(bundle: RequestBundle, desk: Desk): Promise<BundleAnswer> {
+  const { settings, exporters, lock, answered } = desk;
   const { origin } = bundle;
   if (origin.kind === "export") await exporters.check(origin, settings.trustExporter);
   const id = origin.kind === "export" ? `bundle-${computeBundleId(bundle)}` : computeRequestId(getOnly(bundle));
-  const earlier = await findEarlier(id, bundle, desk, signal);
+  const earlier = await findEarlier(id, bundle, desk);
   if (earlier !== undefined) return await repeatAnswer(id, bundle, earlier, desk);
   const site = origin.kind === "export" ? undefined : await openSite(getOnly(bundle), origin, desk);
   const decided = await decideAll(bundle, site, desk);
-  for (const one of decided) io.stderr.write(describeOfflineRequest(one, origin));
-  const consent = await askForConsent(decided, bundle, desk, signal);
+  for (const one of decided) desk.stderr.write(describeOfflineRequest(one, origin));
+  const consent = await askForConsent(decided, bundle, desk);
   if (consent.kind === "left") {
     const outcomes = decided.map((): AnswerOutcome => ({ kind: "skipped", message: consent.reason }));
     return { text: undefined, isRepeated: false, outcomes };
   }
-  if (origin.kind === "export") await exporters.add(origin, io.clock.now());
+  if (origin.kind === "export") await exporters.add(origin, desk.clock.now());
   const answers: BundleAnswer[] = [];
   await lock.runExclusive(async () => {
     // Another run may have answered the same requests while this one was asking.
     const text = await answered.find(id);
     answers.push(
       text === undefined
-        ? await signAll(id, bundle, decided, { site, approval: consent.approval }, desk, signal)
+        ? await signAll(id, bundle, decided, { site, approval: consent.approval }, desk)
         : { text, isRepeated: true, outcomes: readKept(text).outcomes },
     );
   });
@@ -120,10 +133,9 @@ async function signAll(
   decided: readonly DecidedRequest[],
   { site, approval }: { readonly site: Site | undefined; readonly approval: IssuedCertificateApproval },
   desk: Desk,
-  signal: AbortSignal,
 ): Promise<BundleAnswer> {
-  const { io, log, answered, records, files, settings } = desk;
-  if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, files, signal));
+  const { clock, random, log, answered, records, settings } = desk;
+  if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, desk));
   // The opener makes an authority for each signer, and several signers may have one CA.
   const authorities = new Map<string, Authority>();
   const addAuthority = (one: Authority) => authorities.set(one.certificate.sha256Fingerprint, one);
@@ -135,7 +147,7 @@ async function signAll(
       continue;
     }
     const { csr, plan, signer: { authority, chain: withChain } } = decision;
-    const der = await issueCertificate(plan, authority, io.random.bytes(SERIAL_BYTES));
+    const der = await issueCertificate(plan, authority, random.bytes(SERIAL_BYTES));
     const chain = parseCaBundle(encodeIssued(der, authority, withChain));
     if (!chain.ok) throw new AppError("internal", `cannot read back a certificate: ${chain.error}`);
     const [leaf] = chain.value;
@@ -151,13 +163,13 @@ async function signAll(
     crossSigned: site?.around.crossSigned,
     server: settings.server,
   };
-  const text = await encodeAnswers(bundle, answers, around, [...authorities.values()], io.clock.now());
+  const text = await encodeAnswers(bundle, answers, around, [...authorities.values()], clock.now());
   // Without a certificate there is nothing that must not be given twice: the next run may have other rules.
   if (issued.length === 0) return { text, isRepeated: false, outcomes };
   await answered.keep(id, text, async () => {
     await Promise.all(issued.map(({ leaf, authority, origin }) => log.record(leaf.der, authority, origin)));
   });
-  for (const { leaf, origin } of issued) records.push(toRecord(leaf, origin, records.length + 1, io.clock.now()));
+  for (const { leaf, origin } of issued) records.push(toRecord(leaf, origin, records.length + 1, clock.now()));
   return { text, isRepeated: false, outcomes };
 }
 
@@ -206,15 +218,15 @@ function readKept(text: string): KeptAnswer {
 async function findEarlier(
   id: string,
   bundle: RequestBundle,
-  { answered, lock, log, signers, files, io }: Desk,
-  signal: AbortSignal,
+  desk: Desk,
 ): Promise<KeptAnswer | undefined> {
+  const { answered, lock, log, signers } = desk;
   let found: string | undefined;
   await lock.runExclusive(async () => {
     found = await answered.find(id) ?? await answered.complete(id, async (text) => {
-      const records = await readSignRecords(log.path, files, signal);
+      const records = await readSignRecords(log.path, desk);
       const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
-      const time = formatTime(io.clock.now());
+      const time = formatTime(desk.clock.now());
       const approval = { reason: "OfflineApproved", message: "approved in a run that was interrupted", time };
       await Promise.all(
         readKept(text).outcomes.map(async (outcome, at) => {
@@ -237,13 +249,13 @@ async function repeatAnswer(
   kept: KeptAnswer,
   desk: Desk,
 ): Promise<BundleAnswer> {
-  const { settings: { server }, answered, io } = desk;
+  const { settings: { server }, answered, clock } = desk;
   const { origin } = bundle;
   const { text, outcomes: [outcome] } = kept;
   const same = { text, isRepeated: true, outcomes: kept.outcomes };
   if (origin.kind === "export" || outcome?.kind !== "issued") return same;
   const [leaf] = outcome.chain;
-  if (leaf === undefined || leaf.notAfter < io.clock.now()) return { ...same, text: undefined };
+  if (leaf === undefined || leaf.notAfter < clock.now()) return { ...same, text: undefined };
   if (text !== undefined && (server === undefined || server === kept.server)) return same;
   const { signer: { authority }, around } = await openSite(getOnly(bundle), origin, desk);
   // An answer is signed by the CA that issued its certificate, which may have been replaced since.
@@ -256,7 +268,7 @@ async function repeatAnswer(
   }
   const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
   const answers = [{ request: getOnly(bundle), outcome }];
-  const changed = await encodeAnswers(bundle, answers, site, [authority], io.clock.now());
+  const changed = await encodeAnswers(bundle, answers, site, [authority], clock.now());
   await answered.replace(id, changed);
   return { ...same, text: changed };
 }

@@ -34,7 +34,7 @@ export async function signBundle(
   const bundle = openBundleText("requests", readRequests, text, file);
   if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "requests that a server exported");
   using desk = await openDesk(settings, tools);
-  const answer = await answerBundle(bundle, desk, tools.signal);
+  const answer = await answerBundle(bundle, desk);
   const { text: answers, isRepeated, outcomes } = answer;
   if (answers === undefined) {
     const [outcome] = outcomes;
@@ -73,7 +73,7 @@ export async function signFolder(
   let answers = 0;
   for (const name of names) {
     try {
-      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), desk, tools.signal);
+      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), desk);
       if (answer.text !== undefined) {
         await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, tools.files);
       }
@@ -158,20 +158,20 @@ function describeAnswer(name: string, { text, isRepeated, outcomes: [outcome] }:
 }
 
 async function writeAnswers(text: string, bundle: RequestBundle, desk: Desk): Promise<void> {
-  const { settings: { out, force, qr }, files, io } = desk;
+  const { settings: { out, force, qr }, files } = desk;
   const { origin, requests } = bundle;
   if (qr !== undefined) {
     const facts = origin.kind === "machine"
       ? []
       : [["Server", origin.server], ["Exported", origin.createdAt], ["Export", origin.id]] as const;
     const id = origin.kind === "machine" ? computeBundleId(bundle) : origin.id;
-    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, files, io);
+    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, files, desk);
   }
   if (out === undefined || out === "-") {
-    io.stdout.write(text);
+    desk.stdout.write(text);
     return;
   }
-  const path = resolve(io.cwd, out);
+  const path = resolve(desk.cwd, out);
   if (!force && await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write the answers to "${out}": it exists`, {
       hint: "the answers are kept: run the command again with --force, or with another --out",

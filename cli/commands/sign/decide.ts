@@ -1,6 +1,5 @@
 /** Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal. */
 import { userInfo } from "node:os";
-import type { FilePort } from "../../../client/files.ts";
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
@@ -27,21 +26,19 @@ import { readIdentity } from "../../../core/register/certificate_user.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/evidence.ts";
 
 /** What decisions depend on in addition to the requests. */
-export interface DecisionDesk {
+export interface DecisionDesk extends Tools {
   readonly settings: Settings<SignFlags>;
   readonly signers: SignerOpener;
   readonly policies: PolicySettings;
   /** What was signed before, also in this run: two requests for one name must not both pass as the first. */
   readonly records: IssuedCertificate[];
-  readonly files: FilePort;
-  readonly io: Io;
 }
 
 /** The decision about a request, before anything is signed. */
@@ -70,10 +67,11 @@ export interface Site {
 export async function openSite(
   request: OfflineRequest,
   { site, requester }: MachineOrigin,
-  { signers, settings, files, io }: DecisionDesk,
+  desk: DecisionDesk,
 ): Promise<Site> {
+  const { signers, settings } = desk;
   const signer = await signers.open(request.signerName);
-  const around = await readCasAround(settings, signer, { files, cwd: io.cwd });
+  const around = await readCasAround(settings, signer, desk);
   const { authority: { certificate, issuers } } = signer;
   const own = [certificate, ...issuers, ...around.server].map((one) => publicKeyPin(one));
   if (site.length > 0 && !own.some((pin) => site.includes(pin))) {
@@ -90,7 +88,7 @@ export async function openSite(
   }
   const isFirst = request.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester.length === 0;
   if (settings.server === undefined && isFirst) {
-    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", io);
+    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", desk);
   }
   return { signer, around };
 }
@@ -101,8 +99,8 @@ export async function decideAll(
   site: Site | undefined,
   desk: DecisionDesk,
 ): Promise<readonly DecidedRequest[]> {
-  const { records, policies, settings, io } = desk;
-  const now = io.clock.now();
+  const { records, policies, settings } = desk;
+  const now = desk.clock.now();
   const signed = new Map(records.map((record) => [record.spec.request?.uid, record]));
   const byUser = Map.groupBy(records, (record) => readIdentity(record)?.username);
   const url = origin.kind === "export" ? origin.server : settings.server ?? "";
@@ -158,7 +156,7 @@ function describeSigned({ spec: { issuedAt, serialNumber } }: IssuedCertificate)
 }
 
 /** Plans the certificate of a request by the rules of its signer. */
-async function planOne(request: OfflineRequest, { signers, settings, io }: DecisionDesk): Promise<SignDecision> {
+async function planOne(request: OfflineRequest, { signers, settings, clock }: DecisionDesk): Promise<SignDecision> {
   const { name, facts, signerName, usages, expirationSeconds } = request;
   if (settings.signer !== undefined && !signers.chosen.includes(signerName)) {
     return { kind: "skipped", message: `it is for the signer "${signerName}", which was not named at the CA` };
@@ -166,7 +164,7 @@ async function planOne(request: OfflineRequest, { signers, settings, io }: Decis
   try {
     const signer = await signers.open(signerName);
     const asked = { signerName, usages, expirationSeconds };
-    return { kind: "sign", ...planRequest(facts.der, name, { ...signer, asked }, io), signer };
+    return { kind: "sign", ...planRequest(facts.der, name, { ...signer, asked }, { clock }), signer };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const message = error.message.replace(`cannot sign "${name}": `, "");
@@ -185,10 +183,10 @@ type Consent =
 export async function askForConsent(
   decided: readonly DecidedRequest[],
   { origin }: RequestBundle,
-  { settings, io }: DecisionDesk,
-  signal: AbortSignal,
+  desk: DecisionDesk,
 ): Promise<Consent> {
-  const time = formatTime(io.clock.now());
+  const { settings } = desk;
+  const time = formatTime(desk.clock.now());
   const username = getUserName();
   const approve = (how: string): Consent => {
     const by = username === undefined ? {} : { username };
@@ -198,8 +196,8 @@ export async function askForConsent(
   if (origin.kind === "machine" && decision?.kind === "skipped") return { kind: "left", reason: decision.message };
   const count = decided.filter((one) => one.decision.kind === "sign").length;
   if (settings.yes || count === 0) return approve("with --yes");
-  if (canAsk(io)) {
-    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, io, signal);
+  if (canAsk(desk)) {
+    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, desk, desk.signal);
     return isYes ? approve("on a terminal") : { kind: "left", reason: "declined; the next run asks again" };
   }
   if (origin.kind === "export") return approve("at its server");

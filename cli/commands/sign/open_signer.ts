@@ -103,8 +103,7 @@ export function openSignLog(
 /** Reads what the CA has signed, from its log; nothing when there is no log yet. */
 export async function readSignRecords(
   path: string,
-  files: FilePort,
-  signal: AbortSignal,
+  { files, signal }: Tools,
 ): Promise<readonly IssuedCertificate[]> {
   const records: IssuedCertificate[] = [];
   if (await files.stat(path) === undefined) return records;

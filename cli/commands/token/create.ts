@@ -1,11 +1,21 @@
 /** Creates bootstrap tokens and hands out what machines need to join with them. */
 import { Buffer } from "node:buffer";
 import { basename, dirname, join, resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
-import { createPackFiles, formatBootstrapKubeconfig, formatJoinCommands, type JoinTarget, KUBELET_PATHS } from "../../../core/token/join_material.ts";
+import {
+  createPackFiles,
+  formatBootstrapKubeconfig,
+  formatJoinCommands,
+  type JoinTarget,
+  KUBELET_PATHS,
+} from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/token/token_secret.ts";
-import { type BootstrapToken, formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
+import {
+  type BootstrapToken,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  parseBootstrapToken,
+} from "../../../core/token/bootstrap_token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -21,7 +31,16 @@ import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
-import { assertKnownNodes, buildTokenSecret, createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
+import {
+  assertKnownNodes,
+  buildTokenSecret,
+  createTokens,
+  describeLoopback,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../../client/admin/new_tokens.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
 import { readLimits, warnUnenforced } from "./limits.ts";
 
@@ -33,7 +52,7 @@ export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;
   const format = chooseFormat(input);
-  const planned = await planTokens(input, format, { files, io: tools });
+  const planned = await planTokens(input, format, tools);
   if (settings.ttl === 0) warn("this token never expires: anyone who finds it can use it forever", tools);
   const [first] = planned;
   if (format === "yaml" && first !== undefined) {
@@ -120,19 +139,19 @@ function checkLists(usages: readonly string[], groups: readonly string[]): void 
 async function planTokens(
   { settings, args }: CreateInput,
   format: Format,
-  { files, io }: { readonly files: FilePort; readonly io: Io },
+  tools: Tools,
 ): Promise<readonly PlannedToken[]> {
   const { node, forInventory, publicKey } = settings;
-  const out = settings.out === undefined || settings.out === STDOUT ? undefined : resolve(io.cwd, settings.out);
+  const out = settings.out === undefined || settings.out === STDOUT ? undefined : resolve(tools.cwd, settings.out);
   const plan = async (name: NodeName | undefined, path: string | undefined): Promise<PlannedToken> => ({
     ...settings,
-    token: chooseToken(args[0], io),
+    token: chooseToken(args[0], tools),
     node: name,
-    limits: await readLimits(settings, name, { files, cwd: io.cwd }),
+    limits: await readLimits(settings, name, tools),
     path,
   });
   if (forInventory === undefined || out === undefined) return [await plan(node, out)];
-  const machines = await readMachines(resolve(io.cwd, forInventory), node, files);
+  const machines = await readMachines(resolve(tools.cwd, forInventory), node, tools.files);
   if (publicKey !== undefined && machines.length > 1) {
     throw new UsageError("--public-key is the key of one machine: name it with --node");
   }

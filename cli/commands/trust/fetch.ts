@@ -18,7 +18,13 @@ import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { parseTrustBundleName, type TrustFetchFlags } from "./flags.ts";
 import { connect } from "../../connection.ts";
-import { createNoBundleError, explainTrustBundleFailure, readTrustBundles, toTrustBundleSelectors, type TrustBundleSelection } from "../../../client/admin/trust_bundles.ts";
+import {
+  createNoBundleError,
+  explainTrustBundleFailure,
+  readTrustBundles,
+  toTrustBundleSelectors,
+  type TrustBundleSelection,
+} from "../../../client/admin/trust_bundles.ts";
 
 interface Context extends Tools {
   readonly settings: Input<TrustFetchFlags>["settings"];

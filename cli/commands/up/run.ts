@@ -1,7 +1,6 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
 import { once } from "node:events";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
-import { createFilePort } from "../../../client/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -14,7 +13,7 @@ import type { Input } from "../../framework/command.ts";
 import { startFullInstance } from "../../../instance/full_instance.ts";
 import type { Instance } from "../../../instance/instance.ts";
 import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService } from "../../systemd/service.ts";
@@ -141,10 +140,10 @@ ${describeReach(instance, hosts, dataDir, settings.sharedToken)}`;
 async function formatWebGreeting(
   { dir: { webKubeconfig }, authorities, url }: Instance,
   [domain]: readonly string[],
-  { cwd, stdout }: Io,
+  { files, cwd, stdout }: Tools,
 ): Promise<string> {
   const server = `--server ${url} --ca-cert-hash ${publicKeyPin(authorities.serving.certificate)}`;
-  const { token } = stdout.isTerminal ? await readCluster(webKubeconfig, createFilePort()) : {};
+  const { token } = stdout.isTerminal ? await readCluster(webKubeconfig, files) : {};
   const credentials = token === undefined
     ? `--join ${pathWord(webKubeconfig, cwd)}`
     : `${server} --token ${token.reveal()}`;

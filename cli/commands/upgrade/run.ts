@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { chown, link, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { createFilePort } from "../../../client/files.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -19,12 +18,11 @@ import { findServices, restartServices, runToEnd } from "./services.ts";
 /** The time within which a file must print its version, also on a slow and busy machine. */
 const TEST_START_MS = 60_000;
 
-const files = createFilePort();
-
 export async function run(
   { args, settings }: Input<UpgradeFlags>,
   tools: Tools,
 ): Promise<ExitCode> {
+  const { files } = tools;
   const file = getInstalledFile(tools);
   const folder = resolve(tools.cwd, args[0] ?? "");
   const release = await readRelease(folder, settings.releaseKey, tools);
@@ -91,6 +89,7 @@ async function replace(
   step: (text: string) => void,
   tools: Tools,
 ): Promise<ExitCode> {
+  const { files } = tools;
   const previous = `${file}.previous`;
   tools.signal.throwIfAborted();
   await files.unlink(previous);
