@@ -52,7 +52,7 @@ export interface Io {
   /** The work factor of scrypt, as a power of two, in a new backup under a passphrase; absent for age's. Only tests set it. */
   readonly backupWorkFactor?: number;
   /** The heap of the process; absent on runtimes without access to it, and in most tests. */
-  readonly heap?: Heap;
+  readonly heap?: Heap | undefined;
 }
 
 /** What every command gets to work with: the environment of the run, and the adapters over it. */

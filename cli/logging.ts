@@ -22,7 +22,7 @@ export type LogFormat = "text" | "json";
 export interface LoggerOptions {
   readonly stderr: OutputStream;
   /** Default: text on a terminal, JSON elsewhere. */
-  readonly format?: LogFormat;
+  readonly format?: LogFormat | undefined;
   /** The lowest level that is written; default `info`. */
   readonly level?: LogLevel;
   readonly clock: Pick<Clock, "now">;
@@ -82,7 +82,7 @@ export function createRoleLogger(
     stderr,
     clock,
     level: isDebug || v >= DEBUG_VERBOSITY ? "debug" : "info",
-    ...(format === undefined ? {} : { format }),
+    format,
   });
 }
 

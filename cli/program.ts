@@ -41,7 +41,6 @@ function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
 }
 
 function createIo(process: Process, stdout: OutputStream, stderr: OutputStream): Io {
-  const heap = createSystemHeap(process);
   return {
     stdin: createInput(() => process.stdin),
     stdout,
@@ -52,7 +51,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
     versions: process.versions,
     clock: createSystemClock(),
     random: createSystemRandom(),
-    ...(heap === undefined ? {} : { heap }),
+    heap: createSystemHeap(process),
   };
 }
 

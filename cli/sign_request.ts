@@ -23,7 +23,7 @@ export interface RequestSigning {
   /** Whether requests for ML-DSA keys are signed. */
   readonly allowMlDsa?: boolean;
   /** Records a certificate (DER) before it is returned. */
-  readonly record?: (certificate: Uint8Array<ArrayBuffer>) => Promise<void>;
+  readonly record?: ((certificate: Uint8Array<ArrayBuffer>) => Promise<void>) | undefined;
   /** Whether the intermediates of the CA follow each certificate. */
   readonly chain: boolean;
 }

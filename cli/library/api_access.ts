@@ -1,5 +1,4 @@
 /** Access to an API: to a cluster with a kubeconfig, or to an instance in this process as its administrator. */
-import process from "node:process";
 import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
@@ -10,8 +9,6 @@ import { defaultUsages } from "../../core/pki/x509/usages.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import {
   type CertificateRequest,
-  createConnector,
-  createFilePort,
   createObjectStore,
   type ObjectStoreOptions,
   readCluster,
@@ -21,7 +18,7 @@ import {
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../../instance/controllers.ts";
 import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";
-import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+import { createClientPorts, type SystemPorts } from "./defaults.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
@@ -77,12 +74,9 @@ export interface ConnectSettings extends Partial<SystemPorts> {
  * `config_invalid` for the proxy.
  */
 export async function connectToCluster(kubeconfig: string, settings: ConnectSettings = {}): Promise<ApiAccess> {
-  const ports = createSystemPorts(settings);
-  const files = createFilePort();
-  const cluster = await readCluster(kubeconfig, files, settings.context);
-  const transport = await createConnector({ files, clock: ports.clock, env: process.env, userAgent: USER_AGENT })(
-    cluster,
-  );
+  const ports = createClientPorts(settings);
+  const cluster = await readCluster(kubeconfig, ports.files, settings.context);
+  const transport = await ports.connect(cluster);
   return {
     ...createObjectAccess(transport, ports),
     url: cluster.server,

@@ -1,19 +1,10 @@
 /** `bootstrap`: the first certificate of a machine, with the defaults of `tlsboot bootstrap`. */
-import process from "node:process";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { AppError } from "../../core/errors.ts";
-import {
-  bootstrap,
-  type BootstrapOutcome,
-  type BootstrapProgress,
-  createConnector,
-  createFilePort,
-  createKubeconfigFinder,
-} from "../../client/mod.ts";
-import { USER_AGENT } from "../../core/version.ts";
-import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+import { bootstrap, type BootstrapOutcome, type BootstrapProgress, createKubeconfigFinder } from "../../client/mod.ts";
+import { createClientPorts, type SystemPorts } from "./defaults.ts";
 
 /** The files and the name of a machine. */
 export interface MachineSettings extends Partial<SystemPorts> {
@@ -44,14 +35,11 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
   const { onProgress, waitSeconds, expirationSeconds } = settings;
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new AppError("invalid", nodeName.error);
-  const files = createFilePort();
-  const ports = createSystemPorts(settings);
+  const ports = createClientPorts(settings);
   const kubeconfigPath = resolve(settings.kubeconfig);
   return await bootstrap({
     ...ports,
-    files,
-    connect: createConnector({ files, clock: ports.clock, env: process.env, userAgent: USER_AGENT }),
-    findCluster: createKubeconfigFinder(settings.bootstrapKubeconfig, files),
+    findCluster: createKubeconfigFinder(settings.bootstrapKubeconfig, ports.files),
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
     nodeName: nodeName.value,

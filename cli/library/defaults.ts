@@ -1,10 +1,11 @@
 /** The adapters that programs get which use the library without their own: the system's clock and randomness, no log. */
 import process from "node:process";
-import { createFilePort } from "../../client/mod.ts";
+import { type Connect, createConnector, createFilePort, type FilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createCaKeys } from "../passphrases/ca_keys.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../system.ts";
+import { USER_AGENT } from "../../core/version.ts";
 
 /** Clock, randomness and log, which are passed to every part of the library. */
 export interface SystemPorts {
@@ -22,6 +23,15 @@ export function createSystemPorts({ clock, random, logger }: Partial<SystemPorts
     random: random ?? createSystemRandom(),
     logger: logger ?? SILENT,
   };
+}
+
+/** Creates the ports of a client. */
+export function createClientPorts(
+  ports: Partial<SystemPorts>,
+): SystemPorts & { readonly files: FilePort; readonly connect: Connect } {
+  const system = createSystemPorts(ports);
+  const files = createFilePort();
+  return { ...system, files, connect: createConnector({ ...system, files, env: process.env, userAgent: USER_AGENT }) };
 }
 
 /** Creates the adapters of an instance, which never prompts. */

@@ -35,7 +35,7 @@ export interface TableOptions {
   readonly isWide: boolean;
   readonly hasHeader?: boolean;
   /** Returns the width to which columns are cut, in characters; undefined for tables of any width. */
-  readonly fitTo?: () => number | undefined;
+  readonly fitTo?: (() => number | undefined) | undefined;
   /** The colours of cells; without them the table has none. */
   readonly style?: Style;
 }

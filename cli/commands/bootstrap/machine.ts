@@ -1,12 +1,17 @@
-/** The machine to bootstrap: its name and its files. */
+/** The machine to bootstrap: its name, its files, and the names of its serving certificate. */
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
+import { createServingTemplate, type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { readHostFacts } from "../../../client/host_facts.ts";
+import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateTemplate } from "../../../core/machine/renewal_schedule.ts";
 
 /** The node name and the absolute paths of a machine. */
 export interface Machine {
@@ -35,4 +40,31 @@ export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, 
     certDir: resolve(io.cwd, settings.certDir ?? ""),
     keyAlgorithm: settings.keyAlgorithm,
   };
+}
+
+/** Reads this machine's names and addresses, unless the settings give others. */
+export async function readServingNames(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  files: FilePort,
+): Promise<ServingNames> {
+  const given = { dnsNames: settings.servingDns, ipAddresses: settings.servingIp };
+  return decideServingNames(given, await readHostFacts(machine.nodeName, files));
+}
+
+/** Returns the template of the serving certificate. AppError `not_found` on a machine without an address. */
+export async function getServingTemplate(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  files: FilePort,
+): Promise<CertificateTemplate> {
+  const template = createServingTemplate(machine.nodeName, await readServingNames(settings, machine, files));
+  if (template !== undefined) return template;
+  throw new AppError(
+    "not_found",
+    "cannot request a serving certificate: this machine has no address that kubelet would use",
+    {
+      hint: "give one with --serving-ip, or check the machine's network",
+    },
+  );
 }

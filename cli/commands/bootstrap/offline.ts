@@ -18,9 +18,8 @@ import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { commandLine } from "./command_words.ts";
 import type { BootstrapFlags } from "./flags.ts";
-import type { Machine } from "./machine.ts";
+import { getServingTemplate, type Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
-import { getServingTemplate } from "./serving_names.ts";
 
 /** UsageError for flags that contradict `--offline`. */
 export function checkOfflineSettings(

@@ -23,7 +23,7 @@ import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
 import { applyJoinFile } from "./join_file.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
-import { type Machine, resolveMachine } from "./machine.ts";
+import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
 import {
   createAwaited,
   describeOutcome,
@@ -31,7 +31,6 @@ import {
   describeServing,
   type MachineProgress,
 } from "./progress_text.ts";
-import { getServingTemplate, readServingNames } from "./serving_names.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";

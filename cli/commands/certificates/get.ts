@@ -8,7 +8,7 @@ import { watchObjects } from "../../output/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createStyle } from "../../output/style.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
@@ -33,14 +33,14 @@ export async function run(input: Input<GetCertificatesFlags>, tools: Tools): Pro
   const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1, {
     hasHeader: !settings.noHeaders,
     style: createStyle(tools.stdout, tools.env),
-    ...(tools.stdout.isTerminal ? { fitTo: () => tools.stdout.columns } : {}),
+    fitTo: tools.stdout.isTerminal ? () => tools.stdout.columns : undefined,
   });
   const sort = createSort(settings.sortBy);
   await using records = await openRecords(settings, tools);
   if (args.length > 0) return await showNamed(records, input, printer, tools);
   const list = new RecordList(records, settings, printer, sort, tools);
-  const version = await list.show(tools.signal);
-  if (settings.watch) await list.watch(version, tools.signal);
+  const version = await list.show();
+  if (settings.watch) await list.watch(version);
   return EXIT.done;
 }
 
@@ -77,25 +77,26 @@ class RecordList {
   readonly #records: OpenRecords;
   readonly #settings: Settings;
   readonly #printer: RecordPrinter;
-  readonly #io: Io;
+  readonly #tools: Tools;
   readonly #now: Date;
   readonly #sort: SortRows;
   readonly #isSelected: (row: RecordRow) => boolean;
   #replacements: Replacements = new Map();
   #retiredCas: ReadonlySet<string> = new Set();
 
-  constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, sort: SortRows, io: Io) {
+  constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, sort: SortRows, tools: Tools) {
     this.#records = records;
     this.#settings = settings;
     this.#printer = printer;
     this.#sort = sort;
-    this.#io = io;
-    this.#now = io.clock.now();
+    this.#tools = tools;
+    this.#now = tools.clock.now();
     this.#isSelected = createSelector(settings, this.#now);
   }
 
   /** Prints the list and returns the version from which a watch continues. */
-  async show(signal: AbortSignal): Promise<string> {
+  async show(): Promise<string> {
+    const { signal, stdout, stderr } = this.#tools;
     const { source } = this.#records;
     const { signer, sortBy, output, watch } = this.#settings;
     if (this.#needsStatus()) {
@@ -112,24 +113,25 @@ class RecordList {
       count += rows.length;
       version = resourceVersion;
       if (sortBy !== "issued") sorted.push(...rows);
-      else this.#io.stdout.write(this.#printer.printPage(rows));
+      else stdout.write(this.#printer.printPage(rows));
     }
-    if (sortBy !== "issued") this.#io.stdout.write(this.#printer.printPage(this.#sort(sorted)));
-    this.#io.stdout.write(this.#printer.printEnd());
+    if (sortBy !== "issued") stdout.write(this.#printer.printPage(this.#sort(sorted)));
+    stdout.write(this.#printer.printEnd());
     const isTable = output === undefined || output.kind === "wide";
-    if (count === 0 && isTable && !watch) this.#io.stderr.write("No certificates found\n");
+    if (count === 0 && isTable && !watch) stderr.write("No certificates found\n");
     return version;
   }
 
   /** Prints certificates that are issued or revoked from a version on, until the signal is aborted. */
-  async watch(version: string, signal: AbortSignal): Promise<void> {
+  async watch(version: string): Promise<void> {
     const { api } = this.#records;
+    const { clock, signal, stdout } = this.#tools;
     if (api === undefined) return;
-    for await (const value of watchObjects(api, RECORD_COLLECTION, {}, version, this.#io.clock, signal)) {
+    for await (const value of watchObjects(api, RECORD_COLLECTION, {}, version, clock, signal)) {
       const record = decodeApiObject<IssuedCertificate>(value, RECORD_COLLECTION);
       addReplacement(this.#replacements, record);
       const rows = [record].filter(isCertificateRecord).map((item) => this.#toRow(item)).filter(this.#isSelected);
-      this.#io.stdout.write(this.#printer.printPage(rows));
+      stdout.write(this.#printer.printPage(rows));
     }
   }
 

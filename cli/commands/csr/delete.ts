@@ -58,10 +58,7 @@ async function deletePending(api: ApiClient, requester: string, tools: Tools): P
 /** Deletes a request if it is still the object that was listed; false when it is gone or has changed since. */
 async function removeUnchanged(api: ApiClient, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
   const { uid, resourceVersion } = csr.metadata;
-  const preconditions = {
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-  };
+  const preconditions = { uid, resourceVersion };
   try {
     await api.requestJson({ method: "DELETE", path: csrPath(getName(csr)), body: { preconditions } }, signal);
     return true;

@@ -117,9 +117,7 @@ async function openSigning(
     ...signer,
     asked: { signerName, usages: usage, expirationSeconds: toExpirationSeconds(duration) },
     issuedLog,
-    ...(issuedLog === undefined
-      ? {}
-      : { record: (certificate) => issuedLog.record(certificate, authority, { source: "sign", signerName }) }),
+    record: issuedLog && ((certificate) => issuedLog.record(certificate, authority, { source: "sign", signerName })),
   };
 }
 
