@@ -1,12 +1,11 @@
 /** The signed list of a release: `SHA256SUMS` and its signature in a folder, such as a stick. */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { createFilePort } from "../client/files.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import { parseMinisignKey, verifyMinisign } from "./minisign.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import { readRequiredFile } from "../instance/named_files.ts";
-import type { Io } from "./io.ts";
+import type { Tools } from "./io.ts";
 import { RELEASE_KEY } from "./release_key.ts";
 
 /** The list of hashes of a release, in the format of sha256sum. */
@@ -29,9 +28,9 @@ export interface Release {
 export async function readRelease(
   folder: string,
   releaseKey: string | undefined,
-  { cwd }: Pick<Io, "cwd">,
+  tools: Pick<Tools, "files" | "cwd">,
 ): Promise<Result<Release, string>> {
-  const read = (path: string): Promise<string> => readRequiredFile(path, { files: createFilePort(), cwd });
+  const read = (path: string): Promise<string> => readRequiredFile(path, tools);
   const text = releaseKey === undefined ? RELEASE_KEY : await read(releaseKey);
   if (text === undefined) {
     throw new UsageError("there is no release key in this build", "name the minisign public key with --release-key");

@@ -1,13 +1,14 @@
 /**
  * The state of a service as systemd shows it (sd_notify(3)): ready, a line of status, stopping, and the heartbeat that the
  * watchdog waits for. Neither Node nor Deno can write to the datagram socket of systemd, so its own program `systemd-notify`
- * does it.
+ * does it. Also the listening socket that a socket unit passes (sd_listen_fds(3)).
  */
 import { execFile } from "node:child_process";
 import process from "node:process";
 import type { Logger } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
+import { UsageError } from "../framework/usage_error.ts";
 
 /** A service that reports its state. Without systemd, and in a unit without `Type=notify`, nothing is reported. */
 export interface Service extends Disposable {
@@ -79,4 +80,18 @@ export function connectService(
 export function findWatchdogMs(env: Io["env"], pid: number): number | undefined {
   const { WATCHDOG_USEC: microseconds = "", WATCHDOG_PID: watched = String(pid) } = env;
   return /^[1-9]\d*$/.test(microseconds) && watched === String(pid) ? Number(microseconds) / 1000 : undefined;
+}
+
+/** The number of the first descriptor that is passed. */
+const FIRST_DESCRIPTOR = 3;
+
+/** Finds the descriptor of the socket; undefined when none was passed to this process. UsageError for more than one. */
+export function findPassedSocket({ env }: Pick<Io, "env">, pid: number = process.pid): number | undefined {
+  const { LISTEN_PID: receiver, LISTEN_FDS: count = "" } = env;
+  if (receiver !== String(pid) || !/^[1-9]\d*$/.test(count)) return undefined;
+  if (count === "1") return FIRST_DESCRIPTOR;
+  throw new UsageError(
+    `systemd has passed ${count} sockets, and tlsboot listens on one`,
+    "keep one ListenStream= in the socket unit",
+  );
 }

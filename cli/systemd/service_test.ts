@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { eventually } from "../../tests/support/eventually.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { connectService, findWatchdogMs } from "./service.ts";
+import { connectService, findPassedSocket, findWatchdogMs } from "./service.ts";
 
 for (
   const { name, env, want } of [
@@ -37,4 +37,19 @@ test("connectService() reports the whole state each time, the last one at last, 
   await last("STOPPING=1|STATUS=stopping|WATCHDOG=1|");
   await eventually("a failure in the log", () => Promise.resolve(logger.entries.length > 0 || undefined));
   assert.deepEqual(logger.messages(), ["cannot report to systemd"]);
+});
+
+for (
+  const { name, env, want } of [
+    { name: "the one that was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "1" }, want: 3 },
+    { name: "none without systemd", env: {}, want: undefined },
+    { name: "none of the process that started this one", env: { LISTEN_PID: "6", LISTEN_FDS: "1" }, want: undefined },
+    { name: "none when none was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "0" }, want: undefined },
+  ]
+) {
+  test(`findPassedSocket() finds ${name}`, () => assert.equal(findPassedSocket({ env }, 7), want));
+}
+
+test("findPassedSocket() refuses two sockets", () => {
+  assert.throws(() => findPassedSocket({ env: { LISTEN_PID: "7", LISTEN_FDS: "2" } }, 7), /passed 2 sockets/);
 });

@@ -2,7 +2,7 @@
  * Revokes what a server without revocations can take back, such as kube-apiserver, which reads no CRL and accepts a client
  * certificate until it expires: pending requests are denied, and bootstrap tokens deleted.
  */
-import { listAll } from "../../../client/objects/api.ts";
+import { type ApiClient, listAll } from "../../../client/objects/api.ts";
 import { findLeafCertificate } from "../../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -16,11 +16,11 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { denyPending } from "./deny.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { CSR_COLLECTION, getCsrByName } from "../../../client/admin/csrs.ts";
 import { tokenPath } from "../../../client/admin/tokens.ts";
 import type { TypedTarget } from "../../../client/admin/revocation_targets.ts";
+import { createDenial, decideOne } from "../../../client/admin/decisions.ts";
 
 /** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */
 export async function revokeElsewhere(
@@ -84,4 +84,17 @@ function impossible(text: string): AppError {
       "tlsboot approver, and for programs that read a CRL use tlsboot ca crl --revoke: see tlsboot guide " +
       "beside_a_cluster",
   });
+}
+
+/** Denies a request as the user of the connection; with `uid` only the object that was seen. */
+export async function denyPending(
+  { text, name, uid }: { readonly text: string; readonly name: string; readonly uid: string | undefined },
+  api: ApiClient,
+  message: string | undefined,
+  tools: Tools,
+): Promise<void> {
+  const words = { reason: "Revoked", ...(message === undefined ? {} : { message }) };
+  const decision = await createDenial(api, "tlsboot revoke", tools.signal, words);
+  await decideOne(api, name, decision, tools, tools.signal, { uid });
+  tools.stdout.write(line`${text} denied: it was pending, so it has no certificate\n`);
 }

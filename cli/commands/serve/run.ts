@@ -8,8 +8,7 @@ import { createRoleLogger } from "../../logging.ts";
 import { renewEachMinute } from "../../../instance/parts.ts";
 import { startInstance } from "../../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
-import { connectService } from "../../systemd/service.ts";
-import { findPassedSocket } from "../../systemd/socket.ts";
+import { connectService, findPassedSocket } from "../../systemd/service.ts";
 
 export async function run(input: Input<ServerFlags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;

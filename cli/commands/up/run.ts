@@ -16,8 +16,7 @@ import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
-import { connectService } from "../../systemd/service.ts";
-import { findPassedSocket } from "../../systemd/socket.ts";
+import { connectService, findPassedSocket } from "../../systemd/service.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 
