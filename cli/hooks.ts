@@ -80,7 +80,6 @@ export function createHookError(what: string, faults: readonly string[]): AppErr
   });
 }
 
-/** The command and the signals after a change. */
 interface Hooks {
   readonly exec: string | undefined;
   /** The signals to send, with absolute paths of the pid files. */

@@ -72,7 +72,6 @@ export function openBundleText<T>(
   });
 }
 
-/** A bundle that is printed as QR codes. */
 interface PrintedBundle {
   readonly kind: BundleKind;
   readonly text: string;

@@ -15,7 +15,6 @@ export interface HiddenPath {
   readonly directive: "ProtectHome=" | "PrivateTmp=" | "InaccessiblePaths=";
 }
 
-/** The settings of a command with their flags and origins. */
 interface ResolvedPaths {
   readonly flags: FlagSet;
   readonly settings: Readonly<Record<string, unknown>>;

@@ -80,11 +80,7 @@ function show(event: BackupProgress, progress: ProgressLine): void {
   }
 }
 
-async function verify(
-  { settings }: Input<BackupFlags>,
-  path: string,
-  tools: Tools,
-): Promise<ExitCode> {
+async function verify({ settings }: Input<BackupFlags>, path: string, tools: Tools): Promise<ExitCode> {
   const name = path;
   const opener = await readOpener(settings, name, tools);
   const nothing = () => Promise.resolve();

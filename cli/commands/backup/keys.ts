@@ -31,11 +31,7 @@ export async function readRecipients(
  * Reads the secret keys or the passphrase that open a backup. Throws AppError `not_found`, `key_invalid`,
  * `file_permissions` or `passphrase_missing`.
  */
-export async function readOpener(
-  settings: OpeningSettings,
-  name: string,
-  tools: Tools,
-): Promise<BackupOpener> {
+export async function readOpener(settings: OpeningSettings, name: string, tools: Tools): Promise<BackupOpener> {
   const { files } = tools;
   if (settings.identity === undefined) {
     const source = createPassphrases(settings.passphraseFile, tools, files, tools.signal, WORDS);

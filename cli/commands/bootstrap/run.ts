@@ -1,18 +1,8 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import {
-  bootstrap,
-  CLIENT_STORE_PREFIX,
-  createMissingCredentialsFinder,
-  keepNextKey,
-} from "../../../client/bootstrap.ts";
+import { bootstrap, CLIENT_STORE_PREFIX, createMissingCredentialsFinder, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import {
-  keepMachineFresh,
-  type MachineOptions,
-  type PairChange,
-  updateForNewCa,
-} from "../../../client/keep_machine_fresh.ts";
+import { keepMachineFresh, type MachineOptions, type PairChange, updateForNewCa } from "../../../client/keep_machine_fresh.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -24,13 +14,7 @@ import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.
 import { applyJoinFile } from "./join_file.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
-import {
-  createAwaited,
-  describeOutcome,
-  describeProgress,
-  describeServing,
-  type MachineProgress,
-} from "./progress_text.ts";
+import { createAwaited, describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
@@ -50,10 +34,7 @@ import { connectService } from "../../systemd/service.ts";
 import { createClusterFinder } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
-export async function run(
-  { settings: given, origins }: Input<BootstrapFlags>,
-  tools: Tools,
-): Promise<ExitCode> {
+export async function run({ settings: given, origins }: Input<BootstrapFlags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const settings = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
@@ -129,11 +110,7 @@ export async function run(
 }
 
 /** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
-function createHookRunner(
-  settings: Settings<BootstrapFlags>,
-  { nodeName }: Machine,
-  tools: Tools,
-): HookRunner {
+function createHookRunner(settings: Settings<BootstrapFlags>, { nodeName }: Machine, tools: Tools): HookRunner {
   const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(tools.cwd, hook.pidFile) }));
   const hooks = { exec: settings.exec, signals };
   let turn: Promise<readonly string[]> = Promise.resolve([]);

@@ -44,10 +44,7 @@ export async function run({ settings }: Input<CaInitFlags>, tools: Tools): Promi
 }
 
 /** Creates the access to the keys, which are encrypted under shares when `--shares-out` is given. */
-async function createNewKeys(
-  settings: CaInitSettings,
-  tools: Tools,
-): Promise<CaKeys> {
+async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<CaKeys> {
   const { files } = tools;
   const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
   const keys = createCaKeys(settings, tools, files, tools.signal);

@@ -6,23 +6,9 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { CensusRow } from "../../../core/ca_rotation/census.ts";
-import {
-  type Blocking,
-  decideStep,
-  findUnknownName,
-  isRotationReady,
-  needsCensus,
-  type ReplaceableCa,
-  type RequestedStep,
-} from "../../../core/ca_rotation/steps.ts";
+import { type Blocking, decideStep, findUnknownName, isRotationReady, needsCensus, type ReplaceableCa, type RequestedStep } from "../../../core/ca_rotation/steps.ts";
 import { getRotatedCas } from "../../../instance/authority/rotation_record.ts";
-import {
-  describeCounts,
-  describeNext,
-  describeStep,
-  nameHolders,
-  toRotationFacts,
-} from "../../../core/report/ca_rotation.ts";
+import { describeCounts, describeNext, describeStep, nameHolders, toRotationFacts } from "../../../core/report/ca_rotation.ts";
 import { listRotations } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
@@ -36,13 +22,7 @@ import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { formatCensus, formatRotation } from "./rotation_text.ts";
-import type {
-  CaRotateAbortFlags,
-  CaRotateBeginFlags,
-  CaRotateFinishFlags,
-  CaRotateStatusFlags,
-  CaRotateSwitchFlags,
-} from "./rotate_flags.ts";
+import type { CaRotateAbortFlags, CaRotateBeginFlags, CaRotateFinishFlags, CaRotateStatusFlags, CaRotateSwitchFlags } from "./rotate_flags.ts";
 
 export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
 export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
@@ -89,7 +69,6 @@ async function runBegin(input: Input<CaRotateBeginFlags>, tools: Tools): Promise
   return await report(ca, rotation, tools);
 }
 
-/** The command line of a step after the beginning. */
 interface StepInput extends Pick<Input, "args" | "origins"> {
   readonly settings: NamedCaSettings & {
     readonly timeout: number;
@@ -98,7 +77,6 @@ interface StepInput extends Pick<Input, "args" | "origins"> {
   };
 }
 
-/** Takes a step after the beginning. */
 async function runStep(
   verb: RequestedStep["verb"],
   { settings, origins, args }: StepInput,
@@ -157,7 +135,6 @@ export async function takeStep(
   }
 }
 
-/** Reports what a step has come to. */
 async function report(ca: ReplaceableCa, rotation: CaRotation, io: Io): Promise<ExitCode> {
   const rows = await takeReportedCensus(ca, rotation);
   print({ ca, rotation, rows }, rows.filter(({ kind, state }) => kind === "place" && state !== "ready"), false, io);
@@ -169,7 +146,6 @@ async function takeReportedCensus(ca: ReplaceableCa, rotation: CaRotation): Prom
   return isInProgress(rotation) || rotation.status.servers === undefined ? await ca.census(rotation) : [];
 }
 
-/** A rotation with its census. */
 interface Report {
   readonly ca: ReplaceableCa;
   readonly rotation: CaRotation;
@@ -212,10 +188,7 @@ async function readReports(
   return reports;
 }
 
-async function listNames(
-  settings: Settings<CaRotateStatusFlags>,
-  tools: Tools,
-): Promise<readonly string[]> {
+async function listNames(settings: Settings<CaRotateStatusFlags>, tools: Tools): Promise<readonly string[]> {
   await using connection = await connect(settings, tools);
   return (await listRotations(connection.api, tools.signal)).filter(isInProgress).map(getName);
 }
@@ -258,7 +231,6 @@ function createMissingError(ca: ReplaceableCa): AppError {
   });
 }
 
-/** Reports that a step was taken before. */
 function reportNothingToDo(rotation: CaRotation, io: Io): void {
   io.stderr.write(line`nothing to do: the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
 }

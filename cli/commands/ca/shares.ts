@@ -81,11 +81,7 @@ export const checkSharesAction: Action<CaSharesCheckFlags> = {
   },
 };
 
-async function checkKeys(
-  shares: readonly NamedShare[],
-  settings: KeyPlace,
-  tools: Tools,
-): Promise<ExitCode> {
+async function checkKeys(shares: readonly NamedShare[], settings: KeyPlace, tools: Tools): Promise<ExitCode> {
   const passphrase = await combineShares(shares);
   if (!passphrase.ok) {
     tools.stdout.write(line`${passphrase.error.message}\n`);
@@ -133,10 +129,7 @@ interface EncryptedKey {
 }
 
 /** Finds the encrypted keys that flags name, or those of the CAs in the data directory; a missing key file is an error. */
-async function findEncryptedKeys(
-  { caKey, dataDir }: KeyPlace,
-  tools: Tools,
-): Promise<readonly EncryptedKey[]> {
+async function findEncryptedKeys({ caKey, dataDir }: KeyPlace, tools: Tools): Promise<readonly EncryptedKey[]> {
   const paths = caKey === undefined ? CA_PURPOSES.map((purpose) => authorityPaths(dataDir, purpose).key) : [caKey];
   const keys: EncryptedKey[] = [];
   for (const path of paths.map((one) => resolve(tools.cwd, one))) {

@@ -29,10 +29,7 @@ import { allowsMlDsa } from "../../../instance/feature_gates.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
-export async function run(
-  { args: [file = ""], settings }: Input<CaSignFlags>,
-  tools: Tools,
-): Promise<ExitCode> {
+export async function run({ args: [file = ""], settings }: Input<CaSignFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
   const keys = createCaKeys(settings, tools, files, tools.signal);

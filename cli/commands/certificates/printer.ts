@@ -119,7 +119,6 @@ const CSV_COLUMNS: readonly (readonly [name: string, text: (row: RecordRow) => s
   ["record", ({ record }) => getName(record)],
 ];
 
-/** The heading of the comma-separated values. */
 const CSV_HEADING = formatCsvLine(CSV_COLUMNS.map(([name]) => name));
 
 /** Formats a row as a line of comma-separated values (RFC 4180). */

@@ -42,7 +42,6 @@ export async function run(input: Input<DeleteCsrFlags>, tools: Tools): Promise<E
   }, tools);
 }
 
-/** Deletes every pending request of a requester. */
 async function deletePending(api: ApiClient, requester: string, tools: Tools): Promise<ExitCode> {
   const { items } = await listCsrs(api, {}, tools.signal);
   const remaining = items.filter((csr) => csr.spec.username === requester && !isSettled(csr)).values();

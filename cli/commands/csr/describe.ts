@@ -55,11 +55,7 @@ export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise
 }
 
 /** Finds a request by its name or short name, or those of a machine of that name. */
-async function findRequests(
-  api: ApiClient,
-  name: string,
-  tools: Tools,
-): Promise<readonly CertificateSigningRequest[]> {
+async function findRequests(api: ApiClient, name: string, tools: Tools): Promise<readonly CertificateSigningRequest[]> {
   const { signal } = tools;
   try {
     return [await api.requestObject({ method: "GET", path: csrPath(name) }, signal)];

@@ -49,11 +49,7 @@ export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<Exit
 }
 
 /** Finds the request that `approve` would mean by a name that no request has: a short name, or the name of a machine. */
-async function findMeant(
-  api: ApiClient,
-  name: string,
-  tools: Tools,
-): Promise<string | undefined> {
+async function findMeant(api: ApiClient, name: string, tools: Tools): Promise<string | undefined> {
   try {
     return await createTargetFinder(api, tools.clock)(name, tools.signal);
   } catch (error) {
@@ -74,11 +70,7 @@ function createPendingFilter(): (csr: CertificateSigningRequest) => boolean {
 }
 
 /** Reports on stderr which of the pending requests an approver holds for a person, and why. */
-async function reportHolds(
-  rows: ServerTable["rows"],
-  api: ApiClient,
-  tools: Tools,
-): Promise<void> {
+async function reportHolds(rows: ServerTable["rows"], api: ApiClient, tools: Tools): Promise<void> {
   const { signal } = tools;
   const isPending = ({ cells }: ServerTable["rows"][number]): boolean => cells.includes("Pending");
   const pending = new Set(rows.filter(isPending).map(({ object }) => object?.metadata?.name ?? ""));

@@ -43,11 +43,7 @@ export interface CommandAnswer {
  * Runs a command of tlsboot in this process, as the same words in a terminal would, except that variables and a config
  * file have no influence. Rejects only when the signal fires.
  */
-export async function runCommand(
-  words: readonly string[],
-  table: CommandTable,
-  tools: Tools,
-): Promise<CommandAnswer> {
+export async function runCommand(words: readonly string[], table: CommandTable, tools: Tools): Promise<CommandAnswer> {
   const printed = { all: "", stdout: "" };
   // Tables fit into the answer, as in a terminal of this width.
   const stream = (name: "stdout" | "stderr"): OutputStream => ({

@@ -22,10 +22,7 @@ import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 const OUT_MODE = 0o644;
 
 /** Runs the command. A target that cannot be read is reported, and the others are still examined. */
-export async function run(
-  { args, settings }: Input<DoctorFlags>,
-  tools: Tools,
-): Promise<ExitCode> {
+export async function run({ args, settings }: Input<DoctorFlags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const deps: ExamineDeps = {
     ...tools,

@@ -6,17 +6,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import {
-  createPersonBinding,
-  createPersonRole,
-  createTokenBinding,
-  createTokenRole,
-  describePersonRole,
-  PERSON_ROLES,
-  type PersonRole,
-  toBindingName,
-  toRoleName,
-} from "./person_roles.ts";
+import { createPersonBinding, createPersonRole, createTokenBinding, createTokenRole, describePersonRole, PERSON_ROLES, type PersonRole, toBindingName, toRoleName } from "./person_roles.ts";
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
@@ -113,11 +103,7 @@ async function ensureObject(
 }
 
 /** Reports the roles that the person has from an earlier run, because a new role takes none away. */
-async function reportOtherRoles(
-  { person, role }: RoleGrant,
-  api: ApiClient,
-  tools: Tools,
-): Promise<void> {
+async function reportOtherRoles({ person, role }: RoleGrant, api: ApiClient, tools: Tools): Promise<void> {
   for (const other of PERSON_ROLES.filter((item) => item !== role)) {
     const name = toBindingName(other, person);
     if (await findObject(api, formatObjectPath(clusterRoleBindingKind, name), tools.signal) === undefined) continue;

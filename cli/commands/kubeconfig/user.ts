@@ -172,7 +172,6 @@ function approveWith(
   };
 }
 
-/** The contents of a person's new kubeconfig. */
 interface NewPerson {
   readonly pair: CredentialPair;
   /** The CAs that the kubeconfig trusts. */

@@ -133,10 +133,7 @@ interface Importing {
 
 type Counts = Record<"issued" | "failed" | "imported" | "left" | "unusable", number>;
 
-async function importAll(
-  answers: readonly RequestAnswer[],
-  importing: Importing,
-): Promise<Counts> {
+async function importAll(answers: readonly RequestAnswer[], importing: Importing): Promise<Counts> {
   const counts: Counts = { issued: 0, failed: 0, imported: 0, left: 0, unusable: 0 };
   const waiting = answers.values();
   const work = async (): Promise<void> => {

@@ -136,11 +136,7 @@ async function readPair({ certificate, key }: Delivery["paths"], files: FilePort
   throw new AppError("pki_invalid", `cannot use "${certificate}": ${pair.error}`);
 }
 
-async function writePkcs12(
-  path: string,
-  pair: CredentialPair,
-  delivery: Delivery,
-): Promise<void> {
+async function writePkcs12(path: string, pair: CredentialPair, delivery: Delivery): Promise<void> {
   const { settings: { pkcs12PasswordFile }, paths, name, files } = delivery;
   const words = { what: "PKCS#12 file", flag: "--pkcs12-password-file" };
   const passwords = createPassphrases(pkcs12PasswordFile, delivery, files, delivery.signal, words);

@@ -57,12 +57,7 @@ async function denyElsewhere(
 }
 
 /** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */
-async function deleteTokenElsewhere(
-  text: string,
-  id: string,
-  { api }: ApiConnection,
-  tools: Tools,
-): Promise<void> {
+async function deleteTokenElsewhere(text: string, id: string, { api }: ApiConnection, tools: Tools): Promise<void> {
   await api.requestJson({ method: "DELETE", path: tokenPath(id) }, tools.signal);
   tools.stdout.write(line`${text} deleted\n`);
   const { items } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, {}, tools.signal);

@@ -8,15 +8,7 @@ import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import {
-  type AnswerOutcome,
-  computeBundleId,
-  computeRequestId,
-  encodeAnswers,
-  type OfflineRequest,
-  readAnswers,
-  type RequestBundle,
-} from "../../../core/offline/bundle.ts";
+import { type AnswerOutcome, computeBundleId, computeRequestId, encodeAnswers, type OfflineRequest, readAnswers, type RequestBundle } from "../../../core/offline/bundle.ts";
 import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { encodeIssued } from "../../../core/pki/authority/authority_chain.ts";
@@ -24,13 +16,7 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import {
-  type CertificateOrigin,
-  createRecord,
-  createRecordStatus,
-  describeIssued,
-  formatRecordName,
-} from "../../../core/register/record.ts";
+import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, formatRecordName } from "../../../core/register/record.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -62,10 +48,7 @@ export interface BundleAnswer {
 }
 
 /** Opens what a run needs. UsageError without a log, AppError when nothing can be recorded in it. */
-export async function openDesk(
-  settings: Settings<SignFlags>,
-  tools: Tools,
-): Promise<Desk> {
+export async function openDesk(settings: Settings<SignFlags>, tools: Tools): Promise<Desk> {
   const { files } = tools;
   const log = openSignLog(settings, tools);
   if (log === undefined) {
@@ -196,7 +179,6 @@ async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Pr
   });
 }
 
-/** The answer that an earlier run kept. */
 interface KeptAnswer {
   /** Undefined when an earlier release kept it, in another form. */
   readonly text: string | undefined;
@@ -215,11 +197,7 @@ function readKept(text: string): KeptAnswer {
 }
 
 /** Finds the answer of an earlier run; that of one that was killed before it had recorded every certificate is completed. */
-async function findEarlier(
-  id: string,
-  bundle: RequestBundle,
-  desk: Desk,
-): Promise<KeptAnswer | undefined> {
+async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promise<KeptAnswer | undefined> {
   const { answered, lock, log, signers } = desk;
   let found: string | undefined;
   await lock.runExclusive(async () => {
@@ -243,12 +221,7 @@ async function findEarlier(
 }
 
 /** Gives out an earlier answer again; that of a machine may get the address of the API server, which it did not have. */
-async function repeatAnswer(
-  id: string,
-  bundle: RequestBundle,
-  kept: KeptAnswer,
-  desk: Desk,
-): Promise<BundleAnswer> {
+async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer, desk: Desk): Promise<BundleAnswer> {
   const { settings: { server }, answered, clock } = desk;
   const { origin } = bundle;
   const { text, outcomes: [outcome] } = kept;

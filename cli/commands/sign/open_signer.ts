@@ -26,13 +26,7 @@ import type { SignFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
-import {
-  namesSigningCa,
-  openInstanceCas,
-  openSigningCas,
-  type SigningCaDeps,
-  signingDurationSeconds,
-} from "../../../instance/signer_cas.ts";
+import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signer_cas.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
@@ -46,10 +40,7 @@ export interface SignerOpener {
 }
 
 /** Creates the opener from the settings, and reads the profile. */
-export async function createSignerOpener(
-  settings: Settings<SignFlags>,
-  tools: Tools,
-): Promise<SignerOpener> {
+export async function createSignerOpener(settings: Settings<SignFlags>, tools: Tools): Promise<SignerOpener> {
   const logger = createLogger(tools);
   const keys = createCaKeys(settings, tools, tools.files, tools.signal);
   const deps = { ...tools, logger, keys };
@@ -101,10 +92,7 @@ export function openSignLog(
 }
 
 /** Reads what the CA has signed, from its log; nothing when there is no log yet. */
-export async function readSignRecords(
-  path: string,
-  { files, signal }: Tools,
-): Promise<readonly IssuedCertificate[]> {
+export async function readSignRecords(path: string, { files, signal }: Tools): Promise<readonly IssuedCertificate[]> {
   const records: IssuedCertificate[] = [];
   if (await files.stat(path) === undefined) return records;
   for await (const { record } of readIssuedLog(path, signal)) records.push(record);

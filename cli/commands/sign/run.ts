@@ -163,11 +163,7 @@ async function writeCertificate(target: string, pem: string, force: boolean, fil
 }
 
 /** Reads a request; `stdin` is the text of stdin when it has been read already. */
-async function readBytes(
-  file: string,
-  stdin: string | undefined,
-  tools: Tools,
-): Promise<Uint8Array> {
+async function readBytes(file: string, stdin: string | undefined, tools: Tools): Promise<Uint8Array> {
   if (file === STDIN) return new TextEncoder().encode(stdin ?? await tools.stdin.readAll(tools.signal));
   return await readNamedFile(file, { path: resolve(tools.cwd, file), maxBytes: MAX_BYTES }, tools.signal);
 }

@@ -18,10 +18,7 @@ import { findServices, restartServices, runToEnd } from "./services.ts";
 /** The time within which a file must print its version, also on a slow and busy machine. */
 const TEST_START_MS = 60_000;
 
-export async function run(
-  { args, settings }: Input<UpgradeFlags>,
-  tools: Tools,
-): Promise<ExitCode> {
+export async function run({ args, settings }: Input<UpgradeFlags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const file = getInstalledFile(tools);
   const folder = resolve(tools.cwd, args[0] ?? "");
