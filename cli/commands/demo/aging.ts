@@ -28,11 +28,7 @@ export async function renew(stage: Stage): Promise<void> {
     throw new AppError("pki_invalid", `${machine.name} has renewed its certificate without a new key`);
   }
   await listRequests(stage);
-  stage.emit({
-    kind: "fact",
-    text: "the next certificate has another key and another serial number",
-    isVerified: true,
-  });
+  stage.verified("the next certificate has another key and another serial number");
 }
 
 async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMachine) {

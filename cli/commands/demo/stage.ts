@@ -99,6 +99,15 @@ export class Stage implements AsyncDisposable {
     return this.options.audience;
   }
 
+  fact(text: string): void {
+    this.emit({ kind: "fact", text });
+  }
+
+  /** Shows a fact that the demo has checked. */
+  verified(text: string): void {
+    this.emit({ kind: "fact", text, isVerified: true });
+  }
+
   /** Starts the instance; the address stays the same when it starts again. */
   async start(changes: Partial<InstanceSettings>, options: FullOptions = {}): Promise<void> {
     const { tools, logger, root } = this.options;
@@ -114,7 +123,7 @@ export class Stage implements AsyncDisposable {
     const { securePort } = this.#running?.settings ?? {};
     await this[Symbol.asyncDispose]();
     this.emit({ kind: "stopped" });
-    this.emit({ kind: "fact", text: "The server stops, and starts again:" });
+    this.fact("The server stops, and starts again:");
     this.showUp(securePort ?? 0, flags);
     await this.start({ ...changes, ...(securePort === undefined ? {} : { securePort }) });
     this.emit({ kind: "serving", url: this.instance.url });

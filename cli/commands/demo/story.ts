@@ -32,7 +32,7 @@ const MAX_CONNECTING = 16;
 /** Runs the whole story on a stage, whose server still runs afterwards. Throws the first failure. */
 export async function runStory(stage: Stage): Promise<void> {
   const { nodes } = stage.options;
-  stage.emit({ kind: "fact", text: `TLS bootstrapping with ${nodes} ${nodes === 1 ? "machine" : "machines"}.` });
+  stage.fact(`TLS bootstrapping with ${nodes} ${nodes === 1 ? "machine" : "machines"}.`);
   await startServer(stage);
   const started = await requestCertificates(stage);
   await approve(stage, started);
@@ -43,10 +43,7 @@ export async function runStory(stage: Stage): Promise<void> {
   await showTheft(stage);
   stage.emit({ kind: "end" });
   const { root } = stage.options;
-  stage.emit({
-    kind: "fact",
-    text: `Everything is in ${stage.show(root)}: certificates, keys, kubeconfigs, database.`,
-  });
+  stage.fact(`Everything is in ${stage.show(root)}: certificates, keys, kubeconfigs, database.`);
 }
 
 async function startServer(stage: Stage): Promise<void> {
@@ -58,7 +55,7 @@ async function startServer(stage: Stage): Promise<void> {
       await stage.options.onServing?.(dir);
       await stage.step("authority");
       stage.command(`tlsboot ca init --data-dir ${stage.word(dir.root)}`);
-      stage.emit({ kind: "fact", text: `${stage.show(dir.caCertificate)}, ${publicKeyPin(certificate)}` });
+      stage.fact(`${stage.show(dir.caCertificate)}, ${publicKeyPin(certificate)}`);
       stage.emit({ kind: "authority", name: certificate.subject.commonName });
       await stage.step("server");
       stage.showUp(server.port);
@@ -66,7 +63,7 @@ async function startServer(stage: Stage): Promise<void> {
     },
   });
   stage.emit({ kind: "serving", url: stage.instance.url });
-  stage.emit({ kind: "fact", text: `serving at ${stage.instance.url}` });
+  stage.fact(`serving at ${stage.instance.url}`);
 }
 
 async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping[]> {
@@ -149,7 +146,7 @@ async function grantRule(stage: Stage, { api }: Connected): Promise<void> {
     const words = AUTO_APPROVE_COMMAND.replace(/^kubectl /, "").replaceAll("=", " ");
     stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} ${words}`);
   } else {
-    stage.emit({ kind: "fact", text: "The demo makes the role binding that this flag makes at the start:" });
+    stage.fact("The demo makes the role binding that this flag makes at the start:");
     stage.showUp(stage.instance.server.port, ["--auto-approve"]);
   }
   await api.requestObject({
@@ -182,11 +179,7 @@ async function verifyAll(stage: Stage, started: readonly Bootstrapping[]): Promi
   }
   const count = started.length;
   const subject = count === 1 ? "the certificate is" : `all ${count} certificates are`;
-  stage.emit({
-    kind: "fact",
-    text: `${subject} the CA's, until ${notAfter.toISOString().slice(0, 10)}`,
-    isVerified: true,
-  });
+  stage.verified(`${subject} the CA's, until ${notAfter.toISOString().slice(0, 10)}`);
 }
 
 async function useCertificate(stage: Stage): Promise<void> {

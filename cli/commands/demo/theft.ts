@@ -42,11 +42,7 @@ export async function showTheft(stage: Stage): Promise<void> {
   stage.emit({ kind: "revoked", machine: machine.name });
   const afterMs = Math.max(0, await awaitEnd(stage, watch) - revokedAt);
   stage.emit({ kind: "cutOff", afterMs });
-  stage.emit({
-    kind: "fact",
-    text: `the open watch of the thief ended ${formatDelay(afterMs)} after the command started`,
-    isVerified: true,
-  });
+  stage.verified(`the open watch of the thief ended ${formatDelay(afterMs)} after the command started`);
   await showUnauthorized(stage, kubeconfigPath);
 
   await stage.step("replacement");
