@@ -1,5 +1,5 @@
 /** Asks a question on the terminal that only `y` or `yes` answers with yes. */
-import type { Io } from "./io.ts";
+import type { Io, Tools } from "./io.ts";
 
 /** Reports whether the command can ask: both streams are a terminal. */
 export function canAsk(io: Pick<Io, "stdin" | "stderr">): boolean {
@@ -9,10 +9,9 @@ export function canAsk(io: Pick<Io, "stdin" | "stderr">): boolean {
 /** Asks a question, and resolves with false for every answer but `y` and `yes`. */
 export async function confirm(
   question: string,
-  io: Pick<Io, "stdin" | "stderr">,
-  signal: AbortSignal,
+  { stdin, stderr, signal }: Pick<Tools, "stdin" | "stderr" | "signal">,
 ): Promise<boolean> {
-  io.stderr.write(`${question} [y/N] `);
-  const answer = await io.stdin.readLine(signal);
+  stderr.write(`${question} [y/N] `);
+  const answer = await stdin.readLine(signal);
   return /^\s*y(es)?\s*$/i.test(answer ?? "");
 }

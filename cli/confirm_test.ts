@@ -17,6 +17,6 @@ for (
     const stdin = { isTerminal: true, readLine: () => Promise.resolve(answer) };
     const stderr = { isTerminal: true, write() {} };
     const io = { stdin, stderr } as unknown as Parameters<typeof confirm>[1];
-    assert.equal(await confirm("sure?", io, new AbortController().signal), want);
+    assert.equal(await confirm("sure?", { ...io, signal: new AbortController().signal }), want);
   });
 }

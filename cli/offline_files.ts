@@ -1,13 +1,13 @@
 /** What the commands that work without a network have in common: bundles in files and on paper, and the next steps. */
 import { join, resolve } from "node:path";
-import { type FilePort, readNamedFile } from "../client/files.ts";
+import { readNamedFile } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { type BundleKind, findBundleKind } from "../core/offline/bundle.ts";
 import { encodeQrTexts, hasQrTexts, MAX_QR_TEXTS, readQrTexts } from "../core/offline/qr_text.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
-import type { Io } from "./io.ts";
+import type { Io, Tools } from "./io.ts";
 import { displayPath, pathWord } from "./output/display_path.ts";
 import { escapeText, line } from "./output/escape.ts";
 import { renderQrDocument } from "./output/qr_pages.ts";
@@ -30,9 +30,9 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
   };
 
 /** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
-export async function readBundleText(file: string, io: Io, signal: AbortSignal): Promise<string> {
-  if (file === "-") return await io.stdin.readAll(signal);
-  const bytes = await readNamedFile(file, { path: resolve(io.cwd, file), maxBytes: MAX_BYTES }, signal);
+export async function readBundleText(file: string, { stdin, cwd, signal }: Tools): Promise<string> {
+  if (file === "-") return await stdin.readAll(signal);
+  const bytes = await readNamedFile(file, { path: resolve(cwd, file), maxBytes: MAX_BYTES }, signal);
   // Latin-1 keeps the bytes of the mail around the bundle.
   return bytes.toString("latin1");
 }
@@ -86,8 +86,7 @@ interface PrintedBundle {
 export async function writeQrPages(
   folder: string,
   { kind, text, id, facts, names }: PrintedBundle,
-  files: FilePort,
-  io: Pick<Io, "cwd" | "stderr">,
+  { files, cwd, stderr }: Tools,
 ): Promise<void> {
   const texts = encodeQrTexts(text);
   if (texts === undefined) {
@@ -103,11 +102,11 @@ export async function writeQrPages(
     advice: `Scan every code into one file FILE, in any order, and give it to ${reader}.`,
     texts,
   });
-  const path = join(resolve(io.cwd, folder), `${kind}-${id.slice(0, 8)}.html`);
-  await files.makeDirectory(resolve(io.cwd, folder), FOLDER_MODE);
+  const path = join(resolve(cwd, folder), `${kind}-${id.slice(0, 8)}.html`);
+  await files.makeDirectory(resolve(cwd, folder), FOLDER_MODE);
   await files.writeAtomic(path, html, PUBLIC_MODE);
   const count = texts.length === 1 ? "1 code" : `${texts.length} codes`;
-  io.stderr.write(line`${displayPath(path, io.cwd)}: ${count} to print\n`);
+  stderr.write(line`${displayPath(path, cwd)}: ${count} to print\n`);
 }
 
 /** Prints how a request on a stick gets its answer. */

@@ -23,14 +23,7 @@ import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
-import {
-  createTokens,
-  describeLoopback,
-  findExpiration,
-  type PlannedToken,
-  readJoinTarget,
-  readMachines,
-} from "../../../client/admin/new_tokens.ts";
+import { createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
@@ -102,7 +95,7 @@ async function mayReplace(
       "and people get new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
   );
-  const isConfirmed = await confirm("Replace the CA?", tools, tools.signal);
+  const isConfirmed = await confirm("Replace the CA?", tools);
   if (!isConfirmed) tools.stderr.write("nothing is changed\n");
   return isConfirmed;
 }

@@ -57,7 +57,7 @@ async function acceptsWarnings(
   for (const warning of warnings) tools.stderr.write(line`Warning: ${warning}.\n`);
   if (isConfirmed) return true;
   if (canAsk(tools)) {
-    if (await confirm("Approve it all the same?", tools, tools.signal)) return true;
+    if (await confirm("Approve it all the same?", tools)) return true;
     tools.stderr.write(line`${name} is not approved\n`);
     return false;
   }

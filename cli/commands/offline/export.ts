@@ -4,12 +4,7 @@ import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import {
-  encodeExport,
-  MAX_BUNDLE_ITEMS,
-  type OfflineRequest,
-  type OfflineRequester,
-} from "../../../core/offline/bundle.ts";
+import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest, type OfflineRequester } from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -51,7 +46,7 @@ export async function run(input: Input<ExportFlags>, tools: Tools): Promise<Exit
   if (settings.qr !== undefined) {
     const facts = [["Server", server], ["Exported", createdAt], ["Export", id]] as const;
     const names = chosen.map(({ name }) => name);
-    await writeQrPages(settings.qr, { kind: "requests", text, id, facts, names }, tools.files, tools);
+    await writeQrPages(settings.qr, { kind: "requests", text, id, facts, names }, tools);
   }
   const count = chosen.length === 1 ? "1 request" : `${chosen.length} requests`;
   tools.stderr.write(line`exported ${count} as ${id}\n`);

@@ -42,7 +42,7 @@ export async function run(input: Input<ImportFlags>, tools: Tools): Promise<Exit
     tools.stdout.write(formatYamlManifest(createImporterManifest(names)));
     return EXIT.done;
   }
-  const bundle = openBundleText("answers", readAnswers, await readBundleText(file, tools, signal), file);
+  const bundle = openBundleText("answers", readAnswers, await readBundleText(file, tools), file);
   await checkExport(bundle, file, settings, tools);
   await using connection = await connect(settings, tools);
   await checkAuthorities(bundle, file, settings, connection, tools);

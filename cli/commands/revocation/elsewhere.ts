@@ -32,7 +32,7 @@ export async function revokeElsewhere(
   const texts = targets.map(({ text }) => text);
   if (!settings.yes && canAsk(tools)) {
     tools.stderr.write("this server has no revocations: only pending requests can be denied, and tokens deleted\n");
-    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, tools, tools.signal)) return EXIT.no;
+    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, tools)) return EXIT.no;
   }
   const byText = new Map(targets.map((target) => [target.text, target]));
   return await forEachName(texts, async (text) => {

@@ -69,7 +69,7 @@ function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | Ap
 /** Shows the plans on the terminal, and asks whether to carry them out. */
 async function isConfirmed(plans: readonly RevocationPlan[], tools: Tools): Promise<boolean> {
   for (const plan of plans) for (const text of describePlan(plan, tools.clock.now())) tools.stderr.write(`${text}\n`);
-  return await confirm(plans.length === 1 ? "Revoke it?" : "Revoke them?", tools, tools.signal);
+  return await confirm(plans.length === 1 ? "Revoke it?" : "Revoke them?", tools);
 }
 
 async function revokeOne(

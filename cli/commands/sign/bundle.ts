@@ -165,7 +165,7 @@ async function writeAnswers(text: string, bundle: RequestBundle, desk: Desk): Pr
       ? []
       : [["Server", origin.server], ["Exported", origin.createdAt], ["Export", origin.id]] as const;
     const id = origin.kind === "machine" ? computeBundleId(bundle) : origin.id;
-    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, files, desk);
+    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, desk);
   }
   if (out === undefined || out === "-") {
     desk.stdout.write(text);

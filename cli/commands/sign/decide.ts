@@ -183,7 +183,7 @@ export async function askForConsent(
   const count = decided.filter((one) => one.decision.kind === "sign").length;
   if (settings.yes || count === 0) return approve("with --yes");
   if (canAsk(desk)) {
-    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, desk, desk.signal);
+    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, desk);
     return isYes ? approve("on a terminal") : { kind: "left", reason: "declined; the next run asks again" };
   }
   if (origin.kind === "export") return approve("at its server");

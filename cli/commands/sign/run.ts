@@ -84,7 +84,7 @@ async function findBundleText(
 ): Promise<{ readonly content: string; readonly isBundle: boolean } | undefined> {
   const isText = file === STDIN || (await tools.files.stat(resolve(tools.cwd, file)))?.kind === "file";
   if (!isText || more.length > 0) return undefined;
-  const content = await readBundleText(file, tools, tools.signal);
+  const content = await readBundleText(file, tools);
   return { content, isBundle: isBundleText(content) };
 }
 
