@@ -1,8 +1,18 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import { bootstrap, CLIENT_STORE_PREFIX, createMissingCredentialsFinder, keepNextKey } from "../../../client/bootstrap.ts";
+import {
+  bootstrap,
+  CLIENT_STORE_PREFIX,
+  createMissingCredentialsFinder,
+  keepNextKey,
+} from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import { keepMachineFresh, type MachineOptions, type PairChange, updateForNewCa } from "../../../client/keep_machine_fresh.ts";
+import {
+  keepMachineFresh,
+  type MachineOptions,
+  type PairChange,
+  updateForNewCa,
+} from "../../../client/keep_machine_fresh.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -14,7 +24,13 @@ import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.
 import { applyJoinFile } from "./join_file.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
-import { createAwaited, describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
+import {
+  createAwaited,
+  describeOutcome,
+  describeProgress,
+  describeServing,
+  type MachineProgress,
+} from "./progress_text.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";

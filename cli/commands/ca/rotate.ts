@@ -6,9 +6,23 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import type { CensusRow } from "../../../core/ca_rotation/census.ts";
-import { type Blocking, decideStep, findUnknownName, isRotationReady, needsCensus, type ReplaceableCa, type RequestedStep } from "../../../core/ca_rotation/steps.ts";
+import {
+  type Blocking,
+  decideStep,
+  findUnknownName,
+  isRotationReady,
+  needsCensus,
+  type ReplaceableCa,
+  type RequestedStep,
+} from "../../../core/ca_rotation/steps.ts";
 import { getRotatedCas } from "../../../instance/authority/rotation_record.ts";
-import { describeCounts, describeNext, describeStep, nameHolders, toRotationFacts } from "../../../core/report/ca_rotation.ts";
+import {
+  describeCounts,
+  describeNext,
+  describeStep,
+  nameHolders,
+  toRotationFacts,
+} from "../../../core/report/ca_rotation.ts";
 import { listRotations } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
@@ -22,7 +36,13 @@ import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { formatCensus, formatRotation } from "./rotation_text.ts";
-import type { CaRotateAbortFlags, CaRotateBeginFlags, CaRotateFinishFlags, CaRotateStatusFlags, CaRotateSwitchFlags } from "./rotate_flags.ts";
+import type {
+  CaRotateAbortFlags,
+  CaRotateBeginFlags,
+  CaRotateFinishFlags,
+  CaRotateStatusFlags,
+  CaRotateSwitchFlags,
+} from "./rotate_flags.ts";
 
 export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
 export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };

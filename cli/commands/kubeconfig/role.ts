@@ -6,7 +6,17 @@ import { getName } from "../../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { createPersonBinding, createPersonRole, createTokenBinding, createTokenRole, describePersonRole, PERSON_ROLES, type PersonRole, toBindingName, toRoleName } from "./person_roles.ts";
+import {
+  createPersonBinding,
+  createPersonRole,
+  createTokenBinding,
+  createTokenRole,
+  describePersonRole,
+  PERSON_ROLES,
+  type PersonRole,
+  toBindingName,
+  toRoleName,
+} from "./person_roles.ts";
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";

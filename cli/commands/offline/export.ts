@@ -4,7 +4,12 @@ import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { encodeExport, MAX_BUNDLE_ITEMS, type OfflineRequest, type OfflineRequester } from "../../../core/offline/bundle.ts";
+import {
+  encodeExport,
+  MAX_BUNDLE_ITEMS,
+  type OfflineRequest,
+  type OfflineRequester,
+} from "../../../core/offline/bundle.ts";
 import { createCaKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

@@ -15,7 +15,13 @@ import { line } from "../../output/escape.ts";
 import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
 import { denyPending, revokeElsewhere } from "./elsewhere.ts";
 import { RevocationPlanner } from "../../../client/admin/revocation_plan.ts";
-import { describeDone, describeNextSteps, describePlan, describeTokenUses, type RevocationPlan } from "../../../core/report/revocation_text.ts";
+import {
+  describeDone,
+  describeNextSteps,
+  describePlan,
+  describeTokenUses,
+  type RevocationPlan,
+} from "../../../core/report/revocation_text.ts";
 import { parseTypedTarget } from "../../../client/admin/revocation_targets.ts";
 
 type Settings = Input<RevokeFlags>["settings"];

@@ -2,12 +2,25 @@
 import { userInfo } from "node:os";
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import { AppError } from "../../../core/errors.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { computeRequestId, type MachineOrigin, type OfflineRequest, type RequestBundle } from "../../../core/offline/bundle.ts";
-import { decideOfflineRequest, findRequesterFault, getOfflineRequester, type OfflineDecision } from "../../../core/offline/decide_offline_request.ts";
+import {
+  computeRequestId,
+  type MachineOrigin,
+  type OfflineRequest,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
+import {
+  decideOfflineRequest,
+  findRequesterFault,
+  getOfflineRequester,
+  type OfflineDecision,
+} from "../../../core/offline/decide_offline_request.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { readIdentity } from "../../../core/register/certificate_user.ts";
 import { canAsk, confirm } from "../../confirm.ts";

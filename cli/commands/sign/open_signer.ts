@@ -26,7 +26,13 @@ import type { SignFlags } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
-import { namesSigningCa, openInstanceCas, openSigningCas, type SigningCaDeps, signingDurationSeconds } from "../../../instance/signer_cas.ts";
+import {
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCaDeps,
+  signingDurationSeconds,
+} from "../../../instance/signer_cas.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
