@@ -5,6 +5,7 @@ import {
   choiceFlag,
   directoryFlag,
   fileFlag,
+  inGroup,
   integerFlag,
   listFlag,
   parsedFlag,
@@ -12,40 +13,45 @@ import {
 } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
-/** The flag `--data-dir`, the same in every command. */
-export const DATA_DIR_FLAG = directoryFlag({
-  default: DEFAULT_SETTINGS.dataDir,
-  summary: "Folder of the CA, the database and the kubeconfigs.",
-});
-
-/** The flags that name the API by a file. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
-export const API_FILE_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
+/** The flags that say where the server is. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
+export const API_FLAGS = inGroup("Connection", {
+  dataDir: directoryFlag({
+    default: DEFAULT_SETTINGS.dataDir,
+    summary: "Folder of the CA, the database and the kubeconfigs.",
+  }),
   kubeconfig: fileFlag({
     summary: "Kubeconfig for the API server. Without it, admin.kubeconfig in --data-dir.",
   }),
-} as const;
-
-/** The flags that name the API for commands that may be used with another context than the current one. */
-export const API_FLAGS = {
-  ...API_FILE_FLAGS,
   context: textFlag({
     placeholder: "NAME",
     summary: "Context of the kubeconfig. Without it, the current one of the file.",
   }),
-} as const;
+});
+
+/** The flag `--data-dir`, the same in every command. */
+export const DATA_DIR_FLAG: typeof API_FLAGS.dataDir = API_FLAGS.dataDir;
+
+/** The flags of commands that do not choose a context. */
+export const API_FILE_FLAGS = { dataDir: DATA_DIR_FLAG, kubeconfig: API_FLAGS.kubeconfig } as const;
 
 /** The flags for the log of roles, under Kubernetes' names. */
 export const LOG_FLAGS = {
   loggingFormat: choiceFlag({
+    group: "Logging",
     choices: ["text", "json"],
     summary: "Format of the log on stderr. Without it, text on a terminal and JSON elsewhere.",
   }),
-  v: integerFlag({ short: "v", default: 0, max: 10, summary: "Verbosity of the log; from 4 on, each step is logged." }),
+  v: integerFlag({
+    group: "Logging",
+    short: "v",
+    default: 0,
+    max: 10,
+    summary: "Verbosity of the log; from 4 on, each step is logged.",
+  }),
 } as const;
 
 /** The flags for the keys of CAs, for every command that opens one. */
-export const CA_KEY_FLAGS = {
+export const CA_KEY_FLAGS = inGroup("CA Key", {
   caPassphraseFile: fileFlag({
     summary: "File with the passphrase of encrypted CA keys, one line, readable by its owner only; - reads it from " +
       "stdin. Without it, the passphrase is prompted for on a terminal.",
@@ -63,10 +69,11 @@ export const CA_KEY_FLAGS = {
       "Program that holds the CA key, instead of a key file: PROGRAM public-key prints the public key, PROGRAM sign " +
       "ALGORITHM signs its stdin. An HSM can be behind it; see docs/guides/ca.md.",
   }),
-} as const;
+});
 
 /** The flag `--crl-url` of commands that sign. */
 export const CRL_URL_FLAG = parsedFlag({
+  group: "Certificate",
   placeholder: "URL",
   summary:
     "URL of the CA's revocation list (CRL), which every certificate that is signed from now on names. With a / at " +

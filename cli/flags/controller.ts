@@ -5,6 +5,7 @@ import {
   addressFlag,
   durationFlag,
   fileFlag,
+  inGroup,
   listFlag,
   parsedListFlag,
   switchFlag,
@@ -17,15 +18,18 @@ export const CONTROLLER_FLAGS = {
   ...LOG_FLAGS,
   kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
   leaderElect: switchFlag({
+    group: "Tuning",
     default: true,
     summary: "Take part in leader election: of several controllers, only the holder of the Lease works.",
   }),
   leaderElectResourceNamespace: textFlag({
+    group: "Tuning",
     default: "kube-system",
     placeholder: "NAME",
     summary: "Namespace of the Lease.",
   }),
   metricsBindAddress: addressFlag({
+    group: "Tuning",
     default: "0",
     summary:
       "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
@@ -51,8 +55,10 @@ export const POLICY_FLAGS = {
 } as const;
 
 /** The flags of kube-controller-manager for its signing controllers. */
-export const SIGNING_FLAGS = {
-  clusterSigningCertFile: fileFlag({ summary: "CA certificate for all signers, PEM." }),
+export const SIGNING_FLAGS = inGroup("Certificate", {
+  clusterSigningCertFile: fileFlag({
+    summary: "CA certificate for all signers, PEM. Without it, up and sign use the CA in --data-dir.",
+  }),
   clusterSigningKeyFile: fileFlag({ summary: "Key of --cluster-signing-cert-file, PEM, readable by its owner only." }),
   clusterSigningKubeletServingCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/kubelet-serving alone." }),
   clusterSigningKubeletServingKeyFile: fileFlag({ summary: "Its key." }),
@@ -78,7 +84,7 @@ export const SIGNING_FLAGS = {
       "Default and maximum lifetime of issued certificates. Below 10m, which is the minimum that a request can " +
       "have, it is the lifetime of every certificate.",
   }),
-} as const;
+});
 
 /** The flags for custom signers. */
 export const PROFILE_FLAGS = {

@@ -1,25 +1,29 @@
 /** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { DEFAULT_SETTINGS, type EtcdSettings } from "../../instance/settings.ts";
-import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
+import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
+import { fileFlag, inGroup, parsedListFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 
-type EtcdFlags = { readonly [Key in keyof EtcdSettings]-?: Flag<EtcdSettings[Key]> };
+/** The flags that name an etcd. */
+export const ETCD_FLAGS = inGroup("etcd", {
+  etcdServers: parsedListFlag({
+    placeholder: "URLS",
+    summary: "The etcd that holds the objects, instead of a database in --data-dir; URLs of its members (3.5.13 or " +
+      "later), all http or all https. Any number of servers may share it.",
+    parse: parseEtcdServer,
+  }),
+  etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
+  etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
+  etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
+  etcdPrefix: textFlag({
+    default: DEFAULT_SETTINGS.etcdPrefix,
+    placeholder: "PREFIX",
+    summary: "Prefix of all keys in etcd.",
+  }),
+});
 
-/** Creates the flags; `servers` is the summary of `--etcd-servers`. */
-export function etcdFlags(servers: string): EtcdFlags {
-  return {
-    etcdServers: { ...parsedListFlag({ summary: servers, parse: parseEtcdServer }), placeholder: "URLS" },
-    etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
-    etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
-    etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
-    etcdPrefix: textFlag({
-      default: DEFAULT_SETTINGS.etcdPrefix,
-      placeholder: "PREFIX",
-      summary: "Prefix of all keys in etcd.",
-    }),
-  };
-}
+/** The type of the flags for an etcd. */
+export type EtcdFlags = typeof ETCD_FLAGS;
 
 /** The rules of these flags. */
 export const ETCD_RULES = [

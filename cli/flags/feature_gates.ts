@@ -7,6 +7,7 @@ import { allowsMlDsa, type FeatureGate } from "../../instance/feature_gates.ts";
 
 /** The flag `--feature-gates`; of several values for one feature, the last one counts. */
 export const FEATURE_GATES_FLAG = parsedListFlag({
+  group: "Feature",
   placeholder: "NAME=BOOL",
   completion: { kind: "suggestions", suggestions: ["MLDSA=true"] },
   summary:

@@ -2,35 +2,35 @@
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
-import { parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { inGroup, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { excludes } from "../framework/rules.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";
-
-/** The flag `--no-headers` of commands that print tables. */
-export const NO_HEADERS_FLAG = switchFlag({ isCommandLineOnly: true, summary: "Print a table without its heading." });
 
 /** The output format, the order, the watch, and the selectors on fields and labels. */
 export const LIST_FLAGS = {
   output: OUTPUT_FLAG,
-  sortBy: textFlag({
-    isCommandLineOnly: true,
-    placeholder: "COLUMN|PATH",
-    summary: "Order of the list: the name of a column, such as age, or a path as for kubectl, such as .metadata.name.",
-  }),
-  noHeaders: NO_HEADERS_FLAG,
-  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
-  fieldSelector: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "QUERY",
-    summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
-    parse: (text) => asTyped(text, parseFieldSelector(text)),
-  }),
-  selector: parsedFlag({
-    short: "l",
-    isCommandLineOnly: true,
-    placeholder: "QUERY",
-    summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
-    parse: (text) => asTyped(text, parseLabelSelector(text)),
+  ...inGroup("List", {
+    sortBy: textFlag({
+      isCommandLineOnly: true,
+      placeholder: "COLUMN|PATH",
+      summary:
+        "Order of the list: the name of a column, such as age, or a path as for kubectl, such as .metadata.name.",
+    }),
+    noHeaders: switchFlag({ isCommandLineOnly: true, summary: "Print a table without its heading." }),
+    watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+    fieldSelector: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "QUERY",
+      summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
+      parse: (text) => asTyped(text, parseFieldSelector(text)),
+    }),
+    selector: parsedFlag({
+      short: "l",
+      isCommandLineOnly: true,
+      placeholder: "QUERY",
+      summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
+      parse: (text) => asTyped(text, parseLabelSelector(text)),
+    }),
   }),
 } as const;
 

@@ -16,7 +16,7 @@ import {
 } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
-import { ETCD_RULES, etcdFlags } from "./etcd.ts";
+import { ETCD_FLAGS, ETCD_RULES } from "./etcd.ts";
 import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 /** The flags for the users of the API, and what they may do. */
@@ -100,10 +100,8 @@ const ACCESS_FLAGS = {
 
 /** The flags for the keys and certificates of the server, and its register. */
 const SERVER_CERTIFICATE_FLAGS = {
-  ...CA_KEY_FLAGS,
   tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
-  crlUrl: CRL_URL_FLAG,
   issuedRetention: durationFlag({
     default: DEFAULT_SETTINGS.issuedRetention,
     summary: "How long the register of issued certificates keeps a record after the certificate has ended.",
@@ -145,21 +143,12 @@ const AUDIT_FLAGS = {
   auditLogCompress: switchFlag({ summary: "Compress rotated audit logs with gzip." }),
 } as const;
 
-/** The flags for the storage in etcd. */
-const ETCD_STORAGE_FLAGS = {
-  ...etcdFlags(
-    "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
-      "http or all https. Any number of servers may share it.",
-  ),
+/** The flags for limits of the server. */
+const TUNING_FLAGS = {
   etcdCompactionInterval: durationFlag({
     default: DEFAULT_SETTINGS.etcdCompactionInterval,
     summary: "How often etcd is compacted, and the age of the revisions that are removed; 0 disables it.",
   }),
-} as const;
-
-/** The flags for limits and features. */
-const TUNING_FLAGS = {
-  featureGates: FEATURE_GATES_FLAG,
   maxRequestsInflight: integerFlag({
     default: DEFAULT_SETTINGS.maxRequestsInflight,
     min: 1,
@@ -192,7 +181,7 @@ const TUNING_FLAGS = {
 
 /** The flags of commands that serve the API. */
 export const SERVER_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
+  dataDir: { ...DATA_DIR_FLAG, group: undefined }, // the flag that users of a server give first
   ...LOG_FLAGS,
   bindAddress: hostFlag({
     default: DEFAULT_SETTINGS.bindAddress,
@@ -212,10 +201,13 @@ export const SERVER_FLAGS = {
   }),
   tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   ...inGroup("Access", ACCESS_FLAGS),
+  ...CA_KEY_FLAGS,
+  crlUrl: CRL_URL_FLAG,
   ...inGroup("Certificate", SERVER_CERTIFICATE_FLAGS),
   ...inGroup("Audit", AUDIT_FLAGS),
-  ...inGroup("etcd", ETCD_STORAGE_FLAGS),
+  ...ETCD_FLAGS,
   ...inGroup("Tuning", TUNING_FLAGS),
+  featureGates: FEATURE_GATES_FLAG,
 } as const;
 
 /** The rules of these flags. */

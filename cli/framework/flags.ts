@@ -8,16 +8,28 @@ import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
-/** One of the groups of a command's options in help. */
-export type FlagGroup = "Common" | "Access" | "Certificate" | "Audit" | "etcd" | "Tuning";
+/** The groups of options that commands share, in the order of help, each with a sentence about it. */
+export const FLAG_GROUPS = {
+  Connection: "The server that a command works with: the folder of its data on this machine, or a kubeconfig.",
+  List: "What a list contains, and how it is printed, as with kubectl get.",
+  "CA Key": "How a command opens the key of a CA.",
+  "Cluster CA": "A CA in files that another program than tlsboot uses.",
+  Certificate: "The CAs that sign, the certificates that they issue, and those of the server.",
+  Access: "The users that a server lets in, and its service account tokens.",
+  Audit: "The log of requests.",
+  etcd: "An etcd that holds the objects, instead of a database in --data-dir.",
+  Tuning: "Limits, times and leader election.",
+  Feature: "Features that are off by default.",
+  Logging: "The log on stderr.",
+} as const;
 
-/** The groups in the order of help. A flag without a group is a common one. */
-export const FLAG_GROUPS: readonly FlagGroup[] = ["Common", "Access", "Certificate", "Audit", "etcd", "Tuning"];
+/** One of the groups of options. */
+export type FlagGroup = keyof typeof FLAG_GROUPS;
 
 /** A flag with its default, its help and its parser. */
 export interface Flag<T> {
-  /** The group of the flag in the help of commands that have flags of several groups; `Common` without it. */
-  readonly group?: FlagGroup;
+  /** The group of options that the flag is in; undefined for one that the command has to itself. */
+  readonly group?: FlagGroup | undefined;
   /** The name of the value in help, such as `FILE`; undefined for a switch, which is given alone or as `=true` or `=false`. */
   readonly placeholder: string | undefined;
   /** The one-letter form, without the dash. */
@@ -68,6 +80,7 @@ export type Settings<F extends FlagSet> = { readonly [Key in keyof F]: F[Key] ex
 /** Options that every kind of flag has. */
 export interface FlagOptions {
   readonly summary: string;
+  readonly group?: FlagGroup;
   readonly short?: string;
   readonly placeholder?: string;
   readonly isRequired?: boolean;
@@ -90,13 +103,13 @@ export function environmentName(key: string): string {
   return `TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** Puts flags into a group of options. */
+/** Puts flags into a group of options. All commands must give them one meaning. */
 export function inGroup<F extends FlagSet>(group: FlagGroup, flags: F): F {
   const grouped = Object.entries(flags).map(([key, value]) => [key, { ...value, group }] as const);
   return Object.fromEntries(grouped) as FlagSet as F; // the group changes no other property
 }
 
-/** The flags of one group, by name; without a group where a command has only common ones. */
+/** The flags of one group, by name; without a group those that a command has to itself. */
 export interface GroupedFlags {
   readonly group: FlagGroup | undefined;
   readonly entries: readonly (readonly [key: string, flag: Flag<unknown>])[];
@@ -105,12 +118,10 @@ export interface GroupedFlags {
 /** Sorts flags by their groups and names, as help, manual pages and the reference show them. */
 export function groupFlags(flags: FlagSet): readonly GroupedFlags[] {
   const sorted = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
-  const groups = FLAG_GROUPS.map((group) => ({
+  return [undefined, ...Object.keys(FLAG_GROUPS) as FlagGroup[]].map((group) => ({
     group,
-    entries: sorted.filter(([, item]) => (item.group ?? "Common") === group),
+    entries: sorted.filter(([, item]) => item.group === group),
   })).filter(({ entries }) => entries.length > 0);
-  const [only, ...others] = groups;
-  return only?.group === "Common" && others.length === 0 ? [{ ...only, group: undefined }] : groups;
 }
 
 /** Creates a flag with a text. The last occurrence counts; without a default the setting may be undefined. */
@@ -352,6 +363,7 @@ function flag<T>(
   return {
     format: (value) => [value].flat().map(String),
     ...kind,
+    group: options.group,
     placeholder: options.placeholder ?? kind.placeholder,
     ...(options.short === undefined ? {} : { short: options.short }),
     summary: options.summary,

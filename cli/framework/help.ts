@@ -12,7 +12,7 @@ import {
   GLOBAL_FLAGS,
 } from "./command.ts";
 import { wrapWords } from "../output/wrap.ts";
-import { environmentName, type Flag, flagName, groupFlags } from "./flags.ts";
+import { environmentName, type Flag, FLAG_GROUPS, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { describeRule, getItems } from "./rules.ts";
 
 /** The subject of a help text or a manual page. */
@@ -52,7 +52,7 @@ export function renderHelp(
   columns: number = DEFAULT_WIDTH,
   isAll: boolean = false,
 ): string {
-  const width = Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
+  const width = toWidth(columns);
   const sections = topic.kind === "command"
     ? commandSections(table, topic.command, width, isAll)
     : topic.kind === "family"
@@ -60,6 +60,28 @@ export function renderHelp(
     : isAll
     ? allSections(table, width)
     : programSections(table, width);
+  return joinSections(sections);
+}
+
+/** Renders every group of options that commands share, and the global ones. */
+export function renderOptions({ commands }: CommandTable, columns: number = DEFAULT_WIDTH): string {
+  const width = toWidth(columns);
+  const all = commands.flatMap(({ flags }) => Object.entries(flags)).filter(([, { group }]) => group !== undefined);
+  const groups = groupFlags(Object.fromEntries(all)).map(({ group, entries }) =>
+    flagsSection(group, entries, width, group && FLAG_GROUPS[group])
+  );
+  return joinSections([
+    wrapText("Options that several commands take. The help of a command names those that it takes.", width),
+    ...groups,
+    globalFlags(width),
+  ]);
+}
+
+function toWidth(columns: number): number {
+  return Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
+}
+
+function joinSections(sections: readonly string[]): string {
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
@@ -126,12 +148,12 @@ function programSections(table: CommandTable, width: number): string[] {
       environmentName("dataDir")
     }), which counts more than the file; docs/reference/cli.md says which.`,
     `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
-    `Use "${table.program} COMMAND --help" for more about a command, and "${table.program} help --all" for all commands.`,
+    `Use "${table.program} COMMAND --help" for more about a command, "${table.program} help --all" for all commands, and ` +
+    `"${table.program} help options" for the options that several commands take.`,
   ];
   return [
     wrapText(table.description, width),
     `The First Day:\n${list(entries, width)}`,
-    globalFlags(width),
     `Usage:\n  ${table.program} COMMAND [flags]`,
     notes.map((note) => wrapText(note, width)).join("\n"),
   ];
@@ -154,8 +176,7 @@ function subcommandsSection(table: CommandTable, word: string, width: number): s
 
 function commandSections(table: CommandTable, command: Command, width: number, isAll: boolean): string[] {
   const groups = groupFlags(command.flags);
-  const shown = isAll ? groups : groups.slice(0, 1);
-  const all = `Use "${table.program} help ${command.path.join(" ")} --all" for all options.`;
+  const shown = groups.filter(({ group }) => isAll || group === undefined);
   const examples = command.examples.map(({ comment, command: line }) =>
     // Commands are not broken, so that they can be copied.
     [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
@@ -166,12 +187,9 @@ function commandSections(table: CommandTable, command: Command, width: number, i
     command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "", width) : "",
     examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
     args.length === 0 ? "" : `Arguments:\n${list(args, width)}`,
-    ...shown.map(({ group, entries }) =>
-      flagsSection(group === undefined ? "Options" : `${group} Options`, entries, width)
-    ),
-    shown.length < groups.length ? wrapText(all, width) : "",
+    ...shown.map(({ group, entries }) => flagsSection(group, entries, width)),
+    isAll ? globalFlags(width) : sharedOptions(table, command, width),
     rulesSection(command, shown.flatMap(({ entries }) => entries.map(([key]) => key)), width),
-    globalFlags(width),
     `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]), width)}`,
     `Usage:\n  ${usageLine(table, command)}`,
   ];
@@ -186,18 +204,48 @@ function rulesSection({ args, rules = [] }: Command, keys: readonly string[], wi
   return lines.length === 0 ? "" : `Rules:\n${lines.join("\n")}`;
 }
 
-function globalFlags(width: number): string {
-  const flags = groupFlags(GLOBAL_FLAGS).flatMap(({ entries }) => entries);
-  const help = `    -h, --help=false:\n\tShow this help.`;
-  return `${flagsSection("Global Options", flags, width)}\n\n${help}`;
+/** The largest number of options of a group that the help of a command names. */
+const MAX_NAMES = 6;
+
+/** Names the shared options of a command, a line for each group. */
+function sharedOptions(table: CommandTable, { path, flags }: Command, width: number): string {
+  const groups = groupFlags(flags).flatMap(({ group, entries }): [string, string][] => {
+    if (group === undefined) return [];
+    const isShort = entries.length <= MAX_NAMES;
+    return [[
+      group,
+      isShort ? listNames(Object.fromEntries(entries)) : `${FLAG_GROUPS[group]} ${entries.length} options.`,
+    ]];
+  });
+  const use = `Use "${table.program} help options" for more about them, or "${table.program} help ${
+    path.join(" ")
+  } --all" for all options of this command.`;
+  return `Shared Options:\n${list([...groups, ["Global", listNames(GLOBAL_FLAGS)]], width)}\n\n${wrapText(use, width)}`;
 }
 
-function flagsSection(title: string, flags: readonly (readonly [string, Flag<unknown>])[], width: number): string {
+function listNames(flags: FlagSet): string {
+  return Object.keys(flags).map((key) => `--${flagName(key)}`).join(", ");
+}
+
+function globalFlags(width: number): string {
+  const [flags] = groupFlags(GLOBAL_FLAGS);
+  const help = `    -h, --help=false:\n\tShow the help of a command.`;
+  return `${flagsSection("Global", flags?.entries ?? [], width)}\n\n${help}`;
+}
+
+function flagsSection(
+  group: string | undefined,
+  flags: readonly (readonly [string, Flag<unknown>])[],
+  width: number,
+  summary: string = "",
+): string {
   const blocks = flags.map(([key, flag]) => {
     const lines = wrapWords(flagText(flag), width, TAB).map((line) => `\t${line.slice(TAB.length)}`);
     return [`    ${flagHeading(key, flag)}:`, ...lines].join("\n");
   });
-  return `${title}:\n${blocks.join("\n\n")}`;
+  const title = group === undefined ? "Options:" : `${group} Options:`;
+  const lines = summary === "" ? [] : [...wrapWords(summary, width, "  "), ""];
+  return [title, ...lines, blocks.join("\n\n")].join("\n");
 }
 
 /** Wraps paragraphs, and keeps the indentation of each. Lines that are all indented by two or more blanks stay as they are. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
 import type { Command } from "./command.ts";
 import { FLAG_GROUPS } from "./flags.ts";
-import { renderHelp } from "./help.ts";
+import { flagHeading, renderHelp, renderOptions } from "./help.ts";
 
 for (const width of [40, 60, 80, 120]) {
   test(`renderHelp() breaks all text but commands and flags at ${width} columns`, () => {
@@ -18,13 +18,14 @@ for (const width of [40, 60, 80, 120]) {
   });
 }
 
-test("renderHelp() of up groups the options, common ones first", () => {
+test("renderHelp() of up shows the options of up, and those of the groups with --all", () => {
   const up = COMMAND_TABLE.commands.find(({ path }) => path.join(" ") === "up") as Command;
   const listTitles = (isAll: boolean) =>
     [...renderHelp(COMMAND_TABLE, { kind: "command", command: up }, 80, isAll).matchAll(/^(.+) Options:$/gm)]
       .map(([, title]) => title);
-  assert.deepEqual(listTitles(true), [...FLAG_GROUPS, "Global"]);
-  assert.deepEqual(listTitles(false), ["Common", "Global"]);
+  const own = Object.keys(FLAG_GROUPS).filter((group) => Object.values(up.flags).some((flag) => flag.group === group));
+  assert.deepEqual(listTitles(true), [...own, "Global"]);
+  assert.deepEqual(listTitles(false), ["Shared"]);
 });
 
 test("renderHelp() of all commands names each of them, in at most 75 lines", () => {
@@ -47,7 +48,19 @@ test("the commands of the first day exist, and so does what former names lead to
   assert.equal(COMMAND_TABLE.firstDay.length, 12);
 });
 
-test("renderHelp() of a command with common options only does not group them", () => {
-  const approve = COMMAND_TABLE.commands.find(({ path }) => path.join(" ") === "approve") as Command;
-  assert.match(renderHelp(COMMAND_TABLE, { kind: "command", command: approve }), /^Options:$/m);
+test("an option of a group means the same in every command, and renderOptions() shows each", () => {
+  const text = renderOptions(COMMAND_TABLE);
+  const shared = new Map<string, string>();
+  for (const { path, flags } of COMMAND_TABLE.commands) {
+    for (const [key, flag] of Object.entries(flags).filter(([, { group }]) => group !== undefined)) {
+      const meaning = JSON.stringify(flag);
+      assert.equal(shared.get(key) ?? meaning, meaning, `${path.join(" ")}: ${key}`);
+      shared.set(key, meaning);
+      assert.ok(text.includes(`    ${flagHeading(key, flag)}:\n`), key);
+    }
+  }
+  assert.deepEqual([...text.matchAll(/^(.+) Options:$/gm)].map(([, title]) => title), [
+    ...Object.keys(FLAG_GROUPS),
+    "Global",
+  ]);
 });

@@ -29,10 +29,12 @@ for (const path of pages) {
   });
 }
 
-test("help of the program and of up shows what a new user needs, and matches the golden files", async () => {
-  for (const [name, words] of [["first_day", []], ["up_common", ["up"]]] as const) {
+test("help of the program, of up and of shared options matches the golden files", async () => {
+  for (
+    const [name, line] of [["first_day", "--help"], ["up_common", "up --help"], ["options", "help options"]] as const
+  ) {
     const io = createCapturedIo();
-    assert.equal(await run([...words, "--help"], io, signal), 0);
+    assert.equal(await run(line.split(" "), io, signal), 0);
     await assertGolden(`tests/golden/help/${name}.txt`, io.stdoutText());
   }
 });

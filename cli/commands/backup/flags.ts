@@ -1,7 +1,7 @@
 /** The commands `tlsboot backup` and `tlsboot restore`: flags, help and examples. */
 import { err } from "../../../core/lib/result.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
-import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
+import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
@@ -26,7 +26,7 @@ const BACKUP_FLAGS = {
       "the backup is encrypted with a passphrase.",
   }),
   ...OPENING_FLAGS,
-  ...etcdFlags("Take the objects from this etcd, where those of --data-dir are; URLs of its members."),
+  ...ETCD_FLAGS,
   verify: switchFlag({ summary: "Read an existing backup to its end, check each part of it, and write nothing." }),
   force: switchFlag({ summary: "Replace FILE." }),
 } as const;
@@ -94,7 +94,7 @@ export const backupCommand = defineCommand({
 const RESTORE_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   ...OPENING_FLAGS,
-  ...etcdFlags("Restore the objects into this etcd instead of a database in --data-dir; URLs of its members."),
+  ...ETCD_FLAGS,
   force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
   forceEtcd: switchFlag({
     isCommandLineOnly: true,

@@ -5,7 +5,7 @@ import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/ke
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
-import { ETCD_RULES, etcdFlags } from "../../flags/etcd.ts";
+import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
@@ -210,16 +210,9 @@ export const caShowCommand = defineCommand({
 });
 
 const CA_CRL_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  kubeconfig: {
-    ...API_FILE_FLAGS.kubeconfig,
-    summary:
-      "Kubeconfig of a running server, whose CRLs are fetched. Without it, the server or the files of --data-dir.",
-  },
+  ...API_FILE_FLAGS,
   ...CA_KEY_FLAGS,
-  ...etcdFlags(
-    "The etcd that holds the objects of --data-dir, for a CRL without a running server; URLs of its members.",
-  ),
+  ...ETCD_FLAGS,
   caCert: fileFlag({
     summary:
       "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +

@@ -28,15 +28,18 @@ const OVER_FLAG = durationFlag({
 const CA_FLAGS = {
   ...API_FILE_FLAGS,
   caCert: fileFlag({
+    group: "Cluster CA",
     isCommandLineOnly: true,
     summary: "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. " +
       "Everything about its rotation is kept in its folder; see tlsboot guide new_ca.",
   }),
   caKey: fileFlag({
+    group: "Cluster CA",
     isCommandLineOnly: true,
     summary: "Key of --ca-cert. Without it, the file of the same name that ends with .key.",
   }),
   issuedLog: fileFlag({
+    group: "Cluster CA",
     isCommandLineOnly: true,
     summary:
       "With --ca-cert: the issued log of tlsboot signer, for certificates that are neither in files nor in the " +

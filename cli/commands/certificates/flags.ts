@@ -3,7 +3,7 @@ import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import type { IssuedSince, RecordOrder } from "../../../core/report/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
-import { NO_HEADERS_FLAG } from "../../flags/list.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   durationFlag,
@@ -53,7 +53,7 @@ function patternFlag(placeholder: string, summary: string): ReturnType<typeof te
 const GET_CERTIFICATES_FLAGS = {
   ...API_FLAGS,
   output: RECORD_OUTPUT_FLAG,
-  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+  watch: LIST_FLAGS.watch,
   issuedLog: ISSUED_LOG_FLAG,
   expiresWithin: durationFlag({
     isCommandLineOnly: true,
@@ -84,7 +84,7 @@ const GET_CERTIFICATES_FLAGS = {
     }),
     parse: (texts) => parseSortKey(texts.at(-1) ?? ""),
   } satisfies Flag<string>,
-  noHeaders: NO_HEADERS_FLAG,
+  noHeaders: LIST_FLAGS.noHeaders,
 } as const;
 
 const SELECTING_FLAGS = [

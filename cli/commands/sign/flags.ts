@@ -58,10 +58,7 @@ const SIGN_FLAGS = {
     parse: parsePublicKeyPin,
   }),
   qr: { ...QR_FLAG, summary: "Also write the answers to a bundle as QR codes, as an HTML document in this folder." },
-  clusterSigningCertFile: {
-    ...SIGNING_FLAGS.clusterSigningCertFile,
-    summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
-  },
+  clusterSigningCertFile: SIGNING_FLAGS.clusterSigningCertFile,
   clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,

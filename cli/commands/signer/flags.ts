@@ -3,7 +3,7 @@ import { CA_KEY_FLAGS, CRL_URL_FLAG } from "../../flags/common.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { fileFlag, inGroup, switchFlag } from "../../framework/flags.ts";
+import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
 /** The flags of the command `tlsboot signer`. */
 const SIGNER_FLAGS = {
@@ -18,7 +18,9 @@ const SIGNER_FLAGS = {
       "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The section pods of " +
       "each profile says for which pods.",
   }),
-  ...inGroup("Certificate", { ...SIGNING_FLAGS, ...CA_KEY_FLAGS, crlUrl: CRL_URL_FLAG }),
+  ...SIGNING_FLAGS,
+  ...CA_KEY_FLAGS,
+  crlUrl: CRL_URL_FLAG,
   featureGates: FEATURE_GATES_FLAG,
   issuedLog: fileFlag({
     summary:

@@ -4,7 +4,7 @@ import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";
-import { LIST_FLAGS, NO_HEADERS_FLAG } from "../../flags/list.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -145,7 +145,7 @@ const TOKEN_LIST_FLAGS = {
     summary: "Output format. Without it, a table; wide adds columns.",
   }),
   sortBy: LIST_FLAGS.sortBy,
-  noHeaders: NO_HEADERS_FLAG,
+  noHeaders: LIST_FLAGS.noHeaders,
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
 } as const;
 

@@ -53,6 +53,7 @@ const TRUST_FETCH_FLAGS = {
   }),
   selector: {
     ...LIST_FLAGS.selector,
+    group: undefined,
     summary: "With --signer: only bundles with these labels, such as env=prod.",
   },
   out: fileFlag({

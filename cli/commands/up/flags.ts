@@ -30,7 +30,7 @@ const UP_FLAGS = {
     summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
   },
   ...WEB_FLAGS,
-  ...inGroup("Certificate", SIGNING_FLAGS),
+  ...SIGNING_FLAGS,
   ...inGroup("Tuning", CLEANER_FLAGS),
 } as const;
 
