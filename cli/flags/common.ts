@@ -52,16 +52,13 @@ export const LOG_FLAGS = {
 
 /** The flags for the keys of CAs, for every command that opens one. */
 export const CA_KEY_FLAGS = inGroup("CA Key", {
-  caPassphraseFile: fileFlag({
-    summary: "File with the passphrase of encrypted CA keys, one line, readable by its owner only; - reads it from " +
-      "stdin. Without it, the passphrase is prompted for on a terminal.",
-  }),
-  caPassphraseShare: listFlag({
+  caPassphraseFile: listFlag({
     placeholder: "FILE",
     completion: { kind: "file" },
     summary:
-      "File with a share of the passphrase, from tlsboot ca shares split; given for each share that is needed. " +
-      "- prompts for the shares that are typed from paper.",
+      "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file " +
+      "for each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
+      "terminal for the passphrase, where Enter begins the shares that are typed from paper.",
   }),
   signingKeyCommand: fileFlag({
     placeholder: "PROGRAM",

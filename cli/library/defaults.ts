@@ -45,7 +45,7 @@ export function createLibraryDeps(
   const nothing = () => Promise.resolve(undefined);
   const stdin = { isTerminal: false, readAll: () => Promise.resolve(""), readLine: nothing, readHidden: nothing };
   const stderr = { isTerminal: false, columns: undefined, write() {} };
-  const settings = { caPassphraseFile: passphraseFile };
+  const settings = { caPassphraseFile: passphraseFile === undefined ? [] : [passphraseFile] };
   const system = createSystemPorts(ports);
   return {
     ...system,

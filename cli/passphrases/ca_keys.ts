@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeys, openCaKeys } from "../../instance/authority/keys.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress.ts";
 import { assertPlausibleClock } from "../plausible_clock.ts";
@@ -10,9 +9,8 @@ import { createPassphrases } from "./passphrase.ts";
 
 /** The settings that concern CA keys. */
 export interface CaKeySettings {
-  readonly caPassphraseFile: string | undefined;
-  /** Files with shares of the passphrase, or `-` for those that are typed. */
-  readonly caPassphraseShare?: readonly string[];
+  /** A file with the passphrase, or files with its shares; `-` is stdin. */
+  readonly caPassphraseFile?: readonly string[] | undefined;
   readonly signingKeyCommand?: string | undefined;
 }
 
@@ -21,20 +19,14 @@ export interface CaKeySettings {
  * the program was built: whatever is signed then would be wrong.
  */
 export function createCaKeys(
-  { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
+  { caPassphraseFile = [], signingKeyCommand }: CaKeySettings,
   io: Pick<Io, "stdin" | "cwd" | "keyIterations"> & ProgressIo,
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
-  if (caPassphraseFile !== undefined && caPassphraseShare.length > 0) {
-    throw new UsageError(
-      "--ca-passphrase-file and --ca-passphrase-share both give the passphrase",
-      "leave one of them out",
-    );
-  }
   assertPlausibleClock(io);
   return openCaKeys({
-    passphrases: createPassphrases(caPassphraseFile, io, files, signal, undefined, caPassphraseShare),
+    passphrases: createPassphrases(caPassphraseFile, io, files, signal),
     files,
     cwd: io.cwd,
     program: signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand),

@@ -11,8 +11,8 @@ import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { Passphrases } from "../../instance/authority/keys.ts";
-import { parseShare } from "./secret_shares.ts";
-import { completeShares, readPassphraseOfShares } from "./typed_shares.ts";
+import { isLikeShare } from "./secret_shares.ts";
+import { completeShares, readPassphraseOfShares, TYPED_SHARES } from "./typed_shares.ts";
 
 /** The maximum length of a passphrase. A longer text is probably the wrong file. */
 const MAX_LENGTH = 1024;
@@ -23,44 +23,50 @@ export interface PassphraseWords {
   readonly what: string;
   /** The flag that names the file of the passphrase. */
   readonly flag: string;
-  /** The flag that names the files of shares, for a passphrase that may be split. */
-  readonly shareFlag?: string;
+  /** True when shares may be given in place of the passphrase. */
+  readonly maySplit?: boolean;
 }
 
-const KEY_WORDS: PassphraseWords = {
-  what: "key",
-  flag: "--ca-passphrase-file",
-  shareFlag: "--ca-passphrase-share",
-};
+const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file", maySplit: true };
 
 /**
- * Creates the source of a passphrase for the value of a flag; `-` is the next line of stdin. `shares` are the values of the
- * flag for shares, in place of a file.
+ * Creates the source of a passphrase for the value of a flag: a file with the passphrase, or files with its shares. `-` is
+ * stdin.
  */
 export function createPassphrases(
-  file: string | undefined,
+  value: string | readonly string[] | undefined,
   io: Pick<Io, "stdin" | "stderr" | "cwd">,
   files: FilePort,
   signal: AbortSignal,
   words: PassphraseWords = KEY_WORDS,
-  shares: readonly string[] = [],
 ): Passphrases {
+  const deps = { io, files, signal };
+  const values = [value ?? []].flat();
   let mayPrompt = io.stdin.isTerminal && io.stderr.isTerminal;
   let known: Secret<string> | undefined;
 
   async function given(): Promise<Secret<string> | undefined> {
-    if (shares.length > 0) return known ??= await readPassphraseOfShares(shares, { io, files, signal });
-    if (file === undefined) return known;
-    if (file !== "-") return await readPassphraseFile(file, io.cwd, files, words.flag);
-    if (io.stdin.isTerminal) return known;
-    known ??= checkPassphrase(await io.stdin.readLine(signal) ?? "", "stdin");
-    return known;
+    const [file, ...others] = values;
+    if (known !== undefined || file === undefined) return known;
+    if (others.length > 0) return known = await readPassphraseOfShares(values, deps);
+    if (file === "-") {
+      return io.stdin.isTerminal ? undefined : known = await read(await io.stdin.readLine(signal) ?? "", "stdin");
+    }
+    const text = await readPassphraseFile(file, io.cwd, files, words.flag);
+    return isShare(text) ? await readPassphraseOfShares(values, deps) : checkPassphrase(text, `"${file}"`);
   }
 
-  async function prompt(question: string): Promise<Secret<string>> {
+  const isShare = (text: string): boolean => words.maySplit === true && isLikeShare(text);
+
+  /** Reads a passphrase, or the first of several shares. */
+  async function read(text: string, from: string): Promise<Secret<string>> {
+    return isShare(text) ? await completeShares(text, deps) : checkPassphrase(text, from);
+  }
+
+  async function prompt(question: string): Promise<string | undefined> {
     io.stderr.write(`${question}: `);
     try {
-      return checkPassphrase(await io.stdin.readHidden(signal) ?? "", "the terminal");
+      return await io.stdin.readHidden(signal);
     } finally {
       // The Enter key was not echoed either.
       io.stderr.write("\n");
@@ -69,29 +75,30 @@ export function createPassphrases(
 
   function missing(keyName: string, verb: string): AppError {
     return new AppError("passphrase_missing", `cannot ${verb} the ${words.what} "${keyName}": there is no passphrase`, {
-      hint: `give a file that contains it with ${words.flag}, ${
-        words.shareFlag === undefined ? "" : `or its shares with ${words.shareFlag}, `
-      }or run the command on a terminal`,
+      hint: `give a file that contains it${
+        words.maySplit ? ", or one for each of its shares," : ""
+      } with ${words.flag}, or run the command on a terminal`,
     });
   }
 
   return {
-    isGiven: file !== undefined || shares.length > 0,
+    isGiven: values.length > 0,
     async getForOpening(keyName) {
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "open");
       const typed = await prompt(`Passphrase of ${displayPath(keyName, io.cwd)}`);
-      const share = words.shareFlag === undefined ? undefined : parseShare(typed.reveal());
-      known = share?.ok === true ? await completeShares(share.value, { io, files, signal }) : typed;
-      return known;
+      // An empty line at the prompt begins the groups of the first share.
+      return known = typed === "" && words.maySplit
+        ? await readPassphraseOfShares([TYPED_SHARES], deps)
+        : await read(typed ?? "", "the terminal");
     },
     async getForCreating(keyName) {
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "encrypt");
-      const first = await prompt(`Passphrase of the new ${words.what}`);
-      const second = await prompt("The same again");
+      const first = checkPassphrase(await prompt(`Passphrase of the new ${words.what}`) ?? "", "the terminal");
+      const second = checkPassphrase(await prompt("The same again") ?? "", "the terminal");
       if (!equalsInConstantTime(first.reveal(), second.reveal())) {
         throw new AppError("invalid", `cannot encrypt the ${words.what}: the two passphrases are not the same`, {
           hint: "run the command again",
@@ -106,13 +113,13 @@ export function createPassphrases(
   };
 }
 
-/** Reads a passphrase from a file of one line that only its owner may read. */
+/** Reads the text of a file that only its owner may read, without the line break at its end. */
 async function readPassphraseFile(
   file: string,
   cwd: string,
   files: FilePort,
   flag: string,
-): Promise<Secret<string>> {
+): Promise<string> {
   const path = resolve(cwd, file);
   const text = await files.readText(path);
   if (text === undefined) {
@@ -121,7 +128,7 @@ async function readPassphraseFile(
     });
   }
   await checkPrivateFile(path, files);
-  return checkPassphrase(text.replace(/\r?\n$/, ""), `"${file}"`);
+  return text.replace(/\r?\n$/, "");
 }
 
 function checkPassphrase(passphrase: string, from: string): Secret<string> {

@@ -164,6 +164,14 @@ export function splitIntoGroups(text: string): readonly string[] {
     .filter((token) => token !== "");
 }
 
+/** Reports whether a text is a share, perhaps a mistyped one, and not a passphrase: a page, or groups that are mostly correct. */
+export function isLikeShare(text: string): boolean {
+  if (text.includes(BEGIN_MARK)) return true;
+  const groups = splitIntoGroups(text);
+  const correct = groups.filter((group, index) => findGroupFault(group, index) === undefined);
+  return groups.length >= GROUPS_OF_BLOCK && correct.length * 2 >= groups.length;
+}
+
 /** Finds the reason why a group of a share is mistyped; `index` counts from 0. */
 export function findGroupFault(group: string, index: number): string | undefined {
   const wrong = [...group].find((character) => !CROCKFORD.includes(character));

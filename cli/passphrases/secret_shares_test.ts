@@ -6,6 +6,7 @@ import {
   combineShares,
   createRandomPassphrase,
   formatShareGroups,
+  isLikeShare,
   parseShare,
   type SecretShare,
   splitPassphrase,
@@ -99,6 +100,21 @@ test("parseShare() takes what people type, and the page of a share", async () =>
   for (const text of [typed.join(" "), confused.join("  "), numbered, page]) {
     assert.deepEqual(parseShare(text), { ok: true, value: share });
   }
+});
+
+test("isLikeShare() is true for a share, even a mistyped one, and false for a passphrase", () => {
+  const [share = ""] = PRINTED;
+  for (
+    const { text, want } of [
+      { text: share, want: true },
+      { text: share.toLowerCase().replaceAll(" ", "\n"), want: true },
+      { text: share.replace(/^../, "22").replace(/..$/, "33"), want: true },
+      { text: "-----BEGIN TLSBOOT SHARE-----", want: true },
+      { text: share.split(" ")[0] ?? "", want: false },
+      { text: "correct horse battery staple another eight words here", want: false },
+      { text: "", want: false },
+    ]
+  ) assert.equal(isLikeShare(text), want, text);
 });
 
 test("parseShare() names the group that is mistyped", async () => {

@@ -18,7 +18,7 @@ import type { FilePort } from "../../client/files.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { Io } from "../io.ts";
 
-/** The value of `--ca-passphrase-share` for shares that are typed, or that are lines of stdin. */
+/** The value of `--ca-passphrase-file` for shares that are typed, or that are lines of stdin. */
 export const TYPED_SHARES = "-";
 
 /** The ports that reading shares uses. */
@@ -29,7 +29,7 @@ export interface ShareDeps {
 }
 
 /**
- * Reads the shares that `--ca-passphrase-share` names and combines them. Throws AppError `passphrase_missing` when there are
+ * Reads the shares that `--ca-passphrase-file` names and combines them. Throws AppError `passphrase_missing` when there are
  * too few, and `share_invalid` with the name of each share that is mistyped, of another set, or given twice.
  */
 export async function readPassphraseOfShares(values: readonly string[], deps: ShareDeps): Promise<Secret<string>> {
@@ -46,9 +46,9 @@ export async function readShares(values: readonly string[], deps: ShareDeps): Pr
   return values.includes(TYPED_SHARES) ? await readTypedShares(shares, deps) : shares;
 }
 
-/** Combines a share that was pasted at the prompt for a passphrase with others, which are typed. */
-export async function completeShares(first: SecretShare, deps: ShareDeps): Promise<Secret<string>> {
-  return await combine(await readTypedShares([{ name: "the first share", share: first }], deps));
+/** Combines a share in place of a passphrase, in the first line of stdin or at a prompt, with those that follow. */
+export async function completeShares(text: string, deps: ShareDeps): Promise<Secret<string>> {
+  return await combine(await readTypedShares([{ name: "the first share", share: parseShareLine(text, 1) }], deps));
 }
 
 /** Reads one share from a file that only its owner may read. */
@@ -64,7 +64,7 @@ export async function readShareFile(file: string, { io, files }: Omit<ShareDeps,
   const share = parseShare(text);
   if (share.ok) return { name: `"${file}"`, share: share.value };
   throw new AppError("share_invalid", `cannot use share "${file}": ${share.error}`, {
-    hint: "compare the file with the paper of this share",
+    hint: "compare the file with the paper of this share; give a file with the passphrase alone",
   });
 }
 
@@ -120,10 +120,13 @@ async function readTypedShares(given: readonly NamedShare[], deps: ShareDeps): P
 
 async function readShareLine(number: number, { io, signal }: ShareDeps): Promise<SecretShare | undefined> {
   const text = await io.stdin.readLine(signal);
-  if (text === undefined || text.trim() === "") return undefined;
+  return text === undefined || text.trim() === "" ? undefined : parseShareLine(text, number);
+}
+
+function parseShareLine(text: string, number: number): SecretShare {
   const share = parseShare(text);
   if (share.ok) return share.value;
-  throw new AppError("share_invalid", `cannot use the share in line ${number} of stdin: ${share.error}`, {
+  throw new AppError("share_invalid", `cannot use the share in line ${number}: ${share.error}`, {
     hint: "want one share in each line",
   });
 }

@@ -44,7 +44,7 @@ test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands t
 
   assert.match(
     await tlsboot.refuse(1, "kubeconfig admin"),
-    /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that contains it with --ca-passphrase-file, or its shares with --ca-passphrase-share, or run the command on a terminal\n/,
+    /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that contains it, or one for each of its shares, with --ca-passphrase-file, or run the command on a terminal\n/,
   );
   await writeFile(folder.join("other"), "wrong\n", { mode: 0o600 });
   assert.match(
@@ -78,8 +78,12 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   assert.match(admin.stderr, /^Passphrase of tlsboot-data\/pki\/ca\.key: \n⠋ deriving the key from the passphrase/);
   assert.ok(admin.stderr.endsWith("\r\x1b[2K"), admin.stderr);
   assert.match(
-    await tlsboot.refuse(1, "kubeconfig admin --force", typed("\n")),
+    await tlsboot.refuse(1, "kubeconfig admin --force", typed("")),
     /cannot use the passphrase from the terminal: it is empty/,
+  );
+  assert.match(
+    await tlsboot.refuse(1, "kubeconfig admin --force", typed("\n")),
+    /cannot combine the shares: there is no share/,
   );
   assert.match(
     await tlsboot.refuse(1, "ca init --encrypt-key --data-dir other"),

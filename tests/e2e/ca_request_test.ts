@@ -12,7 +12,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 const ROOT = "ca init --data-dir root --duration 20y --shares 2-of-3 --shares-out shares";
 const SIGN = "ca sign ca.csr --data-dir root --out ca.crt";
 const at = (time: string) => ({ clock: createFakeClock(time) });
-const share = (number: number) => `--ca-passphrase-share shares/share-${number}-of-3.txt`;
+const share = (number: number) => `--ca-passphrase-file shares/share-${number}-of-3.txt`;
 
 async function prepare(): Promise<TempFolder & { readonly tlsboot: Runner }> {
   const folder = await createTempFolder();
@@ -32,7 +32,7 @@ test("a root under shares signs the request of a server, which imports the certi
   await using folder = await prepare();
   const { tlsboot } = folder;
   await tlsboot.succeed(`${ROOT} --permit-dns example.org`);
-  assert.match(await tlsboot.refuse(1, SIGN), /there is no passphrase\ntlsboot: hint: .*--ca-passphrase-share/);
+  assert.match(await tlsboot.refuse(1, SIGN), /there is no passphrase\ntlsboot: hint: .*--ca-passphrase-file/);
   const signed = await tlsboot.answer(`${SIGN} ${share(3)} ${share(1)}`);
   const [intermediate, root] = await readCertificates(folder, "ca.crt");
   assert.ok(intermediate && root);

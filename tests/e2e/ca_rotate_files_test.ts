@@ -21,7 +21,7 @@ const readPki = (folder: Workplace, name: string): Promise<string> => readFile(f
 test("ca rotate in files: shares of the passphrase open the key, and the next command names them", async () => {
   await using folder = await createWorkplace();
   await folder.succeed(..."ca init --data-dir . --shares 2-of-3 --shares-out shares".split(" "));
-  const shares = [1, 3].flatMap((number) => ["--ca-passphrase-share", `shares/share-${number}-of-3.txt`]);
+  const shares = [1, 3].flatMap((number) => ["--ca-passphrase-file", `shares/share-${number}-of-3.txt`]);
   const begun = await rotate(folder, 0, "begin", ...shares);
   assert.match(begun, /^New CA: +CN=tlsboot-ca-2,/m);
   assert.match(

@@ -6,7 +6,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createRunner } from "../support/run_captured.ts";
 
 const INIT = "ca init --shares 2-of-3 --shares-out shares";
-const share = (number: number, folder = "shares") => `--ca-passphrase-share ${folder}/share-${number}-of-3.txt`;
+const share = (number: number, folder = "shares") => `--ca-passphrase-file ${folder}/share-${number}-of-3.txt`;
 
 /** The groups of a share as a holder reads them from the page. */
 async function readGroups(folder: TempFolder, number: number): Promise<readonly string[]> {
@@ -75,8 +75,7 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
         [`ca init --shares=${text} --shares-out x`, /--shares: ".*" found, want M-of-N such as 2-of-3/] as const
       ),
       [`${INIT} --encrypt-key`, /--shares-out and --encrypt-key exclude each other/],
-      [`${INIT} --ca-passphrase-share x`, /--shares-out and --ca-passphrase-share exclude each other/],
-      ["ca init --data-dir z --ca-passphrase-file x --ca-passphrase-share y", /both give the passphrase/],
+      [`${INIT} --ca-passphrase-file x`, /--shares-out and --ca-passphrase-file exclude each other/],
     ] as const
   ) {
     assert.match(await tlsboot.refuse(2, line), want);
@@ -98,7 +97,7 @@ test("tlsboot ca shares split splits a passphrase that opens the key, and no oth
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
   // A new set from the old one: for other holders.
-  await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-share - ${share(1)}`, {
+  await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-file - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });
   const more = [1, 4, 5].map((number) => `more/share-${number}-of-5.txt`).join(" ");
@@ -118,6 +117,7 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
   const path = folder.join("first/share-2-of-3.txt");
   const page = await readFile(path, "utf8");
   await writeFile(folder.join("first/open.txt"), page, { mode: 0o644 });
+  await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const admin = (...shares: readonly string[]) => tlsboot(`kubeconfig admin ${shares.join(" ")}`);
   for (
     const { given, code = 1, want } of [
@@ -138,9 +138,16 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
         given: [share(1), share(2)],
         want: /the passphrase does not fit\ntlsboot: hint: give the passphrase of this key/,
       },
-      { given: ["--ca-passphrase-share gone.txt"], want: /cannot read share "gone\.txt": file does not exist/ },
-      { given: ["--ca-passphrase-share first/open.txt"], want: /others may read it \(mode 644\)/ },
-      { given: ["--ca-passphrase-share tlsboot-data/pki/ca.key"], want: /cannot use share ".*ca\.key": group 1: / },
+      {
+        given: [share(1), "--ca-passphrase-file gone.txt"],
+        want: /cannot read share "gone\.txt": file does not exist/,
+      },
+      {
+        given: [share(1), "--ca-passphrase-file pass"],
+        want: /cannot use share "pass": group 1: .*\ntlsboot: hint: .*give a file with the passphrase alone/,
+      },
+      { given: ["--ca-passphrase-file first/open.txt"], want: /others may read it \(mode 644\)/ },
+      { given: ["--ca-passphrase-file tlsboot-data/pki/ca.key"], want: /the passphrase from ".*ca\.key": it has more/ },
     ]
   ) {
     const refused = await admin(...given);
@@ -164,14 +171,14 @@ test("shares are typed group by group on a terminal, and a mistyped group is ask
   const tlsboot = createRunner(folder.path);
   await tlsboot.succeed(INIT);
   const [first, second] = [await readGroups(folder, 1), await readGroups(folder, 2)];
-  const typed = [first[0]?.toLowerCase(), "2222-2222x", ...first.slice(1), first.join(" "), second.join(" "), ""];
-  const admin = await tlsboot.succeed("kubeconfig admin --ca-passphrase-share -", {
+  const typed = ["", first[0]?.toLowerCase(), "2222-2222x", ...first.slice(1), first.join(" "), second.join(" "), ""];
+  const admin = await tlsboot.succeed("kubeconfig admin --ca-passphrase-file -", {
     isTerminal: true,
     stdin: typed.join("\n"),
   });
   assert.match(
     admin.stderr,
-    /^Share 1, group 1: \nShare 1, group 2 of 8: \nType group 2 again: it has 9 characters, want 8\.\nShare 1, group 2 of 8: \n/,
+    /^Passphrase of .*ca\.key: \nShare 1, group 1: \nShare 1, group 2 of 8: \nType group 2 again: it has 9 characters, want 8\.\nShare 1, group 2 of 8: \n/,
   );
   assert.match(admin.stderr, /This is share 1 of 3 of the set .{6}\.\nShare 2 of the 2 that are needed, group 1: \n/);
   assert.match(admin.stderr, /This share does not fit: .* are the same share, number 1\.\n/);
@@ -182,6 +189,6 @@ test("shares are typed group by group on a terminal, and a mistyped group is ask
     isTerminal: true,
     stdin: `${second.join(" ")}\n${first.join("\n")}\n`,
   });
-  const ended = await tlsboot("kubeconfig admin --force --ca-passphrase-share -", { stdin: `${first.join(" ")}\n` });
+  const ended = await tlsboot("kubeconfig admin --force --ca-passphrase-file -", { stdin: `${first.join(" ")}\n` });
   assert.match(ended.stderr, /cannot combine the shares: 2 of the 3 shares .* are needed, and 1 is given/);
 });

@@ -96,6 +96,7 @@ test("leaked_ca_key: the old CA is refused at once, and a machine and a person a
 
 test("ca_on_paper: a root under shares signs two CAs of a server, and openssl opens its key and verifies what they sign", async () => {
   const [first, third] = [1, 3].map((number) => `shares/share-${number}-of-3.txt`);
+  const given = `--ca-passphrase-file ${first} --ca-passphrase-file ${third}`;
   const typed = "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
   const guide = await readGuide("ca_on_paper");
   const out = await type({
@@ -110,7 +111,8 @@ test("ca_on_paper: a root under shares signs two CAs of a server, and openssl op
       // A reader types the shares on a terminal.
       "--data-dir root -\n": `--data-dir root - < <(${typed})\n`,
       "--out old.pass\n": `--out old.pass < <(${typed})\n`,
-      "--ca-passphrase-share -": `--ca-passphrase-share ${first} --ca-passphrase-share ${third}`,
+      "ca sign ": `ca sign ${given} `,
+      "shares split --data-dir root": `shares split --data-dir root ${given}`,
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\n":
         "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\nfinish_boot\n",
     },
@@ -308,9 +310,8 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
       // A reader has a terminal, on which the question is answered.
       "tlsboot sign stick --data-dir ca --server": "tlsboot sign stick --yes --data-dir ca --server",
       "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
-      "tlsboot sign stick/vault": "tlsboot sign stick/vault --yes",
-      "--ca-passphrase-share -":
-        "--ca-passphrase-share shares/share-1-of-3.txt --ca-passphrase-share shares/share-2-of-3.txt",
+      "tlsboot sign stick/vault": "tlsboot sign stick/vault --yes --ca-passphrase-file " +
+        "shares/share-1-of-3.txt,shares/share-2-of-3.txt",
       // The certificate is new, and must be due for its renewal.
       "--renew-before 200d": "--renew-before 8759h56m",
       "--renew-before 364d": "--renew-before 8759h56m",

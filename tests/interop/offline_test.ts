@@ -148,7 +148,7 @@ test("a CA box without a network makes a root under shares, also when it is kill
     if (!existsSync(at("shares/share-3-of-3.html"))) await rm(at("shares"), { recursive: true });
   }
   if (!existsSync(root)) await succeed(...init);
-  const shares = [2, 3].flatMap((number) => ["--ca-passphrase-share", at(`shares/share-${number}-of-3.txt`)]);
+  const shares = [2, 3].flatMap((number) => ["--ca-passphrase-file", at(`shares/share-${number}-of-3.txt`)]);
   const sign = [...["ca", "sign", at("stick/ca.csr"), "--data-dir", at("root")], ...shares, ...["--out", chain]];
   const signed = await succeed(...sign);
   await openssl(["verify", "-x509_strict", "-CAfile", root, chain]);

@@ -38,14 +38,12 @@ export interface CaInFilesSettings extends Partial<CaKeySettings> {
   readonly issuedLog: string | undefined;
 }
 
-const NO_KEY_SETTINGS = { caPassphraseFile: undefined, caPassphraseShare: [], signingKeyCommand: undefined };
-
 export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): ReplaceableCa {
   const { files, signal } = tools;
   const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
   const signing = { certificate: resolve(tools.cwd, caCert), key: resolve(tools.cwd, caKey) };
   const paths = getRotationPaths(signing);
-  const keys = createCaKeys({ ...NO_KEY_SETTINGS, ...settings }, tools, files, signal);
+  const keys = createCaKeys(settings, tools, files, signal);
   const deps = {
     files,
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
@@ -154,11 +152,10 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
 
 /** Writes a command for the same CA, with those of the settings that the command has. */
 function formatCommand(verb: RotationVerb, settings: CaInFilesSettings): string {
-  const { signingKeyCommand, caPassphraseFile, caPassphraseShare = [] } = settings;
+  const { signingKeyCommand, caPassphraseFile = [] } = settings;
   const keyFlags = [
     ["--signing-key-command", signingKeyCommand],
-    ["--ca-passphrase-file", caPassphraseFile],
-    ...caPassphraseShare.map((share) => ["--ca-passphrase-share", share]),
+    ...caPassphraseFile.map((file) => ["--ca-passphrase-file", file]),
   ];
   const flags = [
     ["--ca-cert", settings.caCert],

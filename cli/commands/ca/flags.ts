@@ -4,7 +4,7 @@ import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { PASSPHRASE_FLAGS, SHARES_FLAG } from "./shares_flags.ts";
+import { SHARES_FLAG } from "./shares_flags.ts";
 import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -112,7 +112,7 @@ export const caInitCommand = defineCommand({
   flags: CA_INIT_FLAGS,
   rules: [
     needs("shares", "sharesOut"),
-    excludes("sharesOut", "encryptKey", "caPassphraseFile", "caPassphraseShare", "signingKeyCommand"),
+    excludes("sharesOut", "encryptKey", "caPassphraseFile", "signingKeyCommand"),
     atMostOneOf("encryptKey", "signingKeyCommand"),
   ],
   examples: [
@@ -292,7 +292,7 @@ const REQUEST_FLAGS = {
     placeholder: "ALGORITHM",
     summary: "Algorithm of the key.",
   }),
-  ...PASSPHRASE_FLAGS,
+  caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
   out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
 } as const;
 
@@ -310,7 +310,7 @@ export const caRequestCommand = defineCommand({
 
  Import the certificate that comes back, followed by its issuers, with: tlsboot ca import --ca-cert CHAIN.
 
- The key is encrypted when --ca-passphrase-file or --ca-passphrase-share gives a passphrase. Run again, the command makes
+ The key is encrypted when --ca-passphrase-file gives a passphrase. Run again, the command makes
  another request for the same key. For a key in an HSM, make the request with the software of the HSM.`,
   group: "CA Commands",
   args: [],
@@ -359,7 +359,7 @@ export const caSignCommand = defineCommand({
   examples: [
     {
       comment: "Sign with a CA whose key two people open, who type their shares",
-      command: "tlsboot ca sign ca.csr --data-dir root --ca-passphrase-share - --out ca.crt",
+      command: "tlsboot ca sign ca.csr --data-dir root --out ca.crt",
     },
     {
       comment: "Sign with a CA in files, for one domain",

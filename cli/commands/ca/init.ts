@@ -58,7 +58,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
     { folder: resolve(tools.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
     { ...tools, io: tools },
   );
-  return createCaKeys({ ...settings, caPassphraseShare: paths }, tools, files, tools.signal);
+  return createCaKeys({ ...settings, caPassphraseFile: paths }, tools, files, tools.signal);
 }
 
 function newAuthority(settings: CaInitSettings): NewAuthority {

@@ -166,8 +166,8 @@ function renderPage(share: SecretShare, keyName: string, made: string): Rendered
     renderText("To check the page:"),
     renderCode("tlsboot ca shares check"),
     renderText(
-      "To open the key, give --ca-passphrase-share - to the command that needs it, and type the groups of each share in " +
-        "the order of their numbers.",
+      "To open the key, press Enter where a command asks for its passphrase, and type the groups of each share in the " +
+        "order of their numbers.",
     ),
     renderText(
       "The digits 0 and 1 may be typed as the letters O and I; hyphens and small letters do not matter. The last " +

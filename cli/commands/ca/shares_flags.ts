@@ -21,12 +21,6 @@ export const SHARES_FLAG = parsedFlag({
   },
 });
 
-/** The flags for a passphrase that exists. */
-export const PASSPHRASE_FLAGS = {
-  caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
-  caPassphraseShare: CA_KEY_FLAGS.caPassphraseShare,
-} as const;
-
 const KEY_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   caKey: fileFlag({ summary: "Encrypted key that the passphrase opens, instead of the CA keys in --data-dir." }),
@@ -34,7 +28,7 @@ const KEY_FLAGS = {
 
 const SPLIT_FLAGS = {
   ...KEY_FLAGS,
-  ...PASSPHRASE_FLAGS,
+  caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
   shares: SHARES_FLAG,
   out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
 } as const;
@@ -68,7 +62,7 @@ export const caSharesSplitCommand = defineCommand({
     },
     {
       comment: "Replace a set of shares by one for five people",
-      command: "tlsboot ca shares split --shares 3-of-5 --out shares-2027 --ca-passphrase-share -",
+      command: "tlsboot ca shares split --shares 3-of-5 --out shares-2027",
     },
   ],
   exitCodes: { 0: "the pages are written" },
@@ -117,7 +111,7 @@ export const caSharesCombineCommand = defineCommand({
   summary: "Get the passphrase back from its shares",
   description:
     `Get the passphrase back from its shares, for a program that asks for a passphrase, such as openssl. The commands of
- tlsboot take the shares themselves, with --ca-passphrase-share.
+ tlsboot take the shares themselves, with --ca-passphrase-file.
 
  Without arguments, the shares are typed on the terminal.`,
   group: "CA Commands",
