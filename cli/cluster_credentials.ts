@@ -8,7 +8,6 @@ import { discoverCluster, type DiscoveryProgress } from "../client/discover_clus
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/lib/brand.ts";
-import { listTypedFlags } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
@@ -38,18 +37,8 @@ export interface CredentialFile {
   readonly hint?: string;
 }
 
-/**
- * Leaves out the credentials that a variable gives in addition to the file of a flag. UsageError when they were typed,
- * because the file has them.
- */
-export function preferFile<S extends CredentialSettings>(
-  settings: S,
-  origins: Readonly<Record<string, string>>,
-  flag: string,
-): S {
-  const keys = ["bootstrapKubeconfig", "server", "token", "tokenFile", "caCertHash"];
-  const typed = listTypedFlags(origins, keys).filter((name) => name !== flag);
-  if (typed.length > 0) throw new UsageError(`${flag} has the credentials: leave out ${typed.join(", ")}`);
+/** Leaves out the credentials that a variable gives in addition to a file that has them. */
+export function preferFile<S extends CredentialSettings>(settings: S): S {
   return { ...settings, server: undefined, token: undefined, tokenFile: undefined, caCertHash: [] };
 }
 
@@ -95,7 +84,6 @@ function createTokenReader(
   io: Io,
   files: FilePort,
 ): (signal: AbortSignal) => Promise<BootstrapToken> {
-  if (token !== undefined && tokenFile !== undefined) throw new UsageError("give --token or --token-file, not both");
   if (tokenFile !== undefined) return () => readTokenFile(resolve(io.cwd, tokenFile), files);
   const text = token?.reveal() ?? "";
   if (text !== "-") {

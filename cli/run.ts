@@ -52,7 +52,7 @@ export async function run(
       : await readConfig(path, globals.origins["config"], io, table, command.flags);
     const sources: Sources = { commandLine: raw, env: io.env, environment, ...(file === undefined ? {} : { file }) };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
-    required(checkRules(command, { args, ...resolved }));
+    checkRules(command, { args, ...resolved });
     if (isDebug) {
       const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
       for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);

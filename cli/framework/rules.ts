@@ -2,11 +2,18 @@
  * Rules between the flags and arguments of a command, as data. They are checked before the command runs, and help, manual
  * and reference show them.
  */
-import { err, ok, type Result } from "../../core/lib/result.ts";
 import { flagName } from "./flags.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** A rule between items: keys of flags such as `dataDir`, and names of arguments such as `NAME`. */
-export type Rule<Item extends string = string> =
+export type Rule<Item extends string = string> = RuleKind<Item> & {
+  /** True when variables and configuration files do not count. */
+  readonly isForTyped?: boolean;
+  /** What to do when the rule is broken. */
+  readonly hint?: string | undefined;
+};
+
+type RuleKind<Item extends string> =
   /** At most one of the items may be given; exactly one when `isRequired` is set. */
   | { readonly kind: "oneOf"; readonly items: readonly Item[]; readonly isRequired: boolean }
   /** All items are given, or none. */
@@ -42,6 +49,11 @@ export function needs<const Item extends string>(
   ...needed: readonly Item[]
 ): Rule<Item> {
   return { kind: "needs", items: typeof items === "string" ? [items] : items, needed };
+}
+
+/** Limits a rule to what is typed: a variable or a configuration file may set what one of several commands does not need. */
+export function whenTyped<Item extends string>(rule: Rule<Item>, hint?: string): Rule<Item> {
+  return { ...rule, isForTyped: true, hint };
 }
 
 /** Lists the items of a rule. */
@@ -83,23 +95,21 @@ interface RuledCommand {
 }
 
 /**
- * Checks a command line. The error has one line for each rule that is broken. A flag is given when a value was found
+ * Checks a command line. Throws UsageError with one line for each rule that is broken. A flag is given when a value was found
  * anywhere, except for a switch that is off. A configuration file may have keys for several commands, so they break `needs`
  * only in commands that must not ignore anything.
  */
-export function checkRules(
-  { rules = [], args, environment }: RuledCommand,
-  given: GivenItems,
-): Result<undefined, readonly string[]> {
-  const nameItem = (item: string): string | undefined => {
+export function checkRules({ rules = [], args, environment }: RuledCommand, given: GivenItems): void {
+  const nameItem = (item: string, isForTyped: boolean): string | undefined => {
     const position = args.findIndex(({ name }) => name === item);
     if (position >= 0) return given.args.length > position ? item : undefined;
     const origin = given.origins[item] ?? "default";
+    if (isForTyped && !origin.startsWith("--")) return undefined;
     return origin === "default" || given.settings[item] === false ? undefined : origin;
   };
-  const listGiven = (items: readonly string[]): readonly string[] =>
-    items.map(nameItem).filter((name) => name !== undefined);
   const check = (rule: Rule): string | undefined => {
+    const listGiven = (items: readonly string[]): readonly string[] =>
+      items.map((item) => nameItem(item, rule.isForTyped ?? false)).filter((name) => name !== undefined);
     switch (rule.kind) {
       case "oneOf": {
         const names = listGiven(rule.items);
@@ -107,10 +117,9 @@ export function checkRules(
         return rule.isRequired && names.length === 0 ? describeRule(rule) : undefined;
       }
       case "excludes": {
-        const names = [...listGiven([rule.item]), ...listGiven(rule.others)];
-        return nameItem(rule.item) !== undefined && names.length > 1
-          ? `${join(names.slice(0, 2), "and")} exclude each other`
-          : undefined;
+        const [name] = listGiven([rule.item]);
+        const [other] = listGiven(rule.others);
+        return name === undefined || other === undefined ? undefined : `${name} and ${other} exclude each other`;
       }
       case "together": {
         const count = listGiven(rule.items).length;
@@ -125,8 +134,15 @@ export function checkRules(
       }
     }
   };
-  const faults = rules.map(check).filter((fault) => fault !== undefined);
-  return faults.length > 0 ? err(faults) : ok(undefined);
+  const broken = rules.flatMap((rule) => {
+    const fault = check(rule);
+    return fault === undefined ? [] : [{ fault, hint: rule.hint }];
+  });
+  if (broken.length === 0) return;
+  throw new UsageError(
+    broken.map(({ fault }) => fault).join("\n"),
+    broken.find(({ hint }) => hint !== undefined)?.hint,
+  );
 }
 
 /** Describes a rule without a period, as errors and help show it: `--inventory and --out go together`. */

@@ -12,19 +12,31 @@ import {
   needs,
   type Rule,
   together,
+  whenTyped,
 } from "./rules.ts";
+import { UsageError } from "./usage_error.ts";
 
 const args = [{ name: "NAME" }];
 
 /** Checks a rule for a command line: names of flags that were typed, and `NAME` for an argument. */
 function check(rule: Rule, typed: readonly string[]): string | undefined {
   const flags = typed.filter((item) => item !== "NAME");
-  const result = checkRules({ rules: [rule], args }, {
+  return findFault({ rules: [rule], args }, {
     args: typed.includes("NAME") ? ["n1"] : [],
     settings: Object.fromEntries(flags.map((key) => [key, "value"])),
     origins: Object.fromEntries(flags.map((key) => [key, `--${key}`])),
-  });
-  return result.ok ? undefined : result.error.join("\n");
+  })?.message;
+}
+
+/** Returns the error that `checkRules` throws. */
+function findFault(...given: Parameters<typeof checkRules>): UsageError | undefined {
+  try {
+    checkRules(...given);
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof UsageError);
+    return error;
+  }
 }
 
 interface Case {
@@ -78,26 +90,32 @@ for (const { rule, text, right, wrong } of CASES) {
 
 test("checkRules() counts no switch that is off, and no default", () => {
   const given = { args: [], settings: { a: false, b: "value" }, origins: { a: "--a", b: "default" } };
-  assert.ok(checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b"], "c")], args }, given).ok);
+  checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b"], "c")], args }, given);
 });
 
 test("checkRules() names the origin of a setting, and lets a file have keys of other commands unless nothing may be ignored", () => {
   const given = { args: [], settings: { a: "x", b: "y" }, origins: { a: 'config file "f": a', b: "TLSBOOT_B" } };
-  assert.deepEqual(checkRules({ rules: [atMostOneOf("a", "b")], args }, given), {
-    ok: false,
-    error: ['config file "f": a and TLSBOOT_B exclude each other'],
-  });
-  assert.ok(checkRules({ rules: [needs("a", "c")], args }, given).ok);
-  assert.ok(!checkRules({ rules: [needs("b", "c")], args }, given).ok);
-  assert.ok(!checkRules({ rules: [needs("a", "c")], args, environment: "strict" }, given).ok);
+  const fault = findFault({ rules: [atMostOneOf("a", "b")], args }, given);
+  assert.equal(fault?.message, 'config file "f": a and TLSBOOT_B exclude each other');
+  checkRules({ rules: [needs("a", "c")], args }, given);
+  assert.ok(findFault({ rules: [needs("b", "c")], args }, given));
+  assert.ok(findFault({ rules: [needs("a", "c")], args, environment: "strict" }, given));
 });
 
 test("checkRules() reports every broken rule", () => {
   const given = { args: [], settings: { a: "x" }, origins: { a: "--a" } };
-  assert.deepEqual(checkRules({ rules: [together("a", "b"), needs("a", "c")], args }, given), {
-    ok: false,
-    error: ["--a and --b go together", "--a needs --c"],
-  });
+  const fault = findFault({ rules: [together("a", "b"), needs("a", "c")], args }, given);
+  assert.equal(fault?.message, "--a and --b go together\n--a needs --c");
+});
+
+test("checkRules() of a rule for what is typed ignores other origins, and gives the hint of the rule", () => {
+  const rules = [whenTyped(excludes("a", "b", "NAME"), "leave one out"), whenTyped(needs("b", "c"))];
+  const settings = { a: "x", b: "y" };
+  checkRules({ rules, args }, { args: [], settings, origins: { a: "--a", b: "TLSBOOT_B" } });
+  const fault = findFault({ rules, args }, { args: ["n1"], settings, origins: { a: "--a", b: "TLSBOOT_B" } });
+  assert.deepEqual([fault?.message, fault?.hint], ["--a and NAME exclude each other", "leave one out"]);
+  const typed = findFault({ rules, args }, { args: [], settings, origins: { a: "--a", b: "--b" } });
+  assert.equal(typed?.message, "--a and --b exclude each other\n--b needs --c");
 });
 
 test("listExcluded() lists what can no longer be typed", () => {

@@ -200,7 +200,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
 
   for (
     const [line, want] of [
-      ["token create --approve", /--approve needs --node/],
+      ["token create --approve", /--approve needs --node or --for-inventory/],
       ["token create --node N_1", /invalid node name/],
       ["token create --uses 0", /want a number from 1 to 1000|a number from 1/],
       ["token create --cidr 10.0.0.1/8", /want a network/],
@@ -273,6 +273,6 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(missing.stderr, /cannot read the join file ".*missing\.kubeconfig": no such file/);
     const both = await join("x", "other.kubeconfig", "--token", "abcdef.0123456789abcdef");
     assert.equal(both.code, 2);
-    assert.match(both.stderr, /--join has the credentials: leave out --token\n/);
+    assert.match(both.stderr, /--join and --token exclude each other\n/);
   });
 });

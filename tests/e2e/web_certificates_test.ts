@@ -328,7 +328,7 @@ describeInstance("certificates of web servers", {
       ["web x.home.lan --subject CN=x", /unknown flag "--subject" for "tlsboot request web"/],
       [
         "web x.home.lan --join f --token abcdef.0123456789abcdef",
-        /--join has the credentials: leave out --token/,
+        /--join and --token exclude each other/,
       ],
       ["web x.home.lan --pkcs12-password-file f", /needs --pkcs12/],
       ["web x.home.lan --rotate-certificates --force", /--rotate-certificates and --force exclude each other/],

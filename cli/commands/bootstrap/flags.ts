@@ -19,7 +19,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { atMostOneOf, needs } from "../../framework/rules.ts";
+import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
@@ -216,6 +216,20 @@ export const bootstrapCommand = defineCommand({
     atMostOneOf("printSystemdUnit", "printPublicKey"),
     needs(["servingDns", "servingIp"], "serving"),
     needs("renewBefore", "offline"),
+    atMostOneOf("token", "tokenFile"),
+    whenTyped(excludes("join", "bootstrapKubeconfig", "server", "token", "tokenFile", "caCertHash")),
+    whenTyped(
+      excludes(
+        "offline",
+        "join",
+        "bootstrapKubeconfig",
+        "token",
+        "tokenFile",
+        "rotateCertificates",
+        "printSystemdUnit",
+      ),
+      "run the same command again for each step, also to renew",
+    ),
   ],
   exitCodes: {
     3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet, or the certificate that exists cannot be used",

@@ -9,6 +9,8 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { BootstrapFlags } from "./flags.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 
 const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
 
@@ -25,10 +27,12 @@ export async function applyJoinFile(
   { cwd, files }: Tools,
 ): Promise<Settings<BootstrapFlags>> {
   if (given.join === undefined) {
-    const isUsed = given.bootstrapKubeconfig !== undefined && given.offline === undefined;
-    return isUsed ? preferFile(given, origins, "--bootstrap-kubeconfig") : given;
+    if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
+    const typed = listTypedFlags(origins, ["server", "token", "tokenFile", "caCertHash"]);
+    if (typed.length === 0) return preferFile(given);
+    throw new UsageError(`--bootstrap-kubeconfig has the credentials: leave out ${typed.join(", ")}`);
   }
-  const settings = preferFile(given, origins, "--join");
+  const settings = preferFile(given);
   const named = resolve(cwd, given.join);
   const isFolder = (await files.stat(named))?.kind === "directory";
   const path = isFolder ? join(named, PACK_JOIN_FILE) : named;

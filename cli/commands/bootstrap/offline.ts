@@ -9,8 +9,6 @@ import type { Logger } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { listTypedFlags } from "../../framework/settings.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, type HookRunner } from "../../hooks.ts";
 import type { Tools } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
@@ -20,22 +18,6 @@ import { commandLine } from "./command_words.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { getServingTemplate, type Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
-
-/** UsageError for flags that contradict `--offline`. */
-export function checkOfflineSettings(
-  { offline }: Settings<BootstrapFlags>,
-  origins: Readonly<Record<string, string>>,
-): void {
-  if (offline === undefined) return;
-  const given = listTypedFlags(origins, [
-    ...["join", "bootstrapKubeconfig", "token", "tokenFile", "rotateCertificates", "printSystemdUnit"],
-  ]);
-  if (given.length === 0) return;
-  throw new UsageError(
-    `--offline needs no API: leave out ${given.join(", ")}`,
-    "run the same command again for each step, also to renew",
-  );
-}
 
 /** The settings and the adapters of a run without a network. */
 export interface OfflineRun extends Tools {

@@ -22,7 +22,7 @@ import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
 import { applyJoinFile } from "./join_file.ts";
-import { checkOfflineSettings, runOffline } from "./offline.ts";
+import { runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
 import {
   createAwaited,
@@ -54,7 +54,6 @@ export async function run({ settings: given, origins }: Input<BootstrapFlags>, t
   const { files, signal } = tools;
   const settings = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
-  checkOfflineSettings(settings, origins);
   const machine = resolveMachine(settings, tools);
   if (settings.printPublicKey) {
     const key = await keepNextKey({ ...tools, ...machine });

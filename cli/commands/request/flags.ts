@@ -16,7 +16,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
+import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 import {
   parseRequestedDnsName,
   parseRequestedEmail,
@@ -177,7 +177,11 @@ export const requestCommand = defineCommand({
         "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
     },
   ],
-  rules: [...CERTIFICATE_RULES, atMostOneOf("key", "keyAlgorithm")],
+  rules: [
+    ...CERTIFICATE_RULES,
+    atMostOneOf("key", "keyAlgorithm"),
+    whenTyped(needs("caCertHash", "offline"), "the CA of the API is in the kubeconfig"),
+  ],
   exitCodes: {
     0: "the certificate is there, or with --no-wait the request is",
     1: "failed, or there is a certificate already",
@@ -261,6 +265,8 @@ export const requestWebCommand = defineCommand({
   ],
   rules: [
     ...CERTIFICATE_RULES,
+    atMostOneOf("token", "tokenFile"),
+    whenTyped(excludes("join", "server", "token", "tokenFile", "caCertHash")),
     excludes("rotateCertificates", "force", "token"),
     excludes("printSystemdUnit", "rotateCertificates", "output"),
   ],

@@ -14,7 +14,6 @@ import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
-import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -69,12 +68,9 @@ export async function run(input: Input<RequestFlags>, tools: Tools): Promise<Exi
   return EXIT.done;
 }
 
-function checkSettings({ settings, origins }: Input<RequestFlags>): void {
+function checkSettings({ settings }: Input<RequestFlags>): void {
   checkCertificateSettings(settings);
   checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
-  if (settings.offline === undefined && listTypedFlags(origins, ["caCertHash"]).length > 0) {
-    throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
-  }
   if (settings.name !== undefined) parseCsrNames([settings.name]);
   const names = [settings.dns, settings.ip, settings.uri, settings.email];
   if (settings.subject === undefined && names.every((list) => list.length === 0)) {

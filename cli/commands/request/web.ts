@@ -42,11 +42,11 @@ interface WebServer extends Delivery {
 }
 
 export async function run(
-  { settings: input, origins, args: [given = ""] }: Input<RequestWebFlags>,
+  { settings: input, args: [given = ""] }: Input<RequestWebFlags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const { signal } = tools;
-  const settings = input.join === undefined ? input : preferFile(input, origins, "--join");
+  const settings = input.join === undefined ? input : preferFile(input);
   checkCertificateSettings(settings);
   const parsed = parseWebName(given);
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);

@@ -133,6 +133,7 @@ export const tokenCreateCommand = defineCommand({
     atMostOneOf("output", "printJoinCommand"),
     excludes("forInventory", "TOKEN", "printJoinCommand"),
     needs("forInventory", "out"),
+    needs("approve", "node", "forInventory"),
   ],
   exitCodes: {},
 });

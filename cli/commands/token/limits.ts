@@ -26,9 +26,6 @@ export async function readLimits(
   { files, cwd }: { readonly files: Pick<FilePort, "readText">; readonly cwd: string },
 ): Promise<TokenLimits> {
   const { uses, cidr, publicKey: path, approve } = settings;
-  if (approve && node === undefined) {
-    throw new UsageError("--approve needs --node: a token approves the request of one machine", "name it with --node");
-  }
   if (path !== undefined && uses !== undefined && uses > 1) {
     throw new UsageError("give --public-key or --uses, not both: a known key is one key");
   }
