@@ -28,6 +28,10 @@ import { readPlaces } from "./cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
+import { CA_KEY_FLAGS } from "../../flags/common.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
+import type { FlagSet } from "../../framework/flags.ts";
+import { CA_FLAGS } from "./rotate_flags.ts";
 
 /** The settings that name the CA, and what the census reads. */
 export interface CaInFilesSettings extends Partial<CaKeySettings> {
@@ -145,24 +149,14 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       return ["Files", `${show(caCert)} signs${second}, ${show(paths.bundle)} has what must be trusted`];
     },
     isAdopted: () => true,
-    command: (verb) => formatCommand(verb, settings),
+    command: (verb) => formatStep(verb, settings),
     describeRetiredKey,
   };
 }
 
 /** Writes a command for the same CA, with those of the settings that the command has. */
-function formatCommand(verb: RotationVerb, settings: CaInFilesSettings): string {
-  const { signingKeyCommand, caPassphraseFile = [] } = settings;
-  const keyFlags = [
-    ["--signing-key-command", signingKeyCommand],
-    ...caPassphraseFile.map((file) => ["--ca-passphrase-file", file]),
-  ];
-  const flags = [
-    ["--ca-cert", settings.caCert],
-    ["--ca-key", settings.caKey],
-    ...(verb === "status" ? [] : keyFlags),
-    ["--kubeconfig", settings.kubeconfig],
-    ["--issued-log", settings.issuedLog],
-  ].flatMap(([flag = "", value]) => value === undefined ? [] : [` ${flag} ${shellWord(value)}`]);
-  return `tlsboot ca rotate ${verb}${flags.join("")}`;
+function formatStep(verb: RotationVerb, settings: CaInFilesSettings): string {
+  const flags: FlagSet = verb === "status" ? CA_FLAGS : { ...CA_FLAGS, ...CA_KEY_FLAGS };
+  const given = { settings: { ...settings, dataDir: undefined } };
+  return formatCommandLine(formatCommand({ path: ["ca", "rotate", verb], flags }, given, String));
 }

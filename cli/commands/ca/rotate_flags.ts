@@ -25,7 +25,7 @@ const OVER_FLAG = durationFlag({
 });
 
 /** The flags that name the CA, for every step. */
-const CA_FLAGS = {
+export const CA_FLAGS = {
   ...API_FILE_FLAGS,
   caCert: fileFlag({
     group: "Cluster CA",

@@ -9,6 +9,7 @@ import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from
 const KUBECONFIG_ADMIN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   server: parsedFlag({
+    isCommandLineOnly: true,
     placeholder: "URL",
     parse: parseClusterUrl,
     summary:

@@ -34,6 +34,7 @@ const SIGN_FLAGS = {
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
   server: parsedFlag({
+    isCommandLineOnly: true,
     placeholder: "URL",
     summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
     parse: parseServerUrl,

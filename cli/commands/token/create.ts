@@ -18,7 +18,7 @@ import {
 } from "../../../core/token/bootstrap_token.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
+import type { Command, CommandTable, Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
@@ -43,6 +43,7 @@ import {
 } from "../../../client/admin/new_tokens.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";
 import { readLimits, warnUnenforced } from "./limits.ts";
+import { formatCommand } from "../../framework/command_line.ts";
 
 type CreateInput = Input<TokenCreateFlags>;
 /** The form of what is handed out; undefined for the token alone. */
@@ -66,7 +67,10 @@ export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
     ? undefined
     : await readReachableTarget(connection, settings.server, format !== "command", tools);
   await assertNoFiles(planned.flatMap(({ path }) => path ?? []), files);
-  const give = (one: PlannedToken) => handOut(render(one, format, target, tools.clock.now()), one.path, files, tools);
+  const give = (one: PlannedToken) => {
+    const text = render(one, format, target, { now: tools.clock.now(), table: input.table });
+    return handOut(text, one.path, files, tools);
+  };
   await createTokens(planned, give, api, tools.clock, signal);
   if (first !== undefined) await warnUnenforced(api, first.limits, tools, signal);
   return EXIT.done;
@@ -165,7 +169,12 @@ function chooseToken(text: string | undefined, io: Io): BootstrapToken {
   throw new UsageError(`cannot read the token: ${token.error}`);
 }
 
-function render(planned: PlannedToken, format: Format, target: JoinTarget | undefined, now: Date): string {
+function render(
+  planned: PlannedToken,
+  format: Format,
+  target: JoinTarget | undefined,
+  { now, table }: { readonly now: Date; readonly table: CommandTable },
+): string {
   const { token, node, path } = planned;
   if (target === undefined) return `${formatBootstrapToken(token)}\n`;
   const material = { ...target, token, node, expiration: findExpiration(planned, now) };
@@ -176,21 +185,18 @@ function render(planned: PlannedToken, format: Format, target: JoinTarget | unde
   if (format !== "pack" || node === undefined) {
     return formatBootstrapKubeconfig(material, path === undefined ? "FILE" : basename(path));
   }
-  const packed = createPackFiles({ ...material, node }, formatUnit(node));
+  const packed = createPackFiles({ ...material, node }, formatUnit(node, table));
   // Every file of a pack is text, so a pack is text too.
   return Buffer.from(encodeTarFiles(packed, Math.floor(now.getTime() / 1000))).toString("utf8");
 }
 
-function formatUnit(node: NodeName): string {
-  const { bootstrapKubeconfig, kubeconfig, certDir } = KUBELET_PATHS;
+function formatUnit(node: NodeName, { commands }: CommandTable): string {
+  const command = commands.find(({ path: [word] }) => word === "bootstrap") as Command; // the table has this command
+  const settings = { ...KUBELET_PATHS, hostnameOverride: node, rotateCertificates: true };
   return formatSystemdUnit({
     writtenBy: "tlsboot token create -o pack",
     description: `Certificates of Kubernetes node ${node}`,
-    words: [
-      ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig],
-      ...["--kubeconfig", kubeconfig, "--cert-dir", certDir],
-      ...["--hostname-override", node, "--rotate-certificates"],
-    ],
-    folders: [certDir, dirname(kubeconfig)],
+    words: formatCommand(command, { settings }, String),
+    folders: [KUBELET_PATHS.certDir, dirname(KUBELET_PATHS.kubeconfig)],
   }, { execPath: INSTALLED_PROGRAM });
 }
