@@ -1,22 +1,17 @@
 /** Flags of controllers that run alone, against a remote API. */
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
-import {
-  addressFlag,
-  durationFlag,
-  fileFlag,
-  inGroup,
-  listFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { addressFlag, durationFlag, fileFlag, inGroup, listFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags for the API, leader election, log and metrics of a controller. */
 export const CONTROLLER_FLAGS = {
   ...LOG_FLAGS,
-  kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
+  kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required but for --print-rbac." }),
+  printRbac: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print the minimal permissions for these flags as a manifest for kubectl apply, and end.",
+  }),
   leaderElect: switchFlag({
     group: "Tuning",
     default: true,

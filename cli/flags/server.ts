@@ -1,19 +1,7 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { err, ok } from "../../core/lib/result.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
-import {
-  choiceFlag,
-  durationFlag,
-  fileFlag,
-  hostFlag,
-  hostListFlag,
-  inGroup,
-  integerFlag,
-  listFlag,
-  parsedFlag,
-  switchFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { choiceFlag, durationFlag, fileFlag, hostFlag, hostListFlag, inGroup, integerFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
 import { ETCD_FLAGS, ETCD_RULES } from "./etcd.ts";
@@ -100,6 +88,7 @@ const ACCESS_FLAGS = {
 
 /** The flags for the keys and certificates of the server, and its register. */
 const SERVER_CERTIFICATE_FLAGS = {
+  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
   issuedRetention: durationFlag({
@@ -199,7 +188,6 @@ export const SERVER_FLAGS = {
       "Address or name of the server in kubeconfigs. Without it, the bind address; when that is 0.0.0.0 or ::, " +
       "the address of the interface with the default route.",
   }),
-  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   ...inGroup("Access", ACCESS_FLAGS),
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,

@@ -1,15 +1,7 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Tools } from "../io.ts";
-import {
-  type Completion,
-  environmentName,
-  fileFlag,
-  type Flag,
-  type FlagSet,
-  type Settings,
-  switchFlag,
-} from "./flags.ts";
+import { type Completion, environmentName, fileFlag, type Flag, type FlagSet, type Settings, switchFlag } from "./flags.ts";
 import type { Rule } from "./rules.ts";
 
 /** The headings of the program's help, in the order of the help. */
@@ -75,7 +67,7 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   /** The paragraphs of help; the first line is at the top. */
   readonly description: string;
   readonly group: CommandGroup;
-  readonly args: readonly Argument[];
+  readonly args?: readonly Argument[];
   readonly flags: F;
   readonly examples: readonly Example[];
   /** Which flags and arguments exclude or need each other. Items are keys of flags and names of arguments. */
@@ -87,20 +79,24 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
    */
   readonly environment?: "daemon" | "strict" | undefined;
   /** Exit codes that mean something special for this command, with their meaning. */
-  readonly exitCodes: Partial<Record<ExitCode, string>>;
+  readonly exitCodes?: Partial<Record<ExitCode, string>>;
 }
 
 /** A command of the program, with a function that loads its code. */
 export interface Command<F extends FlagSet = FlagSet> extends CommandSpec<F> {
+  readonly args: readonly Argument[];
+  readonly exitCodes: Partial<Record<ExitCode, string>>;
   load(): Promise<Action<F>>;
 }
 
 /** The flags of every command. They may be given before or after the command's words. */
 export const GLOBAL_FLAGS = {
   config: fileFlag({
+    group: "Global",
     summary: "Configuration file: YAML with apiVersion tlsboot/v1alpha1, kind Config and flags by name in camelCase.",
   }),
   debug: switchFlag({
+    group: "Global",
     summary: "Print every setting with its origin, and the causes of a failure, on stderr.",
   }),
 } as const;
@@ -155,7 +151,7 @@ export function defineCommand<F extends FlagSet>(spec: CommandSpec<F>): CommandS
  * the file of the flags must not import the code, not even lazily.
  */
 export function withAction<F extends FlagSet>(spec: CommandSpec<F>, load: () => Promise<Action<F>>): Command<F> {
-  return Object.freeze({ ...spec, load });
+  return Object.freeze({ args: [], exitCodes: {}, ...spec, load });
 }
 
 /** Creates a positional argument; it is required unless `optional` is set. */

@@ -21,6 +21,7 @@ export const FLAG_GROUPS = {
   Tuning: "Limits, times and leader election.",
   Feature: "Features that are off by default.",
   Logging: "The log on stderr.",
+  Global: "Options of every command; -h or --help shows its help.",
 } as const;
 
 /** One of the groups of options. */

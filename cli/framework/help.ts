@@ -12,7 +12,7 @@ import {
   GLOBAL_FLAGS,
 } from "./command.ts";
 import { wrapWords } from "../output/wrap.ts";
-import { environmentName, type Flag, FLAG_GROUPS, flagName, type FlagSet, groupFlags } from "./flags.ts";
+import { environmentName, type Flag, FLAG_GROUPS, flagName, type GroupedFlags, groupFlags } from "./flags.ts";
 import { describeRule, getItems } from "./rules.ts";
 
 /** The subject of a help text or a manual page. */
@@ -48,40 +48,20 @@ const TAB = " ".repeat(8);
  */
 export function renderHelp(
   table: CommandTable,
-  topic: HelpTopic,
+  topic: HelpTopic | { readonly kind: "options" },
   columns: number = DEFAULT_WIDTH,
   isAll: boolean = false,
 ): string {
-  const width = toWidth(columns);
-  const sections = topic.kind === "command"
+  const width = Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
+  const sections = topic.kind === "options"
+    ? optionsSections(table, width)
+    : topic.kind === "command"
     ? commandSections(table, topic.command, width, isAll)
     : topic.kind === "family"
     ? familySections(table, topic.family, width)
     : isAll
     ? allSections(table, width)
     : programSections(table, width);
-  return joinSections(sections);
-}
-
-/** Renders every group of options that commands share, and the global ones. */
-export function renderOptions({ commands }: CommandTable, columns: number = DEFAULT_WIDTH): string {
-  const width = toWidth(columns);
-  const all = commands.flatMap(({ flags }) => Object.entries(flags)).filter(([, { group }]) => group !== undefined);
-  const groups = groupFlags(Object.fromEntries(all)).map(({ group, entries }) =>
-    flagsSection(group, entries, width, group && FLAG_GROUPS[group])
-  );
-  return joinSections([
-    wrapText("Options that several commands take. The help of a command names those that it takes.", width),
-    ...groups,
-    globalFlags(width),
-  ]);
-}
-
-function toWidth(columns: number): number {
-  return Math.max(MIN_WIDTH, Math.min(columns, MAX_WIDTH));
-}
-
-function joinSections(sections: readonly string[]): string {
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
@@ -175,7 +155,7 @@ function subcommandsSection(table: CommandTable, word: string, width: number): s
 }
 
 function commandSections(table: CommandTable, command: Command, width: number, isAll: boolean): string[] {
-  const groups = groupFlags(command.flags);
+  const groups = groupFlags({ ...command.flags, ...GLOBAL_FLAGS });
   const shown = groups.filter(({ group }) => isAll || group === undefined);
   const examples = command.examples.map(({ comment, command: line }) =>
     // Commands are not broken, so that they can be copied.
@@ -187,8 +167,8 @@ function commandSections(table: CommandTable, command: Command, width: number, i
     command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "", width) : "",
     examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
     args.length === 0 ? "" : `Arguments:\n${list(args, width)}`,
-    ...shown.map(({ group, entries }) => flagsSection(group, entries, width)),
-    isAll ? globalFlags(width) : sharedOptions(table, command, width),
+    ...shown.map((flags) => flagsSection(flags, width)),
+    ...(isAll ? [] : sharedOptions(table, command, width)),
     rulesSection(command, shown.flatMap(({ entries }) => entries.map(([key]) => key)), width),
     `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]), width)}`,
     `Usage:\n  ${usageLine(table, command)}`,
@@ -208,44 +188,37 @@ function rulesSection({ args, rules = [] }: Command, keys: readonly string[], wi
 const MAX_NAMES = 6;
 
 /** Names the shared options of a command, a line for each group. */
-function sharedOptions(table: CommandTable, { path, flags }: Command, width: number): string {
-  const groups = groupFlags(flags).flatMap(({ group, entries }): [string, string][] => {
+function sharedOptions(table: CommandTable, { path, flags }: Command, width: number): string[] {
+  const groups = groupFlags({ ...flags, ...GLOBAL_FLAGS }).flatMap(({ group, entries }): [string, string][] => {
     if (group === undefined) return [];
-    const isShort = entries.length <= MAX_NAMES;
-    return [[
-      group,
-      isShort ? listNames(Object.fromEntries(entries)) : `${FLAG_GROUPS[group]} ${entries.length} options.`,
-    ]];
+    const names = entries.map(([key]) => `--${flagName(key)}`).join(", ");
+    return [[group, entries.length <= MAX_NAMES ? names : `${FLAG_GROUPS[group]} ${entries.length} options.`]];
   });
   const use = `Use "${table.program} help options" for more about them, or "${table.program} help ${
     path.join(" ")
   } --all" for all options of this command.`;
-  return `Shared Options:\n${list([...groups, ["Global", listNames(GLOBAL_FLAGS)]], width)}\n\n${wrapText(use, width)}`;
+  return [`Shared Options:\n${list(groups, width)}`, wrapText(use, width)];
 }
 
-function listNames(flags: FlagSet): string {
-  return Object.keys(flags).map((key) => `--${flagName(key)}`).join(", ");
+/** Shows every option of a group. */
+function optionsSections({ commands }: CommandTable, width: number): string[] {
+  const flags = commands.flatMap((command) => Object.entries({ ...command.flags, ...GLOBAL_FLAGS }));
+  return [
+    wrapText("Options that several commands take. The help of a command names those that it takes.", width),
+    ...groupFlags(Object.fromEntries(flags.filter(([, { group }]) => group !== undefined)))
+      .map((group) => flagsSection(group, width)),
+  ];
 }
 
-function globalFlags(width: number): string {
-  const [flags] = groupFlags(GLOBAL_FLAGS);
-  const help = `    -h, --help=false:\n\tShow the help of a command.`;
-  return `${flagsSection("Global", flags?.entries ?? [], width)}\n\n${help}`;
-}
-
-function flagsSection(
-  group: string | undefined,
-  flags: readonly (readonly [string, Flag<unknown>])[],
-  width: number,
-  summary: string = "",
-): string {
-  const blocks = flags.map(([key, flag]) => {
+function flagsSection({ group, entries }: GroupedFlags, width: number): string {
+  const blocks = entries.map(([key, flag]) => {
     const lines = wrapWords(flagText(flag), width, TAB).map((line) => `\t${line.slice(TAB.length)}`);
     return [`    ${flagHeading(key, flag)}:`, ...lines].join("\n");
   });
-  const title = group === undefined ? "Options:" : `${group} Options:`;
-  const lines = summary === "" ? [] : [...wrapWords(summary, width, "  "), ""];
-  return [title, ...lines, blocks.join("\n\n")].join("\n");
+  const title = group === undefined
+    ? "Options:"
+    : `${group} Options:\n${wrapWords(FLAG_GROUPS[group], width, "  ").join("\n")}\n`;
+  return [title, blocks.join("\n\n")].join("\n");
 }
 
 /** Wraps paragraphs, and keeps the indentation of each. Lines that are all indented by two or more blanks stay as they are. */

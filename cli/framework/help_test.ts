@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
 import type { Command } from "./command.ts";
 import { FLAG_GROUPS } from "./flags.ts";
-import { flagHeading, renderHelp, renderOptions } from "./help.ts";
+import { flagHeading, renderHelp } from "./help.ts";
 
 for (const width of [40, 60, 80, 120]) {
   test(`renderHelp() breaks all text but commands and flags at ${width} columns`, () => {
@@ -48,8 +48,8 @@ test("the commands of the first day exist, and so does what former names lead to
   assert.equal(COMMAND_TABLE.firstDay.length, 12);
 });
 
-test("an option of a group means the same in every command, and renderOptions() shows each", () => {
-  const text = renderOptions(COMMAND_TABLE);
+test("an option of a group means the same in every command, and the help of options shows each", () => {
+  const text = renderHelp(COMMAND_TABLE, { kind: "options" });
   const shared = new Map<string, string>();
   for (const { path, flags } of COMMAND_TABLE.commands) {
     for (const [key, flag] of Object.entries(flags).filter(([, { group }]) => group !== undefined)) {
@@ -59,8 +59,5 @@ test("an option of a group means the same in every command, and renderOptions() 
       assert.ok(text.includes(`    ${flagHeading(key, flag)}:\n`), key);
     }
   }
-  assert.deepEqual([...text.matchAll(/^(.+) Options:$/gm)].map(([, title]) => title), [
-    ...Object.keys(FLAG_GROUPS),
-    "Global",
-  ]);
+  assert.deepEqual([...text.matchAll(/^(.+) Options:$/gm)].map(([, title]) => title), Object.keys(FLAG_GROUPS));
 });

@@ -82,7 +82,7 @@ function programBody(table: CommandTable): readonly string[] {
     ...description(table.description),
     ".SH COMMANDS",
     ...groups,
-    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS, { environment: "daemon" }),
+    ...options("OPTIONS", GLOBAL_FLAGS, { environment: "daemon" }),
     ".SH ENVIRONMENT",
     ...paragraph(
       "The page of each command names the variables that it reads: programs that keep running read one for each flag, " +
@@ -132,9 +132,8 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
       ".SH ARGUMENTS",
       ...command.args.flatMap((item) => [".TP", `\\fI${roffText(argumentText(item))}\\fR`, roffText(item.summary)]),
     ]),
-    ...options("OPTIONS", command.flags, command),
+    ...options("OPTIONS", { ...command.flags, ...GLOBAL_FLAGS }, command),
     ...(rules.length === 0 ? [] : [".SH RULES", ...rules.flatMap((rule) => paragraph(`${describeRule(rule)}.`))]),
-    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS, command),
     ".SH EXIT STATUS",
     ...getExitCodes(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
     ".SH EXAMPLES",

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { type Command, type CommandTable, findSubcommands, GLOBAL_FLAGS } from "./command.ts";
 import { flagName, type FlagSet, parseSwitch } from "./flags.ts";
-import { getTopicPath, type HelpTopic, renderHelp, renderOptions } from "./help.ts";
+import { getTopicPath, type HelpTopic, renderHelp } from "./help.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The texts of the flags that were given, by name in camelCase, in order; a switch is `true` or `false`. */
@@ -26,8 +26,8 @@ export function parseCommandLine(
   table: CommandTable,
   columns?: () => number | undefined,
 ): Invocation {
-  if (["options", "help options"].includes(argv.join(" "))) {
-    return { kind: "help", text: renderOptions(table, columns?.()) };
+  if (/^(?:help )?options$/.test(argv.join(" "))) {
+    return { kind: "help", text: renderHelp(table, { kind: "options" }, columns?.()) };
   }
   const { words, typed } = splitWords(toCommandWords(argv, table), table);
   const topic = findTopic(words, table);

@@ -2,11 +2,10 @@
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
 import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { fileFlag, switchFlag } from "../../framework/flags.ts";
+import { switchFlag } from "../../framework/flags.ts";
 
 const APPROVER_FLAGS = {
   ...CONTROLLER_FLAGS,
-  kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, but for --print-rbac." }),
   ...POLICY_FLAGS,
   tokenLimits: switchFlag({
     summary: "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
@@ -16,10 +15,6 @@ const APPROVER_FLAGS = {
     summary:
       "Report in log and Events what would be approved or denied, and write nothing into requests. Takes part in " +
       "no leader election.",
-  }),
-  printRbac: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print the minimal permissions of an approver with these flags as a manifest, and end.",
   }),
 } as const;
 
@@ -51,7 +46,6 @@ export const approverCommand = defineCommand({
 
 ${describePolicies()}`,
   group: "Running Commands",
-  args: [],
   flags: APPROVER_FLAGS,
   examples: [
     { comment: "Approve for a cluster", command: "tlsboot approver --kubeconfig approver.kubeconfig" },

@@ -88,7 +88,6 @@ export const backupCommand = defineCommand({
     needs("identity", "verify"),
     ...ETCD_RULES,
   ],
-  exitCodes: {},
 });
 
 const RESTORE_FLAGS = {
@@ -142,5 +141,4 @@ export const restoreCommand = defineCommand({
     },
   ],
   rules: [atMostOneOf("identity", "passphraseFile"), needs("forceEtcd", "etcdServers"), ...ETCD_RULES],
-  exitCodes: {},
 });

@@ -7,18 +7,7 @@ import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  durationFlag,
-  fileFlag,
-  hostListFlag,
-  parsedFlag,
-  parsedListFlag,
-  secretFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, durationFlag, fileFlag, hostListFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
@@ -182,7 +171,6 @@ export const bootstrapCommand = defineCommand({
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,
   group: "Machine Commands",
-  args: [],
   flags: BOOTSTRAP_FLAGS,
   examples: [
     {

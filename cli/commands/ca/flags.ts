@@ -9,16 +9,7 @@ import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  durationFlag,
-  fileFlag,
-  listFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 /** The flag `--ca-key` of commands that take a CA in files. */
@@ -108,7 +99,6 @@ export const caInitCommand = defineCommand({
 
  An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads.`,
   group: "CA Commands",
-  args: [],
   flags: CA_INIT_FLAGS,
   rules: [
     needs("shares", "sharesOut"),
@@ -169,7 +159,6 @@ export const caImportCommand = defineCommand({
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
   group: "CA Commands",
-  args: [],
   flags: CA_IMPORT_FLAGS,
   rules: [excludes("signingKeyCommand", "caKey", "encryptKey")],
   examples: [
@@ -200,13 +189,11 @@ export const caShowCommand = defineCommand({
 
  The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
   group: "CA Commands",
-  args: [],
   flags: CA_SHOW_FLAGS,
   examples: [
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
-  exitCodes: {},
 });
 
 const CA_CRL_FLAGS = {
@@ -313,7 +300,6 @@ export const caRequestCommand = defineCommand({
  The key is encrypted when --ca-passphrase-file gives a passphrase. Run again, the command makes
  another request for the same key. For a key in an HSM, make the request with the software of the HSM.`,
   group: "CA Commands",
-  args: [],
   flags: REQUEST_FLAGS,
   examples: [
     { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },

@@ -53,7 +53,6 @@ export const caSharesSplitCommand = defineCommand({
 
  The shares are Shamir's, over GF(256), in Crockford's alphabet with a checksum in every group.`,
   group: "CA Commands",
-  args: [],
   flags: SPLIT_FLAGS,
   examples: [
     {

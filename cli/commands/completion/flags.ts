@@ -32,5 +32,4 @@ export const completionCommand = defineCommand({
       command: "tlsboot completion powershell | Out-String | Invoke-Expression",
     },
   ],
-  exitCodes: {},
 });

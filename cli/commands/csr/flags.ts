@@ -3,10 +3,10 @@
  * help and examples.
  */
 import { API_FLAGS } from "../../flags/common.ts";
-import { POLICY_FLAGS } from "../../flags/controller.ts";
+import { POLICY_FLAGS, PROFILE_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
 import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
@@ -65,17 +65,12 @@ export const getCsrCommand = defineCommand({
     },
   ],
   rules: [atMostOneOf("pending", "NAME"), ...LIST_RULES],
-  exitCodes: {},
 });
 
 const DESCRIBE_CSR_FLAGS = {
   ...API_FLAGS,
   ...POLICY_FLAGS,
-  profile: listFlag({
-    placeholder: "FILE",
-    completion: { kind: "file" },
-    summary: "Rules of custom signers (kind: SigningProfile), to show their verdicts about requests.",
-  }),
+  profile: PROFILE_FLAGS.profile,
 } as const;
 
 /** The type of the flags of `describe csr`. */
@@ -105,7 +100,6 @@ export const describeCsrCommand = defineCommand({
       command: "tlsboot describe csr web-1 --profile web.yaml",
     },
   ],
-  exitCodes: {},
 });
 
 /** The flags of both commands. The message always names the user, as the server knows them, and the tool. */

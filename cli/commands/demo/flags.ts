@@ -46,7 +46,6 @@ export const demoCommand = defineCommand({
  Everything is real; the files are kept, so that you can look at them and run the commands that are shown. Those are
  kubectl's where it is on the PATH, else tlsboot's own.`,
   group: "Running Commands",
-  args: [],
   flags: DEMO_FLAGS,
   examples: [
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },

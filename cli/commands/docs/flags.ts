@@ -25,7 +25,6 @@ export const manCommand = defineCommand({
     { comment: "Read about a command", command: "tlsboot man token create | man -l -" },
     { comment: "Install the pages", command: "tlsboot man /usr/local/share/man/man1" },
   ],
-  exitCodes: {},
 });
 
 /**
@@ -89,7 +88,6 @@ export const guideCommand = defineCommand({
     { comment: "List the guides", command: "tlsboot guide" },
     { comment: "Read one", command: "tlsboot guide homelab | less" },
   ],
-  exitCodes: {},
 });
 
 /** The names of the files of the mixin, which are the arguments of `mixin`; those of `packaging/mixin`. */
@@ -132,5 +130,4 @@ export const mixinCommand = defineCommand({
       command: "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
     },
   ],
-  exitCodes: {},
 });

@@ -44,7 +44,6 @@ export const kubeconfigAdminCommand = defineCommand({
 
  Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate ends or is revoked (tlsboot revoke).`,
   group: "File Commands",
-  args: [],
   flags: KUBECONFIG_ADMIN_FLAGS,
   examples: [
     { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },

@@ -5,25 +5,9 @@ import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  durationFlag,
-  fileFlag,
-  parsedFlag,
-  parsedListFlag,
-  secretFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, durationFlag, fileFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
-import {
-  parseRequestedDnsName,
-  parseRequestedEmail,
-  parseRequestedIpAddress,
-  parseRequestedUri,
-  parseRequestedUsage,
-} from "../../flags/requested_names.ts";
+import { parseRequestedDnsName, parseRequestedEmail, parseRequestedIpAddress, parseRequestedUri, parseRequestedUsage } from "../../flags/requested_names.ts";
 import { parseSubject } from "./subject_text.ts";
 
 const CERTIFICATE_FLAGS = {
@@ -150,7 +134,6 @@ export const requestCommand = defineCommand({
  it there, beside the CA; another run takes up the answer. Later runs renew the certificate when 30 % of its lifetime
  are left, or as --renew-before says.`,
   group: "Request Commands",
-  args: [],
   flags: REQUEST_FLAGS,
   examples: [
     {

@@ -126,5 +126,4 @@ export const getRevocationsCommand = defineCommand({
     { comment: "Show one with its message", command: "tlsboot get revocations node:n1 -o yaml" },
   ],
   rules: LIST_RULES,
-  exitCodes: {},
 });

@@ -13,7 +13,6 @@ export const serveCommand = defineCommand({
  Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
  and tlsboot approver, or your own controllers, beside it.`,
   group: "Running Commands",
-  args: [],
   flags: SERVER_FLAGS,
   examples: [
     { comment: "Serve on loopback", command: "tlsboot serve" },

@@ -8,10 +8,6 @@ import { fileFlag, switchFlag } from "../../framework/flags.ts";
 /** The flags of the command `tlsboot signer`. */
 const SIGNER_FLAGS = {
   ...CONTROLLER_FLAGS,
-  // --print-rbac needs no server.
-  kubeconfig: fileFlag({
-    summary: "Kubeconfig of the API server to work for. Required but for --print-rbac.",
-  }),
   ...PROFILE_FLAGS,
   podCertificates: switchFlag({
     summary: "Sign PodCertificateRequests, with which kubelets request certificates for pods, instead of " +
@@ -26,10 +22,6 @@ const SIGNER_FLAGS = {
     summary:
       "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +
       "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
-  }),
-  printRbac: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print the minimal permissions for these signers as a manifest for kubectl apply, and end.",
   }),
 } as const;
 
@@ -60,7 +52,6 @@ export const signerCommand = defineCommand({
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
  and warns about others that are missing; --print-rbac prints all of them.`,
   group: "Running Commands",
-  args: [],
   flags: SIGNER_FLAGS,
   examples: [
     {

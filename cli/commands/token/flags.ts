@@ -6,16 +6,7 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  durationFlag,
-  fileFlag,
-  listFlag,
-  parsedFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, durationFlag, fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 const TOKEN_CREATE_FLAGS = {
@@ -135,7 +126,6 @@ export const tokenCreateCommand = defineCommand({
     needs("forInventory", "out"),
     needs("approve", "node", "forInventory"),
   ],
-  exitCodes: {},
 });
 
 const TOKEN_LIST_FLAGS = {
@@ -163,13 +153,11 @@ export const tokenListCommand = defineCommand({
  key for one of a known key. USES counts the keys whose certificate has been used, the keys to which the token is bound,
  and the keys that it allows. LAST USE is exact to a minute.`,
   group: "Machine Commands",
-  args: [],
   flags: TOKEN_LIST_FLAGS,
   examples: [
     { comment: "List tokens", command: "tlsboot token list" },
     { comment: "See who made them, for which keys, and what was refused", command: "tlsboot token list -o wide" },
   ],
-  exitCodes: {},
 });
 
 const TOKEN_DELETE_FLAGS = { ...API_FLAGS } as const;

@@ -39,7 +39,6 @@ export const getTrustBundlesCommand = defineCommand({
     },
   ],
   rules: LIST_RULES,
-  exitCodes: {},
 });
 
 const TRUST_FETCH_FLAGS = {
@@ -51,11 +50,7 @@ const TRUST_FETCH_FLAGS = {
     summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
     parse: parseSignerName,
   }),
-  selector: {
-    ...LIST_FLAGS.selector,
-    group: undefined,
-    summary: "With --signer: only bundles with these labels, such as env=prod.",
-  },
+  selector: LIST_FLAGS.selector,
   out: fileFlag({
     isCommandLineOnly: true,
     isRequired: true,

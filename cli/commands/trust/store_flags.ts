@@ -59,14 +59,12 @@ export const trustShowCommand = defineCommand({
  Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print the CA is printed as PEM, to be
  put into any other store, such as that of a phone.`,
   group: "Trust Commands",
-  args: [],
   flags: TRUST_SHOW_FLAGS,
   examples: [
     { comment: "Show the stores of this machine", command: "tlsboot trust show" },
     { comment: "Write the CA into a file for a phone", command: "tlsboot trust show --print > home-ca.crt" },
   ],
   rules: CA_SOURCE_RULES,
-  exitCodes: {},
 });
 
 const TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
@@ -84,7 +82,6 @@ export const trustInstallCommand = defineCommand({
  of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
  nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
   group: "Trust Commands",
-  args: [],
   flags: TRUST_INSTALL_FLAGS,
   examples: [
     { comment: "On the machine of the server", command: "sudo tlsboot trust install" },
@@ -113,7 +110,6 @@ export const trustUninstallCommand = defineCommand({
   summary: "Take the CA out of the stores of this machine",
   description: `Take the CA out of the stores of this machine, as trust install put it there.`,
   group: "Trust Commands",
-  args: [],
   flags: TRUST_UNINSTALL_FLAGS,
   examples: [
     { comment: "Remove the CA in --data-dir", command: "sudo tlsboot trust uninstall" },

@@ -38,7 +38,6 @@ export const uiCommand = defineCommand({
  page is recorded in the audit log as done by that user. No other machine reaches it; from another one, use it through
  ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
   group: "Running Commands",
-  args: [],
   flags: UI_FLAGS,
   examples: [
     { comment: "Open the page of the server in ./tlsboot-data", command: "tlsboot ui --open" },

@@ -54,7 +54,6 @@ export const upCommand = defineCommand({
  certificates, with --web-domain for web servers, and with --policy for others: tlsboot approver --help describes what
  each policy grants.`,
   group: "Running Commands",
-  args: [],
   flags: UP_FLAGS,
   examples: [
     { comment: "Run everything on loopback", command: "tlsboot up" },

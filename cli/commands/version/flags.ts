@@ -45,7 +45,6 @@ export const versionCommand = defineCommand({
 
  --verify detects a damaged file. A forged one could print anything: check a file with minisign before it runs.`,
   group: "Program Commands",
-  args: [],
   flags: VERSION_FLAGS,
   examples: [
     { comment: "Print the version for a script", command: "tlsboot version -o json" },
