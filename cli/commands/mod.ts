@@ -54,26 +54,21 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "get",
     summary: "Display requests, certificates, revocations and trust bundles",
-    description:
-      "Display certificate signing requests, the certificates that were issued, what is revoked, and trust bundles.",
     group: "Request Commands",
   },
   {
     word: "describe",
     summary: "Show the details of a request or a certificate",
-    description: "Show the details of a certificate signing request, or of a certificate that was issued.",
     group: "Request Commands",
   },
   {
     word: "delete",
     summary: "Delete certificate signing requests",
-    description: "Delete certificate signing requests.",
     group: "Request Commands",
   },
   {
     word: "verify",
     summary: "Check the register of issued certificates",
-    description: "Check the register of issued certificates.",
     group: "Certificate Commands",
   },
   {
@@ -93,7 +88,6 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "offline",
     summary: "Carry requests to a CA that has no network, and its answers back",
-    description: "Carry requests to a CA that has no network, and its answers back.",
     group: "Offline Commands",
   },
   {

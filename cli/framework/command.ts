@@ -123,7 +123,8 @@ export function findVariable(
 export interface CommandFamily {
   readonly word: string;
   readonly summary: string;
-  readonly description: string;
+  /** The paragraphs of help; without it, the summary. */
+  readonly description?: string;
   readonly group: CommandGroup;
 }
 

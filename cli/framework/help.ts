@@ -141,7 +141,7 @@ function programSections(table: CommandTable, width: number): string[] {
 
 function familySections(table: CommandTable, family: CommandFamily, width: number): string[] {
   return [
-    wrapText(family.description, width),
+    wrapText(family.description ?? `${family.summary}.`, width),
     subcommandsSection(table, family.word, width),
     `Usage:\n  ${table.program} ${family.word} COMMAND [flags]`,
     wrapText(`Use "${table.program} ${family.word} COMMAND --help" for more about a command.`, width),

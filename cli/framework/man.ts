@@ -109,7 +109,7 @@ function familyBody(table: CommandTable, family: CommandFamily): readonly string
     ".SH SYNOPSIS",
     `${code(`${table.program} ${family.word}`)} \\fICOMMAND\\fR [\\fIflags\\fR]`,
     ".SH DESCRIPTION",
-    ...description(family.description),
+    ...description(family.description ?? `${family.summary}.`),
     ".SH COMMANDS",
     ...findSubcommands(table, family.word).flatMap((command) => entry(table, { kind: "command", command })),
   ];

@@ -150,20 +150,17 @@ export const bootstrapCommand = defineCommand({
 
  Makes a key, sends a request to the API with the bootstrap credentials, waits until it is approved and issued, checks
  the certificate, and writes key, certificate and kubeconfig. Run again after an interruption, it continues with its own
- request.
+ request. While the certificate is valid, a run takes over the CAs that the cluster publishes for its API server, and
+ renews the certificate at once if its CA is being replaced. When it has expired, the credentials are used again.
 
- The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join. In the
- second case cluster-info is read from the address, accepted when the token has signed it and the CA has the hash, and
- read again from the server whose certificate this CA has signed. The token is sent to no other server. A join file has
- the credentials, the node's name and the CA in one file; a pack is installed beside the kubeconfig first.
+ The bootstrap credentials are a join file or a pack, which name the node and the CA too; a kubeconfig; or an address, a
+ token and the hash of the CA, as for kubeadm join. For the last, cluster-info is read from the address, accepted when
+ the token has signed it and the CA has the hash, and read again from the server whose certificate this CA has signed.
+ The token is sent to no other server. The files of a pack are installed beside the kubeconfig first.
 
- When the certificate has expired the bootstrap credentials are used again. While it is valid, a run takes over the CAs
- that the cluster publishes for its API server, and renews the certificate at once if its CA is being replaced.
-
- With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder. The
- folder is carried to the CA, where tlsboot sign answers the request, and back. Another run checks the answer, stores the
- certificate, and writes the kubeconfig. Later runs renew it the same way when it is time. --ca-cert-hash names the CA of
- this site; without it the first answer is trusted, and later ones must come from the same CA.
+ With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder;
+ beside the CA, tlsboot sign answers it; another run checks the answer and writes the files. Renew the same way. Without
+ --ca-cert-hash the first answer is trusted, and later ones must come from the same CA.
 
  A clock that shows a time before this program was built was not set since the machine was started: the command waits
  for it, for --timeout at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
@@ -173,12 +170,12 @@ export const bootstrapCommand = defineCommand({
   group: "Machine Commands",
   flags: BOOTSTRAP_FLAGS,
   examples: [
+    { comment: "Join with the file that was made for this machine", command: "tlsboot bootstrap --join n1.kubeconfig" },
     {
       comment: "Bootstrap the machine n1 once",
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     },
-    { comment: "Join with the file that was made for this machine", command: "tlsboot bootstrap --join n1.kubeconfig" },
     {
       comment: "Find the cluster by the hash of its CA, with the token on stdin",
       command:
