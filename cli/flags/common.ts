@@ -1,16 +1,7 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/uri.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  fileFlag,
-  inGroup,
-  integerFlag,
-  listFlag,
-  parsedFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, inGroup, integerFlag, listFlag, parsedFlag, textFlag } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags that say where the server is. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
@@ -86,7 +77,8 @@ export const CRL_URL_FLAG = parsedFlag({
 export const ISSUED_LOG_FLAG = fileFlag({
   summary:
     "File to which a record of each certificate is appended before it is given out: a line of JSON with the hash of " +
-    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register.",
+    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register; with a CA of " +
+    "other files, nothing is recorded.",
 });
 
 /** The flag `-o` of commands with facts of their own. Keys of the JSON may be added, but never removed or changed. */

@@ -4,7 +4,8 @@ import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_algorithm.ts";
-import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";
+import { choiceFlag, durationFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
+import { parsePublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 
 /** The flag `--key-algorithm`, for commands that make a key. */
 export const KEY_ALGORITHM = choiceFlag({
@@ -12,6 +13,15 @@ export const KEY_ALGORITHM = choiceFlag({
   default: "ecdsa-p256",
   placeholder: "ALGORITHM",
   summary: "Algorithm of the key to make; ml-dsa-* needs --feature-gates=MLDSA=true.",
+});
+
+/** The flag `--ca-cert-hash` of commands that meet a CA for the first time. */
+export const CA_CERT_HASH = parsedListFlag({
+  placeholder: "HASH",
+  summary:
+    "sha256:... of the public key of the CA, as tlsboot ca show and kubeadm print it; may be repeated. CAs with " +
+    "other keys are refused.",
+  parse: parsePublicKeyPin,
 });
 
 /** The flag `--timeout`. The default is that of client-go's certificate manager (`util/certificate/certificate_manager.go`). */

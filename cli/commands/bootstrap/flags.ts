@@ -1,10 +1,9 @@
 /** The command `tlsboot bootstrap`: its flags, help and examples. */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
-import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
+import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, hostListFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
@@ -33,12 +32,7 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin.",
   }),
   tokenFile: fileFlag({ summary: "File that holds the token." }),
-  caCertHash: parsedListFlag({
-    placeholder: "HASH",
-    summary: "sha256:... of the CA's public key, as tlsboot ca show and kubeadm print it. Give one for each CA that " +
-      "may vouch for the server.",
-    parse: parsePublicKeyPin,
-  }),
+  caCertHash: CA_CERT_HASH,
   offline: directoryFlag({
     isCommandLineOnly: true,
     summary:

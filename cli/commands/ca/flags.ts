@@ -1,7 +1,7 @@
 /** The commands `tlsboot ca init`, `import`, `show`, `crl`, `request` and `sign`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
-import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
+import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
@@ -11,6 +11,7 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
+import { KEY_ALGORITHM } from "../../flags/request.ts";
 
 /** The flag `--ca-key` of commands that take a CA in files. */
 const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
@@ -53,12 +54,7 @@ const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
   duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
-  keyAlgorithm: choiceFlag({
-    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
-    default: "ecdsa-p256",
-    placeholder: "ALGORITHM",
-    summary: "Algorithm of the key; ml-dsa-* needs --feature-gates=MLDSA=true.",
-  }),
+  keyAlgorithm: KEY_ALGORITHM,
   featureGates: FEATURE_GATES_FLAG,
   ...PERMIT_FLAGS,
   encryptKey: switchFlag({

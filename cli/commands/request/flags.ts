@@ -1,9 +1,8 @@
 /** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
 import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
-import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import { CA_CERT_HASH, KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
@@ -102,13 +101,7 @@ const REQUEST_FLAGS = {
       "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
       "same command does both; tlsboot sign FOLDER answers it.",
   }),
-  caCertHash: parsedListFlag({
-    placeholder: "HASH",
-    summary:
-      "With --offline: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers of other " +
-      "CAs are refused.",
-    parse: parsePublicKeyPin,
-  }),
+  caCertHash: CA_CERT_HASH,
   noWait: switchFlag({
     isCommandLineOnly: true,
     summary: "Do not wait; the same command continues with the request later.",
@@ -191,11 +184,7 @@ const REQUEST_WEB_FLAGS = {
     summary: "With --server: token for web servers; - reads it from stdin.",
   }),
   tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
-  caCertHash: parsedListFlag({
-    placeholder: "HASH",
-    summary: "With --server: sha256:... of the public key of the CA, as tlsboot ca show prints it.",
-    parse: parsePublicKeyPin,
-  }),
+  caCertHash: CA_CERT_HASH,
   ...CERTIFICATE_FLAGS,
   dns: { ...CERTIFICATE_FLAGS.dns, summary: "Further DNS names; may be repeated." },
   keyAlgorithm: choiceFlag({

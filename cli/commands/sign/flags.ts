@@ -64,10 +64,7 @@ const SIGN_FLAGS = {
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
   featureGates: FEATURE_GATES_FLAG,
-  issuedLog: {
-    ...ISSUED_LOG_FLAG,
-    summary: `${ISSUED_LOG_FLAG.summary} With another CA than that of --data-dir, nothing is recorded without it.`,
-  },
+  issuedLog: ISSUED_LOG_FLAG,
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 
