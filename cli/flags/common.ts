@@ -1,7 +1,16 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/uri.ts";
-import { choiceFlag, directoryFlag, fileFlag, inGroup, integerFlag, listFlag, parsedFlag, textFlag } from "../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  fileFlag,
+  inGroup,
+  integerFlag,
+  listFlag,
+  parsedFlag,
+  textFlag,
+} from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags that say where the server is. ~/.kube/config is never used: a command must not reach a cluster that was not named. */

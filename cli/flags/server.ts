@@ -1,7 +1,19 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { err, ok } from "../../core/lib/result.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
-import { choiceFlag, durationFlag, fileFlag, hostFlag, hostListFlag, inGroup, integerFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  hostFlag,
+  hostListFlag,
+  inGroup,
+  integerFlag,
+  listFlag,
+  parsedFlag,
+  switchFlag,
+  textFlag,
+} from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
 import { ETCD_FLAGS, ETCD_RULES } from "./etcd.ts";

@@ -1,7 +1,15 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Tools } from "../io.ts";
-import { type Completion, environmentName, fileFlag, type Flag, type FlagSet, type Settings, switchFlag } from "./flags.ts";
+import {
+  type Completion,
+  environmentName,
+  fileFlag,
+  type Flag,
+  type FlagSet,
+  type Settings,
+  switchFlag,
+} from "./flags.ts";
 import type { Rule } from "./rules.ts";
 
 /** The headings of the program's help, in the order of the help. */

@@ -23,7 +23,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { ageColumn, createdAtColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Column, type Resource, STANDARD_VERBS, type Strategy } from "./resource.ts";
+import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };

@@ -9,7 +9,16 @@ import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
-import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 import { KEY_ALGORITHM } from "../../flags/request.ts";
 

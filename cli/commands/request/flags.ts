@@ -2,11 +2,34 @@
 import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { CA_CERT_HASH, KEY_ALGORITHM, lifetimeFlag, parseServerUrl, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import {
+  CA_CERT_HASH,
+  KEY_ALGORITHM,
+  lifetimeFlag,
+  parseServerUrl,
+  REQUEST_TIMEOUT,
+  USAGE_CHOICES,
+} from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, durationFlag, fileFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  parsedFlag,
+  parsedListFlag,
+  secretFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
-import { parseRequestedDnsName, parseRequestedEmail, parseRequestedIpAddress, parseRequestedUri, parseRequestedUsage } from "../../flags/requested_names.ts";
+import {
+  parseRequestedDnsName,
+  parseRequestedEmail,
+  parseRequestedIpAddress,
+  parseRequestedUri,
+  parseRequestedUsage,
+} from "../../flags/requested_names.ts";
 import { parseSubject } from "./subject_text.ts";
 
 const CERTIFICATE_FLAGS = {

@@ -6,7 +6,16 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, durationFlag, fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
 const TOKEN_CREATE_FLAGS = {
