@@ -43,7 +43,7 @@ export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps):
 
 async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: InstanceDeps) {
   if (path === undefined) return DEFAULT_AUDIT_POLICY;
-  const policy = parseAuditPolicy(await readRequiredFile(path, deps));
+  const policy = parseAuditPolicy(await readRequiredFile(path, deps, "audit policy"));
   if (policy.ok) return policy.value;
   throw new AppError("config_invalid", `cannot use audit policy "${path}": ${policy.error.join("; ")}`, {
     hint: "docs/guides/monitoring.md has an example",

@@ -12,11 +12,13 @@ export interface FilePlace {
   readonly cwd: string;
 }
 
-/** Reads the text of a file. AppError `io` when it does not exist. */
-export async function readRequiredFile(path: string, { files, cwd }: FilePlace): Promise<string> {
+/** Reads the text of a file. AppError `io` when it does not exist, with its `use`, such as `audit policy`. */
+export async function readRequiredFile(path: string, { files, cwd }: FilePlace, use?: string): Promise<string> {
   const text = await files.readText(resolve(cwd, path));
   if (text !== undefined) return text;
-  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
+  throw new AppError("io", `cannot read ${use === undefined ? "" : `${use} `}"${path}": no such file`, {
+    hint: "check the path",
+  });
 }
 
 /** Reads the bundle of a CA file. AppError `io`, and `ca_invalid` with the `use` of the file, such as `client CA file`. */
