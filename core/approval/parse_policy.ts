@@ -51,15 +51,21 @@ const REQUIREMENTS: Shape<Requirements> = mapping({
   subject: optionalKey(
     mapping({ commonNames: defaultKey(listOf(text), []), organizations: defaultKey(listOf(text), []) }),
   ),
-  names: optionalKey(mapping({
-    owned: defaultKey(flag, false),
-    atLeastOne: defaultKey(flag, false),
-    unclaimed: optionalKey(flag),
-    dns: defaultKey(listOf(text), []),
-    ips: defaultKey(listOf(ipRange), []),
-    uris: defaultKey(listOf(text), []),
-    emails: defaultKey(listOf(text), []),
-  })),
+  names: optionalKey(mapped(
+    mapping({
+      owned: defaultKey(flag, false),
+      atLeastOne: defaultKey(flag, false),
+      unclaimed: optionalKey(flag),
+      dns: optionalKey(listOf(text)),
+      ips: optionalKey(listOf(ipRange)),
+      uris: defaultKey(listOf(text), []),
+      emails: defaultKey(listOf(text), []),
+    }),
+    ({ dns, ips, ...names }, place) =>
+      names.owned && (dns ?? ips) !== undefined
+        ? fault(place, "owned requires evidence instead of patterns; leave dns and ips out")
+        : { ...names, dns: dns ?? [], ips: ips ?? [] },
+  )),
   usages: optionalKey(
     mapping({ allowed: requiredKey(nonEmptyListOf(usage)), required: defaultKey(listOf(usage), []) }),
   ),
@@ -100,8 +106,8 @@ const RULE: Shape<ApprovalRule> = mapped(
     require: defaultKey(REQUIREMENTS, {}),
     then: requiredKey(oneOf(["approve", "deny", "pending", "next"])),
     otherwise: optionalKey(oneOf(["pending", "deny", "next"])),
-    // A rule that denies does not decide about other requests.
   }),
+  // A rule that denies does not decide about other requests.
   (rule) => ({ ...rule, otherwise: rule.otherwise ?? (rule.then === "deny" ? "next" : "pending") }),
 );
 
@@ -153,10 +159,7 @@ function findRuleFaults({ then, require: wanted }: ApprovalRule): readonly strin
   if (then === "approve" && wanted.usages === undefined) {
     faults.push("require.usages: a rule that approves must say for which usages");
   }
-  const { names, hours, rate } = wanted;
-  if (names?.owned === true && names.dns.length + names.ips.length > 0) {
-    faults.push("require.names: owned requires evidence instead of patterns; leave dns and ips out");
-  }
+  const { hours, rate } = wanted;
   if (rate !== undefined && rate.perMs > LONGEST_RATE_MS) {
     faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
   }

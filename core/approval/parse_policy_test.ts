@@ -127,6 +127,13 @@ for (
       rule("      names: {owned: true, dns: [a.b]}\n"),
       "rules[0].require.names: owned requires evidence instead of patterns; leave dns and ips out",
     ],
+    ...["dns", "ips"].map((key) =>
+      [
+        `ownership with an empty list of ${key}`,
+        rule(`      names: {owned: true, ${key}: []}\n`),
+        "rules[0].require.names: owned requires evidence instead of patterns; leave dns and ips out",
+      ] as const
+    ),
     [
       "an approving rule without subject",
       rule("").replace(/ +subject.*\n/, ""),
