@@ -278,8 +278,6 @@ export {
 export { parseAuditPolicy } from "./audit/policy_file.ts";
 export type { CleaningTimes } from "./request/cleaning.ts";
 
-// The comparison of secrets.
-
 // Bootstrapping and rotation.
 export {
   type BootstrapToken,

@@ -1,6 +1,6 @@
 /**
- * Trimming of characters other than white space, and splitting of escaped text. An expression such as `/-+$/` would take quadratic time, because it
- * tries every run of the character and not only the last one.
+ * Trimming of characters other than white space, and splitting of escaped text. An expression such as `/-+$/` would take
+ * quadratic time, because it tries every run of the character and not only the last one.
  */
 
 /** Removes these characters from the beginning of the text. */
