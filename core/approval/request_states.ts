@@ -303,7 +303,7 @@ function toHeldGroup(name: string, address = ""): string {
 }
 
 /** The limits of held requests for one name: from all addresses, and from one. A person compares them one by one. */
-export const MAX_HELD = { ofName: 10, ofNameAndAddress: 3 } as const;
+const MAX_HELD = { ofName: 10, ofNameAndAddress: 3 } as const;
 
 function listHeldLimits(
   names: readonly string[],

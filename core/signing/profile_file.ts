@@ -39,7 +39,7 @@ import {
 import { decodeHex } from "../lib/hex.ts";
 
 /** The kind of a profile file. */
-export const PROFILE_KIND = "SigningProfile";
+const PROFILE_KIND = "SigningProfile";
 
 /** The API's minimum of `expirationSeconds`. */
 const LEAST_LIFE_MS = 600_000;

@@ -114,7 +114,7 @@ export function signerClusterRole(
 }
 
 /** Creates the ClusterRole of a signer of pod certificates. The verb `attest` is for the bundles of these signers. */
-export function podSignerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
+function podSignerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
   return {
     metadata: { name },
     rules: [

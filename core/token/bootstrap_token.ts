@@ -16,7 +16,7 @@ export interface BootstrapToken {
 }
 
 /** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
-export const MAX_TOKEN_USES = 1_000;
+const MAX_TOKEN_USES = 1_000;
 
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -17,7 +17,7 @@ import type { BootstrapToken } from "./bootstrap_token.ts";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
 
 /** The prefix of the keys of signatures, which the token's id follows. */
-export const SIGNATURE_PREFIX = "jws-kubeconfig-";
+const SIGNATURE_PREFIX = "jws-kubeconfig-";
 const TOKEN_ID = /^[a-z0-9]{6}$/;
 
 /** Adds the signatures of these tokens and removes all others; undefined when nothing changes. */
@@ -56,7 +56,7 @@ export function signDetached(content: string, keyId: string, key: Secret<string>
 }
 
 /** Reports whether this key made the signature, header and key id included (`DetachedTokenIsValid`). */
-export function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
+function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
   return equalsInConstantTime(signature, signDetached(content, keyId, key));
 }
 

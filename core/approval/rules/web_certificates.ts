@@ -21,7 +21,7 @@ export const WEB_GROUP = "tlsboot:web";
 export const WEB_USER_PREFIX = "tlsboot:web:";
 /** The group of the bootstrap tokens with which a web server requests its identity. */
 export const WEB_TOKEN_GROUP = "system:bootstrappers:tlsboot:web";
-export const WEB_POLICY = "web-domain";
+const WEB_POLICY = "web-domain";
 /** The name of the role and of its binding. */
 export const WEB_ROLE = "tlsboot:web";
 

@@ -47,7 +47,7 @@ const CIPHERS: Readonly<Record<string, Cipher>> = {
 };
 
 /** OWASP's count for PBKDF2 with HMAC-SHA256 (2023). Deriving a key takes 0.1 s in Node and almost 1 s in Deno. */
-export const KEY_ITERATIONS = 600_000;
+const KEY_ITERATIONS = 600_000;
 /** The largest accepted count, which takes a few seconds. */
 const MAX_ITERATIONS = 20_000_000;
 const MAX_SCRYPT_MEMORY = 256 * 1024 * 1024;

@@ -1,4 +1,5 @@
-// Each case before our own verification of paths and of hosts; client/transport_chain_test.ts puts it before a client.
+// Each case before our own verification of paths and of hosts;
+// client/transport/tls_transport_chain_test.ts puts it before a client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildChainCases, type ChainCase } from "../../../tests/support/chain_cases.ts";
