@@ -1,6 +1,6 @@
 /**
  * The use of bootstrap tokens: which key a token is bound to, whether its certificate has been used, when and from where
- * the token was last used or refused. All of it stands in annotations of the token's Secret, which every server on the
+ * the token was last used or refused. All of it is in annotations of the token's Secret, which every server on the
  * same storage reads, and is written only if no other server wrote in between.
  */
 import { Counter } from "prom-client";

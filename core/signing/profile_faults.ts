@@ -107,7 +107,7 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
     ...(min > 0 || max !== undefined
       ? [`${place}: exactly says how many there are; leave min, max and required out`]
       : []),
-    ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value stands there twice`] : []),
+    ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value is there twice`] : []),
   ];
 }
 
@@ -163,7 +163,7 @@ function findExtensionFaults({ raw }: ExtensionRules): string[] {
     const place = `extensions.raw[${index}].oid`;
     if (RESERVED_EXTENSIONS.has(oid)) {
       faults.push(`${place}: ${oid} follows from the rest of the profile, or is for CAs`);
-    } else if (seen.has(oid)) faults.push(`${place}: ${oid} stands there twice`);
+    } else if (seen.has(oid)) faults.push(`${place}: ${oid} is there twice`);
     seen.add(oid);
   }
   return faults;

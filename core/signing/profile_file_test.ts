@@ -216,7 +216,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
       want: [
         "subject.organizations: exactly and allowed exclude each other",
         "subject.organizations: exactly says how many there are; leave min, max and required out",
-        "subject.organizations.exactly: a value stands there twice",
+        "subject.organizations.exactly: a value is there twice",
         "subject.countries: allowed or exactly expected",
         "subject.countries.min: is above max",
         "names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com",
@@ -344,7 +344,7 @@ pods: { namespaces: { allowed: [web] } }
 `,
       want: [
         "extensions.raw[0].oid: 2.5.29.19 follows from the rest of the profile, or is for CAs",
-        "extensions.raw[2].oid: 1.2.3 stands there twice",
+        "extensions.raw[2].oid: 1.2.3 is there twice",
       ],
     },
   ] as readonly { readonly name: string; readonly text: string; readonly want: readonly (string | RegExp)[] }[]

@@ -62,7 +62,7 @@ export function createSignerManifest(
           object: podSignerClusterRole(role, signerNames),
         }
         : {
-          comment: "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
+          comment: "It reads requests, and writes certificates and Failed conditions, which are both in the status.",
           object: signerClusterRole(role, signerNames),
         },
       clientCaRole(role),
@@ -79,7 +79,7 @@ export function createImporterManifest(signerNames: readonly string[]): readonly
     "tlsboot-csr-import",
     [
       {
-        comment: "They read requests, and write certificates and Failed conditions, which both stand in the status.",
+        comment: "They read requests, and write certificates and Failed conditions, which are both in the status.",
         object: signerClusterRole(role, signerNames, "get list"),
       },
       clientCaRole(role),

@@ -22,7 +22,7 @@ export type ExpectedMachine =
   /** Requests with different keys claim its name, so none of them is approved. */
   | { readonly kind: "contested"; readonly pending: readonly string[] };
 
-/** Plans for one machine. The certificates are those known beside the requests, for example from the register. */
+/** Plans for one machine. The certificates are those known from elsewhere, such as the register. */
 export function planExpectedMachine(
   node: string,
   csrs: readonly CertificateSigningRequest[],
