@@ -145,7 +145,9 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
     const fail = (error: NodeJS.ErrnoException): void => {
       clearTimeout(timer);
       socket.destroy();
-      reject(error.code?.startsWith("ERR_HTTP2") === true ? new Error(NO_HTTP2) : error);
+      // A server with TLS may reset the connection, as it did not get a handshake.
+      const isReset = secureContext === undefined && error.code === "ECONNRESET";
+      reject(isReset || error.code?.startsWith("ERR_HTTP2") === true ? new Error(NO_HTTP2) : error);
     };
     const timer = setTimeout(() => fail(new Error(`connect ETIMEDOUT ${host}:${port}`)), CONNECT_MS);
     // On Node, an alert of TLS may end the socket without an error of the session.

@@ -184,8 +184,11 @@ describe("a channel of gRPC", () => {
   test("GrpcChannel describes a server that does not speak HTTP/2, or not with TLS", async () => {
     const { certificatePem: cert, keyPem: key } = await issueServing(ca);
     const secure = createSecureServer({ key, cert });
+    // As an etcd with TLS, where the reset arrives before its alert.
+    const resetting = createPlain((socket) => socket.once("data", () => socket.resetAndDestroy()));
     for (
       const { scheme, server, says } of [
+        { scheme: "http", server: resetting, says: /does not answer as etcd's client port does$/ },
         {
           scheme: "https",
           server: createServer(),
