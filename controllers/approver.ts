@@ -24,12 +24,12 @@ import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import type { CsrStore, Logger, ObjectStore } from "../core/ports.ts";
-import type { NodeWatch } from "./evidence.ts";
+import type { NodeWatch } from "./approver_indexes.ts";
 import { createManualTrigger, DONE, type Outcome, type Reconciler, type Trigger } from "./loop.ts";
 import type { NodeCertificates } from "./node_certificates.ts";
 import { backoffMs } from "./queue.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
-import { decideFrom, type EvidenceSources, type PolicySettings } from "../core/approval/evidence.ts";
+import { decideFrom, type EvidenceSources, type PolicySettings } from "../core/approval/decide_from_sources.ts";
 
 /** The approving controller, to be run with `runController` and its triggers. */
 export interface Approver extends Reconciler<CertificateSigningRequest> {

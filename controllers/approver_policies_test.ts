@@ -16,10 +16,10 @@ import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_l
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createApprover } from "./approver.ts";
-import { createCsrIndex, createNodeWatch } from "./evidence.ts";
+import { createCsrIndex, createNodeWatch } from "./approver_indexes.ts";
 import { createManualTrigger, runController } from "./loop.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
-import type { EvidenceSources, PolicySettings } from "../core/approval/evidence.ts";
+import type { EvidenceSources, PolicySettings } from "../core/approval/decide_from_sources.ts";
 
 const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
 const STRICT = BUILTIN_POLICIES.get("kubelet-serving")!;

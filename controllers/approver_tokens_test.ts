@@ -10,7 +10,7 @@ import { readRevocableRequest, RevocationIndex } from "../core/revocation/revoca
 import { buildCsr, type CsrOptions, sharedKey } from "../tests/support/csr_builder.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createTestApprover } from "../tests/support/test_approver.ts";
-import type { EvidenceSources } from "../core/approval/evidence.ts";
+import type { EvidenceSources } from "../core/approval/decide_from_sources.ts";
 
 const NEVER = new AbortController().signal;
 const n1 = "n1" as NodeName;

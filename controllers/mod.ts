@@ -63,9 +63,15 @@ export {
   type ProfileSource,
   type ProfileSpecSource,
 } from "./profile_provider.ts";
-export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../core/approval/evidence.ts";
-export type { NodeCertificateIndex } from "../core/approval/node_certificates.ts";
-export { createCsrIndex, createNodeWatch, type CsrIndex, type NodeWatch, type NodeWatchOptions } from "./evidence.ts";
+export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../core/approval/decide_from_sources.ts";
+export type { NodeCertificateIndex } from "../core/approval/evidence/node_certificate_index.ts";
+export {
+  createCsrIndex,
+  createNodeWatch,
+  type CsrIndex,
+  type NodeWatch,
+  type NodeWatchOptions,
+} from "./approver_indexes.ts";
 export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";

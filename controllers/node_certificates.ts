@@ -4,7 +4,10 @@ import { type AppError, isAppError } from "../core/errors.ts";
 import { hasCertificate } from "../core/request/phase.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
-import { createNodeCertificateIndex, type NodeCertificateIndex } from "../core/approval/node_certificates.ts";
+import {
+  createNodeCertificateIndex,
+  type NodeCertificateIndex,
+} from "../core/approval/evidence/node_certificate_index.ts";
 
 /** An index of the client certificates of nodes, which can fail until the register has been read. */
 export interface NodeCertificates extends Omit<NodeCertificateIndex, "find"> {

@@ -9,7 +9,7 @@ import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../core/ports.ts";
-import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
 
 export interface RevokedRequestsDeps {
   readonly store: Pick<CsrStore, "list" | "update">;

@@ -10,7 +10,7 @@ import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createSigningCa } from "../tests/support/signing_ca.ts";
 import { createTestApprover } from "../tests/support/test_approver.ts";
-import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
 import { settleRevokedRequests } from "./revoked_requests.ts";
 import { createSigner } from "./signer.ts";
 

@@ -15,7 +15,7 @@ import { decideClientTrust, planCertificate } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler, retry } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
-import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
 
 /** The dependencies of the signing controller. */
 export interface SignerDeps {

@@ -32,7 +32,7 @@ import {
 } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { USER_AGENT } from "../core/version.ts";
-import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
 import {
   createSettingsStore,
   type PolicyApproval,

@@ -4,7 +4,7 @@ import type { FilePort } from "../client/files.ts";
 import type { ControllerMetrics } from "../server/metrics/controllers.ts";
 import type { CaKeys } from "./authority/keys.ts";
 import type { Heap } from "./quiet_heap.ts";
-import type { FindRevokedRequest } from "../core/approval/evidence.ts";
+import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
 
 /** The adapters of an instance. */
 export interface InstanceDeps {

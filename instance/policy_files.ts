@@ -13,7 +13,7 @@ import type { Clock, Logger } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import type { Trigger } from "../controllers/loop.ts";
 import type { PolicyFiles } from "./settings.ts";
-import type { PolicySettings } from "../core/approval/evidence.ts";
+import type { PolicySettings } from "../core/approval/decide_from_sources.ts";
 
 /** The adapters for reading policies. */
 export interface PolicyFileDeps {

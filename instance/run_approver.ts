@@ -33,7 +33,7 @@ import type { Lookup, NameClaim } from "../core/approval/evidence/ownership.ts";
 import { type ReportingNode, splitHosts } from "../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
 import { type ApproverDeps, createApprover } from "../controllers/approver.ts";
-import { createCsrIndex, createNodeWatch } from "../controllers/evidence.ts";
+import { createCsrIndex, createNodeWatch } from "../controllers/approver_indexes.ts";
 import { runController } from "../controllers/loop.ts";
 import { createNodeCertificates, type NodeCertificatesOptions } from "../controllers/node_certificates.ts";
 import { backoffMs } from "../controllers/queue.ts";
@@ -57,7 +57,7 @@ import type { Server } from "../server/server.ts";
 import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
 import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
 import { USER_AGENT } from "../core/version.ts";
-import type { EvidenceSources } from "../core/approval/evidence.ts";
+import type { EvidenceSources } from "../core/approval/decide_from_sources.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {

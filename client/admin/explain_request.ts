@@ -28,7 +28,7 @@ import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from 
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
 import { RECORD_COLLECTION, REVOCATION_COLLECTION, unlessAbsent } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
-import { decideFrom, type EvidenceSources } from "../../core/approval/evidence.ts";
+import { decideFrom, type EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { createAccessReviewer } from "../objects/access_reviews.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 

@@ -26,7 +26,7 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createTestApprover } from "../../tests/support/test_approver.ts";
 import { createApiEvidence, explainRequest } from "./explain_request.ts";
-import type { EvidenceSources } from "../../core/approval/evidence.ts";
+import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { createApiClient } from "../objects/api.ts";
 import fc from "../../tests/support/properties.ts";
 

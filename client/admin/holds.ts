@@ -13,8 +13,8 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import type { Clock } from "../../core/ports.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { RECORD_COLLECTION } from "./records.ts";
-import { createNodeCertificateIndex } from "../../core/approval/node_certificates.ts";
-import type { EvidenceSources } from "../../core/approval/evidence.ts";
+import { createNodeCertificateIndex } from "../../core/approval/evidence/node_certificate_index.ts";
+import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
 /** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */

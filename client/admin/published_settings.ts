@@ -2,7 +2,7 @@
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import type { PolicySettings } from "../../core/approval/evidence.ts";
+import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
 import type { ApiClient } from "../objects/api.ts";
 
 /** The settings, and where they come from. */

@@ -18,7 +18,7 @@ import type { ApiHandle } from "./connection.ts";
 import { findRequestRecords } from "./csrs.ts";
 import { type ApiEvidence, createApiEvidence, explainRequest, withoutOwnApproval } from "./explain_request.ts";
 import type { ChosenSettings } from "./published_settings.ts";
-import type { EvidenceSources } from "../../core/approval/evidence.ts";
+import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import type { ApiClient } from "../objects/api.ts";
 import type { Clock } from "../../core/ports.ts";
 

@@ -3,7 +3,7 @@
  * decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
  *
  * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
- * (`core/approval/evidence.ts`, or a file), and the stage decides by it.
+ * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides by it.
  */
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";

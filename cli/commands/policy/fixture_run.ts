@@ -19,7 +19,7 @@ import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
 import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
 import { readPolicies } from "../../../instance/policy_files.ts";
 import { parseCsrFile } from "./kube_file.ts";
-import type { PolicySettings } from "../../../core/approval/evidence.ts";
+import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 
 export interface CaseResult {
   /** The path of the fixture, as it was given. */

@@ -30,7 +30,7 @@ import type { Tools } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { SignFlags } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
-import type { PolicySettings } from "../../../core/approval/evidence.ts";
+import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 
 /** What decisions depend on in addition to the requests. */
 export interface DecisionDesk extends Tools {

@@ -6,7 +6,7 @@ import { getName, type KubeObject } from "../core/kube/meta.ts";
 import { buildCsr, condition } from "../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
-import { createCsrIndex, createNodeWatch } from "./evidence.ts";
+import { createCsrIndex, createNodeWatch } from "./approver_indexes.ts";
 
 const approved = (name: string, username: string) => buildCsr({ name, username, conditions: [condition("Approved")] });
 

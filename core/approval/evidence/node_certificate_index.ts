@@ -2,12 +2,12 @@
  * The client certificates of nodes, from two sources: the register of issued certificates, and the requests that were seen,
  * each until its certificate expires although the request is deleted within hours.
  */
-import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { getName } from "../kube/meta.ts";
-import type { Clock } from "../ports.ts";
-import { readNodeCertificate, readRecordedNodeCertificate } from "./evidence/node_claims.ts";
-import type { NodeCertificate } from "./evidence/ownership.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
+import { getName } from "../../kube/meta.ts";
+import type { Clock } from "../../ports.ts";
+import { readNodeCertificate, readRecordedNodeCertificate } from "./node_claims.ts";
+import type { NodeCertificate } from "./ownership.ts";
 
 /** An index of the client certificates of nodes. */
 export interface NodeCertificateIndex {
