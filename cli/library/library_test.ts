@@ -150,7 +150,9 @@ test("startTestServer() without its approver leaves a request pending, and denia
 
 test("openInstance() keeps its CA and objects between runs, and its kubeconfig opens it", async () => {
   await using folder = await createTempFolder();
-  const settings = { dataDir: folder.join("data"), securePort: 0 };
+  // A program in JavaScript may give undefined for a setting that it leaves out.
+  const unset: object = { bindAddress: undefined, policy: undefined, autoApprove: undefined };
+  const settings = { dataDir: folder.join("data"), securePort: 0, ...unset };
   let caPem: string;
   let token: string;
   {

@@ -1,5 +1,6 @@
 /** `openInstance`: what `tlsboot up` runs, inside a program. */
 import { AppError } from "../../core/errors.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
 import { startFullInstance } from "../../instance/full_instance.ts";
 import { DEFAULT_SETTINGS, type InstanceSettings } from "../../instance/settings.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
@@ -37,7 +38,7 @@ export interface OpenInstance extends AdminAccess {
 export async function openInstance(settings: OpenSettings): Promise<OpenInstance> {
   const { signal = new AbortController().signal, caPassphraseFile } = settings;
   const deps = createLibraryDeps(settings, caPassphraseFile, signal);
-  const instance = await startFullInstance({ ...DEFAULT_SETTINGS, ...settings }, deps, signal);
+  const instance = await startFullInstance({ ...DEFAULT_SETTINGS, ...omitUndefined(settings) }, deps, signal);
   const { dir, url, server, authorities, lost } = instance;
   const kubeconfig = await deps.files.readText(dir.adminKubeconfig);
   if (kubeconfig === undefined) {
