@@ -26,15 +26,7 @@ const WORDS: Readonly<Record<string, string>> = {
   gardener: "cleaner",
 };
 
-const PRODUCT = [
-  "core/**/*.ts",
-  "controllers/**/*.ts",
-  "server/**/*.ts",
-  "client/**/*.ts",
-  "cli/**/*.ts",
-  "cli/**/*.tsx",
-  "mod.ts",
-];
+const PRODUCT = ["{core,controllers,server,client,instance,ui,cli}/**/*.{ts,tsx}", "mod.ts"];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
 const UNIT_TESTS = ["{core,controllers,server,client,instance,ui,cli}/**/*_test.ts"];

@@ -40,7 +40,6 @@ export interface CaKeys {
    * Throws AppError `passphrase_missing` and `passphrase_wrong`.
    */
   openKey(pem: string, name: string): Promise<Result<PrivateKey, string>>;
-  /** Encrypts a private key. */
   encryptKey(key: PrivateKey, passphrase: Secret<string>, random: Random): Promise<string>;
   /** Returns the source of the key of one of the instance's CAs. */
   getSource(paths: AuthorityPaths): CaKeySource;
