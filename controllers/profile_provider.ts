@@ -94,7 +94,7 @@ async function load(
   if (!spec.ok) throw profileFault(file, spec.error);
   const named = spec.value.signerName;
   if (named === undefined && signerName === undefined) {
-    throw profileFault(file, ["signerName: missing; set it here or with --signer"]);
+    throw profileFault(file, ["signerName: missing; set it here or with the setting signer"]);
   }
   if (named !== undefined && signerName !== undefined && named !== signerName) {
     throw profileFault(file, [`signerName: is "${named}" here, but "${signerName}" is requested`]);

@@ -38,7 +38,7 @@ for (
       name: "no signer name",
       text: profile("", "1h"),
       signerName: undefined,
-      want: 'cannot use profile "web.yaml": signerName: missing; set it here or with --signer',
+      want: 'cannot use profile "web.yaml": signerName: missing; set it here or with the setting signer',
     },
     {
       name: "another signer name",

@@ -78,7 +78,7 @@ export async function ensureClusterInfo(
       throw new AppError("ca_invalid", "cannot share this etcd: its instance has another CA", {
         hint:
           "copy pki/ca.crt and pki/ca.key from the data directory of the instance's first server, or choose another " +
-          "the setting etcdPrefix for a separate instance",
+          "prefix with the setting etcdPrefix for a separate instance",
       });
     case "create":
       await configMaps.create(plan.configMap, signal);
@@ -90,8 +90,8 @@ export async function ensureClusterInfo(
 }
 
 /**
- * Ensures that a bootstrap kubeconfig has a valid token, by default for the machines of `up`, and the present CAs. Returns the expiration of the token, undefined for one
- * that never expires.
+ * Ensures that a bootstrap kubeconfig has a valid token, by default for the machines of `up`, and the present CAs. Returns
+ * the expiration of the token, undefined for one that never expires.
  */
 export async function ensureBootstrapKubeconfig(
   { path, groups }: { readonly path: string; readonly groups?: readonly string[] },
