@@ -258,7 +258,7 @@ function assertAuthorizationMode(text: string): void {
   throw new AppError(
     "usage",
     `the setting authorizationMode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
-    { hint: "leave the setting authorizationMode out; grant rights with kubectl create clusterrolebinding" },
+    { hint: "omit it, and grant rights with kubectl create clusterrolebinding" },
   );
 }
 

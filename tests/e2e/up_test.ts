@@ -306,7 +306,7 @@ test("faults that keep an instance from starting, such as another one on its fol
   await fails(
     ["--authorization-mode", "AlwaysAllow"],
     2,
-    /error: --authorization-mode: "AlwaysAllow" is not possible: tlsboot always authorizes by Node,RBAC\n.*hint: leave --authorization-mode out; /,
+    /error: --authorization-mode: "AlwaysAllow" is not possible: tlsboot always authorizes by Node,RBAC\n.*hint: omit it, and grant rights with kubectl /,
   );
   await fails(
     ["--data-dir", "d3", "--tls-cert-file", `${instance.data}/pki/apiserver.crt`],
