@@ -22,13 +22,21 @@ interface ResolvedPaths {
 }
 
 /** Throws UsageError for a setting with a path that the unit of this process hides. Does nothing outside of a unit. */
-export function checkSandbox({ flags, settings, origins }: ResolvedPaths, { env, cwd }: Pick<Io, "env" | "cwd">): void {
+export function checkSandbox(
+  { flags, settings, origins }: ResolvedPaths,
+  { env, cwd }: Pick<Io, "env" | "cwd">,
+  readMounts: () => string = () => readProcess("mountinfo"),
+): void {
   if (env["INVOCATION_ID"] === undefined) return;
-  const mounts = readProcess("mountinfo");
-  for (const [name, { completion: { kind } }] of Object.entries(flags)) {
+  const mounts = readMounts();
+  const paths = Object.entries(flags).flatMap(([name, { completion: { kind } }]) => {
+    if (kind !== "file" && kind !== "directory") return [];
     const value = settings[name];
-    if ((kind !== "file" && kind !== "directory") || typeof value !== "string") continue;
-    const path = resolve(cwd, value);
+    // Lists also have the names of policies, which are no paths.
+    const values = Array.isArray(value) ? value.filter((one) => String(one).includes("/")) : [value];
+    return values.filter((one) => typeof one === "string").map((one) => ({ name, kind, path: resolve(cwd, one) }));
+  });
+  for (const { name, kind, path } of paths) {
     const hidden = findHiddenPath(path, mounts);
     // A file that the unit itself has put into its own /tmp is not the one that it hides.
     if (hidden === undefined || (kind === "file" && existsSync(path))) continue;

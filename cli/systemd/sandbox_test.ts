@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findHiddenPath, findUnitName } from "./sandbox.ts";
+import { CA_KEY_FLAGS } from "../flags/common.ts";
+import { POLICY_FLAGS } from "../flags/controller.ts";
+import { checkSandbox, findHiddenPath, findUnitName } from "./sandbox.ts";
 
 /** The mounts of tlsboot.service under systemd 252, in part, with the home of one user shown in it. */
 const MOUNTINFO = String.raw`100 90 0:40 / / ro,relatime - overlay overlay rw
@@ -37,6 +39,18 @@ for (
 
 test("findHiddenPath() finds nothing where the system does not list its mounts", () => {
   assert.equal(findHiddenPath("/home/x", ""), undefined);
+});
+
+test("checkSandbox() refuses each path of a list that the unit hides, and no name of a policy", () => {
+  const flags = { ...CA_KEY_FLAGS, ...POLICY_FLAGS };
+  const origins = { caPassphraseFile: "--ca-passphrase-file" };
+  const check = (settings: Readonly<Record<string, unknown>>): void =>
+    checkSandbox({ flags, settings, origins }, { env: { INVOCATION_ID: "1" }, cwd: "/tmp" }, () => MOUNTINFO);
+  check({ caPassphraseFile: ["/var/lib/tlsboot/pass", "-"], policy: ["kubelet-serving"] });
+  assert.throws(
+    () => check({ caPassphraseFile: ["/var/lib/tlsboot/1", "/home/x/2"] }),
+    /^UsageError: --ca-passphrase-file: .* hides \/home from its program .*, so it cannot use "\/home\/x\/2"$/,
+  );
 });
 
 test("findUnitName() reads the unit from both versions of control groups", () => {
