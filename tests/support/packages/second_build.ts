@@ -39,8 +39,8 @@ const toPatches = (releaseKey: string) => [
   },
   {
     file: "cli/commands/up/run.ts",
-    before: "/** The action of the command `tlsboot up`. */",
-    after: `if ("${SWITCHES.serverFails[0]}".endsWith("fails")) throw new Error("planted");`,
+    before: "export async function run(",
+    after: `if ("${SWITCHES.serverFails[0]}".endsWith("fails")) throw new Error("planted");\nexport async function run(`,
   },
 ];
 
