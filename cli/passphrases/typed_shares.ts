@@ -57,7 +57,7 @@ export async function readShareFile(file: string, { io, files }: Omit<ShareDeps,
   const text = await files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read share "${file}": file does not exist`, {
-      hint: "check the path of the share, or give - to type it from its paper",
+      hint: "check the path of the share, which cannot have a comma, or give - to type it from its paper",
     });
   }
   await checkPrivateFile(path, files);

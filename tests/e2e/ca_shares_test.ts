@@ -140,7 +140,8 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
       },
       {
         given: [share(1), "--ca-passphrase-file gone.txt"],
-        want: /cannot read share "gone\.txt": file does not exist/,
+        want:
+          /cannot read share "gone\.txt": file does not exist\n.*hint: check the path of the share, which cannot have a comma/,
       },
       {
         given: [share(1), "--ca-passphrase-file pass"],
