@@ -133,9 +133,9 @@ async function writeFiles(
 ): Promise<void> {
   const { files, signal } = tools;
   const folder = resolve(tools.cwd, out);
-  const missing: NodeName[] = [];
+  let missing: readonly NodeName[] = [];
   for (const node of machines) {
-    if (await files.lstat(joinFilePath(folder, node)) === undefined) missing.push(node);
+    if (await files.lstat(joinFilePath(folder, node)) === undefined) missing = [...missing, node];
     else tools.stderr.write(line`${node}: kept the join file of an earlier run\n`);
   }
   if (missing.length === 0) return;
@@ -144,8 +144,8 @@ async function writeFiles(
     // The server has replaced the administrator's kubeconfig; any other credential of the old CA is refused.
     await using connection = await connect({ dataDir, kubeconfig: undefined }, tools);
     const target = await readJoinTarget(connection, signal);
-    if (isLoopbackServer(target.server)) warn(describeLoopback(target.server), tools);
     if (rotation !== undefined && trustsOld(target, rotation)) return undefined;
+    if (isLoopbackServer(target.server)) warn(describeLoopback(target.server), tools);
     const planned = missing.map((node) => ({
       token: generateBootstrapToken(tools.random),
       node,
@@ -156,10 +156,12 @@ async function writeFiles(
       description,
       path: joinFilePath(folder, node),
     }));
-    const give = (one: PlannedToken) => {
+    const give = async (one: PlannedToken) => {
       const expiration = findExpiration(one, tools.clock.now());
       const text = formatBootstrapKubeconfig({ ...target, ...one, expiration }, `${one.node}.kubeconfig`);
-      return handOut(text, one.path, files, tools);
+      await handOut(text, one.path, files, tools);
+      // The next attempt must not make another token for this machine.
+      missing = missing.filter((node) => node !== one.node);
     };
     await createTokens(planned, give, connection.api, tools.clock, signal);
     return true;
