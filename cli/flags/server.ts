@@ -1,4 +1,5 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
+import { formatSettingDuration } from "../../core/lib/duration.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 import {
@@ -104,7 +105,7 @@ const SERVER_CERTIFICATE_FLAGS = {
   tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
   issuedRetention: durationFlag({
-    default: DEFAULT_SETTINGS.issuedRetention,
+    default: formatSettingDuration(DEFAULT_SETTINGS.issuedRetention),
     summary: "How long the register of issued certificates keeps a record after the certificate has ended.",
   }),
 } as const;
