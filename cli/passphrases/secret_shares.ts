@@ -174,8 +174,10 @@ export function isLikeShare(text: string): boolean {
 
 /** Finds the reason why a group of a share is mistyped; `index` counts from 0. */
 export function findGroupFault(group: string, index: number): string | undefined {
-  const wrong = [...group].find((character) => !CROCKFORD.includes(character));
-  if (wrong !== undefined) return `"${wrong}" does not occur in a share`;
+  // The character is not shown: the text may be a passphrase that was given in place of a share.
+  if ([...group].some((character) => !CROCKFORD.includes(character))) {
+    return "it has a character that does not occur in a share";
+  }
   const want = GROUP_DATA + 1;
   if (group.length !== want) return `it has ${group.length} character${group.length === 1 ? "" : "s"}, want ${want}`;
   if (computeCheckCharacter(group.slice(0, GROUP_DATA), index) === group.at(-1)) return undefined;

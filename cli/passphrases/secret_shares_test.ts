@@ -128,7 +128,10 @@ test("parseShare() names the group that is mistyped", async () => {
     return parsed.ok ? "none" : parsed.error;
   };
   assert.equal(faultOf(change(2, (group) => group.slice(1))), "group 3: it has 7 characters, want 8");
-  assert.equal(faultOf(change(4, (group) => `U${group.slice(1)}`)), 'group 5: "U" does not occur in a share');
+  assert.equal(
+    faultOf(change(4, (group) => `U${group.slice(1)}`)),
+    "group 5: it has a character that does not occur in a share",
+  );
   assert.equal(faultOf(groups.slice(0, 7).join(" ")), "it has 7 groups, want 8");
   assert.equal(faultOf(""), "there is no share in it");
   assert.equal(faultOf("hello"), "group 1: it has 5 characters, want 8");
