@@ -39,6 +39,17 @@ test("help of the program, of up and of shared options matches the golden files"
   }
 });
 
+test("an option of a group is the same in each command that has it in the group", () => {
+  const known = new Map<string, string>();
+  for (const { path, flags } of COMMAND_TABLE.commands) {
+    for (const [key, flag] of Object.entries(flags).filter(([, { group }]) => group !== undefined)) {
+      const text = JSON.stringify(flag);
+      assert.equal(text, known.get(key) ?? text, `--${flagName(key)} of tlsboot ${path.join(" ")}`);
+      known.set(key, text);
+    }
+  }
+});
+
 test("tlsboot alone prints its help", async () => {
   const [alone, asked] = [createCapturedIo(), createCapturedIo()];
   assert.equal(await run([], alone, signal), 0);
