@@ -118,8 +118,9 @@ export function checkRules({ rules = [], args, environment }: RuledCommand, give
       }
       case "excludes": {
         const [name] = listGiven([rule.item]);
-        const [other] = listGiven(rule.others);
-        return name === undefined || other === undefined ? undefined : `${name} and ${other} exclude each other`;
+        const others = listGiven(rule.others);
+        if (name === undefined || others.length === 0) return undefined;
+        return others.map((other) => `${name} and ${other} exclude each other`).join("\n");
       }
       case "together": {
         const count = listGiven(rule.items).length;

@@ -64,7 +64,10 @@ const CASES: readonly Case[] = [
     rule: excludes("NAME", "a", "b"),
     text: "NAME excludes --a and --b",
     right: [[], ["NAME"], ["a", "b"]],
-    wrong: { "NAME and --b exclude each other": ["NAME", "b"], "NAME and --a exclude each other": ["b", "NAME", "a"] },
+    wrong: {
+      "NAME and --b exclude each other": ["NAME", "b"],
+      "NAME and --a exclude each other\nNAME and --b exclude each other": ["b", "NAME", "a"],
+    },
   },
   {
     rule: together("a", "b"),
