@@ -201,13 +201,17 @@ function sharedOptions(table: CommandTable, { path, flags }: Command, width: num
 }
 
 /** Shows every option of a group. */
-function optionsSections({ commands }: CommandTable, width: number): string[] {
-  const flags = commands.flatMap((command) => Object.entries({ ...command.flags, ...GLOBAL_FLAGS }));
+function optionsSections(table: CommandTable, width: number): string[] {
   return [
     wrapText("Options that several commands take. The help of a command names those that it takes.", width),
-    ...groupFlags(Object.fromEntries(flags.filter(([, { group }]) => group !== undefined)))
-      .map((group) => flagsSection(group, width)),
+    ...groupSharedFlags(table).map((group) => flagsSection(group, width)),
   ];
+}
+
+/** Returns every option that is in a group, once. */
+export function groupSharedFlags({ commands }: CommandTable): readonly GroupedFlags[] {
+  const flags = commands.flatMap((command) => Object.entries({ ...command.flags, ...GLOBAL_FLAGS }));
+  return groupFlags(Object.fromEntries(flags.filter(([, { group }]) => group !== undefined)));
 }
 
 function flagsSection({ group, entries }: GroupedFlags, width: number): string {

@@ -6,19 +6,19 @@ import {
   findVariable,
   getCommandName,
   getExitCodes,
-  GLOBAL_FLAGS,
 } from "../../cli/framework/command.ts";
-import { type FlagSet, groupFlags } from "../../cli/framework/flags.ts";
+import { FLAG_GROUPS, flagName, type GroupedFlags, groupFlags } from "../../cli/framework/flags.ts";
 import { describeRule } from "../../cli/framework/rules.ts";
-import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
+import { flagHeading, flagText, groupSharedFlags, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */
 export function renderManual(table: CommandTable): string {
+  const shared = groupSharedFlags(table);
   const groups = COMMAND_GROUPS.map((group) => {
     const commands = table.commands.filter((command) => command.group === group);
     return commands.length === 0
       ? ""
-      : [`## ${group}`, ...commands.map((command) => commandSection(table, command))].join("\n\n");
+      : [`## ${group}`, ...commands.map((command) => commandSection(table, command, shared))].join("\n\n");
   });
   const sections = [
     "<!-- Made by scripts/docs/cli.ts from the command table; do not edit. -->",
@@ -30,14 +30,22 @@ export function renderManual(table: CommandTable): string {
     "that has one below. Other commands read only the variables that say where the server is: `TLSBOOT_DATA_DIR`, " +
     "`TLSBOOT_KUBECONFIG`, `TLSBOOT_SERVER`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes " +
     "keys or restores refuses to run while a variable of another command or flag is set (exit code 2); the rest warn.",
-    "## Flags of every command",
-    flagTable(GLOBAL_FLAGS, { environment: "daemon" }),
+    "## Options of several commands",
+    "Each command below names the groups that it takes. Where it takes only part of a group, that part is in parentheses. " +
+    "The variables are those that programs that keep running read.",
+    ...shared.map(groupSection),
     ...groups,
   ];
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
-function commandSection(table: CommandTable, command: Command): string {
+function groupSection({ group, entries }: GroupedFlags): string {
+  if (group === undefined) return "";
+  return [`### ${group} options`, FLAG_GROUPS[group], flagTable(entries, { environment: "daemon" })].join("\n\n");
+}
+
+function commandSection(table: CommandTable, command: Command, shared: readonly GroupedFlags[]): string {
+  const groups = groupFlags(command.flags);
   const examples = command.examples.map(({ comment, command: line }) => `# ${comment}\n${line}`).join("\n\n");
   const args = command.args.map(({ name, summary }) => `- \`${name}\`: ${summary}`).join("\n");
   const rules = (command.rules ?? []).map((rule) => `- ${describeRule(rule)}.`).join("\n");
@@ -47,7 +55,8 @@ function commandSection(table: CommandTable, command: Command): string {
     paragraphs(command.description),
     `\`\`\`\n${usageLine(table, command)}\n\`\`\``,
     args,
-    flagTable(command.flags, command),
+    ...groups.filter(({ group }) => group === undefined).map(({ entries }) => flagTable(entries, command)),
+    sharedLine(groups, shared),
     rules,
     examples === "" ? "" : `\`\`\`sh\n${examples}\n\`\`\``,
     `Exit codes: ${codes}`,
@@ -55,14 +64,21 @@ function commandSection(table: CommandTable, command: Command): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function flagTable(flags: FlagSet, command: Pick<Command, "environment">): string {
-  return groupFlags(flags).map(({ group, entries }) => {
-    const rows = entries.map(([key, flag]) =>
-      `| \`${cell(flagHeading(key, flag))}\` | ${origin(findVariable(command, key, flag))} | ${cell(flagText(flag))} |`
-    );
-    const table = ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
-    return group === undefined ? table : `${group} options:\n\n${table}`;
-  }).join("\n\n");
+/** Names the groups of shared options that a command takes, with the options of a group that it takes in part. */
+function sharedLine(groups: readonly GroupedFlags[], shared: readonly GroupedFlags[]): string {
+  const links = groups.filter(({ group }) => group !== undefined).map(({ group, entries }) => {
+    const link = `[${group}](#${group?.toLowerCase().replaceAll(" ", "-")}-options)`;
+    const isWhole = shared.some((whole) => whole.group === group && whole.entries.length === entries.length);
+    return isWhole ? link : `${link} (${entries.map(([key]) => `\`--${flagName(key)}\``).join(", ")})`;
+  });
+  return links.length === 0 ? "" : `Shared options: ${links.join(", ")}.`;
+}
+
+function flagTable(entries: GroupedFlags["entries"], command: Pick<Command, "environment">): string {
+  const rows = entries.map(([key, flag]) =>
+    `| \`${cell(flagHeading(key, flag))}\` | ${origin(findVariable(command, key, flag))} | ${cell(flagText(flag))} |`
+  );
+  return ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
 }
 
 function origin(variable: string | undefined): string {

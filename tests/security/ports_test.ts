@@ -42,12 +42,17 @@ test("readListening() sees TCP and UNIX sockets of a process", async () => {
 /** The flags for listeners with their defaults in the manual, by command. */
 async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
   const manual = await readFile(join(ROOT, "docs", "reference", "cli.md"), "utf8");
-  const commands = manual.split(/^### tlsboot /m).slice(1).map((section) => {
-    const flags = [...section.matchAll(/^\| `--([a-z-]*(?:address|port))=(?:'([^']*)'|([^'`]*))` \|/gm)]
+  const readTable = (section: string) =>
+    [...section.matchAll(/^\| `--([a-z-]*(?:address|port))=(?:'([^']*)'|([^'`]*))` \|/gm)]
       // The server address in a kubeconfig is not a listener.
       .filter(([, flag]) => flag !== "advertise-address")
-      .map(([, flag = "", quoted, plain]) => [flag, quoted ?? plain ?? ""]);
-    return [section.split("\n")[0], Object.fromEntries(flags)] as const;
+      .map(([, flag = "", quoted, plain]) => [flag, quoted ?? plain ?? ""] as const);
+  const [groups = "", ...sections] = manual.split(/^### tlsboot /m);
+  const shared = readTable(groups);
+  const commands = sections.map((section) => {
+    const line = /^Shared options: .*$/m.exec(section)?.[0] ?? "";
+    const taken = shared.filter(([flag]) => line.includes(`\`--${flag}\``));
+    return [section.split("\n")[0], Object.fromEntries([...readTable(section), ...taken])] as const;
   });
   return Object.fromEntries(commands.filter(([, flags]) => Object.keys(flags).length > 0));
 }
