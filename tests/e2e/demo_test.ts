@@ -54,6 +54,7 @@ test("tlsboot demo runs the whole story in plain text of 80 columns, and replace
     text,
     /node\/node-3 revoked.*ok the open watch of the thief ended (?:\d+ ms|\d+\.\d s) after .*error: Unauthorized/s,
   );
+  assert.match(text, /Next: tlsboot up starts your own server; then see tlsboot guide tutorial\.\n*$/);
   assert.doesNotMatch(text, /What happens/);
   const data = folder.join("tlsboot-demo");
   assert.deepEqual((await readdir(join(data, "nodes"))).sort(), ["node-1", "node-2", "node-3", "sleeper"]);

@@ -44,6 +44,7 @@ export async function runStory(stage: Stage): Promise<void> {
   stage.emit({ kind: "end" });
   const { root } = stage.options;
   stage.fact(`Everything is in ${stage.show(root)}: certificates, keys, kubeconfigs, database.`);
+  stage.fact("Next: tlsboot up starts your own server; then see tlsboot guide tutorial.");
 }
 
 async function startServer(stage: Stage): Promise<void> {
