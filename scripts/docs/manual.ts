@@ -28,8 +28,8 @@ export function renderManual(table: CommandTable): string {
     "variable, the variable more than the `--config` file, the file more than the default.",
     "Programs that keep running (`up`, `serve`, `signer`, `approver`, `bootstrap`, `ui`) read a variable for each flag " +
     "that has one below. Other commands read only the variables that say where the server is: `TLSBOOT_DATA_DIR`, " +
-    "`TLSBOOT_KUBECONFIG`, `TLSBOOT_SERVER`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes " +
-    "keys or restores refuses to run while a variable of another command or flag is set (exit code 2); the rest warn.",
+    "`TLSBOOT_KUBECONFIG`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes keys or " +
+    "restores refuses to run while a variable of another command or flag is set (exit code 2); the rest warn.",
     "## Options of several commands",
     "Each command below names the groups that it takes. Where it takes only part of a group, that part is in parentheses. " +
     "The variables are those that programs that keep running read.",
