@@ -50,16 +50,25 @@ export const LOG_FLAGS = {
   }),
 } as const;
 
+const PASSPHRASE_FILES = listFlag({
+  placeholder: "FILE",
+  completion: { kind: "file" },
+  summary:
+    "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file " +
+    "for each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
+    "terminal for the passphrase, where Enter begins the shares that are typed from paper.",
+});
+
 /** The flags for the keys of CAs, for every command that opens one. */
 export const CA_KEY_FLAGS = inGroup("CA Key", {
-  caPassphraseFile: listFlag({
-    placeholder: "FILE",
-    completion: { kind: "file" },
-    summary:
-      "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file " +
-      "for each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
-      "terminal for the passphrase, where Enter begins the shares that are typed from paper.",
-  }),
+  caPassphraseFile: {
+    ...PASSPHRASE_FILES,
+    parse: (texts: readonly string[]) => {
+      const files = PASSPHRASE_FILES.parse(texts);
+      // A script that passes an empty variable must not make a key without a passphrase.
+      return files.ok && files.value.length === 0 ? err("want the path of a file, or - for stdin") : files;
+    },
+  },
   signingKeyCommand: fileFlag({
     placeholder: "PROGRAM",
     summary:

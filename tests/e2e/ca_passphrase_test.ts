@@ -91,6 +91,14 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   );
 });
 
+test("an empty --ca-passphrase-file is refused, and no key is made without a passphrase", async () => {
+  await using folder = await folderWithPassphrase();
+  const { code, stderr } = await runnerIn(folder.path)("ca init --ca-passphrase-file=");
+  assert.equal(code, 2);
+  assert.match(stderr, /error: --ca-passphrase-file: "" found, want the path of a file, or - for stdin\n/);
+  assert.deepEqual(await filesIn(folder), []);
+});
+
 async function filesIn(folder: TempFolder): Promise<readonly string[]> {
   return await readdir(folder.join("tlsboot-data/pki")).catch(() => []);
 }
