@@ -219,7 +219,7 @@ export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/ev
 export { parsePolicy } from "./approval/parse_policy.ts";
 export { listPastApprovals, type PastApproval } from "./approval/evidence/past_approvals.ts";
 export type {
-  ApprovalRule as ApprovalRule,
+  ApprovalRule,
   EvidenceSettings,
   HoursRequirement,
   KeyRequirement,
@@ -263,7 +263,7 @@ export {
 export type { PlannedExtension } from "./pki/x509/extra_extensions.ts";
 export { type ClientTrust, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
-// Audit, and the cleaning of CSRs and tokens.
+// Audit policies, and the times after which CSRs are deleted.
 export {
   AUDIT_LEVELS,
   AUDIT_STAGES,
@@ -278,7 +278,7 @@ export {
 export { parseAuditPolicy } from "./audit/policy_file.ts";
 export type { CleaningTimes } from "./request/cleaning.ts";
 
-// Bootstrapping and rotation.
+// Bootstrapping and renewal.
 export {
   type BootstrapToken,
   formatBootstrapToken,

@@ -1,13 +1,6 @@
 /** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
-import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import {
-  chooseCrlNumber,
-  CRL_REASON_CODES,
-  type CrlEntry,
-  type CrlFacts,
-  type CrlPlan,
-  type CrlReason,
-} from "../pki/authority/crl.ts";
+import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
 import { BACKDATE_MS } from "../signing/plan.ts";
 import { UNRECORDED_ANNOTATION } from "./revocation.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError, type ErrorCode } from "../../errors.ts";
-import { forbiddenField as forbiddenField, invalid, requiredField } from "./field_error.ts";
+import { forbiddenField, invalid, requiredField } from "./field_error.ts";
 import {
   alreadyExists,
   applyConflict,
