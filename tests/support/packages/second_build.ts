@@ -40,7 +40,10 @@ const toPatches = (releaseKey: string) => [
   {
     file: "cli/commands/up/run.ts",
     before: "export async function run(",
-    after: `if ("${SWITCHES.serverFails[0]}".endsWith("fails")) throw new Error("planted");\nexport async function run(`,
+    after: [
+      `if ("${SWITCHES.serverFails[0]}".endsWith("fails")) throw new Error("planted");`,
+      "export async function run(",
+    ].join("\n"),
   },
 ];
 
