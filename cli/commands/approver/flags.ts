@@ -18,9 +18,6 @@ const APPROVER_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `approver`. */
-export type ApproverFlags = typeof APPROVER_FLAGS;
-
 /** The command that runs the approving controller alone. */
 export const approverCommand = defineCommand({
   path: ["approver"],

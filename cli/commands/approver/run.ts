@@ -3,7 +3,7 @@ import { createServerNames } from "../../../client/transport/server_names.ts";
 import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
-import type { ApproverFlags } from "./flags.ts";
+import type { approverCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -17,7 +17,7 @@ import { runRemoteController } from "../../remote_controller.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/run_approver.ts";
 
-export async function run(input: Input<ApproverFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof approverCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   if (settings.printRbac) {
     const { policies } = await readPolicies(settings, tools, { isInventoryOptional: true });
@@ -57,7 +57,10 @@ export async function run(input: Input<ApproverFlags>, tools: Tools): Promise<Ex
   return EXIT.done;
 }
 
-function createRightsManifest(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
+function createRightsManifest(
+  policies: readonly Policy[],
+  settings: Settings<typeof approverCommand.flags>,
+): readonly ManifestPart[] {
   const { dryRun } = settings;
   return createApproverManifest({
     needs: collectPolicyNeeds(policies),
