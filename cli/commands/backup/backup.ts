@@ -6,7 +6,7 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { openWithProgress } from "./open_with_progress.ts";
 import { readOpener, readRecipients } from "./keys.ts";
-import type { BackupFlags } from "./flags.ts";
+import type { backupCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
@@ -22,7 +22,7 @@ import { openSnapshot } from "../../../instance/backup/source.ts";
 import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
 import { connect } from "../../connection.ts";
 
-export async function run(input: Input<BackupFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof backupCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(tools.cwd, name);
   if (settings.verify) return await verify(input, path, tools);
@@ -80,7 +80,7 @@ function show(event: BackupProgress, progress: ProgressLine): void {
   }
 }
 
-async function verify({ settings }: Input<BackupFlags>, path: string, tools: Tools): Promise<ExitCode> {
+async function verify({ settings }: Input<typeof backupCommand.flags>, path: string, tools: Tools): Promise<ExitCode> {
   const name = path;
   const opener = await readOpener(settings, name, tools);
   const nothing = () => Promise.resolve();

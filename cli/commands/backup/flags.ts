@@ -48,9 +48,6 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
   };
 }
 
-/** The type of the flags of `backup`. */
-export type BackupFlags = typeof BACKUP_FLAGS;
-
 /** The command that writes a data directory into one encrypted file. */
 export const backupCommand = defineCommand({
   path: ["backup"],
@@ -100,9 +97,6 @@ const RESTORE_FLAGS = {
     summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
   }),
 } as const;
-
-/** The type of the flags of `restore`. */
-export type RestoreFlags = typeof RESTORE_FLAGS;
 
 /** The command that restores a data directory from a backup. */
 export const restoreCommand = defineCommand({

@@ -6,7 +6,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
 import { openWithProgress } from "./open_with_progress.ts";
 import { readOpener } from "./keys.ts";
-import type { RestoreFlags } from "./flags.ts";
+import type { restoreCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
@@ -20,7 +20,7 @@ import { readEtcdPlace } from "../../../instance/etcd_place.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../instance/backup/restore_backup.ts";
 import { connect } from "../../connection.ts";
 
-export async function run(input: Input<RestoreFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof restoreCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(tools.cwd, name);
   if (await lstat(path).catch(() => undefined) === undefined) {
