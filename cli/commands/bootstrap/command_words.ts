@@ -1,7 +1,7 @@
 /** The command line that repeats a run of `tlsboot bootstrap`, and the words of the fixes for a machine. */
 import { dirname, resolve } from "node:path";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
-import { bootstrapCommand, type BootstrapFlags } from "./flags.ts";
+import { bootstrapCommand } from "./flags.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -11,7 +11,7 @@ import type { Machine } from "./machine.ts";
 
 /** Lists the words that repeat a run for this machine; those that only print something are repeated without that flag. */
 export function commandWords(
-  settings: Settings<BootstrapFlags>,
+  settings: Settings<typeof bootstrapCommand.flags>,
   { kubeconfigPath, certDir, nodeName }: Machine,
   cwd: string,
 ): readonly string[] {
@@ -22,7 +22,7 @@ export function commandWords(
   return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
 }
 
-export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): string {
+export function commandLine(settings: Settings<typeof bootstrapCommand.flags>, machine: Machine, cwd: string): string {
   return formatCommandLine(commandWords(settings, machine, cwd));
 }
 
@@ -31,7 +31,7 @@ export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine
  * units must not contain secrets, and those of `formatSystemdUnit`.
  */
 export function systemdUnit(
-  settings: Settings<BootstrapFlags>,
+  settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   io: Pick<Io, "cwd" | "execPath">,
 ): string {
@@ -48,7 +48,7 @@ export function systemdUnit(
 
 /** Returns the words of the fixes for a machine whose certificate exists. */
 export function createBootstrapWords(
-  settings: Settings<BootstrapFlags>,
+  settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   cwd: string,
 ): BootstrapWords {

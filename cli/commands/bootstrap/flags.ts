@@ -143,9 +143,6 @@ export function parseSignalHook(text: string): Result<SignalHook, string> {
   return err(`want NAME:PIDFILE, such as HUP:/run/nginx.pid, with one of ${SIGNALS.join(", ")}`);
 }
 
-/** The type of BOOTSTRAP_FLAGS, for the code that runs the command. */
-export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
-
 /** The command that bootstraps a machine as a kubelet does. */
 export const bootstrapCommand = defineCommand({
   path: ["bootstrap"],

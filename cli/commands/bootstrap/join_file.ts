@@ -8,7 +8,7 @@ import { preferFile } from "../../cluster_credentials.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
-import type { BootstrapFlags } from "./flags.ts";
+import type { bootstrapCommand } from "./flags.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
@@ -22,10 +22,10 @@ const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.boo
  * typed as well, AppError `config_invalid` for a file that is no join file and no pack.
  */
 export async function applyJoinFile(
-  given: Settings<BootstrapFlags>,
+  given: Settings<typeof bootstrapCommand.flags>,
   origins: Readonly<Record<string, string>>,
   { cwd, files }: Tools,
-): Promise<Settings<BootstrapFlags>> {
+): Promise<Settings<typeof bootstrapCommand.flags>> {
   if (given.join === undefined) {
     if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
     const typed = listTypedFlags(origins, ["server", "token", "tokenFile", "caCertHash"]);

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { createServingTemplate, type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
-import type { BootstrapFlags } from "./flags.ts";
+import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
@@ -23,7 +23,7 @@ export interface Machine {
 }
 
 /** Resolves the name and the paths. UsageError for an invalid node name. */
-export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
+export function resolveMachine(settings: Settings<typeof bootstrapCommand.flags>, io: Pick<Io, "cwd">): Machine {
   const name = parseNodeName(settings.hostnameOverride ?? hostname());
   if (!name.ok) {
     const isGiven = settings.hostnameOverride !== undefined;
@@ -44,7 +44,7 @@ export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, 
 
 /** Reads this machine's names and addresses, unless the settings give others. */
 export async function readServingNames(
-  settings: Settings<BootstrapFlags>,
+  settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   files: FilePort,
 ): Promise<ServingNames> {
@@ -54,7 +54,7 @@ export async function readServingNames(
 
 /** Returns the template of the serving certificate. AppError `not_found` on a machine without an address. */
 export async function getServingTemplate(
-  settings: Settings<BootstrapFlags>,
+  settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   files: FilePort,
 ): Promise<CertificateTemplate> {

@@ -15,13 +15,13 @@ import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { commandLine } from "./command_words.ts";
-import type { BootstrapFlags } from "./flags.ts";
+import type { bootstrapCommand } from "./flags.ts";
 import { getServingTemplate, type Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
 
 /** The settings and the adapters of a run without a network. */
 export interface OfflineRun extends Tools {
-  readonly settings: Settings<BootstrapFlags>;
+  readonly settings: Settings<typeof bootstrapCommand.flags>;
   readonly machine: Machine;
   readonly folder: string;
   readonly logger: Logger;

@@ -31,7 +31,7 @@ import {
   describeServing,
   type MachineProgress,
 } from "./progress_text.ts";
-import type { BootstrapFlags } from "./flags.ts";
+import type { bootstrapCommand } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -50,7 +50,10 @@ import { connectService } from "../../systemd/service.ts";
 import { createClusterFinder } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
-export async function run({ settings: given, origins }: Input<BootstrapFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(
+  { settings: given, origins }: Input<typeof bootstrapCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const { files, signal } = tools;
   const settings = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
@@ -125,7 +128,11 @@ export async function run({ settings: given, origins }: Input<BootstrapFlags>, t
 }
 
 /** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
-function createHookRunner(settings: Settings<BootstrapFlags>, { nodeName }: Machine, tools: Tools): HookRunner {
+function createHookRunner(
+  settings: Settings<typeof bootstrapCommand.flags>,
+  { nodeName }: Machine,
+  tools: Tools,
+): HookRunner {
   const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(tools.cwd, hook.pidFile) }));
   const hooks = { exec: settings.exec, signals };
   let turn: Promise<readonly string[]> = Promise.resolve([]);
@@ -133,14 +140,14 @@ function createHookRunner(settings: Settings<BootstrapFlags>, { nodeName }: Mach
 }
 
 interface Context {
-  readonly settings: Settings<BootstrapFlags>;
+  readonly settings: Settings<typeof bootstrapCommand.flags>;
   readonly machine: Machine;
   readonly options: MachineOptions & Tools;
   readonly onProgress: (event: MachineProgress) => void;
   readonly runHooksFor: HookRunner;
 }
 
-function checkSettings(settings: Settings<BootstrapFlags>): void {
+function checkSettings(settings: Settings<typeof bootstrapCommand.flags>): void {
   const { printPublicKey, keyAlgorithm } = settings;
   const missing = [
     ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
@@ -214,7 +221,7 @@ const DONE_BY_THE_RUN: readonly string[] = ["trusted-cas", "serving-certificate"
 /** Warns when the signer grants a shorter lifetime than `--duration`. */
 function reportShortenedLifetime(
   life: { readonly notBefore: Date; readonly notAfter: Date },
-  { duration }: Settings<BootstrapFlags>,
+  { duration }: Settings<typeof bootstrapCommand.flags>,
   io: Io,
 ): void {
   const cut = describeShortenedLifetime(life, toExpirationSeconds(duration));
