@@ -46,7 +46,7 @@ import { assertEtcdPlace, readEtcdPlace } from "../../../instance/etcd_place.ts"
 import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import type { CaCrlFlags } from "./flags.ts";
+import type { caCrlCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { connect } from "../../connection.ts";
 
@@ -59,11 +59,11 @@ interface WantedCa {
 }
 
 interface Context extends Tools {
-  readonly settings: Input<CaCrlFlags>["settings"];
+  readonly settings: Input<typeof caCrlCommand.flags>["settings"];
   readonly dir: DataDir;
 }
 
-export async function run(input: Input<CaCrlFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof caCrlCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name] } = input;
   if (settings.output === "der" && settings.out === undefined) {
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");

@@ -82,9 +82,6 @@ const CA_INIT_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `ca init`. */
-export type CaInitFlags = typeof CA_INIT_FLAGS;
-
 /** The command that makes a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
@@ -148,9 +145,6 @@ const CA_IMPORT_FLAGS = {
   ...CA_KEY_FLAGS,
 } as const;
 
-/** The type of the flags of `ca import`. */
-export type CaImportFlags = typeof CA_IMPORT_FLAGS;
-
 /** The command that imports a CA. */
 export const caImportCommand = defineCommand({
   path: ["ca", "import"],
@@ -180,9 +174,6 @@ export const caImportCommand = defineCommand({
 });
 
 const CA_SHOW_FLAGS = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
-
-/** The type of the flags of `ca show`. */
-export type CaShowFlags = typeof CA_SHOW_FLAGS;
 
 /** The command that shows the CAs of a data directory. */
 export const caShowCommand = defineCommand({
@@ -226,9 +217,6 @@ const CA_CRL_FLAGS = {
   }),
   out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
 } as const;
-
-/** The type of the flags of `ca crl`. */
-export type CaCrlFlags = typeof CA_CRL_FLAGS;
 
 /** The command that prints the CRLs of a data directory. */
 export const caCrlCommand = defineCommand({
@@ -288,9 +276,6 @@ const REQUEST_FLAGS = {
   out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
 } as const;
 
-/** The type of the flags of `ca request`. */
-export type CaRequestFlags = typeof REQUEST_FLAGS;
-
 /** The command that requests a CA certificate for the key of a data directory. */
 export const caRequestCommand = defineCommand({
   path: ["ca", "request"],
@@ -324,9 +309,6 @@ const SIGN_FLAGS = {
   ...PERMIT_FLAGS,
   out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
 } as const;
-
-/** The type of the flags of `ca sign`. */
-export type CaSignFlags = typeof SIGN_FLAGS;
 
 /** The command that signs the request of an intermediate CA. */
 export const caSignCommand = defineCommand({

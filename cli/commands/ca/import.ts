@@ -19,7 +19,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { describeNameConstraints } from "../../output/certificate_text.ts";
 import { oneLine } from "../../output/escape.ts";
-import type { CaImportFlags } from "./flags.ts";
+import type { caImportCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 
@@ -46,7 +46,7 @@ const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
 const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
 
-export async function run({ settings }: Input<CaImportFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, caCert = "", caKey, encryptKey } = settings;
   const keys = createCaKeys(settings, tools, files, tools.signal);

@@ -5,7 +5,7 @@ import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from "../../../instance/authority/files.ts";
 import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES, SPLIT_PURPOSES } from "../../../instance/authority/layout.ts";
-import type { CaInitFlags } from "./flags.ts";
+import type { caInitCommand } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -16,9 +16,9 @@ import { startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./share_pages.ts";
 
-type CaInitSettings = Input<CaInitFlags>["settings"];
+type CaInitSettings = Input<typeof caInitCommand.flags>["settings"];
 
-export async function run({ settings }: Input<CaInitFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof caInitCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
   const options = newAuthority(settings);
   const keys = await createNewKeys(settings, tools);

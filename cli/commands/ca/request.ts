@@ -11,10 +11,10 @@ import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
-import type { CaRequestFlags } from "./flags.ts";
+import type { caRequestCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
-export async function run({ settings }: Input<CaRequestFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof caRequestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, commonName, keyAlgorithm, out = "" } = settings;
   if (commonName === "") throw new UsageError("--common-name must not be empty");

@@ -37,22 +37,22 @@ import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { formatCensus, formatRotation } from "./rotation_text.ts";
 import type {
-  CaRotateAbortFlags,
-  CaRotateBeginFlags,
-  CaRotateFinishFlags,
-  CaRotateStatusFlags,
-  CaRotateSwitchFlags,
+  caRotateAbortCommand,
+  caRotateBeginCommand,
+  caRotateFinishCommand,
+  caRotateStatusCommand,
+  caRotateSwitchCommand,
 } from "./rotate_flags.ts";
 
-export const beginAction: Action<CaRotateBeginFlags> = { run: runBegin };
-export const statusAction: Action<CaRotateStatusFlags> = { run: runStatus };
-export const switchAction: Action<CaRotateSwitchFlags> = {
+export const beginAction: Action<typeof caRotateBeginCommand.flags> = { run: runBegin };
+export const statusAction: Action<typeof caRotateStatusCommand.flags> = { run: runStatus };
+export const switchAction: Action<typeof caRotateSwitchCommand.flags> = {
   run: (input, tools) => runStep("switch", input, tools),
 };
-export const finishAction: Action<CaRotateFinishFlags> = {
+export const finishAction: Action<typeof caRotateFinishCommand.flags> = {
   run: (input, tools) => runStep("finish", input, tools),
 };
-export const abortAction: Action<CaRotateAbortFlags> = {
+export const abortAction: Action<typeof caRotateAbortCommand.flags> = {
   run: (input, tools) => runStep("abort", input, tools),
 };
 
@@ -78,7 +78,7 @@ export function openReplaceableCa(
   return createServerCa({ name: name ?? "ca", settings, timeoutMs, io: tools }, tools.signal);
 }
 
-async function runBegin(input: Input<CaRotateBeginFlags>, tools: Tools): Promise<ExitCode> {
+async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   checkNextCaFlags(settings);
   const ca = openReplaceableCa(input, settings.timeout, tools);
@@ -172,7 +172,7 @@ interface Report {
   readonly rows: readonly CensusRow[];
 }
 
-async function runStatus(input: Input<CaRotateStatusFlags>, tools: Tools): Promise<ExitCode> {
+async function runStatus(input: Input<typeof caRotateStatusCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings: { output, wait }, args: [name] } = input;
   const reports = wait === undefined ? await readReports(input, tools) : await waitUntilReady(input, wait, tools);
   const now = tools.clock.now();
@@ -192,7 +192,10 @@ async function runStatus(input: Input<CaRotateStatusFlags>, tools: Tools): Promi
 
 /** Reads the rotation that is named, or those in progress. AppError `not_found` for a name without one. */
 async function readReports(
-  { settings, args }: { readonly settings: Settings<CaRotateStatusFlags>; readonly args: readonly string[] },
+  { settings, args }: {
+    readonly settings: Settings<typeof caRotateStatusCommand.flags>;
+    readonly args: readonly string[];
+  },
   tools: Tools,
 ): Promise<readonly Report[]> {
   const open = (name?: string): ReplaceableCa =>
@@ -208,13 +211,16 @@ async function readReports(
   return reports;
 }
 
-async function listNames(settings: Settings<CaRotateStatusFlags>, tools: Tools): Promise<readonly string[]> {
+async function listNames(
+  settings: Settings<typeof caRotateStatusCommand.flags>,
+  tools: Tools,
+): Promise<readonly string[]> {
   await using connection = await connect(settings, tools);
   return (await listRotations(connection.api, tools.signal)).filter(isInProgress).map(getName);
 }
 
 async function waitUntilReady(
-  input: Input<CaRotateStatusFlags>,
+  input: Input<typeof caRotateStatusCommand.flags>,
   timeoutMs: number,
   tools: Tools,
 ): Promise<readonly Report[]> {

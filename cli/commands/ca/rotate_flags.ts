@@ -107,9 +107,6 @@ const ROTATE_NOW_FLAGS = {
   timeout: TIMEOUT_FLAG,
 } as const;
 
-/** The type of the flags of `ca rotate now`. */
-export type CaRotateNowFlags = typeof ROTATE_NOW_FLAGS;
-
 /** The command that replaces a CA at once. */
 export const caRotateNowCommand = defineCommand({
   path: ["ca", "rotate", "now"],
@@ -139,9 +136,6 @@ export const caRotateNowCommand = defineCommand({
 });
 
 const BEGIN_FLAGS = { ...STEP_FLAGS, ...NEW_CA_FLAGS } as const;
-
-/** The type of the flags of `ca rotate begin`. */
-export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
 
 /** The command that begins a rotation. */
 export const caRotateBeginCommand = defineCommand({
@@ -195,9 +189,6 @@ const STATUS_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `ca rotate status`. */
-export type CaRotateStatusFlags = typeof STATUS_FLAGS;
-
 /** The command that shows the progress of a rotation. */
 export const caRotateStatusCommand = defineCommand({
   path: ["ca", "rotate", "status"],
@@ -225,9 +216,6 @@ export const caRotateStatusCommand = defineCommand({
 });
 
 const SWITCH_FLAGS = { ...STEP_FLAGS, over: OVER_FLAG } as const;
-
-/** The type of the flags of `ca rotate switch`. */
-export type CaRotateSwitchFlags = typeof SWITCH_FLAGS;
 
 /** The command that lets the new CA sign. */
 export const caRotateSwitchCommand = defineCommand({
@@ -259,9 +247,6 @@ const FINISH_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `ca rotate finish`. */
-export type CaRotateFinishFlags = typeof FINISH_FLAGS;
-
 /** The command that ends the trust in the old CA. */
 export const caRotateFinishCommand = defineCommand({
   path: ["ca", "rotate", "finish"],
@@ -283,9 +268,6 @@ export const caRotateFinishCommand = defineCommand({
 });
 
 const ABORT_FLAGS = { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind } as const;
-
-/** The type of the flags of `ca rotate abort`. */
-export type CaRotateAbortFlags = typeof ABORT_FLAGS;
 
 /** The command that goes back to the old CA. */
 export const caRotateAbortCommand = defineCommand({

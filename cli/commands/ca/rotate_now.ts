@@ -18,7 +18,7 @@ import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
-import type { CaRotateNowFlags } from "./rotate_flags.ts";
+import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect } from "../../connection.ts";
@@ -39,7 +39,7 @@ import { assertNoFiles, handOut } from "../../output/new_file.ts";
 const REPEATED_WITHIN_MS = 3_600_000;
 const TOKEN_TTL_MS = 24 * 3_600_000;
 
-export async function run(input: Input<CaRotateNowFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;
   checkNextCaFlags(settings);
@@ -83,7 +83,7 @@ async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undef
 /** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
 async function mayReplace(
   ca: ReplaceableCa,
-  { yes, out = "" }: Settings<CaRotateNowFlags>,
+  { yes, out = "" }: Settings<typeof caRotateNowCommand.flags>,
   machines: number,
   tools: Tools,
 ): Promise<boolean> {
@@ -128,7 +128,7 @@ function reportTakenOver({ name }: ReplaceableCa, rotation: CaRotation, io: Io):
 async function writeFiles(
   rotation: CaRotation | undefined,
   machines: readonly NodeName[],
-  { dataDir, out = "", timeout }: Settings<CaRotateNowFlags>,
+  { dataDir, out = "", timeout }: Settings<typeof caRotateNowCommand.flags>,
   tools: Tools,
 ): Promise<void> {
   const { files, signal } = tools;

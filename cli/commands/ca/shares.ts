@@ -16,13 +16,13 @@ import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesSplitFlags } from "./shares_flags.ts";
+import type { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./shares_flags.ts";
 import { combineShares, describeShare, findShareFault, type NamedShare } from "../../passphrases/secret_shares.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../passphrases/typed_shares.ts";
 import { DEFAULT_SHARES, writeSharePages } from "./share_pages.ts";
 
-export const splitSharesAction: Action<CaSharesSplitFlags> = {
+export const splitSharesAction: Action<typeof caSharesSplitCommand.flags> = {
   async run({ settings }, tools) {
     const { files } = tools;
     const { shares: counts = DEFAULT_SHARES, out = "" } = settings;
@@ -49,7 +49,7 @@ export const splitSharesAction: Action<CaSharesSplitFlags> = {
   },
 };
 
-export const checkSharesAction: Action<CaSharesCheckFlags> = {
+export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
   async run({ args, settings }, tools) {
     const shares: NamedShare[] = [];
     let isRight = true;
@@ -108,7 +108,7 @@ async function checkKeys(shares: readonly NamedShare[], settings: KeyPlace, tool
   return isOpen ? EXIT.done : EXIT.no;
 }
 
-export const combineSharesAction: Action<CaSharesCombineFlags> = {
+export const combineSharesAction: Action<typeof caSharesCombineCommand.flags> = {
   async run({ args, settings: { out = "" } }, tools) {
     const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, { ...tools, io: tools });
     const text = `${passphrase.reveal()}\n`;

@@ -33,9 +33,6 @@ const SPLIT_FLAGS = {
   out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
 } as const;
 
-/** The type of the flags of `ca shares split`. */
-export type CaSharesSplitFlags = typeof SPLIT_FLAGS;
-
 /** The command that splits the passphrase of a CA key. */
 export const caSharesSplitCommand = defineCommand({
   path: ["ca", "shares", "split"],
@@ -67,9 +64,6 @@ export const caSharesSplitCommand = defineCommand({
   exitCodes: { 0: "the pages are written" },
 });
 
-/** The type of the flags of `ca shares check`. */
-export type CaSharesCheckFlags = typeof KEY_FLAGS;
-
 const SHARE_ARGUMENT = argument("SHARE", "A file with a share, or - for those that are typed", {
   optional: true,
   variadic: true,
@@ -99,9 +93,6 @@ export const caSharesCheckCommand = defineCommand({
 const COMBINE_FLAGS = {
   out: fileFlag({ isRequired: true, summary: "New file for the passphrase, readable by its owner only; - is stdout." }),
 } as const;
-
-/** The type of the flags of `ca shares combine`. */
-export type CaSharesCombineFlags = typeof COMBINE_FLAGS;
 
 /** The command that writes the passphrase that shares give. */
 export const caSharesCombineCommand = defineCommand({

@@ -17,7 +17,7 @@ import {
   CA_PURPOSES,
   type CaPurpose,
 } from "../../../instance/authority/layout.ts";
-import type { CaShowFlags } from "./flags.ts";
+import type { caShowCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
@@ -36,7 +36,7 @@ interface Shown {
   readonly beside: Pick<CasOnDisk, "next" | "old">;
 }
 
-export async function run({ settings }: Input<CaShowFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof caShowCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { dataDir } = settings;
   const paths = authorityPaths(dataDir);
   if (await tools.files.stat(resolve(tools.cwd, paths.certificate)) === undefined) {

@@ -22,14 +22,17 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { oneLine } from "../../output/escape.ts";
-import type { CaSignFlags } from "./flags.ts";
+import type { caSignCommand } from "./flags.ts";
 import { describeChain } from "./import.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { allowsMlDsa } from "../../../instance/feature_gates.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
-export async function run({ args: [file = ""], settings }: Input<CaSignFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(
+  { args: [file = ""], settings }: Input<typeof caSignCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const { files } = tools;
   const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
   const keys = createCaKeys(settings, tools, files, tools.signal);
@@ -70,7 +73,7 @@ export async function run({ args: [file = ""], settings }: Input<CaSignFlags>, t
   return EXIT.done;
 }
 
-function isOfDataDir({ caCert, dataDir }: Input<CaSignFlags>["settings"], cwd: string): boolean {
+function isOfDataDir({ caCert, dataDir }: Input<typeof caSignCommand.flags>["settings"], cwd: string): boolean {
   if (caCert === undefined) return true;
   const folder = resolve(cwd, dataDir);
   return CA_PURPOSES.some((purpose) => authorityPaths(folder, purpose).certificate === resolve(cwd, caCert));
@@ -99,7 +102,7 @@ async function readRequest(
 
 /** Reads the CA that signs, with its key. */
 async function readSigner(
-  { caCert, caKey, dataDir }: Input<CaSignFlags>["settings"],
+  { caCert, caKey, dataDir }: Input<typeof caSignCommand.flags>["settings"],
   tools: Tools,
   keys: CaKeys,
 ): Promise<Authority> {
