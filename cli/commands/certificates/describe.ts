@@ -2,7 +2,7 @@
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { DescribeCertificateFlags } from "./flags.ts";
+import type { describeCertificateCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
@@ -17,7 +17,7 @@ import {
   type RecordSource,
 } from "../../../client/admin/record_source.ts";
 
-export async function run(input: Input<DescribeCertificateFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof describeCertificateCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   input.args.forEach(parseRecordReference);
   await using records = await openRecords(input.settings, tools);

@@ -100,9 +100,6 @@ const SELECTING_FLAGS = [
   "since",
 ] as const;
 
-/** The type of the flags of `get certificates`. */
-export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
-
 /** Reports whether a value of `--sort-by` is a column of the register. */
 export function isRecordOrder(text: string): text is RecordOrder {
   return SORT_KEYS.some((key) => key === text);
@@ -166,9 +163,6 @@ export const getCertificatesCommand = defineCommand({
 
 const DESCRIBE_CERTIFICATE_FLAGS = { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG } as const;
 
-/** The type of the flags of `describe certificate`. */
-export type DescribeCertificateFlags = typeof DESCRIBE_CERTIFICATE_FLAGS;
-
 /** The command that shows everything that the register knows about a certificate. */
 export const describeCertificateCommand = defineCommand({
   path: ["describe", "certificate"],
@@ -223,9 +217,6 @@ function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
     ? err("want the sequence number of a record, a colon and its hash of 64 hexadecimal digits")
     : ok({ sequence: Number(sequence), hash: hash.toLowerCase() });
 }
-
-/** The type of the flags of `verify certificates`. */
-export type VerifyCertificatesFlags = typeof VERIFY_CERTIFICATES_FLAGS;
 
 /** The command that checks that no record of the register was changed or removed. */
 export const verifyCertificatesCommand = defineCommand({

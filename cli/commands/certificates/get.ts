@@ -2,7 +2,7 @@
 import { decodeApiObject } from "../../../client/objects/api.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { AppError } from "../../../core/errors.ts";
-import { type GetCertificatesFlags, isRecordOrder } from "./flags.ts";
+import { type getCertificatesCommand, isRecordOrder } from "./flags.ts";
 import { RECORD_COLLECTION } from "../../../client/admin/records.ts";
 import { watchObjects } from "../../output/tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -24,9 +24,9 @@ import {
 } from "../../../core/report/record_rows.ts";
 import { findReferences, findReplacements, parseRecordReference } from "../../../client/admin/record_source.ts";
 
-type Settings = Input<GetCertificatesFlags>["settings"];
+type Settings = Input<typeof getCertificatesCommand.flags>["settings"];
 
-export async function run(input: Input<GetCertificatesFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof getCertificatesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   args.forEach(parseRecordReference);
   // An invalid template is reported before any request is sent.
@@ -56,7 +56,7 @@ function createSort(sortBy: string): SortRows {
 /** Prints the certificates that the arguments name, and reports those that do not exist. */
 async function showNamed(
   { source }: OpenRecords,
-  { args }: Input<GetCertificatesFlags>,
+  { args }: Input<typeof getCertificatesCommand.flags>,
   printer: RecordPrinter,
   tools: Tools,
 ): Promise<ExitCode> {

@@ -6,7 +6,7 @@ import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha
 import { type CertificateFacts, parseCertificate } from "../../../core/pki/x509/certificate.ts";
 import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { type RegisterFault, type RegisterReport, verifyRecords } from "../../../core/register/verify.ts";
-import type { VerifyCertificatesFlags } from "./flags.ts";
+import type { verifyCertificatesCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
@@ -16,7 +16,7 @@ import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";
 import { flattenPages } from "../../../client/admin/records.ts";
 
-export async function run(input: Input<VerifyCertificatesFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof verifyCertificatesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args: [file], settings } = input;
   await using records = await openRecords({ ...settings, issuedLog: file }, tools);
   const cas = await readCas(records, settings.caFile, tools);
