@@ -6,9 +6,6 @@ export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
 const COMPLETION_FLAGS = {} as const;
 
-/** The type of the flags of `completion`. */
-export type CompletionFlags = typeof COMPLETION_FLAGS;
-
 /** The command that prints a completion script for a shell. */
 export const completionCommand = defineCommand({
   path: ["completion"],

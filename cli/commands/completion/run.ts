@@ -1,5 +1,5 @@
 /** Prints the completion script for a shell. */
-import { type CompletionFlags, SHELLS } from "./flags.ts";
+import { type completionCommand, SHELLS } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { renderCompletionScript } from "../../framework/completion.ts";
@@ -7,7 +7,10 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 
-export function run({ args: [name = ""], table }: Input<CompletionFlags>, tools: Tools): Promise<ExitCode> {
+export function run(
+  { args: [name = ""], table }: Input<typeof completionCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const shell = SHELLS.find((item) => item === name);
   if (shell === undefined) {
     const nearest = findNearest(name, SHELLS);
