@@ -14,11 +14,11 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { decideEach, getDecisionText, reportUnsigned } from "./decide.ts";
-import type { ApproveFlags } from "./flags.ts";
+import type { approveCommand } from "./flags.ts";
 import { review } from "./review.ts";
 import { parseTargets } from "./targets.ts";
 
-export async function run(input: Input<ApproveFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof approveCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings, args } = input;
   if (settings.interactive) return await review(input, tools);

@@ -5,7 +5,7 @@ import { getCsrPhase } from "../../../core/request/phase.ts";
 import { describeMissingSigner } from "../../../core/request/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { DECIDE_FLAGS } from "./flags.ts";
+import type { denyCommand } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../connection.ts";
 import { createDenial, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
@@ -16,10 +16,8 @@ import { line } from "../../output/escape.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
-type DecideFlags = typeof DECIDE_FLAGS;
-
-export const denyAction: Action<DecideFlags> = {
-  async run(input: Input<DecideFlags>, tools: Tools): Promise<ExitCode> {
+export const denyAction: Action<typeof denyCommand.flags> = {
+  async run(input: Input<typeof denyCommand.flags>, tools: Tools): Promise<ExitCode> {
     parseTargets(input.args);
     await using connection = await connect(input.settings, tools);
     const { api } = connection;
@@ -28,7 +26,9 @@ export const denyAction: Action<DecideFlags> = {
   },
 };
 
-export function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
+export function getDecisionText(
+  { reason, message }: Input<typeof denyCommand.flags>["settings"],
+): Partial<DecisionText> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 

@@ -11,13 +11,13 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import type { DeleteCsrFlags } from "./flags.ts";
+import type { deleteCsrCommand } from "./flags.ts";
 import { findByShortName } from "./targets.ts";
 
 /** The number of deletions at the same time. */
 const CONCURRENCY = 16;
 
-export async function run(input: Input<DeleteCsrFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof deleteCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args, settings } = input;
   const { requester } = settings;

@@ -10,7 +10,7 @@ import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
 import { profileFault } from "../../../controllers/profile_provider.ts";
 import { findPurposeFault } from "../../../core/signing/profile_faults.ts";
-import type { DescribeCsrFlags } from "./flags.ts";
+import type { describeCsrCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -24,7 +24,7 @@ import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
-export async function run(input: Input<DescribeCsrFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof describeCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const names = parseCsrNames(input.args);
   const profiles = await readProfiles(input.settings.profile, tools);

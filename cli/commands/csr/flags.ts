@@ -27,9 +27,6 @@ const GET_CSR_FLAGS = {
   pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
 } as const;
 
-/** The type of the flags of `get csr`. */
-export type GetCsrFlags = typeof GET_CSR_FLAGS;
-
 /** The command that lists requests, for people or as kubectl does. */
 export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
@@ -73,9 +70,6 @@ const DESCRIBE_CSR_FLAGS = {
   profile: PROFILE_FLAGS.profile,
 } as const;
 
-/** The type of the flags of `describe csr`. */
-export type DescribeCsrFlags = typeof DESCRIBE_CSR_FLAGS;
-
 /** The command that shows a request, its requester, and the verdicts of the rules. */
 export const describeCsrCommand = defineCommand({
   path: ["describe", "csr"],
@@ -103,7 +97,7 @@ export const describeCsrCommand = defineCommand({
 });
 
 /** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
-export const DECIDE_FLAGS = {
+const DECIDE_FLAGS = {
   ...API_FLAGS,
   reason: textFlag({
     isCommandLineOnly: true,
@@ -135,9 +129,6 @@ const APPROVE_FLAGS = {
   selector: LIST_FLAGS.selector,
   yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
 } as const;
-
-/** The type of the flags of `approve`. */
-export type ApproveFlags = typeof APPROVE_FLAGS;
 
 /** The command that approves requests, as `kubectl certificate approve` does. */
 export const approveCommand = defineCommand({
@@ -225,9 +216,6 @@ const DELETE_CSR_FLAGS = {
     summary: "With --pending: the user name in the requests, such as system:node:n1.",
   }),
 } as const;
-
-/** The type of the flags of `delete csr`. */
-export type DeleteCsrFlags = typeof DELETE_CSR_FLAGS;
 
 /** The command that deletes requests. */
 export const deleteCsrCommand = defineCommand({

@@ -13,11 +13,11 @@ import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import type { GetCsrFlags } from "./flags.ts";
+import type { getCsrCommand } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
 import { createTargetFinder, findByShortName } from "./targets.ts";
 
-export async function run(input: Input<GetCsrFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { pending, output } = input.settings;
   const names = parseCsrNames(input.args);

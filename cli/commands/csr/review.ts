@@ -27,7 +27,7 @@ import { line } from "../../output/escape.ts";
 import { createStyle } from "../../output/style.ts";
 import { reportUnsigned } from "./decide.ts";
 import { readProfiles } from "./describe.ts";
-import type { ApproveFlags } from "./flags.ts";
+import type { approveCommand } from "./flags.ts";
 import { formatReview, formatWhy } from "./review_text.ts";
 import { listMeantRequests, parseTargets } from "./targets.ts";
 
@@ -42,7 +42,7 @@ const REASON_QUESTION = "reason of the denial, which is kept in the request (may
 const MIN_WIDTH = 40;
 
 /** Asks about pending requests, for `tlsboot approve -i`. */
-export async function review(input: Input<ApproveFlags>, tools: Tools): Promise<ExitCode> {
+export async function review(input: Input<typeof approveCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings, args } = input;
   parseTargets(args);
