@@ -32,9 +32,6 @@ const DEMO_FLAGS = {
   }),
 } as const;
 
-/** The type of DEMO_FLAGS, for the code that runs the command. */
-export type DemoFlags = typeof DEMO_FLAGS;
-
 /** The command that shows TLS bootstrapping from beginning to end. */
 export const demoCommand = defineCommand({
   path: ["demo"],

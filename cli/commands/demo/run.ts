@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import type { Logger } from "../../../core/ports.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { FilePort } from "../../../client/files.ts";
-import type { DemoFlags } from "./flags.ts";
+import type { demoCommand } from "./flags.ts";
 import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
 import { findPrograms } from "./commands.ts";
 import type { Audience, Pace } from "../../../ui/story/events.ts";
@@ -23,7 +23,7 @@ import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_d
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
 
-export async function run(input: Input<DemoFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof demoCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, table } = input;
   const root = resolve(tools.cwd, settings.dataDir);
