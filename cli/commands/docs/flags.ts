@@ -3,9 +3,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 
 const DOCS_MAN_FLAGS = {} as const;
 
-/** The type of the flags of `man`. */
-export type DocsManFlags = typeof DOCS_MAN_FLAGS;
-
 /** The command that prints a manual page, or writes all of them. */
 export const manCommand = defineCommand({
   path: ["man"],
@@ -67,9 +64,6 @@ export const GUIDE_NAMES = [
 
 const DOCS_GUIDE_FLAGS = {} as const;
 
-/** The type of the flags of `guide`. */
-export type DocsGuideFlags = typeof DOCS_GUIDE_FLAGS;
-
 /** The command that prints a guide, or lists them. */
 export const guideCommand = defineCommand({
   path: ["guide"],
@@ -101,9 +95,6 @@ export const MIXIN_NAMES = [
 ] as const;
 
 const DOCS_MIXIN_FLAGS = {} as const;
-
-/** The type of the flags of `mixin`. */
-export type DocsMixinFlags = typeof DOCS_MIXIN_FLAGS;
 
 /** The command that prints a file of the mixin, or lists them. */
 export const mixinCommand = defineCommand({

@@ -4,10 +4,10 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { createTablePrinter } from "../../output/table.ts";
 import { findText } from "./find_text.ts";
-import type { DocsGuideFlags } from "./flags.ts";
+import type { guideCommand } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
-export function run({ args: [name] }: Input<DocsGuideFlags>, tools: Tools): Promise<ExitCode> {
+export function run({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
   tools.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
   return Promise.resolve(EXIT.done);
 }

@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { BUILD, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../../core/version.ts";
-import type { DocsManFlags } from "./flags.ts";
+import type { manCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { CommandTable, Input } from "../../framework/command.ts";
 import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
@@ -14,7 +14,7 @@ import type { Tools } from "../../io.ts";
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
-export async function run({ args, table }: Input<DocsManFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ args, table }: Input<typeof manCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const topics = manTopics(table);
   const topic = topics.find((item) => isNamed(item, args.join(" "), table));
