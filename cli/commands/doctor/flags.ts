@@ -44,9 +44,6 @@ const DOCTOR_FLAGS = {
   strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
 } as const;
 
-/** The type of the flags of `doctor`. */
-export type DoctorFlags = typeof DOCTOR_FLAGS;
-
 /** The command that checks a machine, a data directory, a folder of CAs or a kubeconfig. */
 export const doctorCommand = defineCommand({
   path: ["doctor"],

@@ -14,7 +14,7 @@ import { formatFindingJson, formatFindingTable } from "../../output/findings.ts"
 import { examineCluster } from "./cluster.ts";
 import { examineCaFolder, examineDataDir } from "./data_dir.ts";
 import { examineFile } from "./files.ts";
-import type { DoctorFlags } from "./flags.ts";
+import type { doctorCommand } from "./flags.ts";
 import { examineMachineAt } from "./machine.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 
@@ -22,7 +22,7 @@ import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 const OUT_MODE = 0o644;
 
 /** Runs the command. A target that cannot be read is reported, and the others are still examined. */
-export async function run({ args, settings }: Input<DoctorFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ args, settings }: Input<typeof doctorCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const deps: ExamineDeps = {
     ...tools,
@@ -61,7 +61,7 @@ export async function run({ args, settings }: Input<DoctorFlags>, tools: Tools):
 
 async function examine(
   target: DoctorTarget,
-  { settings, deps }: { readonly settings: Settings<DoctorFlags>; readonly deps: ExamineDeps },
+  { settings, deps }: { readonly settings: Settings<typeof doctorCommand.flags>; readonly deps: ExamineDeps },
   signal: AbortSignal,
 ): Promise<Examined> {
   switch (target.kind) {
