@@ -4,9 +4,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 
 const INSPECT_FLAGS = { output: STRUCTURED_OUTPUT } as const;
 
-/** The type of the flags of `inspect`. */
-export type InspectFlags = typeof INSPECT_FLAGS;
-
 /** The command that shows the contents of files. */
 export const inspectCommand = defineCommand({
   path: ["inspect"],

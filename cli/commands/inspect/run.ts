@@ -24,7 +24,7 @@ import {
 } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import type { InspectFlags } from "./flags.ts";
+import type { inspectCommand } from "./flags.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
@@ -32,7 +32,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 /** The tag of a SEQUENCE, with which every DER structure here starts. */
 const DER_SEQUENCE = 0x30;
 
-export async function run(input: Input<InspectFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof inspectCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { output } = input.settings;
   const found: FoundIn[] = [];
   const code = await forEachName(input.args, async (name) => {
