@@ -17,7 +17,7 @@ import { readTrustPem } from "../../../instance/authority/instance_authorities.t
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../../../instance/authority/issue_pair.ts";
-import type { KubeconfigAdminFlags } from "./flags.ts";
+import type { kubeconfigAdminCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
@@ -27,7 +27,7 @@ import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../../instance/data_dir.
 import { line } from "../../output/escape.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
-type AdminSettings = Input<KubeconfigAdminFlags>["settings"];
+type AdminSettings = Input<typeof kubeconfigAdminCommand.flags>["settings"];
 
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
 const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
@@ -35,7 +35,7 @@ const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 /** The address of a server that has not run yet, on this machine and with the default port. */
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
-export async function run({ settings }: Input<KubeconfigAdminFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flags>, tools: Tools): Promise<ExitCode> {
   const server = settings.server ?? await findAdvertisedServer(settings.dataDir, tools) ?? DEFAULT_SERVER;
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {

@@ -32,9 +32,6 @@ const KUBECONFIG_ADMIN_FLAGS = {
   duration: lifetimeFlag({ default: "1y", summary: "Lifetime of the certificate." }),
 } as const;
 
-/** The type of the flags of `kubeconfig admin`. */
-export type KubeconfigAdminFlags = typeof KUBECONFIG_ADMIN_FLAGS;
-
 /** The command that issues an administrator's certificate from the CA on disk. */
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
@@ -89,9 +86,6 @@ const KUBECONFIG_USER_FLAGS = {
   timeout: REQUEST_TIMEOUT,
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
 } as const;
-
-/** The type of the flags of `kubeconfig user`. */
-export type KubeconfigUserFlags = typeof KUBECONFIG_USER_FLAGS;
 
 /** The command that gets a certificate for a person and writes their kubeconfig. */
 export const kubeconfigUserCommand = defineCommand({

@@ -6,7 +6,7 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import { kubeconfigUserCommand, type KubeconfigUserFlags } from "./flags.ts";
+import { kubeconfigUserCommand } from "./flags.ts";
 
 const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
@@ -63,7 +63,7 @@ function shorten(resources: readonly string[]): string {
 /** The person whose permissions are reported, and the settings of the command. */
 export interface RightsContext {
   readonly name: string;
-  readonly settings: Settings<KubeconfigUserFlags>;
+  readonly settings: Settings<typeof kubeconfigUserCommand.flags>;
   readonly shownPath: string;
   readonly io: Pick<Io, "stderr" | "cwd">;
 }

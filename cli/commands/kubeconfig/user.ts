@@ -17,7 +17,7 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { KubeconfigUserFlags } from "./flags.ts";
+import type { kubeconfigUserCommand } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
@@ -34,9 +34,9 @@ import { connect } from "../../connection.ts";
 import { createApproval, decideOne } from "../../../client/admin/decisions.ts";
 import { reportPending, type RequestObserver, requestWithSteps } from "../../output/request_certificate.ts";
 
-type Settings = Input<KubeconfigUserFlags>["settings"];
+type Settings = Input<typeof kubeconfigUserCommand.flags>["settings"];
 
-export async function run(input: Input<KubeconfigUserFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;
   const name = input.args[0] ?? "";
