@@ -19,14 +19,14 @@ import type { Io, Tools } from "../../io.ts";
 import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
-import type { ExportFlags } from "./flags.ts";
+import type { exportCsrCommand } from "./flags.ts";
 import { encodeHex } from "../../../core/lib/hex.ts";
 import { connect } from "../../connection.ts";
 import { findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 
 const ID_BYTES = 16;
 
-export async function run(input: Input<ExportFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof exportCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   const names = parseCsrNames(args);
   const { files, signal } = tools;

@@ -23,9 +23,6 @@ const EXPORT_FLAGS = {
   qr: QR_FLAG,
 } as const;
 
-/** The type of the flags of `offline export`. */
-export type ExportFlags = typeof EXPORT_FLAGS;
-
 /** The command that exports approved requests for a CA without a network. */
 export const exportCsrCommand = defineCommand({
   path: ["offline", "export"],
@@ -83,9 +80,6 @@ const IMPORT_FLAGS = {
     summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
   }),
 } as const;
-
-/** The type of the flags of `offline import`. */
-export type ImportFlags = typeof IMPORT_FLAGS;
 
 /** The command that imports the answers of a CA. */
 export const importCsrCommand = defineCommand({

@@ -20,21 +20,21 @@ import { openBundleText, readBundleText } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
-import type { ImportFlags } from "./flags.ts";
+import type { importCsrCommand } from "./flags.ts";
 import { CLIENT_CA_PATH } from "../../../client/objects/read_client_trust.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../../client/admin/csrs.ts";
 import { unlessAbsent } from "../../../client/admin/records.ts";
 
-type Settings = Input<ImportFlags>["settings"];
+type Settings = Input<typeof importCsrCommand.flags>["settings"];
 
 /** The number of answers that are written at the same time. */
 const PARALLEL = 8;
 /** A request changes at most a few times while it waits for its certificate. */
 const MAX_CONFLICTS = 10;
 
-export async function run(input: Input<ImportFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof importCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args: [file = ""], settings } = input;
   if (settings.printRbac) {
