@@ -9,9 +9,9 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
 import { escapeText } from "../../output/escape.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
-import type { PolicyCheckFlags } from "./flags.ts";
+import type { policyCheckCommand } from "./flags.ts";
 
-export async function run(input: Input<PolicyCheckFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof policyCheckCommand.flags>, tools: Tools): Promise<ExitCode> {
   const findings: Finding[] = [];
   const sentences: string[] = [];
   const code = await forEachName(input.args, async (file) => {

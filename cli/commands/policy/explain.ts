@@ -13,7 +13,7 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/report/rule_views.ts";
-import type { PolicyExplainFlags } from "./flags.ts";
+import type { policyExplainCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -33,7 +33,7 @@ import {
   gatherFromFile,
 } from "../../../client/admin/explain_request.ts";
 
-export async function run(input: Input<PolicyExplainFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
   const given = await readFlagSettings(settings, tools.cwd);
@@ -57,7 +57,7 @@ export async function run(input: Input<PolicyExplainFlags>, tools: Tools): Promi
 /** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
-  { user, group, signer: signerName, usage, expiration }: Settings<PolicyExplainFlags>,
+  { user, group, signer: signerName, usage, expiration }: Settings<typeof policyExplainCommand.flags>,
   tools: Tools,
 ): Promise<CertificateSigningRequest | undefined> {
   const text = named === "-" ? await tools.stdin.readAll(tools.signal) : await findText(named, tools);

@@ -23,9 +23,6 @@ const POLICY_EXPLAIN_FLAGS = {
   output: STRUCTURED_OUTPUT,
 } as const;
 
-/** The type of the flags of `policy explain`. */
-export type PolicyExplainFlags = typeof POLICY_EXPLAIN_FLAGS;
-
 /** The command that explains the verdict about a request. */
 export const policyExplainCommand = defineCommand({
   path: ["policy", "explain"],
@@ -67,9 +64,6 @@ const POLICY_TEST_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `policy test`. */
-export type PolicyTestFlags = typeof POLICY_TEST_FLAGS;
-
 /** The command that tests policies against fixtures. */
 export const policyTestCommand = defineCommand({
   path: ["policy", "test"],
@@ -91,9 +85,6 @@ export const policyTestCommand = defineCommand({
 const POLICY_CHECK_FLAGS = {
   output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
 } as const;
-
-/** The type of the flags of `policy check`. */
-export type PolicyCheckFlags = typeof POLICY_CHECK_FLAGS;
 
 /** The command that checks files of rules. */
 export const policyCheckCommand = defineCommand({

@@ -4,7 +4,7 @@ import { join, relative, resolve } from "node:path";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { PolicyTestFlags } from "./flags.ts";
+import type { policyTestCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
@@ -15,7 +15,7 @@ import { formatTrace } from "../../output/trace_text.ts";
 
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-export async function run(input: Input<PolicyTestFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof policyTestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const results: CaseResult[] = [];
   const faults: string[] = [];
