@@ -24,13 +24,13 @@ import { escapeText } from "../../output/escape.ts";
 import { startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
-import type { CertificateFlags } from "./flags.ts";
+import type { CERTIFICATE_FLAGS } from "./flags.ts";
 import { createPassphrases } from "../../passphrases/passphrase.ts";
 import { reportPending, type WantedCertificate } from "../../output/request_certificate.ts";
 
 /** The settings and the files of the certificate, and the tools. */
 export interface Delivery extends Tools {
-  readonly settings: Settings<CertificateFlags>;
+  readonly settings: Settings<typeof CERTIFICATE_FLAGS>;
   readonly signerName: string;
   /** The name for hooks and in the PKCS#12 file. */
   readonly name: string;

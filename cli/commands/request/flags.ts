@@ -32,7 +32,7 @@ import {
 } from "../../flags/requested_names.ts";
 import { parseSubject } from "./subject_text.ts";
 
-const CERTIFICATE_FLAGS = {
+export const CERTIFICATE_FLAGS = {
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
   ip: parsedListFlag({
     placeholder: "ADDRESS",
@@ -71,9 +71,6 @@ const CERTIFICATE_FLAGS = {
 } as const;
 
 const CERTIFICATE_RULES = [atMostOneOf("renewBefore", "force"), needs("pkcs12PasswordFile", "pkcs12")] as const;
-
-/** The type of the flags of every command that gets a certificate for a program. */
-export type CertificateFlags = typeof CERTIFICATE_FLAGS;
 
 const REQUEST_FLAGS = {
   ...API_FLAGS,
@@ -130,9 +127,6 @@ const REQUEST_FLAGS = {
     summary: "Do not wait; the same command continues with the request later.",
   }),
 } as const;
-
-/** The type of the flags of `request`. */
-export type RequestFlags = typeof REQUEST_FLAGS;
 
 /** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
@@ -230,9 +224,6 @@ const REQUEST_WEB_FLAGS = {
     summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
   }),
 } as const;
-
-/** The type of the flags of `request web`. */
-export type RequestWebFlags = typeof REQUEST_WEB_FLAGS;
 
 /** The command that gets a web server its certificate from a server with a web domain. */
 export const requestWebCommand = defineCommand({

@@ -23,14 +23,14 @@ import { escapeText } from "../../output/escape.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { checkCertificateSettings, deliver, type Delivery, toWantedCertificate } from "./certificate.ts";
-import type { RequestFlags } from "./flags.ts";
+import type { requestCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { parseCsrNames } from "../../../client/admin/csrs.ts";
 import { requestWithSteps } from "../../output/request_certificate.ts";
 
-type RequestSettings = Input<RequestFlags>["settings"];
+type RequestSettings = Input<typeof requestCommand.flags>["settings"];
 
-export async function run(input: Input<RequestFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof requestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings: given } = input;
   checkSettings(input);
@@ -68,7 +68,7 @@ export async function run(input: Input<RequestFlags>, tools: Tools): Promise<Exi
   return EXIT.done;
 }
 
-function checkSettings({ settings }: Input<RequestFlags>): void {
+function checkSettings({ settings }: Input<typeof requestCommand.flags>): void {
   checkCertificateSettings(settings);
   checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
   if (settings.name !== undefined) parseCsrNames([settings.name]);

@@ -28,11 +28,11 @@ import {
   followUp,
   toWantedCertificate,
 } from "./certificate.ts";
-import { requestWebCommand, type RequestWebFlags } from "./flags.ts";
+import { requestWebCommand } from "./flags.ts";
 import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { reportPending, requestWithSteps } from "../../output/request_certificate.ts";
 
-type WebSettings = Input<RequestWebFlags>["settings"];
+type WebSettings = Input<typeof requestWebCommand.flags>["settings"];
 
 /** A web server, and how its certificate is updated. */
 interface WebServer extends Delivery {
@@ -42,7 +42,7 @@ interface WebServer extends Delivery {
 }
 
 export async function run(
-  { settings: input, args: [given = ""] }: Input<RequestWebFlags>,
+  { settings: input, args: [given = ""] }: Input<typeof requestWebCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const { signal } = tools;
