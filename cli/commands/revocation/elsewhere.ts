@@ -9,7 +9,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import type { RevokeFlags } from "./flags.ts";
+import type { revokeCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
@@ -26,7 +26,7 @@ import { createDenial, decideOne } from "../../../client/admin/decisions.ts";
 export async function revokeElsewhere(
   targets: readonly TypedTarget[],
   connection: ApiConnection,
-  { settings }: Input<RevokeFlags>,
+  { settings }: Input<typeof revokeCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const texts = targets.map(({ text }) => text);

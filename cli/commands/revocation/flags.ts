@@ -29,9 +29,6 @@ const REVOKE_FLAGS = {
   yes: YES_FLAG,
 } as const;
 
-/** The type of the flags of `revoke`. */
-export type RevokeFlags = typeof REVOKE_FLAGS;
-
 /** The command that revokes certificates, nodes, users, groups and tokens. */
 export const revokeCommand = defineCommand({
   path: ["revoke"],
@@ -76,9 +73,6 @@ export const revokeCommand = defineCommand({
 
 const UNREVOKE_FLAGS = { ...API_FLAGS } as const;
 
-/** The type of the flags of `unrevoke`. */
-export type UnrevokeFlags = typeof UNREVOKE_FLAGS;
-
 /** The command that takes revocations back. */
 export const unrevokeCommand = defineCommand({
   path: ["unrevoke"],
@@ -100,9 +94,6 @@ export const unrevokeCommand = defineCommand({
 });
 
 const GET_REVOCATIONS_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
-
-/** The type of the flags of `get revocations`. */
-export type GetRevocationsFlags = typeof GET_REVOCATIONS_FLAGS;
 
 /** The command that lists revocations. */
 export const getRevocationsCommand = defineCommand({

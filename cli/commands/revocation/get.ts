@@ -5,9 +5,9 @@ import { showObjects } from "../../output/show_objects.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import type { GetRevocationsFlags } from "./flags.ts";
+import type { getRevocationsCommand } from "./flags.ts";
 
-export async function run(input: Input<GetRevocationsFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof getRevocationsCommand.flags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
   return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools, tools.signal));
 }

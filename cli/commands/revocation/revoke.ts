@@ -1,6 +1,6 @@
 /** Revokes certificates, nodes, users, groups and bootstrap tokens, and denies pending requests. */
 import { AppError } from "../../../core/errors.ts";
-import type { RevokeFlags } from "./flags.ts";
+import type { revokeCommand } from "./flags.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { carryOutRevocation, servesRevocations } from "../../../client/admin/revocations.ts";
@@ -24,9 +24,9 @@ import {
 } from "../../../core/report/revocation_text.ts";
 import { parseTypedTarget } from "../../../client/admin/revocation_targets.ts";
 
-type Settings = Input<RevokeFlags>["settings"];
+type Settings = Input<typeof revokeCommand.flags>["settings"];
 
-export async function run(input: Input<RevokeFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof revokeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args, settings } = input;
   const targets = args.map(parseTypedTarget);

@@ -1,7 +1,7 @@
 /** Takes back the revocations that allow it. */
 import { AppError } from "../../../core/errors.ts";
 import { parseSerialNumber, type RevocationTarget } from "../../../core/revocation/revocation.ts";
-import type { UnrevokeFlags } from "./flags.ts";
+import type { unrevokeCommand } from "./flags.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { createApiSource, findReferences } from "../../../client/admin/record_source.ts";
@@ -14,7 +14,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 
-export async function run(input: Input<UnrevokeFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof unrevokeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const targets = new Map(input.args.map((text) => [text, parseRevoked(text)]));
   await using connection = await connect(input.settings, tools);
