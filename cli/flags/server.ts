@@ -217,6 +217,3 @@ export const SERVER_RULES = [
   needs("auditPolicyFile", "auditLogPath"),
   ...ETCD_RULES,
 ] as const;
-
-/** The type of SERVER_FLAGS, for the code that runs a server. */
-export type ServerFlags = typeof SERVER_FLAGS;

@@ -1,6 +1,6 @@
 /** Runs the API server until it is stopped. */
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
-import type { ServerFlags } from "../../flags/server.ts";
+import type { serveCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
@@ -10,7 +10,7 @@ import { startInstance } from "../../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService, findPassedSocket } from "../../systemd/service.ts";
 
-export async function run(input: Input<ServerFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof serveCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const logger = createRoleLogger(input.settings, tools);
   const keys = createCaKeys(input.settings, tools, tools.files, signal);
