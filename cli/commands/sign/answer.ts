@@ -37,7 +37,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { readPolicies, withInventoryOnly } from "../../../instance/policy_files.ts";
 import type { Tools } from "../../io.ts";
 import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
-import type { SignFlags } from "./flags.ts";
+import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
 import { describeOfflineRequest } from "./request_text.ts";
 import { openTrustedExporters, type TrustedExporters } from "./trusted_exporters.ts";
@@ -62,7 +62,7 @@ export interface BundleAnswer {
 }
 
 /** Opens what a run needs. UsageError without a log, AppError when nothing can be recorded in it. */
-export async function openDesk(settings: Settings<SignFlags>, tools: Tools): Promise<Desk> {
+export async function openDesk(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<Desk> {
   const { files } = tools;
   const log = openSignLog(settings, tools);
   if (log === undefined) {

@@ -21,13 +21,13 @@ import type { Tools } from "../../io.ts";
 import { openBundleText, writeQrPages } from "../../offline_files.ts";
 import { line } from "../../output/escape.ts";
 import { answerBundle, type BundleAnswer, type Desk, openDesk } from "./answer.ts";
-import type { SignFlags } from "./flags.ts";
+import type { signCommand } from "./flags.ts";
 
 /** Answers a bundle; `text` is the content of `file`. */
 export async function signBundle(
   text: string,
   file: string,
-  { settings, origins }: Input<SignFlags>,
+  { settings, origins }: Input<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
   refuseFlags(origins, ["usage", "duration"], "a bundle");
@@ -55,7 +55,7 @@ export async function signBundle(
 /** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
 export async function signFolder(
   { settings, origins, args: [folder = ""] }: Pick<
-    Input<SignFlags>,
+    Input<typeof signCommand.flags>,
     "settings" | "origins" | "args"
   >,
   tools: Tools,

@@ -28,13 +28,13 @@ import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
-import type { SignFlags } from "./flags.ts";
+import type { signCommand } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 
 /** What decisions depend on in addition to the requests. */
 export interface DecisionDesk extends Tools {
-  readonly settings: Settings<SignFlags>;
+  readonly settings: Settings<typeof signCommand.flags>;
   readonly signers: SignerOpener;
   readonly policies: PolicySettings;
   /** What was signed before, also in this run: two requests for one name must not both pass as the first. */

@@ -68,9 +68,6 @@ const SIGN_FLAGS = {
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 
-/** The type of the flags of `sign`. */
-export type SignFlags = typeof SIGN_FLAGS;
-
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],

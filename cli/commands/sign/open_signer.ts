@@ -22,7 +22,7 @@ import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
-import type { SignFlags } from "./flags.ts";
+import type { signCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
@@ -46,7 +46,10 @@ export interface SignerOpener {
 }
 
 /** Creates the opener from the settings, and reads the profile. */
-export async function createSignerOpener(settings: Settings<SignFlags>, tools: Tools): Promise<SignerOpener> {
+export async function createSignerOpener(
+  settings: Settings<typeof signCommand.flags>,
+  tools: Tools,
+): Promise<SignerOpener> {
   const logger = createLogger(tools);
   const keys = createCaKeys(settings, tools, tools.files, tools.signal);
   const deps = { ...tools, logger, keys };
@@ -86,7 +89,7 @@ export async function createSignerOpener(settings: Settings<SignFlags>, tools: T
 
 /** Opens the log of a flag, or that of the data directory for its own CA; undefined for another CA. */
 export function openSignLog(
-  settings: Settings<SignFlags>,
+  settings: Settings<typeof signCommand.flags>,
   io: Io,
 ): (IssuedLog & { readonly path: string }) | undefined {
   const { issuedLog, clusterSigningCertFile, dataDir } = settings;

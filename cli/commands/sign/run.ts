@@ -19,7 +19,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { signBundle, signFolder } from "./bundle.ts";
-import type { SignFlags } from "./flags.ts";
+import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";
 
 /** The maximum size of a request in a file; real ones are much smaller. */
@@ -28,7 +28,7 @@ const STDIN = "-";
 /** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has a limit of its own. */
 const MIN_LIFETIME_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
-export async function run(input: Input<SignFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof signCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;
   if (await namesFolder(args, files, tools.cwd)) return await signFolder(input, tools);
@@ -95,7 +95,7 @@ function checkFileSettings(origins: Input["origins"]): void {
 }
 
 async function openSigning(
-  settings: Settings<SignFlags>,
+  settings: Settings<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<RequestSigning & { readonly issuedLog: IssuedLog | undefined }> {
   const opener = await createSignerOpener(settings, tools);
@@ -124,7 +124,7 @@ async function openSigning(
 /** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */
 async function planTargets(
   sources: readonly string[],
-  { out, force }: Settings<SignFlags>,
+  { out, force }: Settings<typeof signCommand.flags>,
   files: FilePort,
   cwd: string,
 ): Promise<readonly string[] | undefined> {
