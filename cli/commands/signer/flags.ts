@@ -25,9 +25,6 @@ const SIGNER_FLAGS = {
   }),
 } as const;
 
-/** The type of SIGNER_FLAGS, for the code that runs the command. */
-export type SignerFlags = typeof SIGNER_FLAGS;
-
 /** The command that runs the signing controller alone. */
 export const signerCommand = defineCommand({
   path: ["signer"],

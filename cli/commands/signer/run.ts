@@ -10,7 +10,7 @@ import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";
 import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import type { SignerFlags } from "./flags.ts";
+import type { signerCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -31,7 +31,7 @@ import { openSigningCas, signingDurationSeconds } from "../../../instance/signer
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
 const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
 
-export async function run(input: Input<SignerFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof signerCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input.settings, tools);
   const keys = createCaKeys(settings, tools, tools.files, tools.signal);
@@ -99,7 +99,7 @@ function createPodRecorder(log: IssuedLog): RecordPodCertificate {
 function createRightsManifest(
   chosen: readonly string[],
   signerNames: readonly string[],
-  settings: Settings<SignerFlags>,
+  settings: Settings<typeof signerCommand.flags>,
 ): readonly ManifestPart[] {
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
   const isForPods = settings.podCertificates;
