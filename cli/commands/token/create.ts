@@ -24,7 +24,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
 import { formatSortedYaml } from "../../output/structured.ts";
 import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
-import type { TokenCreateFlags } from "./flags.ts";
+import type { tokenCreateCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
@@ -45,7 +45,7 @@ import { assertNoFiles, handOut } from "../../output/new_file.ts";
 import { readLimits, warnUnenforced } from "./limits.ts";
 import { formatCommand } from "../../framework/command_line.ts";
 
-type CreateInput = Input<TokenCreateFlags>;
+type CreateInput = Input<typeof tokenCreateCommand.flags>;
 /** The form of what is handed out; undefined for the token alone. */
 type Format = CreateInput["settings"]["output"];
 

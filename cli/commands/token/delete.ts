@@ -1,6 +1,6 @@
 /** Deletes bootstrap tokens by their ids. */
 import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
-import type { TokenDeleteFlags } from "./flags.ts";
+import type { tokenDeleteCommand } from "./flags.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -9,7 +9,7 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import { connect } from "../../connection.ts";
 import { deleteToken } from "../../../client/admin/tokens.ts";
 
-export async function run(input: Input<TokenDeleteFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof tokenDeleteCommand.flags>, tools: Tools): Promise<ExitCode> {
   const ids = input.args.map(parseId);
   await using connection = await connect(input.settings, tools);
   return await forEachName(ids, async (id) => {

@@ -85,9 +85,6 @@ const TOKEN_CREATE_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `token create`. */
-export type TokenCreateFlags = typeof TOKEN_CREATE_FLAGS;
-
 /** The command that creates a bootstrap token. */
 export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
@@ -149,9 +146,6 @@ const TOKEN_LIST_FLAGS = {
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
 } as const;
 
-/** The type of the flags of `token list`. */
-export type TokenListFlags = typeof TOKEN_LIST_FLAGS;
-
 /** The command that lists bootstrap tokens. */
 export const tokenListCommand = defineCommand({
   path: ["token", "list"],
@@ -170,9 +164,6 @@ export const tokenListCommand = defineCommand({
 });
 
 const TOKEN_DELETE_FLAGS = { ...API_FLAGS } as const;
-
-/** The type of the flags of `token delete`. */
-export type TokenDeleteFlags = typeof TOKEN_DELETE_FLAGS;
 
 /** The command that deletes bootstrap tokens. */
 export const tokenDeleteCommand = defineCommand({

@@ -1,5 +1,5 @@
 /** Lists bootstrap tokens: for whom they are, and how they have been used. */
-import type { TokenListFlags } from "./flags.ts";
+import type { tokenListCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -9,7 +9,7 @@ import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
-export async function run(input: Input<TokenListFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
