@@ -16,7 +16,7 @@ import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import { parseTrustBundleName, type TrustFetchFlags } from "./flags.ts";
+import { parseTrustBundleName, type trustFetchCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import {
   createNoBundleError,
@@ -27,7 +27,7 @@ import {
 } from "../../../client/admin/trust_bundles.ts";
 
 interface Context extends Tools {
-  readonly settings: Input<TrustFetchFlags>["settings"];
+  readonly settings: Input<typeof trustFetchCommand.flags>["settings"];
   readonly selection: TrustBundleSelection;
   readonly path: string;
   readonly logger: Logger;
@@ -35,7 +35,7 @@ interface Context extends Tools {
   readonly hook: { hasFailed: boolean };
 }
 
-export async function run(input: Input<TrustFetchFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof trustFetchCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings } = input;
   const context: Context = {
@@ -76,7 +76,7 @@ async function print(context: Context): Promise<ExitCode> {
 }
 
 /** Parses which bundles are wanted. Throws UsageError. */
-function parseSelection({ args: [name = ""], settings }: Input<TrustFetchFlags>): TrustBundleSelection {
+function parseSelection({ args: [name = ""], settings }: Input<typeof trustFetchCommand.flags>): TrustBundleSelection {
   const { signer: signerName, selector: labelSelector } = settings;
   return signerName === undefined
     ? { kind: "name", name: parseTrustBundleName(name) }

@@ -11,9 +11,6 @@ import { UsageError } from "../../framework/usage_error.ts";
 
 const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
-/** The type of the flags of `get trustbundles`. */
-export type GetTrustBundlesFlags = typeof GET_TRUST_BUNDLES_FLAGS;
-
 /** The command that lists trust bundles. */
 export const getTrustBundlesCommand = defineCommand({
   path: ["get", "trustbundles"],
@@ -68,9 +65,6 @@ const TRUST_FETCH_FLAGS = {
     summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
   }),
 } as const;
-
-/** The type of the flags of `trust fetch`. */
-export type TrustFetchFlags = typeof TRUST_FETCH_FLAGS;
 
 function parseSignerName(text: string): Result<string, string> {
   return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");

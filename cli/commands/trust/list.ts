@@ -6,7 +6,7 @@ import { describeTrustBundle } from "../../../core/pki/x509/trust_bundle.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { type GetTrustBundlesFlags, parseTrustBundleName } from "./flags.ts";
+import { type getTrustBundlesCommand, parseTrustBundleName } from "./flags.ts";
 import { showObjects } from "../../output/show_objects.ts";
 import type { OwnTable } from "../../output/tables.ts";
 import { explainTrustBundleFailure } from "../../../client/admin/trust_bundles.ts";
@@ -22,7 +22,7 @@ const TABLE: OwnTable = {
   },
 };
 
-export async function run(input: Input<GetTrustBundlesFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof getTrustBundlesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {
     return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, tools, tools.signal);

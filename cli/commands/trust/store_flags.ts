@@ -47,9 +47,6 @@ const TRUST_SHOW_FLAGS = {
   print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
 } as const;
 
-/** The type of the flags of `trust show`. */
-export type TrustShowFlags = typeof TRUST_SHOW_FLAGS;
-
 /** The command that prints the CA, or the stores that trust it. */
 export const trustShowCommand = defineCommand({
   path: ["trust", "show"],
@@ -68,9 +65,6 @@ export const trustShowCommand = defineCommand({
 });
 
 const TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
-
-/** The type of the flags of `trust install`. */
-export type TrustInstallFlags = typeof TRUST_INSTALL_FLAGS;
 
 /** The command that lets this machine trust the CA. */
 export const trustInstallCommand = defineCommand({
@@ -100,9 +94,6 @@ const TRUST_UNINSTALL_FLAGS = {
   store: STORE_FLAG,
   all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
 } as const;
-
-/** The type of the flags of `trust uninstall`. */
-export type TrustUninstallFlags = typeof TRUST_UNINSTALL_FLAGS;
 
 /** The command that takes the CA out of the stores. */
 export const trustUninstallCommand = defineCommand({

@@ -18,14 +18,19 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
-import { TRUST_STORES, type TrustInstallFlags, type TrustShowFlags, type TrustUninstallFlags } from "./store_flags.ts";
+import {
+  TRUST_STORES,
+  type trustInstallCommand,
+  type trustShowCommand,
+  type trustUninstallCommand,
+} from "./store_flags.ts";
 
-type SourceSettings = Omit<Settings<TrustShowFlags>, "print">;
+type SourceSettings = Omit<Settings<typeof trustShowCommand.flags>, "print">;
 
 const DISCOVERY_SECONDS = 30;
 
-export const showAction: Action<TrustShowFlags> = {
-  async run({ settings }: Input<TrustShowFlags>, tools: Tools): Promise<ExitCode> {
+export const showAction: Action<typeof trustShowCommand.flags> = {
+  async run({ settings }: Input<typeof trustShowCommand.flags>, tools: Tools): Promise<ExitCode> {
     const certificates = await readCas(settings, tools);
     if (settings.print) {
       tools.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
@@ -49,8 +54,8 @@ export const showAction: Action<TrustShowFlags> = {
   },
 };
 
-export const installAction: Action<TrustInstallFlags> = {
-  async run({ settings }: Input<TrustInstallFlags>, tools: Tools): Promise<ExitCode> {
+export const installAction: Action<typeof trustInstallCommand.flags> = {
+  async run({ settings }: Input<typeof trustInstallCommand.flags>, tools: Tools): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, tools);
     const certificates = await readCas(settings, tools);
     for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
@@ -63,8 +68,8 @@ export const installAction: Action<TrustInstallFlags> = {
   },
 };
 
-export const uninstallAction: Action<TrustUninstallFlags> = {
-  async run({ settings }: Input<TrustUninstallFlags>, tools: Tools): Promise<ExitCode> {
+export const uninstallAction: Action<typeof trustUninstallCommand.flags> = {
+  async run({ settings }: Input<typeof trustUninstallCommand.flags>, tools: Tools): Promise<ExitCode> {
     const stores = await chooseStores(settings.store, tools);
     const wanted = settings.all ? undefined : (await readCas(settings, tools)).map(toEntryName);
     const code = await changeEach(stores, async (store) => {
