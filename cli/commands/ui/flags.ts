@@ -15,9 +15,6 @@ const UI_FLAGS = {
   open: switchFlag({ isCommandLineOnly: true, summary: "Open the page in the browser of this machine." }),
 } as const;
 
-/** The type of the flags of `ui`. */
-export type UiFlags = typeof UI_FLAGS;
-
 /** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],

@@ -10,9 +10,9 @@ import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { Ui } from "../../../ui/server.ts";
 import { openUi } from "../../open_ui.ts";
-import type { UiFlags } from "./flags.ts";
+import type { uiCommand } from "./flags.ts";
 
-export async function run(input: Input<UiFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof uiCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   // The page itself shows the failures of its watches.
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
