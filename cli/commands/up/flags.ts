@@ -34,9 +34,6 @@ const UP_FLAGS = {
   ...inGroup("Tuning", CLEANER_FLAGS),
 } as const;
 
-/** The type of UP_FLAGS, for the code that runs the command. */
-export type UpFlags = typeof UP_FLAGS;
-
 /** The command that runs server, signer and approver in one process. */
 export const upCommand = defineCommand({
   path: ["up"],

@@ -7,7 +7,7 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import type { UpFlags } from "./flags.ts";
+import type { upCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { startFullInstance } from "../../../instance/full_instance.ts";
@@ -20,7 +20,7 @@ import { connectService, findPassedSocket } from "../../systemd/service.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 
-export async function run(input: Input<UpFlags>, tools: Tools): Promise<ExitCode> {
+export async function run(input: Input<typeof upCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;
   const logger = createRoleLogger(input.settings, tools);
@@ -44,7 +44,7 @@ export async function run(input: Input<UpFlags>, tools: Tools): Promise<ExitCode
 
 /** Serves the page with the rights of the administrator, whose kubeconfig is in the data directory. */
 async function servePage(
-  { dataDir, uiPort }: Input<UpFlags>["settings"],
+  { dataDir, uiPort }: Input<typeof upCommand.flags>["settings"],
   tools: Tools,
   logger: Logger,
 ): Promise<AsyncDisposable> {
@@ -88,7 +88,7 @@ ${also(more)}`;
 
 function formatGreeting(
   instance: Instance,
-  settings: Input<UpFlags>["settings"],
+  settings: Input<typeof upCommand.flags>["settings"],
   hosts: readonly string[],
   cwd: string,
 ): string {
