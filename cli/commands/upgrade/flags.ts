@@ -19,9 +19,6 @@ const UPGRADE_FLAGS = {
   }),
 } as const;
 
-/** The type of the flags of `upgrade`. */
-export type UpgradeFlags = typeof UPGRADE_FLAGS;
-
 /** The command that replaces the program's own file by that of a release on a stick. */
 export const upgradeCommand = defineCommand({
   path: ["upgrade"],

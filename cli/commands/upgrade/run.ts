@@ -11,14 +11,14 @@ import type { Io, Tools } from "../../io.ts";
 import { createSteps } from "../../output/progress.ts";
 import { readRelease } from "../../release.ts";
 import { DATA_FORMATS } from "../../../instance/formats.ts";
-import type { UpgradeFlags } from "./flags.ts";
+import type { upgradeCommand } from "./flags.ts";
 import { findRaisedFormats, findReleasedFile, isForSameProcessor, type NewFacts, parseFacts } from "./plan.ts";
 import { findServices, restartServices, runToEnd } from "./services.ts";
 
 /** The time within which a file must print its version, also on a slow and busy machine. */
 const TEST_START_MS = 60_000;
 
-export async function run({ args, settings }: Input<UpgradeFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ args, settings }: Input<typeof upgradeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const file = getInstalledFile(tools);
   const folder = resolve(tools.cwd, args[0] ?? "");
