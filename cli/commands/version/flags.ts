@@ -1,7 +1,7 @@
 /** The command `tlsboot version`: its flags, help and examples. */
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { directoryFlag, fileFlag, type Settings, switchFlag } from "../../framework/flags.ts";
+import { directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
 
 const VERSION_FLAGS = {
   output: STRUCTURED_OUTPUT,
@@ -28,12 +28,6 @@ const VERSION_FLAGS = {
     summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
   }),
 } as const;
-
-/** The type of the flags of `version`. */
-export type VersionFlags = typeof VERSION_FLAGS;
-
-/** The settings of `version`, as its code reads them. */
-export type VersionSettings = Settings<VersionFlags>;
 
 /** The command that prints the version of the program, without asking a server. */
 export const versionCommand = defineCommand({

@@ -1,5 +1,5 @@
 /** Prints the version, the bill of materials or the licences, or checks the program's own file. */
-import type { VersionFlags } from "./flags.ts";
+import type { versionCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
@@ -7,7 +7,7 @@ import { BUILD, TLSBOOT_VERSION } from "../../../core/version.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { getVersionFacts, type VersionFacts } from "../../version.ts";
 
-export async function run({ settings }: Input<VersionFlags>, tools: Tools): Promise<ExitCode> {
+export async function run({ settings }: Input<typeof versionCommand.flags>, tools: Tools): Promise<ExitCode> {
   if (settings.sbom) return await printSbom(settings.output, tools);
   if (settings.licenses) {
     tools.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());

@@ -3,12 +3,16 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { readRelease } from "../../release.ts";
-import type { VersionSettings } from "./flags.ts";
+import type { versionCommand } from "./flags.ts";
 
 /** Prints which file of a release the program is; the exit code is 3 when it is none. */
-export async function verifyOwnFile({ release, releaseKey }: VersionSettings, tools: Tools): Promise<ExitCode> {
+export async function verifyOwnFile(
+  { release, releaseKey }: Settings<typeof versionCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const folder = release === undefined ? dirname(tools.execPath) : resolve(tools.cwd, release);
   const found = await readRelease(folder, releaseKey, tools);
   if (!found.ok) return refuse(found.error, tools);
