@@ -22,9 +22,6 @@ export const ETCD_FLAGS = inGroup("etcd", {
   }),
 });
 
-/** The type of the flags for an etcd. */
-export type EtcdFlags = typeof ETCD_FLAGS;
-
 /** The rules of these flags. */
 export const ETCD_RULES = [
   together("etcdCertfile", "etcdKeyfile"),
