@@ -222,7 +222,7 @@ export async function checkTargets(
   const facts = await files.stat(kubeconfigPath);
   if (facts === undefined || facts.kind === "file") return;
   throw new AppError("io", `cannot write kubeconfig "${kubeconfigPath}": it is not a file`, {
-    hint: "choose another path with --kubeconfig",
+    hint: "choose another path with the setting kubeconfig",
   });
 }
 
@@ -232,7 +232,7 @@ export function checkOwner(pair: CredentialPair, nodeName: NodeName, path: strin
   const found = pair.leaf.subject.commonName;
   if (found === commonName) return;
   throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is for "${found}"`, {
-    hint: "choose other paths, or give that node's name with --hostname-override",
+    hint: "choose other paths, or give that node's name with the setting hostnameOverride",
   });
 }
 

@@ -171,7 +171,7 @@ function createReadError(server: string, error: AppError): AppError {
 }
 
 const READ_HINTS: Readonly<Partial<Record<AppError["code"], string>>> = {
-  unauthorized: "the server requires credentials to read it; use --bootstrap-kubeconfig instead",
-  access_denied: "the server requires credentials to read it; use --bootstrap-kubeconfig instead",
-  not_found: "the cluster does not publish it; use --bootstrap-kubeconfig instead",
+  unauthorized: "the server requires credentials to read it; use the setting bootstrapKubeconfig instead",
+  access_denied: "the server requires credentials to read it; use the setting bootstrapKubeconfig instead",
+  not_found: "the cluster does not publish it; use the setting bootstrapKubeconfig instead",
 };

@@ -183,7 +183,7 @@ function isRenewalDue(
   const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
   if (renewBeforeMs < lifetimeMs) return leaf.notAfter.getTime() - now.getTime() <= renewBeforeMs;
   throw new AppError("invalid", `cannot renew the certificate: it lives for ${formatDuration(lifetimeMs)} only`, {
-    hint: "give a shorter time with --renew-before; otherwise each new certificate would be replaced at once",
+    hint: "give a shorter time with the setting renewBefore; otherwise each new certificate would be replaced at once",
   });
 }
 
@@ -220,8 +220,9 @@ async function updateKubeconfig(
       "kubeconfig_invalid",
       `cannot write kubeconfig "${kubeconfigPath}": the answer does not say where the API server is`,
       {
-        hint: "the certificate is stored; run the command again with --server URL, or sign again beside the CA with " +
-          "--server URL",
+        hint:
+          "the certificate is stored; run the command again with the setting server, or sign again beside the CA with " +
+          "the setting server",
       },
     );
   }

@@ -278,14 +278,14 @@ function withUserHint(error: unknown): unknown {
     cause: error,
     retryable: error.retryable,
     hint: error.code === "unauthorized"
-      ? "the credentials in the kubeconfig are wrong or have expired; name another with --kubeconfig"
-      : "let the user create, get, list and watch certificatesigningrequests, or name another with --kubeconfig",
+      ? "the credentials in the kubeconfig are wrong or have expired; name another with the setting kubeconfig"
+      : "let the user create, get, list and watch certificatesigningrequests, or name another with the setting kubeconfig",
   });
 }
 
 function createExistsError(existing: ExistingCredentials): AppError {
   const what = existing.kind === "unusable" ? existing.reason : "there is a certificate already";
   return new AppError("file_exists", `cannot request a certificate: ${what}`, {
-    hint: "renew it in time with --renew-before, or replace it with --force",
+    hint: "renew it in time with the setting renewBefore, or replace it with the setting force",
   });
 }

@@ -154,7 +154,10 @@ test("requestCertificate() refuses or keeps an existing certificate, and renews 
   f.api.onCreate = (csr) => issue(f.api, csr);
   await f.run();
   const key = await f.text("tls.key");
-  await assert.rejects(f.run(), (error) => isAppError(error, "file_exists") && /--renew-before/.test(error.hint ?? ""));
+  await assert.rejects(
+    f.run(),
+    (error) => isAppError(error, "file_exists") && /the setting renewBefore/.test(error.hint ?? ""),
+  );
   const renewal = { isForced: false, renewBeforeMs: HOUR_MS };
   assert.equal((await f.run({ renewal })).kind, "kept");
   assert.equal(posted(f.api).length, 1);
@@ -334,7 +337,7 @@ test("requestCertificate() called twice at once makes one request with one key",
 });
 
 for (
-  const [status, code, hint] of [[401, "unauthorized", /--kubeconfig/], [
+  const [status, code, hint] of [[401, "unauthorized", /the setting kubeconfig/], [
     403,
     "access_denied",
     /create, get, list/,

@@ -118,7 +118,7 @@ async function readIdentity(
   const { commonName } = leaf.subject;
   if (commonName !== `${WEB_USER_PREFIX}${name}`) {
     throw new AppError("file_exists", `cannot use "${path}": it is the identity of ${commonName}`, {
-      hint: `choose another folder for ${name} with --out`,
+      hint: `choose another folder for ${name} with the setting out`,
     });
   }
   if (clock.now() <= leaf.notAfter) return { cluster, leaf };
@@ -254,7 +254,7 @@ function explainRefusal(
     cause: error,
     hint: isToken
       ? "it is wrong, has expired, or is not for web servers; the file web.kubeconfig of the server's data directory " +
-        "has one: give it with --join"
+        "has one: give it with the setting join"
       : "it was revoked, or belongs to another server; to set this machine up anew, remove the file and give a token",
   });
 }

@@ -95,7 +95,7 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
   if (count === 0 || (count > 1 && !withIssuers)) {
     const hint = count === 0
       ? "give a PEM file with the CA certificate"
-      : "give a file with the CA certificate alone, or --cluster-signing-chain to send its intermediates along";
+      : "give a file with the CA certificate alone, or the setting clusterSigningChain to send its intermediates along";
     throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
   }
   if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
@@ -170,7 +170,7 @@ export async function openPrivateKey(
   if (plain.ok) return parsePrivateKey(plain.value);
   if (plain.error.kind === "unreadable") return err(plain.error.message);
   throw new AppError("passphrase_wrong", `cannot open the key "${name}": the passphrase does not fit`, {
-    hint: "give the passphrase of this key with --ca-passphrase-file or the shares of it, or type it again",
+    hint: "give the passphrase of this key with the setting caPassphraseFile or the shares of it, or type it again",
   });
 }
 

@@ -1,5 +1,6 @@
 /** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
 import { countFindings, type Finding } from "../../core/report/health/finding.ts";
+import { nameFlags } from "../framework/flags.ts";
 import { line } from "./escape.ts";
 import { formatJson } from "./structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
@@ -8,11 +9,11 @@ import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
 export function formatFindingTable(findings: readonly Finding[]): string {
   const parts = groupByTarget(findings).map(([target, group]) => {
     const rows = group.map(({ severity, check, message, fix, advice }) => ({
-      row: line`  ${severity}\t${check}\t${message}`,
+      row: line`  ${severity}\t${check}\t${nameFlags(message)}`,
       fix: fix !== undefined
         ? [line`           fix: ${fix}`]
         : advice !== undefined
-        ? [line`           next: ${advice}`]
+        ? [line`           next: ${nameFlags(advice)}`]
         : [],
     }));
     const aligned = alignTabs(rows.map(({ row }) => row).join("\n"), DESCRIBE_TABS).split("\n");
@@ -24,7 +25,7 @@ export function formatFindingTable(findings: readonly Finding[]): string {
 /** Formats the findings as JSON. Keys may be added, but never removed or changed. */
 export function formatFindingJson(findings: readonly Finding[]): string {
   const { ok, warning, error, skipped } = countFindings(findings);
-  return formatJson({ findings, summary: { ok, warnings: warning, errors: error, skipped } });
+  return nameFlags(formatJson({ findings, summary: { ok, warnings: warning, errors: error, skipped } }));
 }
 
 function groupByTarget(findings: readonly Finding[]): readonly (readonly [string, readonly Finding[]])[] {

@@ -35,7 +35,7 @@ export async function readKubeconfig(pathOrText: string, files: FilePort): Promi
   const text = isGiven ? pathOrText : await files.readText(pathOrText);
   if (text === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${pathOrText}": file does not exist`, {
-      hint: "give the path of an existing kubeconfig with --kubeconfig",
+      hint: "give the path of an existing kubeconfig with the setting kubeconfig",
     });
   }
   const config = parseKubeconfig(text, isGiven ? GIVEN_TEXT : pathOrText);

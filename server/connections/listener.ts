@@ -165,7 +165,9 @@ class HttpsListener implements Listener {
     throw new AppError(
       "config_invalid",
       `cannot listen on "${bindAddress}:${wanted}": the socket that systemd has passed listens on "${address}:${port}"`,
-      { hint: "make ListenStream= of the socket unit, and --bind-address and --secure-port, the same" },
+      {
+        hint: "make ListenStream= of the socket unit, and the setting bindAddress and the setting securePort, the same",
+      },
     );
   }
 
@@ -284,20 +286,20 @@ function toListenError(error: NodeJS.ErrnoException, address: string): AppError 
   if (error.code === "EADDRINUSE") {
     return new AppError("port_in_use", `cannot listen on "${address}": the address is in use`, {
       cause: error,
-      hint: "stop the program that listens there, or choose another port with --secure-port",
+      hint: "stop the program that listens there, or choose another port with the setting securePort",
     });
   }
   if (error.code === "EACCES") {
     return new AppError("io", `cannot listen on "${address}": this user may not use that port`, {
       cause: error,
       hint:
-        "choose a port of 1024 or more with --secure-port, or give the program the capability CAP_NET_BIND_SERVICE " +
+        "choose a port of 1024 or more with the setting securePort, or give the program the capability CAP_NET_BIND_SERVICE " +
         "(AmbientCapabilities= of a systemd unit)",
     });
   }
   return new AppError("io", `cannot listen on "${address}": ${error.message}`, {
     cause: error,
-    hint: "choose an address of this machine with --bind-address",
+    hint: "choose an address of this machine with the setting bindAddress",
   });
 }
 

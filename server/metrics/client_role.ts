@@ -33,7 +33,7 @@ export async function listenForMetrics(
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const what = `cannot listen on "${host}:${port}" for metrics: ${error.message}`;
-      const hint = "choose another address with --metrics-bind-address";
+      const hint = "choose another address with the setting metricsBindAddress";
       reject(new AppError(error.code === "EADDRINUSE" ? "port_in_use" : "io", what, { cause: error, hint }));
     });
     server.listen({ host, port }, resolve);

@@ -67,13 +67,14 @@ const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   {
     pattern: /alert:? certificate ?required/i,
     says: "it wants a client certificate",
-    hint: "give --etcd-certfile and --etcd-keyfile",
+    hint: "give the setting etcdCertfile and the setting etcdKeyfile",
   },
   {
     pattern:
       /alert:? (?:unknown ?ca|bad ?certificate|certificate|unsupported ?certificate|access ?denied|decrypt ?error)/i,
     says: "it refuses our client certificate",
-    hint: "check --etcd-certfile: the CA that etcd trusts (its --trusted-ca-file) must have issued it, for client " +
+    hint:
+      "check the setting etcdCertfile: the CA that etcd trusts (its --trusted-ca-file) must have issued it, for client " +
       "authentication, and it must not have expired",
   },
   {
@@ -84,29 +85,30 @@ const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   },
   {
     pattern: /does not match certificate's altnames|NotValidForName|not valid for (?:any )?names?/i,
-    says: "its certificate does not name the host in --etcd-servers",
+    says: "its certificate does not name the host in the setting etcdServers",
     hint: "use a host that etcd's certificate names, or add the name to the certificate",
   },
   {
     pattern:
       /unable to (?:verify the first|get (?:local )?issuer) certificate|self-signed certificate|certificate signature failure|UnknownIssuer/i,
     says: "its certificate is signed by an unknown authority",
-    hint: "check --etcd-cafile: it must hold the CA that signed etcd's certificates",
+    hint: "check the setting etcdCafile: it must hold the CA that signed etcd's certificates",
   },
   {
     pattern: /wrong version number|packet length too long|InvalidContentType|corrupt message/i,
     says: "it does not speak TLS",
-    hint: "check the port, or write http:// in --etcd-servers",
+    hint: "check the port, or write http:// in the setting etcdServers",
   },
   {
     pattern: /disconnected before secure TLS/i,
     says: "it ended the connection where TLS begins",
-    hint: "check that it runs, and the port; or write http:// in --etcd-servers",
+    hint: "check that it runs, and the port; or write http:// in the setting etcdServers",
   },
   {
     pattern: /^the server does not speak HTTP\/2$/,
     says: "it does not answer as etcd's client port does",
-    hint: "check --etcd-servers: https:// where etcd has a certificate, and its client port, not that of its peers",
+    hint:
+      "check the setting etcdServers: https:// where etcd has a certificate, and its client port, not that of its peers",
   },
 ];
 
@@ -120,11 +122,11 @@ function adviceFor(
   if (code === GRPC_STATUS.unavailable || code === GRPC_STATUS.cancelled) {
     return {
       code: "unreachable",
-      hint: "check --etcd-servers and that a majority of etcd's members is up; nothing stored is lost",
+      hint: "check the setting etcdServers and that a majority of etcd's members is up; nothing stored is lost",
     };
   }
   if (code === GRPC_STATUS.unauthenticated || code === GRPC_STATUS.permissionDenied) {
-    return { code: "io", hint: "check --etcd-cafile, --etcd-certfile and --etcd-keyfile" };
+    return { code: "io", hint: "check the setting etcdCafile, the setting etcdCertfile and the setting etcdKeyfile" };
   }
   return { code: "io", hint: "check etcd's log" };
 }

@@ -28,7 +28,7 @@ for (
       name: "no client certificate",
       error: unconnected(`403D46091B7F0000:error:0A00045C:${ALERT} certificate required:rec_layer_s3.c:918\n`),
       message: "it wants a client certificate",
-      hint: /^give --etcd-certfile and --etcd-keyfile$/,
+      hint: /^give the setting etcdCertfile and the setting etcdKeyfile$/,
     },
     ...["unknown ca", "bad certificate", "certificate expired", "unsupported certificate"].map((alert) => ({
       name: `our certificate: ${alert}`,
@@ -41,7 +41,7 @@ for (
         name: `its certificate: ${text}`,
         error: unconnected(text),
         message: "its certificate is signed by an unknown authority",
-        hint: /--etcd-cafile/,
+        hint: /the setting etcdCafile/,
       }),
     ),
     {
@@ -53,7 +53,7 @@ for (
     {
       name: "its certificate has another name",
       error: unconnected("Error [ERR_TLS]: Hostname/IP does not match certificate's altnames: Host: a. is not b"),
-      message: "its certificate does not name the host in --etcd-servers",
+      message: "its certificate does not name the host in the setting etcdServers",
       hint: /add the name/,
     },
     {
@@ -78,7 +78,7 @@ for (
       name: `status ${status}`,
       error: new GrpcError(status, "etcdserver: permission denied"),
       message: "etcdserver: permission denied",
-      hint: /check --etcd-cafile/,
+      hint: /check the setting etcdCafile/,
     })),
     {
       name: "a fault of etcd itself",

@@ -175,7 +175,7 @@ export class EtcdRestore implements AsyncDisposable {
       // Running the same command again cannot fix this, as it can fix an interrupted restore.
       await this.#mark("spoiled");
       throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
-        hint: `${OTHERS_WRITE}, then put aside what is there with --force-etcd`,
+        hint: `${OTHERS_WRITE}, then put aside what is there with the setting forceEtcd`,
       });
     }
     const missing = [...wanted.keys()].find((key) => !found.has(key));
@@ -206,23 +206,24 @@ function refusal(
   switch (why) {
     case "taken":
       return new AppError("file_exists", `cannot restore: something is below ${place} already`, {
-        hint: "choose another --etcd-prefix; or stop every server there and put it aside with --force-etcd",
+        hint:
+          "choose another value of the setting etcdPrefix; or stop every server there and put it aside with the setting forceEtcd",
       });
     case "otherBackup":
       return new AppError(
         "file_exists",
         `cannot restore: below ${place} a restore of the backup of ${marker?.createdAt} is not finished`,
-        { hint: "run it again with that backup, or put aside what it has written with --force-etcd" },
+        { hint: "run it again with that backup, or put aside what it has written with the setting forceEtcd" },
       );
     case "spoiled":
       return new AppError(
         "file_exists",
         `cannot restore: below ${place} another program wrote while the backup of ${marker?.createdAt} was restored`,
-        { hint: "stop every server there and put aside what is there with --force-etcd" },
+        { hint: "stop every server there and put aside what is there with the setting forceEtcd" },
       );
     case "halfAside":
       return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {
-        hint: "continue with --force-etcd",
+        hint: "continue with the setting forceEtcd",
       });
   }
 }

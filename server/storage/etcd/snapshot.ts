@@ -45,7 +45,7 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
     const snapshot = decodeSnapshot(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
     throw new AppError("not_found", `cannot back up: no object is below "${plainPrefix(endpoints.prefix)}" in etcd`, {
-      hint: "check --etcd-servers and --etcd-prefix",
+      hint: "check the setting etcdServers and the setting etcdPrefix",
     });
   } finally {
     client.close();

@@ -34,7 +34,7 @@ function classifyFailure(error: unknown): SqliteFailure {
 export function lockedError(path: string, cause?: unknown): AppError {
   return new AppError("storage_locked", `cannot open storage "${path}": another process is using it`, {
     cause,
-    hint: "stop the other tlsboot, or give this one a --data-dir of its own",
+    hint: "stop the other tlsboot, or choose another folder for this one with the setting dataDir",
     retryable: true,
   });
 }
