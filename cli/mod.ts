@@ -43,10 +43,18 @@ export {
   type Input,
 } from "./framework/command.ts";
 export type { Rule } from "./framework/rules.ts";
-export type { CompletedObjects, Completion, Flag, FlagGroup, FlagSet, Settings } from "./framework/flags.ts";
+export {
+  type CompletedObjects,
+  type Completion,
+  type Flag,
+  FLAG_GROUPS,
+  type FlagGroup,
+  type FlagSet,
+  type Settings,
+} from "./framework/flags.ts";
 export { COMMAND_TABLE } from "./commands/mod.ts";
 export { EXIT, type ExitCode } from "./exit_code.ts";
-export type { InputStream, Io, OutputStream } from "./io.ts";
+export type { InputStream, Io, OutputStream, Tools } from "./io.ts";
 export type { Heap } from "../instance/quiet_heap.ts";
 export { createLogger, type LogFormat, type LoggerOptions, type LogLevel } from "./logging.ts";
 export { run } from "./run.ts";

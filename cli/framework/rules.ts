@@ -6,22 +6,23 @@ import { flagName } from "./flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** A rule between items: keys of flags such as `dataDir`, and names of arguments such as `NAME`. */
-export type Rule<Item extends string = string> = RuleKind<Item> & {
-  /** True when variables and configuration files do not count. */
-  readonly isForTyped?: boolean;
-  /** What to do when the rule is broken. */
-  readonly hint?: string | undefined;
-};
-
-type RuleKind<Item extends string> =
-  /** At most one of the items may be given; exactly one when `isRequired` is set. */
-  | { readonly kind: "oneOf"; readonly items: readonly Item[]; readonly isRequired: boolean }
-  /** All items are given, or none. */
-  | { readonly kind: "together"; readonly items: readonly Item[] }
-  /** The item is given, or any of the others, but not both. */
-  | { readonly kind: "excludes"; readonly item: Item; readonly others: readonly Item[] }
-  /** Each of the items has no effect without one of those needed. */
-  | { readonly kind: "needs"; readonly items: readonly Item[]; readonly needed: readonly Item[] };
+export type Rule<Item extends string = string> =
+  & {
+    /** True when variables and configuration files do not count. */
+    readonly isForTyped?: boolean;
+    /** What to do when the rule is broken. */
+    readonly hint?: string | undefined;
+  }
+  & (
+    /** At most one of the items may be given; exactly one when `isRequired` is set. */
+    | { readonly kind: "oneOf"; readonly items: readonly Item[]; readonly isRequired: boolean }
+    /** All items are given, or none. */
+    | { readonly kind: "together"; readonly items: readonly Item[] }
+    /** The item is given, or any of the others, but not both. */
+    | { readonly kind: "excludes"; readonly item: Item; readonly others: readonly Item[] }
+    /** Each of the items has no effect without one of those needed. */
+    | { readonly kind: "needs"; readonly items: readonly Item[]; readonly needed: readonly Item[] }
+  );
 
 /** Creates a rule: the items exclude each other. */
 export function atMostOneOf<const Item extends string>(...items: readonly Item[]): Rule<Item> {
