@@ -172,7 +172,7 @@ describe("etcd by TLS", () => {
     await using storage = (await open(etcd)).storage;
     await storage.create(key, { metadata: { name: "by-address", namespace: "default" } });
     assert.deepEqual((await storage.list("/registry/")).items.map((item) => item.key), [key]);
-    await assert.rejects(open(elsewhere), /its certificate does not name the host in --etcd-servers/);
+    await assert.rejects(open(elsewhere), /its certificate does not name the host in the setting etcdServers/);
   });
 
   test("https to an etcd without TLS is refused, with a hint", async () => {
