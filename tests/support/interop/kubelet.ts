@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { peerPath } from "../peers/go.ts";
 import { type Child, start } from "../child.ts";
-import type { TempFolder } from "../temp.ts";
+import { findServerPort, type TempFolder } from "../temp.ts";
 
 /** A kubelet and where it writes. */
 export interface RunningKubelet extends AsyncDisposable {
@@ -17,7 +17,7 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
   const root = folder.join(`kubelet-${node}`);
   await mkdir(root);
   const config = `${root}/config.json`;
-  await writeFile(config, kubeletConfig(`${root}/nobody.sock`));
+  await writeFile(config, kubeletConfig(`${root}/nobody.sock`, await findServerPort()));
   const [kubeconfig, certDir] = [`${root}/kubeconfig`, `${root}/pki`];
   const running = start(peerPath("kubelet"), [
     ...[`--bootstrap-kubeconfig=${bootstrap}`, `--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
@@ -33,7 +33,12 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
 }
 
 /** The configuration that lets a kubelet start on any machine, with other fields where they matter. */
-export function kubeletConfig(runtimeSocket: string, more: Readonly<Record<string, unknown>> = {}): string {
+export function kubeletConfig(
+  runtimeSocket: string,
+  /** Its own: on the default one, 10250, kubeadm's checks of another test would find it. */
+  port: number,
+  more: Readonly<Record<string, unknown>> = {},
+): string {
   return JSON.stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -46,6 +51,8 @@ export function kubeletConfig(runtimeSocket: string, more: Readonly<Record<strin
     containerRuntimeEndpoint: `unix://${runtimeSocket}`,
     healthzPort: 0,
     readOnlyPort: 0,
+    address: "127.0.0.1",
+    port,
     ...more,
   });
 }

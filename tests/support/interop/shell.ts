@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { peerPath } from "../peers/go.ts";
 import { type Child, type Finished, runProgram, start, succeedProgram, tlsbootCommand } from "../child.ts";
-import type { TempFolder } from "../temp.ts";
+import { findServerPort, type TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 
 /** A shell in a folder, with `tlsboot`, `kubectl` and `kubelet` on its PATH. */
@@ -23,7 +23,7 @@ export async function createShell(folder: TempFolder): Promise<Shell> {
   await writeCommand(folder, "kubectl", [peerPath("kubectl")], []);
   // A machine made for kubelets needs neither of the two; this one must stay clean and may have swap.
   const config = folder.join("kubelet.json");
-  await writeFile(config, kubeletConfig(folder.join("nobody.sock")));
+  await writeFile(config, kubeletConfig(folder.join("nobody.sock"), await findServerPort()));
   await writeCommand(folder, "kubelet", [peerPath("kubelet")], [
     `--root-dir=${folder.join("kubelet")}`,
     `--config=${config}`,

@@ -37,11 +37,9 @@ export async function startWholeKubelet(
   await using stack = new AsyncDisposableStack();
   const machine = stack.use(await startMachine(folder.path, node, release));
   const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findServerPort()];
-  const config = kubeletConfig(machine.runtimeSocket, {
+  const config = kubeletConfig(machine.runtimeSocket, port, {
     rotateCertificates: true,
     serverTLSBootstrap: true,
-    address: "127.0.0.1",
-    port,
     makeIPTablesUtilChains: false,
     volumePluginDir: "/var/lib/kubelet/volumeplugins",
     ...fields,
