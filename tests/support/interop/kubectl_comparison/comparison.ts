@@ -140,9 +140,15 @@ export async function compareScripts(
   return compared;
 }
 
-/** The command and both answers: lines of kube-apiserver's alone have a minus, of ours alone a plus. */
+/**
+ * The command and what differs in both answers, with two lines around it: lines of kube-apiserver's alone have a minus, of
+ * ours alone a plus. Answers that are equal are whole.
+ */
 export function formatStep({ script, command, outcomes: [theirs, ours] }: ComparedStep): string {
-  return `# ${script}\n$ ${command}\n${formatDiff(formatOutcome(theirs), formatOutcome(ours))}`;
+  const lines = formatDiff(formatOutcome(theirs), formatOutcome(ours)).split("\n");
+  const isChanged = (line: string): boolean => /^[-+] /.test(line);
+  const near = lines.filter((_, index) => lines.slice(Math.max(index - 2, 0), index + 3).some(isChanged));
+  return `# ${script}\n$ ${command}\n${(near.length === 0 ? lines : near).join("\n")}`;
 }
 
 function formatOutcome({ code, stdout, stderr }: Outcome): string {
