@@ -51,7 +51,7 @@ export function createLibraryDeps(
     ...system,
     files,
     cwd,
-    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env, clock: system.clock }, files, signal),
+    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env, clock: system.clock, files, signal }),
     heap: undefined,
     stdout: { write() {} },
   };

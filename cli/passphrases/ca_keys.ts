@@ -1,8 +1,7 @@
 /** Opens the keys of CAs as the flags of a command say. */
 import { resolve } from "node:path";
-import type { FilePort } from "../../client/files.ts";
 import { type CaKeys, openCaKeys } from "../../instance/authority/keys.ts";
-import type { Io } from "../io.ts";
+import type { Tools } from "../io.ts";
 import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress.ts";
 import { assertPlausibleClock } from "../plausible_clock.ts";
 import { createPassphrases } from "./passphrase.ts";
@@ -20,18 +19,17 @@ export interface CaKeySettings {
  */
 export function createCaKeys(
   { caPassphraseFile = [], signingKeyCommand }: CaKeySettings,
-  io: Pick<Io, "stdin" | "cwd" | "keyIterations"> & ProgressIo,
-  files: FilePort,
-  signal: AbortSignal,
+  tools: Pick<Tools, "stdin" | "cwd" | "keyIterations" | "files" | "signal"> & ProgressIo,
 ): CaKeys {
-  assertPlausibleClock(io);
+  const { files, signal } = tools;
+  assertPlausibleClock(tools);
   return openCaKeys({
-    passphrases: createPassphrases(caPassphraseFile, io, files, signal),
+    passphrases: createPassphrases(caPassphraseFile, tools, files, signal),
     files,
-    cwd: io.cwd,
-    program: signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand),
-    env: io.env,
-    showDerivation: () => startProgress(io, DERIVING_KEY),
-    keyIterations: io.keyIterations,
+    cwd: tools.cwd,
+    program: signingKeyCommand === undefined ? undefined : resolve(tools.cwd, signingKeyCommand),
+    env: tools.env,
+    showDerivation: () => startProgress(tools, DERIVING_KEY),
+    keyIterations: tools.keyIterations,
   });
 }

@@ -28,7 +28,7 @@ export interface RequestViews {
   view(csr: CertificateSigningRequest, signal: AbortSignal): Promise<RequestView>;
 }
 
-/** The rules by which requests are judged. */
+/** The rules by which requests are decided. */
 export interface RequestViewRules {
   /** The policies and the inventory: those of flags, or those that the approver has published. */
   readonly chosen: ChosenSettings;

@@ -25,7 +25,7 @@ const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256
 function createDeps(files: FilePort) {
   const io = createCapturedIo();
   const settings = { caPassphraseFile: undefined };
-  const keys = createCaKeys(settings, io, files, new AbortController().signal);
+  const keys = createCaKeys(settings, { ...io, files, signal: new AbortController().signal });
   return { files, clock: io.clock, random: io.random, keys };
 }
 

@@ -8,5 +8,5 @@ import { createCapturedIo } from "./captured_io.ts";
 export function createPlainKeys(): CaKeys {
   const signal = new AbortController().signal;
   const settings = { caPassphraseFile: undefined };
-  return createCaKeys(settings, createCapturedIo(), createFilePort(), signal);
+  return createCaKeys(settings, { ...createCapturedIo(), files: createFilePort(), signal });
 }

@@ -47,7 +47,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
   const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
   const signing = { certificate: resolve(tools.cwd, caCert), key: resolve(tools.cwd, caKey) };
   const paths = getRotationPaths(signing);
-  const keys = createCaKeys(settings, tools, files, signal);
+  const keys = createCaKeys(settings, tools);
   const deps = {
     files,
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),

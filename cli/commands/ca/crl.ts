@@ -133,7 +133,7 @@ async function makeCrls(
   context: Context,
 ): Promise<readonly Bytes[]> {
   const { settings, files, dir } = context;
-  const keys = createCaKeys(settings, context, files, context.signal);
+  const keys = createCaKeys(settings, context);
   const crls: Bytes[] = [];
   for (const { purpose, isNamed } of wanted) {
     const paths = authorityPaths(dir.root, purpose);
@@ -223,7 +223,7 @@ async function keepFileCrl(certFile: string, context: Context): Promise<void> {
       "convert it with: openssl crl -outform der",
     );
   }
-  const keys = createCaKeys(settings, context, files, context.signal);
+  const keys = createCaKeys(settings, context);
   const authority = await readNamedAuthority(resolve(cwd, certFile), caKey, files, keys);
   warnOfUsage(authority.certificate, context);
   const path = resolve(cwd, out);

@@ -49,7 +49,7 @@ const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "
 export async function run({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, caCert = "", caKey, encryptKey } = settings;
-  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   const folder = resolve(tools.cwd, dataDir);
   const paths = authorityPaths(dataDir);
   const key = keys.hasProgram ? undefined : resolve(tools.cwd, caKey ?? paths.key);

@@ -47,7 +47,7 @@ export async function run({ settings }: Input<typeof caInitCommand.flags>, tools
 async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<CaKeys> {
   const { files } = tools;
   const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
-  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   if (sharesOut === undefined) return keys;
   const folder = resolve(tools.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
@@ -58,7 +58,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
     { folder: resolve(tools.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
     { ...tools, io: tools },
   );
-  return createCaKeys({ ...settings, caPassphraseFile: paths }, tools, files, tools.signal);
+  return createCaKeys({ ...settings, caPassphraseFile: paths }, tools);
 }
 
 function newAuthority(settings: CaInitSettings): NewAuthority {

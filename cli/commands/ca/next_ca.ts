@@ -80,7 +80,7 @@ export async function findContinued(
 export async function beginRotation(options: BeginOptions): Promise<CaRotation> {
   const { ca, settings, tools, isLeaked } = options;
   const { files } = tools;
-  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   // A key that has leaked may also be lost, and is not needed.
   const signer = isLeaked ? undefined : await readAuthority(ca.paths, files, keys);
   const oldCa = signer ?? await readChain(ca.paths, files);

@@ -18,7 +18,7 @@ export async function run({ settings }: Input<typeof caRequestCommand.flags>, to
   const { files } = tools;
   const { dataDir, commonName, keyAlgorithm, out = "" } = settings;
   if (commonName === "") throw new UsageError("--common-name must not be empty");
-  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   const folder = resolve(tools.cwd, dataDir);
   const { key: path } = authorityPaths(folder);
   await assertNoCa(folder, files);

@@ -35,7 +35,7 @@ export const splitSharesAction: Action<typeof caSharesSplitCommand.flags> = {
           "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
       });
     }
-    const { passphrases, openKey } = createCaKeys(settings, tools, files, tools.signal);
+    const { passphrases, openKey } = createCaKeys(settings, tools);
     for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
     const passphrase = await passphrases.getForOpening(first.path);
     const to = { folder: resolve(tools.cwd, out), keyName: displayPath(first.path, tools.cwd), ...counts };

@@ -35,7 +35,7 @@ export async function run(
 ): Promise<ExitCode> {
   const { files } = tools;
   const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
-  const keys = createCaKeys(settings, tools, files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   const request = await readRequest(file, { allowMlDsa: allowsMlDsa(featureGates) }, files, tools.cwd);
   const commonName = settings.commonName ?? request.subject.commonName;
   if (commonName === "") throw new UsageError("the intermediate CA needs a name", "give one with --common-name");

@@ -111,7 +111,7 @@ export class Stage implements AsyncDisposable {
   /** Starts the instance; the address stays the same when it starts again. */
   async start(changes: Partial<InstanceSettings>, options: FullOptions = {}): Promise<void> {
     const { tools, logger, root } = this.options;
-    const keys = createCaKeys({}, tools, tools.files, tools.signal);
+    const keys = createCaKeys({}, tools);
     const deps = { ...tools, heap: tools.heap, logger, keys };
     const settings = { ...DEFAULT_SETTINGS, dataDir: root, securePort: 0, ...changes };
     const instance = await startFullInstance(settings, deps, tools.signal, options);

@@ -51,7 +51,7 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
   const authority = await readAuthority(
     authorityPaths(root, purpose),
     files,
-    createCaKeys(settings, tools, files, tools.signal),
+    createCaKeys(settings, tools),
   );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifetimeMs: settings.duration };
   const askedAt = tools.clock.now().getTime();

@@ -13,7 +13,7 @@ import { connectService, findPassedSocket } from "../../systemd/service.ts";
 export async function run(input: Input<typeof serveCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const logger = createRoleLogger(input.settings, tools);
-  const keys = createCaKeys(input.settings, tools, tools.files, signal);
+  const keys = createCaKeys(input.settings, tools);
   using service = connectService(tools, { logger, signal });
   const deps = { ...tools, heap: tools.heap, logger, keys, passedSocket: findPassedSocket(tools) };
   await using instance = await startInstance(input.settings, deps, () => []);

@@ -51,7 +51,7 @@ export async function createSignerOpener(
   tools: Tools,
 ): Promise<SignerOpener> {
   const logger = createLogger(tools);
-  const keys = createCaKeys(settings, tools, tools.files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   const deps = { ...tools, logger, keys };
   const { signerNames, profiles } = await openSignerProfiles({
     signer: settings.signer === undefined ? [] : [settings.signer],

@@ -34,7 +34,7 @@ const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
 export async function run(input: Input<typeof signerCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input.settings, tools);
-  const keys = createCaKeys(settings, tools, tools.files, tools.signal);
+  const keys = createCaKeys(settings, tools);
   const deps = { ...tools, logger, keys };
   const isForPods = settings.podCertificates;
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps, isForPods);

@@ -24,7 +24,7 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
   const { files, signal } = tools;
   const { settings } = input;
   const logger = createRoleLogger(input.settings, tools);
-  const keys = createCaKeys(settings, tools, files, signal);
+  const keys = createCaKeys(settings, tools);
   using service = connectService(tools, { logger, signal });
   await using instance = await startFullInstance(
     settings,

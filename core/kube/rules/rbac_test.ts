@@ -53,7 +53,7 @@ for (
   test(`validateRole() answers ${role.length} faults for ${name}`, () => {
     assert.deepEqual(validateRole({ metadata, rules: [rule] }).map(formatFieldError), role);
   });
-  test(`validateClusterRole() judges ${name}`, () => {
+  test(`validateClusterRole() checks ${name}`, () => {
     const errors = validateClusterRole({ metadata, rules: [rule] }).map(formatFieldError);
     assert.deepEqual(errors, clusterRole ?? role);
   });
