@@ -35,7 +35,7 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
 /** The configuration that lets a kubelet start on any machine, with other fields where they matter. */
 export function kubeletConfig(
   runtimeSocket: string,
-  /** Its own: on the default one, 10250, kubeadm's checks of another test would find it. */
+  /** Its own, so that kubelets of several tests run at the same time. */
   port: number,
   more: Readonly<Record<string, unknown>> = {},
 ): string {

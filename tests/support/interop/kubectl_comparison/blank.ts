@@ -22,6 +22,11 @@ const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
 /** Messages of client-go about a watch that it ends itself, which depend on its goroutines. */
 const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
+/**
+ * A warning of kubeadm's about a port that it just listened on to see whether it is free (`preflight.PortOpenCheck`): the
+ * same check of another kubeadm, at the other place or in another test, is the reason.
+ */
+const CHECKED_PORT = /^\t\[WARNING Port-(\d+)\]: Port \1 is in use\n/gm;
 /** The names of temporary files of kubectl and diff. */
 const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 /** The tables of `helm status`, which helm prints in the order of a Go map (`pkg/cmd/status.go`). */
@@ -56,6 +61,7 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
       out = out.replace(name, `${base}<generated>`);
     }
     out = out.replace(ACCOUNT_TOKEN, "<service account token>").replace(KLOG_HEAD, "$1 ").replace(SHORT_WATCH, "")
+      .replace(CHECKED_PORT, "")
       .replace(UUID, uids).replace(TOKEN, tokens).replace(
         SIGNATURE,
         "<signature>",

@@ -117,7 +117,7 @@ function createKubeconfig(side: Side, identity: Identity): string {
   return formatKubeconfig(cluster, user, identity);
 }
 
-/** Replays scripts one after the other: first the place of kube-apiserver, then ours. No time is before `startedAt`. */
+/** Replays scripts one after the other, each step at both places at once. No time is before `startedAt`. */
 export async function compareScripts(
   places: readonly [Place, Place],
   scripts: readonly Script[],

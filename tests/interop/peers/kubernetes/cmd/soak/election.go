@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ type leadershipReport struct {
 	Transitions int         `json:"transitions"`
 }
 
-// election is two candidates for one lease; twice in a run the one that leads vanishes without releasing it.
+// election is two candidates for one lease. On demand the leader vanishes without releasing it.
 type election struct {
 	faults *faultList
 	cancel context.CancelFunc
@@ -46,9 +47,11 @@ type election struct {
 	last   resourcelock.LeaderElectionRecord
 	lastAt time.Time
 	crash  map[string]context.CancelFunc
+	// doomed is whether the next leader vanishes as it begins to lead.
+	doomed bool
 }
 
-func startElection(ctx context.Context, config *rest.Config, duration time.Duration, faults *faultList) *election {
+func startElection(ctx context.Context, config *rest.Config, faults *faultList) *election {
 	ctx, cancel := context.WithCancel(ctx)
 	e := &election{faults: faults, cancel: cancel, crash: map[string]context.CancelFunc{}}
 	for _, name := range []string{"candidate-a", "candidate-b"} {
@@ -57,9 +60,6 @@ func startElection(ctx context.Context, config *rest.Config, duration time.Durat
 			defer e.done.Done()
 			e.stand(ctx, config, name)
 		}()
-	}
-	for _, at := range []time.Duration{duration / 6, duration / 2} {
-		time.AfterFunc(at, e.crashLeader)
 	}
 	return e
 }
@@ -122,6 +122,10 @@ func (e *election) begin(mine *term) {
 	}
 	mine.From = time.Now()
 	e.terms = append(e.terms, mine)
+	fmt.Println(mine.Holder, "leads")
+	if e.doomed {
+		e.crashNow(mine)
+	}
 }
 
 func (e *election) end(mine *term) {
@@ -130,15 +134,22 @@ func (e *election) end(mine *term) {
 	mine.Until = time.Now()
 }
 
+// crashLeader makes the leader vanish, or the next one when there is none.
 func (e *election) crashLeader() {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
+	e.doomed = true
 	for _, each := range e.terms {
 		if each.Until.IsZero() {
-			e.report.Crashes = append(e.report.Crashes, time.Now())
-			e.crash[each.Holder]()
+			e.crashNow(each)
 		}
 	}
+}
+
+func (e *election) crashNow(leader *term) {
+	e.doomed = false
+	e.report.Crashes = append(e.report.Crashes, time.Now())
+	e.crash[leader.Holder]()
 }
 
 func (e *election) finish() leadershipReport {

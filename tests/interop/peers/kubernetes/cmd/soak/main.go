@@ -1,7 +1,8 @@
 // Command soak is what an operator's program is made of, run for minutes: shared informers over three kinds, two
 // candidates for one lease, and a writer that creates, changes and deletes what the informers watch. The caller
-// restarts the server meanwhile. At the end it prints one JSON verdict; whatever broke a promise is a sentence in
-// `faults`.
+// restarts the server meanwhile. It prints a line when a candidate begins to lead. SIGUSR1 makes the leader vanish
+// without a word, as soon as there is one; SIGINT ends the run. At the end it prints one JSON verdict; whatever broke a
+// promise is a sentence in `faults`.
 package main
 
 import (
@@ -10,6 +11,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -28,17 +31,19 @@ type verdict struct {
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "credentials of everybody in the program")
-	duration := flag.Duration("duration", 5*time.Minute, "how long the writer writes")
 	rest := flag.Duration("rest", 30*time.Second, "how long informers may take to catch up at the end")
 	klog.InitFlags(nil)
 	flag.Parse()
-	if err := run(*kubeconfig, *duration, *rest); err != nil {
+	if err := run(*kubeconfig, *rest); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
 }
 
-func run(kubeconfig string, duration, patience time.Duration) error {
+func run(kubeconfig string, patience time.Duration) error {
+	crash, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(crash, syscall.SIGUSR1)
+	signal.Notify(end, syscall.SIGINT)
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -58,13 +63,20 @@ func run(kubeconfig string, duration, patience time.Duration) error {
 	if err := awaitSync(ctx, informers, time.Minute); err != nil {
 		return err
 	}
-	election := startElection(ctx, config, duration, faults)
+	election := startElection(ctx, config, faults)
 	writers, err := startWriters(client, faults)
 	if err != nil {
 		return err
 	}
 	fmt.Println("soaking")
-	time.Sleep(duration)
+	for soaking := true; soaking; {
+		select {
+		case <-crash:
+			election.crashLeader()
+		case <-end:
+			soaking = false
+		}
+	}
 	for _, each := range writers {
 		each.stop()
 	}
