@@ -1,6 +1,5 @@
 /** The issued log: what `sign`, `kubeconfig admin` and `signer` record before they give a certificate out. */
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
 import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -10,6 +9,7 @@ import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
 import { fromBase64, sharedKey } from "../support/csr_builder.ts";
+import { getRecordedSerial } from "../support/issued_records.ts";
 import { connectWith, createWorkplace, startInstance, type Workplace } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
 import type { TempFolder } from "../support/temp.ts";
@@ -42,12 +42,6 @@ async function readLog(folder: TempFolder, path = "data/issued.jsonl"): Promise<
   return records.map(({ spec }) => spec);
 }
 
-function getSerial(pem: string): string {
-  // Deno leaves a leading zero out, so that the number of digits may be odd.
-  const digits = new X509Certificate(pem).serialNumber.toLowerCase().replace(/^0+/, "");
-  return digits.padStart(digits.length + digits.length % 2, "0");
-}
-
 test("sign and kubeconfig admin record what they sign in issued.jsonl of the data directory", async () => {
   await using folder = await setUp();
   const signed = await folder.answer(...SIGN);
@@ -60,13 +54,13 @@ test("sign and kubeconfig admin record what they sign in issued.jsonl of the dat
     records.map(({ serialNumber, source, subject, signerName }) => ({ serialNumber, source, subject, signerName })),
     [
       {
-        serialNumber: getSerial(signed),
+        serialNumber: getRecordedSerial(signed),
         source: "sign",
         subject: "CN=alice",
         signerName: "kubernetes.io/kube-apiserver-client",
       },
       {
-        serialNumber: getSerial(admin),
+        serialNumber: getRecordedSerial(admin),
         source: "kubeconfig",
         subject: "CN=ops,O=system:masters",
         signerName: undefined,
@@ -91,7 +85,7 @@ test("sign runs at the same time without a lost or a torn record", async () => {
   await using folder = await setUp();
   const signed = await Promise.all(Array.from({ length: 6 }, () => folder.answer(...SIGN)));
   const serials = (await readLog(folder)).map(({ serialNumber }) => serialNumber);
-  assert.deepEqual([...serials].sort(), signed.map(getSerial).sort());
+  assert.deepEqual([...serials].sort(), signed.map((pem) => getRecordedSerial(pem)).sort());
 });
 
 test("sign gives no certificate out when it cannot be recorded, and mends a last line that is torn", async () => {
@@ -125,7 +119,10 @@ test("up takes the records of issued.jsonl into its register, once", async () =>
     const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
     const { items } = await admin.api.requestList<IssuedCertificate>({ method: "GET", path }, quiet);
     const taken = items.filter(({ spec }) => spec.source === "sign");
-    assert.deepEqual(taken.map(({ spec }) => [spec.serialNumber, spec.subject]), [[getSerial(signed), "CN=alice"]]);
+    assert.deepEqual(taken.map(({ spec }) => [spec.serialNumber, spec.subject]), [[
+      getRecordedSerial(signed),
+      "CN=alice",
+    ]]);
     assert.equal((await verifyRecords(items, { cas: [await readCa(folder)] })).fault, undefined);
   }
 });
@@ -146,7 +143,7 @@ test("signer records each certificate before the request gets it, with the reque
   });
   const [record, ...others] = await readLog(folder, "issued.log");
   assert.deepEqual(others, []);
-  assert.equal(record?.serialNumber, getSerial(fromBase64(status.certificate ?? "")));
+  assert.equal(record?.serialNumber, getRecordedSerial(fromBase64(status.certificate ?? "")));
   assert.deepEqual(record?.request, { name: "alice", uid: metadata.uid });
   assert.equal(record?.requester?.username, "kubernetes-admin");
   assert.deepEqual([record?.approval?.reason, record?.approval?.message], ["Test", "by the test"]);

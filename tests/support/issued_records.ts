@@ -1,4 +1,5 @@
 /** Registers of issued certificates for tests, with a correct chain of hashes. */
+import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, getChainHash } from "../../core/register/record.ts";
 
@@ -37,4 +38,11 @@ export function createRecords(edits: readonly RecordEdit[]): readonly IssuedCert
 /** Formats records as the log of a signer. */
 export function formatIssuedLog(records: readonly IssuedCertificate[]): string {
   return records.map(({ spec, status }) => `${JSON.stringify({ spec, status })}\n`).join("");
+}
+
+/** The serial number as a record has it: two digits a byte. Deno's class omits a leading zero, which Node's has. */
+export function getRecordedSerial(certificate: X509Certificate | string): string {
+  const { serialNumber } = typeof certificate === "string" ? new X509Certificate(certificate) : certificate;
+  const digits = serialNumber.toLowerCase().replace(/^0+/, "");
+  return digits.padStart(digits.length + digits.length % 2, "0");
 }
