@@ -15,6 +15,14 @@ export const KEY_ALGORITHM = choiceFlag({
   summary: "Algorithm of the key to make; ml-dsa-* needs --feature-gates=MLDSA=true.",
 });
 
+/** The flag `--key-algorithm` of commands whose certificates other programs must read. */
+export const CLASSIC_KEY_ALGORITHM = choiceFlag({
+  choices: KEY_ALGORITHMS,
+  default: "ecdsa-p256",
+  placeholder: "ALGORITHM",
+  summary: "Algorithm of the key to make.",
+});
+
 /** The flag `--ca-cert-hash` of commands that meet a CA for the first time. */
 export const CA_CERT_HASH = parsedListFlag({
   placeholder: "HASH",

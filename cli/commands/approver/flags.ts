@@ -4,20 +4,6 @@ import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
 
-const APPROVER_FLAGS = {
-  ...CONTROLLER_FLAGS,
-  ...POLICY_FLAGS,
-  tokenLimits: switchFlag({
-    summary: "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
-      "approval of tlsboot token create. Reads and updates the Secrets of kube-system.",
-  }),
-  dryRun: switchFlag({
-    summary:
-      "Report in log and Events what would be approved or denied, and write nothing into requests. Takes part in " +
-      "no leader election.",
-  }),
-} as const;
-
 /** The command that runs the approving controller alone. */
 export const approverCommand = defineCommand({
   path: ["approver"],
@@ -43,7 +29,20 @@ export const approverCommand = defineCommand({
 
 ${describePolicies()}`,
   group: "Running Commands",
-  flags: APPROVER_FLAGS,
+  flags: {
+    ...CONTROLLER_FLAGS,
+    ...POLICY_FLAGS,
+    tokenLimits: switchFlag({
+      summary:
+        "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
+        "approval of tlsboot token create. Reads and updates the Secrets of kube-system.",
+    }),
+    dryRun: switchFlag({
+      summary:
+        "Report in log and Events what would be approved or denied, and write nothing into requests. Takes part in " +
+        "no leader election.",
+    }),
+  },
   examples: [
     { comment: "Approve for a cluster", command: "tlsboot approver --kubeconfig approver.kubeconfig" },
     {

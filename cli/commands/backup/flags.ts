@@ -17,20 +17,6 @@ const OPENING_FLAGS = {
   }),
 } as const;
 
-const BACKUP_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  recipient: recipientFlag({
-    placeholder: "KEY",
-    summary:
-      "Public key to encrypt the backup for, age1…, as age-keygen prints it; each of several can open it. Without one, " +
-      "the backup is encrypted with a passphrase.",
-  }),
-  ...OPENING_FLAGS,
-  ...ETCD_FLAGS,
-  verify: switchFlag({ summary: "Read an existing backup to its end, check each part of it, and write nothing." }),
-  force: switchFlag({ summary: "Replace FILE." }),
-} as const;
-
 /** Creates a flag for public keys. A secret key in their place is not repeated in the error. */
 function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
   const list = listFlag(options);
@@ -65,7 +51,19 @@ export const backupCommand = defineCommand({
  its name.`,
   group: "File Commands",
   args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
-  flags: BACKUP_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    recipient: recipientFlag({
+      placeholder: "KEY",
+      summary:
+        "Public key to encrypt the backup for, age1…, as age-keygen prints it; each of several can open it. Without one, " +
+        "the backup is encrypted with a passphrase.",
+    }),
+    ...OPENING_FLAGS,
+    ...ETCD_FLAGS,
+    verify: switchFlag({ summary: "Read an existing backup to its end, check each part of it, and write nothing." }),
+    force: switchFlag({ summary: "Replace FILE." }),
+  },
   examples: [
     { comment: "Back up with a passphrase", command: "tlsboot backup tlsboot.backup" },
     {
@@ -87,17 +85,6 @@ export const backupCommand = defineCommand({
   ],
 });
 
-const RESTORE_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  ...OPENING_FLAGS,
-  ...ETCD_FLAGS,
-  force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
-  forceEtcd: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
-  }),
-} as const;
-
 /** The command that restores a data directory from a backup. */
 export const restoreCommand = defineCommand({
   path: ["restore"],
@@ -116,7 +103,16 @@ export const restoreCommand = defineCommand({
  interruption the same command continues.`,
   group: "File Commands",
   args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
-  flags: RESTORE_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    ...OPENING_FLAGS,
+    ...ETCD_FLAGS,
+    force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
+    forceEtcd: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
+    }),
+  },
   examples: [
     { comment: "Restore on a new machine", command: "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot" },
     {

@@ -1,7 +1,6 @@
 /** The commands `tlsboot ca init`, `import`, `show`, `crl`, `request` and `sign`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
-import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
@@ -20,7 +19,7 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
-import { KEY_ALGORITHM } from "../../flags/request.ts";
+import { CLASSIC_KEY_ALGORITHM, KEY_ALGORITHM } from "../../flags/request.ts";
 
 /** The flag `--ca-key` of commands that take a CA in files. */
 const CA_KEY_FILE_FLAG = fileFlag({ summary: "Key of --ca-cert, PEM, readable by its owner only." });
@@ -59,29 +58,6 @@ const PERMIT_FLAGS = {
   }),
 } as const;
 
-const CA_INIT_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
-  keyAlgorithm: KEY_ALGORITHM,
-  featureGates: FEATURE_GATES_FLAG,
-  ...PERMIT_FLAGS,
-  encryptKey: switchFlag({
-    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
-      "one in the file. Every command that opens the key then needs the passphrase.",
-  }),
-  ...CA_KEY_FLAGS,
-  shares: SHARES_FLAG,
-  sharesOut: directoryFlag({
-    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it into this " +
-      "folder, as pages to print.",
-  }),
-  split: switchFlag({
-    summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
-      "kubelets as servers, custom signers.",
-  }),
-} as const;
-
 /** The command that makes a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
@@ -101,7 +77,29 @@ export const caInitCommand = defineCommand({
 
  An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads.`,
   group: "CA Commands",
-  flags: CA_INIT_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
+    duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
+    keyAlgorithm: KEY_ALGORITHM,
+    featureGates: FEATURE_GATES_FLAG,
+    ...PERMIT_FLAGS,
+    encryptKey: switchFlag({
+      summary:
+        "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+        "one in the file. Every command that opens the key then needs the passphrase.",
+    }),
+    ...CA_KEY_FLAGS,
+    shares: SHARES_FLAG,
+    sharesOut: directoryFlag({
+      summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it into this " +
+        "folder, as pages to print.",
+    }),
+    split: switchFlag({
+      summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
+        "kubelets as servers, custom signers.",
+    }),
+  },
   rules: [
     needs("shares", "sharesOut"),
     excludes("sharesOut", "encryptKey", "caPassphraseFile", "signingKeyCommand"),
@@ -127,24 +125,6 @@ export const caInitCommand = defineCommand({
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
-const CA_IMPORT_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  caCert: fileFlag({
-    isRequired: true,
-    summary: "CA to import: PEM, the CA first, then each issuer up to the root.",
-  }),
-  caKey: fileFlag({
-    summary: "Key of --ca-cert, PEM, readable by its owner only. Without it, pki/ca.key in --data-dir, which tlsboot " +
-      "ca request makes.",
-  }),
-  featureGates: FEATURE_GATES_FLAG,
-  encryptKey: switchFlag({
-    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
-      "one in the file. A key that is encrypted keeps its passphrase.",
-  }),
-  ...CA_KEY_FLAGS,
-} as const;
-
 /** The command that imports a CA. */
 export const caImportCommand = defineCommand({
   path: ["ca", "import"],
@@ -158,7 +138,25 @@ export const caImportCommand = defineCommand({
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
   group: "CA Commands",
-  flags: CA_IMPORT_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    caCert: fileFlag({
+      isRequired: true,
+      summary: "CA to import: PEM, the CA first, then each issuer up to the root.",
+    }),
+    caKey: fileFlag({
+      summary:
+        "Key of --ca-cert, PEM, readable by its owner only. Without it, pki/ca.key in --data-dir, which tlsboot " +
+        "ca request makes.",
+    }),
+    featureGates: FEATURE_GATES_FLAG,
+    encryptKey: switchFlag({
+      summary:
+        "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+        "one in the file. A key that is encrypted keeps its passphrase.",
+    }),
+    ...CA_KEY_FLAGS,
+  },
   rules: [excludes("signingKeyCommand", "caKey", "encryptKey")],
   examples: [
     {
@@ -173,8 +171,6 @@ export const caImportCommand = defineCommand({
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
-const CA_SHOW_FLAGS = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
-
 /** The command that shows the CAs of a data directory. */
 export const caShowCommand = defineCommand({
   path: ["ca", "show"],
@@ -185,38 +181,12 @@ export const caShowCommand = defineCommand({
 
  The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
   group: "CA Commands",
-  flags: CA_SHOW_FLAGS,
+  flags: { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT },
   examples: [
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
 });
-
-const CA_CRL_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...CA_KEY_FLAGS,
-  ...ETCD_FLAGS,
-  caCert: fileFlag({
-    summary:
-      "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
-      "run adds --revoke and renews it.",
-  }),
-  caKey: CA_KEY_FILE_FLAG,
-  revoke: listFlag({
-    placeholder: "SERIAL",
-    isCommandLineOnly: true,
-    summary:
-      "Serial numbers to add, each alone or as SERIAL=REASON, with the reasons of tlsboot revoke, which is the " +
-      "command for the CA of a server. An entry is never removed.",
-  }),
-  output: choiceFlag({
-    short: "o",
-    choices: ["pem", "der"],
-    default: "pem",
-    summary: "Format. nginx, HAProxy and openssl read PEM; a web server for --crl-url must serve DER.",
-  }),
-  out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
-} as const;
 
 /** The command that prints the CRLs of a data directory. */
 export const caCrlCommand = defineCommand({
@@ -243,7 +213,31 @@ export const caCrlCommand = defineCommand({
     optional: true,
     completion: { kind: "suggestions", suggestions: CA_PURPOSES.map(getCaName) },
   })],
-  flags: CA_CRL_FLAGS,
+  flags: {
+    ...API_FILE_FLAGS,
+    ...CA_KEY_FLAGS,
+    ...ETCD_FLAGS,
+    caCert: fileFlag({
+      summary:
+        "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
+        "run adds --revoke and renews it.",
+    }),
+    caKey: CA_KEY_FILE_FLAG,
+    revoke: listFlag({
+      placeholder: "SERIAL",
+      isCommandLineOnly: true,
+      summary:
+        "Serial numbers to add, each alone or as SERIAL=REASON, with the reasons of tlsboot revoke, which is the " +
+        "command for the CA of a server. An entry is never removed.",
+    }),
+    output: choiceFlag({
+      short: "o",
+      choices: ["pem", "der"],
+      default: "pem",
+      summary: "Format. nginx, HAProxy and openssl read PEM; a web server for --crl-url must serve DER.",
+    }),
+    out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
+  },
   examples: [
     { comment: "Write the CRL for nginx", command: "tlsboot ca crl --out /etc/nginx/ca.crl" },
     { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
@@ -263,19 +257,6 @@ export const caCrlCommand = defineCommand({
   exitCodes: { 0: "the CRL is printed or written" },
 });
 
-const REQUEST_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  commonName: textFlag({ default: "tlsboot-intermediate-ca", summary: "Common name of the CA that is requested." }),
-  keyAlgorithm: choiceFlag({
-    choices: KEY_ALGORITHMS,
-    default: "ecdsa-p256",
-    placeholder: "ALGORITHM",
-    summary: "Algorithm of the key.",
-  }),
-  caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
-  out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
-} as const;
-
 /** The command that requests a CA certificate for the key of a data directory. */
 export const caRequestCommand = defineCommand({
   path: ["ca", "request"],
@@ -290,25 +271,19 @@ export const caRequestCommand = defineCommand({
  The key is encrypted when --ca-passphrase-file gives a passphrase. Run again, the command makes
  another request for the same key. For a key in an HSM, make the request with the software of the HSM.`,
   group: "CA Commands",
-  flags: REQUEST_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    commonName: textFlag({ default: "tlsboot-intermediate-ca", summary: "Common name of the CA that is requested." }),
+    keyAlgorithm: CLASSIC_KEY_ALGORITHM,
+    caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
+    out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
+  },
   examples: [
     { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },
     { comment: "Import the certificate that came back", command: "tlsboot ca import --ca-cert ca.crt" },
   ],
   exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },
 });
-
-const SIGN_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
-  caKey: CA_KEY_FILE_FLAG,
-  ...CA_KEY_FLAGS,
-  commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
-  featureGates: FEATURE_GATES_FLAG,
-  duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
-  ...PERMIT_FLAGS,
-  out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
-} as const;
 
 /** The command that signs the request of an intermediate CA. */
 export const caSignCommand = defineCommand({
@@ -327,7 +302,17 @@ export const caSignCommand = defineCommand({
  --ca-cert and --ca-key name one of a split set.`,
   group: "CA Commands",
   args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
-  flags: SIGN_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
+    caKey: CA_KEY_FILE_FLAG,
+    ...CA_KEY_FLAGS,
+    commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
+    featureGates: FEATURE_GATES_FLAG,
+    duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
+    ...PERMIT_FLAGS,
+    out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
+  },
   rules: CA_IN_FILES_RULES,
   examples: [
     {

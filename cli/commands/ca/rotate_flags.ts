@@ -91,22 +91,6 @@ const NEW_CA_RULES = [
   excludes("newCaCert", "duration", "keyAlgorithm"),
 ] as const;
 
-const ROTATE_NOW_FLAGS = {
-  ...API_FILE_FLAGS,
-  ...NEW_CA_FLAGS,
-  inventory: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Machines that get a new token for a day, a file of kind Inventory, as in tlsboot token create " +
-      "--for-inventory.",
-  }),
-  out: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Folder for the join files of the machines in --inventory. Existing files are never replaced.",
-  }),
-  yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
-  timeout: TIMEOUT_FLAG,
-} as const;
-
 /** The command that replaces a CA at once. */
 export const caRotateNowCommand = defineCommand({
   path: ["ca", "rotate", "now"],
@@ -121,7 +105,21 @@ export const caRotateNowCommand = defineCommand({
  that are missing.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
-  flags: ROTATE_NOW_FLAGS,
+  flags: {
+    ...API_FILE_FLAGS,
+    ...NEW_CA_FLAGS,
+    inventory: fileFlag({
+      isCommandLineOnly: true,
+      summary: "Machines that get a new token for a day, a file of kind Inventory, as in tlsboot token create " +
+        "--for-inventory.",
+    }),
+    out: directoryFlag({
+      isCommandLineOnly: true,
+      summary: "Folder for the join files of the machines in --inventory. Existing files are never replaced.",
+    }),
+    yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
+    timeout: TIMEOUT_FLAG,
+  },
   examples: [
     {
       comment: "The key of the CA has leaked: replace it, with a join file for each machine",
@@ -134,8 +132,6 @@ export const caRotateNowCommand = defineCommand({
     3: "not confirmed, or a server is down that has to follow; run tlsboot ca rotate status",
   },
 });
-
-const BEGIN_FLAGS = { ...STEP_FLAGS, ...NEW_CA_FLAGS } as const;
 
 /** The command that begins a rotation. */
 export const caRotateBeginCommand = defineCommand({
@@ -159,7 +155,7 @@ export const caRotateBeginCommand = defineCommand({
  it has one.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
-  flags: BEGIN_FLAGS,
+  flags: { ...STEP_FLAGS, ...NEW_CA_FLAGS },
   examples: [
     { comment: "Make a CA like the present one", command: "tlsboot ca rotate begin" },
     {
@@ -176,19 +172,6 @@ export const caRotateBeginCommand = defineCommand({
   exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
 });
 
-const STATUS_FLAGS = {
-  ...CA_FLAGS,
-  output: choiceFlag({
-    short: "o",
-    choices: ["wide", "json", "yaml"],
-    summary: "Output format. Without it, the machines and users that are not ready; wide shows all.",
-  }),
-  wait: durationFlag({
-    isCommandLineOnly: true,
-    summary: "How long to wait until everyone is ready for the next step; 0 waits forever. Without it, not at all.",
-  }),
-} as const;
-
 /** The command that shows the progress of a rotation. */
 export const caRotateStatusCommand = defineCommand({
   path: ["ca", "rotate", "status"],
@@ -202,7 +185,18 @@ export const caRotateStatusCommand = defineCommand({
  Without NAME it shows every rotation that is in progress.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
-  flags: STATUS_FLAGS,
+  flags: {
+    ...CA_FLAGS,
+    output: choiceFlag({
+      short: "o",
+      choices: ["wide", "json", "yaml"],
+      summary: "Output format. Without it, the machines and users that are not ready; wide shows all.",
+    }),
+    wait: durationFlag({
+      isCommandLineOnly: true,
+      summary: "How long to wait until everyone is ready for the next step; 0 waits forever. Without it, not at all.",
+    }),
+  },
   examples: [
     { comment: "Show what is not ready", command: "tlsboot ca rotate status" },
     { comment: "Wait until every machine is ready", command: "tlsboot ca rotate status --wait 1h" },
@@ -267,8 +261,6 @@ export const caRotateFinishCommand = defineCommand({
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
 
-const ABORT_FLAGS = { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind } as const;
-
 /** The command that goes back to the old CA. */
 export const caRotateAbortCommand = defineCommand({
   path: ["ca", "rotate", "abort"],
@@ -281,7 +273,7 @@ export const caRotateAbortCommand = defineCommand({
  rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with tlsboot ca rotate now, has no way back.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
-  flags: ABORT_FLAGS,
+  flags: { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind },
   examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],
   rules: WINDOW_RULES,
   exitCodes: {

@@ -26,13 +26,6 @@ const KEY_FLAGS = {
   caKey: fileFlag({ summary: "Encrypted key that the passphrase opens, instead of the CA keys in --data-dir." }),
 } as const;
 
-const SPLIT_FLAGS = {
-  ...KEY_FLAGS,
-  caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
-  shares: SHARES_FLAG,
-  out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
-} as const;
-
 /** The command that splits the passphrase of a CA key. */
 export const caSharesSplitCommand = defineCommand({
   path: ["ca", "shares", "split"],
@@ -50,7 +43,12 @@ export const caSharesSplitCommand = defineCommand({
 
  The shares are Shamir's, over GF(256), in Crockford's alphabet with a checksum in every group.`,
   group: "CA Commands",
-  flags: SPLIT_FLAGS,
+  flags: {
+    ...KEY_FLAGS,
+    caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
+    shares: SHARES_FLAG,
+    out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
+  },
   examples: [
     {
       comment: "Give a share each to three people, two of whom can open the CA key in ./tlsboot-data",
@@ -90,10 +88,6 @@ export const caSharesCheckCommand = defineCommand({
   exitCodes: { 0: "no share has a fault", 3: "a share has a fault, or the shares do not open the key" },
 });
 
-const COMBINE_FLAGS = {
-  out: fileFlag({ isRequired: true, summary: "New file for the passphrase, readable by its owner only; - is stdout." }),
-} as const;
-
 /** The command that writes the passphrase that shares give. */
 export const caSharesCombineCommand = defineCommand({
   path: ["ca", "shares", "combine"],
@@ -106,7 +100,12 @@ export const caSharesCombineCommand = defineCommand({
  Without arguments, the shares are typed on the terminal.`,
   group: "CA Commands",
   args: [SHARE_ARGUMENT],
-  flags: COMBINE_FLAGS,
+  flags: {
+    out: fileFlag({
+      isRequired: true,
+      summary: "New file for the passphrase, readable by its owner only; - is stdout.",
+    }),
+  },
   examples: [
     {
       comment: "Open the key with openssl, on a machine without tlsboot's data",

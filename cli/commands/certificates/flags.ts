@@ -50,43 +50,6 @@ function patternFlag(placeholder: string, summary: string): ReturnType<typeof te
   return textFlag({ isCommandLineOnly: true, placeholder, summary });
 }
 
-const GET_CERTIFICATES_FLAGS = {
-  ...API_FLAGS,
-  output: RECORD_OUTPUT_FLAG,
-  watch: LIST_FLAGS.watch,
-  issuedLog: ISSUED_LOG_FLAG,
-  expiresWithin: durationFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Certificates that end within this time, such as 30d, and are neither revoked nor replaced, and whose CA was not either.",
-  }),
-  expired: switchFlag({ isCommandLineOnly: true, summary: "Certificates that have expired." }),
-  revoked: switchFlag({ isCommandLineOnly: true, summary: "Certificates that are revoked." }),
-  signer: patternFlag("NAME", "Certificates of a signer, such as kubernetes.io/kubelet-serving or 'example.com/*'."),
-  subject: patternFlag("TEXT", "Certificates with this subject or this value in it: CN=alice, alice, 'system:node:*'."),
-  name: patternFlag("NAME", "Certificates for this DNS name, IP address, email address or URI."),
-  requester: patternFlag("USER", "Certificates that this user requested."),
-  token: patternFlag("ID", "Certificates that were requested with the bootstrap token of this id."),
-  approvedBy: patternFlag("USER", "Certificates that this user approved, or an approval with this reason."),
-  since: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "TIME",
-    summary: "Certificates that were issued within this time or since this date: 365d, 2026-01-31.",
-    parse: parseSince,
-  }),
-  sortBy: {
-    ...textFlag({
-      isCommandLineOnly: true,
-      placeholder: "COLUMN|PATH",
-      default: "issued",
-      completion: { kind: "suggestions", suggestions: SORT_KEYS },
-      summary: `Order of the list: ${SORT_KEYS.join(", ")}, or a path such as .spec.request.name.`,
-    }),
-    parse: (texts) => parseSortKey(texts.at(-1) ?? ""),
-  } satisfies Flag<string>,
-  noHeaders: LIST_FLAGS.noHeaders,
-} as const;
-
 const SELECTING_FLAGS = [
   "expiresWithin",
   "expired",
@@ -138,7 +101,45 @@ export const getCertificatesCommand = defineCommand({
       completion: { kind: "objects", objects: "certificates" },
     }),
   ],
-  flags: GET_CERTIFICATES_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    output: RECORD_OUTPUT_FLAG,
+    watch: LIST_FLAGS.watch,
+    issuedLog: ISSUED_LOG_FLAG,
+    expiresWithin: durationFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Certificates that end within this time, such as 30d, and are neither revoked nor replaced, and whose CA was not either.",
+    }),
+    expired: switchFlag({ isCommandLineOnly: true, summary: "Certificates that have expired." }),
+    revoked: switchFlag({ isCommandLineOnly: true, summary: "Certificates that are revoked." }),
+    signer: patternFlag("NAME", "Certificates of a signer, such as kubernetes.io/kubelet-serving or 'example.com/*'."),
+    subject: patternFlag(
+      "TEXT",
+      "Certificates with this subject or this value in it: CN=alice, alice, 'system:node:*'.",
+    ),
+    name: patternFlag("NAME", "Certificates for this DNS name, IP address, email address or URI."),
+    requester: patternFlag("USER", "Certificates that this user requested."),
+    token: patternFlag("ID", "Certificates that were requested with the bootstrap token of this id."),
+    approvedBy: patternFlag("USER", "Certificates that this user approved, or an approval with this reason."),
+    since: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "TIME",
+      summary: "Certificates that were issued within this time or since this date: 365d, 2026-01-31.",
+      parse: parseSince,
+    }),
+    sortBy: {
+      ...textFlag({
+        isCommandLineOnly: true,
+        placeholder: "COLUMN|PATH",
+        default: "issued",
+        completion: { kind: "suggestions", suggestions: SORT_KEYS },
+        summary: `Order of the list: ${SORT_KEYS.join(", ")}, or a path such as .spec.request.name.`,
+      }),
+      parse: (texts) => parseSortKey(texts.at(-1) ?? ""),
+    } satisfies Flag<string>,
+    noHeaders: LIST_FLAGS.noHeaders,
+  },
   examples: [
     { comment: "List what was issued in the last year", command: "tlsboot get certificates --since 365d" },
     {
@@ -161,8 +162,6 @@ export const getCertificatesCommand = defineCommand({
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
 
-const DESCRIBE_CERTIFICATE_FLAGS = { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG } as const;
-
 /** The command that shows everything that the register knows about a certificate. */
 export const describeCertificateCommand = defineCommand({
   path: ["describe", "certificate"],
@@ -179,7 +178,7 @@ export const describeCertificateCommand = defineCommand({
       { variadic: true, completion: { kind: "objects", objects: "certificates" } },
     ),
   ],
-  flags: DESCRIBE_CERTIFICATE_FLAGS,
+  flags: { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG },
   examples: [
     {
       comment: "Describe a certificate by the beginning of its serial number",
@@ -193,22 +192,6 @@ export const describeCertificateCommand = defineCommand({
   ],
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
-
-const VERIFY_CERTIFICATES_FLAGS = {
-  ...API_FLAGS,
-  caFile: listFlag({
-    isCommandLineOnly: true,
-    placeholder: "FILE",
-    completion: { kind: "file" },
-    summary: "Certificates of CAs whose seals are checked. Without it, those of the kubeconfig; none for a log.",
-  }),
-  expect: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "SEQUENCE:HASH",
-    summary: "A record that must be there with this hash, as the server's log and audit log have it for each seal.",
-    parse: parseExpectedRecord,
-  }),
-} as const;
 
 /** Parses the sequence number of a record and its hash; the name of the record stands for the number, too. */
 function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
@@ -235,7 +218,21 @@ export const verifyCertificatesCommand = defineCommand({
     optional: true,
     completion: { kind: "file" },
   })],
-  flags: VERIFY_CERTIFICATES_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    caFile: listFlag({
+      isCommandLineOnly: true,
+      placeholder: "FILE",
+      completion: { kind: "file" },
+      summary: "Certificates of CAs whose seals are checked. Without it, those of the kubeconfig; none for a log.",
+    }),
+    expect: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "SEQUENCE:HASH",
+      summary: "A record that must be there with this hash, as the server's log and audit log have it for each seal.",
+      parse: parseExpectedRecord,
+    }),
+  },
   examples: [
     { comment: "Check the register of the server", command: "tlsboot verify certificates" },
     { comment: "Check a log, and its seals", command: "tlsboot verify certificates issued.log --ca-file ca.crt" },

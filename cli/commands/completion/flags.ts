@@ -4,8 +4,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 /** The shells that have a completion script. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
-const COMPLETION_FLAGS = {} as const;
-
 /** The command that prints a completion script for a shell. */
 export const completionCommand = defineCommand({
   path: ["completion"],
@@ -19,7 +17,7 @@ export const completionCommand = defineCommand({
       completion: { kind: "choices", choices: SHELLS },
     }),
   ],
-  flags: COMPLETION_FLAGS,
+  flags: {},
   examples: [
     { comment: "bash, in the current shell", command: "source <(tlsboot completion bash)" },
     { comment: "zsh, for every shell", command: 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"' },

@@ -20,13 +20,6 @@ const CSR_ALIASES: readonly string[] = [
 /** Shells complete the names of requests. */
 const REQUEST_NAMES = { kind: "objects", objects: "requests" } as const;
 
-const GET_CSR_FLAGS = {
-  ...API_FLAGS,
-  ...LIST_FLAGS,
-  output: REQUEST_OUTPUT_FLAG,
-  pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
-} as const;
-
 /** The command that lists requests, for people or as kubectl does. */
 export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
@@ -45,7 +38,12 @@ export const getCsrCommand = defineCommand({
       completion: REQUEST_NAMES,
     }),
   ],
-  flags: GET_CSR_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    ...LIST_FLAGS,
+    output: REQUEST_OUTPUT_FLAG,
+    pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
+  },
   examples: [
     { comment: "List all requests", command: "tlsboot get csr" },
     {
@@ -109,27 +107,6 @@ const DECIDE_FLAGS = {
   }),
 } as const;
 
-const APPROVE_FLAGS = {
-  ...DECIDE_FLAGS,
-  ...POLICY_FLAGS,
-  interactive: switchFlag({
-    short: "i",
-    isCommandLineOnly: true,
-    summary:
-      "Show pending requests one by one, and ask about each. --policy, --inventory, --profile, --watch and the selectors " +
-      "need it.",
-  }),
-  profile: DESCRIBE_CSR_FLAGS.profile,
-  watch: switchFlag({
-    short: "w",
-    isCommandLineOnly: true,
-    summary: "With -i: wait for further requests, and ask about each as it arrives.",
-  }),
-  fieldSelector: LIST_FLAGS.fieldSelector,
-  selector: LIST_FLAGS.selector,
-  yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
-} as const;
-
 /** The command that approves requests, as `kubectl certificate approve` does. */
 export const approveCommand = defineCommand({
   path: ["approve"],
@@ -163,7 +140,26 @@ export const approveCommand = defineCommand({
       completion: REQUEST_NAMES,
     }),
   ],
-  flags: APPROVE_FLAGS,
+  flags: {
+    ...DECIDE_FLAGS,
+    ...POLICY_FLAGS,
+    interactive: switchFlag({
+      short: "i",
+      isCommandLineOnly: true,
+      summary:
+        "Show pending requests one by one, and ask about each. --policy, --inventory, --profile, --watch and the selectors " +
+        "need it.",
+    }),
+    profile: DESCRIBE_CSR_FLAGS.profile,
+    watch: switchFlag({
+      short: "w",
+      isCommandLineOnly: true,
+      summary: "With -i: wait for further requests, and ask about each as it arrives.",
+    }),
+    fieldSelector: LIST_FLAGS.fieldSelector,
+    selector: LIST_FLAGS.selector,
+    yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
+  },
   examples: [
     { comment: "Approve the machine n1", command: "tlsboot approve n1" },
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
@@ -204,19 +200,6 @@ export const denyCommand = defineCommand({
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
 });
 
-const DELETE_CSR_FLAGS = {
-  ...API_FLAGS,
-  pending: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Instead of names: all pending requests of --requester.",
-  }),
-  requester: textFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary: "With --pending: the user name in the requests, such as system:node:n1.",
-  }),
-} as const;
-
 /** The command that deletes requests. */
 export const deleteCsrCommand = defineCommand({
   path: ["delete", "csr"],
@@ -232,7 +215,18 @@ export const deleteCsrCommand = defineCommand({
   args: [
     argument("NAME", "The requests to delete", { optional: true, variadic: true, completion: REQUEST_NAMES }),
   ],
-  flags: DELETE_CSR_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    pending: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Instead of names: all pending requests of --requester.",
+    }),
+    requester: textFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      summary: "With --pending: the user name in the requests, such as system:node:n1.",
+    }),
+  },
   examples: [
     { comment: "Delete a request", command: "tlsboot delete csr n1" },
     {

@@ -3,35 +3,6 @@ import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
-/** The flags of the command `tlsboot demo`. */
-const DEMO_FLAGS = {
-  nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
-  dataDir: directoryFlag({
-    default: "./tlsboot-demo",
-    summary:
-      "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
-  }),
-  explain: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print for each step what happens, why, and what would go wrong without it.",
-  }),
-  ui: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
-  }),
-  uiPort: integerFlag({
-    isCommandLineOnly: true,
-    default: 0,
-    max: 65_535,
-    summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
-  }),
-  keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
-  step: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
-  }),
-} as const;
-
 /** The command that shows TLS bootstrapping from beginning to end. */
 export const demoCommand = defineCommand({
   path: ["demo"],
@@ -43,7 +14,33 @@ export const demoCommand = defineCommand({
  Everything is real; the files are kept, so that you can look at them and run the commands that are shown. Those are
  kubectl's where it is on the PATH, else tlsboot's own.`,
   group: "Running Commands",
-  flags: DEMO_FLAGS,
+  flags: {
+    nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
+    dataDir: directoryFlag({
+      default: "./tlsboot-demo",
+      summary:
+        "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
+    }),
+    explain: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Print for each step what happens, why, and what would go wrong without it.",
+    }),
+    ui: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
+    }),
+    uiPort: integerFlag({
+      isCommandLineOnly: true,
+      default: 0,
+      max: 65_535,
+      summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
+    }),
+    keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
+    step: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
+    }),
+  },
   examples: [
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
     { comment: "As a picture in the browser, which fills while it happens", command: "tlsboot demo --ui" },

@@ -1,8 +1,6 @@
 /** The commands below `tlsboot docs`: flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
-const DOCS_MAN_FLAGS = {} as const;
-
 /** The command that prints a manual page, or writes all of them. */
 export const manCommand = defineCommand({
   path: ["man"],
@@ -17,7 +15,7 @@ export const manCommand = defineCommand({
     variadic: true,
     completion: { kind: "directory" },
   })],
-  flags: DOCS_MAN_FLAGS,
+  flags: {},
   examples: [
     { comment: "Read about a command", command: "tlsboot man token create | man -l -" },
     { comment: "Install the pages", command: "tlsboot man /usr/local/share/man/man1" },
@@ -62,8 +60,6 @@ export const GUIDE_NAMES = [
   "who_has_what",
 ] as const;
 
-const DOCS_GUIDE_FLAGS = {} as const;
-
 /** The command that prints a guide, or lists them. */
 export const guideCommand = defineCommand({
   path: ["guide"],
@@ -77,7 +73,7 @@ export const guideCommand = defineCommand({
     optional: true,
     completion: { kind: "choices", choices: GUIDE_NAMES },
   })],
-  flags: DOCS_GUIDE_FLAGS,
+  flags: {},
   examples: [
     { comment: "List the guides", command: "tlsboot guide" },
     { comment: "Read one", command: "tlsboot guide homelab | less" },
@@ -94,8 +90,6 @@ export const MIXIN_NAMES = [
   "tlsboot.rules.yaml",
 ] as const;
 
-const DOCS_MIXIN_FLAGS = {} as const;
-
 /** The command that prints a file of the mixin, or lists them. */
 export const mixinCommand = defineCommand({
   path: ["mixin"],
@@ -110,7 +104,7 @@ export const mixinCommand = defineCommand({
     optional: true,
     completion: { kind: "choices", choices: MIXIN_NAMES },
   })],
-  flags: DOCS_MIXIN_FLAGS,
+  flags: {},
   examples: [
     {
       comment: "Install the alerts",

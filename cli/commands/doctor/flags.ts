@@ -3,47 +3,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { excludes, needs } from "../../framework/rules.ts";
 
-const DOCTOR_FLAGS = {
-  kubeconfig: fileFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one next to the folder, " +
-      "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig next to the folder.",
-  }),
-  bootstrapKubeconfig: fileFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
-      "next to the machine's kubeconfig.",
-  }),
-  cluster: switchFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Check the cluster of --kubeconfig through its API instead: who can create, approve and sign requests, for " +
-      "which signers, through which binding, and who can thereby become a node or an administrator; and its " +
-      "requests, tokens, cluster-info and CAs.",
-  }),
-  backup: listFlag({
-    placeholder: "FILE",
-    completion: { kind: "file" },
-    isCommandLineOnly: true,
-    summary:
-      "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
-      "a name such as tlsboot.backup next to the data directory.",
-  }),
-  output: choiceFlag({
-    short: "o",
-    choices: ["table", "json", "textfile"],
-    default: "table",
-    summary: "Output format: a table, JSON, or a textfile of Prometheus' node exporter.",
-  }),
-  out: fileFlag({
-    isCommandLineOnly: true,
-    summary: "File for the output, which is replaced at once. Without it, stdout.",
-  }),
-  strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
-} as const;
-
 /** The command that checks a machine, a data directory, a folder of CAs or a kubeconfig. */
 export const doctorCommand = defineCommand({
   path: ["doctor"],
@@ -67,7 +26,46 @@ export const doctorCommand = defineCommand({
       completion: { kind: "file" },
     }),
   ],
-  flags: DOCTOR_FLAGS,
+  flags: {
+    kubeconfig: fileFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one next to the folder, " +
+        "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig next to the folder.",
+    }),
+    bootstrapKubeconfig: fileFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
+        "next to the machine's kubeconfig.",
+    }),
+    cluster: switchFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Check the cluster of --kubeconfig through its API instead: who can create, approve and sign requests, for " +
+        "which signers, through which binding, and who can thereby become a node or an administrator; and its " +
+        "requests, tokens, cluster-info and CAs.",
+    }),
+    backup: listFlag({
+      placeholder: "FILE",
+      completion: { kind: "file" },
+      isCommandLineOnly: true,
+      summary:
+        "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
+        "a name such as tlsboot.backup next to the data directory.",
+    }),
+    output: choiceFlag({
+      short: "o",
+      choices: ["table", "json", "textfile"],
+      default: "table",
+      summary: "Output format: a table, JSON, or a textfile of Prometheus' node exporter.",
+    }),
+    out: fileFlag({
+      isCommandLineOnly: true,
+      summary: "File for the output, which is replaced at once. Without it, stdout.",
+    }),
+    strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
+  },
   examples: [
     { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
     { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1" },

@@ -2,8 +2,6 @@
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 
-const INSPECT_FLAGS = { output: STRUCTURED_OUTPUT } as const;
-
 /** The command that shows the contents of files. */
 export const inspectCommand = defineCommand({
   path: ["inspect"],
@@ -21,7 +19,7 @@ export const inspectCommand = defineCommand({
       completion: { kind: "file" },
     }),
   ],
-  flags: INSPECT_FLAGS,
+  flags: { output: STRUCTURED_OUTPUT },
   examples: [
     {
       comment: "Look at a kubelet's certificate",

@@ -6,32 +6,6 @@ import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
-const KUBECONFIG_ADMIN_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    parse: parseClusterUrl,
-    summary:
-      "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
-      "--data-dir, which tlsboot up writes.",
-  }),
-  certificateAuthority: fileFlag({
-    summary: "CA bundle that signed the server's certificate. Without it, pki/ca.crt in --data-dir.",
-  }),
-  embedCerts: switchFlag({
-    default: true,
-    summary: "Put certificates and keys into the file; with =false, their absolute paths.",
-  }),
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
-  ...CA_KEY_FLAGS,
-  issuedLog: ISSUED_LOG_FLAG,
-  out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
-  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
-  duration: lifetimeFlag({ default: "1y", summary: "Lifetime of the certificate." }),
-} as const;
-
 /** The command that issues an administrator's certificate from the CA on disk. */
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
@@ -41,7 +15,31 @@ export const kubeconfigAdminCommand = defineCommand({
 
  Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate ends or is revoked (tlsboot revoke).`,
   group: "File Commands",
-  flags: KUBECONFIG_ADMIN_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    server: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "URL",
+      parse: parseClusterUrl,
+      summary:
+        "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
+        "--data-dir, which tlsboot up writes.",
+    }),
+    certificateAuthority: fileFlag({
+      summary: "CA bundle that signed the server's certificate. Without it, pki/ca.crt in --data-dir.",
+    }),
+    embedCerts: switchFlag({
+      default: true,
+      summary: "Put certificates and keys into the file; with =false, their absolute paths.",
+    }),
+    force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+    ...CA_KEY_FLAGS,
+    issuedLog: ISSUED_LOG_FLAG,
+    out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
+    clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
+    user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
+    duration: lifetimeFlag({ default: "1y", summary: "Lifetime of the certificate." }),
+  },
   examples: [
     { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },
     {
@@ -51,41 +49,6 @@ export const kubeconfigAdminCommand = defineCommand({
   ],
   exitCodes: { 1: "failed, or the file exists" },
 });
-
-const KUBECONFIG_USER_FLAGS = {
-  ...API_FLAGS,
-  group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
-  role: choiceFlag({
-    isCommandLineOnly: true,
-    choices: PERSON_ROLES,
-    summary:
-      "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
-      "operator also revokes and makes tokens.",
-  }),
-  signer: listFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary:
-      "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
-  }),
-  ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
-  noApprove: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
-  }),
-  out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
-  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    parse: parseClusterUrl,
-    summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
-  }),
-  keyAlgorithm: KEY_ALGORITHM,
-  featureGates: FEATURE_GATES_FLAG,
-  timeout: REQUEST_TIMEOUT,
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
-} as const;
 
 /** The command that gets a certificate for a person and writes their kubeconfig. */
 export const kubeconfigUserCommand = defineCommand({
@@ -104,7 +67,40 @@ export const kubeconfigUserCommand = defineCommand({
  The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
   group: "File Commands",
   args: [argument("NAME", "The person's user name")],
-  flags: KUBECONFIG_USER_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
+    role: choiceFlag({
+      isCommandLineOnly: true,
+      choices: PERSON_ROLES,
+      summary:
+        "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
+        "operator also revokes and makes tokens.",
+    }),
+    signer: listFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      summary:
+        "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
+    }),
+    ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
+    noApprove: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
+    }),
+    out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
+    clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
+    server: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "URL",
+      parse: parseClusterUrl,
+      summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
+    }),
+    keyAlgorithm: KEY_ALGORITHM,
+    featureGates: FEATURE_GATES_FLAG,
+    timeout: REQUEST_TIMEOUT,
+    force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+  },
   examples: [
     { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
     { comment: "Let bob approve requests", command: "tlsboot kubeconfig user bob --role approver" },

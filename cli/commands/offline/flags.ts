@@ -11,18 +11,6 @@ const BUNDLE_KEY_FLAG = fileFlag({
     "Without it, pki/bundle.key in --data-dir.",
 });
 
-const EXPORT_FLAGS = {
-  ...API_FLAGS,
-  selector: LIST_FLAGS.selector,
-  signer: listFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary: "Only requests for these signers; may be repeated.",
-  }),
-  bundleKey: BUNDLE_KEY_FLAG,
-  qr: QR_FLAG,
-} as const;
-
 /** The command that exports approved requests for a CA without a network. */
 export const exportCsrCommand = defineCommand({
   path: ["offline", "export"],
@@ -44,7 +32,17 @@ export const exportCsrCommand = defineCommand({
       completion: { kind: "objects", objects: "requests" },
     }),
   ],
-  flags: EXPORT_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    selector: LIST_FLAGS.selector,
+    signer: listFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      summary: "Only requests for these signers; may be repeated.",
+    }),
+    bundleKey: BUNDLE_KEY_FLAG,
+    qr: QR_FLAG,
+  },
   examples: [
     { comment: "Export all approved requests", command: "tlsboot offline export > requests.tlsb" },
     {
@@ -54,32 +52,6 @@ export const exportCsrCommand = defineCommand({
   ],
   exitCodes: { 3: "no approved request is without a certificate" },
 });
-
-const IMPORT_FLAGS = {
-  ...API_FLAGS,
-  bundleKey: BUNDLE_KEY_FLAG,
-  trustSigner: parsedListFlag({
-    placeholder: "PIN",
-    summary:
-      "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count " +
-      "that the API server trusts for its clients, and the CA in the kubeconfig.",
-    parse: parsePublicKeyPin,
-  }),
-  leaveRefused: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",
-  }),
-  printRbac: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
-      "With --signer, for these signers.",
-  }),
-  signer: listFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
-  }),
-} as const;
 
 /** The command that imports the answers of a CA. */
 export const importCsrCommand = defineCommand({
@@ -94,7 +66,31 @@ export const importCsrCommand = defineCommand({
  Every answer is imported once. An import that was interrupted is completed by running it again.`,
   group: "Offline Commands",
   args: [argument("FILE", "Answers of the CA; - is stdin", { optional: true, completion: { kind: "file" } })],
-  flags: IMPORT_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    bundleKey: BUNDLE_KEY_FLAG,
+    trustSigner: parsedListFlag({
+      placeholder: "PIN",
+      summary:
+        "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count " +
+        "that the API server trusts for its clients, and the CA in the kubeconfig.",
+      parse: parsePublicKeyPin,
+    }),
+    leaveRefused: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",
+    }),
+    printRbac: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
+        "With --signer, for these signers.",
+    }),
+    signer: listFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
+    }),
+  },
   examples: [
     { comment: "Import the answers", command: "tlsboot offline import signed.tlsb" },
     {

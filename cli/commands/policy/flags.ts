@@ -4,25 +4,6 @@ import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, durationFlag, fileFlag, listFlag, textFlag } from "../../framework/flags.ts";
 
-const POLICY_EXPLAIN_FLAGS = {
-  ...API_FLAGS,
-  ...POLICY_FLAGS,
-  nodes: fileFlag({
-    summary:
-      "File with the nodes, as kubectl get nodes -o yaml prints them. Together with a request from a file, no API is " +
-      "needed. Without it, the nodes of the API.",
-  }),
-  user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
-  group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
-  signer: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
-  usage: listFlag({
-    default: ["digital signature", "server auth"],
-    summary: "Usages of a request from a PEM file.",
-  }),
-  expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
-  output: STRUCTURED_OUTPUT,
-} as const;
-
 /** The command that explains the verdict about a request. */
 export const policyExplainCommand = defineCommand({
   path: ["policy", "explain"],
@@ -37,7 +18,24 @@ export const policyExplainCommand = defineCommand({
  The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Policy Commands",
   args: [argument("CSR|FILE", "The request; - for stdin", { completion: { kind: "file" } })],
-  flags: POLICY_EXPLAIN_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    ...POLICY_FLAGS,
+    nodes: fileFlag({
+      summary:
+        "File with the nodes, as kubectl get nodes -o yaml prints them. Together with a request from a file, no API is " +
+        "needed. Without it, the nodes of the API.",
+    }),
+    user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
+    group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
+    signer: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
+    usage: listFlag({
+      default: ["digital signature", "server auth"],
+      summary: "Usages of a request from a PEM file.",
+    }),
+    expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
+    output: STRUCTURED_OUTPUT,
+  },
   examples: [
     {
       comment: "See why a request stays pending",
@@ -56,14 +54,6 @@ export const policyExplainCommand = defineCommand({
   exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
 });
 
-const POLICY_TEST_FLAGS = {
-  output: choiceFlag({
-    short: "o",
-    choices: ["junit"],
-    summary: "Output format: JUnit XML. Without it, text.",
-  }),
-} as const;
-
 /** The command that tests policies against fixtures. */
 export const policyTestCommand = defineCommand({
   path: ["policy", "test"],
@@ -74,17 +64,19 @@ export const policyTestCommand = defineCommand({
  that is expected for each. Needs no API. A case that fails is shown with every rule, what it found and why.`,
   group: "Policy Commands",
   args: [argument("DIR", "Folder with fixtures, or one file", { completion: { kind: "directory" } })],
-  flags: POLICY_TEST_FLAGS,
+  flags: {
+    output: choiceFlag({
+      short: "o",
+      choices: ["junit"],
+      summary: "Output format: JUnit XML. Without it, text.",
+    }),
+  },
   examples: [
     { comment: "Test all policies in a folder", command: "tlsboot policy test policies/" },
     { comment: "Do so in CI", command: "tlsboot policy test policies/ -o junit >policies.xml" },
   ],
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
 });
-
-const POLICY_CHECK_FLAGS = {
-  output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
-} as const;
 
 /** The command that checks files of rules. */
 export const policyCheckCommand = defineCommand({
@@ -99,7 +91,9 @@ export const policyCheckCommand = defineCommand({
  (Inventory) and audit policies (Policy of audit.k8s.io/v1).`,
   group: "Policy Commands",
   args: [argument("FILE", "Files of rules", { variadic: true, completion: { kind: "file" } })],
-  flags: POLICY_CHECK_FLAGS,
+  flags: {
+    output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
+  },
   examples: [
     { comment: "See the rules of a profile before it is used", command: "tlsboot policy check web.yaml" },
     { comment: "Check everything before a server is started", command: "tlsboot policy check rules/*.yaml" },

@@ -1,9 +1,9 @@
 /** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
-import { KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import {
   CA_CERT_HASH,
+  CLASSIC_KEY_ALGORITHM,
   KEY_ALGORITHM,
   lifetimeFlag,
   parseServerUrl,
@@ -12,7 +12,6 @@ import {
 } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
-  choiceFlag,
   directoryFlag,
   durationFlag,
   fileFlag,
@@ -72,62 +71,6 @@ export const CERTIFICATE_FLAGS = {
 
 const CERTIFICATE_RULES = [atMostOneOf("renewBefore", "force"), needs("pkcs12PasswordFile", "pkcs12")] as const;
 
-const REQUEST_FLAGS = {
-  ...API_FLAGS,
-  ...CERTIFICATE_FLAGS,
-  signer: textFlag({
-    isRequired: true,
-    placeholder: "NAME",
-    completion: {
-      kind: "suggestions",
-      suggestions: [
-        "kubernetes.io/kube-apiserver-client",
-        "kubernetes.io/kube-apiserver-client-kubelet",
-        "kubernetes.io/kubelet-serving",
-      ],
-    },
-    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path.",
-  }),
-  subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
-  uri: parsedListFlag({
-    placeholder: "URI",
-    summary: "URIs, such as a SPIFFE ID; may be repeated.",
-    parse: parseRequestedUri,
-  }),
-  email: parsedListFlag({
-    placeholder: "ADDRESS",
-    summary: "Email addresses; may be repeated.",
-    parse: parseRequestedEmail,
-  }),
-  usage: parsedListFlag({
-    placeholder: "USAGE",
-    completion: { kind: "choices", choices: USAGE_CHOICES },
-    summary:
-      "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
-    parse: parseRequestedUsage,
-  }),
-  name: textFlag({
-    placeholder: "NAME",
-    summary:
-      "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
-  }),
-  keyAlgorithm: KEY_ALGORITHM,
-  featureGates: FEATURE_GATES_FLAG,
-  key: fileFlag({ summary: "Private key to use instead of a new one." }),
-  out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
-  offline: directoryFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
-      "same command does both; tlsboot sign FOLDER answers it.",
-  }),
-  caCertHash: CA_CERT_HASH,
-  noWait: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Do not wait; the same command continues with the request later.",
-  }),
-} as const;
-
 /** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
   path: ["request"],
@@ -144,7 +87,61 @@ export const requestCommand = defineCommand({
  it there, beside the CA; another run takes up the answer. Later runs renew the certificate when 30 % of its lifetime
  are left, or as --renew-before says.`,
   group: "Request Commands",
-  flags: REQUEST_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    ...CERTIFICATE_FLAGS,
+    signer: textFlag({
+      isRequired: true,
+      placeholder: "NAME",
+      completion: {
+        kind: "suggestions",
+        suggestions: [
+          "kubernetes.io/kube-apiserver-client",
+          "kubernetes.io/kube-apiserver-client-kubelet",
+          "kubernetes.io/kubelet-serving",
+        ],
+      },
+      summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path.",
+    }),
+    subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
+    uri: parsedListFlag({
+      placeholder: "URI",
+      summary: "URIs, such as a SPIFFE ID; may be repeated.",
+      parse: parseRequestedUri,
+    }),
+    email: parsedListFlag({
+      placeholder: "ADDRESS",
+      summary: "Email addresses; may be repeated.",
+      parse: parseRequestedEmail,
+    }),
+    usage: parsedListFlag({
+      placeholder: "USAGE",
+      completion: { kind: "choices", choices: USAGE_CHOICES },
+      summary:
+        "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
+      parse: parseRequestedUsage,
+    }),
+    name: textFlag({
+      placeholder: "NAME",
+      summary:
+        "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
+    }),
+    keyAlgorithm: KEY_ALGORITHM,
+    featureGates: FEATURE_GATES_FLAG,
+    key: fileFlag({ summary: "Private key to use instead of a new one." }),
+    out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
+    offline: directoryFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
+        "same command does both; tlsboot sign FOLDER answers it.",
+    }),
+    caCertHash: CA_CERT_HASH,
+    noWait: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Do not wait; the same command continues with the request later.",
+    }),
+  },
   examples: [
     {
       comment: "Get a serving certificate from a custom signer",
@@ -182,49 +179,6 @@ export const requestCommand = defineCommand({
   },
 });
 
-const REQUEST_WEB_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  join: fileFlag({
-    isCommandLineOnly: true,
-    summary:
-      "File web.kubeconfig of the server's data directory, whose token gets the identity. Without it and --server, " +
-      "the one in --data-dir.",
-  }),
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    summary: "Instead of --join: address of the API server, with a token and --ca-cert-hash.",
-    parse: parseServerUrl,
-  }),
-  token: secretFlag({
-    placeholder: "TOKEN",
-    summary: "With --server: token for web servers; - reads it from stdin.",
-  }),
-  tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
-  caCertHash: CA_CERT_HASH,
-  ...CERTIFICATE_FLAGS,
-  dns: { ...CERTIFICATE_FLAGS.dns, summary: "Further DNS names; may be repeated." },
-  keyAlgorithm: choiceFlag({
-    choices: KEY_ALGORITHMS,
-    default: "ecdsa-p256",
-    placeholder: "ALGORITHM",
-    summary: "Algorithm of the key to make.",
-  }),
-  out: directoryFlag({
-    summary:
-      "Folder for tls.crt, tls.key, both in tls.pem, the CA and the identity. Without it, a folder with the name of " +
-      "the web server.",
-  }),
-  rotateCertificates: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
-  }),
-  printSystemdUnit: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
-  }),
-} as const;
-
 /** The command that gets a web server its certificate from a server with a web domain. */
 export const requestWebCommand = defineCommand({
   path: ["request", "web"],
@@ -237,7 +191,43 @@ export const requestWebCommand = defineCommand({
  the command renews what is due, without a token.`,
   group: "Request Commands",
   args: [argument("NAME", "The name of the web server, such as nas.home.lan")],
-  flags: REQUEST_WEB_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    join: fileFlag({
+      isCommandLineOnly: true,
+      summary:
+        "File web.kubeconfig of the server's data directory, whose token gets the identity. Without it and --server, " +
+        "the one in --data-dir.",
+    }),
+    server: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "URL",
+      summary: "Instead of --join: address of the API server, with a token and --ca-cert-hash.",
+      parse: parseServerUrl,
+    }),
+    token: secretFlag({
+      placeholder: "TOKEN",
+      summary: "With --server: token for web servers; - reads it from stdin.",
+    }),
+    tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
+    caCertHash: CA_CERT_HASH,
+    ...CERTIFICATE_FLAGS,
+    dns: { ...CERTIFICATE_FLAGS.dns, summary: "Further DNS names; may be repeated." },
+    keyAlgorithm: CLASSIC_KEY_ALGORITHM,
+    out: directoryFlag({
+      summary:
+        "Folder for tls.crt, tls.key, both in tls.pem, the CA and the identity. Without it, a folder with the name of " +
+        "the web server.",
+    }),
+    rotateCertificates: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
+    }),
+    printSystemdUnit: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
+    }),
+  },
   examples: [
     {
       comment: "Get a certificate for a web server, and a service that keeps it fresh",

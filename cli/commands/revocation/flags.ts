@@ -12,23 +12,6 @@ const YES_FLAG = switchFlag({
   summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
 });
 
-const REVOKE_FLAGS = {
-  ...API_FLAGS,
-  reason: choiceFlag({
-    isCommandLineOnly: true,
-    placeholder: "REASON",
-    choices: REVOCATION_REASONS,
-    default: "unspecified",
-    summary: "Reason, by its name in RFC 5280.",
-  }),
-  message: textFlag({ isCommandLineOnly: true, summary: "Explanation in a sentence, for people." }),
-  certificates: switchFlag({
-    isCommandLineOnly: true,
-    summary: "With token/ID: also revoke every certificate that was requested with the token.",
-  }),
-  yes: YES_FLAG,
-} as const;
-
 /** The command that revokes certificates, nodes, users, groups and tokens. */
 export const revokeCommand = defineCommand({
   path: ["revoke"],
@@ -53,7 +36,22 @@ export const revokeCommand = defineCommand({
       },
     ),
   ],
-  flags: REVOKE_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    reason: choiceFlag({
+      isCommandLineOnly: true,
+      placeholder: "REASON",
+      choices: REVOCATION_REASONS,
+      default: "unspecified",
+      summary: "Reason, by its name in RFC 5280.",
+    }),
+    message: textFlag({ isCommandLineOnly: true, summary: "Explanation in a sentence, for people." }),
+    certificates: switchFlag({
+      isCommandLineOnly: true,
+      summary: "With token/ID: also revoke every certificate that was requested with the token.",
+    }),
+    yes: YES_FLAG,
+  },
   examples: [
     { comment: "A machine was stolen", command: "tlsboot revoke node/n1 --reason keyCompromise --message 'stolen'" },
     { comment: "A laptop with a kubeconfig was stolen", command: "tlsboot revoke user/alice --reason keyCompromise" },
@@ -71,8 +69,6 @@ export const revokeCommand = defineCommand({
   },
 });
 
-const UNREVOKE_FLAGS = { ...API_FLAGS } as const;
-
 /** The command that takes revocations back. */
 export const unrevokeCommand = defineCommand({
   path: ["unrevoke"],
@@ -88,12 +84,10 @@ export const unrevokeCommand = defineCommand({
       completion: { kind: "objects", objects: "revocations" },
     }),
   ],
-  flags: UNREVOKE_FLAGS,
+  flags: { ...API_FLAGS },
   examples: [{ comment: "Let a user in again", command: "tlsboot unrevoke user/alice" }],
   exitCodes: { 1: "failed for one or more of them" },
 });
-
-const GET_REVOCATIONS_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
 /** The command that lists revocations. */
 export const getRevocationsCommand = defineCommand({
@@ -111,7 +105,7 @@ export const getRevocationsCommand = defineCommand({
       completion: { kind: "objects", objects: "revocations" },
     }),
   ],
-  flags: GET_REVOCATIONS_FLAGS,
+  flags: { ...API_FLAGS, ...LIST_FLAGS },
   examples: [
     { comment: "List all revocations", command: "tlsboot get revocations" },
     { comment: "Show one with its message", command: "tlsboot get revocations node:n1 -o yaml" },

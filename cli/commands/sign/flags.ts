@@ -8,66 +8,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { parseRequestedUsage } from "../../flags/requested_names.ts";
 
-const SIGN_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  signer: textFlag({
-    placeholder: "NAME",
-    summary: "Signer whose rules apply: one of Kubernetes' signers, or that of --profile.",
-  }),
-  profile: fileFlag({ summary: "Rules of a custom signer (kind: SigningProfile)." }),
-  usage: parsedListFlag({
-    placeholder: "USAGE",
-    completion: { kind: "choices", choices: USAGE_CHOICES },
-    summary: "Usages, such as server-auth; may be repeated. Without it, the usages of the signer or its profile.",
-    parse: parseRequestedUsage,
-  }),
-  chain: switchFlag({
-    default: true,
-    summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
-  }),
-  duration: durationFlag({
-    summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",
-  }),
-  out: fileFlag({
-    summary:
-      "File for the certificate, or for the answers to a bundle; for several requests a folder, for NAME.crt each.",
-  }),
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
-    parse: parseServerUrl,
-  }),
-  yes: switchFlag({ isCommandLineOnly: true, summary: "Sign every request of a bundle or a folder without asking." }),
-  policy: {
-    ...POLICY_FLAGS.policy,
-    summary:
-      "Policy for the requests of a bundle or a folder: kubelet-serving, or a file of kind ApprovalPolicy. May be " +
-      "repeated. What it approves is signed where there is no terminal; of a server's requests, nothing else is signed.",
-  },
-  inventory: {
-    ...POLICY_FLAGS.inventory,
-    summary:
-      "File of kind Inventory, for a bundle or a folder. Its machines get client certificates without a question where " +
-      "there is no terminal to ask on; others do not.",
-  },
-  trustExporter: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "PIN",
-    summary: "Trust the key that signed the bundle from now on, as tlsboot offline export printed it.",
-    parse: parsePublicKeyPin,
-  }),
-  qr: { ...QR_FLAG, summary: "Also write the answers to a bundle as QR codes, as an HTML document in this folder." },
-  clusterSigningCertFile: SIGNING_FLAGS.clusterSigningCertFile,
-  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
-  ...CA_KEY_FLAGS,
-  crlUrl: CRL_URL_FLAG,
-  featureGates: FEATURE_GATES_FLAG,
-  issuedLog: ISSUED_LOG_FLAG,
-  clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
-} as const;
-
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
@@ -99,7 +39,65 @@ export const signCommand = defineCommand({
       completion: { kind: "file" },
     }),
   ],
-  flags: SIGN_FLAGS,
+  flags: {
+    dataDir: DATA_DIR_FLAG,
+    signer: textFlag({
+      placeholder: "NAME",
+      summary: "Signer whose rules apply: one of Kubernetes' signers, or that of --profile.",
+    }),
+    profile: fileFlag({ summary: "Rules of a custom signer (kind: SigningProfile)." }),
+    usage: parsedListFlag({
+      placeholder: "USAGE",
+      completion: { kind: "choices", choices: USAGE_CHOICES },
+      summary: "Usages, such as server-auth; may be repeated. Without it, the usages of the signer or its profile.",
+      parse: parseRequestedUsage,
+    }),
+    chain: switchFlag({
+      default: true,
+      summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
+    }),
+    duration: durationFlag({
+      summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",
+    }),
+    out: fileFlag({
+      summary:
+        "File for the certificate, or for the answers to a bundle; for several requests a folder, for NAME.crt each.",
+    }),
+    force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
+    server: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "URL",
+      summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
+      parse: parseServerUrl,
+    }),
+    yes: switchFlag({ isCommandLineOnly: true, summary: "Sign every request of a bundle or a folder without asking." }),
+    policy: {
+      ...POLICY_FLAGS.policy,
+      summary:
+        "Policy for the requests of a bundle or a folder: kubelet-serving, or a file of kind ApprovalPolicy. May be " +
+        "repeated. What it approves is signed where there is no terminal; of a server's requests, nothing else is signed.",
+    },
+    inventory: {
+      ...POLICY_FLAGS.inventory,
+      summary:
+        "File of kind Inventory, for a bundle or a folder. Its machines get client certificates without a question where " +
+        "there is no terminal to ask on; others do not.",
+    },
+    trustExporter: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "PIN",
+      summary: "Trust the key that signed the bundle from now on, as tlsboot offline export printed it.",
+      parse: parsePublicKeyPin,
+    }),
+    qr: { ...QR_FLAG, summary: "Also write the answers to a bundle as QR codes, as an HTML document in this folder." },
+    clusterSigningCertFile: SIGNING_FLAGS.clusterSigningCertFile,
+    clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+    ...CA_KEY_FLAGS,
+    crlUrl: CRL_URL_FLAG,
+    featureGates: FEATURE_GATES_FLAG,
+    issuedLog: ISSUED_LOG_FLAG,
+    clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
+  },
   examples: [
     {
       comment: "Sign a web server's request by the rules of a profile",

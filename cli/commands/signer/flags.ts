@@ -5,26 +5,6 @@ import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
-/** The flags of the command `tlsboot signer`. */
-const SIGNER_FLAGS = {
-  ...CONTROLLER_FLAGS,
-  ...PROFILE_FLAGS,
-  podCertificates: switchFlag({
-    summary: "Sign PodCertificateRequests, with which kubelets request certificates for pods, instead of " +
-      "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The section pods of " +
-      "each profile says for which pods.",
-  }),
-  ...SIGNING_FLAGS,
-  ...CA_KEY_FLAGS,
-  crlUrl: CRL_URL_FLAG,
-  featureGates: FEATURE_GATES_FLAG,
-  issuedLog: fileFlag({
-    summary:
-      "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +
-      "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
-  }),
-} as const;
-
 /** The command that runs the signing controller alone. */
 export const signerCommand = defineCommand({
   path: ["signer"],
@@ -49,7 +29,24 @@ export const signerCommand = defineCommand({
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
  and warns about others that are missing; --print-rbac prints all of them.`,
   group: "Running Commands",
-  flags: SIGNER_FLAGS,
+  flags: {
+    ...CONTROLLER_FLAGS,
+    ...PROFILE_FLAGS,
+    podCertificates: switchFlag({
+      summary: "Sign PodCertificateRequests, with which kubelets request certificates for pods, instead of " +
+        "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The section pods of " +
+        "each profile says for which pods.",
+    }),
+    ...SIGNING_FLAGS,
+    ...CA_KEY_FLAGS,
+    crlUrl: CRL_URL_FLAG,
+    featureGates: FEATURE_GATES_FLAG,
+    issuedLog: fileFlag({
+      summary:
+        "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +
+        "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
+    }),
+  },
   examples: [
     {
       comment: "Sign for a cluster with the CA on this machine",

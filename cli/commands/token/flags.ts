@@ -18,73 +18,6 @@ import {
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
-const TOKEN_CREATE_FLAGS = {
-  ...API_FLAGS,
-  output: choiceFlag({
-    short: "o",
-    isCommandLineOnly: true,
-    choices: ["command", "kubeconfig", "pack", "yaml"],
-    summary: "What is printed instead of the token, or written to --out. Each contains the token.",
-  }),
-  out: textFlag({
-    placeholder: "PATH",
-    isCommandLineOnly: true,
-    completion: { kind: "file" },
-    summary: "File to write, or - for stdout; with --for-inventory, a folder. Existing files are never replaced.",
-  }),
-  printJoinCommand: switchFlag({ isCommandLineOnly: true, summary: "The same as -o command, as in kubeadm." }),
-  node: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    summary: "Only node whose client certificate the token may request.",
-    parse: parseNodeName,
-  }),
-  forInventory: fileFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
-      "With --node, only for that one.",
-  }),
-  server: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "URL",
-    parse: parseClusterUrl,
-    summary:
-      "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
-      "of this host alone.",
-  }),
-  ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
-  description: textFlag({ summary: "Purpose of the token, for people." }),
-  groups: listFlag({
-    default: [UP_TOKEN_GROUP],
-    summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
-  }),
-  uses: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "N",
-    summary: "Number of keys for which the token may request certificates. The first requests bind it to their keys, " +
-      "and it is used up when the certificates have been used. 1 for a token with a node or a key; else any number.",
-    parse: parseTokenUses,
-  }),
-  cidr: parsedListFlag({
-    summary: "Networks from which the token is accepted, such as 10.0.0.0/24, by the address that reaches the server.",
-    parse: parseTokenNetwork,
-  }),
-  publicKey: fileFlag({
-    isCommandLineOnly: true,
-    summary: "File with the only public key for which the token may request a certificate, so the token need not be " +
-      "kept secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
-  }),
-  approve: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
-  }),
-  usages: listFlag({
-    default: ["signing", "authentication"],
-    summary: "Uses of the token: signing, authentication.",
-  }),
-} as const;
-
 /** The command that creates a bootstrap token. */
 export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
@@ -107,7 +40,75 @@ export const tokenCreateCommand = defineCommand({
  can, and the command says what is not enforced.`,
   group: "Machine Commands",
   args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
-  flags: TOKEN_CREATE_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    output: choiceFlag({
+      short: "o",
+      isCommandLineOnly: true,
+      choices: ["command", "kubeconfig", "pack", "yaml"],
+      summary: "What is printed instead of the token, or written to --out. Each contains the token.",
+    }),
+    out: textFlag({
+      placeholder: "PATH",
+      isCommandLineOnly: true,
+      completion: { kind: "file" },
+      summary: "File to write, or - for stdout; with --for-inventory, a folder. Existing files are never replaced.",
+    }),
+    printJoinCommand: switchFlag({ isCommandLineOnly: true, summary: "The same as -o command, as in kubeadm." }),
+    node: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      summary: "Only node whose client certificate the token may request.",
+      parse: parseNodeName,
+    }),
+    forInventory: fileFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
+        "With --node, only for that one.",
+    }),
+    server: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "URL",
+      parse: parseClusterUrl,
+      summary:
+        "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
+        "of this host alone.",
+    }),
+    ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
+    description: textFlag({ summary: "Purpose of the token, for people." }),
+    groups: listFlag({
+      default: [UP_TOKEN_GROUP],
+      summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
+    }),
+    uses: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "N",
+      summary:
+        "Number of keys for which the token may request certificates. The first requests bind it to their keys, " +
+        "and it is used up when the certificates have been used. 1 for a token with a node or a key; else any number.",
+      parse: parseTokenUses,
+    }),
+    cidr: parsedListFlag({
+      summary:
+        "Networks from which the token is accepted, such as 10.0.0.0/24, by the address that reaches the server.",
+      parse: parseTokenNetwork,
+    }),
+    publicKey: fileFlag({
+      isCommandLineOnly: true,
+      summary:
+        "File with the only public key for which the token may request a certificate, so the token need not be " +
+        "kept secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
+    }),
+    approve: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
+    }),
+    usages: listFlag({
+      default: ["signing", "authentication"],
+      summary: "Uses of the token: signing, authentication.",
+    }),
+  },
   examples: [
     { comment: "Create a token that lasts a day", command: "tlsboot token create" },
     {
@@ -134,18 +135,6 @@ export const tokenCreateCommand = defineCommand({
   ],
 });
 
-const TOKEN_LIST_FLAGS = {
-  ...API_FLAGS,
-  output: choiceFlag({
-    short: "o",
-    choices: ["wide", "json", "yaml"],
-    summary: "Output format. Without it, a table; wide adds columns.",
-  }),
-  sortBy: LIST_FLAGS.sortBy,
-  noHeaders: LIST_FLAGS.noHeaders,
-  showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
-} as const;
-
 /** The command that lists bootstrap tokens. */
 export const tokenListCommand = defineCommand({
   path: ["token", "list"],
@@ -156,14 +145,22 @@ export const tokenListCommand = defineCommand({
  key for one of a known key. USES counts the keys whose certificate has been used, the keys to which the token is bound,
  and the keys that it allows. LAST USE is exact to a minute.`,
   group: "Machine Commands",
-  flags: TOKEN_LIST_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    output: choiceFlag({
+      short: "o",
+      choices: ["wide", "json", "yaml"],
+      summary: "Output format. Without it, a table; wide adds columns.",
+    }),
+    sortBy: LIST_FLAGS.sortBy,
+    noHeaders: LIST_FLAGS.noHeaders,
+    showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
+  },
   examples: [
     { comment: "List tokens", command: "tlsboot token list" },
     { comment: "See who made them, for which keys, and what was refused", command: "tlsboot token list -o wide" },
   ],
 });
-
-const TOKEN_DELETE_FLAGS = { ...API_FLAGS } as const;
 
 /** The command that deletes bootstrap tokens. */
 export const tokenDeleteCommand = defineCommand({
@@ -177,7 +174,7 @@ export const tokenDeleteCommand = defineCommand({
     variadic: true,
     completion: { kind: "objects", objects: "tokens" },
   })],
-  flags: TOKEN_DELETE_FLAGS,
+  flags: { ...API_FLAGS },
   examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
   exitCodes: { 1: "failed for one or more tokens" },
 });

@@ -9,8 +9,6 @@ import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flag
 import { exactlyOneOf, needs } from "../../framework/rules.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
-const GET_TRUST_BUNDLES_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
-
 /** The command that lists trust bundles. */
 export const getTrustBundlesCommand = defineCommand({
   path: ["get", "trustbundles"],
@@ -27,7 +25,7 @@ export const getTrustBundlesCommand = defineCommand({
       completion: { kind: "objects", objects: "trustBundles" },
     }),
   ],
-  flags: GET_TRUST_BUNDLES_FLAGS,
+  flags: { ...API_FLAGS, ...LIST_FLAGS },
   examples: [
     { comment: "List all trust bundles", command: "tlsboot get trustbundles" },
     {
@@ -37,34 +35,6 @@ export const getTrustBundlesCommand = defineCommand({
   ],
   rules: LIST_RULES,
 });
-
-const TRUST_FETCH_FLAGS = {
-  ...API_FLAGS,
-  signer: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "NAME",
-    completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
-    summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
-    parse: parseSignerName,
-  }),
-  selector: LIST_FLAGS.selector,
-  out: fileFlag({
-    isCommandLineOnly: true,
-    isRequired: true,
-    summary:
-      "File for the certificates, PEM, readable by everyone; - prints them. It is not touched when nothing has changed.",
-  }),
-  watch: switchFlag({
-    short: "w",
-    isCommandLineOnly: true,
-    summary: "Keep running, and write the file after each change. While the API is unreachable, try again.",
-  }),
-  exec: textFlag({
-    placeholder: "COMMAND",
-    isCommandLineOnly: true,
-    summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
-  }),
-} as const;
 
 function parseSignerName(text: string): Result<string, string> {
   return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
@@ -91,7 +61,33 @@ export const trustFetchCommand = defineCommand({
   args: [
     argument("NAME", "The bundle", { optional: true, completion: { kind: "objects", objects: "trustBundles" } }),
   ],
-  flags: TRUST_FETCH_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    signer: parsedFlag({
+      isCommandLineOnly: true,
+      placeholder: "NAME",
+      completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
+      summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
+      parse: parseSignerName,
+    }),
+    selector: LIST_FLAGS.selector,
+    out: fileFlag({
+      isCommandLineOnly: true,
+      isRequired: true,
+      summary:
+        "File for the certificates, PEM, readable by everyone; - prints them. It is not touched when nothing has changed.",
+    }),
+    watch: switchFlag({
+      short: "w",
+      isCommandLineOnly: true,
+      summary: "Keep running, and write the file after each change. While the API is unreachable, try again.",
+    }),
+    exec: textFlag({
+      placeholder: "COMMAND",
+      isCommandLineOnly: true,
+      summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
+    }),
+  },
   examples: [
     {
       comment: "Fetch the CAs that vouch for the API server",

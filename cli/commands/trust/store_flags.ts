@@ -42,11 +42,6 @@ const STORE_FLAG = listFlag({
   summary: "Stores to change: debian, rhel, firefox, nss, java. Without it, all that this machine has.",
 });
 
-const TRUST_SHOW_FLAGS = {
-  ...CA_SOURCE_FLAGS,
-  print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
-} as const;
-
 /** The command that prints the CA, or the stores that trust it. */
 export const trustShowCommand = defineCommand({
   path: ["trust", "show"],
@@ -56,15 +51,16 @@ export const trustShowCommand = defineCommand({
  Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print the CA is printed as PEM, to be
  put into any other store, such as that of a phone.`,
   group: "Trust Commands",
-  flags: TRUST_SHOW_FLAGS,
+  flags: {
+    ...CA_SOURCE_FLAGS,
+    print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
+  },
   examples: [
     { comment: "Show the stores of this machine", command: "tlsboot trust show" },
     { comment: "Write the CA into a file for a phone", command: "tlsboot trust show --print > home-ca.crt" },
   ],
   rules: CA_SOURCE_RULES,
 });
-
-const TRUST_INSTALL_FLAGS = { ...CA_SOURCE_FLAGS, store: STORE_FLAG } as const;
 
 /** The command that lets this machine trust the CA. */
 export const trustInstallCommand = defineCommand({
@@ -76,7 +72,7 @@ export const trustInstallCommand = defineCommand({
  of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
  nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
   group: "Trust Commands",
-  flags: TRUST_INSTALL_FLAGS,
+  flags: { ...CA_SOURCE_FLAGS, store: STORE_FLAG },
   examples: [
     { comment: "On the machine of the server", command: "sudo tlsboot trust install" },
     {
@@ -89,19 +85,17 @@ export const trustInstallCommand = defineCommand({
   exitCodes: { 1: "failed in one of the stores" },
 });
 
-const TRUST_UNINSTALL_FLAGS = {
-  ...CA_SOURCE_FLAGS,
-  store: STORE_FLAG,
-  all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
-} as const;
-
 /** The command that takes the CA out of the stores. */
 export const trustUninstallCommand = defineCommand({
   path: ["trust", "uninstall"],
   summary: "Take the CA out of the stores of this machine",
   description: `Take the CA out of the stores of this machine, as trust install put it there.`,
   group: "Trust Commands",
-  flags: TRUST_UNINSTALL_FLAGS,
+  flags: {
+    ...CA_SOURCE_FLAGS,
+    store: STORE_FLAG,
+    all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
+  },
   examples: [
     { comment: "Remove the CA in --data-dir", command: "sudo tlsboot trust uninstall" },
     { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot trust uninstall --all" },

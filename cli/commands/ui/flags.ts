@@ -3,18 +3,6 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { integerFlag, switchFlag } from "../../framework/flags.ts";
 
-const UI_FLAGS = {
-  ...API_FLAGS,
-  port: integerFlag({
-    // Kubernetes sets TLSBOOT_PORT to a URL in every pod beside a Service that is named tlsboot.
-    isCommandLineOnly: true,
-    default: 0,
-    max: 65_535,
-    summary: "Port of the page on 127.0.0.1. 0 is a free port.",
-  }),
-  open: switchFlag({ isCommandLineOnly: true, summary: "Open the page in the browser of this machine." }),
-} as const;
-
 /** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],
@@ -35,7 +23,17 @@ export const uiCommand = defineCommand({
  page is recorded in the audit log as done by that user. No other machine reaches it; from another one, use it through
  ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
   group: "Running Commands",
-  flags: UI_FLAGS,
+  flags: {
+    ...API_FLAGS,
+    port: integerFlag({
+      // Kubernetes sets TLSBOOT_PORT to a URL in every pod beside a Service that is named tlsboot.
+      isCommandLineOnly: true,
+      default: 0,
+      max: 65_535,
+      summary: "Port of the page on 127.0.0.1. 0 is a free port.",
+    }),
+    open: switchFlag({ isCommandLineOnly: true, summary: "Open the page in the browser of this machine." }),
+  },
   examples: [
     { comment: "Open the page of the server in ./tlsboot-data", command: "tlsboot ui --open" },
     {

@@ -6,34 +6,6 @@ import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
-/** The flags of `up`: those of the server, and those of its signer and approver. */
-const UP_FLAGS = {
-  ...SERVER_FLAGS,
-  autoApprove: switchFlag({
-    summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +
-      "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
-      "the machines in that file.",
-  }),
-  sharedToken: switchFlag({
-    default: DEFAULT_SETTINGS.sharedToken,
-    summary:
-      "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
-      "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +
-      "create.",
-  }),
-  ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
-  uiPort: integerFlag({ default: 0, max: 65_535, summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port." }),
-  ...POLICY_FLAGS,
-  ...PROFILE_FLAGS,
-  signer: {
-    ...PROFILE_FLAGS.signer,
-    summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
-  },
-  ...WEB_FLAGS,
-  ...SIGNING_FLAGS,
-  ...inGroup("Tuning", CLEANER_FLAGS),
-} as const;
-
 /** The command that runs server, signer and approver in one process. */
 export const upCommand = defineCommand({
   path: ["up"],
@@ -51,7 +23,36 @@ export const upCommand = defineCommand({
  certificates, with --web-domain for web servers, and with --policy for others: tlsboot approver --help describes what
  each policy grants.`,
   group: "Running Commands",
-  flags: UP_FLAGS,
+  flags: {
+    ...SERVER_FLAGS,
+    autoApprove: switchFlag({
+      summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +
+        "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
+        "the machines in that file.",
+    }),
+    sharedToken: switchFlag({
+      default: DEFAULT_SETTINGS.sharedToken,
+      summary:
+        "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
+        "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +
+        "create.",
+    }),
+    ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
+    uiPort: integerFlag({
+      default: 0,
+      max: 65_535,
+      summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
+    }),
+    ...POLICY_FLAGS,
+    ...PROFILE_FLAGS,
+    signer: {
+      ...PROFILE_FLAGS.signer,
+      summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
+    },
+    ...WEB_FLAGS,
+    ...SIGNING_FLAGS,
+    ...inGroup("Tuning", CLEANER_FLAGS),
+  },
   examples: [
     { comment: "Run everything on loopback", command: "tlsboot up" },
     {

@@ -2,23 +2,6 @@
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
-const UPGRADE_FLAGS = {
-  releaseKey: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Public key of minisign that the release must be signed with. Without it, the key that is in this file.",
-  }),
-  dryRun: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Check the release and print what would be done.",
-  }),
-  oneWay: switchFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Upgrade also to a release that writes data which this file cannot read: there is no way back then but a " +
-      "backup.",
-  }),
-} as const;
-
 /** The command that replaces the program's own file by that of a release on a stick. */
 export const upgradeCommand = defineCommand({
   path: ["upgrade"],
@@ -34,7 +17,22 @@ export const upgradeCommand = defineCommand({
       completion: { kind: "directory" },
     }),
   ],
-  flags: UPGRADE_FLAGS,
+  flags: {
+    releaseKey: fileFlag({
+      isCommandLineOnly: true,
+      summary: "Public key of minisign that the release must be signed with. Without it, the key that is in this file.",
+    }),
+    dryRun: switchFlag({
+      isCommandLineOnly: true,
+      summary: "Check the release and print what would be done.",
+    }),
+    oneWay: switchFlag({
+      isCommandLineOnly: true,
+      summary:
+        "Upgrade also to a release that writes data which this file cannot read: there is no way back then but a " +
+        "backup.",
+    }),
+  },
   examples: [
     { comment: "See what an upgrade would do", command: "tlsboot upgrade /media/stick --dry-run" },
     { comment: "Upgrade, and go back if it does not work", command: "sudo tlsboot upgrade /media/stick" },

@@ -3,32 +3,6 @@ import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
 
-const VERSION_FLAGS = {
-  output: STRUCTURED_OUTPUT,
-  sbom: switchFlag({
-    summary:
-      "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
-    isCommandLineOnly: true,
-  }),
-  licenses: switchFlag({
-    summary:
-      "Print the licence texts of everything inside instead: of tlsboot, of its packages, and of Node and its parts.",
-    isCommandLineOnly: true,
-  }),
-  verify: switchFlag({
-    summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
-    isCommandLineOnly: true,
-  }),
-  release: directoryFlag({
-    isCommandLineOnly: true,
-    summary: "Folder with SHA256SUMS and SHA256SUMS.minisig for --verify. Without it, the folder of this file.",
-  }),
-  releaseKey: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
-  }),
-} as const;
-
 /** The command that prints the version of the program, without asking a server. */
 export const versionCommand = defineCommand({
   path: ["version"],
@@ -39,7 +13,31 @@ export const versionCommand = defineCommand({
 
  --verify detects a damaged file. A forged one could print anything: check a file with minisign before it runs.`,
   group: "Program Commands",
-  flags: VERSION_FLAGS,
+  flags: {
+    output: STRUCTURED_OUTPUT,
+    sbom: switchFlag({
+      summary:
+        "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
+      isCommandLineOnly: true,
+    }),
+    licenses: switchFlag({
+      summary:
+        "Print the licence texts of everything inside instead: of tlsboot, of its packages, and of Node and its parts.",
+      isCommandLineOnly: true,
+    }),
+    verify: switchFlag({
+      summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
+      isCommandLineOnly: true,
+    }),
+    release: directoryFlag({
+      isCommandLineOnly: true,
+      summary: "Folder with SHA256SUMS and SHA256SUMS.minisig for --verify. Without it, the folder of this file.",
+    }),
+    releaseKey: fileFlag({
+      isCommandLineOnly: true,
+      summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
+    }),
+  },
   examples: [
     { comment: "Print the version for a script", command: "tlsboot version -o json" },
     { comment: "Write the bill of materials for a scanner", command: "tlsboot version --sbom > tlsboot.cdx.json" },
