@@ -3,21 +3,17 @@
  */
 import { resolve } from "node:path";
 import { createKubeconfigFinder, type FindBootstrapCluster } from "../client/bootstrap.ts";
-import type { Connect } from "../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../client/discover_cluster.ts";
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/lib/brand.ts";
 import { UsageError } from "./framework/usage_error.ts";
-import type { Io } from "./io.ts";
+import type { Tools } from "./io.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
 
-/** The adapters for finding the credentials. */
-export interface CredentialTools {
-  readonly io: Io;
-  readonly files: FilePort;
-  readonly connect: Connect;
+/** The tools of a command, and what reports the progress of finding the credentials. */
+export interface CredentialTools extends Tools {
   readonly onProgress: (event: DiscoveryProgress) => void;
 }
 
@@ -55,11 +51,11 @@ export function createClusterFinder(
   otherwise: FindBootstrapCluster,
   tools: CredentialTools,
 ): FindBootstrapCluster {
-  const { io, files, connect, onProgress } = tools;
+  const { cwd, clock, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
   const isByFlags = server !== undefined || hasToken || pins.length > 0;
-  if (path !== undefined) return createKubeconfigFinder(resolve(io.cwd, path), files, hint);
+  if (path !== undefined) return createKubeconfigFinder(resolve(cwd, path), files, hint);
   if (!isByFlags) return otherwise;
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {
@@ -71,27 +67,26 @@ export function createClusterFinder(
       "tlsboot ca show prints it beside the CA, and tlsboot token create -o command the whole command",
     );
   }
-  const readToken = createTokenReader(settings, io, files);
+  const readToken = createTokenReader(settings, tools);
   return async (signal) => {
     const token = await readToken(signal);
     const waitSeconds = Math.min(settings.timeout / 1000, DISCOVERY_SECONDS);
-    return await discoverCluster({ server, token, pins, connect, clock: io.clock, waitSeconds, onProgress }, signal);
+    return await discoverCluster({ server, token, pins, connect, clock, waitSeconds, onProgress }, signal);
   };
 }
 
 function createTokenReader(
   { token, tokenFile }: CredentialSettings,
-  io: Io,
-  files: FilePort,
+  { cwd, stdin, files }: Tools,
 ): (signal: AbortSignal) => Promise<BootstrapToken> {
-  if (tokenFile !== undefined) return () => readTokenFile(resolve(io.cwd, tokenFile), files);
+  if (tokenFile !== undefined) return () => readTokenFile(resolve(cwd, tokenFile), files);
   const text = token?.reveal() ?? "";
   if (text !== "-") {
     const given = parseToken(text);
     return () => Promise.resolve(given);
   }
   let typed: Promise<BootstrapToken> | undefined;
-  return (signal) => typed ??= io.stdin.readAll(signal).then((all) => parseToken(all.trim()));
+  return (signal) => typed ??= stdin.readAll(signal).then((all) => parseToken(all.trim()));
 }
 
 function parseToken(text: string): BootstrapToken {

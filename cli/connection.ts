@@ -12,7 +12,7 @@ import { AppError } from "../core/errors.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { DATA_DIR_FLAG } from "./flags/common.ts";
 import type { Io } from "./io.ts";
-import { escapeValue } from "./output/escape.ts";
+import { escapeValue } from "../core/lib/printable.ts";
 import { USER_AGENT } from "../core/version.ts";
 
 /** The settings that name the API server. */

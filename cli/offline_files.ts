@@ -9,7 +9,7 @@ import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 import type { Io, Tools } from "./io.ts";
 import { displayPath, pathWord } from "./output/display_path.ts";
-import { escapeText, line } from "./output/escape.ts";
+import { escapeText, line } from "../core/lib/printable.ts";
 import { renderQrDocument } from "./output/qr_pages.ts";
 
 /** The largest text; ten thousand answers with their chains have half of it. */

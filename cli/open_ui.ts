@@ -6,19 +6,21 @@ import type { CommandFlags } from "../ui/page.ts";
 import type { Ui, UiOptions } from "../ui/server.ts";
 import { connect, type ConnectionSettings } from "./connection.ts";
 import { DATA_DIR_FLAG } from "./flags/common.ts";
-import type { Io } from "./io.ts";
+import type { Tools } from "./io.ts";
 
 /** Starts the page with a connection that ends with it. Throws as `connect` and `startUi` do. */
 export async function openUi(
   settings: ConnectionSettings,
-  options: Omit<UiOptions, "connection" | "flags" | "uid" | "io"> & { readonly io: Io },
-  signal: AbortSignal,
+  options: Omit<UiOptions, "connection" | "flags" | "uid" | "io">,
+  tools: Tools,
 ): Promise<Ui> {
   const { startUi } = await import("../ui/server.ts");
   await using opened = new AsyncDisposableStack();
-  const connection = opened.use(await connect(settings, options.io));
+  const connection = opened.use(await connect(settings, tools));
   const flags = formatCommandFlags(settings);
-  const ui = opened.use(await startUi({ ...options, flags, connection, uid: process.getuid?.() }, signal));
+  const ui = opened.use(
+    await startUi({ ...options, io: tools, flags, connection, uid: process.getuid?.() }, tools.signal),
+  );
   const open = opened.move();
   return { ...ui, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }

@@ -19,7 +19,7 @@ import { listenForMetrics, observeTransport } from "../server/metrics/client_rol
 import { createMetricsRegistry } from "../server/metrics/registry.ts";
 import { parseListenAddress } from "./framework/flags.ts";
 import type { Io } from "./io.ts";
-import { escapeValue } from "./output/escape.ts";
+import { escapeValue } from "../core/lib/printable.ts";
 import { connectService } from "./systemd/service.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { ControllerDeps } from "../instance/deps.ts";

@@ -1,7 +1,7 @@
 /** Messages on stderr: errors with a hint, with `--debug` also their causes, and warnings. */
 import { AppError, type ErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { Io } from "../io.ts";
-import { escapeValue } from "../output/escape.ts";
+import { escapeValue } from "../../core/lib/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { nameFlags } from "./flags.ts";
 

@@ -2,8 +2,6 @@
 import { escapeText, escapeUnseen } from "../../core/lib/printable.ts";
 import type { OutputStream } from "../io.ts";
 
-export { escapeText, escapeValue, line, oneLine } from "../../core/lib/printable.ts";
-
 /** The sequences that this program writes to terminals: the colours of `style.ts`, and the erasing of a line by progress. */
 // deno-lint-ignore no-control-regex -- the sequences begin with ESC
 const OWN = /(\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K)/;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeText, escapeValue, guardStreams, line } from "./escape.ts";
+import { escapeText, escapeValue, line } from "../../core/lib/printable.ts";
+import { guardStreams } from "./escape.ts";
 
 test("escapeText() keeps tabs and line breaks", () => {
   assert.equal(escapeText("a\tb\nc\x07"), "a\tb\nc^G");

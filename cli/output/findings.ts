@@ -1,7 +1,7 @@
 /** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
 import { countFindings, type Finding } from "../../core/report/health/finding.ts";
 import { nameFlags } from "../framework/flags.ts";
-import { line } from "./escape.ts";
+import { line } from "../../core/lib/printable.ts";
 import { formatJson } from "./structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
 

@@ -5,7 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "./display_path.ts";
-import { line } from "./escape.ts";
+import { line } from "../../core/lib/printable.ts";
 
 /** Throws AppError `file_exists` when one of the files exists, because none is ever replaced. */
 export async function assertNoFiles(paths: readonly string[], files: Pick<FilePort, "lstat">): Promise<void> {

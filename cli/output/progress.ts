@@ -1,7 +1,8 @@
 /** Progress on stderr, if it is a terminal, and the steps of commands that wait. */
 import type { Clock } from "../../core/ports.ts";
 import type { Io, OutputStream } from "../io.ts";
-import { ERASE_LINE, escapeValue } from "./escape.ts";
+import { escapeValue } from "../../core/lib/printable.ts";
+import { ERASE_LINE } from "./escape.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /** The time between two frames: short enough to look alive, long enough to cost nothing. */

@@ -8,7 +8,7 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "./display_path.ts";
-import { line } from "./escape.ts";
+import { line } from "../../core/lib/printable.ts";
 import { createSteps, findDeadline } from "./progress.ts";
 
 /** What the user wants, to compare the certificate with. */

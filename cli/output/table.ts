@@ -2,7 +2,7 @@
  * Prints Tables of the server (`meta.k8s.io/v1`, apimachinery `pkg/apis/meta/v1/types.go`) as kubectl does (cli-runtime
  * `pkg/printers/tableprinter.go`).
  */
-import { escapeValue } from "./escape.ts";
+import { escapeValue } from "../../core/lib/printable.ts";
 import type { Style } from "./style.ts";
 import { measureWidth, TABLE_TABS } from "./tab_writer.ts";
 

@@ -1,6 +1,6 @@
 /** Texts about the decisions of rules: what each rule found, the reason for its decision, and how to fix a problem. */
 import type { RuleView } from "../../core/report/request_view.ts";
-import { line } from "./escape.ts";
+import { line } from "../../core/lib/printable.ts";
 
 const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;
 

@@ -21,10 +21,10 @@ export function createCaKeys(
   { caPassphraseFile = [], signingKeyCommand }: CaKeySettings,
   tools: Pick<Tools, "stdin" | "cwd" | "keyIterations" | "files" | "signal"> & ProgressIo,
 ): CaKeys {
-  const { files, signal } = tools;
+  const { files } = tools;
   assertPlausibleClock(tools);
   return openCaKeys({
-    passphrases: createPassphrases(caPassphraseFile, tools, files, signal),
+    passphrases: createPassphrases(caPassphraseFile, tools),
     files,
     cwd: tools.cwd,
     program: signingKeyCommand === undefined ? undefined : resolve(tools.cwd, signingKeyCommand),

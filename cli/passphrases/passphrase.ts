@@ -7,12 +7,11 @@ import { Secret } from "../../core/lib/brand.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { Passphrases } from "../../instance/authority/keys.ts";
 import { isLikeShare } from "./secret_shares.ts";
-import { completeShares, readPassphraseOfShares, TYPED_SHARES } from "./typed_shares.ts";
+import { completeShares, readPassphraseOfShares, type ShareTools, TYPED_SHARES } from "./typed_shares.ts";
 
 /** The maximum length of a passphrase. A longer text is probably the wrong file. */
 const MAX_LENGTH = 1024;
@@ -35,41 +34,39 @@ const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file", 
  */
 export function createPassphrases(
   value: string | readonly string[] | undefined,
-  io: Pick<Io, "stdin" | "stderr" | "cwd">,
-  files: FilePort,
-  signal: AbortSignal,
+  tools: ShareTools,
   words: PassphraseWords = KEY_WORDS,
 ): Passphrases {
-  const deps = { io, files, signal };
+  const { stdin, stderr, cwd, files, signal } = tools;
   const values = [value ?? []].flat();
-  let mayPrompt = io.stdin.isTerminal && io.stderr.isTerminal;
+  let mayPrompt = stdin.isTerminal && stderr.isTerminal;
   let known: Secret<string> | undefined;
 
   async function given(): Promise<Secret<string> | undefined> {
     const [file, ...others] = values;
     if (known !== undefined || file === undefined) return known;
-    if (others.length > 0) return known = await readPassphraseOfShares(values, deps);
+    if (others.length > 0) return known = await readPassphraseOfShares(values, tools);
     if (file === "-") {
-      return io.stdin.isTerminal ? undefined : known = await read(await io.stdin.readLine(signal) ?? "", "stdin");
+      return stdin.isTerminal ? undefined : known = await read(await stdin.readLine(signal) ?? "", "stdin");
     }
-    const text = await readPassphraseFile(file, io.cwd, files, words.flag);
-    return isShare(text) ? await readPassphraseOfShares(values, deps) : checkPassphrase(text, `"${file}"`);
+    const text = await readPassphraseFile(file, cwd, files, words.flag);
+    return isShare(text) ? await readPassphraseOfShares(values, tools) : checkPassphrase(text, `"${file}"`);
   }
 
   const isShare = (text: string): boolean => words.maySplit === true && isLikeShare(text);
 
   /** Reads a passphrase, or the first of several shares. */
   async function read(text: string, from: string): Promise<Secret<string>> {
-    return isShare(text) ? await completeShares(text, deps) : checkPassphrase(text, from);
+    return isShare(text) ? await completeShares(text, tools) : checkPassphrase(text, from);
   }
 
   async function prompt(question: string): Promise<string | undefined> {
-    io.stderr.write(`${question}: `);
+    stderr.write(`${question}: `);
     try {
-      return await io.stdin.readHidden(signal);
+      return await stdin.readHidden(signal);
     } finally {
       // The Enter key was not echoed either.
-      io.stderr.write("\n");
+      stderr.write("\n");
     }
   }
 
@@ -87,10 +84,10 @@ export function createPassphrases(
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "open");
-      const typed = await prompt(`Passphrase of ${displayPath(keyName, io.cwd)}`);
+      const typed = await prompt(`Passphrase of ${displayPath(keyName, cwd)}`);
       // An empty line at the prompt begins the groups of the first share.
       return known = typed === "" && words.maySplit
-        ? await readPassphraseOfShares([TYPED_SHARES], deps)
+        ? await readPassphraseOfShares([TYPED_SHARES], tools)
         : await read(typed ?? "", "the terminal");
     },
     async getForCreating(keyName) {

@@ -9,7 +9,7 @@ const signal = new AbortController().signal;
 
 function typedOn(isTerminal: boolean, stdin: string): Passphrases & { readonly stderr: () => string } {
   const io = createCapturedIo({ isTerminal, stdin, cwd: "/home/me" });
-  return { ...createPassphrases(undefined, io, createFilePort(), signal), stderr: io.stderrText };
+  return { ...createPassphrases(undefined, { ...io, files: createFilePort(), signal }), stderr: io.stderrText };
 }
 
 test("createPassphrases() prompts once, for all keys", async () => {

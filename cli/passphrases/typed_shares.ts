@@ -14,46 +14,44 @@ import {
   type ShareFault,
   splitIntoGroups,
 } from "./secret_shares.ts";
-import type { FilePort } from "../../client/files.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import type { Io } from "../io.ts";
+import type { Tools } from "../io.ts";
 
 /** The value of `--ca-passphrase-file` for shares that are typed, or that are lines of stdin. */
 export const TYPED_SHARES = "-";
 
-/** The ports that reading shares uses. */
-export interface ShareDeps {
-  readonly io: Pick<Io, "stdin" | "stderr" | "cwd">;
-  readonly files: FilePort;
-  readonly signal: AbortSignal;
-}
+/** What reading shares uses of the tools of a command. */
+export type ShareTools = Pick<Tools, "stdin" | "stderr" | "cwd" | "files" | "signal">;
 
 /**
  * Reads the shares that `--ca-passphrase-file` names and combines them. Throws AppError `passphrase_missing` when there are
  * too few, and `share_invalid` with the name of each share that is mistyped, of another set, or given twice.
  */
-export async function readPassphraseOfShares(values: readonly string[], deps: ShareDeps): Promise<Secret<string>> {
-  return await combine(await readShares(values, deps));
+export async function readPassphraseOfShares(values: readonly string[], tools: ShareTools): Promise<Secret<string>> {
+  return await combine(await readShares(values, tools));
 }
 
 /** Reads the shares in files and those that are typed, without combining them. Throws as {@link readPassphraseOfShares}. */
-export async function readShares(values: readonly string[], deps: ShareDeps): Promise<readonly NamedShare[]> {
+export async function readShares(values: readonly string[], tools: ShareTools): Promise<readonly NamedShare[]> {
   const shares: NamedShare[] = [];
   for (const file of values.filter((value) => value !== TYPED_SHARES)) {
-    shares.push(await readShareFile(file, deps));
+    shares.push(await readShareFile(file, tools));
     assertNoFault(shares);
   }
-  return values.includes(TYPED_SHARES) ? await readTypedShares(shares, deps) : shares;
+  return values.includes(TYPED_SHARES) ? await readTypedShares(shares, tools) : shares;
 }
 
 /** Combines a share in place of a passphrase, in the first line of stdin or at a prompt, with those that follow. */
-export async function completeShares(text: string, deps: ShareDeps): Promise<Secret<string>> {
-  return await combine(await readTypedShares([{ name: "the first share", share: parseShareLine(text, 1) }], deps));
+export async function completeShares(text: string, tools: ShareTools): Promise<Secret<string>> {
+  return await combine(await readTypedShares([{ name: "the first share", share: parseShareLine(text, 1) }], tools));
 }
 
 /** Reads one share from a file that only its owner may read. */
-export async function readShareFile(file: string, { io, files }: Omit<ShareDeps, "signal">): Promise<NamedShare> {
-  const path = resolve(io.cwd, file);
+export async function readShareFile(
+  file: string,
+  { cwd, files }: Pick<ShareTools, "cwd" | "files">,
+): Promise<NamedShare> {
+  const path = resolve(cwd, file);
   const text = await files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read share "${file}": file does not exist`, {
@@ -96,30 +94,30 @@ function toError({ kind, message }: ShareFault): AppError {
 }
 
 /** Reads shares until there are enough: group by group on a terminal, else each from a line of stdin. */
-async function readTypedShares(given: readonly NamedShare[], deps: ShareDeps): Promise<readonly NamedShare[]> {
+async function readTypedShares(given: readonly NamedShare[], tools: ShareTools): Promise<readonly NamedShare[]> {
   const shares = [...given];
   while (shares.length < (shares[0]?.share.threshold ?? 2)) {
     const name = `share ${shares.length + 1} of those that were typed`;
-    const share = deps.io.stdin.isTerminal
-      ? await typeShare(shares, deps)
-      : await readShareLine(shares.length + 1, deps);
+    const share = tools.stdin.isTerminal
+      ? await typeShare(shares, tools)
+      : await readShareLine(shares.length + 1, tools);
     if (share === undefined) break;
     shares.push({ name, share });
-    if (!deps.io.stdin.isTerminal) {
+    if (!tools.stdin.isTerminal) {
       assertNoFault(shares);
       continue;
     }
     const fault = findShareFault(shares);
     if (fault !== undefined && fault.kind !== "too few") {
-      deps.io.stderr.write(`This share does not fit: ${fault.message}.\n`);
+      tools.stderr.write(`This share does not fit: ${fault.message}.\n`);
       shares.pop();
-    } else deps.io.stderr.write(`This is ${describeShare(share)}.\n`);
+    } else tools.stderr.write(`This is ${describeShare(share)}.\n`);
   }
   return shares;
 }
 
-async function readShareLine(number: number, { io, signal }: ShareDeps): Promise<SecretShare | undefined> {
-  const text = await io.stdin.readLine(signal);
+async function readShareLine(number: number, { stdin, signal }: ShareTools): Promise<SecretShare | undefined> {
+  const text = await stdin.readLine(signal);
   return text === undefined || text.trim() === "" ? undefined : parseShareLine(text, number);
 }
 
@@ -135,22 +133,22 @@ function parseShareLine(text: string, number: number): SecretShare {
  * Asks for the groups of a share one after another, and again for one that is mistyped. Several groups may be typed at
  * once. Undefined when the user ends the input.
  */
-async function typeShare(shares: readonly NamedShare[], deps: ShareDeps): Promise<SecretShare | undefined> {
-  const { io, signal } = deps;
+async function typeShare(shares: readonly NamedShare[], tools: ShareTools): Promise<SecretShare | undefined> {
+  const { stdin, stderr, signal } = tools;
   const threshold = shares[0]?.share.threshold;
   const which = `Share ${shares.length + 1}${threshold === undefined ? "" : ` of the ${threshold} that are needed`}`;
   const groups: string[] = [];
   let wanted = 8;
   while (groups.length < wanted) {
-    io.stderr.write(`${which}, group ${groups.length + 1}${groups.length === 0 ? "" : ` of ${wanted}`}: `);
-    const text = await io.stdin.readHidden(signal);
+    stderr.write(`${which}, group ${groups.length + 1}${groups.length === 0 ? "" : ` of ${wanted}`}: `);
+    const text = await stdin.readHidden(signal);
     // The Enter key was not echoed either.
-    io.stderr.write("\n");
+    stderr.write("\n");
     if (text === undefined) return undefined;
     for (const group of splitIntoGroups(text)) {
       const fault = findGroupFault(group, groups.length);
       if (fault !== undefined) {
-        io.stderr.write(`Type group ${groups.length + 1} again: ${fault}.\n`);
+        stderr.write(`Type group ${groups.length + 1} again: ${fault}.\n`);
         break;
       }
       groups.push(group);
@@ -158,7 +156,7 @@ async function typeShare(shares: readonly NamedShare[], deps: ShareDeps): Promis
       const count = countGroups(group);
       if (count.ok) wanted = count.value;
       else {
-        io.stderr.write(`Type group 1 again: ${count.error}.\n`);
+        stderr.write(`Type group 1 again: ${count.error}.\n`);
         groups.pop();
         break;
       }
@@ -166,6 +164,6 @@ async function typeShare(shares: readonly NamedShare[], deps: ShareDeps): Promis
   }
   const share = parseShare(groups.join(" "));
   if (share.ok) return share.value;
-  io.stderr.write(`Type this share again: ${share.error}.\n`);
-  return await typeShare(shares, deps);
+  stderr.write(`Type this share again: ${share.error}.\n`);
+  return await typeShare(shares, tools);
 }

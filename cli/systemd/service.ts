@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import process from "node:process";
 import type { Logger } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
-import { escapeValue } from "../output/escape.ts";
+import { escapeValue } from "../../core/lib/printable.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** A service that reports its state. Without systemd, and in a unit without `Type=notify`, nothing is reported. */

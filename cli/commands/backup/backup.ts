@@ -10,7 +10,7 @@ import type { backupCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";

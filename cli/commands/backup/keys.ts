@@ -21,7 +21,7 @@ export async function readRecipients(
   tools: Tools,
 ): Promise<BackupRecipients> {
   if (settings.recipient.length === 0) {
-    const source = createPassphrases(settings.passphraseFile, tools, tools.files, tools.signal, WORDS);
+    const source = createPassphrases(settings.passphraseFile, tools, WORDS);
     return { kind: "passphrase", passphrase: await source.getForCreating(name), workFactor: tools.backupWorkFactor };
   }
   return { kind: "keys", recipients: settings.recipient };
@@ -34,7 +34,7 @@ export async function readRecipients(
 export async function readOpener(settings: OpeningSettings, name: string, tools: Tools): Promise<BackupOpener> {
   const { files } = tools;
   if (settings.identity === undefined) {
-    const source = createPassphrases(settings.passphraseFile, tools, files, tools.signal, WORDS);
+    const source = createPassphrases(settings.passphraseFile, tools, WORDS);
     return { kind: "passphrase", passphrase: await source.getForOpening(name) };
   }
   const path = resolve(tools.cwd, settings.identity);

@@ -11,7 +11,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";

@@ -13,7 +13,7 @@ import { createHookError, type HookRunner } from "../../hooks.ts";
 import type { Tools } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { commandLine } from "./command_words.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import { getServingTemplate, type Machine } from "./machine.ts";

@@ -44,7 +44,7 @@ import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { createClusterFinder } from "../../cluster_credentials.ts";
@@ -89,7 +89,7 @@ export async function run(
     settings,
     { path: settings.bootstrapKubeconfig },
     createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
-    { ...tools, io: tools, onProgress },
+    { ...tools, onProgress },
   );
   const expirationSeconds = toExpirationSeconds(settings.duration);
   const options = { ...tools, ...machine, logger, findCluster, expirationSeconds };

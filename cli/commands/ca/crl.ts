@@ -45,7 +45,7 @@ import { readEtcdEndpoints } from "../../../instance/etcd_endpoints.ts";
 import { assertEtcdPlace, readEtcdPlace } from "../../../instance/etcd_place.ts";
 import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import type { caCrlCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { connect } from "../../connection.ts";

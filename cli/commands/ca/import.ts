@@ -18,7 +18,7 @@ import { checkGivenKey } from "../../flags/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { describeNameConstraints } from "../../output/certificate_text.ts";
-import { oneLine } from "../../output/escape.ts";
+import { oneLine } from "../../../core/lib/printable.ts";
 import type { caImportCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";

@@ -11,7 +11,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./share_pages.ts";
@@ -56,7 +56,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
     { folder: resolve(tools.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...shares },
-    { ...tools, io: tools },
+    tools,
   );
   return createCaKeys({ ...settings, caPassphraseFile: paths }, tools);
 }

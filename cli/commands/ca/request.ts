@@ -9,7 +9,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
 import type { caRequestCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";

@@ -30,7 +30,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
@@ -75,7 +75,7 @@ export function openReplaceableCa(
 ): ReplaceableCa {
   const { caCert } = settings;
   if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, tools);
-  return createServerCa({ name: name ?? "ca", settings, timeoutMs, io: tools }, tools.signal);
+  return createServerCa({ name: name ?? "ca", settings, timeoutMs }, tools);
 }
 
 async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -236,7 +236,7 @@ async function waitUntilReady(
     return last.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? last : undefined;
   };
   try {
-    return await retryUntil({ io: tools, timeoutMs }, attempt, describe, tools.signal, () => pauseMs);
+    return await retryUntil(attempt, { describe, timeoutMs, pauseMs: () => pauseMs }, tools);
   } catch (error) {
     // Without an answer there is nothing to show; otherwise the state at the end of the wait is the answer.
     if (!isAppError(error, "timeout") || last.length === 0) throw error;

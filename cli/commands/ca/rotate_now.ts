@@ -15,7 +15,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
@@ -166,7 +166,7 @@ async function writeFiles(
     await createTokens(planned, give, connection.api, tools.clock, signal);
     return true;
   };
-  await retryUntil({ io: tools, timeoutMs: timeout }, attempt, () => "cluster-info still has the old CA", signal);
+  await retryUntil(attempt, { describe: () => "cluster-info still has the old CA", timeoutMs: timeout }, tools);
 }
 
 function joinFilePath(folder: string, node: NodeName): string {

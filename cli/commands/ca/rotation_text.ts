@@ -4,7 +4,7 @@ import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { describeCa, describeCounts, describeStep } from "../../../core/report/ca_rotation.ts";
-import { oneLine } from "../../output/escape.ts";
+import { oneLine } from "../../../core/lib/printable.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 

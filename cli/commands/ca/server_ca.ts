@@ -3,7 +3,6 @@
  * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { CLUSTER_INFO_PATH } from "../../../core/token/cluster_info.ts";
@@ -31,8 +30,8 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdPlace } from "../../../instance/etcd_place.ts";
-import type { Io } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import type { Tools } from "../../io.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { describeServers } from "../../../core/report/ca_rotation.ts";
 import {
@@ -65,11 +64,13 @@ const ABANDONED_AFTER_MS = 5_000;
 /** The errors after which the connection is opened again. */
 const RETRIED = ["unreachable", "unauthorized", "tls_untrusted", "kubeconfig_invalid", "timeout"] as const;
 
-/** The output and the longest time of a wait. */
-export interface WaitLimits {
-  readonly io: Io;
+/** How long `retryUntil` repeats an attempt, and what it says when it gives up. */
+export interface RetryOptions {
   /** The longest wait in milliseconds; 0 for one without an end. */
   readonly timeoutMs: number;
+  readonly describe: () => string;
+  /** The pause after an attempt that did not fail. */
+  readonly pauseMs?: () => number;
 }
 
 /** The settings of the connection, and of the key under which a new CA's key travels. */
@@ -79,7 +80,7 @@ export interface ServerCaSettings extends ConnectionSettings {
 }
 
 /** The CA of the servers, and how they are reached. */
-export interface ServerCaOptions extends WaitLimits {
+export interface ServerCaOptions extends Pick<RetryOptions, "timeoutMs"> {
   /** The name of its file below `pki/`, without `.crt`. */
   readonly name: string;
   readonly settings: ServerCaSettings;
@@ -90,13 +91,11 @@ export interface ServerCaOptions extends WaitLimits {
  * returns.
  */
 export async function retryUntil<T>(
-  { io, timeoutMs }: WaitLimits,
   attempt: () => Promise<T | undefined>,
-  describe: () => string,
-  signal: AbortSignal,
-  pauseMs: () => number = () => POLL_MS,
+  { timeoutMs, describe, pauseMs = () => POLL_MS }: RetryOptions,
+  { clock, signal }: Pick<Tools, "clock" | "signal">,
 ): Promise<T> {
-  const startedAt = io.clock.elapsedMs();
+  const startedAt = clock.elapsedMs();
   while (true) {
     let failure: AppError | undefined;
     try {
@@ -107,7 +106,7 @@ export async function retryUntil<T>(
       if (!isAppError(error, ...RETRIED)) throw error;
       failure = error;
     }
-    if (timeoutMs !== 0 && io.clock.elapsedMs() - startedAt >= timeoutMs) {
+    if (timeoutMs !== 0 && clock.elapsedMs() - startedAt >= timeoutMs) {
       const why = failure === undefined ? describe() : failure.message;
       throw new AppError("timeout", `gave up after ${Math.round(timeoutMs / 1000)} s: ${why}`, {
         cause: failure,
@@ -115,37 +114,37 @@ export async function retryUntil<T>(
         hint: "run the same command again: it goes on where it stopped; the log of the server says more",
       });
     }
-    await io.clock.sleep(failure === undefined ? pauseMs() : POLL_MS, signal);
+    await clock.sleep(failure === undefined ? pauseMs() : POLL_MS, signal);
   }
 }
 
 /** Creates the access to the CA of the servers. A step waits until every server that is up has adopted it. */
-export function createServerCa(options: ServerCaOptions, signal: AbortSignal): ReplaceableCa {
-  const { name, io } = options;
-  let { settings } = options;
-  const root = resolve(io.cwd, settings.dataDir);
+export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, tools: Tools): ReplaceableCa {
+  const { clock, files, signal } = tools;
+  let connection: ConnectionSettings = settings;
+  const root = resolve(tools.cwd, settings.dataDir);
 
-  async function call<T>(action: (api: ApiClient) => Promise<T>): Promise<T> {
-    await using connection = await connect(settings, io);
-    return await action(connection.api);
-  }
+  const call: Call = async (action) => {
+    await using opened = await connect(connection, tools);
+    return await action(opened.api);
+  };
 
   /** Runs an action that may be repeated, until the connection does not fail. */
-  async function repeat<T>(action: (api: ApiClient) => Promise<T>): Promise<T> {
+  const repeat: Call = async (action) => {
     const attempt = async () => ({ result: await call(action) });
-    return (await retryUntil(options, attempt, () => "the server does not answer", signal)).result;
-  }
+    return (await retryUntil(attempt, { timeoutMs, describe: () => "the server does not answer" }, tools)).result;
+  };
 
   async function follow(rotation: CaRotation): Promise<CaRotation> {
     // The server replaces the administrator's kubeconfig; any other credential of a leaked CA is refused by now.
-    if (rotation.spec.isLeaked === true) settings = { ...settings, kubeconfig: undefined };
-    let followed = await waitForServers(name, call, options, signal);
+    if (rotation.spec.isLeaked === true) connection = { ...settings, kubeconfig: undefined };
+    let followed = await waitForServers(name, timeoutMs, call, tools);
     const isBeginning = rotation.spec.step === "Trust" && !isAborting(rotation);
-    if (isBeginning && await readEtcdPlace(dataDirAt(root), createFilePort()) !== undefined) {
-      await io.clock.sleep(SETTLE_MS, signal);
-      followed = await waitForServers(name, call, options, signal);
+    if (isBeginning && await readEtcdPlace(dataDirAt(root), files) !== undefined) {
+      await clock.sleep(SETTLE_MS, signal);
+      followed = await waitForServers(name, timeoutMs, call, tools);
     }
-    await waitForTrustBundle(followed, call, io, signal);
+    await waitForTrustBundle(followed, call, tools);
     // Without servers that still need it, the key of the new CA no longer travels.
     if (followed.spec.step === "Finish") await repeat((api) => deleteIfPresent(api, wrappedKeyPath(name), signal));
     return followed;
@@ -154,17 +153,17 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
   return {
     name,
     paths: { certificate: join(root, "pki", `${name}.crt`), key: join(root, "pki", `${name}.key`) },
-    assertPresent: () => assertPresent(name, settings.dataDir, root),
+    assertPresent: () => assertPresent(name, settings.dataDir, tools),
     read: () => call((api) => findRotation(api, name, signal)),
-    census: (rotation) => repeat((api) => readCensus(api, rotation, io.clock, signal)),
+    census: (rotation) => repeat((api) => readCensus(api, rotation, clock, signal)),
     async *records() {
-      await using connection = await connect(settings, io);
-      yield* flattenPages(listRecordPages(connection.api, {}, signal));
+      await using opened = await connect(connection, tools);
+      yield* flattenPages(listRecordPages(opened.api, {}, signal));
     },
     async begin(spec, keyPem) {
       const rotation = await call(async (api) => {
         await clearEarlier(name, api, signal);
-        if (keyPem !== undefined) await createKeySecret(options, keyPem, api, signal);
+        if (keyPem !== undefined) await createKeySecret(name, settings, keyPem, api, tools);
         return await createRotation(name, spec, api, signal);
       });
       return await follow(rotation);
@@ -172,8 +171,8 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
     async advance(rotation, change) {
       if (change?.step === "Switch" && rotation.spec.step === "Trust" && change.isLeaked !== true) {
         // A server that does not trust the new CA yet would refuse what another one signs.
-        for (const { name, time } of sortServers(await follow(rotation), io.clock.now()).down) {
-          warn(`the server ${name} was not seen since ${time}; it follows when it starts`, io);
+        for (const { name, time } of sortServers(await follow(rotation), clock.now()).down) {
+          warn(`the server ${name} was not seen since ${time}; it follows when it starts`, tools);
         }
       }
       if (change === undefined) return await follow(rotation);
@@ -184,13 +183,13 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
         if (rotation !== undefined) await deleteIfPresent(api, caRotationPath(name), signal);
         await deleteIfPresent(api, wrappedKeyPath(name), signal);
       });
-      if (rotation === undefined || await waitUntilUntrusted(rotation, call, io, signal)) return true;
-      warn("the servers were not seen to drop the new CA yet; their logs say more", io);
+      if (rotation === undefined || await waitUntilUntrusted(rotation, call, tools)) return true;
+      warn("the servers were not seen to drop the new CA yet; their logs say more", tools);
       return false;
     },
-    describeFollowers: (rotation) => ["Servers", describeServers(rotation, io.clock.now())],
+    describeFollowers: (rotation) => ["Servers", describeServers(rotation, clock.now())],
     isAdopted(rotation) {
-      const { adopted, pending, down } = sortServers(rotation, io.clock.now());
+      const { adopted, pending, down } = sortServers(rotation, clock.now());
       return adopted.length > 0 && pending.length + down.length === 0;
     },
     command: (verb) => formatRotateCommand(verb, name),
@@ -199,8 +198,8 @@ export function createServerCa(options: ServerCaOptions, signal: AbortSignal): R
 }
 
 /** Throws UsageError for a CA that the data directory does not have. */
-async function assertPresent(name: string, dataDir: string, root: string): Promise<void> {
-  const isSplit = await hasSplitAuthorities(root, createFilePort());
+async function assertPresent(name: string, dataDir: string, { cwd, files }: Tools): Promise<void> {
+  const isSplit = await hasSplitAuthorities(resolve(cwd, dataDir), files);
   const purposes: readonly CaPurpose[] = isSplit ? CA_PURPOSES : ["serving"];
   const names = purposes.map(getCaName);
   if (names.includes(name)) return;
@@ -242,35 +241,36 @@ async function changeRotation(
  */
 async function waitForServers(
   name: string,
+  timeoutMs: number,
   call: Call,
-  { io, timeoutMs }: WaitLimits,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<CaRotation> {
-  using progress = startProgress(io, "waiting for the servers", findDeadline(timeoutMs, io.clock));
+  const { clock, stderr, signal } = tools;
+  using progress = startProgress(tools, "waiting for the servers", findDeadline(timeoutMs, clock));
   const reported = new Set<string>();
   let text = "no server follows the rotation";
   const attempt = async (): Promise<CaRotation | undefined> => {
     const rotation = await call((api) => findRotation(api, name, signal));
     if (rotation === undefined) throw new AppError("not_found", `the rotation of ${name} was deleted meanwhile`);
-    const { adopted, pending } = sortServers(rotation, io.clock.now());
-    if (pending.length > 0) text = describeServers(rotation, io.clock.now());
+    const { adopted, pending } = sortServers(rotation, clock.now());
+    if (pending.length > 0) text = describeServers(rotation, clock.now());
     for (const { name, message } of pending) {
       if (message === undefined || reported.has(name + message)) continue;
       reported.add(name + message);
       const status = `waiting for the server ${name}: ${message}`;
-      if (io.stderr.isTerminal) progress.update(status);
-      else io.stderr.write(line`${status}\n`);
+      if (stderr.isTerminal) progress.update(status);
+      else stderr.write(line`${status}\n`);
     }
     return adopted.length > 0 && pending.length === 0 ? rotation : undefined;
   };
-  return await retryUntil({ io, timeoutMs }, attempt, () => text, signal);
+  return await retryUntil(attempt, { timeoutMs, describe: () => text }, tools);
 }
 
 /** Repeats a check of what the servers publish for some seconds; returns false when it does not succeed. */
-async function waitUntilPublished(check: () => Promise<boolean>, io: Io, signal: AbortSignal): Promise<boolean> {
+async function waitUntilPublished(check: () => Promise<boolean>, tools: Tools): Promise<boolean> {
   const attempt = async () => await check() || undefined;
   try {
-    return await retryUntil({ io, timeoutMs: PUBLISHED_WITHIN_MS }, attempt, () => "it is not published", signal);
+    return await retryUntil(attempt, { timeoutMs: PUBLISHED_WITHIN_MS, describe: () => "it is not published" }, tools);
   } catch (error) {
     if (!isAppError(error, "timeout", "access_denied")) throw error;
     return false;
@@ -289,32 +289,34 @@ async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<r
 }
 
 /** Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. */
-async function waitForTrustBundle(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<void> {
+async function waitForTrustBundle(rotation: CaRotation, call: Call, tools: Tools): Promise<void> {
   const isServingCa = getName(rotation) === "ca";
   const check = async () =>
-    (await call((api) => listServerBundles(api, signal))).every((one) => isTrustPublished(rotation, isServingCa, one));
-  if (await waitUntilPublished(check, io, signal)) return;
-  warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, io);
+    (await call((api) => listServerBundles(api, tools.signal))).every((one) =>
+      isTrustPublished(rotation, isServingCa, one)
+    );
+  if (await waitUntilPublished(check, tools)) return;
+  warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, tools);
 }
 
 /**
  * Waits until the servers publish the new CA of a deleted rotation no more: as a client CA, in their trust bundle, and in
  * cluster-info. Returns false when one of these still has it after a while.
  */
-async function waitUntilUntrusted(rotation: CaRotation, call: Call, io: Io, signal: AbortSignal): Promise<boolean> {
+async function waitUntilUntrusted(rotation: CaRotation, call: Call, tools: Tools): Promise<boolean> {
   const [newCa = ""] = listFingerprints(rotation.spec.newCA);
   const check = (): Promise<boolean> =>
     call(async (api) => {
-      if ((await readClientCaFingerprints(api, signal))?.has(newCa) === true) return false;
+      if ((await readClientCaFingerprints(api, tools.signal))?.has(newCa) === true) return false;
       if (getName(rotation) !== "ca") return true;
-      const bundles = await unlessAbsent(listServerBundles(api, signal));
+      const bundles = await unlessAbsent(listServerBundles(api, tools.signal));
       const path = CLUSTER_INFO_PATH;
-      const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path }, signal));
+      const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path }, tools.signal));
       const target = info === undefined ? undefined : parseJoinTarget(info);
       if (target?.ok === true && listFingerprints(target.value.caPem).includes(newCa)) return false;
       return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) !== true;
     });
-  return await waitUntilPublished(check, io, signal);
+  return await waitUntilPublished(check, tools);
 }
 
 /** Returns the SHA-256 (hex) of each certificate. */
@@ -351,14 +353,14 @@ async function deleteVersion(
 
 /** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
 async function createKeySecret(
-  { name, settings, io }: ServerCaOptions,
+  name: string,
+  { serviceAccountSigningKeyFile, dataDir }: ServerCaSettings,
   keyPem: string,
   api: ApiClient,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<void> {
-  const files = createFilePort();
-  const { serviceAccountSigningKeyFile, dataDir } = settings;
-  const path = resolve(io.cwd, serviceAccountSigningKeyFile ?? join(dataDir, "pki", "sa.key"));
+  const { files, signal } = tools;
+  const path = resolve(tools.cwd, serviceAccountSigningKeyFile ?? join(dataDir, "pki", "sa.key"));
   const tokenKey = await files.readText(path);
   if (tokenKey === undefined) {
     throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
@@ -366,7 +368,7 @@ async function createKeySecret(
     });
   }
   await checkPrivateFile(path, files);
-  const wrapped = wrapKey(keyPem, tokenKey, io.random);
+  const wrapped = wrapKey(keyPem, tokenKey, tools.random);
   if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
   const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };
   const collection = `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets`;
@@ -376,7 +378,7 @@ async function createKeySecret(
       return;
     } catch (error) {
       if (!isAppError(error, "already_exists") || isRepeated) throw error;
-      await removeAbandoned(name, api, io, signal);
+      await removeAbandoned(name, api, tools);
     }
   }
 }
@@ -385,16 +387,16 @@ async function createKeySecret(
  * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
  * not dead and has created its rotation.
  */
-async function removeAbandoned(name: string, api: ApiClient, io: Io, signal: AbortSignal): Promise<void> {
+async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: Tools): Promise<void> {
   const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
-  const startedAt = io.clock.elapsedMs();
+  const startedAt = clock.elapsedMs();
   const createdAt = Date.parse(metadata.creationTimestamp ?? "");
   // The clock of the server may differ, so the time of waiting counts, too.
-  const age = () => Math.max(io.clock.now().getTime() - createdAt, io.clock.elapsedMs() - startedAt);
+  const age = () => Math.max(clock.now().getTime() - createdAt, clock.elapsedMs() - startedAt);
   while (true) {
     if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
     if (age() >= ABANDONED_AFTER_MS) break;
-    await io.clock.sleep(POLL_MS, signal);
+    await clock.sleep(POLL_MS, signal);
   }
   await deleteVersion(api, wrappedKeyPath(name), metadata.uid, signal);
 }

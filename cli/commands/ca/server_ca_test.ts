@@ -1,28 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../../core/errors.ts";
-import { createCapturedIo } from "../../../tests/support/captured_io.ts";
 import { createSystemClock } from "../../system.ts";
 import { retryUntil } from "./server_ca.ts";
 
-const quiet = new AbortController().signal;
-
 test("retryUntil() outlasts a server that is down for a while, and otherwise says to run the command again", async () => {
-  const io = createCapturedIo({ clock: createSystemClock() });
+  const tools = { clock: createSystemClock(), signal: new AbortController().signal };
   let failures = 0;
   const failAtMost = (maxFailures: number) => (): Promise<string> =>
     failures++ < maxFailures
       ? Promise.reject(new AppError("unreachable", "cannot reach the server"))
       : Promise.resolve("done");
   const describe = () => "not yet";
-  assert.equal(await retryUntil({ io, timeoutMs: 0 }, failAtMost(1), describe, quiet), "done");
+  assert.equal(await retryUntil(failAtMost(1), { timeoutMs: 0, describe }, tools), "done");
   assert.equal(failures, 2);
-  await assert.rejects(retryUntil({ io, timeoutMs: 1 }, failAtMost(Infinity), describe, quiet), {
+  await assert.rejects(retryUntil(failAtMost(Infinity), { timeoutMs: 1, describe }, tools), {
     code: "timeout",
     message: /cannot reach the server$/,
     hint: /^run the same command again/,
   });
-  await assert.rejects(retryUntil({ io, timeoutMs: 1 }, () => Promise.resolve(undefined), describe, quiet), {
+  await assert.rejects(retryUntil(() => Promise.resolve(undefined), { timeoutMs: 1, describe }, tools), {
     message: /not yet$/,
   });
 });

@@ -1,6 +1,5 @@
 /** Writes each share of a passphrase as a page for its holder, and finds the pages that an interrupted run wrote. */
 import { join } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
   createRandomPassphrase,
@@ -8,11 +7,11 @@ import {
   type SecretShare,
   splitPassphrase,
 } from "../../passphrases/secret_shares.ts";
-import type { Random } from "../../../core/ports.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeHtml, escapeValue } from "../../output/escape.ts";
+import { escapeValue } from "../../../core/lib/printable.ts";
+import { escapeHtml } from "../../output/escape.ts";
 import { wrapWords } from "../../output/wrap.ts";
 import { readShareFile } from "../../passphrases/typed_shares.ts";
 
@@ -24,13 +23,6 @@ export interface ShareCounts {
 
 /** The counts of a set when the user chooses none. */
 export const DEFAULT_SHARES: ShareCounts = { threshold: 2, count: 3 };
-
-/** The ports that writing pages uses. */
-export interface SharePageDeps {
-  readonly files: FilePort;
-  readonly random: Random;
-  readonly io: Pick<Io, "cwd" | "clock" | "stdin" | "stderr">;
-}
 
 /** Returns the paths of the texts of a set's pages in a folder, in order. */
 export function getSharePaths(folder: string, count: number): readonly string[] {
@@ -44,7 +36,7 @@ export function getSharePaths(folder: string, count: number): readonly string[] 
 export async function writeSharePages(
   passphrase: string,
   to: ShareCounts & { readonly folder: string; readonly keyName: string },
-  { files, random, io }: SharePageDeps,
+  { files, random, cwd, clock }: Tools,
 ): Promise<readonly string[]> {
   const { folder, keyName, ...counts } = to;
   const shares = await splitPassphrase(passphrase, counts, random);
@@ -53,7 +45,7 @@ export async function writeSharePages(
       hint: "choose a shorter passphrase",
     });
   }
-  const made = io.clock.now().toISOString().slice(0, 10);
+  const made = clock.now().toISOString().slice(0, 10);
   const pages = getSharePaths(folder, counts.count).flatMap((path, index) => {
     const share = shares.value[index];
     if (share === undefined) return [];
@@ -62,7 +54,7 @@ export async function writeSharePages(
   });
   for (const [path] of pages) {
     if (await files.lstat(path) === undefined) continue;
-    throw new AppError("file_exists", `cannot write a share: "${displayPath(path, io.cwd)}" exists`, {
+    throw new AppError("file_exists", `cannot write a share: "${displayPath(path, cwd)}" exists`, {
       hint: "shares are never overwritten: choose another folder, or move the old ones away",
     });
   }
@@ -87,19 +79,19 @@ export async function writeSharePages(
 async function findSharePages(
   folder: string,
   { threshold, count }: ShareCounts,
-  { files, io }: Omit<SharePageDeps, "random">,
+  { files, cwd }: Tools,
 ): Promise<readonly string[] | undefined> {
   const paths = getSharePaths(folder, count);
   const found: string[] = [];
   for (const path of paths) if (await files.lstat(path) !== undefined) found.push(path);
   if (found.length === 0) return undefined;
   const shares = [];
-  for (const path of found) shares.push((await readShareFile(path, { io, files })).share);
+  for (const path of found) shares.push((await readShareFile(path, { cwd, files })).share);
   const setId = shares[0]?.setId;
   const isSet = shares.every((share) => share.setId === setId && share.threshold === threshold);
   if (isSet && found.length === count) return paths;
   const what = isSet ? `${found.length} of ${count} shares` : "shares of another set, or for another --shares";
-  throw new AppError("file_exists", `cannot use the folder "${displayPath(folder, io.cwd)}": it has ${what}`, {
+  throw new AppError("file_exists", `cannot use the folder "${displayPath(folder, cwd)}": it has ${what}`, {
     hint: "shares are never overwritten: choose another folder; if no key was made with them, they open nothing",
   });
 }
@@ -111,18 +103,18 @@ async function findSharePages(
  */
 export async function prepareShares(
   to: ShareCounts & { readonly folder: string; readonly keyPath: string; readonly keyName: string },
-  deps: SharePageDeps,
+  tools: Tools,
 ): Promise<readonly string[]> {
   const { folder, keyPath, keyName, threshold, count } = to;
-  const { files, random, io } = deps;
-  const found = await findSharePages(folder, { threshold, count }, deps);
+  const { files, random, cwd } = tools;
+  const found = await findSharePages(folder, { threshold, count }, tools);
   if (found !== undefined) return found.slice(0, threshold);
   if (await files.lstat(keyPath) !== undefined) {
-    throw new AppError("file_exists", `cannot make shares: the key "${displayPath(keyPath, io.cwd)}" exists`, {
+    throw new AppError("file_exists", `cannot make shares: the key "${displayPath(keyPath, cwd)}" exists`, {
       hint: "an existing key is never overwritten: move it away, or split its passphrase with: tlsboot ca shares split",
     });
   }
-  await writeSharePages(createRandomPassphrase(random), { folder, keyName, threshold, count }, deps);
+  await writeSharePages(createRandomPassphrase(random), { folder, keyName, threshold, count }, tools);
   return getSharePaths(folder, count).slice(0, threshold);
 }
 

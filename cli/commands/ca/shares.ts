@@ -14,7 +14,7 @@ import type { Action } from "../../framework/command.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import type { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./shares_flags.ts";
 import { combineShares, describeShare, findShareFault, type NamedShare } from "../../passphrases/secret_shares.ts";
@@ -39,7 +39,7 @@ export const splitSharesAction: Action<typeof caSharesSplitCommand.flags> = {
     for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
     const passphrase = await passphrases.getForOpening(first.path);
     const to = { folder: resolve(tools.cwd, out), keyName: displayPath(first.path, tools.cwd), ...counts };
-    const written = await writeSharePages(passphrase.reveal(), to, { ...tools, io: tools });
+    const written = await writeSharePages(passphrase.reveal(), to, tools);
     for (const path of written) tools.stdout.write(line`${displayPath(path, tools.cwd)}\n`);
     tools.stderr.write(
       `${counts.threshold} of the ${counts.count} shares open the key. Print the pages, check them with tlsboot ca shares ` +
@@ -55,7 +55,7 @@ export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
     let isRight = true;
     for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
       try {
-        const share = await readShareFile(file, { io: tools, files: tools.files });
+        const share = await readShareFile(file, tools);
         tools.stdout.write(line`${file}: ${describeShare(share.share)}\n`);
         shares.push(share);
       } catch (error) {
@@ -65,7 +65,7 @@ export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
       }
     }
     if (args.length === 0 || args.includes(TYPED_SHARES)) {
-      const typed = await readShares([TYPED_SHARES], { ...tools, io: tools });
+      const typed = await readShares([TYPED_SHARES], tools);
       if (!tools.stdin.isTerminal) {
         for (const { share } of typed) tools.stdout.write(line`${describeShare(share)}\n`);
       }
@@ -110,7 +110,7 @@ async function checkKeys(shares: readonly NamedShare[], settings: KeyPlace, tool
 
 export const combineSharesAction: Action<typeof caSharesCombineCommand.flags> = {
   async run({ args, settings: { out = "" } }, tools) {
-    const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, { ...tools, io: tools });
+    const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, tools);
     const text = `${passphrase.reveal()}\n`;
     if (out === "-") tools.stdout.write(text);
     else await tools.files.createExclusive(resolve(tools.cwd, out), text, SECRET_MODE);

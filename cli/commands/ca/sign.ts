@@ -21,7 +21,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
-import { oneLine } from "../../output/escape.ts";
+import { oneLine } from "../../../core/lib/printable.ts";
 import type { caSignCommand } from "./flags.ts";
 import { describeChain } from "./import.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";

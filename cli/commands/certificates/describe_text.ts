@@ -4,7 +4,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
-import { line, oneLine } from "../../output/escape.ts";
+import { line, oneLine } from "../../../core/lib/printable.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import {
   describeRecordStatus,

@@ -10,7 +10,7 @@ import type { verifyCertificatesCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { type OpenRecords, openRecords } from "./open_records.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";

@@ -12,7 +12,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { decideEach, getDecisionText, reportUnsigned } from "./decide.ts";
 import type { approveCommand } from "./flags.ts";
 import { review } from "./review.ts";

@@ -12,7 +12,7 @@ import { createDenial, type CsrDecision, decideOne } from "../../../client/admin
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 

@@ -7,7 +7,7 @@ import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
-import { line, oneLine } from "../../output/escape.ts";
+import { line, oneLine } from "../../../core/lib/printable.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import {
   allowedLines,

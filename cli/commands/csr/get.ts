@@ -12,7 +12,7 @@ import type { ServerTable } from "../../output/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import type { getCsrCommand } from "./flags.ts";
 import { createCsrTable, createNameShortener } from "./table.ts";
 import { createTargetFinder, findByShortName } from "./targets.ts";

@@ -23,7 +23,7 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { createStyle } from "../../output/style.ts";
 import { reportUnsigned } from "./decide.ts";
 import { readProfiles } from "./describe.ts";

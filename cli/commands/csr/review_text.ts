@@ -1,7 +1,7 @@
 /** The text of `review`: one request on less than a screen, and on request everything that is known about it. */
 import type { RequestView } from "../../../core/report/request_view.ts";
 import { capitalize, formatTimeAgo, joinWords } from "../../../core/report/words.ts";
-import { escapeValue, oneLine } from "../../output/escape.ts";
+import { escapeValue, oneLine } from "../../../core/lib/printable.ts";
 import type { Style } from "../../output/style.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { wrapWords } from "../../output/wrap.ts";

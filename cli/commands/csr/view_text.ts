@@ -4,7 +4,7 @@ import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
 import { formatTimeAgo } from "../../../core/report/words.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 
 /** Shows the warnings; nothing when there are none. */

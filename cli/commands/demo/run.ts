@@ -14,7 +14,7 @@ import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Io, Tools } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { openUi } from "../../open_ui.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -31,7 +31,7 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
   const narrator = createNarrator(tools, { explain: settings.explain });
   await using page = settings.ui
-    ? await createPage(settings.step ? "step" : "auto", { io: tools, logger, port: settings.uiPort }, tools.signal)
+    ? await createPage(settings.step ? "step" : "auto", { logger, port: settings.uiPort }, tools)
     : undefined;
   const audience: Audience = (event) => {
     narrator(event);
@@ -64,12 +64,11 @@ interface DemoPage extends AsyncDisposable {
 /** Creates the page of `--ui`. It is loaded here, because the demo without it is quicker. */
 async function createPage(
   mode: BoardMode,
-  options: { readonly io: Io; readonly logger: Logger; readonly port: number },
-  signal: AbortSignal,
+  options: { readonly logger: Logger; readonly port: number },
+  tools: Tools,
 ): Promise<DemoPage> {
   const { createStoryPage, STORY_ID } = await import("../../../ui/pages/story.tsx");
-  const { io } = options;
-  const board = new StoryBoard(io.clock, mode);
+  const board = new StoryBoard(tools.clock, mode);
   const { page, actions } = createStoryPage(board);
   let ui: AsyncDisposable | undefined;
   return {
@@ -79,10 +78,10 @@ async function createPage(
       const opened = await openUi(
         settings,
         { ...options, pages: [page], actions, sources: { [STORY_ID]: board } },
-        signal,
+        tools,
       );
       ui = opened;
-      io.stdout.write(
+      tools.stdout.write(
         `\n   The story begins on the page ${opened.url}.\n   This link opens it once:\n\n   ${opened.createLink()}\n`,
       );
     },

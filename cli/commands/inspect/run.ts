@@ -12,7 +12,7 @@ import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import {
   describeCertificate,
   describeKey,

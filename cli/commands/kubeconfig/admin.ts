@@ -24,7 +24,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 type AdminSettings = Input<typeof kubeconfigAdminCommand.flags>["settings"];

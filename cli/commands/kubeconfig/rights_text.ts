@@ -5,7 +5,7 @@ import { formatCommand, formatCommandLine } from "../../framework/command_line.t
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { kubeconfigUserCommand } from "./flags.ts";
 
 const MAX_LINES = 10;
@@ -65,12 +65,14 @@ export interface RightsContext {
   readonly name: string;
   readonly settings: Settings<typeof kubeconfigUserCommand.flags>;
   readonly shownPath: string;
-  readonly io: Pick<Io, "stderr" | "cwd">;
 }
 
 /** Prints a person's permissions on stderr, or the command that shows or grants them. */
-export function reportRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
-  const { name, settings, shownPath, io } = context;
+export function reportRights(
+  status: SubjectRulesReviewStatus | undefined,
+  { name, settings, shownPath }: RightsContext,
+  io: Pick<Io, "stderr" | "cwd">,
+): void {
   if (status === undefined) {
     io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shellWord(shownPath)} auth can-i --list\n`);
     return;

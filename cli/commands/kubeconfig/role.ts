@@ -20,7 +20,7 @@ import {
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { servesRevocations } from "../../../client/admin/revocations.ts";
 import { findObject } from "../../../client/admin/records.ts";

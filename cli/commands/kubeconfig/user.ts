@@ -25,7 +25,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { reportRights } from "./rights_text.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
@@ -99,7 +99,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
   const rights = await askRights(connection.cluster, person, path, tools);
   // The rights of a role are printed already, and a server may learn of its binding later.
-  if (settings.role === undefined) reportRights(rights, { name, settings, io: tools, shownPath });
+  if (settings.role === undefined) reportRights(rights, { name, settings, shownPath }, tools);
   return EXIT.done;
 }
 

@@ -17,7 +17,7 @@ import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import type { Io, Tools } from "../../io.ts";
 import { writeQrPages } from "../../offline_files.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { exportCsrCommand } from "./flags.ts";
 import { encodeHex } from "../../../core/lib/hex.ts";

@@ -17,7 +17,7 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import type { Io, Tools } from "../../io.ts";
 import { openBundleText, readBundleText } from "../../offline_files.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
 import type { importCsrCommand } from "./flags.ts";

@@ -7,7 +7,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
 import type { policyCheckCommand } from "./flags.ts";
 

@@ -20,7 +20,7 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { line, oneLine } from "../../output/escape.ts";
+import { line, oneLine } from "../../../core/lib/printable.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";

@@ -20,7 +20,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHooks } from "../../hooks.ts";
 import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
@@ -139,7 +139,7 @@ async function readPair({ certificate, key }: Delivery["paths"], files: FilePort
 async function writePkcs12(path: string, pair: CredentialPair, delivery: Delivery): Promise<void> {
   const { settings: { pkcs12PasswordFile }, paths, name, files } = delivery;
   const words = { what: "PKCS#12 file", flag: "--pkcs12-password-file" };
-  const passwords = createPassphrases(pkcs12PasswordFile, delivery, files, delivery.signal, words);
+  const passwords = createPassphrases(pkcs12PasswordFile, delivery, words);
   const password = await passwords.getForCreating(displayPath(path, delivery.cwd));
   if (!/^[\x20-\x7e]*$/.test(password.reveal())) {
     throw new AppError("invalid", `cannot write "${path}": the password has characters outside of ASCII`, {

@@ -19,7 +19,7 @@ import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { checkCertificateSettings, deliver, type Delivery, toWantedCertificate } from "./certificate.ts";

@@ -16,7 +16,7 @@ import { createHookError } from "../../hooks.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeText } from "../../output/escape.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
@@ -118,8 +118,7 @@ function createFinder(settings: WebSettings, name: string, tools: Tools): FindBo
         "and give it with --join",
     });
   };
-  const ports = { ...tools, io: tools, onProgress: () => {} };
-  return createClusterFinder(settings, { path: settings.join, hint }, findLocal, ports);
+  return createClusterFinder(settings, { path: settings.join, hint }, findLocal, { ...tools, onProgress: () => {} });
 }
 
 /** The longest and the shortest time between two steps, the shortest after a renewal, and the longest after failures. */

@@ -15,7 +15,7 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { CSR_COLLECTION, getCsrByName } from "../../../client/admin/csrs.ts";
 import { tokenPath } from "../../../client/admin/tokens.ts";

@@ -11,7 +11,7 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
 import { denyPending, revokeElsewhere } from "./elsewhere.ts";
 import { RevocationPlanner } from "../../../client/admin/revocation_plan.ts";

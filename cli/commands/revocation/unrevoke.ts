@@ -12,7 +12,7 @@ import type { Input } from "../../framework/command.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 
 export async function run(input: Input<typeof unrevokeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;

@@ -19,7 +19,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { openBundleText, writeQrPages } from "../../offline_files.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { answerBundle, type BundleAnswer, type Desk, openDesk } from "./answer.ts";
 import type { signCommand } from "./flags.ts";
 

@@ -16,7 +16,7 @@ import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { toVerdictView } from "../../../core/report/rule_views.ts";
-import { line, oneLine } from "../../output/escape.ts";
+import { line, oneLine } from "../../../core/lib/printable.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import type { DecidedRequest, SignDecision } from "./decide.ts";
 

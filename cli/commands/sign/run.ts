@@ -16,7 +16,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { isBundleText, readBundleText } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { signBundle, signFolder } from "./bundle.ts";
 import type { signCommand } from "./flags.ts";

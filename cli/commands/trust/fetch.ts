@@ -15,7 +15,7 @@ import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { parseTrustBundleName, type trustFetchCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import {

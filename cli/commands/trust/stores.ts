@@ -16,7 +16,7 @@ import { reportError, warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../output/escape.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
 import {
   TRUST_STORES,

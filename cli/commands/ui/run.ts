@@ -16,7 +16,7 @@ export async function run(input: Input<typeof uiCommand.flags>, tools: Tools): P
   const { settings } = input;
   // The page itself shows the failures of its watches.
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
-  await using ui = await openUi(settings, { io: tools, logger, port: settings.port }, tools.signal);
+  await using ui = await openUi(settings, { logger, port: settings.port }, tools);
   const link = ui.createLink();
   tools.stdout.write(`The page is at ${ui.url}. This link opens it once:\n\n  ${link}\n`);
   if (settings.open) openBrowser(link, tools);

@@ -48,7 +48,7 @@ async function servePage(
   tools: Tools,
   logger: Logger,
 ): Promise<AsyncDisposable> {
-  const ui = await openUi({ kubeconfig: undefined, dataDir }, { io: tools, logger, port: uiPort }, tools.signal);
+  const ui = await openUi({ kubeconfig: undefined, dataDir }, { logger, port: uiPort }, tools);
   tools.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;
 }
