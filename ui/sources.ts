@@ -28,7 +28,7 @@ import type {
   Revocation,
   TrustReport,
 } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { MachineToken, SeenNode } from "../core/report/machines.ts";
+import type { MachineToken, SeenNode } from "./machines.ts";
 import {
   addReplacement,
   isCertificateRecord,

@@ -1,5 +1,5 @@
 /** The page of past events, newest first. */
-import { type Activity, ACTIVITY_KINDS, type ActivityKind, listActivity } from "../../core/report/activity.ts";
+import { type Activity, ACTIVITY_KINDS, type ActivityKind, listActivity } from "../activity.ts";
 import { DataTable, Moment } from "../layout.tsx";
 import type { UiElement, UiPage } from "../page.ts";
 import { describeFoundRows, ListFilter, MissingNotes, takePage } from "../parts.tsx";

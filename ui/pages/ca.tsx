@@ -10,7 +10,7 @@ import type { CaRotation, CaRotationServer } from "../../core/kube/kinds/tlsboot
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
 import { parseJoinTarget } from "../../core/token/join_material.ts";
 import { formatName } from "../../core/pki/x509/names.ts";
-import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../../core/report/authorities.ts";
+import { listAuthorities, type PublishedCas, type TrustedAuthority } from "../authorities.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { type CensusRow, describeState } from "../../core/ca_rotation/census.ts";
 import { formatRotateCommand, isEveryoneReady, sortServers } from "../../core/ca_rotation/steps.ts";

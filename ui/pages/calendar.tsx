@@ -1,5 +1,5 @@
 /** The calendar of the certificates that expire, a table for each month. */
-import { type CalendarDay, type CalendarMonth, createExpiryCalendar } from "../../core/report/calendar.ts";
+import { type CalendarDay, type CalendarMonth, createExpiryCalendar } from "../calendar.ts";
 import { type RecordRow } from "../../core/report/record_rows.ts";
 import { capitalize } from "../../core/report/words.ts";
 import type { UiElement, UiPage } from "../page.ts";

@@ -2,7 +2,7 @@
 import { parseSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { findMachineOfRecord } from "../../core/report/machines.ts";
+import { findMachineOfRecord } from "../machines.ts";
 import {
   compareRows,
   createSelector,

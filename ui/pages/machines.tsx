@@ -1,6 +1,6 @@
 /** The machines: what each one holds and until when, when it was last heard of, and the token that brought it in. */
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../../core/report/machines.ts";
+import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../machines.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
 import {

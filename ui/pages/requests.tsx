@@ -1,8 +1,8 @@
 /** The list of requests: pending ones first, the newest first among them. */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
-import { type ActivityRequest, toActivityRequest } from "../../core/report/activity.ts";
-import { findMachineOfRequest } from "../../core/report/machines.ts";
+import { type ActivityRequest, toActivityRequest } from "../activity.ts";
+import { findMachineOfRequest } from "../machines.ts";
 import { type CsrState, type RequestSummary, shortenNames } from "../../core/report/request_summary.ts";
 import type { UiCollection, UiWatch } from "../data.ts";
 import { DataTable, Moment } from "../layout.tsx";

@@ -2,15 +2,15 @@
  * Lists past events, newest first: requests and the decisions about them, certificates, revocations, uses of tokens, and
  * warnings. All is derived from objects that exist, so it reaches back as far as they do.
  */
-import { findCondition } from "../request/phase.ts";
-import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import type { Event } from "../kube/kinds/core_v1.ts";
-import { getName } from "../kube/meta.ts";
-import type { IssuedCertificate, RequestRecord, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { findRevocationTarget } from "../revocation/revocation.ts";
-import { formatIdentity, parseIdentity } from "./requester.ts";
-import { getSigner, isCertificateRecord, listNames, shortenSerial } from "./record_rows.ts";
-import { type RequestSummary, shortenSignerName, summarizeRequest } from "./request_summary.ts";
+import { findCondition } from "../core/request/phase.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import type { Event } from "../core/kube/kinds/core_v1.ts";
+import { getName } from "../core/kube/meta.ts";
+import type { IssuedCertificate, RequestRecord, Revocation } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { findRevocationTarget } from "../core/revocation/revocation.ts";
+import { formatIdentity, parseIdentity } from "../core/report/requester.ts";
+import { getSigner, isCertificateRecord, listNames, shortenSerial } from "../core/report/record_rows.ts";
+import { type RequestSummary, shortenSignerName, summarizeRequest } from "../core/report/request_summary.ts";
 
 /** The kinds of activity, in the order in which a filter offers them. */
 export const ACTIVITY_KINDS = [

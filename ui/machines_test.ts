@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
+import { createRecords, type RecordEdit } from "../tests/support/issued_records.ts";
 import { listMachines, type MachinesInput } from "./machines.ts";
-import { addReplacement, type RecordRow, type Replacements, toRow } from "./record_rows.ts";
+import { addReplacement, type RecordRow, type Replacements, toRow } from "../core/report/record_rows.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 

@@ -2,19 +2,19 @@
  * The machines of an installation, nodes and web servers: what each one holds, until when, how it came in, and when it was
  * last heard of.
  */
-import { WEB_GROUP, WEB_USER_PREFIX } from "../approval/rules/web_certificates.ts";
-import { parseRequest } from "../request/parse_request.ts";
+import { WEB_GROUP, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
+import { parseRequest } from "../core/request/parse_request.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
-import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { NODES_GROUP, parseNodeUser } from "../kube/user.ts";
-import { readIdentity } from "../register/certificate_user.ts";
-import { compareBytes } from "../lib/byte_order.ts";
-import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
+} from "../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { NODES_GROUP, parseNodeUser } from "../core/kube/user.ts";
+import { readIdentity } from "../core/register/certificate_user.ts";
+import { compareBytes } from "../core/lib/byte_order.ts";
+import { isCertificateRecord, type RecordRow } from "../core/report/record_rows.ts";
 
 /** A Node object of the API, which a kubelet or an administrator made. */
 export interface SeenNode {

@@ -1,5 +1,5 @@
 /** A calendar of the certificates that are about to expire, by days in UTC. */
-import { isCertificateRecord, type RecordRow } from "./record_rows.ts";
+import { isCertificateRecord, type RecordRow } from "../core/report/record_rows.ts";
 
 export interface CalendarDay {
   /** The date, such as `2026-12-24`. */

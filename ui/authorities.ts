@@ -1,7 +1,7 @@
 /** The CAs that an installation trusts, from the places in which they are published. */
-import type { CertificateFacts } from "../pki/x509/certificate.ts";
-import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
-import type { RecordRow } from "./record_rows.ts";
+import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
+import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import type { RecordRow } from "../core/report/record_rows.ts";
 
 /** CA certificates that are published for a purpose. */
 export interface PublishedCas {
