@@ -1,14 +1,11 @@
 /** Decisions about requests, written as `kubectl certificate approve` and `deny` write them, with the user's own rights. */
 import { findOwnUsername } from "../objects/access_reviews.ts";
-import type { ApiClient } from "../objects/api.ts";
+import { type ApiClient, changeObject } from "../objects/api.ts";
 import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { csrPath } from "./csrs.ts";
-
-/** The number of conflicts after which kubectl fails too. */
-const MAX_CONFLICTS = 10;
 
 /** A decision about requests: the condition to add, with its reason and message. */
 export interface CsrDecision {
@@ -57,9 +54,7 @@ export async function decideOne(
   signal: AbortSignal,
   seen: SeenRequest = { uid: undefined },
 ): Promise<boolean> {
-  for (let conflicts = 0;; conflicts++) {
-    const path = csrPath(name);
-    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
+  const change = (csr: CertificateSigningRequest): CertificateSigningRequest | undefined => {
     if (seen.uid !== undefined && csr.metadata.uid !== seen.uid) {
       throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
     }
@@ -74,13 +69,8 @@ export async function decideOne(
         hint: "a decision cannot be taken back: delete the request and let the client ask again",
       });
     }
-    if (decided.value === csr) return false;
-    try {
-      await api.requestObject({ method: "PUT", path: `${path}/approval`, body: decided.value }, signal);
-      return true;
-    } catch (error) {
-      // With a seen version, the next attempt reports the change.
-      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
-    }
-  }
+    return decided.value === csr ? undefined : decided.value;
+  };
+  // With a seen version, the attempt after a conflict reports the change.
+  return await changeObject(api, { path: csrPath(name), subresource: "/approval" }, change, signal) !== undefined;
 }

@@ -3,7 +3,7 @@
  * answers, and whole collections at one revision, page by page.
  */
 import { isRecord } from "../../core/lib/record.ts";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { errorFromStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
@@ -221,6 +221,36 @@ export async function listAll<T extends KubeObject>(
     if (!isGone(error) || next === "") throw error;
     const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, parameters) }, signal);
     return { items: list.items, resourceVersion: list.metadata.resourceVersion ?? "" };
+  }
+}
+
+/** The number of conflicts after which kubectl fails too. */
+const MAX_CONFLICTS = 10;
+
+/**
+ * Reads an object, changes it and writes it, and starts again when another writer was faster. `known` is the object as it
+ * was read before. Returns the stored object; undefined, without writing, when `change` returns undefined.
+ */
+export async function changeObject<T extends KubeObject>(
+  api: ApiClient,
+  { path, subresource = "", known }: {
+    readonly path: string;
+    readonly subresource?: string;
+    readonly known?: T | undefined;
+  },
+  change: (object: T) => T | undefined,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  let object = known;
+  for (let conflicts = 0;; conflicts++) {
+    const body = change(object ?? await api.requestObject<T>({ method: "GET", path }, signal));
+    if (body === undefined) return undefined;
+    try {
+      return await api.requestObject<T>({ method: "PUT", path: `${path}${subresource}`, body }, signal);
+    } catch (error) {
+      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
+      object = undefined;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** One request as the page shows it: the view that `describe csr` and `review` show too. */
-import { type FactSection, type FactValue, listFactSections } from "../../core/report/request_rows.ts";
+import { type FactSection, type FactValue, listFactSections } from "../request_rows.ts";
 import type { RequestView, RuleView } from "../../core/report/request_view.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiElement } from "../page.ts";

@@ -3,7 +3,7 @@
  * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
-import type { ApiClient } from "../../../client/objects/api.ts";
+import { type ApiClient, changeObject } from "../../../client/objects/api.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { CLUSTER_INFO_PATH } from "../../../core/token/cluster_info.ts";
 import { parseJoinTarget } from "../../../core/token/join_material.ts";
@@ -12,7 +12,7 @@ import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certific
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { caRotationKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { formatApiVersion } from "../../../core/kube/schema.ts";
+import { withType } from "../../../core/kube/schema.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAborting, isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import {
@@ -52,8 +52,6 @@ import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;
-/** The number of repetitions when another user or a server changes the rotation at the same time. */
-const MAX_CONFLICTS = 10;
 /** How long to wait for what servers publish: a controller of `up` writes the trust bundle every two seconds. */
 const PUBLISHED_WITHIN_MS = 15_000;
 /** The time in which servers that share a storage see a new rotation and report; their number is not known before. */
@@ -219,20 +217,13 @@ async function changeRotation(
   signal: AbortSignal,
 ): Promise<CaRotation> {
   let current = rotation;
-  for (let conflicts = 0;; conflicts++) {
-    const spec = applyChange(current.spec, change, rotation.spec.step);
-    if (spec === undefined) return current;
-    const body = { ...current, apiVersion: formatApiVersion(caRotationKind), kind: caRotationKind.kind, spec };
-    try {
-      const path = caRotationPath(getName(current));
-      return await api.requestObject<CaRotation>({ method: "PUT", path, body }, signal);
-    } catch (error) {
-      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
-      const stored = await findRotation(api, getName(current), signal);
-      if (stored === undefined) throw error;
-      current = stored;
-    }
-  }
+  const apply = (stored: CaRotation): CaRotation | undefined => {
+    current = stored;
+    const spec = applyChange(stored.spec, change, rotation.spec.step);
+    return spec && withType({ ...stored, spec }, caRotationKind);
+  };
+  const target = { path: caRotationPath(getName(rotation)), known: rotation };
+  return await changeObject(api, target, apply, signal) ?? current;
 }
 
 /**
@@ -413,8 +404,7 @@ async function createRotation(
   api: ApiClient,
   signal: AbortSignal,
 ): Promise<CaRotation> {
-  const { kind } = caRotationKind;
-  const body = { apiVersion: formatApiVersion(caRotationKind), kind, metadata: { name }, spec };
+  const body = withType({ metadata: { name }, spec }, caRotationKind);
   try {
     return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
   } catch (error) {

@@ -1,4 +1,5 @@
 /** Imports the answers of a CA without a network into the requests at the API. */
+import { changeObject } from "../../../client/objects/api.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
@@ -31,8 +32,6 @@ type Settings = Input<typeof importCsrCommand.flags>["settings"];
 
 /** The number of answers that are written at the same time. */
 const PARALLEL = 8;
-/** A request changes at most a few times while it waits for its certificate. */
-const MAX_CONFLICTS = 10;
 
 export async function run(input: Input<typeof importCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
@@ -151,32 +150,31 @@ async function importOne(
   { connection: { api }, requests, context, tools }: Importing,
 ): Promise<keyof Counts> {
   const { name } = answer;
-  let csr = requests.get(name);
-  for (let conflicts = 0;; conflicts++) {
-    const decision = decideImport(csr, answer, context);
-    if (decision.kind === "imported") return "imported";
-    if (decision.kind === "left") {
-      tools.stderr.write(line`${CSR_QUALIFIED_KIND}/${name} stays as it is: ${decision.message}\n`);
-      return "left";
-    }
-    if (decision.kind === "unusable") {
-      const message = `cannot import the answer to "${name}": ${decision.message}`;
-      reportError(new AppError("invalid", message), tools, tools.isDebug);
-      return "unusable";
-    }
-    try {
-      await api.requestObject({ method: "PUT", path: `${csrPath(name)}/status`, body: decision.csr }, tools.signal);
-      tools.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${decision.outcome}\n`);
-      return decision.outcome;
-    } catch (error) {
-      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) {
-        if (!isAppError(error, "conflict", "invalid", "access_denied", "not_found")) throw error;
-        reportError(error, tools, tools.isDebug);
-        return "unusable";
-      }
-      csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, tools.signal);
-    }
+  const known = requests.get(name);
+  let decision = decideImport(undefined, answer, context);
+  const change = (csr: CertificateSigningRequest): CertificateSigningRequest | undefined => {
+    decision = decideImport(csr, answer, context);
+    return decision.kind === "write" ? decision.csr : undefined;
+  };
+  try {
+    const target = { path: csrPath(name), subresource: "/status", known };
+    if (known !== undefined) await changeObject(api, target, change, tools.signal);
+  } catch (error) {
+    if (!isAppError(error, "conflict", "invalid", "access_denied", "not_found")) throw error;
+    reportError(error, tools, tools.isDebug);
+    return "unusable";
   }
+  if (decision.kind === "write") {
+    tools.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${decision.outcome}\n`);
+    return decision.outcome;
+  }
+  if (decision.kind === "left") {
+    tools.stderr.write(line`${CSR_QUALIFIED_KIND}/${name} stays as it is: ${decision.message}\n`);
+  } else if (decision.kind === "unusable") {
+    const message = `cannot import the answer to "${name}": ${decision.message}`;
+    reportError(new AppError("invalid", message), tools, tools.isDebug);
+  }
+  return decision.kind;
 }
 
 function report(counts: Counts, file: string, io: Io): ExitCode {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
-import { createRequestView } from "./create_request_view.ts";
+import { buildCsr, condition } from "../tests/support/csr_builder.ts";
+import { createRequestView } from "../core/report/create_request_view.ts";
 import { type FactSection, listFactSections } from "./request_rows.ts";
-import type { RequestView } from "./request_view.ts";
+import type { RequestView } from "../core/report/request_view.ts";
 
 const CREATED = "2026-03-02T10:00:00Z";
 

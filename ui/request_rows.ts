@@ -1,5 +1,5 @@
 /** The view of a request as sections of facts, for `tlsboot ui`. The page only chooses how a section looks. */
-import type { RequestedView, RequestView, RuleView, TokenView } from "./request_view.ts";
+import type { RequestedView, RequestView, RuleView, TokenView } from "../core/report/request_view.ts";
 
 /** A value: text, a time in RFC 3339, or the name of a request that the page links to. */
 export type FactValue = string | { readonly time: string } | { readonly request: string };
