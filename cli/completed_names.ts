@@ -6,7 +6,7 @@ import { AppError } from "../core/errors.ts";
 import type { ClusterTrustBundle } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX } from "../core/kube/user.ts";
+import { parseNodeUser } from "../core/kube/user.ts";
 import { DATA_DIR_FLAG } from "./flags/common.ts";
 import type { CompletedName } from "./framework/completion.ts";
 import { type CompletedObjects, environmentName } from "./framework/flags.ts";
@@ -121,12 +121,11 @@ async function* listRevocable(typed: string, api: ApiClient, signal: AbortSignal
   } else {
     for await (const record of flattenPages(listRecordPages(api, {}, signal))) {
       const { username = "", groups = [] } = readIdentity(record) ?? {};
-      const isNode = username.startsWith(NODE_USER_PREFIX);
+      const node = parseNodeUser(username);
       if (kind === "group") { for (const name of groups) yield { name: `group/${name}`, description: "" }; }
-      else if (kind === "user" && !isNode && username !== "") yield { name: `user/${username}`, description: "" };
-      else if (kind === "node" && isNode) {
-        yield { name: `node/${username.slice(NODE_USER_PREFIX.length)}`, description: "" };
-      }
+      else if (kind === "user" && node === undefined && username !== "") {
+        yield { name: `user/${username}`, description: "" };
+      } else if (kind === "node" && node !== undefined) yield { name: `node/${node}`, description: "" };
     }
   }
 }

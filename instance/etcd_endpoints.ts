@@ -4,7 +4,7 @@ import { AppError } from "../core/errors.ts";
 import type { FilePort } from "../client/files.ts";
 import type { EtcdEndpoints } from "../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../client/private_file.ts";
-import type { EtcdSettings } from "./settings.ts";
+import { type EtcdSettings, parseEtcdServer, parseSetting } from "./settings.ts";
 import { readCaFile, readPairFiles } from "./named_files.ts";
 import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
 
@@ -18,7 +18,8 @@ interface Place {
  * `file_permissions`.
  */
 export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): Promise<EtcdEndpoints> {
-  const { etcdServers: servers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
+  const { etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
+  const servers = parseSetting("etcdServers", settings.etcdServers, parseEtcdServer);
   const scheme = assertOneScheme(servers);
   if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
     throw new AppError(

@@ -2,6 +2,8 @@
  * The settings of an instance and their defaults, under the names of Kubernetes' flags in camelCase; docs/reference/cli.md
  * describes each. Paths start in the current folder, and durations are in milliseconds.
  */
+import { AppError } from "../core/errors.ts";
+import { err, ok, type Result } from "../core/lib/result.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { FeatureGate } from "./feature_gates.ts";
 
@@ -163,3 +165,26 @@ export const DEFAULT_SETTINGS: InstanceSettings = {
   gcFailed: HOUR_MS,
   gcInterval: HOUR_MS,
 };
+
+/** Parses each value of a setting. AppError `usage` for one that cannot be used. */
+export function parseSetting<T>(
+  name: keyof InstanceSettings,
+  texts: readonly string[],
+  parse: (text: string) => Result<T, string>,
+): readonly T[] {
+  return texts.map((text) => {
+    const parsed = parse(text);
+    if (parsed.ok) return parsed.value;
+    throw new AppError("usage", `the setting ${name}: "${text}" found: ${parsed.error}`);
+  });
+}
+
+/** Parses the URL of a server of the setting `etcdServers`. */
+export function parseEtcdServer(text: string): Result<string, string> {
+  const url = URL.parse(text);
+  const isServer = url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
+  if (!isServer || url.username !== "" || url.port === "") {
+    return err("want a URL with a port, such as https://etcd-0.example.com:2379");
+  }
+  return ok(url.origin);
+}

@@ -17,15 +17,19 @@ import { exactRole } from "./instance_rbac.ts";
 import type { PolicyWithText } from "./policy_files.ts";
 import type { SignerChoice } from "./signer_profiles.ts";
 import { AppError } from "../core/errors.ts";
-import type { InstanceSettings } from "./settings.ts";
+import { type InstanceSettings, parseSetting } from "./settings.ts";
+import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
 
-/** Reads the scope of the settings, and logs what is dangerous about it; undefined without a domain. */
+/** Reads the scope of the settings, and logs what is dangerous about it; undefined without a domain. AppError `usage`. */
 export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
   logger: Pick<Logger, "warn">,
 ): WebScope | undefined {
   if (domains.length === 0) return undefined;
-  const scope = { domains: [...new Set(domains)], networks: [...new Set(networks)] };
+  const scope = {
+    domains: parseSetting("webDomain", [...new Set(domains)], parseWebDomain),
+    networks: parseSetting("webNetwork", [...new Set(networks)], parseWebNetwork),
+  };
   for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
   return scope;
 }

@@ -1,5 +1,5 @@
 /** Flags of controllers that run alone, against a remote API. */
-import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
+import { parseWebDomain, parseWebNetwork } from "../../instance/web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
   addressFlag,

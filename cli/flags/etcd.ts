@@ -1,6 +1,5 @@
 /** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
-import { err, ok, type Result } from "../../core/lib/result.ts";
-import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
+import { DEFAULT_SETTINGS, parseEtcdServer } from "../../instance/settings.ts";
 import { fileFlag, inGroup, parsedListFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 
@@ -27,12 +26,3 @@ export const ETCD_RULES = [
   together("etcdCertfile", "etcdKeyfile"),
   needs(["etcdCafile", "etcdCertfile", "etcdKeyfile", "etcdPrefix"], "etcdServers"),
 ] as const;
-
-function parseEtcdServer(text: string): Result<string, string> {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isServer = url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
-  if (!isServer || url.username !== "" || url.port === "") {
-    return err("want a URL with a port, such as https://etcd-0.example.com:2379");
-  }
-  return ok(url.origin);
-}

@@ -10,7 +10,7 @@ import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../..
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import { NODE_USER_PREFIX, parseNodeUser } from "../../../core/kube/user.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import {
   type CertificateFacts,
@@ -76,11 +76,12 @@ interface HeldCertificate {
 
 function toPlace([username, held]: readonly [string, HeldCertificate | undefined]): ClusterPlace {
   const certificate = { issuer: held?.issuer, notAfter: held?.notAfter };
-  if (!username.startsWith(NODE_USER_PREFIX)) {
+  const node = parseNodeUser(username);
+  if (node === undefined) {
     return { kind: "user", name: username, ...certificate, fix: "make a new certificate or kubeconfig for the user" };
   }
   const fix = "renew its certificate: restart bootstrap --rotate-certificates, or let the kubelet bootstrap again";
-  return { kind: "node", name: username.slice(NODE_USER_PREFIX.length), ...certificate, fix };
+  return { kind: "node", name: node, ...certificate, fix };
 }
 
 function toCaPlace([name, held]: readonly [string, HeldCertificate | undefined]): ClusterPlace {

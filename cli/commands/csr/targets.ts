@@ -7,7 +7,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import { parseNodeUser } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
@@ -137,8 +137,7 @@ export async function listRequestsOfMachine(
 /** Finds the machine whose identity a request asks for, by whichever signer. */
 function findNode({ spec }: CertificateSigningRequest): string | undefined {
   const request = parseRequest(spec.request);
-  const name = request.ok ? request.value.subject.commonName : "";
-  return name.startsWith(NODE_USER_PREFIX) ? name.slice(NODE_USER_PREFIX.length) : undefined;
+  return parseNodeUser(request.ok ? request.value.subject.commonName : "");
 }
 
 function describeAll(csrs: readonly CertificateSigningRequest[], now: Date): string {

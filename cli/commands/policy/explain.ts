@@ -9,7 +9,7 @@ import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
+import { NODES_GROUP, parseNodeUser } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/report/rule_views.ts";
@@ -62,7 +62,7 @@ async function readFile(
 ): Promise<CertificateSigningRequest | undefined> {
   const text = named === "-" ? await tools.stdin.readAll(tools.signal) : await findText(named, tools);
   if (text === undefined) return undefined;
-  const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
+  const isNode = parseNodeUser(user) !== undefined;
   return parseCsrFile(text, named === "-" ? "stdin" : named, {
     signerName,
     username: user,

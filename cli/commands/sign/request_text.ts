@@ -5,7 +5,7 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import { parseNodeUser } from "../../../core/kube/user.ts";
 import {
   formatOfflineLifetime,
   formatSubject,
@@ -56,7 +56,7 @@ function describeDecision(decision: SignDecision): string {
 
 function describePurpose({ facts: { subject }, signerName }: OfflineRequest): string {
   const { commonName } = subject;
-  const node = commonName.startsWith(NODE_USER_PREFIX) ? commonName.slice(NODE_USER_PREFIX.length) : undefined;
+  const node = parseNodeUser(commonName);
   switch (signerName) {
     case KUBE_APISERVER_CLIENT_KUBELET_SIGNER:
       return `machine ${node ?? commonName} asks for its client certificate`;

@@ -136,7 +136,7 @@ function adviceFor(node: string, field: keyof NodeNames, wanted: string, { inven
     return `find out why node ${node} requests what looks like node ${other}'s; deny the request if you cannot`;
   }
   const known = reports === undefined ? "" : ", which no other node reports,";
-  return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;
+  return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory`;
 }
 
 /** Reports whether node status is read, either as evidence or to detect that a second node claims the same name. */

@@ -192,6 +192,7 @@ function findMismatch(
   return missing === undefined ? undefined : `requester is not in group ${missing}`;
 }
 
-function matchesSigner(signerName: string, pattern: string): boolean {
+/** Reports whether a signer is the one that a pattern names, or one of the domain before its `/*`. */
+export function matchesSigner(signerName: string, pattern: string): boolean {
   return pattern.endsWith("/*") ? signerName.startsWith(pattern.slice(0, -1)) : signerName === pattern;
 }

@@ -143,7 +143,7 @@ for (
 }
 
 const NO_EVIDENCE = { inventory: false, heldCertificate: false, trustNodeStatus: false };
-const ADD = "is this machine's, add it to dns of node a in the inventory (--inventory)";
+const ADD = "is this machine's, add it to dns of node a in the inventory";
 const LOOKS_LIKE_B = "find out why node a requests what looks like node b's; deny the request if you cannot";
 const FAILED = { kind: "failed", message: "no answer" } as const;
 

@@ -67,9 +67,9 @@ export interface ScopeWarning {
 }
 
 const WIDE_DOMAIN =
-  "others own names under this --web-domain: a machine with a token can get a certificate for any of " +
+  "others own names under this domain of the setting webDomain: a machine with a token can get a certificate for any of " +
   "them, and every browser that trusts this CA accepts it; name a domain of your own";
-const OPEN_NETWORK = "this --web-network has addresses of the Internet, which may belong to others";
+const OPEN_NETWORK = "this network of the setting webNetwork has addresses of the Internet, which may belong to others";
 
 /** Lists what a careful operator should know about a scope before browsers trust its CA. */
 export function listScopeWarnings({ domains, networks }: WebScope): readonly ScopeWarning[] {

@@ -60,7 +60,8 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
         message: `the key of ${
           describeStored(leaf)
         } is not beside "${file}"; only a program that holds it can sign with this CA`,
-        advice: "put the key back, for example from a backup, or start the server with --signing-key-command when a " +
+        advice:
+          "put the key back, for example from a backup, or start the server with the setting signingKeyCommand when a " +
           "program holds it",
       }];
     }

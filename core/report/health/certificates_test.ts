@@ -38,5 +38,5 @@ test("checkKeyPairs() warns of a CA whose key should be beside it and is not", a
     fault?.message,
     'the key of CA "ca" is not beside "ca.crt"; only a program that holds it can sign with this CA',
   );
-  assert.match(fault?.advice ?? "", /^put the key back, .* --signing-key-command /);
+  assert.match(fault?.advice ?? "", /^put the key back, .* the setting signingKeyCommand /);
 });

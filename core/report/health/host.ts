@@ -136,7 +136,7 @@ export function checkServingNames(
   return [{
     severity: "warning",
     message: `the certificate "${path}" is for ${host}, and this computer has ${present}`,
-    advice: "start the server with --advertise-address and the present address; it makes another certificate",
+    advice: "start the server with the present address in the setting advertiseAddress; it makes another certificate",
   }];
 }
 

@@ -181,7 +181,7 @@ function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
   const isAnswered = server.kind === "accepted" || (server.kind === "refused" && server.isAnonymous !== true);
   if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) return removeAndRequest(evidence, words);
   return state === "mismatched"
-    ? { advice: "give that node's name with --hostname-override, or other paths" }
+    ? { advice: "give that node's name with the setting hostnameOverride, or other paths" }
     : keepAndRequest(evidence, words);
 }
 

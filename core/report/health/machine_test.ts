@@ -231,7 +231,7 @@ for (
   test(`checkMachine() removes a pair only when it is lost or refused: ${name}`, () => {
     const found = checkMachine({ ...GOOD, ...edit }, WORDS, "n1/pki").find((one) => one.check === check);
     assert.ok(want === undefined ? found?.fix === undefined : found?.fix?.startsWith(FIXES[want]), found?.fix);
-    if (want === undefined) assert.match(found?.advice ?? "", /--hostname-override/);
+    if (want === undefined) assert.match(found?.advice ?? "", /the setting hostnameOverride/);
   });
 }
 

@@ -3,6 +3,7 @@
  * rights make the holder any node or an administrator. The rules are those of the admission plugins
  * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver `pkg/controller/certificates/approver/sarapprove.go`.
  */
+import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 import { isBootstrapGroup } from "../../token/token_secret.ts";
 import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../../kube/kinds/authorization_v1.ts";
 import {
@@ -316,8 +317,7 @@ function findDanger(right: CertificateRight): string | undefined {
 }
 
 function covers(pattern: string, signerName: string): boolean {
-  return pattern === "*" || pattern === signerName ||
-    (pattern.endsWith("/*") && signerName.startsWith(pattern.slice(0, -1)));
+  return pattern === "*" || matchesSigner(signerName, pattern);
 }
 
 function isWideSubject({ kind, name }: Subject): boolean {

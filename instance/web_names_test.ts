@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createFilePort } from "../client/files.ts";
+import { readEtcdEndpoints } from "./etcd_endpoints.ts";
+import { readWebScope } from "./web_certificates.ts";
 import { parseWebDomain, parseWebName, parseWebNetwork } from "./web_names.ts";
 
 /** The longest name that a certificate can have as its common name: 64 characters. */
@@ -13,8 +16,8 @@ for (
     [".home.lan", /without the dot in front/],
     ["home.lan.", /without the dot at the end/],
     ["*.home.lan", /without a star/],
-    ["192.168.1.1", /--web-network/],
-    ["192.168.1.0/24", /--web-network/],
+    ["192.168.1.1", /the setting webNetwork/],
+    ["192.168.1.0/24", /the setting webNetwork/],
     ["home..lan", /want a domain/],
     ["-home.lan", /want a domain/],
     ["home lan", /want a domain/],
@@ -55,7 +58,7 @@ for (
   const [text, want] of [
     ["NAS.home.lan", "nas.home.lan"],
     ["*.home.lan", /wildcards are not supported/],
-    ["192.168.1.7", /--ip/],
+    ["192.168.1.7", /the setting ip/],
     ["0x7f.1", /want a DNS name/],
     ["a_b.home.lan", /want a DNS name/],
     ["nas.home.lan.", /want a DNS name/],
@@ -71,3 +74,22 @@ for (
     else assert.match(read.ok ? "" : read.error, want);
   });
 }
+
+test("a domain, a network and a server of etcd that cannot be used are refused with the name of their setting", async () => {
+  const logger = { warn: () => {} };
+  const web = (webDomain: string, network: string) => () =>
+    readWebScope({ webDomain: [webDomain], webNetwork: [network] }, logger);
+  assert.throws(web("*.home.lan", "10.0.0.0/8"), {
+    code: "usage",
+    message: /^the setting webDomain: "\*\.home\.lan" found: name the/,
+  });
+  assert.throws(web("home.lan", "10.0.0.1/8"), {
+    code: "usage",
+    message: /^the setting webNetwork: "10\.0\.0\.1\/8" found: want/,
+  });
+  const etcd = readEtcdEndpoints({ etcdServers: ["etcd-0:2379"], etcdPrefix: "/registry" }, {
+    files: createFilePort(),
+    cwd: "/",
+  });
+  await assert.rejects(etcd, { code: "usage", message: /^the setting etcdServers: "etcd-0:2379" found: want a URL/ });
+});
