@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../framework/usage_error.ts";
 import { allowsMlDsa } from "../../instance/feature_gates.ts";
-import { checkGivenKey, checkKeyAlgorithm, FEATURE_GATES_FLAG } from "./feature_gates.ts";
+import { checkGivenKey, checkKeyAlgorithm } from "../../instance/feature_gates.ts";
+import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 for (
   const { texts, want } of [
@@ -24,16 +24,16 @@ for (
 
 test("checkKeyAlgorithm() and checkGivenKey() refuse ML-DSA keys only, and without the gate only", () => {
   const [closed, open] = [[], [{ name: "MLDSA", isOn: true }]] as const;
-  checkKeyAlgorithm("ed25519", closed, "key-algorithm");
+  checkKeyAlgorithm("ed25519", closed);
   checkGivenKey("ECDSA", closed, "key");
-  checkKeyAlgorithm("ml-dsa-87", open, "key-algorithm");
+  checkKeyAlgorithm("ml-dsa-87", open);
   checkGivenKey("ML-DSA-87", open, "key");
-  assert.throws(() => checkKeyAlgorithm("ml-dsa-87", closed, "key-algorithm"), {
-    name: UsageError.name,
-    message: "--key-algorithm ml-dsa-87 needs --feature-gates=MLDSA=true",
+  assert.throws(() => checkKeyAlgorithm("ml-dsa-87", closed), {
+    code: "usage",
+    message: "the setting keyAlgorithm ml-dsa-87 needs the setting featureGates=MLDSA=true",
   });
   assert.throws(() => checkGivenKey("ML-DSA-87", closed, "key"), {
-    name: UsageError.name,
-    message: "--key: the key is ML-DSA-87, which needs --feature-gates=MLDSA=true",
+    code: "usage",
+    message: "the setting key: the key is ML-DSA-87, which needs the setting featureGates=MLDSA=true",
   });
 });

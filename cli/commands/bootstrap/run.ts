@@ -32,7 +32,7 @@ import {
   type MachineProgress,
 } from "./progress_text.ts";
 import type { bootstrapCommand } from "./flags.ts";
-import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
+import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -154,7 +154,7 @@ function checkSettings(settings: Settings<typeof bootstrapCommand.flags>): void 
     ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
   ];
   if (missing.length > 0) throw new UsageError(missing.join("\n"), "see: tlsboot bootstrap --help");
-  if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
+  if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates);
 }
 
 interface BootstrappedOnce {

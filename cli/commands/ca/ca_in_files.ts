@@ -24,7 +24,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { readPlaces } from "./cluster_places.ts";
+import { readPlaces } from "../../../instance/authority/cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
@@ -112,7 +112,8 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      const places = await readPlaces({ ...tools, rotation, paths, kubeconfig, records: records() });
+      await using connection = kubeconfig === undefined ? undefined : await connect({ kubeconfig, dataDir: "" }, tools);
+      const places = await readPlaces({ ...tools, rotation, paths, connection, show, records: records() });
       return takePlaceCensus(places, rotation, tools.clock.now());
     },
     records,

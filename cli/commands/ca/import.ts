@@ -1,20 +1,14 @@
 /** Imports a CA from files after checking it. */
 import { resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
-import { checkPrivateFile } from "../../../client/private_file.ts";
-import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../../core/pki/authority/authority.ts";
-import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority/authority_chain.ts";
-import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
+import type { CertificateChain } from "../../../core/pki/authority/authority_chain.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
-import { createCaKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { writeImportedAuthority } from "../../../instance/authority/files.ts";
-import { type CaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
+import { readImportedAuthority } from "../../../instance/authority/imported.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey } from "../../flags/feature_gates.ts";
+import { checkGivenKey } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { describeNameConstraints } from "../../output/certificate_text.ts";
@@ -22,29 +16,6 @@ import { oneLine } from "../../../core/lib/printable.ts";
 import type { caImportCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
-
-/** A CA from two files, checked. */
-export interface ImportedAuthority {
-  readonly authority: Authority;
-  /** The key as text and opened; undefined when a program has it. */
-  readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
-}
-
-/** What the operator can do when a file of a CA does not exist. */
-export interface CaFileHints {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-const IMPORT_HINTS: CaFileHints = {
-  certificate: "check the path of --ca-cert",
-  key: "name the key with --ca-key, or make one with: tlsboot ca request --out FILE",
-};
-
-/** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
-const MIN_RSA_BITS = 2048;
-const ANY_USAGE = "2.5.29.37.0";
-const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
 
 export async function run({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
@@ -56,7 +27,7 @@ export async function run({ settings }: Input<typeof caImportCommand.flags>, too
   const given = { certificate: resolve(tools.cwd, caCert), key };
   const imported = await readImportedAuthority(given, tools.clock.now(), { files, keys });
   const { authority } = imported;
-  checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "ca-cert");
+  checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "caCert");
   const isEncrypted = encryptKey || keys.passphrases.isGiven;
   const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
     ? imported.key?.pem
@@ -80,7 +51,7 @@ export function describeChain({ certificate, issuers }: CertificateChain): reado
       : [`issued by: ${issuers.map(({ subject }) => formatName(subject)).join(", issued by ")}`]),
     ...[certificate, ...issuers].flatMap((one) =>
       one.nameConstraints === undefined ? [] : [
-        `${one === certificate ? "may" : `${quoteSubject(one)} may`} issue for: ${
+        `${one === certificate ? "may" : `"${formatName(one.subject)}" may`} issue for: ${
           describeNameConstraints(one.nameConstraints)
         }`,
       ]
@@ -88,91 +59,4 @@ export function describeChain({ certificate, issuers }: CertificateChain): reado
     `valid until: ${formatTime(certificate.notAfter)}`,
     `SHA-256: ${formatFingerprint(certificate.sha256Fingerprint)}`,
   ];
-}
-
-/**
- * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
- * root, and that the key belongs to the certificate. Throws AppError `not_found`, `file_permissions`, `ca_invalid`,
- * `ca_expired`, `passphrase_missing` and `passphrase_wrong`.
- */
-export async function readImportedAuthority(
-  paths: { readonly certificate: string; readonly key: string | undefined },
-  now: Date,
-  { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
-  hints: CaFileHints = IMPORT_HINTS,
-): Promise<ImportedAuthority> {
-  const certificatePem = await readRequired(paths.certificate, hints.certificate, files);
-  const hint = "give the CA first, followed by its issuers, and the CA's key";
-  const certificates = parseAuthorityCertificates(certificatePem);
-  if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
-  assertUsable(certificates.value, paths.certificate, now);
-  const key = paths.key === undefined ? undefined : await readKey(paths.key, hints.key, files, keys);
-  const caKey = key === undefined ? await openProgramKey(paths.certificate, keys) : createCaKey(key.opened);
-  const authority = await joinAuthority(certificates.value, caKey);
-  if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
-  return { authority: authority.value, key };
-}
-
-async function readKey(
-  path: string,
-  hint: string,
-  files: FilePort,
-  keys: CaKeys,
-): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
-  const pem = await readRequired(path, hint, files);
-  await checkPrivateFile(path, files);
-  const key = await keys.openKey(pem, path);
-  if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
-  return { pem, opened: key.value };
-}
-
-function assertUsable(chain: CertificateChain, path: string, now: Date): void {
-  const all = [chain.certificate, ...chain.issuers];
-  for (const certificate of all) {
-    const { notBefore, notAfter } = certificate;
-    const name = quoteSubject(certificate);
-    if (now > notAfter) {
-      throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
-        hint: "give a valid CA with valid issuers",
-      });
-    }
-    if (now < notBefore) {
-      const why = `${name} is not valid before ${formatTime(notBefore)}`;
-      throw refused(path, why, "check this machine's clock, or wait until the certificate is valid");
-    }
-    if (certificate.keyAlgorithm === "RSA" && certificate.keyBits < MIN_RSA_BITS) {
-      const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
-      throw refused(path, why, "give a CA with a stronger key");
-    }
-    for (const [oid, holders] of NEEDED_USAGES) {
-      const { extendedKeyUsages } = certificate;
-      if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
-        continue;
-      }
-      const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
-      throw refused(
-        path,
-        why,
-        "give a CA without extended key usages, or name it to one signer with --cluster-signing-*",
-      );
-    }
-  }
-  const top = all.at(-1);
-  if (top === undefined || isSelfSigned(top)) return;
-  const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
-  throw refused(path, why, "put each issuer behind the certificate that it issued, up to the root");
-}
-
-function quoteSubject({ subject }: CertificateFacts): string {
-  return `"${formatName(subject)}"`;
-}
-
-function refused(path: string, why: string, hint: string): AppError {
-  return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
-}
-
-async function readRequired(path: string, hint: string, files: FilePort): Promise<string> {
-  const text = await files.readText(path);
-  if (text !== undefined) return text;
-  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }

@@ -34,7 +34,8 @@ import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
-import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
+import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { formatCensus, formatRotation } from "./rotation_text.ts";
 import type {
   caRotateAbortCommand,
@@ -80,9 +81,9 @@ export function openReplaceableCa(
 
 async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
-  checkNextCaFlags(settings);
+  checkNextCaSettings(settings);
   const ca = openReplaceableCa(input, settings.timeout, tools);
-  const options = { ca, settings, tools, isLeaked: false };
+  const options = { ...tools, ca, settings, keys: createCaKeys(settings, tools), isLeaked: false };
   const continued = await findContinued(options);
   if (continued !== undefined) reportNothingToDo(continued, tools);
   const rotation = continued === undefined ? await beginRotation(options) : await ca.advance(continued);

@@ -57,7 +57,7 @@ const WINDOW_RULES = [...CA_RULES, excludes("caCert", "timeout", "over")] as con
 const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as const;
 
 /** The flags of a new CA. Without one of them, the new CA is like the old one. */
-export const NEW_CA_FLAGS = {
+const NEW_CA_FLAGS = {
   newCaCert: fileFlag({
     isCommandLineOnly: true,
     summary:

@@ -16,7 +16,8 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { beginRotation, checkNextCaFlags, findContinued } from "./next_ca.ts";
+import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
+import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
@@ -42,13 +43,13 @@ const TOKEN_TTL_MS = 24 * 3_600_000;
 export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;
-  checkNextCaFlags(settings);
+  checkNextCaSettings(settings);
   const inServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
   const ca = openReplaceableCa({ settings: inServers, args }, settings.timeout, tools);
   const machines = settings.inventory === undefined
     ? []
     : await readMachines(resolve(tools.cwd, settings.inventory), undefined, files);
-  const options = { ca, settings, tools, isLeaked: true };
+  const options = { ...tools, ca, settings, keys: createCaKeys(settings, tools), isLeaked: true };
   const existing = await findContinued(options) ?? await findRecent(ca, tools);
   let rotation: CaRotation;
   if (existing?.spec.isLeaked === true) {

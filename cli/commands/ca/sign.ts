@@ -15,7 +15,7 @@ import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey } from "../../flags/feature_gates.ts";
+import { checkGivenKey } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -47,8 +47,8 @@ export async function run(
     throw new AppError("io", `cannot write "${out}": the folder does not exist`, { hint: "create the folder first" });
   }
   const authority = await readSigner(settings, tools, keys);
-  const signerFlag = settings.caCert === undefined ? "data-dir" : "ca-cert";
-  checkGivenKey(authority.certificate.keyAlgorithm, featureGates, signerFlag);
+  const signerSetting = settings.caCert === undefined ? "dataDir" : "caCert";
+  checkGivenKey(authority.certificate.keyAlgorithm, featureGates, signerSetting);
   const now = tools.clock.now().getTime();
   const signed = await issueIntermediate({
     commonName,

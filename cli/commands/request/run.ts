@@ -12,7 +12,7 @@ import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
+import { checkGivenKey, checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
@@ -70,7 +70,7 @@ export async function run(input: Input<typeof requestCommand.flags>, tools: Tool
 
 function checkSettings({ settings }: Input<typeof requestCommand.flags>): void {
   checkCertificateSettings(settings);
-  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates, "key-algorithm");
+  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates);
   if (settings.name !== undefined) parseCsrNames([settings.name]);
   const names = [settings.dns, settings.ip, settings.uri, settings.email];
   if (settings.subject === undefined && names.every((list) => list.length === 0)) {

@@ -1,55 +1,54 @@
 /** Makes or takes the new CA of a rotation, checks it, and describes the rotation that begins with it. */
 import { join, resolve } from "node:path";
-import { AppError } from "../../../core/errors.ts";
-import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type Authority, createAuthority } from "../../../core/pki/authority/authority.ts";
-import {
-  type CertificateChain,
-  encodeTrust,
-  parseAuthorityChain,
-} from "../../../core/pki/authority/authority_chain.ts";
-import { crossSign } from "../../../core/pki/authority/cross_sign.ts";
-import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
-import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import { checkRuntimeHas, generatePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
-import { encodePem } from "../../../core/pki/asn1/pem.ts";
-import {
-  decideBegin,
-  ExcludedCertificates,
-  findBeginFault,
-  inheritProperties,
-} from "../../../core/ca_rotation/new_ca.ts";
-import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
-import { BACKDATE_MS } from "../../../core/signing/plan.ts";
-import { readAuthority, readChain } from "../../../instance/authority/files.ts";
-import { type CaKeys, openProgramKey } from "../../../instance/authority/keys.ts";
-import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
-import type { Settings } from "../../framework/flags.ts";
-import type { Tools } from "../../io.ts";
-import { readImportedAuthority } from "./import.ts";
-import type { NEW_CA_FLAGS } from "./rotate_flags.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
+import { crossSign } from "../../core/pki/authority/cross_sign.ts";
+import { detectKeyEncryption } from "../../core/pki/keys/encrypted_key.ts";
+import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { checkRuntimeHas, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
+import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../core/ca_rotation/new_ca.ts";
+import type { ReplaceableCa } from "../../core/ca_rotation/steps.ts";
+import { BACKDATE_MS } from "../../core/signing/plan.ts";
+import { type AuthorityDeps, readAuthority, readChain } from "./files.ts";
+import { openProgramKey } from "./keys.ts";
+import { checkGivenKey, checkKeyAlgorithm, type FeatureGate } from "../feature_gates.ts";
+import { readImportedAuthority } from "./imported.ts";
 
-export type NextCaSettings = Settings<typeof NEW_CA_FLAGS>;
+/** The settings of a new CA. Without one of them, the new CA is like the old one. */
+export interface NextCaSettings {
+  /** The file of a CA that is taken instead of making one, and of its key. */
+  readonly newCaCert?: string | undefined;
+  readonly newCaKey?: string | undefined;
+  /** The lifetime of the CA, in milliseconds. */
+  readonly duration?: number | undefined;
+  readonly keyAlgorithm?: KeyAlgorithm | undefined;
+  readonly featureGates: readonly FeatureGate[];
+}
 
 /** The CA that is replaced, and the settings and ports with which that begins. */
-export interface BeginOptions {
+export interface BeginOptions extends AuthorityDeps {
   readonly ca: ReplaceableCa;
   readonly settings: NextCaSettings;
-  readonly tools: Tools;
+  readonly cwd: string;
   /** The old key has leaked: nothing is cross-signed, and the first step is Switch. */
   readonly isLeaked: boolean;
 }
 
 /** The number of excluded certificates that an error names. */
 const MAX_SHOWN = 20;
-const FILE_HINTS = { certificate: "check the path of --new-ca-cert", key: "check the path of --new-ca-key" };
+const FILE_HINTS = {
+  certificate: "check the path of the setting newCaCert",
+  key: "check the path of the setting newCaKey",
+};
 
-/** Checks what the flags say about a new CA. Throws UsageError. */
-export function checkNextCaFlags(settings: NextCaSettings): void {
+/** Checks the settings of a new CA. AppError `usage`. */
+export function checkNextCaSettings(settings: NextCaSettings): void {
   const { keyAlgorithm, featureGates } = settings;
   if (keyAlgorithm === undefined) return;
-  checkKeyAlgorithm(keyAlgorithm, featureGates, "key-algorithm");
+  checkKeyAlgorithm(keyAlgorithm, featureGates);
   checkRuntimeHas(keyAlgorithm);
 }
 
@@ -58,12 +57,12 @@ export function checkNextCaFlags(settings: NextCaSettings): void {
  * `already_exists` for another one.
  */
 export async function findContinued(
-  { ca, settings: { newCaCert }, tools, isLeaked }: BeginOptions,
+  { ca, settings: { newCaCert }, files, cwd, isLeaked }: BeginOptions,
 ): Promise<CaRotation | undefined> {
   await ca.assertPresent();
   const existing = await ca.read();
   const known = parseAuthorityChain(existing?.spec.newCA ?? "");
-  const text = newCaCert === undefined ? undefined : await tools.files.readText(resolve(tools.cwd, newCaCert));
+  const text = newCaCert === undefined ? undefined : await files.readText(resolve(cwd, newCaCert));
   const given = parseAuthorityChain(text ?? "");
   const fingerprint = given.ok ? given.value.certificate.sha256Fingerprint : undefined;
   const decision = decideBegin(existing, known.ok ? known.value.certificate : undefined, { fingerprint, isLeaked });
@@ -78,13 +77,11 @@ export async function findContinued(
  * for a CA that cannot replace the old one, and those of `readAuthority`.
  */
 export async function beginRotation(options: BeginOptions): Promise<CaRotation> {
-  const { ca, settings, tools, isLeaked } = options;
-  const { files } = tools;
-  const keys = createCaKeys(settings, tools);
+  const { ca, files, keys, isLeaked } = options;
   // A key that has leaked may also be lost, and is not needed.
   const signer = isLeaked ? undefined : await readAuthority(ca.paths, files, keys);
   const oldCa = signer ?? await readChain(ca.paths, files);
-  const next = await createNextCa(options, oldCa, keys);
+  const next = await createNextCa(options, oldCa);
   const fault = findBeginFault(next.chain, oldCa, { isLeaked });
   if (fault !== undefined) throw refused(ca, fault.message, fault.hint);
   await assertNamesPermitted(options, next.chain, oldCa);
@@ -98,10 +95,14 @@ export async function beginRotation(options: BeginOptions): Promise<CaRotation> 
   return await ca.begin(spec, next.keyPem);
 }
 
-async function crossSignNext({ ca, tools }: BeginOptions, next: CertificateChain, oldCa: Authority): Promise<string> {
+async function crossSignNext(
+  { ca, clock, random }: BeginOptions,
+  next: CertificateChain,
+  oldCa: Authority,
+): Promise<string> {
   const cross = await crossSign(next.certificate, oldCa, {
-    notBefore: new Date(tools.clock.now().getTime() - BACKDATE_MS),
-    serial: tools.random.bytes(SERIAL_BYTES),
+    notBefore: new Date(clock.now().getTime() - BACKDATE_MS),
+    serial: random.bytes(SERIAL_BYTES),
   });
   if (!cross.ok) throw refused(ca, cross.error, "the log of the command with --debug says more");
   return encodePem("CERTIFICATE", cross.value.der);
@@ -113,22 +114,22 @@ interface NextCa {
   readonly keyPem: string | undefined;
 }
 
-/** Makes a new CA like the old one where flags do not say otherwise, or takes the one that they name. */
+/** Makes a new CA like the old one where settings do not say otherwise, or takes the one that they name. */
 async function createNextCa(
-  { ca, settings, tools }: BeginOptions,
+  options: BeginOptions,
   oldCa: CertificateChain,
-  keys: CaKeys,
 ): Promise<NextCa> {
+  const { ca, settings, cwd, clock, random, keys } = options;
   const { newCaCert, newCaKey } = settings;
-  const now = tools.clock.now();
+  const now = clock.now();
   if (newCaCert !== undefined) {
-    const key = newCaKey === undefined ? undefined : resolve(tools.cwd, newCaKey);
-    const paths = { certificate: resolve(tools.cwd, newCaCert), key };
-    const given = await readImportedAuthority(paths, now, { ...tools, keys }, FILE_HINTS);
-    checkGivenKey(given.authority.certificate.keyAlgorithm, settings.featureGates, "new-ca-cert");
+    const key = newCaKey === undefined ? undefined : resolve(cwd, newCaKey);
+    const paths = { certificate: resolve(cwd, newCaCert), key };
+    const given = await readImportedAuthority(paths, now, options, FILE_HINTS);
+    checkGivenKey(given.authority.certificate.keyAlgorithm, settings.featureGates, "newCaCert");
     if (given.key === undefined) return { chain: given.authority, keyPem: undefined };
     const isPlain = detectKeyEncryption(given.key.pem) === "none";
-    const keyPem = isPlain ? await encodeKey(given.key.opened, ca, { ...tools, keys }) : given.key.pem;
+    const keyPem = isPlain ? await encodeKey(given.key.opened, ca, options) : given.key.pem;
     return { chain: given.authority, keyPem };
   }
   const inherited = inheritProperties(oldCa);
@@ -144,16 +145,16 @@ async function createNextCa(
     notAfter: new Date(now.getTime() + duration),
     nameConstraints,
     key,
-    serial: tools.random.bytes(SERIAL_BYTES),
+    serial: random.bytes(SERIAL_BYTES),
   });
-  return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, { ...tools, keys }) : undefined };
+  return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, options) : undefined };
 }
 
 /** Encodes the new key, under the passphrase of the old key where that has one. */
 async function encodeKey(
   key: PrivateKey,
   { paths }: ReplaceableCa,
-  { files, keys, random }: Tools & { readonly keys: CaKeys },
+  { files, keys, random }: AuthorityDeps,
 ): Promise<string> {
   const old = await files.readText(paths.key);
   if (old === undefined || detectKeyEncryption(old) === "none") return key.toPem();
@@ -162,11 +163,11 @@ async function encodeKey(
 
 /** Refuses a new CA that could not have issued a certificate of the old one that is in use. */
 async function assertNamesPermitted(
-  { ca, tools }: BeginOptions,
+  { ca, clock }: BeginOptions,
   newCa: CertificateChain,
   oldCa: CertificateChain,
 ): Promise<void> {
-  const excluded = new ExcludedCertificates(newCa, oldCa, tools.clock.now());
+  const excluded = new ExcludedCertificates(newCa, oldCa, clock.now());
   if (!excluded.isPossible) return;
   for await (const record of ca.records()) excluded.add(record);
   const found = excluded.list();

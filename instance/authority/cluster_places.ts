@@ -1,56 +1,61 @@
 /** Reads the places of the census of a cluster: files around the CA, objects of the cluster, the log of a signer. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { isAppError } from "../../../core/errors.ts";
-import { resolveContext, type ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
-import { getName, type KubeObject } from "../../../core/kube/meta.ts";
-import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX, parseNodeUser } from "../../../core/kube/user.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { ApiConnection } from "../../client/admin/connection.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { isAppError } from "../../core/errors.ts";
+import { resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX, parseNodeUser } from "../../core/kube/user.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import {
   type CertificateFacts,
   parseCertificate,
   verifyCertificateSignature,
-} from "../../../core/pki/x509/certificate.ts";
-import { equalBytes } from "../../../core/pki/asn1/der.ts";
-import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
-import { type CertificateChain, encodeTrust } from "../../../core/pki/authority/authority_chain.ts";
-import { listSubjects, SIGN_AGAIN } from "../../../core/ca_rotation/census.ts";
-import type { RotatedCa, RotatedCas } from "../../../core/ca_rotation/rotation_rules.ts";
-import type { ClusterPlace } from "../../../core/ca_rotation/place_census.ts";
-import { getRotatedCas, type RotationPaths } from "../../../instance/authority/rotation_record.ts";
-import type { Tools } from "../../io.ts";
-import { displayPath } from "../../output/display_path.ts";
-import { listCsrs } from "../../../client/admin/csrs.ts";
-import { connect } from "../../connection.ts";
-import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
-import { findObject } from "../../../client/admin/records.ts";
+} from "../../core/pki/x509/certificate.ts";
+import { equalBytes } from "../../core/pki/asn1/der.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import { type CertificateChain, encodeTrust } from "../../core/pki/authority/authority_chain.ts";
+import { listSubjects, SIGN_AGAIN } from "../../core/ca_rotation/census.ts";
+import type { RotatedCa, RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
+import type { ClusterPlace } from "../../core/ca_rotation/place_census.ts";
+import { getRotatedCas, type RotationPaths } from "./rotation_record.ts";
+import { listCsrs } from "../../client/admin/csrs.ts";
+import { readTrustBundles } from "../../client/admin/trust_bundles.ts";
+import { findObject } from "../../client/admin/records.ts";
 
 /** The places where the census looks. */
-export interface PlaceSources extends Tools {
+export interface PlaceSources {
   readonly rotation: CaRotation;
   readonly paths: RotationPaths;
-  readonly kubeconfig: string | undefined;
+  /** The cluster that uses the CA; without one, only files and records are read. */
+  readonly connection: ApiConnection | undefined;
   /** The records of an issued log; none without one. */
   readonly records: AsyncIterable<IssuedCertificate>;
+  readonly files: FilePort;
+  readonly connect: Connect;
+  /** Formats a path for the operator. */
+  readonly show: (path: string) => string;
+  readonly signal: AbortSignal;
 }
 
 interface Sources extends PlaceSources {
   readonly cas: RotatedCas;
 }
 
-/** Reads all places. Throws as the connection does, and as the issued log. */
+/** Reads all places. Throws as the API does, and as the issued log. */
 export async function readPlaces(given: PlaceSources): Promise<readonly ClusterPlace[]> {
   const sources = { ...given, cas: getRotatedCas(given.rotation) };
   const holders = new Holders();
   const intermediates = new Holders();
   await addLogged(holders, intermediates, sources);
-  const cluster = sources.kubeconfig === undefined ? [] : await readClusterPlaces(sources.kubeconfig, sources, holders);
+  const cluster = sources.connection === undefined ? [] : await readClusterPlaces(sources.connection, sources, holders);
   return [
     ...await readFilePlaces(sources),
     ...cluster,
@@ -110,10 +115,9 @@ async function addLogged(
 }
 
 /** Reads the certificates in the folder of the CA, and the kubeconfigs one folder above, where kubeadm has them. */
-async function readFilePlaces({ cas, paths, files, cwd }: Sources): Promise<readonly ClusterPlace[]> {
+async function readFilePlaces({ cas, paths, files, show }: Sources): Promise<readonly ClusterPlace[]> {
   const folder = dirname(paths.signing.certificate);
   const places: ClusterPlace[] = [];
-  const show = (path: string): string => displayPath(path, cwd);
   for (const name of await list(folder, /\.(?:crt|pem)$/)) {
     const path = join(folder, name);
     const [certificate] = parsePem(await files.readText(path) ?? "");
@@ -148,14 +152,12 @@ async function readFilePlaces({ cas, paths, files, cwd }: Sources): Promise<read
 }
 
 async function readClusterPlaces(
-  kubeconfig: string,
+  { api, cluster }: ApiConnection,
   sources: Sources,
   holders: Holders,
 ): Promise<readonly ClusterPlace[]> {
   const { rotation, cas, paths, signal } = sources;
-  await using connection = await connect({ kubeconfig, dataDir: "" }, sources);
-  const { api, cluster } = connection;
-  const bundle = displayPath(paths.bundle, sources.cwd);
+  const bundle = sources.show(paths.bundle);
   const places: ClusterPlace[] = [];
   const addTrust = (name: string, pem: string | undefined, fix: string): void => {
     if (pem !== undefined) places.push({ kind: "place", name, trusted: findTrusted(pem, cas), fix });
@@ -208,10 +210,10 @@ async function readClusterPlaces(
 /** Finds out whether clients that trust one of the CAs alone accept the server. */
 async function probeServer(
   cluster: ResolvedCluster,
-  { rotation: { spec: { step } }, cas, paths, connect: connectTo, cwd, signal }: Sources,
+  { rotation: { spec: { step } }, cas, paths, connect, show, signal }: Sources,
 ): Promise<ClusterPlace> {
   const isAccepted = async (ca: CertificateChain): Promise<boolean> => {
-    await using transport = await connectTo({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
+    await using transport = await connect({ ...cluster, ca: { kind: "pem", pem: encodeTrust(ca) } });
     try {
       const { body } = await transport.send({ method: "GET", path: "/version", headers: {} }, signal);
       for await (const _ of body); // read to the end, so that the connection can be closed
@@ -224,7 +226,7 @@ async function probeServer(
   const [byOld, byNew] = [await isAccepted(cas.oldCa), await isAccepted(cas.newCa)];
   const place = { kind: "place", name: "kube-apiserver, its certificate" } as const;
   const renew = "kubeadm certs renew apiserver";
-  const append = `cat ${shellWord(displayPath(paths.crossSigned, cwd))} >> apiserver.crt`;
+  const append = `cat ${shellWord(show(paths.crossSigned))} >> apiserver.crt`;
   if (step === "Trust") return { ...place, issuer: byNew ? "new" : "old", fix: renew };
   if (!byNew) return { ...place, issuer: "old", fix: `${renew} && ${append}` };
   const fix = step === "Finish" ? `remove the cross-signed certificate from its chain: ${renew}` : append;
