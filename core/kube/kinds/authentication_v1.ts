@@ -6,6 +6,7 @@ import {
   always,
   atomic,
   BOOL,
+  EXTRA,
   INT64,
   list,
   map,
@@ -31,7 +32,7 @@ const userInfo = message<UserInfoWire>("UserInfo", "A user.", {
   username: omitempty(1, STRING, "Name of the user."),
   uid: omitempty(2, STRING, "Identifier of the user."),
   groups: omitempty(3, atomic(STRING), "Groups of the user."),
-  extra: omitempty(4, named("map[string]v1.ExtraValue", map(list(STRING))), "Further attributes of the user."),
+  extra: omitempty(4, EXTRA, "Further attributes of the user."),
 });
 
 const selfSubjectReviewStatus = message("SelfSubjectReviewStatus", "The identity of the caller.", {
@@ -60,16 +61,12 @@ export interface BoundObjectReference {
   readonly uid?: string;
 }
 
-const boundObjectReference = message<BoundObjectReference>(
-  "BoundObjectReference",
-  "The object with whose deletion a token ends.",
-  {
-    kind: omitempty(1, STRING, "Kind of the object, such as `Secret`."),
-    apiVersion: omitempty(2, STRING, "API version of the object."),
-    name: omitempty(3, STRING, "Name of the object."),
-    uid: omitempty(4, STRING, "Uid of the object."),
-  },
-);
+const boundObject = message<BoundObjectReference>("BoundObjectReference", "An object whose deletion ends a token.", {
+  kind: omitempty(1, STRING, "Kind of the object, such as `Secret`."),
+  apiVersion: omitempty(2, STRING, "API version of the object."),
+  name: omitempty(3, STRING, "Name of the object."),
+  uid: omitempty(4, STRING, "Uid of the object."),
+});
 
 /** The properties that a client requests for a token. */
 export interface TokenRequestSpec {
@@ -81,18 +78,10 @@ export interface TokenRequestSpec {
 }
 
 const tokenRequestSpec = message<TokenRequestSpec>("TokenRequestSpec", "The properties that a token should have.", {
-  audiences: always(
-    1,
-    atomic(STRING),
-    "The recipients of the token, each of which may use it at the others; by default the API server.",
-  ),
+  audiences: always(1, atomic(STRING), "Recipients, each of which may use it at the others; the API server if none."),
   expirationSeconds: nullable(4, INT64, "The requested lifetime; the token may have another one."),
-  boundObjectRef: nullable(3, boundObjectReference, "The object with whose deletion the token ends."),
-  attestations: omitempty(
-    5,
-    named("map[string]v1.AttestationValue", map(list(STRING))),
-    "Claims that the server should attest.",
-  ),
+  boundObjectRef: nullable(3, boundObject, "The object with whose deletion the token ends."),
+  attestations: omitempty(5, named("map[string]v1.AttestationValue", map(list(STRING))), "Claims to attest."),
 });
 
 /** The issued token, which the server fills in. */

@@ -3,7 +3,7 @@ import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts";
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./meta_v1.ts";
-import { always, atomic, BOOL, list, map, named, omitempty, optional, required, STRING } from "./notation.ts";
+import { always, atomic, BOOL, EXTRA, omitempty, optional, required, STRING } from "./notation.ts";
 
 /** Selectors of a list, as part of what is authorized. */
 export interface SelectorAttributes {
@@ -73,7 +73,7 @@ export interface SubjectAccessReviewSpec {
   readonly uid?: string;
 }
 
-const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
+const reviewSpec = message<SubjectAccessReviewSpec>(
   "SubjectAccessReviewSpec",
   "A question about a user; exactly one kind of attributes is given.",
   {
@@ -81,7 +81,7 @@ const subjectAccessReviewSpec = message<SubjectAccessReviewSpec>(
     nonResourceAttributes: optional(2, nonResourceAttributes, "A request for a path."),
     user: omitempty(3, STRING, "User whose access is checked."),
     groups: omitempty(4, atomic(STRING), "Groups of that user."),
-    extra: omitempty(5, named("map[string]v1.ExtraValue", map(list(STRING))), "Further attributes of that user."),
+    extra: omitempty(5, EXTRA, "Further attributes of that user."),
     uid: omitempty(6, STRING, "Identifier of that user."),
   },
 );
@@ -93,16 +93,12 @@ export interface SubjectAccessReviewStatus {
   readonly evaluationError?: string;
 }
 
-const subjectAccessReviewStatus = message<SubjectAccessReviewStatus>(
-  "SubjectAccessReviewStatus",
-  "The answer to an access question.",
-  {
-    allowed: required(1, BOOL, "True when an authorizer allows the request."),
-    denied: omitempty(4, BOOL, "True when an authorizer forbids the request explicitly."),
-    reason: omitempty(2, STRING, "The reason for the answer, where it is known."),
-    evaluationError: omitempty(3, STRING, "Errors that occurred while the request was evaluated."),
-  },
-);
+const reviewStatus = message<SubjectAccessReviewStatus>("SubjectAccessReviewStatus", "The answer to the question.", {
+  allowed: required(1, BOOL, "True when an authorizer allows the request."),
+  denied: omitempty(4, BOOL, "True when an authorizer forbids the request explicitly."),
+  reason: omitempty(2, STRING, "The reason for the answer, where it is known."),
+  evaluationError: omitempty(3, STRING, "Errors that occurred while the request was evaluated."),
+});
 
 /** A SubjectAccessReview, a LocalSubjectAccessReview or a SelfSubjectAccessReview. */
 export interface SubjectAccessReview extends KubeObject {
@@ -115,8 +111,8 @@ export const subjectAccessReviewKind: Kind = kind<SubjectAccessReview>(
   withoutList(clusterWide()),
   "Asks whether a given user may do something.",
   {
-    spec: required(2, subjectAccessReviewSpec, "The question."),
-    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
+    spec: required(2, reviewSpec, "The question."),
+    status: always(3, reviewStatus, "The answer; filled by the server."),
   },
 );
 
@@ -125,12 +121,12 @@ export const localSubjectAccessReviewKind: Kind = kind(
   withoutList(namespaced()),
   "Asks whether a given user may do something in one namespace.",
   {
-    spec: required(2, subjectAccessReviewSpec, "The question; its namespace must be that of the review."),
-    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
+    spec: required(2, reviewSpec, "The question; its namespace must be that of the review."),
+    status: always(3, reviewStatus, "The answer; filled by the server."),
   },
 );
 
-const selfSubjectAccessReviewSpec = message(
+const selfReviewSpec = message(
   "SelfSubjectAccessReviewSpec",
   "A question about the caller; exactly one kind of attributes is given.",
   {
@@ -144,8 +140,8 @@ export const selfSubjectAccessReviewKind: Kind = kind(
   withoutList(clusterWide()),
   "Asks whether the caller may do something.",
   {
-    spec: required(2, selfSubjectAccessReviewSpec, "The question."),
-    status: always(3, subjectAccessReviewStatus, "The answer; filled by the server."),
+    spec: required(2, selfReviewSpec, "The question."),
+    status: always(3, reviewStatus, "The answer; filled by the server."),
   },
 );
 
@@ -187,16 +183,12 @@ export interface SubjectRulesReviewStatus {
   readonly evaluationError?: string;
 }
 
-const subjectRulesReviewStatus = message<SubjectRulesReviewStatus>(
-  "SubjectRulesReviewStatus",
-  "Everything a user may do in a namespace.",
-  {
-    resourceRules: required(1, atomic(resourceRule), "Allowed requests for resources, in no order."),
-    nonResourceRules: required(2, atomic(nonResourceRule), "Allowed requests for paths, in no order."),
-    incomplete: required(3, BOOL, "True when rules may be missing."),
-    evaluationError: omitempty(4, STRING, "Errors that occurred while the rules were collected."),
-  },
-);
+const rulesReviewStatus = message<SubjectRulesReviewStatus>("SubjectRulesReviewStatus", "What the user may do.", {
+  resourceRules: required(1, atomic(resourceRule), "Allowed requests for resources, in no order."),
+  nonResourceRules: required(2, atomic(nonResourceRule), "Allowed requests for paths, in no order."),
+  incomplete: required(3, BOOL, "True when rules may be missing."),
+  evaluationError: omitempty(4, STRING, "Errors that occurred while the rules were collected."),
+});
 
 /** A request to list everything that the caller may do in a namespace; the result is in `status`. */
 export interface SelfSubjectRulesReview extends KubeObject {
@@ -210,6 +202,6 @@ export const selfSubjectRulesReviewKind: Kind = kind<SelfSubjectRulesReview>(
   "Asks for everything the caller may do in a namespace.",
   {
     spec: required(2, selfSubjectRulesReviewSpec, "The question."),
-    status: always(3, subjectRulesReviewStatus, "The answer; filled by the server."),
+    status: always(3, rulesReviewStatus, "The answer; filled by the server."),
   },
 );

@@ -8,9 +8,9 @@ import {
   atomic,
   BYTES,
   enumerated,
+  EXTRA,
   INT32,
   keyedBy,
-  list,
   map,
   mergedBy,
   named,
@@ -92,32 +92,16 @@ export interface CertificateSigningRequestSpec {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-const certificateSigningRequestSpec = message<CertificateSigningRequestSpec>(
-  "CertificateSigningRequestSpec",
-  "The request and its requester.",
-  {
-    request: required(1, BYTES, "A PKCS#10 request as one PEM block named CERTIFICATE REQUEST."),
-    signerName: required(7, STRING, "Signer that should handle the request, written domain/path."),
-    expirationSeconds: optional(
-      8,
-      INT32,
-      "Life the certificate should have, at least 600; the signer may choose otherwise.",
-    ),
-    usages: omitempty(
-      5,
-      enumerated(KEY_USAGES, named("[]v1.KeyUsage", atomic(STRING))),
-      "Key usages the certificate should have.",
-    ),
-    username: omitempty(2, STRING, "User who made the request; filled by the server."),
-    uid: omitempty(3, STRING, "Identifier of that user; filled by the server."),
-    groups: omitempty(4, atomic(STRING), "Groups of that user; filled by the server."),
-    extra: omitempty(
-      6,
-      named("map[string]v1.ExtraValue", map(list(STRING))),
-      "Further attributes of that user; filled by the server.",
-    ),
-  },
-);
+const csrSpec = message<CertificateSigningRequestSpec>("CertificateSigningRequestSpec", "Request and requester.", {
+  request: required(1, BYTES, "A PKCS#10 request as one PEM block named CERTIFICATE REQUEST."),
+  signerName: required(7, STRING, "Signer that should handle the request, written domain/path."),
+  expirationSeconds: optional(8, INT32, "Lifetime in seconds, at least 600; the signer may choose otherwise."),
+  usages: omitempty(5, enumerated(KEY_USAGES, named("[]v1.KeyUsage", atomic(STRING))), "Requested key usages."),
+  username: omitempty(2, STRING, "User who made the request; filled by the server."),
+  uid: omitempty(3, STRING, "Identifier of that user; filled by the server."),
+  groups: omitempty(4, atomic(STRING), "Groups of that user; filled by the server."),
+  extra: omitempty(6, EXTRA, "Further attributes of that user; filled by the server."),
+});
 
 /** One condition; the list is keyed by `type`. */
 export interface CertificateSigningRequestCondition {
@@ -132,7 +116,7 @@ export interface CertificateSigningRequestCondition {
   readonly lastTransitionTime: string | null;
 }
 
-const certificateSigningRequestCondition = message<CertificateSigningRequestCondition>(
+const csrCondition = message<CertificateSigningRequestCondition>(
   "CertificateSigningRequestCondition",
   "One condition of a request.",
   {
@@ -152,18 +136,10 @@ export interface CertificateSigningRequestStatus {
   readonly certificate?: string;
 }
 
-const certificateSigningRequestStatus = message<CertificateSigningRequestStatus>(
-  "CertificateSigningRequestStatus",
-  "Decision and result.",
-  {
-    conditions: omitempty(
-      1,
-      keyedBy(["type"], certificateSigningRequestCondition),
-      "Approved, Denied and Failed, and what signers add of their own.",
-    ),
-    certificate: omitempty(2, BYTES, "The certificate as PEM, leaf first; set once by the signer."),
-  },
-);
+const csrStatus = message<CertificateSigningRequestStatus>("CertificateSigningRequestStatus", "Decision and result.", {
+  conditions: omitempty(1, keyedBy(["type"], csrCondition), "Approved, Denied, Failed, and what signers add."),
+  certificate: omitempty(2, BYTES, "The certificate as PEM, leaf first; set once by the signer."),
+});
 
 /** A request for a certificate with its approval and, once issued, the certificate. */
 export interface CertificateSigningRequest extends KubeObject {
@@ -177,16 +153,8 @@ export const certificateSigningRequestKind: Kind = kind<CertificateSigningReques
   clusterWide("csr"),
   "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",
   {
-    spec: required(
-      2,
-      certificateSigningRequestSpec,
-      "The requested certificate and the requester. Cannot change after creation.",
-    ),
-    status: always(
-      3,
-      certificateSigningRequestStatus,
-      "Whether the request was approved or denied, and the certificate once issued.",
-    ),
+    spec: required(2, csrSpec, "The requested certificate and the requester. Cannot change after creation."),
+    status: always(3, csrStatus, "Whether the request was approved or denied, and the certificate once issued."),
   },
 );
 
@@ -198,23 +166,15 @@ export interface ClusterTrustBundleSpec {
   readonly trustBundle: string;
 }
 
-const clusterTrustBundleSpec = message<ClusterTrustBundleSpec>(
-  "ClusterTrustBundleSpec",
-  "The certificates of a bundle, and their signer if there is one.",
-  {
-    signerName: omitempty(
-      1,
-      STRING,
-      "Signer of the certificates, written domain/path. Writing the bundle needs the right to attest for it, " +
-        "and the name of the bundle starts with it, with a colon for the slash. Cannot change after creation.",
-    ),
-    trustBundle: required(
-      2,
-      STRING,
-      "Certificates of CAs as PEM blocks named CERTIFICATE, without headers, none of them twice.",
-    ),
-  },
-);
+const bundleSpec = message<ClusterTrustBundleSpec>("ClusterTrustBundleSpec", "Certificates and their signer.", {
+  signerName: omitempty(
+    1,
+    STRING,
+    "Signer of the certificates, written domain/path. Writing the bundle needs the right to attest for it, " +
+      "and the name of the bundle starts with it, with a colon for the slash. Cannot change after creation.",
+  ),
+  trustBundle: required(2, STRING, "CA certificates as PEM blocks named CERTIFICATE, without headers or repetition."),
+});
 
 /** The root certificates that verify the certificates of a signer, or of any other issuer. */
 export interface ClusterTrustBundle extends KubeObject {
@@ -226,7 +186,7 @@ export const clusterTrustBundleKind: Kind = kind<ClusterTrustBundle>(
   clusterWide(),
   "Holds the root certificates that verify the certificates of a signer, or of any other issuer.",
   {
-    spec: required(2, clusterTrustBundleSpec, "The certificates, and their signer if there is one."),
+    spec: required(2, bundleSpec, "The certificates, and their signer if there is one."),
   },
 );
 
@@ -247,34 +207,18 @@ export interface PodCertificateRequestSpec {
   readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>;
 }
 
-const podCertificateRequestSpec = message<PodCertificateRequestSpec>(
-  "PodCertificateRequestSpec",
-  "The requested certificate, and the pod that will have it.",
-  {
-    signerName: required(1, STRING, "Signer that should handle the request, written domain/path."),
-    podName: required(2, STRING, "Name of the pod that will have the certificate."),
-    podUID: required(3, UID, "UID of that pod."),
-    serviceAccountName: required(4, STRING, "Name of the service account that the pod runs as."),
-    serviceAccountUID: required(5, UID, "UID of that service account."),
-    nodeName: required(6, named("types.NodeName"), "Name of the node that the pod runs on."),
-    nodeUID: required(7, UID, "UID of that node."),
-    maxExpirationSeconds: optional(
-      8,
-      { type: INT32, default: 86400 },
-      "The longest lifetime that the certificate may have, from 3600 to 7862400; 86400 when absent.",
-    ),
-    stubPKCS10Request: required(
-      12,
-      BYTES,
-      "A PKCS#10 request in DER, signed by the key of the pod: RSA 3072 or 4096, P-256, P-384, P-521, or Ed25519.",
-    ),
-    unverifiedUserAnnotations: omitempty(
-      11,
-      map(STRING),
-      "Requests of the author of the pod to the signer, not verified; each key has a domain.",
-    ),
-  },
-);
+const podRequestSpec = message<PodCertificateRequestSpec>("PodCertificateRequestSpec", "The request and its pod.", {
+  signerName: required(1, STRING, "Signer that should handle the request, written domain/path."),
+  podName: required(2, STRING, "Name of the pod that will have the certificate."),
+  podUID: required(3, UID, "UID of that pod."),
+  serviceAccountName: required(4, STRING, "Name of the service account that the pod runs as."),
+  serviceAccountUID: required(5, UID, "UID of that service account."),
+  nodeName: required(6, named("types.NodeName"), "Name of the node that the pod runs on."),
+  nodeUID: required(7, UID, "UID of that node."),
+  maxExpirationSeconds: optional(8, { type: INT32, default: 86400 }, "Longest lifetime in seconds, 3600 to 7862400."),
+  stubPKCS10Request: required(12, BYTES, "PKCS#10 in DER, for RSA (3072 or 4096), P-256, P-384, P-521 or Ed25519."),
+  unverifiedUserAnnotations: omitempty(11, map(STRING), "Unverified hints of the pod's author; each key has a domain."),
+});
 
 /** The decision, and the certificates once they are issued. */
 export interface PodCertificateRequestStatus {
@@ -289,21 +233,13 @@ export interface PodCertificateRequestStatus {
   readonly notAfter?: string;
 }
 
-const podCertificateRequestStatus = message<PodCertificateRequestStatus>(
-  "PodCertificateRequestStatus",
-  "The decision, and the certificates once issued.",
-  {
-    conditions: omitempty(
-      1,
-      mergedBy("type", conditionSchema),
-      "At most one condition: Issued, Denied or Failed, with the status True.",
-    ),
-    certificateChain: omitempty(2, STRING, "The certificates as PEM, leaf first; set once by the signer."),
-    notBefore: optional(4, TIME, "When the leaf becomes valid, as it says itself."),
-    beginRefreshAt: optional(5, TIME, "When the kubelet should request the next certificate."),
-    notAfter: optional(6, TIME, "When the leaf expires, as it says itself."),
-  },
-);
+const podRequestStatus = message<PodCertificateRequestStatus>("PodCertificateRequestStatus", "Decision and result.", {
+  conditions: omitempty(1, mergedBy("type", conditionSchema), "At most one, True: Issued, Denied or Failed."),
+  certificateChain: omitempty(2, STRING, "The certificates as PEM, leaf first; set once by the signer."),
+  notBefore: optional(4, TIME, "When the leaf becomes valid, as it says itself."),
+  beginRefreshAt: optional(5, TIME, "When the kubelet should request the next certificate."),
+  notAfter: optional(6, TIME, "When the leaf expires, as it says itself."),
+});
 
 /** A kubelet's request for a certificate of a pod. The server deletes it a quarter of an hour after its creation. */
 export interface PodCertificateRequest extends KubeObject {
@@ -316,11 +252,7 @@ export const podCertificateRequestKind: Kind = kind<PodCertificateRequest>(
   namespaced(),
   "Asks a signer for a certificate of a pod. Kubelets make such requests for podCertificate volumes.",
   {
-    spec: required(
-      2,
-      podCertificateRequestSpec,
-      "The requested certificate, and the pod that will have it. Cannot change after creation.",
-    ),
-    status: always(3, podCertificateRequestStatus, "The decision, and the certificates once issued."),
+    spec: required(2, podRequestSpec, "The requested certificate and its pod. Cannot change after creation."),
+    status: always(3, podRequestStatus, "The decision, and the certificates once issued."),
   },
 );

@@ -104,11 +104,7 @@ export const serviceAccountKind: Kind = kind<ServiceAccount>(
 );
 
 const namespaceSpec = message("NamespaceSpec", "Desired behaviour of a namespace.", {
-  finalizers: omitempty(
-    1,
-    named("[]v1.FinalizerName", atomic(STRING)),
-    "Names of the controllers that must act before the namespace can be removed.",
-  ),
+  finalizers: omitempty(1, named("[]v1.FinalizerName", atomic(STRING)), "Controllers that must act before removal."),
 });
 
 /** One observation about the deletion of a Namespace. */

@@ -4,22 +4,14 @@ import { always, atomic, BOOL, describeMessages, named, omitempty, required, STR
 
 const { message } = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1");
 
-const serverAddressByClientCIDR = message(
-  "ServerAddressByClientCIDR",
-  "The address under which clients of a network reach the server.",
-  {
-    clientCIDR: required(1, STRING, "Network of the client."),
-    serverAddress: required(2, STRING, "Host and port of the server."),
-  },
-);
+const serverAddress = message("ServerAddressByClientCIDR", "The server's address for clients of a network.", {
+  clientCIDR: required(1, STRING, "Network of the client."),
+  serverAddress: required(2, STRING, "Host and port of the server."),
+});
 
 export const apiVersionsSchema: MessageSchema = message("APIVersions", "The versions of the core API.", {
   versions: required(1, atomic(STRING), "Names of the versions."),
-  serverAddressByClientCIDRs: required(
-    2,
-    atomic(serverAddressByClientCIDR),
-    "Server address for clients of each network.",
-  ),
+  serverAddressByClientCIDRs: required(2, atomic(serverAddress), "Server address for clients of each network."),
 });
 
 const groupVersionForDiscovery = message("GroupVersionForDiscovery", "One version of a group.", {
@@ -31,11 +23,7 @@ export const apiGroupSchema: MessageSchema = message("APIGroup", "An API group a
   name: required(1, STRING, "Name of the group."),
   versions: required(2, atomic(groupVersionForDiscovery), "Versions that are served."),
   preferredVersion: always(3, groupVersionForDiscovery, "Version that clients should take."),
-  serverAddressByClientCIDRs: omitempty(
-    4,
-    atomic(serverAddressByClientCIDR),
-    "Server address for clients of each network.",
-  ),
+  serverAddressByClientCIDRs: omitempty(4, atomic(serverAddress), "Server address for clients of each network."),
 });
 
 /** Lists all API groups of the server. */
@@ -56,14 +44,10 @@ const apiResource = message("APIResource", "A resource or subresource.", {
   storageVersionHash: omitempty(10, STRING, "Opaque hash of the version it is stored in."),
 });
 
-export const apiResourceListSchema: MessageSchema = message(
-  "APIResourceList",
-  "The resources of one group and version.",
-  {
-    groupVersion: required(1, STRING, "Group and version of the resources."),
-    resources: required(2, atomic(apiResource), "The resources and subresources."),
-  },
-);
+export const apiResourceListSchema: MessageSchema = message("APIResourceList", "The resources of one group version.", {
+  groupVersion: required(1, STRING, "Group and version of the resources."),
+  resources: required(2, atomic(apiResource), "The resources and subresources."),
+});
 
 /**
  * The version of the server and of the version that it emulates (apimachinery `pkg/version/types.go`). Its fields

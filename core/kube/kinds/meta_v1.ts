@@ -25,13 +25,13 @@ import {
   JSON_VALUE,
   list,
   map,
+  MERGED_SET,
   mergedBy,
   named,
   omitempty,
   optional,
   RAW_EXTENSION,
   required,
-  set,
   STRING,
   TIME,
   UID,
@@ -39,18 +39,14 @@ import {
 
 const { atomicMessage, message } = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1");
 
-const ownerReference = atomicMessage<OwnerReference>(
-  "OwnerReference",
-  "One owner of an object, in the same namespace or cluster-wide.",
-  {
-    apiVersion: required(5, STRING, "Group and version of the owner."),
-    kind: required(1, STRING, "Kind of the owner."),
-    name: required(3, STRING, "Name of the owner."),
-    uid: required(4, UID, "Identifier of the owner."),
-    controller: optional(6, BOOL, "True for the one owner that manages the object."),
-    blockOwnerDeletion: optional(7, BOOL, "True keeps the owner from a foreground deletion until this object is gone."),
-  },
-);
+const ownerReference = atomicMessage<OwnerReference>("OwnerReference", "An owner of an object.", {
+  apiVersion: required(5, STRING, "Group and version of the owner."),
+  kind: required(1, STRING, "Kind of the owner."),
+  name: required(3, STRING, "Name of the owner."),
+  uid: required(4, UID, "Identifier of the owner."),
+  controller: optional(6, BOOL, "True for the one owner that manages the object."),
+  blockOwnerDeletion: optional(7, BOOL, "True keeps the owner from a foreground deletion until this object is gone."),
+});
 
 export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntry>(
   "ManagedFieldsEntry",
@@ -66,44 +62,24 @@ export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntr
   },
 );
 
-export const objectMetaSchema: MessageSchema = message<ObjectMeta>(
-  "ObjectMeta",
-  "Identity and bookkeeping that every object carries.",
-  {
-    name: omitempty(1, STRING, "Name of the object, unique within its namespace (or cluster) and kind."),
-    generateName: omitempty(2, STRING, "Prefix from which the server makes a name when none is given."),
-    namespace: omitempty(3, STRING, "Namespace the object lives in; empty for cluster-wide kinds."),
-    selfLink: omitempty(4, STRING, "Former URL of the object; no longer filled."),
-    uid: omitempty(5, UID, "Identifier the server gives to this very object; never used again."),
-    resourceVersion: omitempty(6, STRING, "Opaque version of the stored object, for guarded updates and watches."),
-    generation: omitempty(7, INT64, "Counts the changes of the desired state."),
-    creationTimestamp: omitempty(8, TIME, "When the server stored the object for the first time."),
-    deletionTimestamp: optional(9, TIME, "When the object is to be gone; set by a graceful deletion."),
-    deletionGracePeriodSeconds: optional(
-      10,
-      INT64,
-      "Seconds the object may take to end once its deletion was requested.",
-    ),
-    labels: omitempty(11, map(STRING), "Short keys and values to select objects by."),
-    annotations: omitempty(12, map(STRING), "Free text for tools; not selectable."),
-    ownerReferences: omitempty(
-      13,
-      mergedBy("uid", ownerReference),
-      "Objects this one depends on and is collected with.",
-    ),
-    finalizers: omitempty(
-      14,
-      { ...set(STRING), patchStrategy: "merge" },
-      "Names of the controllers that must act before the object can be removed.",
-    ),
-    // An empty list removes all managers, and must not look like none; it is never stored.
-    managedFields: optional(
-      17,
-      atomic(managedFieldsEntrySchema),
-      "Which manager set which fields; written by the server.",
-    ),
-  },
-);
+export const objectMetaSchema: MessageSchema = message<ObjectMeta>("ObjectMeta", "Identity and other metadata.", {
+  name: omitempty(1, STRING, "Name of the object, unique within its namespace (or cluster) and kind."),
+  generateName: omitempty(2, STRING, "Prefix from which the server makes a name when none is given."),
+  namespace: omitempty(3, STRING, "Namespace the object lives in; empty for cluster-wide kinds."),
+  selfLink: omitempty(4, STRING, "Former URL of the object; no longer filled."),
+  uid: omitempty(5, UID, "Identifier the server gives to this very object; never used again."),
+  resourceVersion: omitempty(6, STRING, "Opaque version of the stored object, for guarded updates and watches."),
+  generation: omitempty(7, INT64, "Counts the changes of the desired state."),
+  creationTimestamp: omitempty(8, TIME, "When the server stored the object for the first time."),
+  deletionTimestamp: optional(9, TIME, "When the object is to be gone; set by a graceful deletion."),
+  deletionGracePeriodSeconds: optional(10, INT64, "Seconds the object may take to end after a delete request."),
+  labels: omitempty(11, map(STRING), "Short keys and values to select objects by."),
+  annotations: omitempty(12, map(STRING), "Free text for tools; not selectable."),
+  ownerReferences: omitempty(13, mergedBy("uid", ownerReference), "Objects this one depends on; collected with them."),
+  finalizers: omitempty(14, MERGED_SET, "Controllers that must act before the object can be removed."),
+  // An empty list removes all managers, and must not look like none; it is never stored.
+  managedFields: optional(17, atomic(managedFieldsEntrySchema), "Which manager set which fields; set by the server."),
+});
 
 /** The metadata field, which is the first field of every kind. */
 export const METADATA: Field<"always"> = always(1, objectMetaSchema, "Standard metadata of the object.");
@@ -161,17 +137,9 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<De
     gracePeriodSeconds: optional(1, INT64, "Seconds to wait before the deletion; zero deletes at once."),
     preconditions: optional(2, preconditions, "What must hold for the object to be deleted."),
     orphanDependents: optional(3, BOOL, "Older form of propagationPolicy."),
-    propagationPolicy: optional(
-      4,
-      named("v1.DeletionPropagation"),
-      "What becomes of dependents: Orphan, Background or Foreground.",
-    ),
+    propagationPolicy: optional(4, named("v1.DeletionPropagation"), "For dependents: Orphan, Background, Foreground."),
     dryRun: omitempty(5, atomic(STRING), "All: go through every stage but delete nothing."),
-    ignoreStoreReadErrorWithClusterBreakingPotential: optional(
-      6,
-      BOOL,
-      "Delete an object that cannot be read from the store.",
-    ),
+    ignoreStoreReadErrorWithClusterBreakingPotential: optional(6, BOOL, "Delete an object that cannot be read."),
   },
 );
 
@@ -215,15 +183,11 @@ export const conditionSchema: MessageSchema = message<Condition>("Condition", "O
   message: required(6, STRING, "The cause in words."),
 });
 
-export const labelSelectorRequirementSchema: MessageSchema = message(
-  "LabelSelectorRequirement",
-  "One condition on a label.",
-  {
-    key: required(1, STRING, "Label that the condition checks."),
-    operator: required(2, named("v1.LabelSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
-    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
-  },
-);
+export const labelSelectorRequirementSchema: MessageSchema = message("LabelSelectorRequirement", "A label condition.", {
+  key: required(1, STRING, "Label that the condition checks."),
+  operator: required(2, named("v1.LabelSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+  values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
+});
 
 export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
   "LabelSelector",
@@ -234,12 +198,8 @@ export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
   },
 );
 
-export const fieldSelectorRequirementSchema: MessageSchema = message(
-  "FieldSelectorRequirement",
-  "One condition on a field.",
-  {
-    key: required(1, STRING, "Path of the field."),
-    operator: required(2, named("v1.FieldSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
-    values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
-  },
-);
+export const fieldSelectorRequirementSchema: MessageSchema = message("FieldSelectorRequirement", "A field condition.", {
+  key: required(1, STRING, "Path of the field."),
+  operator: required(2, named("v1.FieldSelectorOperator"), "In, NotIn, Exists or DoesNotExist."),
+  values: omitempty(3, atomic(STRING), "Values for In and NotIn; empty otherwise."),
+});

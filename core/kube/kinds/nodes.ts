@@ -9,6 +9,7 @@ import {
   INT32,
   INT64,
   map,
+  MERGED_SET,
   mergedBy,
   named,
   omitempty,
@@ -90,20 +91,12 @@ const nodeConfigSource = message("NodeConfigSource", "Where the kubelet's config
 });
 
 const nodePodPreemptionPolicy = message("NodePodPreemptionPolicy", "How pods of a node may be preempted.", {
-  disableResizePreemption: omitempty(
-    1,
-    set(STRING),
-    "Controllers on whose request no pod is preempted for the resize of another.",
-  ),
+  disableResizePreemption: omitempty(1, set(STRING), "Controllers whose requests preempt no pod to resize another."),
 });
 
 const nodeSpec = message("NodeSpec", "How a node is to be used.", {
   podCIDR: omitempty(1, STRING, "Network of the node's pods."),
-  podCIDRs: omitempty(
-    7,
-    { ...set(STRING), patchStrategy: "merge" },
-    "Networks of the node's pods, at most one for each IP family; the first equals podCIDR.",
-  ),
+  podCIDRs: omitempty(7, MERGED_SET, "Networks of its pods, one for each IP family; the first is podCIDR."),
   providerID: omitempty(3, STRING, "Identifier of the machine at the cloud provider."),
   unschedulable: omitempty(4, BOOL, "True keeps new pods away."),
   taints: omitempty(5, atomic(taint), "Marks that repel pods."),
@@ -144,11 +137,7 @@ const nodeConfigStatus = message("NodeConfigStatus", "State of the former dynami
 const nodeStatus = message("NodeStatus", "What a node last reported.", {
   capacity: omitempty(1, named("v1.ResourceList", map(QUANTITY)), "Resources the machine has."),
   allocatable: omitempty(2, named("v1.ResourceList", map(QUANTITY)), "Resources that pods may use."),
-  phase: omitempty(
-    3,
-    enumerated(["Pending", "Running", "Terminated"], named("v1.NodePhase")),
-    "Former life-cycle phase; not used.",
-  ),
+  phase: omitempty(3, enumerated(["Pending", "Running", "Terminated"], named("v1.NodePhase")), "Former phase."),
   conditions: omitempty(4, mergedBy("type", nodeCondition), "Latest observations, such as Ready."),
   addresses: omitempty(5, mergedBy("type", nodeAddress), "Addresses under which the node is reached."),
   daemonEndpoints: always(6, nodeDaemonEndpoints, "Ports of the node's daemons."),

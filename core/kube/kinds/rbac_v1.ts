@@ -37,11 +37,7 @@ export const roleKind: Kind = kind<Role>("Role", namespaced(), "Rules within one
 });
 
 const aggregationRule = message("AggregationRule", "Which roles a cluster role is made of.", {
-  clusterRoleSelectors: omitempty(
-    1,
-    atomic(labelSelectorSchema),
-    "Selects the cluster roles by label; any match counts.",
-  ),
+  clusterRoleSelectors: omitempty(1, atomic(labelSelectorSchema), "Selects cluster roles by label; any match counts."),
 });
 
 /** Rules that apply to the whole cluster or in any namespace. */

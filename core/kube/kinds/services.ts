@@ -9,7 +9,6 @@ import {
   enumerated,
   INT32,
   INT_OR_STRING,
-  keyedBy,
   map,
   mergedBy,
   named,
@@ -23,11 +22,7 @@ const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
 
 const servicePort = message("ServicePort", "A port of a service.", {
   name: omitempty(1, STRING, "Its name among the ports."),
-  protocol: omitempty(
-    2,
-    { ...enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), default: "TCP" },
-    "TCP, UDP or SCTP.",
-  ),
+  protocol: omitempty(2, { ...enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), default: "TCP" }, "Protocol."),
   appProtocol: optional(6, STRING, "The protocol above it."),
   port: required(3, INT32, "The port number."),
   targetPort: always(4, INT_OR_STRING, "The number or name of the port at the endpoints."),
@@ -43,11 +38,7 @@ const sessionAffinityConfig = message("SessionAffinityConfig", "How long a clien
 });
 
 const serviceSpec = message("ServiceSpec", "How a service is reached.", {
-  ports: omitempty(
-    1,
-    { ...keyedBy(["port", "protocol"], servicePort), patchStrategy: "merge", patchMergeKey: "port" },
-    "Its ports.",
-  ),
+  ports: omitempty(1, { ...mergedBy("port", servicePort), listMapKeys: ["port", "protocol"] }, "Its ports."),
   selector: omitempty(2, { type: map(STRING), mapType: "atomic" }, "Labels of the pods behind it."),
   clusterIP: omitempty(3, STRING, "Its address, None without one."),
   clusterIPs: omitempty(18, atomic(STRING), "Its addresses."),
@@ -57,11 +48,7 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
     "How the service is exposed.",
   ),
   externalIPs: omitempty(5, atomic(STRING), "Addresses of nodes that the cluster does not manage."),
-  sessionAffinity: omitempty(
-    7,
-    enumerated(["ClientIP", "None"], named("v1.ServiceAffinity")),
-    "Whether a client stays with one endpoint.",
-  ),
+  sessionAffinity: omitempty(7, enumerated(["ClientIP", "None"], named("v1.ServiceAffinity")), "Affinity of clients."),
   loadBalancerIP: omitempty(8, STRING, "The wanted address of its balancer."),
   loadBalancerSourceRanges: omitempty(9, atomic(STRING), "Networks that may use its balancer."),
   externalName: omitempty(10, STRING, "The DNS name that it stands for."),

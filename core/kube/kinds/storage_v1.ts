@@ -48,11 +48,7 @@ const storageHealthCondition = message("StorageHealthCondition", "One observatio
     ),
     "Access mode concerned.",
   ),
-  volumeMode: optional(
-    5,
-    enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")),
-    "Volume mode concerned.",
-  ),
+  volumeMode: optional(5, enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")), "Volume mode."),
   lastTransitionTime: always(6, TIME, "When the status last changed."),
 });
 

@@ -64,7 +64,7 @@ export type CaRotationStep = typeof CA_ROTATION_STEPS[number];
 
 const { kind, message } = describeVersion(TLSBOOT_GROUP, "v1alpha1", "tlsboot.v1alpha1");
 
-const issuedCertificateRequest = message("IssuedCertificateRequest", "Name and uid of the request of a certificate.", {
+const request = message("IssuedCertificateRequest", "Name and uid of the request of a certificate.", {
   name: omitempty(1, STRING, "Name of the request."),
   uid: omitempty(2, STRING, "Uid of the request."),
 });
@@ -86,19 +86,15 @@ export interface IssuedCertificateRequester {
   readonly userAgent?: string;
 }
 
-const issuedCertificateRequester = message<IssuedCertificateRequester>(
-  "IssuedCertificateRequester",
-  "The user that requested a certificate.",
-  {
-    username: omitempty(1, STRING, "Name of the user."),
-    uid: omitempty(2, STRING, "Identifier of the user."),
-    groups: omitempty(3, atomic(STRING), "Groups of the user."),
-    tokenID: omitempty(4, STRING, "Identifier of the bootstrap token of the user."),
-    address: omitempty(5, STRING, "IP address from which the request came."),
-    userAgent: omitempty(6, STRING, "User-Agent header of the request."),
-    certificateFingerprint: omitempty(7, STRING, "SHA-256 of the client certificate of the user, in hex."),
-  },
-);
+const requester = message<IssuedCertificateRequester>("IssuedCertificateRequester", "The user of a request.", {
+  username: omitempty(1, STRING, "Name of the user."),
+  uid: omitempty(2, STRING, "Identifier of the user."),
+  groups: omitempty(3, atomic(STRING), "Groups of the user."),
+  tokenID: omitempty(4, STRING, "Identifier of the bootstrap token of the user."),
+  address: omitempty(5, STRING, "IP address from which the request came."),
+  userAgent: omitempty(6, STRING, "User-Agent header of the request."),
+  certificateFingerprint: omitempty(7, STRING, "SHA-256 of the client certificate of the user, in hex."),
+});
 
 /** The approval of a request. */
 export interface IssuedCertificateApproval {
@@ -112,18 +108,14 @@ export interface IssuedCertificateApproval {
   readonly time: string | null;
 }
 
-const issuedCertificateApproval = message<IssuedCertificateApproval>(
-  "IssuedCertificateApproval",
-  "The approval of a request.",
-  {
-    username: omitempty(1, STRING, "User that approved the request."),
-    groups: omitempty(2, atomic(STRING), "Groups of that user."),
-    address: omitempty(3, STRING, "IP address from which the approval came."),
-    reason: omitempty(4, STRING, "Reason of the approval."),
-    message: omitempty(5, STRING, "Message of the approval, which names policy and rule."),
-    time: always(6, TIME, "When the request was approved."),
-  },
-);
+const approval = message<IssuedCertificateApproval>("IssuedCertificateApproval", "The approval of a request.", {
+  username: omitempty(1, STRING, "User that approved the request."),
+  groups: omitempty(2, atomic(STRING), "Groups of that user."),
+  address: omitempty(3, STRING, "IP address from which the approval came."),
+  reason: omitempty(4, STRING, "Reason of the approval."),
+  message: omitempty(5, STRING, "Message of the approval, which names policy and rule."),
+  time: always(6, TIME, "When the request was approved."),
+});
 
 /** A run of removed records, which ends at the sequence number of the stub. */
 export interface RemovedRecords {
@@ -134,15 +126,11 @@ export interface RemovedRecords {
   readonly time: string | null;
 }
 
-const removedRecords = message<RemovedRecords>(
-  "RemovedRecords",
-  "A run of records that were removed after their retention.",
-  {
-    from: always(1, INT64, "Sequence number of the first removed record."),
-    hash: always(2, STRING, "SHA-256 of the spec of the last removed record, in hex."),
-    time: always(3, TIME, "When the records were removed."),
-  },
-);
+const removedRecords = message<RemovedRecords>("RemovedRecords", "A run of records removed after their retention.", {
+  from: always(1, INT64, "Sequence number of the first removed record."),
+  hash: always(2, STRING, "SHA-256 of the spec of the last removed record, in hex."),
+  time: always(3, TIME, "When the records were removed."),
+});
 
 /** The immutable part of a record; the next record holds its SHA-256. */
 export interface IssuedCertificateSpec {
@@ -186,7 +174,7 @@ export interface IssuedCertificateSpec {
   readonly removed?: RemovedRecords;
 }
 
-const issuedCertificateSpec = message<IssuedCertificateSpec>("IssuedCertificateSpec", "One issued certificate.", {
+const certificateSpec = message<IssuedCertificateSpec>("IssuedCertificateSpec", "One issued certificate.", {
   sequence: always(1, INT64, "Position in the register, from 1."),
   previousHash: omitempty(2, STRING, "SHA-256 of the spec of the previous record, in hex."),
   serialNumber: omitempty(3, STRING, "Serial number in hex."),
@@ -206,9 +194,9 @@ const issuedCertificateSpec = message<IssuedCertificateSpec>("IssuedCertificateS
   notAfter: always(17, TIME, "End of validity."),
   issuedAt: always(18, TIME, "When the certificate was recorded."),
   source: omitempty(19, STRING, "Origin of the certificate: a request, a command, the server itself or a migration."),
-  request: optional(20, issuedCertificateRequest, "The CertificateSigningRequest."),
-  requester: optional(21, issuedCertificateRequester, "The user that requested the certificate."),
-  approval: optional(22, issuedCertificateApproval, "The approval of the request."),
+  request: optional(20, request, "The CertificateSigningRequest."),
+  requester: optional(21, requester, "The user that requested the certificate."),
+  approval: optional(22, approval, "The approval of the request."),
   replaces: omitempty(23, STRING, "Name of the record of the certificate that this one replaces."),
   removed: optional(24, removedRecords, "Set when this record stands for a run of removed records."),
 });
@@ -219,14 +207,10 @@ export interface RecordedIdentity {
   readonly groups?: readonly string[];
 }
 
-const recordedIdentity = message<RecordedIdentity>(
-  "RecordedIdentity",
-  "The user that a certificate identifies. Without a user name, it identifies none.",
-  {
-    username: omitempty(1, STRING, "Name of the user."),
-    groups: omitempty(2, atomic(STRING), "Groups of the user."),
-  },
-);
+const recordedIdentity = message<RecordedIdentity>("RecordedIdentity", "The user that a certificate identifies.", {
+  username: omitempty(1, STRING, "Name of the user."),
+  groups: omitempty(2, atomic(STRING), "Groups of the user."),
+});
 
 /** The revocation that covers a certificate. */
 export interface CertificateRevocation {
@@ -238,17 +222,13 @@ export interface CertificateRevocation {
   readonly time: string | null;
 }
 
-const certificateRevocation = message<CertificateRevocation>(
-  "CertificateRevocation",
-  "The revocation that covers a certificate.",
-  {
-    name: always(1, STRING, "Name of the Revocation."),
-    reason: always(2, STRING, "Reason as in RFC 5280."),
-    message: omitempty(3, STRING, "Explanation in words."),
-    revokedBy: omitempty(4, STRING, "User that revoked it."),
-    time: always(5, TIME, "When it was revoked."),
-  },
-);
+const revocation = message<CertificateRevocation>("CertificateRevocation", "The revocation of a certificate.", {
+  name: always(1, STRING, "Name of the Revocation."),
+  reason: always(2, STRING, "Reason as in RFC 5280."),
+  message: omitempty(3, STRING, "Explanation in words."),
+  revokedBy: omitempty(4, STRING, "User that revoked it."),
+  time: always(5, TIME, "When it was revoked."),
+});
 
 /** A signature over the hash of a record (`core/register/seal.ts`), and so over all records before it. */
 export interface RegisterSeal {
@@ -277,15 +257,11 @@ export interface NodeRecoveryBinding {
   readonly time: string | null;
 }
 
-const nodeRecoveryBinding = message<NodeRecoveryBinding>(
-  "NodeRecoveryBinding",
-  "The one key that an expired certificate may still obtain a certificate for.",
-  {
-    publicKeyFingerprint: always(1, STRING, "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex."),
-    address: omitempty(2, STRING, "IP address from which the request came."),
-    time: always(3, TIME, "When the key was bound."),
-  },
-);
+const recovery = message<NodeRecoveryBinding>("NodeRecoveryBinding", "The only key for an expired certificate.", {
+  publicKeyFingerprint: always(1, STRING, "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex."),
+  address: omitempty(2, STRING, "IP address from which the request came."),
+  time: always(3, TIME, "When the key was bound."),
+});
 
 /** The part of a record that its hash does not cover. */
 export interface IssuedCertificateStatus {
@@ -302,22 +278,14 @@ export interface IssuedCertificateStatus {
   readonly recovery?: NodeRecoveryBinding;
 }
 
-const issuedCertificateStatus = message<IssuedCertificateStatus>(
+const certificateStatus = message<IssuedCertificateStatus>(
   "IssuedCertificateStatus",
   "The part of a record that its hash does not cover.",
   {
-    identifies: optional(
-      4,
-      recordedIdentity,
-      "The user that the certificate identifies. Absent in records of earlier versions.",
-    ),
-    revocation: optional(1, certificateRevocation, "The revocation of the certificate."),
+    identifies: optional(4, recordedIdentity, "The user that the certificate identifies. Older records lack it."),
+    revocation: optional(1, revocation, "The revocation of the certificate."),
     seal: optional(2, registerSeal, "The signature of a CA over the register up to this record."),
-    recovery: optional(
-      3,
-      nodeRecoveryBinding,
-      "The key for which a node requested its next certificate with this one, which had expired.",
-    ),
+    recovery: optional(3, recovery, "The key for which a node used this expired certificate."),
   },
 );
 
@@ -332,12 +300,8 @@ export const issuedCertificateKind: Kind = kind<IssuedCertificate>(
   clusterWide("ic"),
   "Records one certificate that was issued. The records form a chain: each holds the hash of the one before it.",
   {
-    spec: required(2, issuedCertificateSpec, "The certificate, its request and its approval. Cannot change."),
-    status: always(
-      3,
-      issuedCertificateStatus,
-      "The user that the certificate identifies, its revocation, and the seal of the register.",
-    ),
+    spec: required(2, certificateSpec, "The certificate, its request and its approval. Cannot change."),
+    status: always(3, certificateStatus, "The identified user, the revocation, and the seal of the register."),
   },
 );
 
@@ -358,20 +322,16 @@ export interface RevocationSpec {
   readonly message?: string;
 }
 
-const revocationSpec = message<RevocationSpec>(
-  "RevocationSpec",
-  "What is revoked, exactly one of the first five, and why.",
-  {
-    serialNumber: omitempty(1, STRING, "Serial number of a certificate, in hex."),
-    node: omitempty(2, STRING, "Name of a node."),
-    user: omitempty(3, STRING, "Name of a user."),
-    group: omitempty(4, STRING, "Name of a group."),
-    token: omitempty(5, STRING, "Identifier of a bootstrap token."),
-    includeCertificates: omitempty(6, BOOL, "With a token: also the certificates that were requested with it."),
-    reason: required(7, enumerated(REVOCATION_REASONS), "Reason as in RFC 5280."),
-    message: omitempty(8, STRING, "Explanation in words."),
-  },
-);
+const revocationSpec = message<RevocationSpec>("RevocationSpec", "What is revoked, one of the first five, and why.", {
+  serialNumber: omitempty(1, STRING, "Serial number of a certificate, in hex."),
+  node: omitempty(2, STRING, "Name of a node."),
+  user: omitempty(3, STRING, "Name of a user."),
+  group: omitempty(4, STRING, "Name of a group."),
+  token: omitempty(5, STRING, "Identifier of a bootstrap token."),
+  includeCertificates: omitempty(6, BOOL, "With a token: also the certificates that were requested with it."),
+  reason: required(7, enumerated(REVOCATION_REASONS), "Reason as in RFC 5280."),
+  message: omitempty(8, STRING, "Explanation in words."),
+});
 
 /** The user and the time of a revocation; set by the server. */
 export interface RevocationStatus {
@@ -488,16 +448,8 @@ export interface CaRotationSpec {
 }
 
 const caRotationSpec = message<CaRotationSpec>("CARotationSpec", "The two CAs and the requested step.", {
-  step: required(
-    1,
-    enumerated(CA_ROTATION_STEPS),
-    "Requested step: the old CA signs, the new CA signs, or the old CA is trusted nowhere.",
-  ),
-  isLeaked: omitempty(
-    2,
-    BOOL,
-    "True when the old key has leaked; certificates of the old CA are then refused at once.",
-  ),
+  step: required(1, enumerated(CA_ROTATION_STEPS), "The old CA signs, the new signs, or the old is trusted nowhere."),
+  isLeaked: omitempty(2, BOOL, "True when the old key has leaked; certificates of the old CA are then refused."),
   oldCA: required(3, STRING, "The old CA as PEM."),
   newCA: required(4, STRING, "The new CA as PEM."),
   crossSignedCA: omitempty(5, STRING, "The new CA, signed by the old one, as PEM."),
