@@ -2,7 +2,7 @@
  * JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of
  * answers, and whole collections at one revision, page by page.
  */
-import { isRecord } from "../../core/lib/record.ts";
+import { isRecord, tryParseJson } from "../../core/lib/record.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { errorFromStatus, StatusError } from "../../core/kube/status/status.ts";
@@ -104,7 +104,8 @@ function encodeRequest(request: ApiRequest): TransportRequest {
 
 async function decodeFailure(request: ApiRequest, answer: TransportResponse): Promise<AppError> {
   const text = await readBody(answer);
-  return errorFromStatus(answer.status, tryJson(text) ?? text, { method: request.method });
+  // Of an error page of a proxy, only the status code counts.
+  return errorFromStatus(answer.status, tryParseJson(text) ?? text, { method: request.method });
 }
 
 async function readBody(answer: TransportResponse): Promise<string> {
@@ -129,14 +130,6 @@ function parseJson(request: ApiRequest, text: string): unknown {
       cause,
       hint: "check that the server in the kubeconfig is a Kubernetes API",
     });
-  }
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // an error page of a proxy: only the status code describes it
   }
 }
 

@@ -16,7 +16,7 @@ import {
   ROTATABLE_CAS,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../lib/quote.ts";
-import { isRecord } from "../lib/record.ts";
+import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, parseAuthorityChain } from "../pki/authority/authority_chain.ts";
 import { verifyCertificateSignature } from "../pki/x509/certificate.ts";
@@ -146,12 +146,8 @@ export function isAborting({ spec: { step, renewFrom }, status }: CaRotation): b
 
 /** Parses the object in a file. The error describes what is wrong with it. */
 export function parseRotationFile(text: string): Result<CaRotation, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return err("it is not JSON");
-  }
+  const value = tryParseJson(text);
+  if (value === undefined) return err("it is not JSON");
   if (!isRecord(value) || value["kind"] !== caRotationKind.kind) return err("it is not a CARotation");
   let rotation: CaRotation;
   try {

@@ -12,7 +12,7 @@ import type {
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
-import { isRecord } from "../lib/record.ts";
+import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Authority } from "../pki/authority/authority.ts";
 import { findAuthorityFault } from "../pki/authority/authority_chain.ts";
@@ -456,10 +456,12 @@ function parseRequest({ headers, sections }: ArmorPart, isExport: boolean): Resu
 function parseApproved(headers: ArmorPart["headers"]): Result<ApprovedRequest, string> {
   const { UID: uid = "" } = headers;
   if (uid === "") return err("it has no uid");
-  const requester = parseObject(headers["Requester"]);
-  if (requester === undefined || !isRequester(requester)) return err("its requester is malformed");
-  const approval = parseObject(headers["Approval"]);
-  if (approval?.["type"] !== "Approved" || !isCondition(approval)) return err("it is not approved");
+  const requester = tryParseJson(headers["Requester"] ?? "");
+  if (!isRecord(requester) || !isRequester(requester)) return err("its requester is malformed");
+  const approval = tryParseJson(headers["Approval"] ?? "");
+  if (!isRecord(approval) || approval["type"] !== "Approved" || !isCondition(approval)) {
+    return err("it is not approved");
+  }
   return ok({ uid, requester, approval });
 }
 
@@ -540,15 +542,6 @@ function parseChain(
     certificates.push(parsed.value);
   }
   return certificates.length > 0 || mayBeEmpty ? ok(certificates) : err("it holds no certificate");
-}
-
-function parseObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text ?? "");
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function splitList(text: string, separator: string): readonly string[] {

@@ -11,9 +11,10 @@ import { syncDirectory } from "../../client/files.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { tryParseJson } from "../../core/lib/record.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
   type CertificateOrigin,
@@ -179,7 +180,9 @@ async function readHead(handle: FileHandle, path: string, warn: (message: string
   }
   if (end === 0) return EMPTY;
   const start = await findLineStart(handle, end - 1);
-  const spec = end - start > MAX_LINE_BYTES ? undefined : parseSpec(await readText(handle, start, end));
+  const spec = end - start > MAX_LINE_BYTES
+    ? undefined
+    : findRecordSpec(tryParseJson(await readText(handle, start, end)));
   if (spec !== undefined) return { size: end, sequence: spec.sequence, hash: getChainHash(spec) };
   throw new AppError("invalid", `cannot append to issued log "${path}": its last line is not a record`, {
     hint: "find out what wrote it with: tlsboot verify certificates FILE; or move the file away to begin a new one",
@@ -203,15 +206,6 @@ async function readText(handle: FileHandle, from: number, to: number): Promise<s
   const bytes = Buffer.alloc(to - from);
   await handle.read(bytes, 0, bytes.length, from);
   return bytes.toString("utf8");
-}
-
-/** Parses the spec of a record; undefined when the line is none. */
-function parseSpec(line: string): IssuedCertificateSpec | undefined {
-  try {
-    return findRecordSpec(JSON.parse(line));
-  } catch {
-    return undefined;
-  }
 }
 
 function cannotRecord(path: string, cause: unknown): AppError {

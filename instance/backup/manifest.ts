@@ -1,4 +1,5 @@
 /** The manifest of a backup. It is the last entry of the archive, so an archive without it is truncated. */
+import { isRecord, tryParseJson } from "../../core/lib/record.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 
@@ -43,13 +44,9 @@ export function formatManifest(manifest: BackupManifest): string {
 
 /** Parses a manifest; `dataFormat` is the newest data format that this program knows. */
 export function parseManifest(text: string, dataFormat: number): Result<BackupManifest, string> {
-  let value: Readonly<Record<string, unknown>>;
-  try {
-    value = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch {
-    return err("its manifest is not JSON");
-  }
-  if (value?.["kind"] !== KIND || value["apiVersion"] !== TLSBOOT_API_VERSION) {
+  const value = tryParseJson(text);
+  if (value === undefined) return err("its manifest is not JSON");
+  if (!isRecord(value) || value["kind"] !== KIND || value["apiVersion"] !== TLSBOOT_API_VERSION) {
     return err("its manifest is not the manifest of a backup");
   }
   const format = Number(value["format"]);

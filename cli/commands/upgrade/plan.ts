@@ -1,5 +1,5 @@
 /** Which file of a release an upgrade takes, and whether there is a way back from it. */
-import { isRecord } from "../../../core/lib/record.ts";
+import { isRecord, tryParseJson } from "../../../core/lib/record.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import type { Release } from "../../release.ts";
 
@@ -51,12 +51,7 @@ export function isForSameProcessor(one: Uint8Array, other: Uint8Array): boolean 
 
 /** Parses what a file answered to `version -o json`; undefined when it is no answer of tlsboot. */
 export function parseFacts(text: string): NewFacts | undefined {
-  let facts: unknown;
-  try {
-    facts = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const facts = tryParseJson(text);
   if (!isRecord(facts) || typeof facts["version"] !== "string" || !isRecord(facts["formats"])) return undefined;
   const formats = Object.entries(facts["formats"]).filter((entry): entry is [string, number] =>
     typeof entry[1] === "number"

@@ -3,6 +3,7 @@
  * to date (apimachinery `managedfields/internal/lastapplied*.go`).
  */
 import { byteLength, marshalJson } from "../../lib/quote.ts";
+import { tryParseJson } from "../../lib/record.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { formatApiVersion } from "../schema.ts";
@@ -25,8 +26,8 @@ export function isLastAppliedManager(manager: string): boolean {
 export function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
   const text = getLastApplied(live);
   if (text === "") return undefined;
-  const config = parseObject(text);
-  if (config === undefined || config["apiVersion"] !== formatApiVersion(endpoint.kind)) return undefined;
+  const config = tryParseJson(text);
+  if (!isJsonObject(config) || config["apiVersion"] !== formatApiVersion(endpoint.kind)) return undefined;
   const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
   if (findConfigFault(fields, endpoint.atom) !== undefined) return undefined;
   const comparison = compareFields(fields, live, endpoint.atom);
@@ -65,15 +66,6 @@ function getAnnotations(object: JsonObject): JsonObject {
 function getLastApplied(object: JsonObject): string {
   const value = getAnnotations(object)[ANNOTATION];
   return typeof value === "string" ? value : "";
-}
-
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Sorts members as Go prints maps. */

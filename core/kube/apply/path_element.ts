@@ -5,6 +5,7 @@
  */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { tryParseJson } from "../../lib/record.ts";
 import { isJsonObject } from "../json_value.ts";
 
 /** Returns the element of a field or of a map's entry. */
@@ -43,7 +44,7 @@ export function parseElement(text: string): ParsedElement {
       return /^[+-]?\d{1,18}$/.test(rest) ? { kind: "element", element: `i:${Number(rest)}` } : MALFORMED;
     case "v":
     case "k": {
-      const value = parseJsonText(rest);
+      const value = tryParseJson(rest);
       if (value === undefined) return MALFORMED;
       if (text[0] === "v") return { kind: "element", element: valueElement(value) };
       if (value === null) return { kind: "element", element: "k:{}" };
@@ -59,7 +60,7 @@ export function parseElement(text: string): ParsedElement {
 export function compareElements(a: string, b: string): number {
   if (a[0] === "f" && b[0] === "f") return compareBytes(a, b);
   if (a[0] !== b[0]) return "fkvi".indexOf(a[0]!) - "fkvi".indexOf(b[0]!);
-  const [left, right] = [parseJsonText(a.slice(2)), parseJsonText(b.slice(2))];
+  const [left, right] = [tryParseJson(a.slice(2)), tryParseJson(b.slice(2))];
   return a[0] === "k" ? compareKeys(left, right) : compareValues(left, right);
 }
 
@@ -70,11 +71,11 @@ export function printElement(element: string): string {
     case "f":
       return `.${rest}`;
     case "k": {
-      const fields = Object.entries(parseJsonText(rest) ?? {});
+      const fields = Object.entries(tryParseJson(rest) ?? {});
       return `[${fields.map(([name, value]) => `${name}=${printValue(value)}`).join(",")}]`;
     }
     case "v":
-      return `[=${printValue(parseJsonText(rest))}]`;
+      return `[=${printValue(tryParseJson(rest))}]`;
     default:
       return `[${rest}]`;
   }
@@ -85,14 +86,6 @@ function printValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(printValue).join(",")}]`;
   if (isJsonObject(value)) return Object.entries(value).map(([key, item]) => `${key}=${printValue(item)}`).join("");
   return String(value);
-}
-
-function parseJsonText(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function compareKeys(a: unknown, b: unknown): number {
