@@ -84,13 +84,7 @@ const tokenRequestSpec = message<TokenRequestSpec>("TokenRequestSpec", "The prop
   attestations: omitempty(5, named("map[string]v1.AttestationValue", map(list(STRING))), "Claims to attest."),
 });
 
-/** The issued token, which the server fills in. */
-export interface TokenRequestStatus {
-  readonly token: string;
-  readonly expirationTimestamp: string | null;
-}
-
-const tokenRequestStatus = message<TokenRequestStatus>("TokenRequestStatus", "The issued token.", {
+const tokenRequestStatus = message<TokenRequest["status"]>("TokenRequestStatus", "The issued token.", {
   token: always(1, STRING, "The opaque bearer token."),
   expirationTimestamp: always(2, TIME, "The time at which it expires."),
 });
@@ -98,7 +92,7 @@ const tokenRequestStatus = message<TokenRequestStatus>("TokenRequestStatus", "Th
 /** A request for a token of a service account; the answer has the token in its status. */
 export interface TokenRequest extends KubeObject {
   readonly spec: TokenRequestSpec;
-  readonly status: TokenRequestStatus;
+  readonly status: { readonly token: string; readonly expirationTimestamp: string | null };
 }
 
 /** Describes the kind `TokenRequest` of `authentication.k8s.io/v1`, which is posted to `serviceaccounts/token`. */

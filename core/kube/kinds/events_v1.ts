@@ -4,6 +4,7 @@
  */
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
+import { omitEmpty } from "../../lib/record.ts";
 import { describeVersion, namespaced } from "./kind.ts";
 import { type Event, eventSourceSchema, type ObjectReference, objectReferenceSchema } from "./core_v1.ts";
 import { always, INT32, MICRO_TIME, omitempty, optional, required, STRING, TIME } from "./notation.ts";
@@ -63,17 +64,13 @@ export function toCoreEvent(event: EventV1): Event {
   return {
     metadata: event.metadata,
     involvedObject: event.regarding,
-    ...text("reason", event.reason),
-    ...text("message", event.note),
+    ...omitEmpty({ reason: event.reason, message: event.note }),
     source: event.deprecatedSource,
     firstTimestamp: event.deprecatedFirstTimestamp,
     lastTimestamp: event.deprecatedLastTimestamp,
-    ...count("count", event.deprecatedCount),
-    ...text("type", event.type),
+    ...omitEmpty({ count: event.deprecatedCount || undefined, type: event.type }),
     eventTime: event.eventTime,
-    ...(event.series === undefined ? {} : { series: toCoreSeries(event.series) }),
-    ...text("action", event.action),
-    ...(event.related === undefined ? {} : { related: event.related }),
+    ...omitEmpty({ series: event.series && toCoreSeries(event.series), action: event.action, related: event.related }),
     reportingComponent: event.reportingController ?? "",
     reportingInstance: event.reportingInstance ?? "",
   };
@@ -84,36 +81,28 @@ export function toEventV1(event: Event): EventV1 {
   return {
     metadata: event.metadata,
     eventTime: event.eventTime,
-    ...(event.series === undefined ? {} : { series: toV1Series(event.series) }),
-    ...text("reportingController", event.reportingComponent),
-    ...text("reportingInstance", event.reportingInstance),
-    ...text("action", event.action),
-    ...text("reason", event.reason),
+    ...omitEmpty({
+      series: event.series && toV1Series(event.series),
+      reportingController: event.reportingComponent,
+      reportingInstance: event.reportingInstance,
+      action: event.action,
+      reason: event.reason,
+    }),
     regarding: event.involvedObject,
-    ...(event.related === undefined ? {} : { related: event.related }),
-    ...text("note", event.message),
-    ...text("type", event.type),
+    ...omitEmpty({ related: event.related, note: event.message, type: event.type }),
     deprecatedSource: event.source,
     deprecatedFirstTimestamp: event.firstTimestamp,
     deprecatedLastTimestamp: event.lastTimestamp,
-    ...count("deprecatedCount", event.count),
+    ...omitEmpty({ deprecatedCount: event.count || undefined }),
   };
 }
 
 /** Converts a series to the core form, which omits a count of zero. */
 function toCoreSeries(series: NonNullable<EventV1["series"]>): NonNullable<Event["series"]> {
-  return { ...count("count", series.count), lastObservedTime: series.lastObservedTime ?? null };
+  return { ...omitEmpty({ count: series.count || undefined }), lastObservedTime: series.lastObservedTime ?? null };
 }
 
 /** Converts a series to the newer form, which writes a count of zero. */
 function toV1Series(series: NonNullable<Event["series"]>): NonNullable<EventV1["series"]> {
   return { count: series.count ?? 0, lastObservedTime: series.lastObservedTime ?? null };
-}
-
-function text<K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } {
-  return (value === undefined || value === "" ? {} : { [key]: value }) as { readonly [P in K]?: string };
-}
-
-function count<K extends string>(key: K, value: number | undefined): { readonly [P in K]?: number } {
-  return (value === undefined || value === 0 ? {} : { [key]: value }) as { readonly [P in K]?: number };
 }

@@ -3,28 +3,17 @@
  * follow from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";
-import { certificateSigningRequestKind, clusterTrustBundleKind, podCertificateRequestKind } from "./certificates_v1.ts";
-import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "./rbac_v1.ts";
-import { configMapKind, eventKind, namespaceKind, secretKind, serviceAccountKind } from "./core_v1.ts";
-import { csiNodeKind } from "./storage_v1.ts";
-import { eventV1Kind } from "./events_v1.ts";
-import { leaseKind } from "./coordination_v1.ts";
-import {
-  localSubjectAccessReviewKind,
-  selfSubjectAccessReviewKind,
-  selfSubjectRulesReviewKind,
-  subjectAccessReviewKind,
-} from "./authorization_v1.ts";
-import {
-  caRotationKind,
-  issuedCertificateKind,
-  requestRecordKind,
-  revocationKind,
-  trustReportKind,
-} from "./tlsboot_v1alpha1.ts";
-import { nodeKind } from "./nodes.ts";
-import { serviceKind } from "./services.ts";
-import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./authentication_v1.ts";
+import * as authentication from "./authentication_v1.ts";
+import * as authorization from "./authorization_v1.ts";
+import * as certificates from "./certificates_v1.ts";
+import * as coordination from "./coordination_v1.ts";
+import * as core from "./core_v1.ts";
+import * as events from "./events_v1.ts";
+import * as nodes from "./nodes.ts";
+import * as rbac from "./rbac_v1.ts";
+import * as services from "./services.ts";
+import * as storage from "./storage_v1.ts";
+import * as tlsboot from "./tlsboot_v1alpha1.ts";
 
 export * from "./authentication_v1.ts";
 export * from "./authorization_v1.ts";
@@ -43,35 +32,35 @@ export * from "./tlsboot_v1alpha1.ts";
 
 /** All kinds, in the order of discovery: the core group first, then by group. */
 export const ALL_KINDS: readonly Kind[] = [
-  configMapKind,
-  eventKind,
-  namespaceKind,
-  nodeKind,
-  secretKind,
-  serviceAccountKind,
-  serviceKind,
-  certificateSigningRequestKind,
-  clusterTrustBundleKind,
-  podCertificateRequestKind,
-  csiNodeKind,
-  roleKind,
-  clusterRoleKind,
-  roleBindingKind,
-  clusterRoleBindingKind,
-  leaseKind,
-  subjectAccessReviewKind,
-  selfSubjectAccessReviewKind,
-  localSubjectAccessReviewKind,
-  selfSubjectRulesReviewKind,
-  selfSubjectReviewKind,
-  tokenRequestKind,
-  tokenReviewKind,
-  eventV1Kind,
-  issuedCertificateKind,
-  requestRecordKind,
-  revocationKind,
-  caRotationKind,
-  trustReportKind,
+  core.configMapKind,
+  core.eventKind,
+  core.namespaceKind,
+  nodes.nodeKind,
+  core.secretKind,
+  core.serviceAccountKind,
+  services.serviceKind,
+  certificates.certificateSigningRequestKind,
+  certificates.clusterTrustBundleKind,
+  certificates.podCertificateRequestKind,
+  storage.csiNodeKind,
+  rbac.roleKind,
+  rbac.clusterRoleKind,
+  rbac.roleBindingKind,
+  rbac.clusterRoleBindingKind,
+  coordination.leaseKind,
+  authorization.subjectAccessReviewKind,
+  authorization.selfSubjectAccessReviewKind,
+  authorization.localSubjectAccessReviewKind,
+  authorization.selfSubjectRulesReviewKind,
+  authentication.selfSubjectReviewKind,
+  authentication.tokenRequestKind,
+  authentication.tokenReviewKind,
+  events.eventV1Kind,
+  tlsboot.issuedCertificateKind,
+  tlsboot.requestRecordKind,
+  tlsboot.revocationKind,
+  tlsboot.caRotationKind,
+  tlsboot.trustReportKind,
 ];
 
 const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));

@@ -370,7 +370,6 @@ export const revocationKind: Kind = kind<Revocation>(
 
 /** The origin of a request. */
 export interface RequestRecordSpec {
-  /** The uid of the CertificateSigningRequest. */
   readonly requestUID: string;
   /** The IP address from which the request was created; absent for requests within the server's process. */
   readonly address?: string;
@@ -385,7 +384,6 @@ const requestRecordSpec = message<RequestRecordSpec>("RequestRecordSpec", "The o
 
 /** The user that approved or denied a request. */
 export interface RequestDecision {
-  /** The type of the condition, `Approved` or `Denied`. */
   readonly type: string;
   readonly username: string;
   readonly groups?: readonly string[];
@@ -401,19 +399,14 @@ const requestDecision = message<RequestDecision>("RequestDecision", "The decisio
   time: always(5, TIME, "When it was decided."),
 });
 
-/** The decision about a request. */
-export interface RequestRecordStatus {
-  readonly decision?: RequestDecision;
-}
-
-const requestRecordStatus = message<RequestRecordStatus>("RequestRecordStatus", "The decision about a request.", {
+const requestRecordStatus = message<RequestRecord["status"]>("RequestRecordStatus", "The decision about a request.", {
   decision: optional(1, requestDecision, "The decision and its user."),
 });
 
 /** What the server knows about a CertificateSigningRequest beyond the request. It has the name of the request. */
 export interface RequestRecord extends KubeObject {
   readonly spec: RequestRecordSpec;
-  readonly status: RequestRecordStatus;
+  readonly status: { readonly decision?: RequestDecision };
 }
 
 export const requestRecordKind: Kind = kind<RequestRecord>(
@@ -463,7 +456,6 @@ export interface CaRotationServer {
   readonly name: string;
   /** The step that the server has adopted; empty for none. */
   readonly step: string;
-  /** The reason why the server has not adopted the requested step. */
   readonly message?: string;
   readonly time: string | null;
 }
@@ -507,30 +499,11 @@ export const caRotationKind: Kind = kind<CaRotation>(
   },
 );
 
-/** The part that the user reports. */
-export interface TrustReportSpec {
-  /** SHA-256 (hex) of each CA certificate that the user trusts for the server; absent before the first report. */
-  readonly trusted?: readonly string[];
-}
-
-const trustReportSpec = message<TrustReportSpec>("TrustReportSpec", "The CAs that a user trusts.", {
+const trustReportSpec = message<TrustReport["spec"]>("TrustReportSpec", "The CAs that a user trusts.", {
   trusted: omitempty(1, set(STRING), "SHA-256 of each trusted CA certificate, in hex."),
 });
 
-/** The part that the server knows about the user. */
-export interface TrustReportStatus {
-  readonly username: string;
-  /** The time of the last report; absent before the first one. */
-  readonly reportedAt?: string | null;
-  /** SHA-256 (hex) of the CA of the client certificate that the user had last. */
-  readonly issuer?: string;
-  /** The serial number of that certificate, in lower-case hex. */
-  readonly serialNumber?: string;
-  /** When the user was last seen with it; renewed at most every ten minutes, and only while a rotation is in progress. */
-  readonly lastSeen?: string | null;
-}
-
-const trustReportStatus = message<TrustReportStatus>("TrustReportStatus", "What the server knows about a user.", {
+const trustReportStatus = message<TrustReport["status"]>("TrustReportStatus", "What the server knows about a user.", {
   username: always(1, STRING, "Name of the user."),
   reportedAt: optional(2, TIME, "When the user last reported."),
   issuer: omitempty(3, STRING, "SHA-256 of the CA of the user's client certificate, in hex."),
@@ -540,8 +513,19 @@ const trustReportStatus = message<TrustReportStatus>("TrustReportStatus", "What 
 
 /** The CAs that one user trusts, and the certificate with which the server has seen the user. */
 export interface TrustReport extends KubeObject {
-  readonly spec: TrustReportSpec;
-  readonly status: TrustReportStatus;
+  readonly spec: {
+    /** Absent before the first report. */
+    readonly trusted?: readonly string[];
+  };
+  readonly status: {
+    readonly username: string;
+    /** Absent before the first report. */
+    readonly reportedAt?: string | null;
+    readonly issuer?: string;
+    readonly serialNumber?: string;
+    /** Renewed at most every ten minutes, and only while a rotation is in progress. */
+    readonly lastSeen?: string | null;
+  };
 }
 
 export const trustReportKind: Kind = kind<TrustReport>(

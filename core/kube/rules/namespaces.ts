@@ -5,6 +5,7 @@
 import type { Namespace } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
+import { omitUndefined } from "../../lib/record.ts";
 import { validateStandardFinalizer } from "./object_meta.ts";
 
 /** Every namespace carries its own name as a label. */
@@ -64,10 +65,7 @@ function withNameLabel(namespace: Namespace): Namespace {
     metadata: {
       ...before,
       labels: Object.fromEntries(labels),
-      ...(annotations === undefined ? {} : { annotations }),
-      ...(ownerReferences === undefined ? {} : { ownerReferences }),
-      ...(finalizers === undefined ? {} : { finalizers }),
-      ...(managedFields === undefined ? {} : { managedFields }),
+      ...omitUndefined({ annotations, ownerReferences, finalizers, managedFields }),
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The error that carries a Status. */
 import { AppError, type ErrorCode } from "../../errors.ts";
-import { lookup } from "../../lib/record.ts";
+import { lookup, omitEmpty } from "../../lib/record.ts";
 import type { Status, StatusDetails } from "../meta.ts";
 
 /** A resource as a Status names it. */
@@ -79,20 +79,14 @@ export function createFailureStatus(
   return {
     metadata: continueToken === "" ? {} : { continue: continueToken },
     status: "Failure",
-    ...(message === "" ? {} : { message }),
-    ...(reason === "" ? {} : { reason }),
-    ...(details === undefined ? {} : { details }),
+    ...omitEmpty({ message, reason, details }),
     code,
   };
 }
 
 /** Creates the details of a Status from name, group and resource, without empty ones. */
 export function createStatusDetails(resource: ResourceName, name: string): StatusDetails {
-  return {
-    ...(name === "" ? {} : { name }),
-    ...(resource.group === "" ? {} : { group: resource.group }),
-    ...(resource.plural === "" ? {} : { kind: resource.plural }),
-  };
+  return omitEmpty({ name, group: resource.group, kind: resource.plural });
 }
 
 /** Reports whether the same request may succeed later: the server or a gateway was overloaded or unavailable. */

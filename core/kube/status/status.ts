@@ -8,6 +8,7 @@ import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_e
 import type { StatusCause, StatusDetails } from "../meta.ts";
 import type { PatchError } from "../patch/patch_result.ts";
 import { goQuote } from "../../lib/quote.ts";
+import { omitEmpty } from "../../lib/record.ts";
 import { formatQualifiedKind, formatQualifiedResource } from "../schema.ts";
 import { createFailureStatus, createStatusDetails, type KindName, type ResourceName, StatusError } from "./error.ts";
 export { getErrorCode, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./error.ts";
@@ -66,7 +67,7 @@ export function conflict(resource: ResourceName, name: string, why: string): Sta
 
 /** 409 of server-side apply: one cause for each field that another manager owns. */
 export function applyConflict(causes: readonly StatusCause[], message: string): StatusError {
-  return failure(409, "Conflict", message, causes.length === 0 ? {} : { causes });
+  return failure(409, "Conflict", message, omitEmpty({ causes }));
 }
 
 /** 410: the history does not reach back to the revision; `continueToken` continues from the newest state. */
@@ -77,20 +78,11 @@ export function resourceExpired(message: string, continueToken = ""): StatusErro
 /** 422: every fault of an object that fits. The message shows each text once, the causes keep repeats. */
 export function invalidObject(kind: KindName, name: string, errors: Iterable<FieldError>): StatusError {
   const reported = fitAnswer(errors);
-  const causes = reported.map((error) => ({
-    reason: error.type,
-    message: error.message,
-    ...(error.field === "" ? {} : { field: error.field }),
-  }));
+  const causes = reported.map(({ type: reason, message, field }) => ({ reason, message, ...omitEmpty({ field }) }));
   const texts = [...new Set(reported.map(formatFieldError))];
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const message = `${formatQualifiedKind(kind)} ${goQuote(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
-  return failure(422, "Invalid", message, {
-    ...(name === "" ? {} : { name }),
-    ...(kind.group === "" ? {} : { group: kind.group }),
-    ...(kind.kind === "" ? {} : { kind: kind.kind }),
-    ...(causes.length === 0 ? {} : { causes }),
-  });
+  return failure(422, "Invalid", message, omitEmpty({ name, group: kind.group, kind: kind.kind, causes }));
 }
 
 /** 422 without a detail, the answer to a JSON patch that cannot be applied. */
