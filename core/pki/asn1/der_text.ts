@@ -1,5 +1,5 @@
 /** Decodes the character strings and times of X.509. */
-import { type Bytes, DerError, TAG } from "./der.ts";
+import { type Bytes, DerError, type DerReader, TAG, withText } from "./der.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PRINTABLE = /^[A-Za-z0-9 '()*&+,\-./:=?]*$/;
@@ -81,6 +81,13 @@ export function decodeTime(tag: number, content: Bytes, dialect: TextDialect = "
   // Zero is written Z, never +0000.
   if (!isReal || (zone !== "Z" && offsetMinutes === 0)) throw fail();
   return new Date(time.getTime() - offsetMinutes * 60_000);
+}
+
+/** Reads a time, which has one of two types. */
+export function readTime(reader: DerReader): Date {
+  const { tag, content } = withText("x509: unsupported time format", () => reader.readAny());
+  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError("x509: unsupported time format");
+  return decodeTime(tag, content);
 }
 
 function checked(text: string, pattern: RegExp, fail: () => DerError): string {

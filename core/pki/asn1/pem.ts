@@ -45,6 +45,11 @@ export function parsePemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
+/** Finds the first block of a private key in any format, which may be encrypted. */
+export function findKeyBlock(text: string): PemBlock | undefined {
+  return parsePemBlocks(text).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
+}
+
 /** Encodes one PEM block without headers, in 64 columns and with a trailing newline. */
 export function encodePem(label: string, bytes: Uint8Array): string {
   const base64 = encodeBase64(bytes);

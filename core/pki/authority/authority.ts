@@ -13,7 +13,7 @@ import {
   parseAuthorityChain,
 } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
-import { type CertificatePlan, issueCertificate, signCertificate } from "./issue.ts";
+import { type CertificatePlan, issueCertificate } from "./issue.ts";
 import { equalBytes } from "../asn1/der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../keys/keys.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";
@@ -21,6 +21,7 @@ import { findSubtreeFault, type NameConstraints, NO_SUBTREES } from "../x509/nam
 import { encodeName, formatName, type SubjectFields } from "../x509/names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "../keys/public_key.ts";
+import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
 import { signText, verifyText } from "./signed_text.ts";
 
 /** A certificate authority with its key. */
@@ -65,10 +66,7 @@ function planCa(
 ): CertificatePlan {
   return {
     ...ca,
-    dnsNames: [],
-    ipAddresses: [],
-    emailAddresses: [],
-    uris: [],
+    ...NO_ALTERNATIVE_NAMES,
     usages: getCaUsages(parsePublicKey(ca.publicKeyDer).algorithm),
     isCa: true,
   };
@@ -84,26 +82,18 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const publicKeyDer = await key.publicKey();
   const publicKey = parsePublicKey(publicKeyDer);
   const subject: SubjectFields = { commonName, organizations };
-  const der = await signCertificate(
-    planCa({ subject, publicKeyDer, notBefore, notAfter, nameConstraints }),
-    { nameDer: encodeName(subject), publicKey, subjectKeyId: undefined, key },
-    serial,
-  );
+  const plan = planCa({ subject, publicKeyDer, notBefore, notAfter, nameConstraints });
+  const certificate = { subject: { raw: encodeName(subject) }, publicKey, publicKeyDer };
+  const der = await issueCertificate(plan, { certificate, key }, serial);
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
   return { ...withoutIssuers(parsed.value), key };
 }
 
 /** The contents of a new intermediate CA. */
-export interface IntermediateOptions {
-  readonly commonName: string;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-  readonly nameConstraints?: NameConstraints | undefined;
+export interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "key"> {
   /** The public key as DER of SubjectPublicKeyInfo, such as that of a request. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
-  /** Big-endian bytes from a strong random source. */
-  readonly serial: Uint8Array<ArrayBuffer>;
 }
 
 /**

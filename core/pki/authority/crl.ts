@@ -21,7 +21,7 @@ import {
   TAG,
   toResult,
 } from "../asn1/der.ts";
-import { decodeTime } from "../asn1/der_text.ts";
+import { readTime } from "../asn1/der_text.ts";
 import {
   encodeBitString,
   encodeParts,
@@ -245,12 +245,6 @@ function encodeNumber(number: bigint): Bytes {
   throw new AppError("invalid", `cannot create a CRL: its number has more than ${MAX_NUMBER_BYTES} bytes`, {
     hint: "move the file of the previous CRL away; its number is not from tlsboot",
   });
-}
-
-function readTime(body: DerReader): Date {
-  const { tag, content } = body.readAny();
-  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError("x509: unsupported time format");
-  return decodeTime(tag, content);
 }
 
 /** Reads the CRL number from the extensions of a CRL. */

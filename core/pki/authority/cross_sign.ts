@@ -4,7 +4,8 @@ import type { Authority } from "./authority.ts";
 import { chainNotAfter } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
 import { equalBytes } from "../asn1/der.ts";
-import { signCertificate } from "./issue.ts";
+import { issueCertificate } from "./issue.ts";
+import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
 import { findUnknownUsages, listUsages } from "../x509/usages.ts";
 
 /** The parts of a cross-signed certificate that do not come from the two CAs. */
@@ -38,19 +39,15 @@ export async function crossSign(
 ): Promise<Result<CertificateFacts, string>> {
   const fault = findCrossSignFault(newCa, oldCa.certificate);
   if (fault !== undefined) return err(fault);
-  const { subject, publicKey, subjectKeyId } = oldCa.certificate;
   const usages = listUsages(newCa);
   const unknown = findUnknownUsages(usages);
-  const der = await signCertificate(
+  const der = await issueCertificate(
     {
       subject: newCa.subject,
       subjectDer: newCa.subject.raw,
       publicKeyDer: newCa.publicKeyDer,
       subjectKeyId: newCa.subjectKeyId,
-      dnsNames: [],
-      ipAddresses: [],
-      emailAddresses: [],
-      uris: [],
+      ...NO_ALTERNATIVE_NAMES,
       notBefore,
       notAfter: new Date(Math.min(chainNotAfter(oldCa).getTime(), newCa.notAfter.getTime())),
       // An extended usage that no Kubernetes name stands for is not needed by anything that is signed here.
@@ -59,7 +56,8 @@ export async function crossSign(
       maxPathLength: findPathLength(newCa, oldCa.certificate),
       nameConstraints: newCa.nameConstraints,
     },
-    { nameDer: subject.raw, publicKey, subjectKeyId, key: oldCa.key },
+    // It names no CRL.
+    { certificate: oldCa.certificate, key: oldCa.key },
     serial,
   );
   return parseCertificate(der);

@@ -23,7 +23,7 @@ import {
 import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";
 import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
-import { encodeName, type SubjectFields } from "../x509/names.ts";
+import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
 import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
@@ -58,18 +58,11 @@ export interface CertificatePlan extends AlternativeNames {
  */
 export const SERIAL_BYTES = 16;
 
-/** The issuer: its name exactly as in its own certificate, its key and the key's identifier. */
-export interface Issuer {
-  readonly nameDer: Bytes;
-  readonly publicKey: PublicKeyFacts;
-  /** Hexadecimal; undefined when the issuer's certificate has none. */
-  readonly subjectKeyId: string | undefined;
-  readonly key: CaKey;
-}
-
-/** The certificate of an issuer and its key; an `Authority` is one. */
+/** The certificate of an issuer, as far as it is needed, and its key; an `Authority` is one. */
 export interface IssuingAuthority {
-  readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "publicKeyDer" | "subjectKeyId">;
+  readonly certificate: Pick<CertificateFacts, "publicKey" | "publicKeyDer" | "subjectKeyId"> & {
+    readonly subject: Pick<DistinguishedName, "raw">;
+  };
   readonly key: CaKey;
   /** The URL of the CA's CRL, which every issued certificate names unless its plan names another one. */
   readonly crlUrl?: string;
@@ -79,28 +72,11 @@ export interface IssuingAuthority {
  * Issues a certificate; `serial` are big-endian bytes (signers pass 16 random ones). Rejects with AppError `invalid` for a
  * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length or name constraints without a CA.
  */
-export function issueCertificate(
+export async function issueCertificate(
   plan: CertificatePlan,
   issuer: IssuingAuthority,
   serial: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { subject, publicKey, subjectKeyId } = issuer.certificate;
-  return signCertificate(
-    withRevocationList(plan, issuer.crlUrl),
-    { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key },
-    serial,
-  );
-}
-
-/** Adds the URL of the CA's CRL to a plan that names no other one. */
-function withRevocationList(plan: CertificatePlan, url: string | undefined): CertificatePlan {
-  const { extensions = [] } = plan;
-  if (url === undefined || extensions.some(({ oid }) => oid === CRL_DISTRIBUTION_POINTS)) return plan;
-  return { ...plan, extensions: [...extensions, planRevocationLists([url])] };
-}
-
-/** Issues a certificate for any issuer, including a new root that has no certificate yet. */
-export async function signCertificate(plan: CertificatePlan, issuer: Issuer, serial: Bytes): Promise<Bytes> {
   const unknown = findUnknownUsages(plan.usages);
   if (unknown.length > 0) {
     const list = unknown.map((usage) => JSON.stringify(usage)).join(" ");
@@ -112,14 +88,14 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
   if (plan.nameConstraints !== undefined && !plan.isCa) {
     throw new AppError("invalid", "cannot plan a certificate: only a CA may have name constraints");
   }
-  const algorithm = chooseAlgorithm(issuer.publicKey);
+  const algorithm = chooseAlgorithm(issuer.certificate.publicKey);
   const algorithmDer = encodeSignatureAlgorithm(algorithm);
   const subjectDer = plan.subjectDer ?? encodeName(plan.subject);
   const signed = encodeSequence(
     VERSION_3,
     encodeUnsigned(serial),
     algorithmDer,
-    issuer.nameDer,
+    issuer.certificate.subject.raw,
     encodeSequence(encodeTime(plan.notBefore), encodeTime(plan.notAfter)),
     subjectDer,
     plan.publicKeyDer,
@@ -160,7 +136,11 @@ const CRITICAL = encodeTrue();
 const NO_AUTHORITY = encodeExtension(EXTENSION_OID.basicConstraints, true, encodeSequence());
 
 /** Encodes the extensions in Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
-function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
+function encodeExtensions(
+  plan: CertificatePlan,
+  { certificate: issuer, crlUrl }: IssuingAuthority,
+  subjectDer: Bytes,
+): readonly Bytes[] {
   const extensions: Bytes[] = [];
   const keyUsage = encodeKeyUsage(plan.usages);
   if (keyUsage !== undefined) extensions.push(encodeExtension(EXTENSION_OID.keyUsage, true, keyUsage));
@@ -178,7 +158,7 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies needs
   // one: openssl takes a self-issued CA without it for a root.
   const isOwnKey = equalBytes(issuer.publicKey.keyBytes, parsePublicKey(plan.publicKeyDer).keyBytes);
-  const isNamedAlike = equalBytes(issuer.nameDer, subjectDer);
+  const isNamedAlike = equalBytes(issuer.subject.raw, subjectDer);
   if (issuer.subjectKeyId !== undefined && !(isNamedAlike && (isOwnKey || !plan.isCa))) {
     const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
     extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
@@ -190,7 +170,11 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   if (plan.nameConstraints !== undefined) {
     extensions.push(encodeExtension(EXTENSION_OID.nameConstraints, true, encodeNameConstraints(plan.nameConstraints)));
   }
-  for (const { oid, critical, value } of plan.extensions ?? []) extensions.push(encodeExtension(oid, critical, value));
+  const { extensions: planned = [] } = plan;
+  const isListNamed = crlUrl === undefined || planned.some(({ oid }) => oid === CRL_DISTRIBUTION_POINTS);
+  for (const { oid, critical, value } of isListNamed ? planned : [...planned, planRevocationLists([crlUrl])]) {
+    extensions.push(encodeExtension(oid, critical, value));
+  }
   return extensions;
 }
 

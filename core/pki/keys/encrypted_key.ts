@@ -10,7 +10,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { type Bytes, decodeOid, decodeSmallInteger, DerError, DerReader, TAG } from "../asn1/der.ts";
 import { encodeNull, encodeOctetString, encodeOid, encodeSequence, encodeSmallInteger } from "../asn1/der_writer.ts";
 import type { PrivateKey } from "./keys.ts";
-import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
+import { encodePem, findKeyBlock, parsePemBlocks } from "../asn1/pem.ts";
 
 /** The reason why an encrypted key could not be decrypted. */
 export type DecryptionFault =
@@ -55,7 +55,7 @@ const SALT_BYTES = 16;
 
 /** Detects the encryption of a key: none, the supported PKCS#8, or OpenSSL's old form, which is not supported. */
 export function detectKeyEncryption(pem: string): "none" | "pkcs8" | "old" {
-  const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
+  const block = findKeyBlock(pem);
   if (block?.label === ENCRYPTED_LABEL) return "pkcs8";
   return block?.headers["Proc-Type"]?.includes("ENCRYPTED") === true ? "old" : "none";
 }

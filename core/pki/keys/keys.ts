@@ -16,7 +16,7 @@ import {
   type PrivateKeyAlgorithm,
 } from "./key_algorithm.ts";
 import { encodeMlDsaKey, findMlDsa, hasMlDsa, NO_ML_DSA } from "./ml_dsa.ts";
-import { encodePem, parsePemBlocks, type PemBlock } from "../asn1/pem.ts";
+import { encodePem, findKeyBlock, type PemBlock } from "../asn1/pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
@@ -86,7 +86,7 @@ export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<Priva
  * `EC PARAMETERS` or the certificates of kubelet's combined file, are skipped.
  */
 export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
-  const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
+  const block = findKeyBlock(pem);
   if (block === undefined) return err("no private key found in PEM data");
   if (block.label === "ENCRYPTED PRIVATE KEY") return err("the private key is encrypted");
   if (block.headers["Proc-Type"]?.includes("ENCRYPTED") === true) {

@@ -15,7 +15,7 @@ import {
   toResult,
   withText,
 } from "../asn1/der.ts";
-import { decodeTime } from "../asn1/der_text.ts";
+import { readTime } from "../asn1/der_text.ts";
 import { type DistinguishedName, parseName } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
 import { findSignatureFault } from "../keys/signature.ts";
@@ -174,12 +174,6 @@ function readVersion(body: DerReader): number {
   version.expectEnd();
   if (number < 0) throw new DerError("negative version");
   return number + 1;
-}
-
-function readTime(validity: DerReader): Date {
-  const { tag, content } = withText("x509: unsupported time format", () => validity.readAny());
-  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError("x509: unsupported time format");
-  return decodeTime(tag, content);
 }
 
 /** Finds the content of `Extensions`, which follows the two obsolete unique identifiers. */

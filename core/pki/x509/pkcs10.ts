@@ -35,6 +35,7 @@ import {
 import {
   type AlternativeNames,
   encodeAlternativeNames,
+  NO_ALTERNATIVE_NAMES,
   parseAlternativeNames,
   SUBJECT_ALT_NAME_OID,
 } from "./subject_alternative_names.ts";
@@ -73,8 +74,7 @@ export interface RequestOptions extends Partial<AlternativeNames> {
 
 const EXTENSION_REQUEST_OID = "1.2.840.113549.1.9.14";
 const ATTRIBUTES = contextTag(0, true);
-const NONE: readonly string[] = Object.freeze([]);
-const NO_NAMES = { dnsNames: NONE, emailAddresses: NONE, ipAddresses: NONE, uris: NONE, otherNames: 0 };
+const NO_NAMES = { ...NO_ALTERNATIVE_NAMES, otherNames: 0 };
 
 /** Parses a request; the error is the parser's text as the API reports it (`pkg/apis/certificates/helpers.go` ParseCSR). */
 export function parseCertificationRequest(der: Uint8Array<ArrayBuffer>): Result<RequestFacts, string> {

@@ -2,7 +2,7 @@
  * Certificates that are the same in every run: their keys are those of the request vectors, and their signatures are
  * not valid.
  */
-import { signCertificate } from "../../../core/pki/authority/issue.ts";
+import { issueCertificate } from "../../../core/pki/authority/issue.ts";
 import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
 import { encodeName } from "../../../core/pki/x509/names.ts";
 import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
@@ -32,13 +32,16 @@ export async function makeCertificates(): Promise<readonly Bytes[]> {
       uris: ["spiffe://a/b"],
     };
     const issuer = {
-      nameDer: encodeName({ commonName: "ca", organizations: [] }),
-      publicKey: parsePublicKey(publicKeyDer),
-      subjectKeyId: "00ff",
+      certificate: {
+        subject: { raw: encodeName({ commonName: "ca", organizations: [] }) },
+        publicKey: parsePublicKey(publicKeyDer),
+        publicKeyDer,
+        subjectKeyId: "00ff",
+      },
       key: { publicKey: () => Promise.resolve(publicKeyDer), sign: () => Promise.resolve(new Uint8Array(64).fill(7)) },
     };
     try {
-      made.push(await signCertificate(plan, issuer, Uint8Array.of(1, 2, index)));
+      made.push(await issueCertificate(plan, issuer, Uint8Array.of(1, 2, index)));
     } catch {
       // A key that no CA may have.
     }
