@@ -114,6 +114,7 @@ export type {
   ManagedFieldsEntry,
   ObjectMeta,
   OwnerReference,
+  SelectorRequirement,
   Status,
   StatusCause,
   StatusDetails,

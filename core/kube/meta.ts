@@ -126,11 +126,14 @@ export interface DeleteOptions {
 /** A choice of objects by their labels (`meta/v1` LabelSelector). */
 export interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>>;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
+  readonly matchExpressions?: readonly SelectorRequirement[];
+}
+
+/** One requirement of a label or field selector. */
+export interface SelectorRequirement {
+  readonly key: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
 }
 
 /** Returns the name of an object, or the empty string if it has none yet. */

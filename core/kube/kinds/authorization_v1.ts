@@ -1,5 +1,5 @@
 /** The review kinds of `authorization.k8s.io/v1` (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { KubeObject } from "../meta.ts";
+import type { KubeObject, SelectorRequirement } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts";
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./meta_v1.ts";
@@ -8,11 +8,7 @@ import { always, atomic, BOOL, EXTRA, omitempty, optional, required, STRING } fr
 /** Selectors of a list, as part of what is authorized. */
 export interface SelectorAttributes {
   readonly rawSelector?: string;
-  readonly requirements?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
+  readonly requirements?: readonly SelectorRequirement[];
 }
 
 const { kind, message } = describeVersion("authorization.k8s.io", "v1", "io.k8s.api.authorization.v1");

@@ -7,8 +7,8 @@ import type {
 } from "../kinds/authorization_v1.ts";
 import { byteLength } from "../../lib/quote.ts";
 import { checkEach, type FieldError, invalid, requiredField, tooLong } from "../status/field_error.ts";
-import type { ObjectMeta } from "../meta.ts";
-import { type SelectorRequirement, validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
+import type { ObjectMeta, SelectorRequirement } from "../meta.ts";
+import { validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
 
 /**
  * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every

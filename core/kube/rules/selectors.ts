@@ -1,15 +1,8 @@
 /** The rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField } from "../status/field_error.ts";
 import { labelValueErrors } from "../names.ts";
-import type { LabelSelector } from "../meta.ts";
+import type { LabelSelector, SelectorRequirement } from "../meta.ts";
 import { validateLabelName, validateLabels } from "./object_meta.ts";
-
-/** One requirement of a label or field selector. */
-export interface SelectorRequirement {
-  readonly key: string;
-  readonly operator: string;
-  readonly values?: readonly string[];
-}
 
 /** Validates a LabelSelector and each of its requirements. */
 export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {

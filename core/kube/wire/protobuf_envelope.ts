@@ -86,7 +86,7 @@ function readTypeMeta(before: { readonly apiVersion: string; readonly kind: stri
 }
 
 /** Decodes a message whose known fields are all length-delimited. */
-function readFields<const Names extends readonly string[]>(
+export function readFields<const Names extends readonly string[]>(
   message: string,
   names: Names,
   bytes: Uint8Array,

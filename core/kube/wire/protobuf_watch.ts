@@ -2,9 +2,9 @@
  * The frames of a protobuf watch: four bytes of length, big-endian, then a bare `WatchEvent` whose object is a full
  * envelope (apimachinery `pkg/util/framer/framer.go`, apiserver `pkg/endpoints/handlers/watch.go`).
  */
+import { Buffer } from "node:buffer";
 import { DecodeError } from "./errors.ts";
-import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
-import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
+import { decodeEnvelope, type Envelope, readFields } from "./protobuf_envelope.ts";
 import { WireWriter } from "./wire_writer.ts";
 
 /** One event of a watch. */
@@ -34,7 +34,7 @@ export class WatchFrameDecoder {
 
   /** Adds bytes and returns the events that they complete. Throws `DecodeError` for a malformed or oversized frame. */
   push(chunk: Uint8Array): readonly WatchFrame[] {
-    this.#pending = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const frames: WatchFrame[] = [];
     for (;;) {
       if (this.#pending.length < LENGTH_BYTES) return frames;
@@ -64,32 +64,12 @@ function decodeWatchEvent(bytes: Uint8Array): WatchFrame {
   let type = "";
   let raw: Uint8Array = new Uint8Array();
   try {
-    const reader = new WireReader(bytes);
-    while (reader.hasMore) {
-      const { number, wireType } = reader.tag("WatchEvent");
-      if (number === 1 && wireType === LENGTH_DELIMITED) type = reader.text();
-      else if (number === 2 && wireType === LENGTH_DELIMITED) raw = readExtension(reader.nested());
-      else reader.skip(wireType);
-    }
+    readFields("WatchEvent", ["", "Type", "Object"], bytes, (name, content) => {
+      if (name === "Type") type = Buffer.from(content).toString("utf8");
+      else readFields("RawExtension", ["", "Raw"], content, (_name, object) => void (raw = object));
+    });
   } catch (error) {
     throw new DecodeError("unexpected EOF", error);
   }
   return { type, object: decodeEnvelope(raw) };
-}
-
-function readExtension(reader: WireReader): Uint8Array {
-  let raw: Uint8Array = new Uint8Array();
-  while (reader.hasMore) {
-    const { number, wireType } = reader.tag("RawExtension");
-    if (number === 1 && wireType === LENGTH_DELIMITED) raw = reader.bytes();
-    else reader.skip(wireType);
-  }
-  return raw;
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 }
