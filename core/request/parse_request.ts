@@ -3,7 +3,12 @@ import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
+import {
+  parseCertificationRequest,
+  type RequestFacts,
+  verifyRequestSignature,
+  verifyRequestSignatureAside,
+} from "../pki/x509/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";
 
@@ -58,13 +63,26 @@ export function verifyRequest(
   facts: RequestFacts,
   options: KeyAlgorithmOptions = {},
 ): Result<ParsedRequest, string> {
-  const isRefused = options.allowMlDsa !== true && (isMlDsa(facts.keyAlgorithm) || isMlDsa(facts.signatureAlgorithm));
   // A refusal of ML-DSA costs nothing and depends on the options, so it is not cached.
-  const known = isRefused ? undefined : verified.get(facts.der);
-  const signature = known ?? verifyRequestSignature(facts, options);
-  if (!isRefused) verified.set(facts.der, signature);
+  const isCached = !isRefusedMlDsa(facts, options);
+  const signature = (isCached ? verified.get(facts.der) : undefined) ?? verifyRequestSignature(facts, options);
+  if (isCached) verified.set(facts.der, signature);
   // The brand exists in types only; the signature has just been verified.
   return signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
+}
+
+/** Verifies the self-signature of a request on another thread, so that the functions above need not wait for it. */
+export async function verifyRequestAside(
+  requestBase64: string | null,
+  options: KeyAlgorithmOptions = {},
+): Promise<void> {
+  const request = parseRequest(requestBase64);
+  if (!request.ok || isRefusedMlDsa(request.value, options) || verified.has(request.value.der)) return;
+  verified.set(request.value.der, await verifyRequestSignatureAside(request.value, options));
+}
+
+function isRefusedMlDsa(facts: RequestFacts, { allowMlDsa = false }: KeyAlgorithmOptions): boolean {
+  return !allowMlDsa && (isMlDsa(facts.keyAlgorithm) || isMlDsa(facts.signatureAlgorithm));
 }
 
 function decodeRequest(text: string): Result<RequestFacts, string> {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildRequest, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { buildRsaRequest } from "../../tests/support/crafted_rsa.ts";
-import { parseRequest, parseVerifiedRequest } from "./parse_request.ts";
+import { parseRequest, parseVerifiedRequest, verifyRequestAside } from "./parse_request.ts";
 
 const WRONG_TYPE = { ok: false, error: "PEM block type must be CERTIFICATE REQUEST" };
 
@@ -42,15 +42,34 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("parseVerifiedRequest() refuses a request that was changed after signing", async () => {
-  const request = await buildRequest({ subject: { commonName: "honest" } });
+async function forge(commonName: string): Promise<string> {
+  const request = await buildRequest({ subject: { commonName } });
   const der = Buffer.from(fromBase64(request).split("\n").slice(1, -2).join(""), "base64");
-  const at = der.indexOf("honest");
-  der.write("forged", at);
-  const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
-  assert.deepEqual(parseVerifiedRequest(toBase64(pem)), { ok: false, error: "x509: ECDSA verification failure" });
-  const unverified = parseRequest(toBase64(pem));
-  assert.ok(unverified.ok);
+  der.write("forged", der.indexOf(commonName));
+  return toBase64(
+    `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`,
+  );
+}
+
+const FORGED = { ok: false, error: "x509: ECDSA verification failure" };
+
+test("parseVerifiedRequest() refuses a request that was changed after signing", async () => {
+  const request = await forge("honest");
+  assert.deepEqual(parseVerifiedRequest(request), FORGED);
+  assert.ok(parseRequest(request).ok);
+});
+
+test("verifyRequestAside() finds what parseVerifiedRequest() finds", async () => {
+  for (const algorithm of ["ecdsa-p256", "rsa-2048", "ed25519"] as const) {
+    const request = await buildRequest({ subject: { commonName: "aside" } }, algorithm);
+    await verifyRequestAside(request);
+    assert.ok(parseVerifiedRequest(request).ok, algorithm);
+  }
+  const request = await forge("beside");
+  await verifyRequestAside(request);
+  assert.deepEqual(parseVerifiedRequest(request), FORGED);
+  await verifyRequestAside(null);
+  assert.deepEqual(parseVerifiedRequest(null), WRONG_TYPE);
 });
 
 test("parseVerifiedRequest() returns the same result every time, whatever the bytes", () => {

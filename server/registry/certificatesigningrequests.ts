@@ -1,6 +1,7 @@
 /** The resource `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatConditionCell } from "../../core/request/phase.ts";
+import { verifyRequestAside } from "../../core/request/parse_request.ts";
 import {
   prepareCsrForApprovalUpdate,
   prepareCsrForCreate,
@@ -44,6 +45,7 @@ export function createCsrResource(options: KeyAlgorithmOptions): Resource<Certif
     strategy: {
       checksGenerateName: true,
       prepareForCreate: (csr, { user }) => prepareCsrForCreate(csr, user),
+      prepareValidation: (csr) => verifyRequestAside(csr.spec.request, options),
       validateCreate: (csr) => validateCsrCreate(csr, options),
       prepareForUpdate: (csr, stored) => prepareCsrForUpdate(csr, stored),
       validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "main", options),

@@ -73,6 +73,7 @@ async function createOnce(
   const name = getName(prepared);
 
   await target.pause?.();
+  await strategy.prepareValidation?.(prepared);
   refuseInvalid(target, prepared, [
     ...(strategy.validateBeforeMetadata?.(prepared) ?? []),
     ...metadataErrors(resource, prepared),

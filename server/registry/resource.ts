@@ -53,6 +53,8 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
   /** Fills absent fields, on every write, before admission. */
   applyDefaults?(object: T): T;
   prepareForCreate?(object: T, context: WriteContext): T;
+  /** Does the slow part of `validateCreate` on another thread. */
+  prepareValidation?(object: T): Promise<void>;
   validateCreate?(object: T): readonly FieldError[];
   /** Returns the faults of a new object that are listed before those of its metadata. */
   validateBeforeMetadata?(object: T): readonly FieldError[];

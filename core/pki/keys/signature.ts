@@ -1,5 +1,6 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
+import { promisify } from "node:util";
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { type Bytes, DerReader, TAG } from "../asn1/der.ts";
 import { isMlDsa } from "./key_algorithm.ts";
@@ -48,7 +49,36 @@ export interface SignatureFault {
 
 /** Verifies a signature; undefined when it is valid. */
 export function findSignatureFault(signed: SignedBytes): SignatureFault | undefined {
-  const { algorithm, key, data, signature } = signed;
+  const { hash, key, failure } = planCheck(signed);
+  try {
+    return key !== undefined && verify(hash, signed.data, key, signed.signature) ? undefined : failure;
+  } catch {
+    // A malformed signature, which in Go merely does not verify.
+    return failure;
+  }
+}
+
+/** Verifies a signature like `findSignatureFault`, but on another thread where the runtime can. */
+export async function findSignatureFaultAside(signed: SignedBytes): Promise<SignatureFault | undefined> {
+  const { hash, key, failure } = planCheck(signed);
+  try {
+    return key !== undefined && await verifyAside(hash, signed.data, key, signed.signature) ? undefined : failure;
+  } catch {
+    return failure;
+  }
+}
+
+const verifyAside = promisify(verify);
+
+/** How a signature is verified; without a key it has the fault already. */
+interface Check {
+  readonly hash: HashName | null;
+  readonly key: Parameters<typeof verify>[2] | undefined;
+  readonly failure: SignatureFault;
+}
+
+function planCheck(signed: SignedBytes): Check {
+  const { algorithm, key, signature } = signed;
   const { hash } = algorithm;
   const isMlDsaSignature = signed.allowMlDsa && isMlDsa(algorithm.keyAlgorithm);
   if (hash === "none" && algorithm.keyAlgorithm !== "Ed25519" && !isMlDsaSignature) {
@@ -72,34 +102,26 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
   if (key.weakness !== undefined) return unverified(key.weakness);
   switch (key.algorithm) {
     case "RSA":
-      return hash === "none" ? invalid(RSA_FAILURE) : findRsaFault(signed, hash);
+      return hash === "none" ? invalid(RSA_FAILURE) : planRsaCheck(signed, hash);
     case "ECDSA":
-      return hash === "none" ? invalid(ECDSA_FAILURE) : findEcdsaFault(signed, hash);
+      return hash === "none" ? invalid(ECDSA_FAILURE) : planEcdsaCheck(signed, hash);
     case "Ed25519":
-      return isGood(() => verify(null, data, importKey(signed), signature))
-        ? undefined
-        : invalid("x509: Ed25519 verification failure");
-    default:
-      return findMlDsaFault(signed);
+      return { ...invalid("x509: Ed25519 verification failure"), hash: null, key: importKey(signed) };
+    default: {
+      if (!hasMlDsa()) return unverified(`x509: cannot verify signature: ${NO_ML_DSA}`);
+      const isWhole = ML_DSA.some((one) => one.name === key.algorithm && one.signatureBytes === signature.length);
+      const message = `x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`;
+      return { ...invalid(message), hash: null, key: importKey(signed) };
+    }
   }
 }
 
-function unverified(message: string): SignatureFault {
-  return { kind: "unverified", message };
+function unverified(message: string): Check {
+  return { hash: null, key: undefined, failure: { kind: "unverified", message } };
 }
 
-function invalid(message: string): SignatureFault {
-  return { kind: "invalid", message };
-}
-
-function findMlDsaFault(signed: SignedBytes): SignatureFault | undefined {
-  const { key, data, signature } = signed;
-  if (!hasMlDsa()) return unverified(`x509: cannot verify signature: ${NO_ML_DSA}`);
-  if (isGood(() => verify(null, data, importKey(signed), signature))) return undefined;
-  const isWhole = ML_DSA.some(({ name, signatureBytes }) =>
-    name === key.algorithm && signatureBytes === signature.length
-  );
-  return invalid(`x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`);
+function invalid(message: string): Check {
+  return { hash: null, key: undefined, failure: { kind: "invalid", message } };
 }
 
 /** Reports whether a CA's key made a signature with one of the algorithms of CAs. */
@@ -117,53 +139,40 @@ export function isSignatureGood(
 
 const RSA_FAILURE = "crypto/rsa: verification error";
 
-function findRsaFault(signed: SignedBytes, hash: HashName): SignatureFault | undefined {
-  const { algorithm, data, signature } = signed;
-  const key = tryImportKey(signed);
+function planRsaCheck(signed: SignedBytes, hash: HashName): Check {
+  const key = importKey(signed);
   // Deno 2.9 accepts RSA keys of up to 4096 bits.
   if (key === undefined) return unverified(`x509: cannot verify signature: ${getRuntime()} refuses this RSA key`);
   const padding = constants.RSA_PKCS1_PSS_PADDING;
-  const verifier = algorithm.isPss ? { key, padding, saltLength: HASH_BYTES[hash] } : key;
-  return isGood(() => verify(hash, data, verifier, signature)) ? undefined : invalid(RSA_FAILURE);
+  const verifier = signed.algorithm.isPss ? { key, padding, saltLength: HASH_BYTES[hash] } : key;
+  return { ...invalid(RSA_FAILURE), hash, key: verifier };
 }
 
 const ECDSA_FAILURE = "x509: ECDSA verification failure";
 
-function findEcdsaFault(signed: SignedBytes, hash: HashName): SignatureFault | undefined {
-  const { key, data, signature } = signed;
-  if (isGood(() => verify(hash, data, importKey(signed), signature))) return undefined;
+function planEcdsaCheck(signed: SignedBytes, hash: HashName): Check {
+  const { key } = signed;
   // Deno 2.9 refuses every signature over a digest shorter than half the field: P-384 with SHA-1, P-521 with SHA-256.
-  return getRuntime() === "Deno" && HASH_BYTES[hash] * 8 * 2 < key.bits
+  const failed = getRuntime() === "Deno" && HASH_BYTES[hash] * 8 * 2 < key.bits
     ? unverified(`x509: cannot verify signature: Deno verifies no ECDSA ${key.curve} over ${hash}; Node.js does`)
     : invalid(ECDSA_FAILURE);
+  return { ...failed, hash, key: importKey(signed) };
 }
 
 function getRuntime(): "Deno" | "Node.js" {
   return "Deno" in globalThis ? "Deno" : "Node.js";
 }
 
-function importKey({ key, keepKey = false }: SignedBytes): KeyObject {
+/** Imports the key; undefined when the runtime refuses it. */
+function importKey({ key, keepKey = false }: SignedBytes): KeyObject | undefined {
   const known = keptKeys.get(key);
   if (known !== undefined) return known;
-  // The key is PEM text, because Node 24 throws and catches two errors per key object: 13 µs instead of 36 µs.
-  const imported = createPublicKey(encodePem("PUBLIC KEY", key.der));
-  if (keepKey) keptKeys.set(key, imported);
-  return imported;
-}
-
-function tryImportKey(signed: SignedBytes): KeyObject | undefined {
   try {
-    return importKey(signed);
+    // The key is PEM text, because Node 24 throws and catches two errors per key object: 13 µs instead of 36 µs.
+    const imported = createPublicKey(encodePem("PUBLIC KEY", key.der));
+    if (keepKey) keptKeys.set(key, imported);
+    return imported;
   } catch {
     return undefined;
-  }
-}
-
-/** Runs a verification that throws for a malformed signature, which in Go merely does not verify. */
-function isGood(check: () => boolean): boolean {
-  try {
-    return check();
-  } catch {
-    return false;
   }
 }
