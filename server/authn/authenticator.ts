@@ -24,7 +24,7 @@ import type { Revocations } from "../revocation/revocations.ts";
 export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
+  /** Returns the CAs whose client certificates are trusted at the moment. */
   readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile | undefined;
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */

@@ -18,8 +18,8 @@ export type CertificateResult =
 /** A parsed and verified certificate, cached because a connection sends many requests. */
 interface KnownPeer {
   readonly user: CertificateResult;
-  /** The CAs that were trusted when the certificate was verified. */
-  readonly roots: readonly CertificateFacts[];
+  /** The fingerprint of the CA at which the verified path ends. */
+  readonly root: string | undefined;
   /** The start of the time in which every certificate of the chain is valid. */
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -27,8 +27,8 @@ interface KnownPeer {
 
 /**
  * Creates the method. `roots` returns the CAs that are trusted at the moment; without any, certificates are ignored.
- * Results are cached per connection, but the dates are checked at every request, and a changed set of CAs empties the
- * cache: the removal of a CA must also reach open connections and resumed sessions.
+ * Results are cached per connection, but at every request the dates are checked, and that the CA is still trusted: its
+ * removal must also reach open connections and resumed sessions.
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
@@ -41,8 +41,8 @@ export function createClientCertificateAuthenticator(
     if (peer.kind === "unverified") return failed(peer.reason);
     const cached = known.get(peer);
     if (
-      cached !== undefined && cached.roots === trusted && now >= cached.notBefore &&
-      now <= cached.notAfter
+      cached !== undefined && now >= cached.notBefore && now <= cached.notAfter &&
+      trusted.some(({ sha256Fingerprint }) => sha256Fingerprint === cached.root)
     ) {
       return cached.user;
     }
@@ -87,7 +87,7 @@ function readPeer(
   const identified = identifyCertificate(leaf);
   return ok({
     user: identified.kind === "user" ? { ...identified, leaf } : identified,
-    roots,
+    root: path.value.at(-1)?.sha256Fingerprint,
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
   });

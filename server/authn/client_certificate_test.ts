@@ -71,7 +71,7 @@ test("createClientCertificateAuthenticator() checks the dates at every request",
   assert.equal(authenticate(peer, new Date("2026-11-25T13:00:01Z")).kind, "failed");
 });
 
-test("createClientCertificateAuthenticator() empties its cache when a CA is removed", async () => {
+test("createClientCertificateAuthenticator() refuses a cached certificate when its CA is removed", async () => {
   const next = await createClientCa(now);
   let believed = trusted;
   const authenticate = createClientCertificateAuthenticator(() => believed);
@@ -81,6 +81,17 @@ test("createClientCertificateAuthenticator() empties its cache when a CA is remo
   assert.equal(authenticate(peer, now).kind, "failed");
   believed = [next.certificate, ...trusted];
   assert.equal(authenticate(peer, now).kind, "user");
+});
+
+test("createClientCertificateAuthenticator() verifies nothing again while the CA of a certificate is trusted", async () => {
+  const next = await createClientCa(now);
+  let believed = trusted;
+  const authenticate = createClientCertificateAuthenticator(() => believed);
+  const peer = await verifiedPeer(await ca, now, { commonName: "u" });
+  const first = authenticate(peer, now);
+  assert.equal(first.kind, "user");
+  believed = [next.certificate, ...trusted];
+  assert.equal(authenticate(peer, now), first);
 });
 
 test("createClientCertificateAuthenticator() never accepts a certificate that the TLS layer refused", () => {

@@ -30,8 +30,8 @@ export interface OpenStream {
 /** The longest time that a stream outlives credentials that have ended or whose CA was removed. */
 export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 /**
- * The number of streams that are checked in a row. After a change of the CAs each needs its chain verified again, and
- * requests must be served in between.
+ * The number of streams that are checked in a row. After the removal of a CA each of its clients needs its chain verified
+ * again, and requests must be served in between.
  */
 const BATCH = 50;
 const PAUSE_MS = 1;
