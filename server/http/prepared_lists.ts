@@ -1,6 +1,6 @@
 /**
- * Prepares what a list sends of each object, so that the first list of thousands is as fast as the later ones: the rows of
- * Tables, and the JSON of objects that came from a shared store in its own encoding.
+ * Prepares what a list sends of each object, so that a list of thousands is fast after many changes: the rows of Tables,
+ * from the first Table on, and the JSON of objects that came from a shared store in its own encoding.
  */
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../core/ports.ts";

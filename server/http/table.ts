@@ -89,6 +89,8 @@ interface KeptRow {
 
 const TABLE_END = "]}\n";
 const keptRows = new WeakMap<Pick<Stored, "object">, KeptRow>();
+/** The resources of which a Table was requested. Most servers never get such a request, and rows need much memory. */
+const shownResources = new WeakSet<Resource>();
 
 /**
  * Encodes a Table of objects as compact JSON; a row has the metadata of its object. The rows are cached with the objects,
@@ -117,6 +119,7 @@ function encodeRows(
   metaVersion: string,
   now: Date,
 ): Uint8Array[] {
+  shownResources.add(resource);
   const ages = new Map<number | undefined, Uint8Array>();
   const ageSince = (moment: number | undefined): Uint8Array => {
     let age = ages.get(moment);
@@ -140,9 +143,9 @@ function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersio
   return made;
 }
 
-/** Makes the row of an object in the Tables that kubectl requests, before one is requested. */
+/** Makes the row of an object for the next Table that kubectl requests, once it has requested one. */
 export function prepareRow(resource: Resource, stored: Stored): void {
-  getKeptRow(resource, stored, "v1");
+  if (shownResources.has(resource)) getKeptRow(resource, stored, "v1");
 }
 
 /** Drops the row of a state that is history, because history exists for five minutes and is rarely listed. */
