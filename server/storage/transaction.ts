@@ -84,12 +84,17 @@ export function isGroupSegment(segment: string): boolean {
   return segment.includes(".") || segment === TLSBOOT_GROUP;
 }
 
-/** Returns the error of a write that does not hold for the present state of its key; undefined for one that holds. */
-export function checkWrite(
-  write: Write,
-  present: Stored | undefined,
+/** Finds the error of the first write that does not hold for the present states of the keys; undefined when all hold. */
+export function findConflict(
+  writes: readonly Write[],
+  getPresent: (key: string) => Stored | undefined,
 ): AlreadyExistsError | RevisionConflictError | undefined {
-  const { key } = write;
-  if (write.kind === "create") return present === undefined ? undefined : new AlreadyExistsError(key);
-  return present?.revision === write.expectedRevision ? undefined : new RevisionConflictError(key, present);
+  for (const write of writes) {
+    const { key } = write;
+    const present = getPresent(key);
+    if (write.kind !== "create") {
+      if (present?.revision !== write.expectedRevision) return new RevisionConflictError(key, present);
+    } else if (present !== undefined) return new AlreadyExistsError(key);
+  }
+  return undefined;
 }

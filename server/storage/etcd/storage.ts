@@ -9,7 +9,7 @@ import { currentRevision, type EtcdMirror, type WrittenValue } from "./mirror.ts
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStored } from "../stored.ts";
-import { assertOneOfEachResource, checkWrite, SingleWrites } from "../transaction.ts";
+import { assertOneOfEachResource, findConflict, SingleWrites } from "../transaction.ts";
 import type { WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
@@ -183,12 +183,11 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   /** Finds the states that writes replace. Throws the error of the first write that does not hold. */
   async #findReplaced(writes: readonly Write[]): Promise<readonly (Stored | undefined)[]> {
-    const { mirror } = this.#parts;
-    const findConflict = () => writes.find((write) => checkWrite(write, mirror.engine.get(write.key)) !== undefined);
-    if (findConflict() !== undefined) await this.#current();
-    const failed = findConflict();
-    if (failed !== undefined) throw checkWrite(failed, mirror.engine.get(failed.key));
-    return writes.map(({ key }) => mirror.engine.get(key));
+    const get = (key: string) => this.#parts.mirror.engine.get(key);
+    if (findConflict(writes, get) !== undefined) await this.#current();
+    const conflict = findConflict(writes, get);
+    if (conflict !== undefined) throw conflict;
+    return writes.map(({ key }) => get(key));
   }
 
   #toGuardedWrite(write: Write): GuardedWrite {
@@ -222,13 +221,15 @@ export class EtcdStorage extends SingleWrites implements Storage {
     return lease === undefined ? write : { ...write, lease };
   }
 
-  /** Throws the error of the first write whose guard was false, once the mirror has what etcd read. */
-  async #refuse(writes: readonly Write[], { current, revision }: TransactionResponse): Promise<never> {
+  /** Throws the error of the first write that does not hold, once the mirror has what etcd compared. */
+  async #refuse(writes: readonly Write[], { revision }: TransactionResponse): Promise<never> {
     const { mirror } = this.#parts;
-    const index = writes.findIndex((write, at) => (current[at]?.modRevision ?? 0) !== toModRevision(write));
-    const { kind, key } = writes[index]!;
-    await mirror.reach(current[index]?.modRevision ?? revision, true);
-    throw kind === "create" ? new AlreadyExistsError(key) : new RevisionConflictError(key, mirror.engine.get(key));
+    await mirror.reach(revision, true);
+    const get = (key: string) => mirror.engine.get(key);
+    // The mirror does not show a key that is gone again or cannot be read; such a key has refused a creation.
+    const { kind, key } = writes.findLast((write) => write.kind === "create") ?? writes[0]!;
+    throw findConflict(writes, get) ??
+      (kind === "create" ? new AlreadyExistsError(key) : new RevisionConflictError(key, get(key)));
   }
 
   /** Returns the state that a write has made; undefined for a deletion. */

@@ -8,6 +8,7 @@ import type { EtcdMirror } from "./mirror.ts";
 import { EtcdStorage, type EtcdStorageParts } from "./storage.ts";
 import type { GuardedWrite } from "./wire.ts";
 import { createStored } from "../stored.ts";
+import type { Write } from "../storage.ts";
 
 /** A store of one object, `/registry/a` of revision 2, whose mirror has everything unless a test says otherwise. */
 function createStorage(
@@ -100,6 +101,58 @@ test("EtcdStorage gives up where the second lease is gone too", async () => {
   await assert.rejects(storage.create("/registry/events/x/e", { metadata: { name: "e" } }), /lease not found/);
   assert.equal(sent, 2);
 });
+
+/** Writes that the mirror allows, and that etcd refuses; `found` is the key that another server has written by then. */
+const REFUSED: readonly {
+  readonly name: string;
+  readonly writes: readonly Write[];
+  readonly found?: string;
+  readonly error: { readonly code: string; readonly key: string };
+}[] = [
+  {
+    name: "a creation, after whose refusal the key is gone again",
+    writes: [{ kind: "create", key: "/registry/b/b", object: { metadata: {} } }],
+    error: { code: "already_exists", key: "/registry/b/b" },
+  },
+  {
+    name: "two creations of which the first exists",
+    writes: ["/registry/b/b", "/registry/c/c"].map((key) => ({ kind: "create", key, object: { metadata: {} } })),
+    found: "/registry/b/b",
+    error: { code: "already_exists", key: "/registry/b/b" },
+  },
+  {
+    name: "a creation and an update that was faster elsewhere",
+    writes: [
+      { kind: "create", key: "/registry/b/b", object: { metadata: {} } },
+      { kind: "update", key: "/registry/a", object: { metadata: {} }, expectedRevision: 2 },
+    ],
+    found: "/registry/a",
+    error: { code: "conflict", key: "/registry/a" },
+  },
+  {
+    name: "an update of a state that only the mirror has",
+    writes: [{ kind: "update", key: "/registry/a", object: { metadata: {} }, expectedRevision: 2 }],
+    error: { code: "conflict", key: "/registry/a" },
+  },
+];
+for (const { name, writes, found, error } of REFUSED) {
+  test(`EtcdStorage names the write that did not hold: ${name}`, async () => {
+    const reached: unknown[] = [];
+    const { storage, engine } = createStorage({
+      client: { write: async () => ({ succeeded: false, revision: 5, current: [] }) },
+      mirror: {
+        async reach(...revision) {
+          reached.push(revision);
+          if (found === undefined) return;
+          const current = createStored(found, { metadata: {} }, 5);
+          engine.apply([{ event: { key: found, revision: 5, current }, at: 0 }], undefined);
+        },
+      },
+    });
+    await assert.rejects(storage.transact(writes), error);
+    assert.deepEqual(reached, [[5, true]]);
+  });
+}
 
 test("EtcdStorage answers with what it wrote when its mirror was loaded again at a later revision", async () => {
   const { storage, engine } = createStorage({

@@ -34,7 +34,10 @@ export interface RangeResponse {
   readonly count: number;
 }
 
-/** A write of a transaction, which takes place only if the guards of all its writes are true; otherwise the keys are read. */
+/**
+ * A write of a transaction, which takes place only if the guards of all its writes are true. Otherwise the keys that should
+ * exist are read.
+ */
 export interface GuardedWrite {
   readonly key: string;
   /** The expected revision of the key's last change, 0 for a key that does not exist; or the expected version. */
@@ -50,7 +53,7 @@ export interface TransactionResponse {
   readonly succeeded: boolean;
   /** The revision of the writes, if they took place. */
   readonly revision: number;
-  /** The present keys in the order of the writes, when a guard was false; undefined for a key that does not exist. */
+  /** When a guard was false, the present state of each key that should exist; undefined for a key that does not exist. */
   readonly current: readonly (EtcdKeyValue | undefined)[];
 }
 
@@ -84,15 +87,19 @@ export function encodeRange(request: RangeRequest): Buffer {
   return encode((writer) => writeRange(writer, request));
 }
 
-/** Encodes a `TxnRequest` of writes to different keys. */
+/** Encodes a `TxnRequest` of writes to different keys. Like kube-apiserver's it reads nothing if it cannot create. */
 export function encodeTransaction(writes: readonly GuardedWrite[]): Buffer {
-  return encode((writer) => writeTransaction(writer, writes, writes));
-}
-
-/** Returns the size of kube-apiserver's `TxnRequest` for the same writes, which reads nothing if it cannot create. */
-export function sizeOfTransaction(writes: readonly GuardedWrite[]): number {
-  const read = writes.filter(({ guard }) => !("modRevision" in guard && guard.modRevision === 0));
-  return encode((writer) => writeTransaction(writer, writes, read)).length;
+  return encode((writer) => {
+    for (const { key, guard } of writes.toReversed()) {
+      if ("modRevision" in guard && guard.modRevision === 0) continue;
+      writer.nested(3, () => writer.nested(1, () => writeRange(writer, { key })));
+    }
+    for (const { key, value, lease } of writes.toReversed()) {
+      if (value === undefined) writeDeletion(writer, key);
+      else writePut(writer, key, value, lease);
+    }
+    for (const { key, guard } of writes.toReversed()) writeGuard(writer, key, guard);
+  });
 }
 
 /** Encodes a `TxnRequest` that renames a key, with its value and its lease, unless it was written meanwhile. */
@@ -222,22 +229,6 @@ function encode(write: (writer: WireWriter) => void): Buffer {
   write(writer);
   const { buffer, byteOffset, byteLength } = writer.finish();
   return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-/** Encodes a transaction that reads some of its keys when a guard is false. */
-function writeTransaction(
-  writer: WireWriter,
-  writes: readonly GuardedWrite[],
-  readOtherwise: readonly GuardedWrite[],
-): void {
-  for (const { key } of readOtherwise.toReversed()) {
-    writer.nested(3, () => writer.nested(1, () => writeRange(writer, { key })));
-  }
-  for (const { key, value, lease } of writes.toReversed()) {
-    if (value === undefined) writeDeletion(writer, key);
-    else writePut(writer, key, value, lease);
-  }
-  for (const { key, guard } of writes.toReversed()) writeGuard(writer, key, guard);
 }
 
 function writeGuard(writer: WireWriter, key: string, guard: GuardedWrite["guard"]): void {

@@ -12,7 +12,7 @@ import type { Compaction, LoggedEvent } from "./history.ts";
 import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
-import { assertTransaction, checkWrite, SingleWrites } from "../transaction.ts";
+import { assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../watchers.ts";
 import {
   type AlreadyExistsError,
@@ -132,7 +132,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
     this.#assertWritable();
     assertTransaction(writes);
     if (writes.length === 0) return [];
-    const error = this.#findConflict(writes);
+    const error = findConflict(writes, (key) => this.#getState(key));
     if (error !== undefined) return await this.#refuse(error);
     return await this.#pending().add(this.#prepare(writes));
   }
@@ -203,14 +203,6 @@ export class JournaledStorage extends SingleWrites implements Storage {
   #findBatch(key: string): Batch | undefined {
     if (this.#batch?.touches(key) === true) return this.#batch;
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
-  }
-
-  #findConflict(writes: readonly Write[]): AlreadyExistsError | RevisionConflictError | undefined {
-    for (const write of writes) {
-      const error = checkWrite(write, this.#getState(write.key));
-      if (error !== undefined) return error;
-    }
-    return undefined;
   }
 
   /** Creates the changes of a transaction that holds. Throws WriteRefusedError, and then no revision is used up. */
