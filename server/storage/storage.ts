@@ -62,7 +62,10 @@ export interface StorageListOptions {
   readonly revision?: number | undefined;
 }
 
-/** A running watch. Events arrive by callback, in order, before the write that made them is acknowledged. */
+/**
+ * A running watch. Events arrive by callback, in order, before the write that made them is acknowledged; a shared store
+ * that cannot follow its changes acknowledges the write after ten seconds.
+ */
 export interface StorageWatch {
   stop(): void;
 }

@@ -13,6 +13,7 @@ import type { EtcdClient, EtcdObserver, EtcdWatch } from "./client.ts";
 import { isCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
+import { firstIndex } from "../memory/key_index.ts";
 import { readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../watchers.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
@@ -46,11 +47,11 @@ const LOAD_ATTEMPTS = 5;
 /** How many more changes than a response brings are dropped with it, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
-/** A value that this server writes, and the object that it was encoded from. */
-export interface WrittenValue {
+/** A change that this server makes, and the object that its value was encoded from; both are undefined for a deletion. */
+export interface SentChange {
   readonly key: string;
-  readonly value: Uint8Array;
-  readonly object: KubeObject;
+  readonly value: Uint8Array | undefined;
+  readonly object: KubeObject | undefined;
 }
 
 interface Waiter {
@@ -70,9 +71,12 @@ export class EtcdMirror {
   #isFollowing = false;
   /** True while everything is being read again, without a watch. */
   #isReloading = false;
-  #waiters: Waiter[] = [];
+  /** Callers that wait for a revision, the lowest one first. */
+  readonly #waiters: Waiter[] = [];
   /** What this server is writing, by key. */
-  readonly #written = new Map<string, WrittenValue>();
+  readonly #written = new Map<string, SentChange>();
+  /** Transactions of this server that etcd has made and the watch has not delivered, by revision. */
+  readonly #made = new Map<number, readonly EtcdEvent[]>();
   readonly #after: After;
   #cancelProgress: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -131,23 +135,42 @@ export class EtcdMirror {
     const watch = this.#watch;
     return new Promise<void>((resolve, reject) => {
       const cancelTimer = this.#after(REACH_TIMEOUT_MS, () => {
-        this.#waiters = this.#waiters.filter((candidate) => candidate !== waiter);
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         const error = behindError(revision, this.#engine.revision);
         reject(error);
         if (this.#watch === watch) watch?.stop(error);
       });
       const waiter: Waiter = { revision, resolve, reject, cancelTimer };
-      this.#waiters.push(waiter);
+      this.#waiters.splice(this.#countReached(revision), 0, waiter);
       if (ask) this.#askProgress();
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
-  /** Takes values that are about to be written, so that they need not be decoded, until the returned function is called. */
-  expect(written: readonly WrittenValue[]): () => void {
+  /** Takes changes that are about to be made, so that they need not be decoded, until the returned function is called. */
+  expect(written: readonly SentChange[]): () => void {
     for (const each of written) this.#written.set(each.key, each);
     return () => {
       for (const each of written) if (this.#written.get(each.key) === each) this.#written.delete(each.key);
     };
+  }
+
+  /**
+   * Takes a transaction of this server that etcd has made, and resolves when the mirror has it: at once if the mirror is at
+   * the revision before. It resolves after a timeout too, because etcd has the changes.
+   */
+  async take(revision: number, own: readonly SentChange[]): Promise<void> {
+    if (this.#engine.revision < revision) {
+      this.#made.set(
+        revision,
+        own.map(({ key, value }) => ({
+          isDeletion: value === undefined,
+          kv: { key, modRevision: revision, version: 0, value: value ?? new Uint8Array() },
+        })),
+      );
+      this.#wake();
+    }
+    await this.reach(revision, false).catch(() => undefined);
+    this.#made.delete(revision);
   }
 
   close(): void {
@@ -156,11 +179,10 @@ export class EtcdMirror {
     this.#cancelRetry?.();
     this.#watch?.stop();
     this.watchers.stopAll();
-    for (const { cancelTimer, reject } of this.#waiters) {
+    for (const { cancelTimer, reject } of this.#waiters.splice(0)) {
       cancelTimer();
       reject(new AppError("aborted", "cannot read etcd: the storage is closed"));
     }
-    this.#waiters = [];
   }
 
   #follow(): void {
@@ -168,7 +190,7 @@ export class EtcdMirror {
     this.#watch = client.watch(
       values.root,
       this.#engine.revision + 1,
-      (response) => this.#take(response),
+      (response) => this.#receive(response),
       (error) => this.#endWatch(error),
     );
   }
@@ -192,9 +214,10 @@ export class EtcdMirror {
     this.#retryMs = Math.min(MAX_REFOLLOW_MS, this.#retryMs * 2);
   }
 
-  #take(response: WatchResponse): void {
+  #receive(response: WatchResponse): void {
     if (this.#closed || this.#isReloading) return;
-    if (response.compactRevision > 0) return this.#startReload(response.compactRevision);
+    // What this server wrote since the watch began may have filled the gap.
+    if (response.compactRevision > this.#engine.revision + 1) return this.#startReload(response.compactRevision);
     if (response.canceled) {
       return this.#watch?.stop(new Error(response.cancelReason || "etcd cancelled the watch"));
     }
@@ -264,14 +287,22 @@ export class EtcdMirror {
     this.#follow();
   }
 
+  /** Applies the own transactions that follow, and resolves what waits for the revision that was reached. */
   #wake(): void {
-    const revision = this.#engine.revision;
-    const ready = this.#waiters.filter((waiter) => waiter.revision <= revision);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
-    for (const { cancelTimer, resolve } of ready) {
+    while (!this.#isReloading) {
+      const next = this.#made.get(this.#engine.revision + 1);
+      if (next === undefined) break;
+      this.#apply(next);
+    }
+    for (const { cancelTimer, resolve } of this.#waiters.splice(0, this.#countReached(this.#engine.revision))) {
       cancelTimer();
       resolve();
     }
+  }
+
+  /** Counts the callers that wait for a revision or an earlier one. */
+  #countReached(revision: number): number {
+    return firstIndex(this.#waiters, (waiter) => waiter.revision > revision, 0);
   }
 
   /** Requests progress now and repeatedly while a caller waits, because etcd does not answer while a watch is behind. */
@@ -327,12 +358,12 @@ async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {
 function toStored(
   { values, logger }: MirrorDeps,
   { key, modRevision, value }: EtcdKeyValue,
-  written?: WrittenValue,
+  { value: sent, object: known }: Partial<SentChange> = {},
 ): Stored | undefined {
   try {
-    const isKnown = written !== undefined && Buffer.compare(written.value, value) === 0 &&
-      values.isDecoded(key, written.object);
-    if (isKnown) return readValue(key, modRevision, written.value, values.decode, written.object);
+    if (sent && known && Buffer.compare(sent, value) === 0 && values.isDecoded(key, known)) {
+      return readValue(key, modRevision, sent, values.decode, known);
+    }
     const object = values.decode(key, value);
     // A copy, because the value is a part of a message that may have a thousand others.
     return object === undefined ? undefined : readValue(key, modRevision, new Uint8Array(value), values.decode, object);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createFakeAfter } from "../../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
-import { EtcdMirror, type MirrorClient } from "./mirror.ts";
+import { EtcdMirror, type MirrorClient, type SentChange } from "./mirror.ts";
 import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { StoredValues } from "./contents.ts";
 import type { EtcdObserver } from "./client.ts";
@@ -184,6 +184,150 @@ test("EtcdMirror decodes no value that this server wrote, unless decoding change
   // What was written earlier is forgotten.
   newest().respond({ events: [{ isDeletion: false, kv: kv("a", 5) }] });
   assert.equal(decoded.length, 1);
+  mirror.close();
+});
+
+/** A step of a story: own transactions are answered, the watch delivers a message, or it breaks, and the next one begins. */
+type Step = readonly ["answered" | "watched", ...revisions: readonly number[]] | readonly ["broken" | "followed"];
+
+/** Transactions that are answered are our own, and the others are another server's. That of revision 8 deletes a key. */
+const STORIES: readonly {
+  readonly name: string;
+  /** Each step, and the revisions that were reported by then. */
+  readonly steps: readonly (readonly [step: Step, reported: string])[];
+  /** The revisions that were decoded. */
+  readonly decoded: string;
+}[] = [
+  { name: "the answer is first", steps: [[["answered", 2], "2"], [["watched", 2], "2"]], decoded: "" },
+  { name: "the watch is first", steps: [[["watched", 2], "2"], [["answered", 2], "2"]], decoded: "" },
+  {
+    name: "answers come in another order",
+    steps: [[["answered", 3], ""], [["answered", 2], "2 3"], [["watched", 2, 3, 4], "2 3 4"]],
+    decoded: "4",
+  },
+  {
+    name: "another server writes in between",
+    steps: [[["answered", 3], ""], [["watched", 2], "2 3"], [["watched", 3, 4], "2 3 4"], [["answered", 5], "2 3 4 5"]],
+    decoded: "2 4",
+  },
+  {
+    name: "a change waits for two of another server, and the watch delivers it with them",
+    steps: [[["answered", 4], ""], [["watched", 2], "2"], [["watched", 3, 4], "2 3 4"]],
+    decoded: "2 3",
+  },
+  {
+    name: "a deletion",
+    steps: [[["watched", 7], "7"], [["answered", 8], "7 8"], [["watched", 8, 9], "7 8 9"]],
+    decoded: "7 9",
+  },
+  {
+    name: "the next watch begins after the answer",
+    steps: [[["broken"], ""], [["answered", 2], "2"], [["followed"], "2"], [["watched", 3], "2 3"]],
+    decoded: "3",
+  },
+  {
+    name: "the next watch begins before the answer",
+    steps: [[["broken"], ""], [["followed"], ""], [["answered", 2], "2"], [["watched", 2, 3], "2 3"]],
+    decoded: "3",
+  },
+  {
+    name: "the watch breaks before it delivers what the answer waits for",
+    steps: [[["answered", 3], ""], [["broken"], ""], [["followed"], ""], [["watched", 2, 3], "2 3"]],
+    decoded: "2",
+  },
+];
+for (const { name, steps, decoded } of STORIES) {
+  test(`EtcdMirror reports an own transaction once, in order, and no later than its answer: ${name}`, async () => {
+    const found: string[] = [];
+    const values: StoredValues = {
+      ...VALUES,
+      decode(key, value) {
+        found.push(key.slice("/registry/".length));
+        return VALUES.decode(key, value);
+      },
+    };
+    const { etcd, open, newest, timers } = createFakeEtcd([], 0, values);
+    const mirror = await open();
+    etcd.answers = false;
+    const reported: number[] = [];
+    mirror.watchers.add("/registry/", 1, [], (events) => reported.push(...events.map(({ revision }) => revision)));
+    const toName = (revision: number) => String(revision === 8 ? 7 : revision);
+    const toOwn = (revision: number): SentChange => {
+      const { key, value } = kv(toName(revision), revision);
+      return revision === 8
+        ? { key, value: undefined, object: undefined }
+        : { key, value, object: { metadata: { name: toName(revision) } } };
+    };
+    const answered = steps.flatMap(([[kind, ...revisions]]) => kind === "answered" ? revisions : []);
+    const transactions = new Map(answered.map((revision) => [revision, [toOwn(revision)]] as const));
+    const forget = mirror.expect([...transactions.values()].flat());
+    const taken: Promise<void>[] = [];
+    for (const [[kind, ...revisions], want] of steps) {
+      if (kind === "broken") newest().end(new Error("gone"));
+      else if (kind === "followed") await timers.advance(200);
+      else if (kind === "answered") {
+        for (const revision of revisions) taken.push(mirror.take(revision, transactions.get(revision)!));
+      } else {
+        const events = revisions.map((revision) => ({
+          isDeletion: revision === 8,
+          kv: kv(toName(revision), revision),
+        }));
+        newest().respond({ events });
+      }
+      assert.equal(reported.join(" "), want);
+    }
+    await Promise.all(taken);
+    forget();
+    assert.equal(found.join(" "), decoded);
+    assert.equal(mirror.engine.revision, reported.at(-1));
+    mirror.close();
+    assert.equal(timers.pending, 0);
+  });
+}
+
+test("EtcdMirror.take() resolves without the changes after ten seconds, and the next watch delivers them", async () => {
+  const { etcd, open, newest, timers } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  const seen: number[] = [];
+  mirror.watchers.add("/registry/", 1, [], (events) => seen.push(...events.map(({ revision }) => revision)));
+  const taken = mirror.take(3, [{ key: "/registry/b", value: kv("b", 3).value, object: { metadata: { name: "b" } } }]);
+  await timers.advance(9_999);
+  assert.equal(newest().ended, false);
+  await timers.advance(1);
+  await taken;
+  assert.deepEqual(seen, []);
+  await timers.advance(200);
+  newest().respond({ events: [2, 3].map((revision) => ({ isDeletion: false, kv: kv("b", revision) })) });
+  assert.deepEqual([etcd.watches.length, newest().startRevision, seen], [2, 2, [2, 3]]);
+  mirror.close();
+});
+
+test("EtcdMirror that wrote what etcd has compacted follows again, and reads again only where a change is unknown", async () => {
+  const { etcd, open, newest, timers, logger } = createFakeEtcd();
+  const mirror = await open();
+  newest().end(new Error("gone"));
+  etcd.answers = false;
+  await timers.advance(200);
+  assert.equal(newest().startRevision, 2);
+  for (const revision of [2, 3]) {
+    await mirror.take(revision, [{ key: "/registry/a", value: undefined, object: undefined }]);
+  }
+  newest().respond({ compactRevision: 4, canceled: true });
+  await timers.advance(400);
+  assert.equal(newest().startRevision, 4);
+  assert.deepEqual(logger.messages("warn"), Array(2).fill("etcd watch broke"));
+  etcd.fault = new Error("etcd is away");
+  newest().respond({ compactRevision: 5, canceled: true });
+  const own = { key: "/registry/a", value: kv("a", 4).value, object: { metadata: { name: "a" } } };
+  const taken = mirror.take(4, [own]);
+  await settle();
+  assert.equal(mirror.engine.revision, 3, "the old state does not change while everything is read again");
+  etcd.fault = undefined;
+  etcd.compacted = 6;
+  await timers.advance(2_000);
+  await taken;
+  assert.equal(newest().startRevision, 7);
   mirror.close();
 });
 

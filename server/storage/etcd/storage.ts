@@ -5,7 +5,7 @@ import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
-import { currentRevision, type EtcdMirror, type WrittenValue } from "./mirror.ts";
+import { currentRevision, type EtcdMirror, type SentChange } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStored } from "../stored.ts";
@@ -88,15 +88,15 @@ export class EtcdStorage extends SingleWrites implements Storage {
       assertOneOfEachResource(writes);
       const replaced = await this.#findReplaced(writes);
       if (writes.length === 0) return [];
-      const guarded = writes.map((write) => this.#toGuardedWrite(write));
-      const forget = this.#parts.mirror.expect(listWritten(writes, guarded));
+      const own = writes.map((write) => this.#toOwnWrite(write));
+      const forget = this.#parts.mirror.expect(own);
       try {
-        const answer = await this.#write(guarded);
+        const answer = await this.#write(own);
         if (!answer.succeeded) return await this.#refuse(writes, answer);
         const { revision } = answer;
         // Watches get the changes before the write resolves.
-        await this.#parts.mirror.reach(revision, false);
-        return guarded.map((write, index) => (
+        await this.#parts.mirror.take(revision, own);
+        return own.map((write, index) => (
           { key: write.key, revision, current: this.#written(write, revision), previous: replaced[index] }
         ));
       } finally {
@@ -190,13 +190,11 @@ export class EtcdStorage extends SingleWrites implements Storage {
     return writes.map(({ key }) => get(key));
   }
 
-  #toGuardedWrite(write: Write): GuardedWrite {
+  #toOwnWrite(write: Write): GuardedWrite & SentChange {
     const { key } = write;
-    return {
-      key,
-      guard: { modRevision: toModRevision(write) },
-      value: write.kind === "delete" ? undefined : this.#parts.values.encode(key, write.object),
-    };
+    const guard = { modRevision: write.kind === "create" ? 0 : write.expectedRevision };
+    if (write.kind === "delete") return { key, guard, value: undefined, object: undefined };
+    return { key, guard, value: this.#parts.values.encode(key, write.object), object: write.object };
   }
 
   async #write(writes: readonly GuardedWrite[]): Promise<TransactionResponse> {
@@ -259,17 +257,4 @@ export class EtcdStorage extends SingleWrites implements Storage {
       this.#running.delete(running);
     }
   }
-}
-
-/** Lists the objects of writes with their values, without the deletions. */
-function listWritten(writes: readonly Write[], guarded: readonly GuardedWrite[]): readonly WrittenValue[] {
-  return writes.flatMap((write, index) => {
-    const value = guarded[index]!.value;
-    return write.kind === "delete" || value === undefined ? [] : [{ key: write.key, value, object: write.object }];
-  });
-}
-
-/** Returns the revision that a key must have in etcd for a write to hold. */
-function toModRevision(write: Write): number {
-  return write.kind === "create" ? 0 : write.expectedRevision;
 }

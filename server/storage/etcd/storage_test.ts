@@ -41,6 +41,7 @@ function createStorage(
       engine,
       isFollowing: true,
       reach: async () => undefined,
+      take: async () => undefined,
       expect: () => () => void ended.push("write"),
       close: () => void ended.push("mirror"),
       ...mirror,
@@ -171,6 +172,18 @@ test("EtcdStorage answers with what it wrote when its mirror was loaded again at
   });
   const created = await storage.create("/registry/b", { metadata: { name: "b" } });
   assert.deepEqual(created.object, { metadata: { name: "b", resourceVersion: "3" } });
+});
+
+test("EtcdStorage answers with what etcd has written when its mirror does not get there in time", async () => {
+  const { storage, engine } = createStorage({
+    values: {
+      encode: (_key, object) => Buffer.from(JSON.stringify(object)),
+      decode: (_key, value) => JSON.parse(value.toString()),
+    },
+  });
+  const created = await storage.create("/registry/b", { metadata: { name: "b" } });
+  assert.deepEqual(created.object, { metadata: { name: "b", resourceVersion: "3" } });
+  assert.deepEqual(await storage.delete("/registry/a", 2), { previous: engine.get("/registry/a"), revision: 3 });
 });
 
 test("EtcdStorage that is closed finishes a deletion that has only begun", async () => {
