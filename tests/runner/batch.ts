@@ -61,7 +61,7 @@ export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
     env,
     args: async (files, report) => [
       ...["test", "--config=deno.json", "-A", "--no-check", `--junit-path=${report}`],
-      await writeEntry(files, report),
+      await writeEntry(["tests/runner/rejections.ts", ...files], report),
     ],
   };
 }

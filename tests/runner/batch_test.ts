@@ -32,7 +32,7 @@ test("runBatches() counts the tests of a batch and its processor time", async ()
   assert.ok(cpuSeconds > 0 && seconds > 0);
 });
 
-test("runBatches() fails a batch with an unhandled rejection that belongs to no test", NODE_ONLY, async () => {
+test("runBatches() fails a batch with an unhandled rejection that belongs to no test", async () => {
   const { outcome } = await run(
     `
 async function failLater() {
