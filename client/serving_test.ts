@@ -11,15 +11,17 @@ import { encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
+import type { ServingNames } from "../core/machine/node_addresses.ts";
 import {
   bootstrapServing,
+  debounce,
+  type Debounced,
   followServingAddresses,
   type ServingBootstrapOptions,
   type ServingOutcome,
   type ServingProgress,
 } from "./serving.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";
-import type { ServingNames } from "../core/machine/node_addresses.ts";
 import { createHolder } from "./keep_fresh.ts";
 import type { TemplateHolder } from "./certificate_manager.ts";
 
@@ -245,3 +247,31 @@ test("followServingAddresses() uses the first address at once", async () => {
   await f.clock.advance(10 * SECOND);
   assert.deepEqual(f.template.current()?.ipAddresses, ["10.0.0.1"]);
 });
+
+const RULES = { quietMs: 30_000, isEqual: (a: string, b: string) => a === b };
+
+for (
+  const { name, seen, want } of [
+    {
+      name: "a change that lasts counts after the quiet time",
+      seen: [[0, "b"], [10, "b"], [29, "b"], [30, "b"]],
+      want: "aaab",
+    },
+    {
+      name: "a change that goes back does not",
+      seen: [[0, "b"], [10, "a"], [20, "b"], [40, "b"], [50, "b"]],
+      want: "aaaab",
+    },
+    { name: "a change of the change begins anew", seen: [[0, "b"], [20, "c"], [40, "c"], [50, "c"]], want: "aaac" },
+    { name: "nothing happens without a change", seen: [[0, "a"], [99, "a"]], want: "aa" },
+  ] as const
+) {
+  test(`observe(): ${name}`, () => {
+    let state: Debounced<string> = { settled: "a" };
+    const settled = seen.map(([seconds, value]) => {
+      state = debounce(state, value, seconds * 1_000, RULES);
+      return state.settled;
+    });
+    assert.equal(settled.join(""), want);
+  });
+}

@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createFilePort } from "../client/files.ts";
+import { createFilePort, type FilePort } from "../client/files.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { createSystemClock } from "../cli/system.ts";
+import { createApiClient } from "../client/objects/api.ts";
+import { createConnector, readCluster } from "../client/transport/connect.ts";
+import { AppError } from "../core/errors.ts";
+import { parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
+import type { Clock, Transport } from "../core/ports.ts";
+import { createRevocation, type RevocationTarget } from "../core/revocation/revocation.ts";
+import { readShownCertificate } from "../tests/support/shown_certificate.ts";
 import { startInstance } from "./instance.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
+import { ROOT_USER } from "./in_process_users.ts";
+import { parseLeaf } from "./register.ts";
 
 const DAY_S = 86_400;
 
@@ -35,4 +44,72 @@ test("renew() of an instance logs certificates of an earlier run that were not r
   await instance.renew();
   assert.deepEqual(readWarnings(), ["a disk is almost full", "a certificate is not renewed"]);
   assert.equal(logger.entries.find(({ message }) => message === readWarnings()[1])?.fields["subject"], "CN=late");
+});
+
+const NEVER = new AbortController().signal;
+const MOST_OF_A_YEAR_MS = 300 * 86_400_000;
+
+test("renew() serves a pair that an earlier renewal wrote before it failed", async () => {
+  await using folder = await createTempFolder();
+  const [system, real] = [createSystemClock(), createFilePort()];
+  let [aheadMs, isFailing] = [0, false];
+  const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + aheadMs) };
+  const files: FilePort = {
+    ...real,
+    async writeAtomic(path, text, mode) {
+      await real.writeAtomic(path, text, mode);
+      if (isFailing && path.endsWith("apiserver.crt")) throw new AppError("io", `cannot write "${path}": EIO, fsync`);
+    },
+  };
+  await using instance = await startInstance(
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0 },
+    createInstanceDeps(folder.path, { files, clock }),
+    () => [],
+  );
+  const before = await readShownCertificate(instance.server.port);
+  [aheadMs, isFailing] = [MOST_OF_A_YEAR_MS, true];
+  await assert.rejects(instance.renew(), { code: "io" });
+  assert.equal(await readShownCertificate(instance.server.port), before);
+  isFailing = false;
+  await instance.renew();
+  const pem = await readFile(folder.join("data/pki/apiserver.crt"), "utf8");
+  const written = pem.replaceAll(/-----[^-]+-----|\s/g, "");
+  assert.notEqual(written, before);
+  assert.equal(await readShownCertificate(instance.server.port), written);
+});
+
+test("renew() replaces admin.kubeconfig when its certificate was revoked by its serial number", async () => {
+  await using folder = await createTempFolder();
+  const deps = createInstanceDeps(folder.path, {});
+  await using instance = await startInstance(
+    { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0 },
+    deps,
+    () => [],
+  );
+  const connect = createConnector({ files: createFilePort(), clock: deps.clock, userAgent: "test" });
+  const openAdmin = async () => await connect(await readCluster(instance.dir.adminKubeconfig, createFilePort()));
+  const readSerial = async (): Promise<string> => {
+    const config = parseKubeconfig(await readFile(instance.dir.adminKubeconfig, "utf8"), "admin.kubeconfig");
+    assert.ok(config.ok);
+    return parseLeaf(config.value.users[0]?.user.clientCertificateData ?? "").serialNumber;
+  };
+  const post = async (transport: Transport, target: RevocationTarget): Promise<void> => {
+    const body = createRevocation(target, { reason: "keyCompromise" });
+    const api = createApiClient(transport, deps);
+    await api.requestJson({ method: "POST", path: "/apis/tlsboot/v1alpha1/revocations", body }, NEVER);
+  };
+  const revoke = async (target: RevocationTarget): Promise<void> => {
+    await using transport = await openAdmin();
+    await post(transport, target);
+  };
+  const first = await readSerial();
+  await revoke({ kind: "serial", value: first });
+  await assert.rejects(revoke({ kind: "user", value: "alice" }), { code: "unauthorized" });
+  await instance.renew();
+  assert.notEqual(await readSerial(), first);
+  await revoke({ kind: "user", value: "alice" });
+  const second = await readSerial();
+  await post(instance.server.transportFor(ROOT_USER, "test"), { kind: "user", value: "kubernetes-admin" });
+  await instance.renew();
+  assert.equal(await readSerial(), second, "a new certificate of a revoked user would be refused too");
 });

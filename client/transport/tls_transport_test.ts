@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import http from "node:http";
+import https from "node:https";
+import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
 import { test } from "node:test";
+import process from "node:process";
+import { Buffer } from "node:buffer";
+import tls from "node:tls";
 import { Secret } from "../../core/lib/brand.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock, TransportResponse } from "../../core/ports.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { startFakeApi } from "../../tests/support/fake_api.ts";
 import { createIssuingCa, type IssuingCa } from "../../tests/support/issuing_ca.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
+import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
+import type { Verdict } from "../../tests/support/chain_drafts.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";
 
 // TLS stacks use the machine's time, so the certificates here do too.
@@ -219,7 +228,7 @@ test("send() reports a refused connection", async () => {
 });
 
 test("send() reports a port that serves plain HTTP", async () => {
-  const server = createServer((_, response) => void response.end("hi"));
+  const server = http.createServer((_, response) => void response.end("hi"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -236,5 +245,107 @@ test("send() reports a port that serves plain HTTP", async () => {
 for (const server of ["http://127.0.0.1:80", "127.0.0.1:6443", ""]) {
   test(`createTlsTransport() refuses the server "${server}"`, () => {
     assert.throws(() => open(server, {}), (error) => isAppError(error, "kubeconfig_invalid"));
+  });
+}
+
+// Each case runs a real handshake: the verdict of the TLS layer of this runtime, with the options of the transport.
+const NEVER = new AbortController().signal;
+const IS_DENO = process.versions["deno"] !== undefined;
+/** The limit of one case. A too expensive path search would never end; these cases take milliseconds each. */
+const NEVER_ENDING_MS = 120_000;
+
+test("createTlsTransport() trusts a server as RFC 5280 and RFC 6125 require", async (t) => {
+  const all = await buildChainCases(new Date());
+  // A machine may have no IPv6 to listen on; server_identity_test.ts checks those.
+  const cases = all.filter(({ host }) => !isIPv6(host));
+  assert.ok(cases.length > 150, String(cases.length));
+  for (const one of cases) {
+    const want = IS_DENO ? one.deno : one.node;
+    const options = { timeout: NEVER_ENDING_MS };
+    await t.test(`${want}: ${one.name}`, options, async () => assert.equal(await connect(one), want));
+  }
+});
+
+async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict> {
+  const cert = chain.map((der) => encodePem("CERTIFICATE", der)).join("");
+  // OpenSSL refuses small keys at the server already; rustls in Deno has no such option.
+  const lenient = IS_DENO ? {} : { ciphers: "DEFAULT@SECLEVEL=0" };
+  const server = https.createServer(
+    { cert, key: key.toPem(), ...lenient },
+    (_request, response) => void response.end("{}"),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    await using transport = createTlsTransport({
+      server: `https://127.0.0.1:${address.port}`,
+      caPem: roots.map((der) => encodePem("CERTIFICATE", der)).join(""),
+      ...(host === "127.0.0.1" ? {} : { tlsServerName: host }),
+      userAgent: "test",
+      clock: createSystemClock(),
+    });
+    const answer = await transport.send({ method: "GET", path: "/", headers: {} }, NEVER);
+    for await (const _chunk of answer.body);
+    return "accept";
+  } catch (error) {
+    // Deno's server does not start with a certificate that rustls cannot parse.
+    if (isAppError(error, "tls_untrusted") || /closed by the server$/.test(getErrorMessage(error))) return "refuse";
+    throw error;
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+// TLS versions: the limit holds independently of the default of the runtime.
+/** Runs with the defaults of NODE_OPTIONS=--tls-min-v1.0 and an old list of cipher suites; Deno has no such options. */
+async function withOldDefaults(run: () => Promise<void>): Promise<void> {
+  const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;
+  Object.assign(tls, { DEFAULT_MIN_VERSION: "TLSv1", DEFAULT_CIPHERS: "DEFAULT@SECLEVEL=0" });
+  // Restored, because other tests run in this process.
+  await run().finally(() => Object.assign(tls, { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS }));
+}
+
+/** Record, then ServerHello: version, random, no session, ECDHE-RSA-AES128-SHA, no compression. */
+const HELLO_OF_1_1 = `160302002a020000260302${"07".repeat(32)}00c01300`;
+/** A record of TLS 1.1 with the alert protocol_version. */
+const ALERT_OF_1_1 = "15030200020246";
+
+for (
+  const { name, answer } of [
+    { name: "reports that it supports no common version", answer: ALERT_OF_1_1 },
+    { name: "answers in TLS 1.1", answer: HELLO_OF_1_1 },
+  ]
+) {
+  test(`send() refuses a server that ${name}`, async () => {
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.once("data", () => socket.write(Buffer.from(answer, "hex")));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await using transport = createTlsTransport({
+      server: `https://127.0.0.1:${port}`,
+      userAgent: "test",
+      insecureSkipTlsVerify: true,
+      timeouts: { connectMs: 60_000 },
+    });
+    const send = () => transport.send({ method: "GET", path: "/", headers: {} }, NEVER);
+    const isOldVersion = (error: unknown): true => {
+      assert.ok(isAppError(error, "tls_untrusted"), String(error));
+      assert.equal(
+        error.message,
+        `cannot trust "https://127.0.0.1:${port}": it supports no secure TLS version: 1.2 is the oldest`,
+      );
+      assert.match(error.hint ?? "", /TLS 1\.2 or 1\.3/);
+      return true;
+    };
+    await withOldDefaults(() => assert.rejects(send, isOldVersion)).finally(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
   });
 }

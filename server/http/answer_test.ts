@@ -4,7 +4,8 @@ import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { test } from "node:test";
 import { setImmediate } from "node:timers";
-import { CHUNK_BYTES, sendAnswer, toChunks } from "./answer.ts";
+import { ADMIN, createTestApp } from "../../tests/support/test_app.ts";
+import { CHUNK_BYTES, isStream, sendAnswer, toChunks } from "./answer.ts";
 
 /** Bytes that differ from place to place. */
 function createBytes(length: number, seed: number): Uint8Array {
@@ -45,3 +46,27 @@ test("sendAnswer() does not touch a chunk again before it is written", async () 
   await new Promise((resolve) => slow.once("finish", resolve));
   assert.ok(Buffer.concat(written).equals(Buffer.concat(pieces)));
 });
+
+for (
+  const { who, path, isStaying } of [
+    { who: undefined, path: "/api/v1/nodes?watch=1", isStaying: false },
+    { who: ADMIN, path: "/api/v1/nodes?watch=1&fieldSelector=spec.nothing=1", isStaying: false },
+    { who: ADMIN, path: "/api/v1/nodes", isStaying: false },
+    { who: ADMIN, path: "/api/v1/nodes?watch=1", isStaying: true },
+    { who: ADMIN, path: "/tlsboot/snapshot", isStaying: true },
+  ]
+) {
+  test(`createApp() gives ${who?.username ?? "an unauthenticated client"} ${isStaying ? "unlimited" : "limited"} time for ${path}`, async () => {
+    await using app = await createTestApp();
+    let stays = 0;
+    const { body } = await app.api.app(new Request(`https://api.test${path}`), {
+      peer: undefined,
+      remoteAddress: "192.0.2.1",
+      rawHeaders: [],
+      ...(who === undefined ? {} : { user: who }),
+      connection: { authenticated: () => {}, markStreaming: () => stays++ },
+    });
+    assert.equal(stays, isStaying ? 1 : 0);
+    if (isStream(body)) body.cancel();
+  });
+}
