@@ -1,6 +1,6 @@
 /**
- * Lets Node run the `.tsx` files of the page from their sources: Node strips types, but does not know JSX. Used by
- * `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests on Node; the released file and the npm package
+ * Lets Node run the sources quickly, and the `.tsx` files of the page at all: Node strips types, but does not know JSX. Used
+ * by `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests on Node; the released file and the npm package
  * contain JavaScript.
  */
 import { readFileSync } from "node:fs";
@@ -8,6 +8,11 @@ import { createRequire, registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 
 registerHooks({
+  // A source names another one by its exact path, and is a module. To find that out takes Node a third of the time of loading.
+  resolve(specifier, context, next) {
+    if (!/^\.\.?\/.*\.ts$/.test(specifier)) return next(specifier, context);
+    return { url: new URL(specifier, context.parentURL).href, format: "module-typescript", shortCircuit: true };
+  },
   load(url, context, next) {
     if (!url.endsWith(".tsx")) return next(url, context);
     // Loaded only when it is needed, because most runs load no page.
