@@ -9,6 +9,7 @@ import type { Bench } from "./bench.ts";
 import { runCapacity } from "./capacity_command.ts";
 import { runGrowth } from "./growth_command.ts";
 import { runIdle } from "./idle_command.ts";
+import { runLadder } from "./ladder_command.ts";
 import { readMachine } from "./machine.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { runProfile } from "./profile_command.ts";
@@ -26,6 +27,7 @@ const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   idle: runIdle,
   steady: runSteady,
   capacity: runCapacity,
+  ladder: runLadder,
   profile: runProfile,
 };
 

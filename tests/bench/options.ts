@@ -24,6 +24,7 @@ const ROUNDS: Readonly<Record<Command, number>> = {
   idle: 1,
   steady: 1,
   capacity: 3,
+  ladder: 5,
   profile: 1,
 };
 
@@ -38,6 +39,7 @@ Usage:
   deno task bench idle              the CPU time of idle servers
   deno task bench steady            memory while nodes join and requests are cleaned up, as SVG
   deno task bench capacity          the cost of a Lease, a status and a join: SQLite, etcd, three servers, kube-apiserver
+  deno task bench ladder            the CPU of one creation, as one layer after the other is added to a server
   deno task bench profile LOAD      a CPU profile of our server; LOAD is storm, create, list or watch
 
 Options:

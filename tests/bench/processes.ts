@@ -1,5 +1,6 @@
-/** The usage of running processes as Linux reports it in /proc: CPU time and resident memory, children included. */
+/** The usage of running processes as Linux reports it in /proc: CPU time by thread, and resident memory. */
 import { readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
 
 export interface Usage {
   /** The CPU seconds on all cores, in user and kernel mode, since their start. */
@@ -13,8 +14,9 @@ export interface Usage {
 /** Ticks of /proc/PID/stat in a second; the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 /** Fields of /proc/PID/stat behind the command's name: utime and stime are the 14th and 15th of all. */
-const USER_TICKS = 11;
-const SYSTEM_TICKS = 12;
+const USER_AND_SYSTEM = 11;
+/** Likewise for all children that have ended. */
+const OF_CHILDREN = 13;
 
 /** More than the number of files that a program opens besides its connections. */
 const OTHER_FILES = 500;
@@ -46,9 +48,60 @@ export function readUsage(pids: readonly number[]): Usage {
 }
 
 /** CPU seconds in the text of a /proc/PID/stat; the command in it may hold spaces and parentheses. */
-export function cpuSecondsIn(stat: string): number {
+export function cpuSecondsIn(stat: string, field = USER_AND_SYSTEM): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])) / TICKS_PER_SECOND;
+  return (Number(fields[field]) + Number(fields[field + 1])) / TICKS_PER_SECOND;
+}
+
+/** The CPU seconds of a Node server by its threads, and of everything else. They add up to what all cores did. */
+export interface CpuShares {
+  readonly main: number;
+  /** libuv's pool: files, and cryptography with a callback. */
+  readonly pool: number;
+  /** V8's threads, which collect garbage and compile. */
+  readonly v8: number;
+  /** All other threads of the server, also those that have ended. */
+  readonly others: number;
+  /** The children of this process that have ended, such as clients. */
+  readonly clients: number;
+  /** All other processes, this one included. */
+  readonly rest: number;
+}
+
+/** Reads the CPU seconds of a server and of the machine since their start. */
+export function readShares(pid: number): CpuShares {
+  const threads = readdirSync(`/proc/${pid}/task`).map((id) => {
+    const stat = readThread(`/proc/${pid}/task/${id}/stat`);
+    return { id, name: /\((.*)\)/.exec(stat)?.[1], seconds: stat === "" ? 0 : cpuSecondsIn(stat) };
+  });
+  const sum = (isMeant: (thread: typeof threads[number]) => boolean): number =>
+    threads.filter(isMeant).reduce((total, { seconds }) => total + seconds, 0);
+  const main = sum(({ id }) => id === String(pid));
+  const [pool, v8] = [sum(({ name }) => name === "libuv-worker"), sum(({ name }) => name === "V8Worker")];
+  const server = cpuSecondsIn(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  const clients = cpuSecondsIn(readFileSync(`/proc/${process.pid}/stat`, "utf8"), OF_CHILDREN);
+  const rest = busySecondsIn(readFileSync("/proc/stat", "utf8")) - server - clients;
+  return { main, pool, v8, others: server - main - pool - v8, clients, rest };
+}
+
+/** The shares of the time between two readings. */
+export function sharesSince(before: CpuShares, after: CpuShares): CpuShares {
+  const since = (key: keyof CpuShares): number => after[key] - before[key];
+  return {
+    main: since("main"),
+    pool: since("pool"),
+    v8: since("v8"),
+    others: since("others"),
+    clients: since("clients"),
+    rest: since("rest"),
+  };
+}
+
+/** The seconds in which the cores of a machine were busy, from the text of /proc/stat. */
+export function busySecondsIn(stat: string): number {
+  const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = stat.slice(0, stat.indexOf("\n"))
+    .split(/ +/).slice(1).map(Number);
+  return (user + nice + system + interrupts + softInterrupts) / TICKS_PER_SECOND;
 }
 
 /** Reads the bytes in one line of a /proc/PID/status, such as `VmRSS`. */
@@ -73,15 +126,16 @@ function findFamily(pid: number): readonly number[] {
   return [pid, ...children.flatMap(findFamily)];
 }
 
-/**
- * Reads the children of one thread; empty when the thread has ended since it was listed, or when the kernel does not
- * report them.
- */
 function findChildren(path: string): readonly number[] {
+  return readThread(path).split(" ").filter((text) => text !== "").map(Number);
+}
+
+/** Reads a file of one thread; empty when the thread has ended since it was listed, or when the kernel has no such file. */
+function readThread(path: string): string {
   try {
-    return readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number);
+    return readFileSync(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return "";
     throw error;
   }
 }

@@ -1,12 +1,39 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import process from "node:process";
 import { test } from "node:test";
-import { bytesIn, checkOpenFiles, cpuSecondsIn, openFilesIn, readUsage } from "./processes.ts";
+import {
+  busySecondsIn,
+  bytesIn,
+  checkOpenFiles,
+  cpuSecondsIn,
+  openFilesIn,
+  readShares,
+  readUsage,
+  sharesSince,
+} from "./processes.ts";
 
 test("cpuSecondsIn() reads after a command that has spaces and parentheses", () => {
   const stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 101 0 0 0 250 50 7 8 20 0 1 0 1872280";
   assert.equal(cpuSecondsIn(stat), 3);
+});
+
+test("busySecondsIn() counts what processes and interrupts took, and no waiting", () => {
+  const stat = "cpu  100 20 300 9000 800 5 15 60 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
+  assert.equal(busySecondsIn(stat), 4.4);
+});
+
+test("readShares() splits what a process took by thread, so that its shares add up", () => {
+  const before = readShares(process.pid);
+  const used = readUsage([process.pid]);
+  const after = readShares(process.pid);
+  const { main, pool, v8, others } = before;
+  assert.ok(main > 0 && main + pool + v8 + others <= used.cpuSeconds);
+  const since = sharesSince(before, after);
+  for (const key of ["main", "pool", "v8", "clients"] as const) {
+    assert.ok(since[key] >= 0 && since[key] <= after[key], key);
+  }
 });
 
 test("bytesIn() reads one line of a status, and 0 when it is not there", () => {

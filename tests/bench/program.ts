@@ -10,9 +10,9 @@ export interface Program {
   start(args: readonly string[]): Child;
 }
 
-/** The sources of the checkout; with more flags of Node. */
-export function sourcesOn(node: string, flags: readonly string[] = []): Program {
-  return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
+/** The sources of the checkout, with more flags of Node; or another program among them. */
+export function sourcesOn(node: string, flags: readonly string[] = [], main = "cli/main.ts"): Program {
+  return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), main)]);
 }
 
 /** The sources under Node's profiler, which writes into a folder when the program ends by itself. */
