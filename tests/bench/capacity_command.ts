@@ -5,9 +5,9 @@ import { openNodeTraffic } from "./node_traffic.ts";
 import { startOurServers } from "./our_servers.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { runRounds } from "./measure.ts";
-import { LIFTED, startPeerInstance } from "./peer_instance.ts";
+import { startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
-import { formatNumber, formatRetries } from "./report.ts";
+import { formatNumber, formatRetries, formatRounds } from "./report.ts";
 import type { Section } from "./section.ts";
 import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 import { findMedian } from "./stats.ts";
@@ -41,8 +41,8 @@ export async function runCapacity(
     command: "capacity",
     title: "What a node costs",
     machine: machine(),
-    settings: `CPU milliseconds for each act, of all servers together and of etcd, from /proc; the median of ` +
-      `${rounds} rounds. 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
+    settings: "CPU milliseconds for each act, of all servers together and of etcd, from /proc. " +
+      `${formatRounds(rounds)} 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
       "over a TLS connection of its own, approved and signed.",
     head: ["servers", "act", "servers' CPU ms", "etcd's CPU ms", "acts/s here", "retries"],
     rows: reports.flatMap(({ setup, acts }) =>
@@ -67,7 +67,7 @@ function listSetups(program: Program): readonly (readonly [string, () => Promise
     ["tlsboot, SQLite", () => startOurInstance(program)],
     ["tlsboot, etcd", () => startOurServers(program, 1)],
     [`${SHARING} × tlsboot, etcd`, () => startOurServers(program, SHARING)],
-    ["kube-apiserver, etcd", () => startPeerInstance(LIFTED)],
+    ["kube-apiserver, etcd", () => startPeerInstance()],
   ];
 }
 

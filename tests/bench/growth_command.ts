@@ -1,10 +1,11 @@
 /** `deno task bench growth`: cost and memory as nodes, stored requests, watchers and Leases grow. */
+import { formatMet } from "./aims.ts";
 import type { Bench } from "./bench.ts";
-import { AS_SHIPPED } from "./grounds.ts";
+import { ON_SQLITE } from "./grounds.ts";
 import { AXES, type Axis, type GrowthPoint } from "./growth_axes.ts";
 import { runRounds } from "./measure.ts";
-import { LIFTED } from "./peer_instance.ts";
-import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
+import { formatNumber, formatRetries, formatRounds } from "./report.ts";
+import { LIFTED_PEER } from "./scenario.ts";
 import type { Picture, Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
 import { bendsUpward, findMedian, risesAtTheEnd } from "./stats.ts";
@@ -32,12 +33,8 @@ export async function runGrowth(bench: Bench): Promise<Section> {
   if (axes.length === 0) throw new Error(`nothing that grows has "${words.join(" ")}" in it`);
   const program = await bench.program();
   const sides: readonly Side[] = [
-    { name: "tlsboot", isOurs: true, start: ({ grounds = AS_SHIPPED }) => grounds.ours(program) },
-    {
-      name: "control plane, limits lifted",
-      isOurs: false,
-      start: ({ grounds = AS_SHIPPED }) => grounds.theirs(LIFTED),
-    },
+    { name: "tlsboot", isOurs: true, start: ({ grounds = ON_SQLITE }) => grounds.ours(program) },
+    { name: LIFTED_PEER, isOurs: false, start: ({ grounds = ON_SQLITE }) => grounds.theirs() },
   ];
   const tracks: Track[] = [];
   const pictures: Picture[] = [];
@@ -51,7 +48,7 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     command: "growth",
     title: "Growth",
     machine: machine(),
-    settings: `Medians of ${formatCount(rounds, "round")}. Memory is the most that the servers had until ` +
+    settings: `${formatRounds(rounds)} Memory is the most that the servers had until ` +
       "then. Aim: nothing costs more per item when there are more items, no memory bends upward.",
     head: ["what", "side", "count", "ms each", "retries", "CPU s", "peak MB", "aim"],
     rows: tracks.flatMap(toGrowthRows),

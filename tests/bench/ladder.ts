@@ -1,30 +1,12 @@
 /** The layers of a server by what one creation costs with each of them, and the table of these costs. */
-import type { CpuShares } from "./processes.ts";
+import { type CpuShares, SHARES } from "./processes.ts";
 import { findMedian } from "./stats.ts";
 
 /**
- * The layers from the lowest. Each rung of the ladder has all layers below it. The first two answer with the body of the
- * request, the next four with a fixed answer; from `creation` on the request is decoded and answered as usual.
+ * The layers from the lowest, and what each adds. Each rung of the ladder has all layers below it. The first two answer
+ * with the body of the request, the next four with a fixed answer; from `creation` on it is decoded and answered as usual.
  */
-export const LAYERS = [
-  "core stream",
-  "compat",
-  "listener",
-  "routing",
-  "authentication",
-  "authorization",
-  "creation",
-  "admission",
-  "verification",
-  "commit",
-  "followers",
-  "controllers",
-] as const;
-
-export type Layer = typeof LAYERS[number];
-
-/** What each layer adds, for the table. */
-const ADDED: Readonly<Record<Layer, string>> = {
+const ADDED = {
   "core stream": "streams of `node:http2`, echo",
   compat: "request and response of `node:http2`, echo",
   listener: "the listener, which passes requests to an app",
@@ -38,6 +20,10 @@ const ADDED: Readonly<Record<Layer, string>> = {
   followers: "what follows requests in the API",
   controllers: "all of `tlsboot up`: audit log, approver, signer, upkeep",
 };
+
+export type Layer = keyof typeof ADDED;
+
+export const LAYERS = Object.keys(ADDED) as readonly Layer[];
 
 /** One round of one rung. */
 export interface RungCost {
@@ -68,7 +54,7 @@ export function formatLadder(rounds: readonly (readonly RungCost[])[]): readonly
     };
     return [
       ...[layer, ADDED[layer], added.toFixed(0), median.toFixed(0), servers.map((one) => one.toFixed(0)).join(", ")],
-      ...(["main", "pool", "v8", "others", "clients", "rest"] as const).map(mean),
+      ...SHARES.map(mean),
     ];
   });
 }

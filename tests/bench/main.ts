@@ -8,7 +8,6 @@ import { createTempFolder } from "../support/temp.ts";
 import type { Bench } from "./bench.ts";
 import { runCapacity } from "./capacity_command.ts";
 import { runGrowth } from "./growth_command.ts";
-import { runIdle } from "./idle_command.ts";
 import { runLadder } from "./ladder_command.ts";
 import { readMachine } from "./machine.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
@@ -16,15 +15,13 @@ import { runProfile } from "./profile_command.ts";
 import { type Program, releasedFile } from "./program.ts";
 import { type Command, formatSection, type Section, writeSection } from "./section.ts";
 import { runSteady } from "./steady_command.ts";
-import { runEtcd, runTable } from "./table_command.ts";
+import { runTable } from "./table_command.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 
 const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   table: runTable,
-  etcd: runEtcd,
   growth: runGrowth,
-  idle: runIdle,
   steady: runSteady,
   capacity: runCapacity,
   ladder: runLadder,

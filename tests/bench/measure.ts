@@ -48,7 +48,7 @@ export async function measure(
     { name: "tlsboot", run: () => scenario.ours(program) },
     { name: "peer", run: () => scenario.theirs(program) },
   ];
-  const [ours = [], theirs = []] = await runRounds(sides, rounds * (scenario.runsPerRound ?? 1), progress);
+  const [ours = [], theirs = []] = await runRounds(sides, rounds, progress);
   return Object.entries(scenario.lines).map(([key, line]) => ({
     line,
     ours: ours.flatMap((one) => one[key] ?? []),

@@ -18,12 +18,10 @@ export interface Options {
 
 /** The default number of rounds of each command: growth takes minutes a round. */
 const ROUNDS: Readonly<Record<Command, number>> = {
-  table: 3,
-  etcd: 3,
+  table: 5,
   growth: 1,
-  idle: 1,
   steady: 1,
-  capacity: 3,
+  capacity: 5,
   ladder: 5,
   profile: 1,
 };
@@ -33,19 +31,17 @@ export const HELP =
   `Measures tlsboot and its peers in the same run. docs/engineering/measurements.md explains each line.
 
 Usage:
-  deno task bench [WORD…]           the table: lines that contain all words; all lines by default
-  deno task bench etcd [WORD…]      the lines with etcd on both sides: one server, and three servers on one etcd
+  deno task bench [WORD…]           the table: lines that contain all words, such as etcd; all lines by default
   deno task bench growth [WORD…]    time and memory as nodes, requests, watchers and Leases grow, as SVG
-  deno task bench idle              the CPU time of idle servers
   deno task bench steady            memory while nodes join and requests are cleaned up, as SVG
   deno task bench capacity          the cost of a Lease, a status and a join: SQLite, etcd, three servers, kube-apiserver
   deno task bench ladder            the CPU of one creation, as one layer after the other is added to a server
   deno task bench profile LOAD      a CPU profile of our server; LOAD is storm, create, list or watch
 
 Options:
-  --rounds N         the number of rounds; the median is reported (3 for table, etcd and capacity, otherwise 1)
-  --scale X          scales the numbers of nodes and requests, and the minute of idle, for a quick trial; the targets do
-                     not apply then
+  --rounds N         the number of rounds (5 for table, capacity and ladder, otherwise 1)
+  --scale X          scales the numbers of nodes and requests, and the time of an idle server, for a quick trial; the aims
+                     do not apply then
   --minutes N        how long steady lasts (10)
   --write            also writes docs/engineering/benchmarks.md, docs/engineering/bench/*.json and docs/engineering/bench/*.svg
   -h, --help         prints this text

@@ -4,11 +4,11 @@ import { positiveNumber, UsageError } from "../support/command_line.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { COMMANDS } from "./section.ts";
 
-test("parseOptions() takes the table, and three rounds of it, by default", () => {
+test("parseOptions() takes the table, and five rounds of it, by default", () => {
   assert.deepEqual(parseOptions([]), {
     command: "table",
     words: [],
-    rounds: 3,
+    rounds: 5,
     scale: 1,
     minutes: 10,
     writes: false,
@@ -25,8 +25,6 @@ test("parseOptions() distinguishes a command from a word of a line", () => {
   assert.equal(table?.command, "table");
   assert.deepEqual(table?.words, ["nodes", "lifted"]);
   assert.equal(table?.scale, 0.1);
-  const etcd = parseOptions(["etcd", "3", "servers"]);
-  assert.deepEqual([etcd?.command, etcd?.words, etcd?.rounds], ["etcd", ["3", "servers"], 3]);
 });
 
 test("parseOptions() refuses unknown words", () => {

@@ -6,7 +6,7 @@ import { startEtcd } from "../support/interop/etcd.ts";
 import { type BenchInstance, startTogether } from "./instance.ts";
 
 /** Flags that lift the default limit of kube-controller-manager, 20 requests to the API a second. */
-export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
+const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
 
@@ -17,13 +17,13 @@ const ELECTED = ["--leader-elect=true"] as const;
  * Starts an etcd of one member and `count` kube-apiservers on it, each with its kube-controller-manager: one, and once it
  * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
  */
-export async function startPeerInstance(controllerFlags: readonly string[], count = 1): Promise<BenchInstance> {
+export async function startPeerInstance(count = 1): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd());
   const options = {
     controllers: true,
     etcd,
-    controllerFlags: count === 1 ? controllerFlags : [...controllerFlags, ...ELECTED],
+    controllerFlags: count === 1 ? LIFTED : [...LIFTED, ...ELECTED],
   };
   const first = stack.use(await startControlPlane(options));
   await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(first, `bench-${index}`, role)));

@@ -53,20 +53,15 @@ export function cpuSecondsIn(stat: string, field = USER_AND_SYSTEM): number {
   return (Number(fields[field]) + Number(fields[field + 1])) / TICKS_PER_SECOND;
 }
 
-/** The CPU seconds of a Node server by its threads, and of everything else. They add up to what all cores did. */
-export interface CpuShares {
-  readonly main: number;
-  /** libuv's pool: files, and cryptography with a callback. */
-  readonly pool: number;
-  /** V8's threads, which collect garbage and compile. */
-  readonly v8: number;
-  /** All other threads of the server, also those that have ended. */
-  readonly others: number;
-  /** The children of this process that have ended, such as clients. */
-  readonly clients: number;
-  /** All other processes, this one included. */
-  readonly rest: number;
-}
+/**
+ * Who uses a machine: of a Node server the main thread, libuv's pool (files, and cryptography with a callback), V8's
+ * threads (garbage and compiling) and its other threads, also those that have ended; children of this process that have
+ * ended, such as clients; and all other processes. Together they are what all cores did.
+ */
+export const SHARES = ["main", "pool", "v8", "others", "clients", "rest"] as const;
+
+/** The CPU seconds of each share. */
+export type CpuShares = Readonly<Record<typeof SHARES[number], number>>;
 
 /** Reads the CPU seconds of a server and of the machine since their start. */
 export function readShares(pid: number): CpuShares {
@@ -86,15 +81,7 @@ export function readShares(pid: number): CpuShares {
 
 /** The shares of the time between two readings. */
 export function sharesSince(before: CpuShares, after: CpuShares): CpuShares {
-  const since = (key: keyof CpuShares): number => after[key] - before[key];
-  return {
-    main: since("main"),
-    pool: since("pool"),
-    v8: since("v8"),
-    others: since("others"),
-    clients: since("clients"),
-    rest: since("rest"),
-  };
+  return Object.fromEntries(SHARES.map((share) => [share, after[share] - before[share]])) as CpuShares;
 }
 
 /** The seconds in which the cores of a machine were busy, from the text of /proc/stat. */

@@ -6,7 +6,7 @@ import type { Bench } from "./bench.ts";
 import { create, list, page, storm, watch } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { type CpuProfile, findHotspots, type Hotspots, type Ranking } from "./profile.ts";
-import { profiledSourcesOn } from "./program.ts";
+import { sourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
 
@@ -34,7 +34,7 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
   await using folder = await createTempFolder();
   progress(`profile of ${name}`);
   {
-    await using instance = await startOurInstance(profiledSourcesOn(node, folder.path));
+    await using instance = await startOurInstance(sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder.path}`]));
     await load(instance, (count) => Math.max(1, Math.round(count * options.scale)));
     await instance.stop();
   }

@@ -15,11 +15,6 @@ export function sourcesOn(node: string, flags: readonly string[] = [], main = "c
   return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), main)]);
 }
 
-/** The sources under Node's profiler, which writes into a folder when the program ends by itself. */
-export function profiledSourcesOn(node: string, folder: string): Program {
-  return sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
-}
-
 /** The released file, built into a folder. */
 export async function releasedFile(folder: string): Promise<Program> {
   return createProgram(await ensureReleasedFile("host", folder), []);

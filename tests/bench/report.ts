@@ -1,8 +1,9 @@
 /** The results as data that can be kept, and as the table that a person reads. */
+import { formatVerdict } from "./aims.ts";
 import type { Measured } from "./measure.ts";
 import type { Usage } from "./processes.ts";
 import type { Reading, Unit } from "./scenario.ts";
-import { findMedian, findSpread } from "./stats.ts";
+import { findMedian } from "./stats.ts";
 
 /** Medians of what was used. */
 export interface UsageReport {
@@ -32,8 +33,10 @@ export interface LineReport {
   readonly theirs: SideReport;
   /** Ours divided by the peer's. */
   readonly ratio: number;
-  readonly aim?: string;
-  readonly isMet?: boolean;
+  readonly aim?: string | undefined;
+  /** What would be more than the aim. */
+  readonly beyond?: string | undefined;
+  readonly verdict: string;
 }
 
 export function createLineReport({ line, ours, theirs }: Measured): LineReport {
@@ -46,61 +49,29 @@ export function createLineReport({ line, ours, theirs }: Measured): LineReport {
     ours: mine,
     theirs: peers,
     ratio: mine.median / peers.median,
-    ...(aim === undefined ? {} : { aim: aim.text, isMet: aim.isMet(mine.median, peers.median) }),
+    aim: aim?.text,
+    beyond: aim?.beyond?.text,
+    verdict: formatVerdict(aim, mine.median, peers.median),
   };
 }
 
-/** The columns of what was used, and how many digits count. */
-const USED: readonly (readonly [keyof UsageReport, string, number])[] = [
-  ["cpuSeconds", "CPU s", 2],
-  ["residentMegabytes", "RSS MB", 0],
-  ["peakMegabytes", "peak MB", 0],
+/** The columns of a line. */
+export const LINES_HEAD: readonly string[] = [
+  ...["what", "ours", "peer", "ours/peer", "aim", "beyond it", ""],
+  ...["CPU s", "of etcd", "RSS MB", "peak MB", "the peer is"],
 ];
 
-/** The columns of a line. */
-export const LINES_HEAD: readonly string[] = toHead(USED.map(([, title]) => title));
-
-/** The columns where etcd's part stands beside the whole. */
-export const ETCD_LINES_HEAD: readonly string[] = toHead(USED.flatMap(([, title]) => [title, "of etcd"]));
-
-function toHead(used: readonly string[]): readonly string[] {
-  return ["what", "ours", "peer", "ours/peer", "aim", "", ...used, "the peer is"];
-}
-
 /** A line as the cells of a row. */
-export function toRow(line: LineReport): readonly string[] {
-  return toCells(line, USED.map(([key, , digits]) => formatBoth(line.ours[key], line.theirs[key], digits)));
-}
-
-/** Formats a row with etcd's part beside the whole. */
-export function toEtcdRow(line: LineReport): readonly string[] {
-  const { ours, theirs } = line;
-  return toCells(
-    line,
-    USED.flatMap(([key, , digits]) => [
-      formatBoth(ours[key], theirs[key], digits),
-      formatBoth(ours.etcd?.[key], theirs.etcd?.[key], digits),
-    ]),
-  );
-}
-
-function toCells(line: LineReport, used: readonly string[]): readonly string[] {
+export function toRow({ what, unit, peer, ours, theirs, ratio, aim, beyond, verdict }: LineReport): readonly string[] {
   return [
-    line.what,
-    formatSide(line.ours, line.unit),
-    formatSide(line.theirs, line.unit),
-    `${line.ratio.toFixed(2)} ×`,
-    line.aim ?? "–",
-    formatMet(line.isMet),
-    ...used,
-    line.peer,
+    ...[what, formatSide(ours, unit), formatSide(theirs, unit), `${ratio.toFixed(2)} ×`],
+    ...[aim ?? "–", beyond ?? "–", verdict],
+    formatBoth(ours.cpuSeconds, theirs.cpuSeconds, 2),
+    formatBoth(ours.etcd?.cpuSeconds, theirs.etcd?.cpuSeconds, 2),
+    formatBoth(ours.residentMegabytes, theirs.residentMegabytes, 0),
+    formatBoth(ours.peakMegabytes, theirs.peakMegabytes, 0),
+    peer,
   ];
-}
-
-/** A word on an aim. */
-export function formatMet(isMet: boolean | undefined): string {
-  if (isMet === undefined) return "";
-  return isMet ? "met" : "missed";
 }
 
 function toSideReport(readings: readonly Reading[]): SideReport {
@@ -126,12 +97,11 @@ function toUsageReport(usages: readonly Usage[]): UsageReport {
   };
 }
 
-/** Median, and the spread that says how far to believe it. */
+/** The median, and all rounds in their order. */
 function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit: Unit): string {
-  const spread = findSpread(values).map((value) => formatNumber(value)).join("–");
   const body = bodyMegabytes === undefined ? "" : `, ${formatNumber(bodyMegabytes)} MB`;
   const again = retries === 0 ? "" : `, ${formatCount(retries, "retry", "retries")}`;
-  return `${formatNumber(median)} ${unit} (${spread})${body}${again}`;
+  return `${formatNumber(median)} ${unit} (${values.map(formatNumber).join(", ")})${body}${again}`;
 }
 
 /** How often clients retried; empty without retries. */
@@ -150,7 +120,11 @@ function formatBoth(mine: number | undefined, peers: number | undefined, digits:
   return [mine, peers].map((value) => value?.toFixed(digits) ?? "–").join(" / ");
 }
 
-/** A count with its noun. */
-export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
+/** Says how often something was measured. */
+export function formatRounds(rounds: number): string {
+  return rounds === 1 ? "One round." : `Medians of ${rounds} rounds.`;
+}
+
+function formatCount(count: number, noun: string, plural: string): string {
   return `${count} ${count === 1 ? noun : plural}`;
 }

@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Measured } from "./measure.ts";
-import {
-  createLineReport,
-  ETCD_LINES_HEAD,
-  formatCount,
-  formatNumber,
-  formatRetries,
-  LINES_HEAD,
-  toEtcdRow,
-  toRow,
-} from "./report.ts";
-import { aheadOfPeer, type Aim, atLeastTimes, atMost, atMostTimes } from "./scenario.ts";
+import { createLineReport, formatNumber, formatRetries, formatRounds, LINES_HEAD, toRow } from "./report.ts";
+import { type Aim, AIMS, atLeastTimes, atMost, atMostTimes, formatVerdict } from "./aims.ts";
 
 test("createLineReport() takes medians of the numbers and of the servers' usage", () => {
-  const report = createLineReport(measured(atMost(2, "2 s")));
+  const report = createLineReport(measured(atMost(2, "s")));
   assert.equal(report.ours.median, 2);
   assert.equal(report.theirs.median, 10);
   assert.equal(report.ratio, 0.2);
@@ -22,43 +13,45 @@ test("createLineReport() takes medians of the numbers and of the servers' usage"
   assert.equal(report.ours.residentMegabytes, 90);
   assert.equal(report.ours.bodyMegabytes, 1.5);
   assert.equal(report.theirs.cpuSeconds, undefined);
-  assert.equal(report.isMet, true);
+  assert.equal(report.verdict, "met");
 });
 
-test("an aim is met at its limit, and being ahead is more than being equal", () => {
-  const cases: readonly (readonly [Aim, number, number, boolean])[] = [
-    [atMost(2, ""), 2, 0, true],
-    [atMost(2, ""), 2.01, 0, false],
-    [atLeastTimes(2), 4, 2, true],
-    [atLeastTimes(2), 3.99, 2, false],
-    [atMostTimes(0.25, ""), 1, 4, true],
-    [atMostTimes(0.25, ""), 1.01, 4, false],
-    [aheadOfPeer(""), 5, 4, true],
-    [aheadOfPeer(""), 4, 4, false],
+test("an aim is met at its limit, and what is beyond it is more", () => {
+  const cases: readonly (readonly [Aim, number, number, string])[] = [
+    [atMost(2, "s"), 2, 0, "met"],
+    [atMost(2, "s"), 2.01, 0, "missed"],
+    [atLeastTimes(2), 4, 2, "met"],
+    [atLeastTimes(2), 3.99, 2, "missed"],
+    [atMostTimes(0.25), 1, 4, "met"],
+    [atMostTimes(0.25), 1.01, 4, "missed"],
+    [AIMS.sqlite.create, 1.49, 1, "missed"],
+    [AIMS.sqlite.create, 1.5, 1, "met"],
+    [AIMS.sqlite.create, 1.8, 1, "beyond it"],
+    [AIMS.sqlite.storm, 0.56, 1, "beyond it"],
   ];
-  for (const [aim, ours, theirs, isMet] of cases) assert.equal(aim.isMet(ours, theirs), isMet);
+  for (const [aim, ours, theirs, verdict] of cases) assert.equal(formatVerdict(aim, ours, theirs), verdict);
+  assert.equal(formatVerdict(undefined, 1, 2), "");
 });
 
-test("toRow() has a cell for each column, ours before the peer's", () => {
-  const row = toRow(createLineReport(measured(atMost(1, "1 s"))));
+test("toRow() has a cell for each column, ours before the peer's, with all rounds", () => {
+  const row = toRow(createLineReport(measured(atMost(1, "s"))));
   assert.equal(row.length, LINES_HEAD.length);
   assert.deepEqual(row, [
-    ...["storm", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0), 3 retries", "0.20 ×", "1 s", "missed"],
-    ...["0.50 / –", "90 / –", "100 / –", "a peer"],
+    ...["storm", "2.00 s (3.00, 1.00, 2.00), 1.50 MB", "10.0 s (10.0, 10.0), 3 retries", "0.20 ×"],
+    ...["1 s", "–", "missed", "0.50 / –", "–", "90 / –", "100 / –", "a peer"],
   ]);
+  const aimed = toRow(createLineReport(measured(AIMS.sqlite.storm)));
+  assert.deepEqual(aimed.slice(4, 7), ["0.68 ×", "0.56 ×", "beyond it"]);
   const without = toRow(createLineReport(measured(undefined)));
-  assert.deepEqual(without.slice(4, 6), ["–", ""]);
+  assert.deepEqual(without.slice(4, 7), ["–", "–", ""]);
 });
 
-test("toEtcdRow() has etcd's part beside each total", () => {
+test("toRow() has etcd's part of the CPU", () => {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
   const { line } = measured(undefined);
-  const report = createLineReport({ line, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
-  const row = toEtcdRow(report);
-  assert.equal(row.length, ETCD_LINES_HEAD.length);
-  assert.deepEqual(row.slice(6, 12), ["0.50 / 0.50", "0.20 / –", "90 / 90", "30 / –", "100 / 100", "40 / –"]);
-  assert.deepEqual(toRow(report).slice(6, 9), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
+  const row = toRow(createLineReport({ line, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] }));
+  assert.deepEqual(row.slice(7, 11), ["0.50 / 0.50", "0.20 / –", "90 / 90", "100 / 100"]);
 });
 
 test("formatNumber() keeps three digits that count", () => {
@@ -69,8 +62,8 @@ test("formatRetries() is empty without retries", () => {
   assert.deepEqual([0, 0.5, 5000].map(formatRetries), ["", "0.50", "5000"]);
 });
 
-test("formatCount() distinguishes one from many", () => {
-  assert.deepEqual([formatCount(1, "round"), formatCount(3, "round")], ["1 round", "3 rounds"]);
+test("formatRounds() calls one round no median", () => {
+  assert.deepEqual([1, 5].map(formatRounds), ["One round.", "Medians of 5 rounds."]);
 });
 
 function measured(aim: Aim | undefined): Measured {

@@ -2,8 +2,9 @@
  * The parts of a benchmark: a scenario runs on our side and on a peer in turn, and yields a number for each of its
  * lines.
  */
-import type { Program } from "./program.ts";
+import type { Aim } from "./aims.ts";
 import type { Usage } from "./processes.ts";
+import type { Program } from "./program.ts";
 
 /** The unit of a line's number. */
 export type Unit = "s" | "ms" | "/s" | "MB" | "%";
@@ -21,15 +22,6 @@ export interface Reading {
   readonly etcd?: Usage;
 }
 
-/** An aim of the design, never a limit. */
-export interface Aim {
-  readonly text: string;
-  /** Whether the aim is a ratio, so that it holds wherever both sides are measured alike. */
-  readonly isBesidePeer: boolean;
-  /** Compares the medians of the two sides. */
-  isMet(ours: number, theirs: number): boolean;
-}
-
 /** A line of the table. */
 export interface Line {
   readonly what: string;
@@ -39,34 +31,15 @@ export interface Line {
   readonly aim?: Aim | undefined;
 }
 
+/** The peer of most lines. */
+export const LIFTED_PEER = "control plane, limits lifted";
+
 /** Readings by the key of their line. */
 export type Readings<Key extends string> = Readonly<Record<Key, Reading>>;
 
 export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
-  /** The number of runs in one round, for short scenarios. */
-  readonly runsPerRound?: number;
   ours(program: Program): Promise<Readings<Key>>;
   /** Runs the peer; where that takes a client, it is the same program. */
   theirs(program: Program): Promise<Readings<Key>>;
-}
-
-/** Creates an aim that is an upper limit, in the unit of the line. */
-export function atMost(limit: number, text: string): Aim {
-  return { text, isBesidePeer: false, isMet: (ours) => ours <= limit };
-}
-
-/** Creates an aim that is an upper limit, as a multiple of the peer's number. */
-export function atMostTimes(ratio: number, text = `${ratio} ×`): Aim {
-  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours <= ratio * theirs };
-}
-
-/** Creates an aim that is a lower limit, as a multiple of the peer's number. */
-export function atLeastTimes(ratio: number, text = `${ratio} ×`): Aim {
-  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours >= ratio * theirs };
-}
-
-/** Creates the aim to exceed the peer's number. */
-export function aheadOfPeer(text: string): Aim {
-  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours > theirs };
 }

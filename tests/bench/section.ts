@@ -5,7 +5,7 @@ import { formatMachine, type Machine } from "./machine.ts";
 import { formatTable } from "./table.ts";
 
 /** The commands, in the order of the page. */
-export const COMMANDS = ["table", "etcd", "growth", "idle", "steady", "capacity", "ladder", "profile"] as const;
+export const COMMANDS = ["table", "growth", "steady", "capacity", "ladder", "profile"] as const;
 
 export type Command = typeof COMMANDS[number];
 

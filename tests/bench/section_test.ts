@@ -24,7 +24,7 @@ test("writeSection() keeps a section beside those of other commands, in the orde
 
 test("formatSection() has the table, the settings and the machine", () => {
   assert.equal(
-    formatSection(formatTestSection("idle", "1 %")),
+    formatSection(formatTestSection("steady", "1 %")),
     "\n| what  | ours |\n| ----- | ---- |\n| storm | 1 %  |\n\nof one round\n" +
       "2026-01-02T03:04:05Z, 2 cores (a processor), 24 GiB, Linux 6, Node v24, load 0.1\n",
   );

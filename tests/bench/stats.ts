@@ -10,15 +10,6 @@ export function findMedian(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
-/** The smallest and the largest. Throws for none. */
-export function findSpread(values: readonly number[]): readonly [number, number] {
-  const sorted = toSorted(values);
-  const [least] = sorted;
-  const most = sorted.at(-1);
-  if (least === undefined || most === undefined) throw new Error("cannot take the spread of nothing");
-  return [least, most];
-}
-
 function toSorted(values: readonly number[]): readonly number[] {
   return [...values].sort((one, other) => one - other);
 }

@@ -1,9 +1,10 @@
 /** `deno task bench steady`: nodes come, requests are cleaned away, and memory is to stay where it was. */
+import { formatMet } from "./aims.ts";
 import { clean, storm } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { readUsage, type Usage } from "./processes.ts";
 import type { Program } from "./program.ts";
-import { formatMet, formatNumber, formatRetries } from "./report.ts";
+import { formatNumber, formatRetries } from "./report.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
 import { growthAtTheEnd, type Sample } from "./stats.ts";

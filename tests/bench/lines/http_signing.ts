@@ -1,25 +1,25 @@
-/** Certificates over HTTP with connections that stay open, beside `cfssl serve` or a control plane. */
+/** Certificates over HTTP with connections that stay open, beside `cfssl serve`. */
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../../support/peers/go.ts";
 import { start } from "../../support/child.ts";
 import { formatKubeconfig } from "../../support/interop/kubectl.ts";
 import { createTempFolder, findServerPort } from "../../support/temp.ts";
-import type { Grounds } from "../grounds.ts";
+import { AIMS } from "../aims.ts";
 import { signWithCfssl, storm } from "../load.ts";
 import { startOurInstance } from "../our_instance.ts";
-import { LIFTED } from "../peer_instance.ts";
 import { mustEnd } from "../program.ts";
-import { aheadOfPeer, type Aim, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
+import type { Line, Reading, Readings, Scenario } from "../scenario.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 
 type Key = "one" | "four";
 
 const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 
-/** Compares with cfssl. `certificates` are requested by each number of clients. */
+/** `certificates` are requested by each number of clients. */
 export function httpSigningScenario(certificates: number): Scenario<Key> {
+  const line = (what: string): Line => ({ what, unit: "/s", peer: "cfssl serve", aim: AIMS.certificates });
   return {
-    lines: createLines("cfssl serve", aheadOfPeer("ahead")),
+    lines: { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") },
     ours: async (program) => await readBoth(await startOurInstance(program), rateOfNodes(certificates)),
     theirs: async () =>
       await readBoth(await startCfssl(), async (instance, clients) => {
@@ -27,20 +27,6 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
         return { value: certificates / seconds, retries };
       }),
   };
-}
-
-/** Compares with a control plane, which does the same work. */
-export function nodeSigningScenario(grounds: Grounds, certificates: number): Scenario<Key> {
-  return {
-    lines: createLines("control plane, limits lifted", undefined),
-    ours: async (program) => await readBoth(await grounds.ours(program), rateOfNodes(certificates)),
-    theirs: async () => await readBoth(await grounds.theirs(LIFTED), rateOfNodes(certificates)),
-  };
-}
-
-function createLines(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
-  const line = (what: string): Line => ({ what, unit: "/s", peer, aim: aim });
-  return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
 }
 
 type MeasureRate = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;

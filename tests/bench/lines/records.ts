@@ -12,10 +12,11 @@ import type { Transport } from "../../../core/ports.ts";
 import { createRecord, formatRecordName, hashRecord } from "../../../core/register/record.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import type { Write } from "../../../server/storage/storage.ts";
+import { AIMS } from "../aims.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 import { startOurInstance } from "../our_instance.ts";
 import type { Program } from "../program.ts";
-import { atMost, type Readings, type Scenario } from "../scenario.ts";
+import type { Readings, Scenario } from "../scenario.ts";
 import { findMedian } from "../stats.ts";
 
 const PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
@@ -35,7 +36,7 @@ export function recordsScenario(records: number): Scenario<"first" | "all"> {
         what: `first page of ${records} records, ${PAGE_LIMIT} each`,
         unit: "ms",
         peer,
-        aim: atMost(100, "100 ms"),
+        aim: AIMS.firstPageOfRecords,
       },
       all: {
         what: `1000 of ${records} records in pages of ${PAGE_LIMIT}`,

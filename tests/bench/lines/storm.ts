@@ -1,36 +1,27 @@
 /** Nodes that bootstrap at the same instant. */
+import type { Aim } from "../aims.ts";
 import type { Grounds } from "../grounds.ts";
-import { storm } from "../load.ts";
-import { type Aim, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
-
-/** How a storm is measured. */
-export interface StormOptions {
-  readonly grounds: Grounds;
-  readonly nodes: number;
-  /** The name of the peer, and additional flags of its kube-controller-manager. */
-  readonly peer: string;
-  readonly controllerFlags: readonly string[];
-  readonly aim: Aim | undefined;
-}
+import { storm } from "../load.ts";
+import { LIFTED_PEER, type Readings, type Scenario } from "../scenario.ts";
 
 type Key = "storm" | "peak";
 
 /** The instance of each run is fresh, so the first requests meet cold code; starting it is not counted. */
-export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<Key> {
-  const what = `${nodes} nodes at once`;
+export function stormScenario(grounds: Grounds, nodes: number, aim: Aim): Scenario<Key> {
+  const what = `${nodes} nodes at once${grounds.where}`;
   return {
     lines: {
-      storm: { what, unit: "s", peer, aim: aim },
-      peak: { what: `peak memory, ${what}`, unit: "MB", peer, aim: atMostTimes(1 / 3, "a third") },
+      storm: { what, unit: "s", peer: LIFTED_PEER, aim },
+      peak: { what: `peak memory, ${what}`, unit: "MB", peer: LIFTED_PEER, aim: grounds.aims.peak },
     },
-    ours: (program) => readStorm(() => grounds.ours(program), nodes),
-    theirs: () => readStorm(() => grounds.theirs(controllerFlags), nodes),
+    ours: async (program) => await readStorm(await grounds.ours(program), nodes),
+    theirs: async () => await readStorm(await grounds.theirs(), nodes),
   };
 }
 
-async function readStorm(startInstance: () => Promise<BenchInstance>, nodes: number): Promise<Readings<Key>> {
-  await using instance = await startInstance();
+async function readStorm(started: BenchInstance, nodes: number): Promise<Readings<Key>> {
+  await using instance = started;
   const read = await measureReading(instance, async () => {
     const { seconds: value, retries } = await storm(instance.bootstrapKubeconfigs, nodes);
     return { value, retries };

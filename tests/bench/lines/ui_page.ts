@@ -1,10 +1,11 @@
 /** Measures the first page of a long list of requests in `tlsboot ui`, beside the API's list of them. */
 import { findLink, openLink } from "../../support/ui_client.ts";
+import { AIMS } from "../aims.ts";
 import { create } from "../load.ts";
 import type { BenchInstance } from "../instance.ts";
 import { startOurInstance } from "../our_instance.ts";
 import type { Program } from "../program.ts";
-import { atMost, atMostTimes, type Readings, type Scenario } from "../scenario.ts";
+import type { Readings, Scenario } from "../scenario.ts";
 import { findMedian } from "../stats.ts";
 import { openTransport, readPage } from "./records.ts";
 
@@ -21,13 +22,13 @@ export function uiPageScenario(requests: number): Scenario<"first" | "again"> {
         what: `first page of ${requests} requests in ui, once`,
         unit: "ms",
         peer,
-        aim: atMost(1000, "1000 ms"),
+        aim: AIMS.uiOnce,
       },
       again: {
         what: `first page of ${requests} requests in ui, again`,
         unit: "ms",
         peer,
-        aim: atMostTimes(0.5, "a half"),
+        aim: AIMS.uiAgain,
       },
     },
     ours: (program) => readUi(program, requests),

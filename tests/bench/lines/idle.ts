@@ -1,0 +1,28 @@
+/** Measures the CPU of a server without clients. */
+import { setTimeout } from "node:timers/promises";
+import { AIMS } from "../aims.ts";
+import type { Grounds } from "../grounds.ts";
+import { type BenchInstance, usedBy, usedSince } from "../instance.ts";
+import type { Reading, Scenario } from "../scenario.ts";
+
+/** The work that a start leaves behind is over after this time. */
+const SETTLE_MS = 15_000;
+
+export function idleScenario(grounds: Grounds, seconds: number): Scenario<"idle"> {
+  return {
+    lines: {
+      idle: { what: `CPU of an idle instance over ${seconds} s`, unit: "%", peer: "control plane", aim: AIMS.idle },
+    },
+    ours: async (program) => ({ idle: await readIdle(await grounds.ours(program), seconds) }),
+    theirs: async () => ({ idle: await readIdle(await grounds.theirs(), seconds) }),
+  };
+}
+
+async function readIdle(started: BenchInstance, seconds: number): Promise<Reading> {
+  await using instance = started;
+  await setTimeout(SETTLE_MS);
+  const [startedAt, before] = [performance.now(), usedBy(instance)];
+  await setTimeout(seconds * 1000);
+  const used = usedSince(before, instance);
+  return { value: (100 * used.usage.cpuSeconds) / ((performance.now() - startedAt) / 1000), ...used };
+}
