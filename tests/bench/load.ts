@@ -44,13 +44,19 @@ export async function storm(
   return facts;
 }
 
+/**
+ * More than the number of requests that a server remembers as verified. In turns, each of them is verified every time, as
+ * no two machines send the same one.
+ */
+const DIFFERENT_REQUESTS = 10_000;
+
 /** Creates requests for a signer that does not exist. */
 export function create(
   kubeconfigs: Kubeconfigs,
   requests: number,
   clients: number,
 ): Promise<Facts & { readonly seconds: number; readonly rate: number }> {
-  return load("create", kubeconfigs, [`-requests=${requests}`, `-clients=${clients}`]);
+  return load("create", kubeconfigs, [`-requests=${requests}`, `-keys=${DIFFERENT_REQUESTS}`, `-clients=${clients}`]);
 }
 
 /** Reads the whole list in each form, a few times. */

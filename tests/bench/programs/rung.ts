@@ -157,7 +157,8 @@ async function createLayers(has: (layer: Layer) => boolean, data: string, ca: st
     commitRequest: has("commit") ? createRequestCommit({ ...common, register }) : passCommit,
   });
   const requests = resources.find(({ kind }) => kind === certificateSigningRequestKind)!;
-  const unverified = { ...requests, strategy: { ...requests.strategy, validateCreate: () => [] } };
+  const { prepareForCreate } = requests.strategy;
+  const unverified = { ...requests, strategy: prepareForCreate === undefined ? {} : { prepareForCreate } };
   const admission = createAdmission(
     has("admission")
       ? [
