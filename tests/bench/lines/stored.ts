@@ -33,7 +33,7 @@ export function storedScenario(grounds: Grounds, requests: number, connections: 
   const lines: Readonly<Record<Key, Line>> = {
     rest: line("memory at rest", "MB", aims.rest),
     create: line(`create ${requests} requests, ${CLIENTS} clients`, "/s", aims.create),
-    cpu: line("CPU of one of these creations", "ms", aims.cpu),
+    cpu: line("CPU of each of these creations", "ms", aims.cpu),
     after: line(`memory after ${requests} requests`, "MB", aims.after),
     json: line(`list ${requests} as JSON`, "ms", aims.json),
     table: line(`list ${requests} as Table`, "ms", aims.table),
