@@ -1,9 +1,11 @@
 /**
- * The HTTP interface of the server. Every request passes the same steps: observe → deadline → authenticate → impersonate
- * → take a seat → authorize → route. Requests of in-process clients pass them too, only without TLS.
+ * The HTTP interface of the server. Every request takes the same steps, which `createApp` has from top to bottom. Requests
+ * of in-process clients take them too, only without TLS.
  */
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { Hono, type MiddlewareHandler } from "hono";
+import { METHOD_NAME_ALL, type Router } from "hono/router";
+import { RegExpRouter } from "hono/router/reg-exp-router";
+import { SmartRouter } from "hono/router/smart-router";
+import { TrieRouter } from "hono/router/trie-router";
 import { goQuote } from "../core/lib/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
@@ -11,13 +13,13 @@ import { type Authenticator, REVOKED_WITHIN_MS } from "./authn/authentication.ts
 import { ANONYMOUS } from "./authn/authenticator.ts";
 import { createReauthentication } from "./authn/reauthentication.ts";
 import { type Authorizer, createDeniedError, escapeMarkup, withNosniff } from "./authz/authorizer.ts";
-import { createImpersonation, findImpersonationHeaders } from "./authz/impersonation.ts";
+import { createImpersonation, findImpersonationHeaders, type Impersonation } from "./authz/impersonation.ts";
 import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { findPlace } from "./flowcontrol/priority_levels.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
-import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
+import { Deadlines, MAX_TIMEOUT_MS, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
 import {
   type Caller,
@@ -81,53 +83,77 @@ export interface AppDeps extends RegistryDeps {
 /** Answers the request of a client. A `Request` may be passed, and `toResponse` converts the answer to a `Response`. */
 export type App = (request: IncomingRequest, caller: Caller) => Promise<Answer>;
 
-type Env = { Bindings: { readonly exchange: Exchange } };
-type Step = MiddlewareHandler<Env>;
-
 /** Creates the app, with the whole pipeline. */
 export function createApp(deps: AppDeps): App {
+  const { clock, stopping } = deps;
   const routes = createRoutes(deps);
-  // Hono would decode and normalize the path of the URL. Go does it differently, so the parsed path is routed.
-  const hono = new Hono<Env>({ getPath: (_request, options) => toRoutedPath(options!.env!.exchange.info.path) });
-  hono.use(
-    observe(deps, routes),
-    deadline(deps),
-    authenticate(deps),
-    impersonate(deps),
-    takeSeat(deps),
-    authorize(deps),
-  );
-  for (const { path, answer } of routes) {
-    hono.all(path, async ({ env: { exchange } }) => reply(exchange, await answer(exchange)));
-  }
-  hono.notFound(async ({ env: { exchange } }) => reply(exchange, await respondUnknown(exchange)));
-  hono.onError(async (error, { env: { exchange } }) => {
-    if (error instanceof OverloadError) return reply(exchange, await respondOverloaded(exchange));
-    if (statusFromError(error).status.code === 500) {
-      const { auditId, info: { path } } = exchange;
-      deps.logger.error("request failed", { path, auditId, error });
+  const router = createRouter(routes);
+  const impersonate = createImpersonation(deps.authorizer);
+  const deadlines = new Deadlines(clock, stopping);
+  const observe = createObserver(deps, routes);
+
+  /** Takes a request through its steps, each of which may refuse it with an error. */
+  async function serve(exchange: Exchange): Promise<Answer> {
+    const { caller: { rawHeaders, user }, info } = exchange;
+    let served: (() => void) | undefined;
+    try {
+      exchange.isPublic = isCrlRequest(exchange, deps.crls);
+      exchange.user = user ?? await authenticate(deps, exchange);
+      beginAuditTrail(deps, exchange);
+      const headers = findImpersonationHeaders(rawHeaders);
+      if (headers.length > 0 && !exchange.isPublic) await becomeUser(deps, exchange, headers, impersonate);
+      // In-process clients are few and never wait.
+      const place = user === undefined ? findPlace(exchange.user, info) : undefined;
+      if (place !== undefined) exchange.seat = await deps.flowControl.acquireSeat(place, exchange.signal);
+      served = deps.inflight.begin(info.verb);
+      if (!exchange.isPublic) await authorize(deps, exchange);
+      const [[found]] = router.match(METHOD_NAME_ALL, toRoutedPath(info.path));
+      return await (found === undefined ? respondUnknown(exchange) : found[0].answer(exchange));
+    } finally {
+      served?.();
+      exchange.seat?.release();
     }
-    return reply(exchange, await respondError(exchange, error));
-  });
+  }
+
+  async function answer(exchange: Exchange): Promise<Answer> {
+    const { caller, info } = exchange;
+    if (info.isIncomplete) return await respondIncomplete(exchange);
+    const refused = caller.user === undefined && stopping.aborted ? refuseWhileDraining(exchange) : undefined;
+    if (refused !== undefined) return await refused;
+    try {
+      const isUnlimited = caller.user !== undefined || info.verb === "watch";
+      const milliseconds = parseRequestedTimeout(exchange) ?? (isUnlimited ? undefined : MAX_TIMEOUT_MS);
+      return await (milliseconds === undefined
+        ? serve(exchange)
+        : deadlines.keep(milliseconds, () => serve(exchange), () => exchange.timeOut()));
+    } catch (error) {
+      return await respondFailure(deps, exchange, error);
+    }
+  }
+
   return async (request, caller) => {
     const text = caller.target ?? request.url;
     if (text.length > MAX_TARGET_LENGTH) return createPlainText(414, "414 URI Too Long");
     const target = parseTarget(text);
     if (target.path === undefined) return createPlainText(400, "400 Bad Request");
-    const exchange = new Exchange({
-      request,
-      caller,
-      target,
-      clock: deps.clock,
-      createId: () => createUid(deps.random),
-      stopping: deps.stopping,
-    });
-    // Hono reads only the method, and passes the request on.
-    await hono.fetch(request as Request, { exchange });
-    const { answer } = exchange;
-    if (answer === undefined) throw new Error("a request was not answered");
-    return request.method === "HEAD" ? withoutBody(answer) : answer;
+    const startedMs = clock.elapsedMs();
+    const createId = (): string => createUid(deps.random);
+    const exchange = new Exchange({ request, caller, target, clock, createId, stopping });
+    const { body, ...head } = await answer(exchange);
+    observe(exchange, head.status, startedMs);
+    if (request.method === "HEAD" && isStream(body)) body.cancel();
+    return {
+      ...head,
+      headers: exchange.isLast ? { ...head.headers, connection: "close" } : head.headers,
+      body: request.method === "HEAD" ? undefined : body,
+    };
   };
+}
+
+function createRouter(routes: readonly ServedRoute[]): Router<ServedRoute> {
+  const router = new SmartRouter<ServedRoute>({ routers: [new RegExpRouter(), new TrieRouter()] });
+  for (const route of routes) router.add(METHOD_NAME_ALL, route.path, route);
+  return router;
 }
 
 /** The routes by path. Their order matters for paths that several of them match, and each handler accepts any method. */
@@ -162,7 +188,7 @@ function encodeIndented(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, undefined, 2));
 }
 
-/** Hono's patterns match no line breaks, which a decoded path may have; no route has a space. */
+/** The router's patterns match no line breaks, which a decoded path may have; no route has a space. */
 function toRoutedPath(path: string): string {
   return path.replace(/[\n\r\u2028\u2029]/g, " ");
 }
@@ -172,36 +198,20 @@ function createPlainText(status: number, text: string): Answer {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
-/** Returns a response by which Hono learns that the answer is sent elsewhere: the listener and the loopback send it. */
-function reply(exchange: Exchange, answer: Answer): Response {
-  exchange.complete(answer);
-  return RESPONSE_ALREADY_SENT;
-}
-
-function withoutBody(answer: Answer): Answer {
-  if (isStream(answer.body)) answer.body.cancel();
-  return { ...answer, body: undefined };
-}
-
-/** Counts, times and audits the answer, whatever happens later. */
-function observe(deps: AppDeps, routes: readonly ServedRoute[]): Step {
+/** Creates the function that counts, times and audits each answer, whatever happens later. */
+function createObserver(
+  deps: AppDeps,
+  routes: readonly ServedRoute[],
+): (exchange: Exchange, code: number, startedMs: number) => void {
   const isServedResource = createServedCheck(deps.served);
   const labels = new Set(routes.filter(({ isLabel }) => isLabel === true).map(({ path }) => path));
   const { authenticate, clock, stopping: signal, revocations, onClientCasChange } = deps;
   const reauthenticate = createReauthentication({ authenticate, clock, signal, revocations, onClientCasChange });
-  return async ({ env: { exchange } }, next) => {
-    const startedMs = deps.clock.elapsedMs();
-    const { info, query, caller } = exchange;
-    const isRefused = caller.user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
-    if (info.isIncomplete) exchange.complete(await respondIncomplete(exchange));
-    else if (isRefused !== undefined) exchange.complete(await isRefused);
-    else await next();
-    if (exchange.isLast) exchange.closeConnection();
-    const code = exchange.answer?.status ?? 500;
+  return (exchange, code, startedMs) => {
+    const { info, query, streamEnded: ended, authenticated } = exchange;
     const isServed = info.isResourceRequest ? isServedResource(info) : labels.has(info.path);
     const observed = { info, dryRun: query.has("dryRun"), isServed };
-    deps.metrics.observe(observed, code, (deps.clock.elapsedMs() - startedMs) / 1000);
-    const { streamEnded: ended, authenticated } = exchange;
+    deps.metrics.observe(observed, code, (clock.elapsedMs() - startedMs) / 1000);
     if (ended !== undefined) {
       void ended.then(deps.metrics.beginLongRunning(observed));
       if (authenticated !== undefined) {
@@ -215,7 +225,6 @@ function observe(deps: AppDeps, routes: readonly ServedRoute[]): Step {
       }
     }
     exchange.audit?.answered(code, ended);
-    return RESPONSE_ALREADY_SENT;
   };
 }
 
@@ -226,20 +235,15 @@ function endStream({ logger }: AppDeps, exchange: Exchange): void {
   exchange.abort(new Error("the user is no longer authenticated"));
 }
 
-/** Limits the time of a request to its own timeout or the common one. In-process clients have no limit. */
-function deadline(deps: AppDeps): Step {
-  const common = createCommonDeadline(deps.clock, deps.stopping);
-  return async ({ env: { exchange } }, next) => {
-    const milliseconds = parseRequestedTimeout(exchange);
-    if (milliseconds === undefined && (exchange.caller.user !== undefined || exchange.info.verb === "watch")) {
-      return await next();
-    }
-    const isDone = milliseconds === undefined
-      ? await common.isDone(next)
-      // A timeout below a millisecond ends before the next step begins.
-      : await completesWithin(deps.clock, Math.floor(milliseconds), next);
-    if (!isDone) exchange.timeOut(await respondTimeout(exchange));
-  };
+/** Answers a request that failed. An error without a status is logged, because it is one of the server. */
+function respondFailure({ logger }: AppDeps, exchange: Exchange, error: unknown): Promise<Answer> {
+  if (exchange.isTimedOut) return respondTimeout(exchange);
+  if (error instanceof OverloadError) return respondOverloaded(exchange);
+  if (statusFromError(error).status.code === 500) {
+    const { auditId, info: { path } } = exchange;
+    logger.error("request failed", { path, auditId, error });
+  }
+  return respondError(exchange, error);
 }
 
 /** kube-apiserver fails for a path with a verb but no resource before every other step. */
@@ -252,23 +256,24 @@ async function respondIncomplete(exchange: Exchange): Promise<Answer> {
   return { ...answer, headers };
 }
 
-function authenticate(deps: AppDeps): Step {
-  return async ({ env: { exchange } }, next) => {
-    const { caller } = exchange;
-    // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
-    exchange.isLast = caller.isHttp2 === true && caller.user === undefined;
-    exchange.isPublic = isCrlRequest(exchange, deps.crls);
-    const user = caller.user ?? (exchange.isPublic ? ANONYMOUS : await authenticateCaller(deps, exchange));
-    if (!isAnonymous(user)) {
-      exchange.isLast = false;
-      caller.connection?.authenticated(user.username);
-    }
-    exchange.user = user;
-    exchange.audit = createAuditTrail(deps, exchange, user);
-    if (exchange.credentialAnnotations !== undefined) exchange.audit?.annotate(exchange.credentialAnnotations);
-    if (exchange.audit?.received() === false) throw internalError("failed to store audit event");
-    await next();
-  };
+/** Returns the user of a client that is not in this process. Throws StatusError 401. */
+async function authenticate(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
+  const { caller } = exchange;
+  // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
+  exchange.isLast = caller.isHttp2 === true;
+  const user = exchange.isPublic ? ANONYMOUS : await authenticateCaller(deps, exchange);
+  if (!isAnonymous(user)) {
+    exchange.isLast = false;
+    caller.connection?.authenticated(user.username);
+  }
+  return user;
+}
+
+/** Begins the audit trail of a user's request. Throws StatusError 500 when the request must not be served unrecorded. */
+function beginAuditTrail(deps: AppDeps, exchange: Exchange): void {
+  exchange.audit = createAuditTrail(deps, exchange, exchange.user);
+  if (exchange.credentialAnnotations !== undefined) exchange.audit?.annotate(exchange.credentialAnnotations);
+  if (exchange.audit?.received() === false) throw internalError("failed to store audit event");
 }
 
 /** Begins the audit trail of a request, if the policy requires one. */
@@ -324,22 +329,21 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   throw unauthorized();
 }
 
-function impersonate(deps: AppDeps): Step {
-  const resolve = createImpersonation(deps.authorizer);
-  return async ({ env: { exchange } }, next) => {
-    const headers = findImpersonationHeaders(exchange.caller.rawHeaders);
-    if (headers.length > 0 && !exchange.isPublic) {
-      let constraint: string | undefined;
-      const onConstraint = (found: string): void => void (constraint = found);
-      const attributes = toAttributes(exchange.info);
-      exchange.user = await resolve(headers, exchange.user, attributes, onConstraint).catch((error: unknown) => {
-        throw error instanceof StatusError ? withNosniff(error) : error;
-      });
-      exchange.audit?.impersonated(exchange.user, constraint);
-      refuseRevoked(deps, exchange);
-    }
-    await next();
-  };
+/** Replaces the user of a request by the one in its `Impersonate-*` headers. Throws StatusError 400 and 403. */
+async function becomeUser(
+  deps: AppDeps,
+  exchange: Exchange,
+  headers: Parameters<Impersonation>[0],
+  impersonate: Impersonation,
+): Promise<void> {
+  let constraint: string | undefined;
+  const onConstraint = (found: string): void => void (constraint = found);
+  const attributes = toAttributes(exchange.info);
+  exchange.user = await impersonate(headers, exchange.user, attributes, onConstraint).catch((error: unknown) => {
+    throw error instanceof StatusError ? withNosniff(error) : error;
+  });
+  exchange.audit?.impersonated(exchange.user, constraint);
+  refuseRevoked(deps, exchange);
 }
 
 /** Throws StatusError 403 for a request as a user who is revoked, whatever the impersonating user may do. */
@@ -352,39 +356,20 @@ function refuseRevoked({ revocations }: AppDeps, { user, authenticated, caller, 
   throw withNosniff(createDeniedError(user, toAttributes(info), reason));
 }
 
-/** Waits until the request may be served. In-process clients are few and never wait. */
-function takeSeat(deps: AppDeps): Step {
-  return async ({ env: { exchange } }, next) => {
-    const { caller, user, info, signal } = exchange;
-    const place = caller.user === undefined ? findPlace(user, info) : undefined;
-    exchange.seat = place === undefined ? undefined : await deps.flowControl.acquireSeat(place, signal);
-    const served = deps.inflight.begin(info.verb);
-    try {
-      await next();
-    } finally {
-      served();
-      exchange.seat?.release();
-    }
-  };
-}
-
 /** The names of decisions in metrics. */
 const RESULTS = { allow: "allowed", deny: "denied", noOpinion: "no-opinion" } as const;
 
-function authorize(deps: AppDeps): Step {
-  return async ({ env: { exchange } }, next) => {
-    const { info, user, audit } = exchange;
-    if (exchange.isPublic) return await next();
-    const attributes = toAttributes(info);
-    const startedMs = deps.clock.elapsedMs();
-    const decision = exchange.isRecovering && !await isRecoveryRequest(deps, exchange)
-      ? NO_RECOVERY_REQUEST
-      : await deps.authorizer.authorize(user, attributes);
-    deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
-    audit?.authorized(decision);
-    if (decision.kind !== "allow") throw withNosniff(createDeniedError(user, attributes, decision.reason));
-    await next();
-  };
+/** Throws StatusError 403 when the user may not make the request. */
+async function authorize(deps: AppDeps, exchange: Exchange): Promise<void> {
+  const { info, user, audit } = exchange;
+  const attributes = toAttributes(info);
+  const startedMs = deps.clock.elapsedMs();
+  const decision = exchange.isRecovering && !await isRecoveryRequest(deps, exchange)
+    ? NO_RECOVERY_REQUEST
+    : await deps.authorizer.authorize(user, attributes);
+  deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
+  audit?.authorized(decision);
+  if (decision.kind !== "allow") throw withNosniff(createDeniedError(user, attributes, decision.reason));
 }
 
 const NO_RECOVERY_REQUEST: Decision = {

@@ -8,7 +8,7 @@ import type { Exchange } from "./exchange.ts";
 import { respondBytes } from "./respond.ts";
 
 /** The timeout of a request that specifies none, or a longer one. */
-const MAX_TIMEOUT_MS = 60_000;
+export const MAX_TIMEOUT_MS = 60_000;
 
 /**
  * Parses the query parameter `timeout` to milliseconds. Undefined when it is absent, not positive or too long, and for
@@ -22,57 +22,60 @@ export function parseRequestedTimeout({ info, query }: Exchange): number | undef
   return parsed.value > 0 && parsed.value < MAX_TIMEOUT_MS ? parsed.value : undefined;
 }
 
-/**
- * Creates the timeout of the requests that specify none. They all have the same timeout, so a single timer is enough; a
- * timer for each would cost more than a small request.
- */
-export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
-  /** Runs a step; resolves to false when it timed out. */
-  isDone(run: () => Promise<void>): Promise<boolean>;
-} {
-  const running = new Set<{ readonly at: number; expire(): void }>();
-  let isWatched = false;
+/** The precision of timeouts. */
+const TICK_MS = 100;
 
-  async function watch(): Promise<void> {
-    isWatched = true;
+/** The timeouts of all requests. They have one timer, because a timer for each would cost more than a small request. */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  /** What to call at each tick of the clock. */
+  readonly #due = new Map<number, Set<() => void>>();
+  #isTicking = false;
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  /**
+   * Returns what `run` returns, or rejects with the timeout when that takes longer than `ms`. `expire` is called before.
+   * A timeout below a millisecond ends before `run` begins.
+   */
+  keep<T>(ms: number, run: () => Promise<T>, expire: () => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        expire();
+        reject(createTimeoutError());
+      };
+      if (ms < 1) return end();
+      const tick = Math.ceil((this.#clock.elapsedMs() + ms) / TICK_MS);
+      const due = this.#due.get(tick) ?? new Set();
+      this.#due.set(tick, due.add(end));
+      if (!this.#isTicking) this.#tick().catch(() => undefined);
+      const remove = (): void => {
+        due.delete(end);
+        if (due.size === 0) this.#due.delete(tick);
+      };
+      run().then(resolve, reject).then(remove);
+    });
+  }
+
+  async #tick(): Promise<void> {
+    this.#isTicking = true;
     try {
-      for (let [first] = running; first !== undefined; [first] = running) {
-        await clock.sleep(Math.max(0, first.at - clock.elapsedMs()), signal);
-        const now = clock.elapsedMs();
-        for (const one of running) {
-          if (one.at > now) break;
-          running.delete(one);
-          one.expire();
+      while (this.#due.size > 0) {
+        await this.#clock.sleep(TICK_MS - this.#clock.elapsedMs() % TICK_MS, this.#signal);
+        const now = this.#clock.elapsedMs() / TICK_MS;
+        for (const [tick, due] of this.#due) {
+          if (tick > now) continue;
+          this.#due.delete(tick);
+          for (const end of due) end();
         }
       }
     } finally {
-      isWatched = false;
+      this.#isTicking = false;
     }
-  }
-
-  return {
-    async isDone(run) {
-      const late = Promise.withResolvers<boolean>();
-      const own = { at: clock.elapsedMs() + MAX_TIMEOUT_MS, expire: () => late.resolve(false) };
-      running.add(own);
-      if (!isWatched) watch().catch(() => undefined);
-      try {
-        return await Promise.race([run().then(() => true), late.promise]);
-      } finally {
-        running.delete(own);
-      }
-    },
-  };
-}
-
-/** Runs a step of the pipeline with its own timeout; resolves to false when it timed out. */
-export async function completesWithin(clock: Clock, ms: number, run: () => Promise<void>): Promise<boolean> {
-  const done = new AbortController();
-  const late = clock.sleep(ms, done.signal).then(() => true, () => false);
-  try {
-    return !await Promise.race([run().then(() => false), late]);
-  } finally {
-    done.abort(new Error("the request is done"));
   }
 }
 

@@ -6,7 +6,6 @@ import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
 import type { OpenStream } from "../authn/reauthentication.ts";
-import type { Answer } from "./answer.ts";
 import { parseRequestInfo, type RequestInfo, type RequestTarget } from "./request_info.ts";
 import { LARGE_BODY_BYTES } from "./limits.ts";
 import { isIP } from "node:net";
@@ -106,7 +105,6 @@ export class Exchange {
   #bodyBytes = 0;
   /** The elapsed time of the clock when the present step of the request began, in milliseconds. */
   #stepStartedMs = 0;
-  #answer: Answer | undefined;
   #isTimedOut = false;
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
@@ -124,12 +122,7 @@ export class Exchange {
     this.#stopping = stopping;
   }
 
-  /** The answer to the client; undefined until a step has one. */
-  get answer(): Answer | undefined {
-    return this.#answer;
-  }
-
-  /** True when the request has timed out and was answered with the timeout; from then on it must have no effect. */
+  /** True when the request has timed out; from then on it must have no effect. */
   get isTimedOut(): boolean {
     return this.#isTimedOut;
   }
@@ -159,23 +152,10 @@ export class Exchange {
     this.#stepStartedMs = this.#clock.elapsedMs();
   };
 
-  /** Sets the answer, unless the request has timed out. */
-  complete(answer: Answer): void {
-    if (!this.#isTimedOut) this.#answer = answer;
-  }
-
-  /** Sets the answer of a request that timed out. A later answer is ignored, and the wait for it ends. */
-  timeOut(answer: Answer): void {
-    this.complete(answer);
+  /** Records that the request has timed out, and ends its work. */
+  timeOut(): void {
     this.#isTimedOut = true;
     this.abort(new Error("the request timed out"));
-  }
-
-  /** Marks the connection to be closed after the answer. */
-  closeConnection(): void {
-    if (this.#answer !== undefined) {
-      this.#answer = { ...this.#answer, headers: { ...this.#answer.headers, connection: "close" } };
-    }
   }
 
   /** Ends the work for the request, or its stream. */
