@@ -21,14 +21,7 @@ import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
 import { Deadlines, MAX_TIMEOUT_MS, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
-import {
-  type Caller,
-  Exchange,
-  findHeader,
-  findSourceIps,
-  getClientAddress,
-  type IncomingRequest,
-} from "./http/exchange.ts";
+import { Exchange, findHeader, findSourceIps, getClientAddress, type Incoming } from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
@@ -80,8 +73,8 @@ export interface AppDeps extends RegistryDeps {
   readonly stopping: AbortSignal;
 }
 
-/** Answers the request of a client. A `Request` may be passed, and `toResponse` converts the answer to a `Response`. */
-export type App = (request: IncomingRequest, caller: Caller) => Promise<Answer>;
+/** Answers the request of a client. `fromRequest` and `toResponse` convert from and to the types of the Fetch API. */
+export type App = (incoming: Incoming) => Promise<Answer>;
 
 /** Creates the app, with the whole pipeline. */
 export function createApp(deps: AppDeps): App {
@@ -94,7 +87,7 @@ export function createApp(deps: AppDeps): App {
 
   /** Takes a request through its steps, each of which may refuse it with an error. */
   async function serve(exchange: Exchange): Promise<Answer> {
-    const { caller: { rawHeaders, user }, info } = exchange;
+    const { incoming: { rawHeaders, user }, info } = exchange;
     let served: (() => void) | undefined;
     try {
       exchange.isPublic = isCrlRequest(exchange, deps.crls);
@@ -116,12 +109,12 @@ export function createApp(deps: AppDeps): App {
   }
 
   async function answer(exchange: Exchange): Promise<Answer> {
-    const { caller, info } = exchange;
+    const { incoming: { user }, info } = exchange;
     if (info.isIncomplete) return await respondIncomplete(exchange);
-    const refused = caller.user === undefined && stopping.aborted ? refuseWhileDraining(exchange) : undefined;
+    const refused = user === undefined && stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (refused !== undefined) return await refused;
     try {
-      const isUnlimited = caller.user !== undefined || info.verb === "watch";
+      const isUnlimited = user !== undefined || info.verb === "watch";
       const milliseconds = parseRequestedTimeout(exchange) ?? (isUnlimited ? undefined : MAX_TIMEOUT_MS);
       return await (milliseconds === undefined
         ? serve(exchange)
@@ -131,21 +124,21 @@ export function createApp(deps: AppDeps): App {
     }
   }
 
-  return async (request, caller) => {
-    const text = caller.target ?? request.url;
-    if (text.length > MAX_TARGET_LENGTH) return createPlainText(414, "414 URI Too Long");
-    const target = parseTarget(text);
+  return async (incoming) => {
+    if (incoming.target.length > MAX_TARGET_LENGTH) return createPlainText(414, "414 URI Too Long");
+    const target = parseTarget(incoming.target);
     if (target.path === undefined) return createPlainText(400, "400 Bad Request");
     const startedMs = clock.elapsedMs();
     const createId = (): string => createUid(deps.random);
-    const exchange = new Exchange({ request, caller, target, clock, createId, stopping });
+    const exchange = new Exchange({ incoming, target, clock, createId, stopping });
     const { body, ...head } = await answer(exchange);
     observe(exchange, head.status, startedMs);
-    if (request.method === "HEAD" && isStream(body)) body.cancel();
+    const isHead = incoming.method === "HEAD";
+    if (isHead && isStream(body)) body.cancel();
     return {
       ...head,
       headers: exchange.isLast ? { ...head.headers, connection: "close" } : head.headers,
-      body: request.method === "HEAD" ? undefined : body,
+      body: isHead ? undefined : body,
     };
   };
 }
@@ -258,13 +251,13 @@ async function respondIncomplete(exchange: Exchange): Promise<Answer> {
 
 /** Returns the user of a client that is not in this process. Throws StatusError 401. */
 async function authenticate(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
-  const { caller } = exchange;
+  const { incoming } = exchange;
   // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
-  exchange.isLast = caller.isHttp2 === true;
+  exchange.isLast = incoming.isHttp2 === true;
   const user = exchange.isPublic ? ANONYMOUS : await authenticateCaller(deps, exchange);
   if (!isAnonymous(user)) {
     exchange.isLast = false;
-    caller.connection?.authenticated(user.username);
+    incoming.connection?.authenticated(user.username);
   }
   return user;
 }
@@ -303,8 +296,8 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   const seconds = (): number => (deps.clock.elapsedMs() - startedMs) / 1000;
   const credentials = {
     authorizationHeader: findHeader(exchange, "authorization"),
-    peerCertificate: exchange.caller.peer,
-    remoteAddress: getClientAddress(exchange.caller),
+    peerCertificate: exchange.incoming.peer,
+    remoteAddress: getClientAddress(exchange.incoming),
   };
   const result = await deps.authenticate(credentials).catch((error: unknown) => {
     deps.metrics.authenticated("error", "", seconds());
@@ -347,9 +340,9 @@ async function becomeUser(
 }
 
 /** Throws StatusError 403 for a request as a user who is revoked, whatever the impersonating user may do. */
-function refuseRevoked({ revocations }: AppDeps, { user, authenticated, caller, info, audit }: Exchange): void {
+function refuseRevoked({ revocations }: AppDeps, { user, authenticated, incoming, info, audit }: Exchange): void {
   if (user === authenticated?.user) return;
-  const revoked = revocations.findRefusal(user, undefined, { remoteAddress: getClientAddress(caller) });
+  const revoked = revocations.findRefusal(user, undefined, { remoteAddress: getClientAddress(incoming) });
   if (revoked === undefined) return;
   const reason = `the impersonated user cannot be used: ${revoked}`;
   audit?.refused(reason);

@@ -13,7 +13,7 @@ import {
   isStream,
   toChunks,
 } from "./http/answer.ts";
-import type { IncomingRequest } from "./http/exchange.ts";
+import type { Incoming } from "./http/exchange.ts";
 
 /** The source address of in-process requests in the audit log, like that of kube-apiserver's own requests. */
 const LOOPBACK_ADDRESS = "::1";
@@ -23,9 +23,7 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
   return {
     async send(request, signal) {
       signal.throwIfAborted();
-      const { path: target } = request;
-      const caller = { peer: undefined, remoteAddress: LOOPBACK_ADDRESS, rawHeaders: [], target, user, signal };
-      const answer = await app(new InProcessRequest(request, userAgent, signal), caller);
+      const answer = await app(createIncoming(request, user, userAgent, signal));
       const { status, headers, body } = answer;
       const values = readValues(answer, signal);
       return {
@@ -38,33 +36,15 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
   };
 }
 
-class InProcessRequest implements IncomingRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingRequest["headers"];
-  readonly signal: AbortSignal;
-  readonly #sent: Uint8Array<ArrayBuffer> | undefined;
-
-  constructor({ method, path, headers, body }: TransportRequest, userAgent: string, signal: AbortSignal) {
-    this.method = method;
-    this.url = `https://in-process${path}`;
-    this.signal = signal;
-    this.#sent = body;
-    const lines = new Map([["user-agent", userAgent]]);
-    for (const name in headers) lines.set(name.toLowerCase(), headers[name] ?? "");
-    if (body !== undefined) lines.set("content-length", String(body.length));
-    this.headers = { get: (name) => lines.get(name) ?? null };
-  }
-
-  get body(): ReadableStream<Uint8Array> | null {
-    return this.#sent === undefined ? null : new Blob([this.#sent]).stream();
-  }
-
-  arrayBuffer(): Promise<ArrayBuffer> {
-    const sent = this.#sent ?? new Uint8Array(0);
-    // A whole buffer is passed on without a copy, because its sender does not use it again.
-    return Promise.resolve(sent.byteLength === sent.buffer.byteLength ? sent.buffer : sent.slice().buffer);
-  }
+function createIncoming(
+  { method, path: target, headers, body }: TransportRequest,
+  user: UserInfo,
+  userAgent: string,
+  signal: AbortSignal,
+): Incoming {
+  const rawHeaders = [...Object.entries(headers).flat(), "user-agent", userAgent];
+  const readBody: Incoming["readBody"] = (take) => Promise.resolve(void (body !== undefined && take(body)));
+  return { method, target, rawHeaders, peer: undefined, remoteAddress: LOOPBACK_ADDRESS, user, signal, readBody };
 }
 
 function joinHeaders(headers: AnswerHeaders): Readonly<Record<string, string>> {

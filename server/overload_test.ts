@@ -4,6 +4,7 @@ import { parseTokenFile } from "../core/token/token_file.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
 import { Exchange } from "./http/exchange.ts";
+import { fromRequest } from "./http/fetch_api.ts";
 import { LARGE_BODY_BYTES } from "./http/limits.ts";
 import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -110,17 +111,8 @@ test("createApp() limits every request to a minute, and a watch only to its own 
 
 test("createApp() lets an endless body occupy neither a seat nor the budget of other bodies", async () => {
   const { app, as } = await createFull();
-  const client = new AbortController();
   const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) }, { highWaterMark: 0 });
-  const stuck = app.api.app(
-    new Request(`https://api.test${WHOAMI}`, {
-      method: "POST",
-      headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
-      body,
-      duplex: "half",
-    } as RequestInit),
-    { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [], signal: client.signal },
-  );
+  const stuck = postBody(app, WHOAMI, body);
   await settle(20);
   const me = await app.send("POST", WHOAMI, { ...as("flood-token"), body: {} });
   assert.equal(me.code, 201);
@@ -129,6 +121,17 @@ test("createApp() lets an endless body occupy neither a seat nor the budget of o
   await app[Symbol.asyncDispose]();
 });
 
+/** Begins a POST with a body that has not arrived. */
+function postBody(app: TestApp, path: string, body: ReadableStream<Uint8Array>): Promise<{ readonly status: number }> {
+  const request = new Request(`https://api.test${path}`, {
+    method: "POST",
+    headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
+    body,
+    duplex: "half",
+  } as RequestInit);
+  return app.api.app(fromRequest(request, { peer: undefined, remoteAddress: "192.0.2.1" }));
+}
+
 /** Begins a POST whose body the test sends later. */
 function post(
   app: TestApp,
@@ -136,14 +139,8 @@ function post(
 ): { readonly answer: Promise<{ readonly status: number }>; end(body: object): void } {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const body = new ReadableStream<Uint8Array>({ start: (own) => void (controller = own) });
-  const request = new Request(`https://api.test${path}`, {
-    method: "POST",
-    headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
-    body,
-    duplex: "half",
-  } as RequestInit);
   return {
-    answer: Promise.resolve(app.api.app(request, { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] })),
+    answer: postBody(app, path, body),
     end(sent) {
       controller?.enqueue(new TextEncoder().encode(JSON.stringify(sent)));
       controller?.close();
@@ -237,8 +234,7 @@ test("Exchange.pause() leaves as much time to other requests as the last step of
   };
   const createRead = (bytes: number): Exchange => {
     const exchange = new Exchange({
-      request: new Request("https://api.test/"),
-      caller: { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] },
+      incoming: fromRequest(new Request("https://api.test/"), { peer: undefined, remoteAddress: "192.0.2.1" }),
       target: { requestUri: "/", path: "/", query: new URLSearchParams() },
       clock,
       createId: () => "id",

@@ -181,7 +181,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clientCaPem: options.clientCaPem === undefined
       ? undefined
       : joinBundles(options.clientCaPem, options.clientIssuersPem),
-    answer: (request, connection) => api.app(request, connection),
+    answer: api.app,
     clock: options.clock,
     logger: limitRepeats(options.logger, options.clock, stopping.signal),
     limits: options.connectionLimits,

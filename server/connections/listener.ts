@@ -2,33 +2,29 @@
  * The HTTPS listener: HTTP/2 and HTTP/1.1 by ALPN, with client certificates requested but not required. A bad client
  * certificate does not end the handshake; it leads to a 401.
  */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import {
-  constants,
   createSecureServer,
   type Http2SecureServer,
-  type Http2ServerRequest,
   type SecureServerOptions,
   type ServerHttp2Session,
 } from "node:http2";
 import { type AddressInfo, createServer, isIP, type Server, type Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { AppError } from "../../core/errors.ts";
 import { canonicalIp } from "../../core/lib/ip_address.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { type Answer, answerAsHttp10, isClosed, sendAnswer } from "../http/answer.ts";
-import type { Caller, IncomingRequest, RequestConnection } from "../http/exchange.ts";
+import { type Answer, answerAsHttp10, isClosed, type Outgoing, sendAnswer } from "../http/answer.ts";
+import type { Incoming } from "../http/exchange.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { ConnectionGuard, GUARD_LIMITS, type GuardedConnection, type GuardLimits } from "./connection_guard.ts";
 import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
-import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
+import { createRefusals, findHeadFault, refusePlainHttp, refuseRest } from "./malformed_requests.ts";
 import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
-import { createTlsContext, findPeerCertificate, type ServingPair, type TlsCertificates } from "./tls.ts";
+import { createIncoming, fromMessage, fromStream, type Received, type StreamEvent } from "./received.ts";
+import { createTlsContext, type ServingPair, type TlsCertificates } from "./tls.ts";
 
-export type AnswerHandler = (request: IncomingRequest, caller: Caller) => Promise<Answer> | Answer;
+export type AnswerHandler = (incoming: Incoming) => Promise<Answer> | Answer;
 
 export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;
@@ -81,10 +77,6 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return listener;
 }
 
-/** A request or response of either version of HTTP, as the adaptor of Hono passes them. */
-type Bindings = HttpBindings | Http2Bindings;
-type Incoming = Bindings["incoming"];
-
 class HttpsListener implements Listener {
   address = "";
   port = 0;
@@ -95,7 +87,6 @@ class HttpsListener implements Listener {
   readonly #refusals = createRefusals();
   readonly #server: Http2SecureServer;
   readonly #connections: OpenConnections;
-  readonly #handle: ReturnType<typeof getRequestListener>;
   #certificates: TlsCertificates;
   readonly #stopping = new AbortController();
 
@@ -109,15 +100,17 @@ class HttpsListener implements Listener {
       limits,
       (reason) => this.#logger.info("connection ended", { reason }),
     );
-    this.#handle = getRequestListener((request, bindings) => this.#respond(request, bindings as Bindings), {
-      overrideGlobalObjects: false,
-      // A health check over HTTP/1.0 has no Host header.
-      hostname: "localhost",
-    });
     this.#server = createSecureServer(
       createServerOptions(options, limits),
-      (incoming, outgoing) => this.#receive(incoming, outgoing),
+      (message, outgoing) =>
+        this.#receiveMessage(message as unknown as IncomingMessage, outgoing as unknown as ServerResponse),
     );
+    // With a listener for messages of HTTP/1, Node converts each stream of HTTP/2 to a message too.
+    this.#server.removeAllListeners("stream");
+    this.#server.on("stream", (...[stream, headers, , rawHeaders]: StreamEvent) => {
+      const received = fromStream(stream, headers, rawHeaders);
+      if (received !== undefined) this.#serve(received);
+    });
     // Deno 2.9 reads these options of HTTP/1.1 from properties when the server also has HTTP/2. Node's own answer to a
     // request without a Host header has no text.
     Object.assign(this.#server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
@@ -201,26 +194,28 @@ class HttpsListener implements Listener {
     this.#server.setSecureContext(createTlsContext(this.#certificates));
   }
 
-  /** Refuses a malformed request, and passes every other one to the adaptor. */
-  #receive(incoming: Incoming, outgoing: Bindings["outgoing"]): void {
-    if (!isHttp2(incoming)) {
-      const fault = findHeadFault(incoming);
-      if (fault !== undefined) return this.#refusals.refuse(fault, incoming.socket);
-      if (incoming.httpVersion === "1.0") answerAsHttp10(outgoing as ServerResponse);
-    }
-    this.#handle(incoming, outgoing).catch((error: unknown) => {
+  /** Refuses a malformed message of HTTP/1, and serves every other one. */
+  #receiveMessage(message: IncomingMessage, outgoing: ServerResponse): void {
+    const fault = findHeadFault(message);
+    if (fault !== undefined) return this.#refusals.refuse(fault, message.socket);
+    if (message.httpVersion === "1.0") answerAsHttp10(outgoing);
+    this.#refusals.requestStarted(message.socket, outgoing);
+    outgoing.once("close", () => refuseRest(message));
+    this.#serve(fromMessage(message, outgoing));
+  }
+
+  #serve(received: Received): void {
+    this.#answer(received).catch((error: unknown) => {
       this.#logger.error("request failed outside the pipeline", { error });
+      received.abort();
     });
   }
 
-  /** Serves a request when it is scheduled, unless its client has disconnected by then. */
-  async #respond(request: IncomingRequest, bindings: Bindings): Promise<Response> {
-    const { incoming } = bindings;
-    const outgoing = bindings.outgoing as ServerResponse;
-    const session = findSession(incoming);
-    const connection = this.#connections.find(session ?? incoming.socket);
-    const guarded = connection?.startRequest(() => abort(incoming, session), session !== undefined);
-    if (session === undefined) this.#refusals.requestStarted(incoming.socket, outgoing);
+  /** Answers a request when it is scheduled, unless its client has disconnected by then. */
+  async #answer(received: Received): Promise<void> {
+    const { outgoing, session, socket } = received;
+    const connection = this.#connections.find(session ?? socket);
+    const guarded = connection?.startRequest(received.abort, session !== undefined);
     const isOver = (): boolean => session !== undefined && isEnding(session);
     let isAnswered = false;
     if (guarded !== undefined) {
@@ -228,14 +223,13 @@ class HttpsListener implements Listener {
       outgoing.once("close", () => isAnswered || isOver() ? guarded.finished() : guarded.cancelled());
     }
     await this.#waitForTurn(connection, outgoing);
-    if (isOver() || isClosed(outgoing)) return RESPONSE_ALREADY_SENT;
-    const answer = await this.#options.answer(request, createCaller(incoming, session, guarded));
+    if (isOver() || isClosed(outgoing)) return;
+    const answer = await this.#options.answer(createIncoming(received, guarded));
     await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
     isAnswered = true;
-    return RESPONSE_ALREADY_SENT;
   }
 
-  async #waitForTurn(connection: GuardedConnection | undefined, outgoing: ServerResponse): Promise<void> {
+  async #waitForTurn(connection: GuardedConnection | undefined, outgoing: Outgoing): Promise<void> {
     const waiting = this.#pacing.schedule(connection, connection?.isAuthenticated ?? false);
     if (waiting === undefined) return;
     outgoing.once("close", waiting.cancel);
@@ -303,41 +297,10 @@ function toListenError(error: NodeJS.ErrnoException, address: string): AppError 
   });
 }
 
-/** Whether a request came over HTTP/2; one over HTTP/1 has another type, which Node's types do not declare. */
-function isHttp2(incoming: Incoming): incoming is Http2ServerRequest {
-  return "stream" in incoming;
-}
-
-/** Finds the HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is already closed. */
-function findSession(incoming: Incoming): ServerHttp2Session | undefined {
-  return isHttp2(incoming) ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
-}
-
-function abort(incoming: Incoming, session: ServerHttp2Session | undefined): void {
-  if (session === undefined) incoming.socket.destroy();
-  else (incoming as Http2ServerRequest).stream.close(constants.NGHTTP2_CANCEL);
-}
-
 /** HTTP/2 has no header that ends a connection, so the session is closed, which refuses further requests. */
 function closeAfterAnswer(answer: Answer, session: ServerHttp2Session): Answer {
   const { connection, ...headers } = answer.headers;
   if (connection === undefined) return answer;
   if (connection === "close" && !session.closed) session.close();
   return { ...answer, headers };
-}
-
-function createCaller(
-  incoming: Incoming,
-  session: ServerHttp2Session | undefined,
-  connection: RequestConnection | undefined,
-): Caller {
-  const socket = (session?.socket ?? incoming.socket) as TLSSocket;
-  return {
-    peer: findPeerCertificate(socket),
-    remoteAddress: socket.remoteAddress ?? "",
-    rawHeaders: incoming.rawHeaders,
-    target: incoming.url ?? "/",
-    isHttp2: session !== undefined,
-    connection,
-  };
 }

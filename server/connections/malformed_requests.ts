@@ -1,4 +1,4 @@
-/** Malformed requests, which Go's `net/http` server refuses: they get the same answer as there, and the connection ends. */
+/** Malformed and endless requests, which Go's `net/http` server refuses: they get the same answer as there, and the connection ends. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
@@ -68,6 +68,13 @@ function end(socket: Duplex, bytes: string): void {
   socket.end(bytes);
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(timer));
+}
+
+/** Ends the connection of a request that has its answer while its client still sends the body. */
+export function refuseRest(message: IncomingMessage): void {
+  if (message.complete || message.destroyed) return;
+  const timer = setTimeout(() => message.socket.destroySoon(), LINGER_MS);
+  message.resume().once("close", () => clearTimeout(timer));
 }
 
 export interface Refusals {

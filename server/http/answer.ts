@@ -1,5 +1,6 @@
 /** The answer to a request, and how it is written to the connection: no faster than the client reads it. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 
 /** The header values by lower-case name; each value of a list is sent in a line of its own. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
@@ -76,36 +77,16 @@ export function joinPieces(
   return whole;
 }
 
-/** Converts an answer to a `Response` of the Fetch API. */
-export function toResponse({ status, headers, body }: Answer): Response {
-  const lines = new Headers();
-  for (const [name, value] of Object.entries(headers)) {
-    for (const line of typeof value === "string" ? [value] : value) lines.append(name, line);
-  }
-  return new Response(toWebBody(body) as BodyInit | null, { status, headers: lines });
-}
-
-function toWebBody(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | null {
-  if (body === undefined) return null;
-  if (!isStream(body)) return body instanceof Uint8Array ? body : joinPieces(body);
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const piece = await body.next();
-      if (piece === undefined) controller.close();
-      else controller.enqueue(piece);
-    },
-    cancel: () => body.cancel(),
-  }, { highWaterMark: 0 });
-}
-
-/** Node's response. The response of HTTP/2 imitates that of HTTP/1, but the stream has its state. */
-type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boolean } | null };
+/** The stream that an answer is written to: the response of HTTP/1 or the stream of HTTP/2. */
+export type Outgoing = ServerResponse | ServerHttp2Stream;
 
 /** Sends an answer; resolves when the runtime has all of it, or when the client has disconnected. */
 export async function sendAnswer({ status, headers, body }: Answer, outgoing: Outgoing): Promise<void> {
   if (isClosed(outgoing)) return cancel(body);
-  // Node does not change the list, but its types do not accept a readonly one.
-  outgoing.writeHead(status, headers as OutgoingHttpHeaders);
+  // Node does not change the lists of values, but its types do not accept readonly ones.
+  const head = headers as OutgoingHttpHeaders;
+  if ("respond" in outgoing) outgoing.respond({ ":status": status, ...head }, { endStream: body === undefined });
+  else outgoing.writeHead(status, head);
   if (body === undefined) return void outgoing.end();
   if (body instanceof Uint8Array) {
     if (body.length <= CHUNK_BYTES) outgoing.end(body);
@@ -145,8 +126,8 @@ async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Pr
 
 async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void> {
   outgoing.once("close", () => body.cancel());
-  // A client waits for the headers before it waits for the first event.
-  outgoing.flushHeaders();
+  // A client waits for the headers before it waits for the first event. HTTP/2 sends them at once.
+  if ("flushHeaders" in outgoing) outgoing.flushHeaders();
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
     if (!await writeParts(piece, outgoing)) break;
   }
@@ -183,5 +164,5 @@ function cancel(body: AnswerBody): void {
 
 /** Whether the client has disconnected, or the answer is complete. */
 export function isClosed(outgoing: Outgoing): boolean {
-  return outgoing.destroyed || outgoing.writableEnded || outgoing.stream?.destroyed === true;
+  return outgoing.destroyed || outgoing.closed || outgoing.writableEnded;
 }

@@ -9,9 +9,8 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status/status.ts";
-import type { Seat } from "../flowcontrol/flow_control.ts";
 import { createTimeoutError } from "./deadline.ts";
-import type { Exchange, IncomingRequest } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { formatGoType, formatUnknownKind, isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
@@ -34,46 +33,29 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
  * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
-  exchange: Pick<Exchange, "request" | "seat" | "isTimedOut" | "beginSteps">,
+  exchange: Pick<Exchange, "incoming" | "seat" | "isTimedOut" | "beginSteps">,
 ): Promise<Uint8Array> {
-  const { request, seat } = exchange;
-  const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
+  const { seat } = exchange;
+  const bytes = await (seat === undefined ? readAll(exchange) : seat.yieldWhile(() => readAll(exchange)));
   if (exchange.isTimedOut) throw createTimeoutError();
   exchange.beginSteps(bytes.length);
   return bytes;
 }
 
-async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">): Promise<Uint8Array> {
-  const declared = Number(request.headers.get("content-length") ?? "0");
-  if (declared > MAX_DRAINED_BYTES) throw createTooLargeError();
-  // Reading the body as a stream costs more than the rest of a small request.
-  if (declared > 0 && declared <= MAX_BODY_BYTES) {
-    seat?.holdBytes(declared);
-    return new Uint8Array(await request.arrayBuffer().catch(refuseCutBody));
-  }
-  if (request.body === null) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  const length = await drain(request.body, chunks, seat).catch(refuseCutBody);
-  if (length > MAX_BODY_BYTES) throw createTooLargeError();
-  return Buffer.concat(chunks);
-}
-
-/** Keeps the chunks within the limit, and returns the number of bytes that arrived. */
-async function drain(
-  body: ReadableStream<Uint8Array>,
-  chunks: Uint8Array[],
-  seat?: Pick<Seat, "holdBytes">,
-): Promise<number> {
+async function readAll(exchange: Pick<Exchange, "incoming" | "seat">): Promise<Uint8Array> {
+  if (Number(findHeader(exchange, "content-length")) > MAX_DRAINED_BYTES) throw createTooLargeError();
+  const pieces: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
+  await exchange.incoming.readBody((piece) => {
+    length += piece.length;
     if (length <= MAX_BODY_BYTES) {
-      chunks.push(chunk);
-      seat?.holdBytes(chunk.length);
+      pieces.push(piece);
+      exchange.seat?.holdBytes(piece.length);
     }
-    if (length > MAX_DRAINED_BYTES) break;
-  }
-  return length;
+    return length <= MAX_DRAINED_BYTES;
+  }).catch(refuseCutBody);
+  if (length > MAX_BODY_BYTES) throw createTooLargeError();
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
 
 /** A client that disconnects while it sends, or sends malformed chunks, is not an error of the server. */

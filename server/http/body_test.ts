@@ -7,6 +7,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { describeRefusal } from "../../tests/support/describe_refusal.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { readBody } from "./body.ts";
+import { fromRequest } from "./fetch_api.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -15,6 +16,11 @@ const PROTOBUF = { "content-type": "application/vnd.kubernetes.protobuf" };
 const WHAT = "the object provided is unrecognized (must be of type CertificateSigningRequest)";
 const EMPTY_OBJECT = /is invalid: \[metadata\.name: Required value: name or generateName is required, spec\.request: /;
 let app: TestApp;
+
+function readRequest(request: Request): Promise<Uint8Array> {
+  const incoming = fromRequest(request, { peer: undefined, remoteAddress: "192.0.2.1" });
+  return readBody({ incoming, seat: undefined, isTimedOut: false, beginSteps: () => {} });
+}
 
 describe("a body", () => {
   before(async () => void (app = await createTestApp()));
@@ -226,7 +232,7 @@ describe("a body", () => {
       // A body that is a stream needs the option, which the types do not have.
       const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
       await assert.rejects(
-        readBody({ request, seat: undefined, isTimedOut: false, beginSteps: () => {} }),
+        readRequest(request),
         (error) => describeRefusal(error) === "400 unexpected EOF",
       );
     }
@@ -238,7 +244,7 @@ describe("a body", () => {
         const headers = isDeclared ? { "content-length": `${length}` } : {};
         const body = new Blob([new Uint8Array(length)]).stream();
         const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
-        return readBody({ request, seat: undefined, isTimedOut: false, beginSteps: () => {} });
+        return readRequest(request);
       };
       assert.equal((await read(MAX_BODY_BYTES)).length, MAX_BODY_BYTES);
       await assert.rejects(

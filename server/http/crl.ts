@@ -24,9 +24,9 @@ export function toCrlTarget(name: string): string {
 }
 
 /** Reports whether a request reads a CRL that exists, for which it needs neither credentials nor permissions. */
-export function isCrlRequest({ info, request }: Pick<Exchange, "info" | "request">, crls: PublishedCrls): boolean {
+export function isCrlRequest({ info, incoming }: Pick<Exchange, "info" | "incoming">, crls: PublishedCrls): boolean {
   if (info.isResourceRequest || !info.path.startsWith(FOLDER)) return false;
-  return (request.method === "GET" || request.method === "HEAD") && crls.find(getName(info.path)) !== undefined;
+  return (incoming.method === "GET" || incoming.method === "HEAD") && crls.find(getName(info.path)) !== undefined;
 }
 
 /** Creates the route of the CRLs. A CRL is not compressed: serial numbers are random. */

@@ -22,7 +22,7 @@ export function parseRequestedTimeout({ info, query }: Exchange): number | undef
   return parsed.value > 0 && parsed.value < MAX_TIMEOUT_MS ? parsed.value : undefined;
 }
 
-/** The precision of timeouts. */
+/** The precision of all timeouts of requests. */
 const TICK_MS = 100;
 
 /** The timeouts of all requests. They have one timer, because a timer for each would cost more than a small request. */

@@ -13,18 +13,6 @@ import { Buffer } from "node:buffer";
 import { versions } from "node:process";
 import { setImmediate } from "node:timers/promises";
 
-/** The part of a `Request` that the server reads, so that in-process clients need not create a whole one. */
-export interface IncomingRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Pick<Headers, "get">;
-  /** The body as a stream, or null when there is none. */
-  readonly body: ReadableStream<Uint8Array> | null;
-  arrayBuffer(): Promise<ArrayBuffer>;
-  /** Aborts when the client disconnects. */
-  readonly signal: AbortSignal;
-}
-
 /** Receives what the server learns about a request that matters to its connection. */
 export interface RequestConnection {
   authenticated(user: string): void;
@@ -32,29 +20,31 @@ export interface RequestConnection {
   markStreaming(): void;
 }
 
-/** The client of a request. */
-export interface Caller {
+/** A request as it arrives, over any protocol, and its client. */
+export interface Incoming {
+  readonly method: string;
+  /** The unparsed path and query, with dot segments and escapes. */
+  readonly target: string;
+  /** The unparsed headers, as a flat list of names and values in which repeated headers stay separate. */
+  readonly rawHeaders: readonly string[];
   readonly peer: PeerCertificate | undefined;
   /** The client's address without its port. */
   readonly remoteAddress: string;
-  /** The unparsed headers, as a flat list of names and values in which repeated headers stay separate. */
-  readonly rawHeaders: readonly string[];
-  /** The unparsed path and query, with dot segments and escapes; the request's own URL when absent. */
-  readonly target?: string;
   /** The user of an in-process client, which needs no authentication. */
-  readonly user?: UserInfo;
-  /** Aborts when the client disconnects; the request's own signal when absent. */
-  readonly signal?: AbortSignal;
+  readonly user?: UserInfo | undefined;
   /** Whether the request came over HTTP/2, where an unauthenticated client gets one answer per connection. */
   readonly isHttp2?: boolean;
   /** The connection of the request; absent for in-process clients. */
   readonly connection?: RequestConnection | undefined;
+  /** Aborts when the client disconnects. */
+  readonly signal: AbortSignal;
+  /** Passes the body to `take` as it arrives, until `take` returns false. Rejects when the client sends only a part. */
+  readBody(take: (piece: Uint8Array) => boolean): Promise<void>;
 }
 
 /** The facts of a request that are known before its first step. */
 export interface ExchangeStart {
-  readonly request: IncomingRequest;
-  readonly caller: Caller;
+  readonly incoming: Incoming;
   readonly target: RequestTarget;
   readonly clock: Clock;
   /** Creates the audit id of a request whose client names none. */
@@ -70,8 +60,7 @@ const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
 /** A request and its answer: the one record that the steps of the pipeline complete, and that handlers get. */
 export class Exchange {
-  readonly request: IncomingRequest;
-  readonly caller: Caller;
+  readonly incoming: Incoming;
   /** The unparsed path and query. */
   readonly requestUri: string;
   readonly query: URLSearchParams;
@@ -79,8 +68,6 @@ export class Exchange {
   readonly receivedAt: Date;
   readonly auditId: string;
   readonly warnings: Warnings = new Warnings();
-  /** The first values of repeated headers, by lower-case name; `request.headers` joins all values. */
-  readonly repeated: ReadonlyMap<string, string> | undefined;
   /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
   /** The annotations of these credentials for the audit log. */
@@ -109,14 +96,12 @@ export class Exchange {
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor({ request, caller, target, clock, createId, stopping }: ExchangeStart) {
-    this.request = request;
-    this.caller = caller;
+  constructor({ incoming, target, clock, createId, stopping }: ExchangeStart) {
+    this.incoming = incoming;
     this.requestUri = target.requestUri;
     this.query = target.query;
-    this.info = parseRequestInfo(request.method, target.path ?? "", target.query);
+    this.info = parseRequestInfo(incoming.method, target.path ?? "", target.query);
     this.receivedAt = clock.now();
-    this.repeated = findRepeatedHeaders(caller.rawHeaders);
     this.auditId = findHeader(this, "audit-id") || createId();
     this.#clock = clock;
     this.#stopping = stopping;
@@ -130,8 +115,7 @@ export class Exchange {
   /** Returns a signal that aborts when the client disconnects, the request times out or the server stops. */
   readonly signal = (): AbortSignal => {
     this.#expiry ??= new AbortController();
-    const { signal = this.request.signal } = this.caller;
-    return this.#signal ??= AbortSignal.any([signal, this.#stopping, this.#expiry.signal]);
+    return this.#signal ??= AbortSignal.any([this.incoming.signal, this.#stopping, this.#expiry.signal]);
   };
 
   /** Records that the body has been read, and that the first step with it begins. */
@@ -167,43 +151,17 @@ export class Exchange {
   /** Records that the answer is a stream. `ended` resolves at its end, and never rejects. */
   beginStream(ended: Promise<void>): void {
     this.streamEnded = ended;
-    this.caller.connection?.markStreaming();
+    this.incoming.connection?.markStreaming();
   }
 }
 
-/** Finds the first value of a header; undefined when absent. */
-export function findHeader(
-  { request, repeated }: Pick<Exchange, "request" | "repeated">,
-  name: string,
-): string | undefined {
-  return repeated?.get(name) ?? request.headers.get(name) ?? undefined;
-}
-
-/** Finds the first values of repeated headers in a flat list of names and values; undefined when none is repeated. */
-function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
-  if (raw.length <= 2 * FEW_HEADERS && !hasRepeated(raw)) return undefined;
-  const first = new Map<string, string>();
-  const repeated = new Map<string, string>();
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index]!.toLowerCase();
-    const known = first.get(name);
-    if (known === undefined) first.set(name, raw[index + 1]!);
-    else repeated.set(name, known);
+/** Finds the first value of a header by its lower-case name; undefined when absent. */
+export function findHeader({ incoming: { rawHeaders } }: Pick<Exchange, "incoming">, name: string): string | undefined {
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const found = rawHeaders[index]!;
+    if (found.length === name.length && found.toLowerCase() === name) return rawHeaders[index + 1];
   }
-  return repeated.size === 0 ? undefined : repeated;
-}
-
-/** Up to this number of headers, pairwise comparison is faster than a map. */
-const FEW_HEADERS = 32;
-
-function hasRepeated(raw: readonly string[]): boolean {
-  for (let index = 2; index < raw.length; index += 2) {
-    const name = raw[index]!;
-    for (let before = 0; before < index; before += 2) {
-      if (raw[before]!.length === name.length && raw[before]!.toLowerCase() === name.toLowerCase()) return true;
-    }
-  }
-  return false;
+  return undefined;
 }
 
 /**
@@ -215,13 +173,13 @@ export function findSourceIps(exchange: Exchange): readonly string[] {
   const addresses = forwarded.filter((address) => isIP(address) !== 0);
   const real = findHeader(exchange, "x-real-ip")?.trim() ?? "";
   if (isIP(real) !== 0 && !addresses.includes(real)) addresses.push(real);
-  const remote = getClientAddress(exchange.caller);
+  const remote = getClientAddress(exchange.incoming);
   if (isIP(remote) !== 0 && addresses.at(-1) !== remote) addresses.push(remote);
   return addresses;
 }
 
 /** Returns the address of the connection, as IPv4 where a socket for both families has mapped it. */
-export function getClientAddress({ remoteAddress }: Pick<Caller, "remoteAddress">): string {
+export function getClientAddress({ remoteAddress }: Pick<Incoming, "remoteAddress">): string {
   return remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
 }
 

@@ -94,7 +94,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     name,
     user: exchange.user,
     // In-process clients have no address.
-    ...(exchange.caller.user === undefined ? { address: getClientAddress(exchange.caller) } : {}),
+    ...(exchange.incoming.user === undefined ? { address: getClientAddress(exchange.incoming) } : {}),
     userAgent: findHeader(exchange, "user-agent") ?? "",
     onWarning: (text) => exchange.warnings.add(text),
     pause: exchange.pause,

@@ -43,7 +43,7 @@ export function assertRoute(
   methods: readonly string[],
   types: readonly string[] = MEDIA_TYPES,
 ): void {
-  const { method } = exchange.request;
+  const { method } = exchange.incoming;
   if (!methods.includes(method)) throw createMethodNotAllowed();
   if (method === "PATCH") assertPatchType(findHeader(exchange, "content-type"));
   const streams = isCollectionRead(exchange.info, method) ? STREAM_TYPES : [];

@@ -48,7 +48,7 @@ function evaluateConditions(exchange: Exchange, { etag, modifiedAt }: Content): 
   if (match !== undefined) {
     if (!listsTag(match, etag)) return "failed";
   } else if (unmodifiedSince !== undefined && toSeconds(modifiedAt) > toSeconds(unmodifiedSince)) return "failed";
-  const isRead = ["GET", "HEAD"].includes(exchange.request.method);
+  const isRead = ["GET", "HEAD"].includes(exchange.incoming.method);
   const noneMatch = findHeader(exchange, "if-none-match");
   if (noneMatch !== undefined) {
     if (!listsTag(noneMatch, etag)) return "send";

@@ -43,25 +43,16 @@ let app: TestApp;
 /** Sends a request to the app as the listener does: a `Request` would spend more time on a header than all readers. */
 async function send({ method = "GET", path, headers = {}, body, user }: Sent): Promise<number> {
   const bytes = new TextEncoder().encode(body);
-  const values = new Map(Object.entries(headers));
-  if (body !== undefined) values.set("content-length", `${bytes.length}`);
-  const { status, body: answered } = await app.api.app(
-    {
-      method,
-      url: "https://localhost/",
-      headers: { get: (name) => values.get(name) ?? null },
-      body: null,
-      arrayBuffer: () => Promise.resolve(bytes.buffer),
-      signal: new AbortController().signal,
-    },
-    {
-      peer: undefined,
-      remoteAddress: "192.0.2.1",
-      rawHeaders: Object.entries(headers).flat(),
-      target: path,
-      ...(user === undefined ? {} : { user }),
-    },
-  );
+  const { status, body: answered } = await app.api.app({
+    method,
+    target: path,
+    rawHeaders: Object.entries(headers).flat(),
+    peer: undefined,
+    remoteAddress: "192.0.2.1",
+    user,
+    signal: new AbortController().signal,
+    readBody: (take) => Promise.resolve(void take(bytes)),
+  });
   if (isStream(answered)) answered.cancel();
   return status;
 }

@@ -13,7 +13,6 @@ import type { App } from "../../server/app.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";
 import { type Answer, isStream, joinPieces } from "../../server/http/answer.ts";
-import type { IncomingRequest } from "../../server/http/exchange.ts";
 import type { Process } from "./host.ts";
 import type { Connection, Network } from "./network.ts";
 
@@ -108,20 +107,14 @@ class ServedConnection {
     const abort = new AbortController();
     this.#abort = abort;
     const { remote } = this.#connection;
-    const request: IncomingRequest = {
+    const answer = await this.#service.app({
       method,
-      url: `https://${this.#own.name}${path}`,
-      headers: { get: (name) => headers[name.toLowerCase()] ?? null },
-      body: null,
-      signal: abort.signal,
-      arrayBuffer: () => Promise.resolve((body ?? new Uint8Array(0)).slice().buffer),
-    };
-    const answer = await this.#service.app(request, {
+      target: path,
+      rawHeaders: Object.entries(headers).flat(),
       peer: this.#peer,
       remoteAddress: toAddress(remote),
-      rawHeaders: Object.entries(headers).flat(),
-      target: path,
       signal: abort.signal,
+      readBody: (take) => Promise.resolve(void (body !== undefined && take(body.slice()))),
     });
     const { trace } = this.#own.host.scheduler;
     trace.add(this.#own.name, `${remote} ${method} ${path} ${answer.status}${describeSize(answer)}`);

@@ -1,6 +1,6 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. The test chooses the user of each request. */
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { toResponse } from "../../server/http/answer.ts";
+import { fromRequest, toResponse } from "../../server/http/fetch_api.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
@@ -101,21 +101,16 @@ export async function createTestApp(
     const isObject = typeof body === "object" && !(body instanceof Uint8Array);
     const sent = isObject ? JSON.stringify(body) : body;
     const type = sent === undefined ? {} : { "content-type": "application/json" };
-    const answer = await api.app(
-      new Request(`https://api.test${path}`, {
-        method,
-        headers: { ...type, ...headers },
-        ...(sent === undefined ? {} : { body: sent }),
-        ...(signal === undefined ? {} : { signal }),
-      }),
-      {
-        peer: request.peer,
-        remoteAddress: "192.0.2.1",
-        rawHeaders: [...Object.entries(headers).flat(), ...rawHeaders],
-        target: path,
-        ...(user === undefined ? {} : { user }),
-      },
-    );
+    const fetched = new Request(`https://api.test${path}`, {
+      method,
+      ...(sent === undefined ? {} : { body: sent }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const answer = await api.app({
+      ...fromRequest(fetched, { peer: request.peer, remoteAddress: "192.0.2.1", user }),
+      rawHeaders: [...Object.entries({ ...type, ...headers }).flat(), ...rawHeaders],
+      target: path,
+    });
     return toResponse(answer);
   };
   return {

@@ -1,0 +1,104 @@
+/** Requests as a connection receives them: streams of HTTP/2, and messages of HTTP/1. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Readable } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { isClosed, type Outgoing } from "../http/answer.ts";
+import type { Incoming, RequestConnection } from "../http/exchange.ts";
+import { findPeerCertificate } from "./tls.ts";
+
+/** A received request, before the server knows more of its connection than the socket. */
+export interface Received extends Pick<Incoming, "method" | "target" | "rawHeaders"> {
+  readonly body: Readable;
+  readonly outgoing: Outgoing;
+  readonly socket: TLSSocket;
+  /** The session of HTTP/2; undefined for HTTP/1. */
+  readonly session: ServerHttp2Session | undefined;
+  /** Ends the request at once. */
+  abort(): void;
+}
+
+/** The arguments of the event `stream`; Node's types of a secure server have a part of them only. */
+export type StreamEvent = [
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: readonly string[],
+];
+
+/** Converts a stream of HTTP/2; undefined when it is over, or answered already. */
+export function fromStream(
+  stream: ServerHttp2Stream,
+  { ":method": method = "", ":path": target = "/", expect }: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+): Received | undefined {
+  // A stream that its client ends needs no log line.
+  stream.on("error", () => {});
+  const { session } = stream;
+  if (session === undefined || stream.destroyed) return undefined;
+  const refusal = method === "CONNECT" ? 405 : expect === undefined || expect === "100-continue" ? undefined : 417;
+  if (refusal !== undefined) {
+    stream.respond({ ":status": refusal }, { endStream: true });
+    return undefined;
+  }
+  // A client that still sends the body learns that no one reads it. Node does this for a body that was not begun.
+  stream.once("finish", () => {
+    if (stream.readableFlowing === true && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+  if (expect !== undefined) stream.additionalHeaders({ ":status": 100 });
+  const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
+  const [body, outgoing, socket] = [stream, stream, session.socket as TLSSocket];
+  return { method, target, rawHeaders, body, outgoing, socket, session: session as ServerHttp2Session, abort };
+}
+
+/** Converts a message of HTTP/1. */
+export function fromMessage(message: IncomingMessage, outgoing: ServerResponse): Received {
+  const { method = "", url: target = "/", rawHeaders, socket } = message;
+  const abort = (): void => void socket.destroy();
+  return {
+    method,
+    target,
+    rawHeaders,
+    body: message,
+    outgoing,
+    socket: socket as TLSSocket,
+    session: undefined,
+    abort,
+  };
+}
+
+/** Creates the request for the app. */
+export function createIncoming(received: Received, connection: RequestConnection | undefined): Incoming {
+  const { method, target, rawHeaders, body, outgoing, socket, session } = received;
+  return {
+    method,
+    target,
+    rawHeaders,
+    peer: findPeerCertificate(socket),
+    remoteAddress: socket.remoteAddress ?? "",
+    isHttp2: session !== undefined,
+    connection,
+    get signal() {
+      const ended = new AbortController();
+      const end = (): void => {
+        if (!outgoing.writableFinished) ended.abort(new Error("the client has disconnected"));
+      };
+      if (isClosed(outgoing)) end();
+      else outgoing.once("close", end);
+      return ended.signal;
+    },
+    readBody: (take) => readPieces(body, take),
+  };
+}
+
+/** Reads a stream until `take` returns false. More than that is discarded. Rejects when the stream ends too early. */
+function readPieces(body: Readable, take: (piece: Uint8Array) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error("the client has sent a part of the body only"));
+    if (body.destroyed) return fail();
+    body.on("data", (piece: Uint8Array) => take(piece) || resolve());
+    body.once("end", resolve);
+    body.once("error", fail);
+    body.once("close", fail);
+  });
+}
