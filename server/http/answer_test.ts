@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers";
 import { ADMIN, createTestApp } from "../../tests/support/test_app.ts";
 import { CHUNK_BYTES, isStream, sendAnswer, toChunks } from "./answer.ts";
+import { fromRequest } from "./fetch_api.ts";
 
 /** Bytes that differ from place to place. */
 function createBytes(length: number, seed: number): Uint8Array {
@@ -59,13 +60,13 @@ for (
   test(`createApp() gives ${who?.username ?? "an unauthenticated client"} ${isStaying ? "unlimited" : "limited"} time for ${path}`, async () => {
     await using app = await createTestApp();
     let stays = 0;
-    const { body } = await app.api.app(new Request(`https://api.test${path}`), {
+    const request = fromRequest(new Request(`https://api.test${path}`), {
       peer: undefined,
       remoteAddress: "192.0.2.1",
-      rawHeaders: [],
-      ...(who === undefined ? {} : { user: who }),
+      user: who,
       connection: { authenticated: () => {}, markStreaming: () => stays++ },
     });
+    const { body } = await app.api.app(request);
     assert.equal(stays, isStaying ? 1 : 0);
     if (isStream(body)) body.cancel();
   });

@@ -27,7 +27,7 @@ test("the listener accepts a hundred connections before a thousand requests have
     clientCaPem: undefined,
     clock: createSystemClock(),
     logger: createMemoryLogger(),
-    answer: (_request, { connection }) => {
+    answer: ({ connection }) => {
       begun++;
       connection?.authenticated("jane");
       return { status: 200, headers: {}, body: new Uint8Array(1) };
