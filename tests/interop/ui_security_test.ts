@@ -48,6 +48,10 @@ const load = (tag, src) => new Promise((resolve) => {
   element.src = src;
   document.body.append(element);
 });
+// A new window is an empty page of its opener's until the answer arrives.
+const arrive = async (opened) => {
+  while (opened.location.href === "about:blank") await new Promise((resolve) => setTimeout(resolve, 20));
+};
 const form = () => new URLSearchParams({ token: "guess", uid: "guess", reason: "attack" });
 addEventListener("load", async () => {
   const opened = open("${target}/requests");
@@ -69,7 +73,7 @@ addEventListener("load", async () => {
       source.onerror = () => resolve("error");
     }),
     frame: await settle(new Promise((resolve) => resolve(document.getElementById("frame").contentDocument.body.innerText))),
-    opened: await settle(new Promise((resolve) => resolve(opened.document.body.innerText))),
+    opened: await settle(arrive(opened).then(() => opened.document.body.innerText)),
   };
 });
 </script>`;
