@@ -3,21 +3,11 @@ import { basename } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
-import { copyBuildInputs } from "../../tests/support/checkout.ts";
-import { createTempFolder } from "../../tests/support/temp.ts";
 import { bundle, findAssets, findNeeds } from "./bundle.ts";
 
 /** The bundle of this checkout, which all tests look into. */
 const FACTS = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
 const made = bundle(process.cwd(), FACTS);
-
-test("bundle() makes the same bytes from the same sources in another folder", async () => {
-  await using folder = await createTempFolder();
-  await copyBuildInputs(folder.path);
-  const [here, there] = [await made, await bundle(folder.path, FACTS)];
-  assert.deepEqual([...here.scripts.keys()], [...there.scripts.keys()]);
-  for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);
-});
 
 test("bundle() includes no tool of the tests or of the build", async () => {
   const { metafile } = await made;
