@@ -9,20 +9,13 @@ export interface Measured {
   readonly theirs: readonly Reading[];
 }
 
-export interface MeasureOptions {
-  readonly rounds: number;
-  readonly program: Program;
-  /** Receives a line about the step that begins. */
-  readonly progress: (text: string) => void;
-}
-
 /** What takes its turn in a round. */
 export interface Side<Result> {
   readonly name: string;
   run(): Promise<Result>;
 }
 
-/** Runs every side in every round, each first in turn. Returns the results of each side. */
+/** Runs every side in every round, each first in turn. `progress` receives a line about the step that begins. */
 export async function runRounds<Result>(
   sides: readonly Side<Result>[],
   rounds: number,
@@ -42,7 +35,9 @@ export async function runRounds<Result>(
 /** Acts a scenario. A run that fails fails the benchmark; a slow one never does. */
 export async function measure(
   scenario: Scenario,
-  { rounds, program, progress }: MeasureOptions,
+  program: Program,
+  rounds: number,
+  progress: (text: string) => void,
 ): Promise<readonly Measured[]> {
   const sides = [
     { name: "tlsboot", run: () => scenario.ours(program) },

@@ -20,7 +20,7 @@ test("runRounds() begins with another side each time", async () => {
 
 test("measure() runs both sides in every round, each first in turn, and sorts readings by line", async () => {
   const { scenario, acted } = createScenario({});
-  const measured = await measure(scenario, { rounds: 3, program: PROGRAM, progress: () => {} });
+  const measured = await measure(scenario, PROGRAM, 3, () => {});
   assert.deepEqual(acted, ["ours", "peer", "peer", "ours", "ours", "peer"]);
   assert.deepEqual(measured.map(({ line }) => line.what), ["one", "two"]);
   const [first, second] = measured;
@@ -31,7 +31,7 @@ test("measure() runs both sides in every round, each first in turn, and sorts re
 
 test("measure() fails with a run that fails", async () => {
   const { scenario } = createScenario({ theirs: () => Promise.reject(new Error("no peer")) });
-  await assert.rejects(measure(scenario, { rounds: 1, program: PROGRAM, progress: () => {} }), /no peer/);
+  await assert.rejects(measure(scenario, PROGRAM, 1, () => {}), /no peer/);
 });
 
 /** Creates a scenario whose runs return their number, and its negative for the second line. */

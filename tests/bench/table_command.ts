@@ -13,11 +13,7 @@ export async function runTable(bench: Bench): Promise<Section> {
   const lines: LineReport[] = [];
   for (const scenario of chosen) {
     const [first] = Object.values(scenario.lines);
-    const measured = await measure(scenario, {
-      rounds,
-      program,
-      progress: (text) => progress(`${first?.what}, ${text}`),
-    });
+    const measured = await measure(scenario, program, rounds, (text) => progress(`${first?.what}, ${text}`));
     lines.push(...measured.map(createLineReport));
   }
   return {
