@@ -50,7 +50,7 @@ export async function run(
     const file = path === undefined
       ? undefined
       : await readConfig(path, globals.origins["config"], io, table, command.flags);
-    const sources: Sources = { commandLine: raw, env: io.env, environment, ...(file === undefined ? {} : { file }) };
+    const sources: Sources = { commandLine: raw, env: io.env, environment, file };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     checkRules(command, { args, ...resolved });
     if (isDebug) {

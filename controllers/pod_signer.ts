@@ -28,7 +28,7 @@ export interface PodSignerDeps
   /** The profiles of the signers to act for, by signer name. */
   readonly profiles: ReadonlyMap<string, ProfileSpecSource>;
   /** Records a certificate before it is written to its request; when it rejects, nothing is written. */
-  readonly record?: RecordPodCertificate;
+  readonly record?: RecordPodCertificate | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

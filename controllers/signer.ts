@@ -31,7 +31,7 @@ export interface SignerDeps {
    */
   readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
   /** Records a certificate before it is written to its request; when it rejects, nothing is written. */
-  readonly record?: RecordIssued;
+  readonly record?: RecordIssued | undefined;
   /** Finds what is revoked, for which nothing is signed. */
   readonly findRevoked?: FindRevokedRequest;
   /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */

@@ -53,7 +53,7 @@ export interface SigningSettings {
   /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
   /** Records each certificate before it is written to its request, where the API keeps no register. */
-  readonly record?: RecordIssued;
+  readonly record?: RecordIssued | undefined;
   /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
   readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }

@@ -65,7 +65,7 @@ export interface ApproverSettings {
   readonly policy?: {
     readonly settings: FollowedPolicies;
     readonly serverNames: EvidenceSources["serverNames"];
-  };
+  } | undefined;
   /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
   readonly tokens?: {
     /**

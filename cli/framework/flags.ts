@@ -34,7 +34,7 @@ export interface Flag<T> {
   /** The name of the value in help, such as `FILE`; undefined for a switch, which is given alone or as `=true` or `=false`. */
   readonly placeholder: string | undefined;
   /** The one-letter form, without the dash. */
-  readonly short?: string;
+  readonly short?: string | undefined;
   /** The description in help, in full sentences. */
   readonly summary: string;
   readonly default: T;
@@ -366,7 +366,7 @@ function flag<T>(
     ...kind,
     group: options.group,
     placeholder: options.placeholder ?? kind.placeholder,
-    ...(options.short === undefined ? {} : { short: options.short }),
+    short: options.short,
     summary: options.summary,
     isRequired: options.isRequired ?? false,
     isRepeatable: false,

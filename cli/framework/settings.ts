@@ -28,7 +28,7 @@ export interface Sources extends Pick<CommandSpec, "environment"> {
   readonly commandLine: RawFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file; absent without `--config`. */
-  readonly file?: { readonly path: string; readonly raw: RawFlags };
+  readonly file?: { readonly path: string; readonly raw: RawFlags } | undefined;
 }
 
 /** Resolves every flag of a set. The error has one line for each fault, those of `earlierFaults` first. */

@@ -72,7 +72,7 @@ export async function signCertificateFor(authority: Authority, settings: SignSet
       profile,
       authority,
       clientTrust: decideClientTrust(signerName, isTrustedForClients),
-      asked: { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) },
+      asked: { signerName, usages, expirationSeconds },
       signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
       allowMlDsa: settings.allowMlDsa ?? false,
       chain: profile.chain !== false,

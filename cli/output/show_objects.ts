@@ -256,7 +256,7 @@ function sortObjects(
   const rows = objects.map((object) => ({
     object,
     cells: table?.toCells(object) ?? [],
-    ...(table?.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+    sortValues: table?.toSortValues?.(object),
   }));
   return order.sort(table?.columns ?? [], rows).map(({ object }) => object);
 }

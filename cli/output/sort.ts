@@ -8,7 +8,7 @@ export interface SortableRow extends TableRow {
   /** The object of the row, for a JSONPath. */
   readonly object?: unknown;
   /** Values that are compared instead of the cells of their columns; undefined for a cell that is compared as it is. */
-  readonly sortValues?: readonly unknown[];
+  readonly sortValues?: readonly unknown[] | undefined;
 }
 
 export interface RowOrder {

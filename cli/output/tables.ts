@@ -81,7 +81,7 @@ export function createTableDecoder(table: OwnTable): typeof decodeTable {
       rows: objects.map((object) => ({
         cells: table.toCells(object),
         object,
-        ...(table.toSortValues === undefined ? {} : { sortValues: table.toSortValues(object) }),
+        sortValues: table.toSortValues?.(object),
       })),
     };
   };

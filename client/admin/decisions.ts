@@ -1,7 +1,13 @@
 /** Decisions about requests, written as `kubectl certificate approve` and `deny` write them, with the user's own rights. */
 import { findOwnUsername } from "../objects/access_reviews.ts";
 import { type ApiClient, changeObject } from "../objects/api.ts";
-import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
+import {
+  createDecisionText,
+  type DecisionText,
+  type OwnDecisionText,
+  withApproval,
+  withDenial,
+} from "../../core/approval/conditions.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -18,7 +24,7 @@ export async function createApproval(
   api: ApiClient,
   tool: string,
   signal: AbortSignal,
-  own: Partial<DecisionText> = {},
+  own: OwnDecisionText = {},
 ): Promise<CsrDecision> {
   const username = await findOwnUsername(api, signal);
   return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
@@ -29,7 +35,7 @@ export async function createDenial(
   api: ApiClient,
   tool: string,
   signal: AbortSignal,
-  own: Partial<DecisionText> = {},
+  own: OwnDecisionText = {},
 ): Promise<CsrDecision> {
   const username = await findOwnUsername(api, signal);
   return { decide: withDenial, text: createDecisionText("deny", { tool, username }, own) };

@@ -15,6 +15,9 @@ export interface DecisionText {
   readonly message: string;
 }
 
+/** What a person chooses of a decision's text. */
+export type OwnDecisionText = { readonly [Key in keyof DecisionText]?: DecisionText[Key] | undefined };
+
 /** The CSR already has the opposite decision, which cannot be removed, not even by force. */
 export interface DecisionRefusal {
   readonly present: "Approved" | "Denied";
@@ -58,7 +61,7 @@ export interface Decider {
 export function createDecisionText(
   verb: "approve" | "deny",
   { tool, username }: Decider,
-  own: Partial<DecisionText> = {},
+  own: OwnDecisionText = {},
 ): DecisionText {
   const past = verb === "approve" ? "approved" : "denied";
   const by = `${past}${username === undefined ? "" : ` by user "${escapeControls(username)}"`} with ${tool}`;

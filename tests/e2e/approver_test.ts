@@ -59,7 +59,7 @@ describeInstance("tlsboot approver", {
     assert.match(stdout, /\n {4}ok +subject +CN=system:node:b,O=system:nodes\n/);
     assert.match(
       stdout,
-      /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory \(--inventory\); correct the inventory/,
+      /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory; correct the inventory/,
     );
     assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
     // Without flags, the verdict is by the policies that the approver has published.

@@ -44,7 +44,7 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
     async (transport, deps, leading, cluster) => {
       const serverNames = createServerNames(cluster, tools);
       const approver = {
-        ...(policies === undefined ? {} : { policy: { settings: policies, serverNames } }),
+        policy: policies && { settings: policies, serverNames },
         ...(settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {}),
         isDryRun: dryRun,
         published: createSettingsStore(transport, deps),

@@ -13,7 +13,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { decideEach, getDecisionText, reportUnsigned } from "./decide.ts";
+import { decideEach, reportUnsigned } from "./decide.ts";
 import type { approveCommand } from "./flags.ts";
 import { review } from "./review.ts";
 import { parseTargets } from "./targets.ts";
@@ -26,7 +26,7 @@ export async function run(input: Input<typeof approveCommand.flags>, tools: Tool
   parseTargets(args);
   await using connection = await connect(settings, tools);
   const { api } = connection;
-  const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(settings));
+  const approval = await createApproval(api, "tlsboot approve", signal, settings);
   const chosen = await readApproverSettings(api, signal);
   const views = createRequestViews(connection, { chosen, signers: chosen.signers }, tools);
   let isRefused = false;

@@ -1,6 +1,5 @@
 /** Decides requests as kubectl does (`pkg/cmd/certificates/certificates.go`), denies them, and reports what is not signed. */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import type { DecisionText } from "../../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
 import { describeMissingSigner } from "../../../core/request/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -21,16 +20,10 @@ export const denyAction: Action<typeof denyCommand.flags> = {
     parseTargets(input.args);
     await using connection = await connect(input.settings, tools);
     const { api } = connection;
-    const denial = await createDenial(api, "tlsboot deny", tools.signal, getDecisionText(input.settings));
+    const denial = await createDenial(api, "tlsboot deny", tools.signal, input.settings);
     return (await decideEach(input.args, api, { ...denial, past: "denied" }, tools)).code;
   },
 };
-
-export function getDecisionText(
-  { reason, message }: Input<typeof denyCommand.flags>["settings"],
-): Partial<DecisionText> {
-  return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
-}
 
 /**
  * Decides each request that passes the check, if there is one; `decided` are the names of those that now have the decision.

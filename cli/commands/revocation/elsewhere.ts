@@ -88,8 +88,7 @@ export async function denyPending(
   message: string | undefined,
   tools: Tools,
 ): Promise<void> {
-  const words = { reason: "Revoked", ...(message === undefined ? {} : { message }) };
-  const decision = await createDenial(api, "tlsboot revoke", tools.signal, words);
+  const decision = await createDenial(api, "tlsboot revoke", tools.signal, { reason: "Revoked", message });
   await decideOne(api, name, decision, tools, tools.signal, { uid });
   tools.stdout.write(line`${text} denied: it was pending, so it has no certificate\n`);
 }

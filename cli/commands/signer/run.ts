@@ -75,11 +75,10 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
       const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
       if (isForPods) {
         await checkServedKinds(createApiClient(transport, deps), POD_KINDS, UPGRADE, leading);
-        const record = log === undefined ? {} : { record: createPodRecorder(log) };
-        await runPodSigner(transport, { ...trusting, ...record }, deps, leading);
+        await runPodSigner(transport, { ...trusting, record: log && createPodRecorder(log) }, deps, leading);
       } else {
-        const record = log === undefined ? {} : { record: createRecorder(log) };
-        await runSigner(createCsrStore(transport, deps), { ...trusting, ...record }, deps, leading);
+        const signer = { ...trusting, record: log && createRecorder(log) };
+        await runSigner(createCsrStore(transport, deps), signer, deps, leading);
       }
     },
     tools.signal,

@@ -152,7 +152,7 @@ async function changeEach(
       const hint = isDenied ? "run it with sudo, or choose other stores with --store" : error.hint;
       const shown = new AppError(error.code, `${store.name}: ${error.message}`, {
         cause: error,
-        ...(hint === undefined ? {} : { hint }),
+        hint,
       });
       reportError(shown, tools, tools.isDebug);
     }
