@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { canonicalObject } from "../wire/decode.ts";
+import { decodeObject } from "../wire/decode.ts";
 import type { JsonObject } from "../json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
@@ -39,7 +39,7 @@ function applied(
 }
 
 function storedFrom(object: object, managedFields: readonly ManagedFieldsEntry[] | undefined): KubeObject {
-  const { metadata, ...rest } = canonicalObject(thingKind.schema, object);
+  const { metadata, ...rest } = decodeObject(thingKind.schema, object).object;
   const kept = { ...metadata as object, uid: "u", ...(managedFields === undefined ? {} : { managedFields }) };
   return { metadata: kept, ...rest };
 }

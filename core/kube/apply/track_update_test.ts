@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { canonicalObject } from "../wire/decode.ts";
+import { decodeObject } from "../wire/decode.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
@@ -12,11 +12,11 @@ const VERSION = "test.example/v1";
 
 function thing(spec: object, metadata: object = {}, rest: object = {}): KubeObject {
   // Made by the description of its kind.
-  return canonicalObject(thingKind.schema, {
+  return decodeObject(thingKind.schema, {
     metadata: { name: "t", ...metadata },
     spec,
     ...rest,
-  }) as unknown as KubeObject;
+  }).object as unknown as KubeObject;
 }
 
 function at(second: number): string {

@@ -58,11 +58,6 @@ export function decodeObject<T extends object>(
   return { object: object as T & Record<string, unknown>, strictErrors: decoder.strictErrors() };
 }
 
-/** Converts an object that code has created to canonical form, with the order, omissions and defaults of decoding. */
-export function canonicalObject(schema: MessageSchema, object: object): Record<string, unknown> {
-  return decodeObject(schema, object).object;
-}
-
 class Decoder {
   readonly #document: Pick<JsonDocument, "members">;
   readonly #strict: Set<string>;

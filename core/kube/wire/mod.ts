@@ -1,13 +1,12 @@
 /** Decodes bytes into canonical objects and encodes them: JSON, YAML and protobuf, driven by the kind descriptions. */
-export { canonicalObject, type DecodedObject, decodeObject, type DecodeOptions } from "./decode.ts";
+export { type DecodedObject, decodeObject, type DecodeOptions } from "./decode.ts";
 export { encodeObject, jsonBytes, jsonText, type TypeMeta } from "./encode.ts";
 export { DecodeError, JsonSyntaxError } from "./errors.ts";
 export { type JsonDocument, parseJson } from "./json_parser.ts";
 export { decodeUtf8 } from "../../lib/utf8.ts";
 export { formatYaml } from "../../lib/yaml/format.ts";
 export { parseYaml } from "./yaml.ts";
-export { decodeEnvelope, encodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
-export { type DecodedList, decodeList, encodeList, encodeListItem, encodeListOfItems } from "./protobuf_list.ts";
+export { decodeEnvelope, encodeEnvelope, encodeWatchFrame, type Envelope } from "./protobuf_envelope.ts";
+export { type DecodedList, decodeList, encodeListItem, encodeListOfItems } from "./protobuf_list.ts";
 export { decodeMessage } from "./protobuf_read.ts";
-export { decodeWatchFrames, encodeWatchFrame, type WatchFrame, WatchFrameDecoder } from "./protobuf_watch.ts";
 export { encodeMessage } from "./protobuf_write.ts";

@@ -50,6 +50,19 @@ function beginEnvelope(writer: WireWriter, apiVersion: string, kind: string): Ui
   return writer.finish();
 }
 
+/**
+ * Encodes one event of a watch around the envelope of its object: four bytes of length, big-endian, then a bare
+ * `WatchEvent` (apimachinery `pkg/util/framer/framer.go`, apiserver `pkg/endpoints/handlers/watch.go`).
+ */
+export function encodeWatchFrame(type: string, envelope: Uint8Array): Uint8Array<ArrayBuffer> {
+  const writer = new WireWriter();
+  writer.nested(2, () => writer.bytes(1, envelope));
+  writer.string(1, type);
+  const { size } = writer;
+  writer.raw([size >>> 24, size >>> 16, size >>> 8, size]);
+  return writer.finish();
+}
+
 /** Decodes the envelope of a body; throws `DecodeError` with the serializer's message (apimachinery `protobuf.go`). */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   if (bytes.length === 0) throw new DecodeError("empty data");
@@ -86,7 +99,7 @@ function readTypeMeta(before: { readonly apiVersion: string; readonly kind: stri
 }
 
 /** Decodes a message whose known fields are all length-delimited. */
-export function readFields<const Names extends readonly string[]>(
+function readFields<const Names extends readonly string[]>(
   message: string,
   names: Names,
   bytes: Uint8Array,

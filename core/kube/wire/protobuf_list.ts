@@ -13,11 +13,6 @@ export interface DecodedList {
   readonly items: readonly Record<string, unknown>[];
 }
 
-/** Encodes a list with its envelope, as consecutive pieces. */
-export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<object>): readonly Uint8Array[] {
-  return encodeListOfItems(kind, listMeta, Array.from(items, (item) => encodeListItem(kind, item)));
-}
-
 export function encodeListItem(kind: Kind, object: object): Uint8Array {
   return encodeField(2, kind.schema, object);
 }

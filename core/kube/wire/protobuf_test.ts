@@ -25,10 +25,10 @@ import {
   decodeList,
   decodeMessage,
   encodeEnvelope,
-  encodeList,
   encodeListItem,
   encodeListOfItems,
   encodeMessage,
+  encodeWatchFrame,
 } from "./mod.ts";
 
 /** Decodes a whole body and encodes it again. */
@@ -187,20 +187,32 @@ test("decodeEnvelope() names the fault of a body", () => {
   assert.throws(() => decodeEnvelope(Buffer.from("k8s\0\x0a\xff", "latin1")), DecodeError);
 });
 
-test("encodeList() and decodeList() keep a list, from objects or from encoded items", () => {
+test("encodeListOfItems() and decodeList() keep a list", () => {
   const items = ["a", "b"].map((name) =>
     decodeObject(certificateSigningRequestKind.schema, { metadata: { name } }).object
   );
-  const body = encodeList(certificateSigningRequestKind, { resourceVersion: "7" }, items);
   const encoded = items.map((item) => encodeListItem(certificateSigningRequestKind, item));
-  assert.deepEqual(encodeListOfItems(certificateSigningRequestKind, { resourceVersion: "7" }, encoded), body);
+  const body = encodeListOfItems(certificateSigningRequestKind, { resourceVersion: "7" }, encoded);
   const envelope = decodeEnvelope(Buffer.concat(body));
   assert.equal(envelope.kind, "CertificateSigningRequestList");
   assert.equal(envelope.apiVersion, formatApiVersion(certificateSigningRequestKind));
   const list = decodeList(certificateSigningRequestKind, envelope.raw);
   assert.deepEqual(list, { metadata: { resourceVersion: "7" }, items });
-  const empty = decodeEnvelope(Buffer.concat(encodeList(secretKind, {}, [])));
+  const empty = decodeEnvelope(Buffer.concat(encodeListOfItems(secretKind, {}, [])));
   assert.deepEqual(decodeList(secretKind, empty.raw), { metadata: {}, items: [] });
+});
+
+test("encodeWatchFrame() writes length, type and the envelope in a RawExtension", () => {
+  const envelope = encodeEnvelope("v1", "Secret", Uint8Array.of(1, 2));
+  const added = encodeWatchFrame("ADDED", envelope);
+  const length = Buffer.from(Uint8Array.of(0, 0, 0, added.length - 4));
+  const event = Buffer.concat([
+    Buffer.from([0x0a, 5]),
+    Buffer.from("ADDED"),
+    Buffer.from([0x12, envelope.length + 2, 0x0a, envelope.length]),
+    envelope,
+  ]);
+  assert.deepEqual(Buffer.from(added), Buffer.concat([length, event]));
 });
 
 test("decodeMessage() throws only DecodeError, whatever the bytes", () => {

@@ -13,24 +13,24 @@ import {
 } from "../kinds/mod.ts";
 import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { type FieldType, formatApiVersion, type MessageSchema } from "../schema.ts";
-import { canonicalObject } from "./decode.ts";
+import { decodeObject } from "./decode.ts";
 import { decodeEnvelope, decodeMessage, encodeMessage } from "./mod.ts";
 import { isStoredForm, storedForm } from "./stored_form.ts";
 
 test("storedForm() turns empty lists that Go always writes into null at any depth", () => {
-  const role = canonicalObject(roleKind.schema, { rules: [] });
+  const role = decodeObject(roleKind.schema, { rules: [] }).object;
   assert.deepEqual(storedForm(roleKind.schema, role), { metadata: {}, rules: null });
-  const node = canonicalObject(csiNodeKind.schema, {
+  const node = decodeObject(csiNodeKind.schema, {
     spec: { drivers: [{ name: "d", nodeID: "n", topologyKeys: [] }] },
-  });
+  }).object;
   const spec = Reflect.get(storedForm(csiNodeKind.schema, node), "spec") as unknown;
   assert.deepEqual(spec, { drivers: [{ name: "d", nodeID: "n", topologyKeys: null }] });
 });
 
 test("storedForm() returns the same object when nothing changes", () => {
-  const role = canonicalObject(roleKind.schema, { rules: [{ verbs: ["get"] }] });
+  const role = decodeObject(roleKind.schema, { rules: [{ verbs: ["get"] }] }).object;
   assert.equal(storedForm(roleKind.schema, role), role);
-  const csr = canonicalObject(certificateSigningRequestKind.schema, { spec: { request: "eA==" } });
+  const csr = decodeObject(certificateSigningRequestKind.schema, { spec: { request: "eA==" } }).object;
   assert.equal(storedForm(certificateSigningRequestKind.schema, csr), csr);
 });
 
@@ -109,9 +109,9 @@ test("isStoredForm() is true only of an object that its protobuf gives back, in 
 /** Returns the canonical form of an object, or of an empty one when it has none. */
 function toCanonical(schema: MessageSchema, made: object): object {
   try {
-    return canonicalObject(schema, made);
+    return decodeObject(schema, made).object;
   } catch {
-    return canonicalObject(schema, {});
+    return decodeObject(schema, {}).object;
   }
 }
 
@@ -150,7 +150,7 @@ for (
 ) {
   test(`isStoredForm() is false of what protobuf gives back in another form: ${name}`, () => {
     const { schema } = kind;
-    const canonical = canonicalObject(schema, good);
+    const canonical = decodeObject(schema, good).object;
     assert.equal(isStoredForm(schema, canonical), true);
     const object = JSON.parse(JSON.stringify(canonical).replace(from, to)) as object;
     assert.notEqual(JSON.stringify(decodeMessage(schema, encodeMessage(schema, object))), JSON.stringify(object));

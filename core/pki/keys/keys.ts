@@ -29,7 +29,7 @@ export {
   ML_DSA_KEY_ALGORITHMS,
   type PrivateKeyAlgorithm,
 } from "./key_algorithm.ts";
-export { describePublicKey, type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
+export { type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
 export type { HashName } from "./signature_algorithm.ts";
 
 /** A private key; printing it in any way shows `[redacted]`. */

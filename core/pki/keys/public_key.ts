@@ -47,17 +47,6 @@ const PUBLIC_KEY_OID = {
   ed25519: "1.3.101.112",
 } as const;
 
-/** Describes the key in a SubjectPublicKeyInfo; `unknown` for an unknown algorithm and for malformed bytes. */
-export function describePublicKey(spki: Uint8Array<ArrayBuffer>): PublicKeyDescription {
-  try {
-    const { algorithm, bits, curve } = parsePublicKey(spki);
-    return curve === undefined ? { algorithm, bits } : { algorithm, bits, curve };
-  } catch (error) {
-    if (error instanceof DerError) return { algorithm: "unknown", bits: 0 };
-    throw error;
-  }
-}
-
 /** Reports whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
 export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b);

@@ -9,7 +9,7 @@ import { parseCertificationRequest, verifyRequestSignature } from "../../../core
 import { ML_DSA_VECTORS } from "../../support/ml_dsa_vectors.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../support/request_vectors.ts";
 import { toResult } from "../../../core/pki/asn1/der.ts";
-import { describePublicKey } from "../../../core/pki/keys/keys.ts";
+import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
 import { encodeName, formatName, parseName } from "../../../core/pki/x509/names.ts";
 import { isAppError } from "../../../core/errors.ts";
 import {
@@ -89,7 +89,7 @@ export const names: Target = {
       formatName(subject.value);
       refusable(() => encodeName(subject.value));
     }
-    refusable(() => describePublicKey(input));
+    toResult(() => parsePublicKey(input));
     return `${resultOutcome(alternative)} ${resultOutcome(subject)}`;
   },
 };

@@ -1,13 +1,6 @@
-/** Protobuf: objects in and without their envelope, lists, streams of watch events. */
+/** Protobuf: objects in and without their envelope, lists. */
 import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
-import {
-  decodeEnvelope,
-  decodeMessage,
-  encodeEnvelope,
-  encodeMessage,
-  encodeWatchFrame,
-  WatchFrameDecoder,
-} from "../../../core/kube/wire/mod.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../../core/kube/wire/mod.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";
@@ -32,13 +25,10 @@ export const protobuf: Target = {
   },
 };
 
-/** `envelope`: the envelope of a message, and the frames of a watch. */
+/** `envelope`: the envelope of a message. */
 export const envelope: Target = {
   name: "envelope",
-  seeds: ALL_KINDS.slice(0, 4).flatMap((kind) => [
-    getProtobufVector(kind),
-    new Uint8Array(encodeWatchFrame("ADDED", getProtobufVector(kind))),
-  ]),
+  seeds: ALL_KINDS.slice(0, 4).map(getProtobufVector),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   restructure: (input, random) => {
@@ -46,17 +36,11 @@ export const envelope: Target = {
     return changed && new Uint8Array([...input.subarray(0, 4), ...changed]);
   },
   run(input) {
-    const read = attempt(() => {
+    return attempt(() => {
       const { apiVersion, kind, raw } = decodeEnvelope(input);
       const again = decodeEnvelope(encodeEnvelope(apiVersion, kind, raw));
       assertSame([again.apiVersion, again.kind], [apiVersion, kind], "envelope");
     });
-    const framed = attempt(() => {
-      const decoder = new WatchFrameDecoder();
-      const half = Math.floor(input.length / 2);
-      return decoder.push(input.subarray(0, half)).length + decoder.push(input.subarray(half)).length;
-    });
-    return `${read} ${framed}`;
   },
 };
 

@@ -5,12 +5,12 @@ import { parse } from "yaml";
 import {
   decodeEnvelope,
   decodeMessage,
-  decodeWatchFrames,
   encodeEnvelope,
   encodeMessage,
   formatYaml,
   jsonText,
 } from "../../../core/kube/wire/mod.ts";
+import { WireReader } from "../../../core/kube/wire/wire_reader.ts";
 import * as kinds from "../../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
@@ -44,7 +44,7 @@ export async function readBody(answer: RawAnswer, isStream: boolean): Promise<Re
   if (bytes.length === 0) return { form: "empty", value: null };
   const mediaType = type.split(";")[0]!.trim();
   try {
-    if (isStream && answer.status === 200) return await readStream(mediaType, bytes);
+    if (isStream && answer.status === 200) return readStream(mediaType, bytes);
     if (mediaType === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (mediaType === "application/json") return readJson(text);
@@ -87,12 +87,11 @@ function readProtobuf(bytes: Uint8Array): ReadBody {
 }
 
 /** The events of a watch, each with its form. */
-async function readStream(mediaType: string, bytes: Uint8Array): Promise<ReadBody> {
+function readStream(mediaType: string, bytes: Uint8Array): ReadBody {
   if (mediaType === "application/vnd.kubernetes.protobuf") {
     const events: unknown[] = [];
-    for await (const frame of decodeWatchFrames(once(bytes))) {
-      const { apiVersion, kind, raw } = frame.object;
-      const { form, value } = readProtobuf(encodeEnvelope(apiVersion, kind, raw));
+    for (const frame of readFrames(bytes)) {
+      const { form, value } = readProtobuf(frame.object);
       events.push({ type: frame.type, form, object: value });
     }
     return { form: "protobuf events", value: events };
@@ -128,6 +127,22 @@ function findSchema(apiVersion: string, kindName: string): MessageSchema | undef
   return item?.listSchema;
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield await Promise.resolve(bytes);
+/** Reads the frames of a protobuf watch, and the envelope in each. */
+function* readFrames(bytes: Uint8Array): Generator<{ readonly type: string; readonly object: Uint8Array }> {
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 4 + Buffer.from(bytes.subarray(at, at + 4)).readUInt32BE();
+    const event = new WireReader(bytes.subarray(at + 4, end));
+    let type = "";
+    let object = new Uint8Array() as Uint8Array;
+    while (event.hasMore) {
+      if (event.tag("WatchEvent").number === 1) type = event.text();
+      else {
+        const extension = event.nested();
+        extension.tag("RawExtension");
+        object = extension.bytes();
+      }
+    }
+    yield { type, object };
+    at = end;
+  }
 }

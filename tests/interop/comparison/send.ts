@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { constants, gunzipSync } from "node:zlib";
 import { encodeEnvelope, encodeMessage } from "../../../core/kube/wire/mod.ts";
-import { canonicalObject } from "../../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../../core/kube/wire/decode.ts";
 import { ALL_KINDS, deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";
@@ -157,7 +157,7 @@ export function encodeProtobuf(value: unknown): Uint8Array {
   const schema = kind?.schema ?? list?.listSchema ??
     (object.kind === "DeleteOptions" ? deleteOptionsSchema : undefined);
   if (schema === undefined) throw new Error(`no protobuf description of ${object.apiVersion} ${object.kind}`);
-  return encodeEnvelope(object.apiVersion, object.kind, encodeMessage(schema, canonicalObject(schema, object)));
+  return encodeEnvelope(object.apiVersion, object.kind, encodeMessage(schema, decodeObject(schema, object).object));
 }
 
 async function readAll(response: IncomingMessage): Promise<Pick<RawAnswer, "body">> {
