@@ -31,7 +31,6 @@ interface RawJson {
 /** A parsed JSON object, which may be changed. */
 export type JsonObject = { [key: string]: unknown };
 
-/** The six types of JSON values. */
 export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
 
 /** The greatest depth of a document that recursive functions accept. No Kubernetes object is nearly that deep. */

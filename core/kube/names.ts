@@ -68,7 +68,6 @@ export function qualifiedNameErrors(value: string): string[] {
   return errors;
 }
 
-/** Checks the value of a label. */
 export function labelValueErrors(value: string): string[] {
   const errors = lengthErrors(value, DNS_LABEL_MAX_LENGTH, "bytes");
   if (LABEL_VALUE_PATTERN.test(value)) return errors;

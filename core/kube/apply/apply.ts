@@ -23,12 +23,10 @@ import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { compareElements, printElement } from "./path_element.ts";
 
-/** The reason why a configuration was not applied. */
 export type ApplyRefusal =
   | { readonly kind: "badRequest" | "internal"; readonly message: string }
   | { readonly kind: "conflict"; readonly report: ConflictReport };
 
-/** The result of an apply. */
 export interface Applied {
   /** The merged object, not yet decoded: it may hold nulls, and values that do not decode. */
   readonly object: JsonObject;
@@ -169,7 +167,6 @@ function withoutManagedFields(object: object): JsonObject {
   return { metadata: kept, ...rest };
 }
 
-/** The message and the causes of a conflict. */
 export interface ConflictReport {
   readonly message: string;
   readonly causes: readonly StatusCause[];

@@ -40,7 +40,6 @@ export function getAtom(schema: MessageSchema): Atom {
   return getStructAtom(schema, schema.mapType === "atomic");
 }
 
-/** Finds the type of one member of a struct or map. */
 export function findMemberAtom(
   atom: Members,
   name: string,

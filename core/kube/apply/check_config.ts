@@ -8,7 +8,6 @@ import { type AssociativeList, type Atom, findMemberAtom, type Members, type Sca
 import { getItemElement } from "./list_item.ts";
 import { fieldElement, printElement } from "./path_element.ts";
 
-/** A fault and its path. */
 interface ConfigFault {
   readonly path: string;
   readonly text: string;

@@ -12,7 +12,6 @@ export interface FieldNode {
   readonly children: FieldSet;
 }
 
-/** A set that is being built. */
 export type FieldSetBuilder = Map<string, FieldNodeBuilder>;
 
 interface FieldNodeBuilder {
@@ -20,7 +19,6 @@ interface FieldNodeBuilder {
   readonly children: FieldSetBuilder;
 }
 
-/** The set without any field. */
 export const NO_FIELDS: FieldSet = new Map();
 
 /** Makes the field at a path a member, but not the fields above it. The empty path has no effect. */
@@ -38,7 +36,6 @@ export function insertPath(into: FieldSetBuilder, path: readonly string[]): void
   }
 }
 
-/** Creates the set of the given paths. */
 export function createFieldSet(...paths: readonly (readonly string[])[]): FieldSet {
   const set: FieldSetBuilder = new Map();
   for (const path of paths) insertPath(set, path);
@@ -63,7 +60,6 @@ export function unite(a: FieldSet, b: FieldSet): FieldSet {
   return union;
 }
 
-/** Returns the members of any of the sets. */
 export function uniteAll(sets: readonly FieldSet[]): FieldSet {
   if (sets.length < 2) return sets[0] ?? NO_FIELDS;
   const middle = sets.length >> 1;

@@ -14,7 +14,6 @@ import { type FieldSet, subtract } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
-/** The largest size of all annotations of an object. */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
 /** Reports whether a manager is kubectl, the only one that has used client-side apply. */

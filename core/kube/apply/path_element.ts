@@ -24,7 +24,6 @@ export function valueElement(value: unknown): string {
   return `v:${marshalJson(value)}`;
 }
 
-/** The result of parsing a path element. */
 export type ParsedElement =
   | { readonly kind: "element"; readonly element: string }
   /** An element of an unknown type, which is dropped with everything below it. */

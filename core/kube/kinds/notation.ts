@@ -66,14 +66,12 @@ export function enumerated(values: readonly string[], type: FieldType | RuledTyp
   return { ...toRuledType(type), enum: values };
 }
 
-/** The identifier of an object. */
 export const UID: RuledType = named("types.UID");
 /** Further attributes of a user. */
 export const EXTRA: RuledType = named("map[string]v1.ExtraValue", map(list(STRING)));
 /** A set of texts that strategic merge patches add to. */
 export const MERGED_SET: RuledType = { ...set(STRING), patchStrategy: "merge" };
 
-/** A field with a known presence. */
 export type Field<P extends Presence> = FieldSchema & { readonly presence: P };
 
 /** A line of a description. The sentence is missing only in messages that no OpenAPI document contains. */

@@ -44,7 +44,6 @@ export const CRL_REASON_CODES = {
   aACompromise: 10,
 } as const;
 
-/** The names of all reasons of a revocation. */
 export const REVOCATION_REASONS: readonly string[] = Object.keys(CRL_REASON_CODES);
 
 /** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
@@ -56,10 +55,8 @@ export const ROTATABLE_CAS: readonly string[] = [
   "custom-ca",
 ];
 
-/** The steps of a CA rotation, in their order. */
 export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
 
-/** A step from the list `CA_ROTATION_STEPS`. */
 export type CaRotationStep = typeof CA_ROTATION_STEPS[number];
 
 const { kind, message } = describeVersion(TLSBOOT_GROUP, "v1alpha1", "tlsboot.v1alpha1");

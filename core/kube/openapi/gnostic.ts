@@ -54,7 +54,6 @@ export function namedInside(of: GnosticType, number = 1): GnosticType {
   return inside({ kind: "named", of }, number);
 }
 
-/** Fits every value, as the last of several choices. */
 export function fitsAlways(): boolean {
   return true;
 }

@@ -12,19 +12,16 @@ function query(name: string, type: Parameter["type"], description: string): Para
   return { name, in: "query", type, description };
 }
 
-/** Describes the name of an object in the path. */
 export function nameParameter(kind: string): Parameter {
   return { name: "name", in: "path", type: "string", description: `Name of the ${kind}.` };
 }
 
-/** The namespace of an object in the path. */
 export const NAMESPACE_PARAMETER: Parameter = {
   name: "namespace",
   in: "path",
   type: "string",
   description: "Namespace of the object.",
 };
-/** The query parameter that requests indented output. */
 export const PRETTY_PARAMETER: Parameter = query("pretty", "string", "True indents the answer.");
 
 const DRY_RUN = query("dryRun", "string", "All: go through every stage but store nothing.");
@@ -41,7 +38,6 @@ export const WRITE_PARAMETERS: readonly Parameter[] = [
   FIELD_VALIDATION,
 ];
 
-/** The query parameters of PATCH requests. */
 export const PATCH_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("fieldManager", "string", "Who makes the change; by default the program's name. Apply requires it."),
@@ -49,7 +45,6 @@ export const PATCH_PARAMETERS: readonly Parameter[] = [
   query("force", "boolean", "True takes fields over from other managers; apply only."),
 ];
 
-/** The query parameters of DELETE requests. */
 export const DELETE_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("gracePeriodSeconds", "integer", "Seconds to wait before the deletion; zero deletes at once."),
@@ -81,5 +76,4 @@ export const LIST_PARAMETERS: readonly Parameter[] = [
   query("watch", "boolean", "True streams changes instead of a list."),
 ];
 
-/** The parameters of the deletion of a collection. */
 export const DELETE_COLLECTION_PARAMETERS: readonly Parameter[] = [...DELETE_PARAMETERS, ...SELECTION_PARAMETERS];

@@ -55,7 +55,6 @@ type Operation = Pick<Route, "method" | "action" | "answers"> & {
   readonly produces?: readonly string[];
 };
 
-/** Creates all operations of a served kind. */
 export function createResourceRoutes(served: ServedKind): readonly Route[] {
   const { kind, verbs, subresources } = served;
   const scoped = kind.namespaced ? [NAMESPACE_PARAMETER] : [];

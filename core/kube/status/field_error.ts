@@ -28,7 +28,6 @@ export interface FieldError {
   readonly message: string;
 }
 
-/** Creates the error of a required value that is missing. */
 export function requiredField(field: string, detail = ""): FieldError {
   return fault("FieldValueRequired", field, () => withDetail("Required value", detail));
 }
@@ -68,12 +67,10 @@ function unsupported(field: string, print: () => string, supported: readonly str
   });
 }
 
-/** Creates the error of a value that may occur only once. */
 export function duplicate(field: string, value: unknown, detail = ""): FieldError {
   return fault("FieldValueDuplicate", field, () => withDetail(`Duplicate value: ${printValue(value)}`, detail));
 }
 
-/** Creates the error of a value that is not allowed here. */
 export function forbiddenField(field: string, detail: string): FieldError {
   return fault("FieldValueForbidden", field, () => withDetail("Forbidden", detail));
 }

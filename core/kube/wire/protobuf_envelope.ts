@@ -18,7 +18,6 @@ export interface Envelope {
 /** The magic bytes, `k8s` and a zero. */
 const MAGIC: readonly number[] = [0x6b, 0x38, 0x73, 0x00];
 
-/** Encodes an envelope around an encoded object. */
 export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
   writer.raw(END);

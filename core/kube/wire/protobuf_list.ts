@@ -7,7 +7,6 @@ import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
 import { encodeField } from "./protobuf_write.ts";
 
-/** A list of canonical objects with its metadata. */
 export interface DecodedList {
   readonly metadata: ListMeta;
   readonly items: readonly Record<string, unknown>[];

@@ -5,7 +5,6 @@ import { clampToInt64 } from "../int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 
-/** The wire type of a varint. */
 export const VARINT = 0;
 /** The wire type of eight bytes. */
 export const FIXED64 = 1;

@@ -56,7 +56,6 @@ export class WireWriter {
     this.#tag(number, VARINT);
   }
 
-  /** Writes a float of 64 bits. */
   double(number: number, value: number): void {
     const at = this.#place(8);
     this.#scratch.writeDoubleLE(value, at);

@@ -31,7 +31,6 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** The identifier octet of a context-specific tag. */
 export function contextTag(number: number, constructed: boolean): number {
   return 0x80 | (constructed ? 0x20 : 0) | number;
 }
@@ -88,7 +87,6 @@ export class DerReader {
     this.#at = start;
   }
 
-  /** Reports whether all bytes have been read. */
   isAtEnd(): boolean {
     return this.#at >= this.#end;
   }

@@ -75,7 +75,6 @@ export function encodeOctetString(bytes: Uint8Array): Bytes {
   return encodeValue(TAG.octetString, bytes);
 }
 
-/** Encodes the NULL value of ASN.1. */
 export function encodeNull(): Bytes {
   return Uint8Array.of(TAG.null, 0);
 }

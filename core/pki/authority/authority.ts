@@ -90,7 +90,6 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   return { ...withoutIssuers(parsed.value), key };
 }
 
-/** The contents of a new intermediate CA. */
 export interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "key"> {
   /** The public key as DER of SubjectPublicKeyInfo, such as that of a request. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
@@ -138,7 +137,6 @@ export async function parseAuthority(certificatesPem: string, keyPem: string): P
   return key.ok ? await joinAuthority(certificates.value, createCaKey(key.value)) : key;
 }
 
-/** The certificates of a CA, without its key. */
 export type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
 /**

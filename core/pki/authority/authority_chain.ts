@@ -10,7 +10,6 @@ import { formatName } from "../x509/names.ts";
 import { encodePem } from "../asn1/pem.ts";
 import { findSignatureFault } from "../keys/signature.ts";
 
-/** A CA and its issuers. */
 export interface CertificateChain {
   readonly certificate: CertificateFacts;
   /** The issuers, nearest first; empty for a root. */

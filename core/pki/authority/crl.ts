@@ -41,7 +41,6 @@ import {
 } from "../keys/signature_algorithm.ts";
 import { decodeHex, encodeHex } from "../../lib/hex.ts";
 
-/** The name of a reason for which a certificate is revoked. */
 export type CrlReason = keyof typeof CRL_REASON_CODES;
 
 /** The names of all reasons. */

@@ -29,7 +29,6 @@ export interface NameConstraints {
   readonly excluded: NameSubtrees;
 }
 
-/** Name subtrees without any entry. */
 export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
 
 /** Permits some DNS names and ranges of addresses, each kind only when there are any; undefined without both. */

@@ -15,7 +15,6 @@ export interface AlternativeNames {
   readonly uris: readonly string[];
 }
 
-/** The names of a certificate that has none. */
 export const NO_ALTERNATIVE_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
 /** Lists the alternative names of a request or a certificate, of all kinds. */
@@ -25,7 +24,6 @@ export function listAlternativeNames(
   return [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
 }
 
-/** Object identifier of the extension. */
 export const SUBJECT_ALT_NAME_OID = "2.5.29.17";
 
 /** The tags of the kinds of names that are read and written (RFC 5280 §4.2.1.6, GeneralName). */

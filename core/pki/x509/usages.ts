@@ -25,7 +25,6 @@ export const KEY_USAGE_BITS = [
   "decipherOnly",
 ] as const;
 
-/** One bit of the KeyUsage extension. */
 export type KeyUsageBit = (typeof KEY_USAGE_BITS)[number];
 
 const BIT_OF: ReadonlyMap<string, KeyUsageBit> = new Map<string, KeyUsageBit>([
