@@ -4,6 +4,7 @@
  */
 import { Secret } from "../../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../../lib/base64.ts";
+import { omitEmpty, omitUndefined } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { readYaml } from "../../lib/yaml/document.ts";
 import { formatYaml } from "../../lib/yaml/format.ts";
@@ -82,9 +83,7 @@ export function encodeKubeconfig(config: Kubeconfig): string {
     clusters: toNullIfEmpty(config.clusters.map(({ name, cluster }) => ({ cluster: toPlain(CLUSTER, cluster), name }))),
     contexts: toNullIfEmpty(config.contexts.map(({ name, context }) => ({ context: toPlain(CONTEXT, context), name }))),
     "current-context": config.currentContext,
-    ...(config.extensions === undefined
-      ? {}
-      : { extensions: config.extensions.map(({ name, extension }) => ({ extension, name })) }),
+    ...omitUndefined({ extensions: config.extensions?.map(({ name, extension }) => ({ extension, name })) }),
     kind: "Config",
     users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: toPlain(USER, user) }))),
   };
@@ -164,16 +163,19 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
     })),
     users: decodeNamedList(config, "users", "user").map(({ name, fields, path }) => ({
       name,
-      user: { ...decodeMembers(USER, fields, path), ...findUnsupported(fields) },
+      user: {
+        ...decodeMembers(USER, fields, path),
+        ...omitEmpty({ unsupported: UNSUPPORTED.filter((key) => (fields[key] ?? "") !== "") }),
+      },
     })),
     currentContext: decodeText(config, "current-context", ""),
-    ...decodeExtensions(config),
+    ...omitEmpty({
+      extensions: decodeNamedList(config, "extensions", "extension").map(({ name, fields }) => ({
+        name,
+        extension: fields,
+      })),
+    }),
   };
-}
-
-function decodeExtensions(config: Fields): Pick<Kubeconfig, "extensions"> {
-  const list = decodeNamedList(config, "extensions", "extension");
-  return list.length === 0 ? {} : { extensions: list.map(({ name, fields }) => ({ name, extension: fields })) };
 }
 
 /** Decodes a cluster, a context or a user. A member that is empty is absent unless it is always written. */
@@ -199,11 +201,6 @@ function decodeMember(fields: Fields, key: string, path: string, form: Form): st
   const bytes = decodeBase64(text);
   if (bytes === undefined) throw new ShapeError(`${path}.${key}: not base64`);
   return new TextDecoder().decode(bytes);
-}
-
-function findUnsupported(fields: Fields): Pick<KubeconfigUser, "unsupported"> {
-  const unsupported = UNSUPPORTED.filter((key) => (fields[key] ?? "") !== "");
-  return unsupported.length === 0 ? {} : { unsupported };
 }
 
 function decodeNamedList(

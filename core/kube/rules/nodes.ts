@@ -1,5 +1,4 @@
 /** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
-import { Buffer } from "node:buffer";
 import {
   checkEach,
   duplicate,
@@ -12,6 +11,7 @@ import {
 } from "../status/field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
 import { byteLength, goQuote } from "../../lib/quote.ts";
 import { toMillis } from "../wire/quantity.ts";
 import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
@@ -143,8 +143,7 @@ function validateDeclaredFeatures({ status }: NodeShape): FieldError[] {
     const next = features[index + 1];
     const after = `status.declaredFeatures[${index + 1}]`;
     if (next === feature) errors.push(duplicate(after, next));
-    // Go compares bytes.
-    else if (next !== undefined && Buffer.compare(Buffer.from(feature), Buffer.from(next)) > 0) {
+    else if (next !== undefined && compareBytes(feature, next) > 0) {
       errors.push(invalid(after, next, "list must be sorted alphabetically"));
     }
     return errors;

@@ -32,12 +32,8 @@ export function forbidden(resource: ResourceName, name: string, why: string): St
 
 /** 404: there is no object of that name. */
 export function notFound(resource: ResourceName, name: string): StatusError {
-  return failure(
-    404,
-    "NotFound",
-    `${describeNamedSubject(resource, name)} not found`,
-    createStatusDetails(resource, name),
-  );
+  const message = `${describeNamedSubject(resource, name)} not found`;
+  return failure(404, "NotFound", message, createStatusDetails(resource, name));
 }
 
 /** 404: the path is not served. */
