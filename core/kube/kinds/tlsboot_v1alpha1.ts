@@ -254,7 +254,7 @@ export interface NodeRecoveryBinding {
   readonly time: string | null;
 }
 
-const recovery = message<NodeRecoveryBinding>("NodeRecoveryBinding", "The only key for an expired certificate.", {
+const recovery = message<NodeRecoveryBinding>("NodeRecoveryBinding", "The next key of an expired certificate.", {
   publicKeyFingerprint: always(1, STRING, "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex."),
   address: omitempty(2, STRING, "IP address from which the request came."),
   time: always(3, TIME, "When the key was bound."),
