@@ -1,6 +1,5 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
-import { promisify } from "node:util";
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { type Bytes, DerReader, TAG } from "../asn1/der.ts";
 import { isMlDsa } from "./key_algorithm.ts";
@@ -61,14 +60,13 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
 /** Verifies a signature like `findSignatureFault`, but on another thread where the runtime can. */
 export async function findSignatureFaultAside(signed: SignedBytes): Promise<SignatureFault | undefined> {
   const { hash, key, failure } = planCheck(signed);
-  try {
-    return key !== undefined && await verifyAside(hash, signed.data, key, signed.signature) ? undefined : failure;
-  } catch {
-    return failure;
-  }
+  if (key === undefined) return failure;
+  // A signature that is malformed for the runtime rejects the promise.
+  const isGood = await new Promise<boolean>((resolve) =>
+    verify(hash, signed.data, key, signed.signature, (_error, isGood) => resolve(isGood))
+  ).catch(() => false);
+  return isGood ? undefined : failure;
 }
-
-const verifyAside = promisify(verify);
 
 /** How a signature is verified; without a key it has the fault already. */
 interface Check {
