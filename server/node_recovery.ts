@@ -12,7 +12,7 @@ import {
 } from "../core/machine/node_recovery.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, issuedCertificateKind } from "../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../core/kube/meta.ts";
 import { formatApiVersion } from "../core/kube/schema.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -25,7 +25,6 @@ import { identifyCertificate } from "../core/register/certificate_user.ts";
 import { formatRecordName } from "../core/register/record.ts";
 import type { Attributes } from "../core/rbac/attributes.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
-import { isCsr } from "./admission/certificates.ts";
 import type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
 import { parsePeerChain } from "./authn/client_certificate.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
@@ -119,9 +118,10 @@ export class NodeRecovery {
   /** The admission plugin that binds an expired certificate to the key of the first request that is made with it. */
   readonly plugin: AdmissionPlugin = {
     name: "NodeRecovery",
-    validate: async ({ operation, kind, subresource, object, user, address, alsoWrite }) => {
-      if (operation !== "CREATE" || subresource !== "" || !isCsr(kind, object)) return undefined;
-      const { refusal, write } = await this.decide(object, user, address);
+    kinds: [certificateSigningRequestKind],
+    validate: async ({ operation, subresource, object, user, address, alsoWrite }) => {
+      if (operation !== "CREATE" || subresource !== "") return undefined;
+      const { refusal, write } = await this.decide(object as CertificateSigningRequest, user, address);
       if (write !== undefined) alsoWrite?.(write);
       return refusal;
     },

@@ -40,15 +40,16 @@ export interface Refusal {
 }
 
 /** The outcome of the mutating phase. */
-export type Mutation =
-  | { readonly kind: "admitted"; readonly object: KubeObject }
-  | { readonly kind: "refused"; readonly message: string };
+export type Mutation = { readonly object: KubeObject } | Refusal;
 
 /** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
 export interface AdmissionPlugin {
   readonly name: string;
-  mutate?(request: MutatingRequest): Promise<Mutation>;
-  validate?(request: AdmissionRequest): Promise<Refusal | undefined>;
+  /** The kinds whose writes the plugin sees, so that their objects have been decoded as these; absent for all kinds. */
+  readonly kinds?: readonly Kind[];
+  /** Undefined leaves the object as it is. */
+  mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;
+  validate?(request: AdmissionRequest): Promise<Refusal | undefined> | Refusal | undefined;
 }
 
 /** Runs all plugins in their order. */
@@ -63,17 +64,22 @@ export interface Admission {
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
   return {
     async mutate(request) {
-      let object = request.object;
+      let { object } = request;
       for (const plugin of plugins) {
-        const answer = await plugin.mutate?.({ ...request, object });
-        if (answer?.kind === "refused") return answer;
-        if (answer !== undefined) object = answer.object;
+        if (plugin.kinds?.includes(request.kind) === false) continue;
+        const answer = plugin.mutate?.({ ...request, object });
+        const change = answer instanceof Promise ? await answer : answer;
+        if (change === undefined) continue;
+        if ("message" in change) return change;
+        object = change.object;
       }
-      return { kind: "admitted", object };
+      return { object };
     },
     async validate(request) {
       for (const plugin of plugins) {
-        const refusal = await plugin.validate?.(request);
+        if (plugin.kinds?.includes(request.kind) === false) continue;
+        const answer = plugin.validate?.(request);
+        const refusal = answer instanceof Promise ? await answer : answer;
         if (refusal !== undefined) return refusal;
       }
       return undefined;

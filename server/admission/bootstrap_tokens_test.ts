@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TokenRefusal } from "../../core/token/bound_token.ts";
 import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
-import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
+import { creation, deletion, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { fakeAuthorizer } from "../../tests/support/test_authz.ts";
@@ -43,7 +43,7 @@ for (
 ) {
   test(`BootstrapTokenLimits ${want.length === 0 ? "does not decide" : "decides"} about ${name}`, async () => {
     const { limits, asked } = createPlugins({ refusal: REFUSAL });
-    const refusal = await limits?.validate?.(request);
+    const refusal = await validateWith(limits, request);
     assert.deepEqual(asked, want);
     assert.deepEqual(refusal, want.length === 0 ? undefined : REFUSAL);
   });
@@ -55,7 +55,7 @@ test("BootstrapTokenLimits writes what binds the token together with the request
     const [write] = want;
     const { limits } = createPlugins(write === undefined ? {} : { write });
     const alsoWrite = (one: unknown) => void writes.push(one);
-    assert.equal(await limits?.validate?.(creation(csr, { alsoWrite })), undefined);
+    assert.equal(await validateWith(limits, creation(csr, { alsoWrite })), undefined);
     assert.deepEqual(writes, want);
   }
 });
@@ -82,14 +82,14 @@ for (
 ) {
   test(`BootstrapTokenApproval ${want === undefined ? "passes" : "refuses"} ${name}`, async () => {
     const { approval, authorizer } = createPlugins({});
-    assert.equal((await approval?.validate?.(request))?.message, want);
+    assert.equal((await validateWith(approval, request))?.message, want);
     assert.equal(authorizer.asked.length > 0, want !== undefined);
   });
 }
 
 test("BootstrapTokenApproval passes a user who may approve", async () => {
   const { approval, authorizer } = createPlugins({}, true);
-  assert.equal(await approval?.validate?.(creation(approving, secrets)), undefined);
+  assert.equal(await validateWith(approval, creation(approving, secrets)), undefined);
   const [asked] = authorizer.asked;
   assert.ok(asked?.kind === "resource");
   assert.deepEqual([asked.verb, asked.name], ["approve", "kubernetes.io/kube-apiserver-client-kubelet"]);

@@ -14,10 +14,9 @@ import {
   type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../core/kube/kinds/certificates_v1.ts";
+import { certificateSigningRequestKind, clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
 export interface SignerCheckDeps {
@@ -32,9 +31,10 @@ export interface SignerCheckDeps {
 export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugin {
   return {
     name: "CertificateApproval",
-    async validate({ operation, kind, subresource, user, oldObject }) {
-      if (operation !== "UPDATE" || subresource !== "approval" || !isCsr(kind, oldObject)) return undefined;
-      const { signerName } = oldObject.spec;
+    kinds: [certificateSigningRequestKind],
+    async validate({ operation, subresource, user, oldObject }) {
+      if (operation !== "UPDATE" || subresource !== "approval") return undefined;
+      const { signerName } = (oldObject as CertificateSigningRequest).spec;
       if (await isAllowedForSigner(deps, user, "approve", signerName)) return undefined;
       return { message: `user not permitted to approve requests with signerName ${goQuote(signerName)}` };
     },
@@ -48,11 +48,12 @@ export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugi
 export function createCertificateSigning(deps: SignerCheckDeps): AdmissionPlugin {
   return {
     name: "CertificateSigning",
-    async validate({ operation, kind, subresource, user, object, oldObject }) {
+    kinds: [certificateSigningRequestKind],
+    async validate({ operation, subresource, user, object, oldObject }) {
       if (operation !== "UPDATE" || subresource !== "status") return undefined;
-      if (!isCsr(kind, oldObject) || !isCsr(kind, object)) return undefined;
-      if (isSameStatus(object, oldObject)) return undefined;
-      const { signerName } = oldObject.spec;
+      const before = oldObject as CertificateSigningRequest;
+      if (isSameStatus(object as CertificateSigningRequest, before)) return undefined;
+      const { signerName } = before.spec;
       if (await isAllowedForSigner(deps, user, "sign", signerName)) return undefined;
       return { message: `user not permitted to sign requests with signerName ${goQuote(signerName)}` };
     },
@@ -72,9 +73,10 @@ function isSameStatus(a: CertificateSigningRequest, b: CertificateSigningRequest
 export function createClusterTrustBundleAttest(deps: SignerCheckDeps): AdmissionPlugin {
   return {
     name: "ClusterTrustBundleAttest",
-    async validate({ operation, kind, user, object, oldObject }) {
-      if (operation === "DELETE" || !isTrustBundle(kind, object)) return undefined;
-      const { signerName = "" } = object.spec;
+    kinds: [clusterTrustBundleKind],
+    async validate({ operation, user, object, oldObject }) {
+      if (operation === "DELETE" || object === undefined) return undefined;
+      const { signerName = "" } = (object as ClusterTrustBundle).spec;
       if (signerName === "") return undefined;
       if (oldObject !== undefined && isOwnershipOnly(object, oldObject)) return undefined;
       if (await isAllowedForSigner(deps, user, "attest", signerName)) return undefined;
@@ -83,27 +85,20 @@ export function createClusterTrustBundleAttest(deps: SignerCheckDeps): Admission
   };
 }
 
-function isTrustBundle(kind: Kind, object: KubeObject | undefined): object is ClusterTrustBundle {
-  return object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "ClusterTrustBundle";
-}
-
 /** CertificateSubjectRestriction refuses organization `system:masters` in requests for `kubernetes.io/kube-apiserver-client`. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: "CertificateSubjectRestriction",
-  validate({ operation, kind, subresource, object }) {
-    if (operation !== "CREATE" || subresource !== "" || !isCsr(kind, object)) return Promise.resolve(undefined);
-    if (object.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return Promise.resolve(undefined);
-    const request = parseRequest(object.spec.request);
-    if (!request.ok) return Promise.resolve({ message: `failed to parse CSR: ${request.error}` });
-    const message = findSubjectRestriction(object.spec.signerName, request.value.subject.organizations);
-    return Promise.resolve(message === undefined ? undefined : { message });
+  kinds: [certificateSigningRequestKind],
+  validate({ operation, subresource, object }) {
+    if (operation !== "CREATE" || subresource !== "") return undefined;
+    const { spec } = object as CertificateSigningRequest;
+    if (spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return undefined;
+    const request = parseRequest(spec.request);
+    if (!request.ok) return { message: `failed to parse CSR: ${request.error}` };
+    const message = findSubjectRestriction(spec.signerName, request.value.subject.organizations);
+    return message === undefined ? undefined : { message };
   },
 };
-
-/** Reports whether an object, decoded as this kind, is a CertificateSigningRequest. */
-export function isCsr(kind: Kind, object: KubeObject | undefined): object is CertificateSigningRequest {
-  return object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "CertificateSigningRequest";
-}
 
 /**
  * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then

@@ -6,7 +6,7 @@ import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../te
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createRbacWorld, fakeAuthorizer } from "../../tests/support/test_authz.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { creation, update } from "../../tests/support/admission_requests.ts";
+import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
 import {
   certificateSubjectRestriction,
   createCertificateApproval,
@@ -57,7 +57,7 @@ for (
     const csr = await csrFor("example.com/something");
     const request = update(csr, withStatus(csr, { conditions: [condition("Approved")] }), { subresource: "approval" });
     assert.deepEqual(
-      await plugin.validate?.(request),
+      await validateWith(plugin, request),
       isAllowed
         ? undefined
         : { message: 'user not permitted to approve requests with signerName "example.com/something"' },
@@ -69,7 +69,7 @@ for (
     const csr = await csrFor("example.com/something");
     const request = update(csr, withStatus(csr, { certificate: "eA==" }), { subresource: "status" });
     assert.deepEqual(
-      await plugin.validate?.(request),
+      await validateWith(plugin, request),
       isAllowed
         ? undefined
         : { message: 'user not permitted to sign requests with signerName "example.com/something"' },
@@ -80,7 +80,7 @@ for (
 test("createCertificateApproval() refuses when the authorizer fails", async () => {
   const csr = await csrFor("example.com/a");
   const plugin = createCertificateApproval({ authorizer: failing, logger });
-  assert.ok(await plugin.validate?.(update(csr, csr, { subresource: "approval" })) !== undefined);
+  assert.ok(await validateWith(plugin, update(csr, csr, { subresource: "approval" })) !== undefined);
 });
 
 test("createCertificateApproval() checks the stored signer, not the sent one", async () => {
@@ -88,7 +88,8 @@ test("createCertificateApproval() checks the stored signer, not the sent one", a
     authorizer: await authorizerGranting("approve", "example.com/new"),
     logger,
   });
-  const refusal = await plugin.validate?.(
+  const refusal = await validateWith(
+    plugin,
     update(await csrFor("example.com/old"), await csrFor("example.com/new"), { subresource: "approval" }),
   );
   assert.deepEqual(refusal, { message: 'user not permitted to approve requests with signerName "example.com/old"' });
@@ -97,10 +98,13 @@ test("createCertificateApproval() checks the stored signer, not the sent one", a
 test("createCertificateApproval() passes everything but an update of /approval", async () => {
   const csr = await csrFor("example.com/a");
   const plugin = createCertificateApproval({ authorizer: failing, logger });
-  assert.equal(await plugin.validate?.(update(csr, csr)), undefined);
-  assert.equal(await plugin.validate?.(update(csr, csr, { subresource: "status" })), undefined);
-  assert.equal(await plugin.validate?.(creation(csr)), undefined);
-  assert.equal(await plugin.validate?.(update(csr, csr, { subresource: "approval", kind: configMapKind })), undefined);
+  assert.equal(await validateWith(plugin, update(csr, csr)), undefined);
+  assert.equal(await validateWith(plugin, update(csr, csr, { subresource: "status" })), undefined);
+  assert.equal(await validateWith(plugin, creation(csr)), undefined);
+  assert.equal(
+    await validateWith(plugin, update(csr, csr, { subresource: "approval", kind: configMapKind })),
+    undefined,
+  );
 });
 
 const signed = { conditions: [condition("Approved", "2026-01-01T00:00:00Z")], certificate: "eA==" };
@@ -124,7 +128,7 @@ for (
     const csr = await csrFor("example.com/a");
     const request = update(withStatus(csr, before), withStatus(csr, after), { subresource: "status" });
     const plugin = createCertificateSigning({ authorizer: failing, logger });
-    assert.equal(await plugin.validate?.(request) !== undefined, isAsked);
+    assert.equal(await validateWith(plugin, request) !== undefined, isAsked);
   });
 }
 
@@ -135,7 +139,7 @@ test("createCertificateSigning() lets system:masters sign, with nothing bound", 
     subresource: "status",
     user: testUser("root", "system:masters"),
   });
-  assert.equal(await createCertificateSigning({ authorizer, logger }).validate?.(request), undefined);
+  assert.equal(await validateWith(createCertificateSigning({ authorizer, logger }), request), undefined);
 });
 
 const bundle = (signerName: string, metadata: object = {}, trustBundle = "PEM") => ({
@@ -175,7 +179,7 @@ for (
 ) {
   test(`createClusterTrustBundleAttest() ${want === "pass" ? "passes" : "refuses"}: ${name}`, async () => {
     const authorizer = await authorizerGranting("attest", granted);
-    const refusal = await createClusterTrustBundleAttest({ authorizer, logger }).validate?.(request);
+    const refusal = await validateWith(createClusterTrustBundleAttest({ authorizer, logger }), request);
     const message = 'user not permitted to attest for signerName "example.com/a"';
     assert.deepEqual(refusal, want === "pass" ? undefined : { message });
   });
@@ -217,7 +221,7 @@ for (
       organizations,
       ...(request === undefined ? {} : { request }),
     });
-    const refusal = await certificateSubjectRestriction.validate?.(creation(csr, { user: jane, ...edit }));
+    const refusal = await validateWith(certificateSubjectRestriction, creation(csr, { user: jane, ...edit }));
     assert.deepEqual(refusal, want === undefined ? undefined : { message: want });
   });
 }
@@ -267,16 +271,19 @@ test("createCertificateSigning() checks only writes of the status of a request",
   const csr = await csrFor("example.com/something");
   const signed = withStatus(csr, { certificate: "eA==" });
   for (const subresource of ["", "approval"]) {
-    assert.equal(await plugin.validate?.(update(csr, signed, { subresource })), undefined);
+    assert.equal(await validateWith(plugin, update(csr, signed, { subresource })), undefined);
   }
-  assert.equal(await plugin.validate?.(update(csr, signed, { subresource: "status", kind: configMapKind })), undefined);
-  assert.equal(await plugin.validate?.(creation(signed, { subresource: "status" })), undefined);
-  assert.notEqual(await plugin.validate?.(update(csr, signed, { subresource: "status" })), undefined);
+  assert.equal(
+    await validateWith(plugin, update(csr, signed, { subresource: "status", kind: configMapKind })),
+    undefined,
+  );
+  assert.equal(await validateWith(plugin, creation(signed, { subresource: "status" })), undefined);
+  assert.notEqual(await validateWith(plugin, update(csr, signed, { subresource: "status" })), undefined);
 });
 
 test("certificateSubjectRestriction does not read the requests of other signers", async () => {
   const csr = await csrFor("example.com/something", { request: "eA==" });
-  assert.equal(await certificateSubjectRestriction.validate?.(creation(csr)), undefined);
+  assert.equal(await validateWith(certificateSubjectRestriction, creation(csr)), undefined);
 });
 
 for (

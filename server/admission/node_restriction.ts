@@ -6,6 +6,7 @@ import { decidePodRequest } from "../../core/signing/pod_request_admission.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
 import {
+  type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBELET_SERVING_SIGNER,
   type PodCertificateRequest,
@@ -24,7 +25,6 @@ import { toStorageKey } from "../registry/registry.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
-import { isCsr } from "./certificates.ts";
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
@@ -40,17 +40,15 @@ export interface NodeRestrictionDeps {
 export function createNodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
   return {
     name: "NodeRestriction",
-    async mutate(request) {
-      const refusal = await findRefusal(deps, request);
-      return refusal === undefined ? { kind: "admitted", object: request.object } : { kind: "refused", ...refusal };
-    },
-    async validate(request) {
-      return request.operation === "DELETE" ? await findRefusal(deps, request) : undefined;
-    },
+    mutate: (request) => findRefusal(deps, request),
+    validate: (request) => request.operation === "DELETE" ? findRefusal(deps, request) : undefined,
   };
 }
 
-async function findRefusal(deps: NodeRestrictionDeps, request: AdmissionRequest): Promise<Refusal | undefined> {
+function findRefusal(
+  deps: NodeRestrictionDeps,
+  request: AdmissionRequest,
+): Refusal | undefined | Promise<Refusal | undefined> {
   const nodeName = findNodeName(request.user);
   if (nodeName === undefined) return undefined;
   if (nodeName === "") {
@@ -68,7 +66,7 @@ async function findRefusal(deps: NodeRestrictionDeps, request: AdmissionRequest)
     case "serviceaccounts":
       return checkTokenRequest(deps, request);
     case "podcertificaterequests.certificates.k8s.io":
-      return await checkPodRequest(deps, nodeName, request);
+      return checkPodRequest(deps, nodeName, request);
     default:
       return undefined;
   }
@@ -116,9 +114,9 @@ function checkCsiNode(nodeName: string, request: AdmissionRequest): Refusal | un
 }
 
 /** A node may request only its own certificates. The signer's profile checks the rest of the request. */
-function checkCsr(nodeName: string, { operation, kind, object }: AdmissionRequest): Refusal | undefined {
-  if (operation !== "CREATE" || !isCsr(kind, object)) return undefined;
-  const { signerName, request } = object.spec;
+function checkCsr(nodeName: string, { operation, object }: AdmissionRequest): Refusal | undefined {
+  if (operation !== "CREATE") return undefined;
+  const { signerName, request } = (object as CertificateSigningRequest).spec;
   if (signerName !== KUBELET_SERVING_SIGNER && signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) return undefined;
   const parsed = parseRequest(request);
   if (!parsed.ok) return { message: `unable to parse csr: ${parsed.error}` };

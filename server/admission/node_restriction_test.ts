@@ -16,7 +16,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
+import { creation, deletion, mutateWith, update, validateWith } from "../../tests/support/admission_requests.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
 import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.ts";
@@ -30,8 +30,8 @@ const nodeRestriction = createNodeRestriction({
 });
 
 async function findRefusal(request: MutatingRequest): Promise<string | undefined> {
-  const answer = await nodeRestriction.mutate?.(request);
-  return answer?.kind === "refused" ? answer.message : undefined;
+  const answer = await mutateWith(nodeRestriction, request);
+  return "message" in answer ? answer.message : undefined;
 }
 
 for (
@@ -275,7 +275,7 @@ for (
       & object
       & KubeObject;
     const edit = asNode({ kind: serviceAccountKind, subresource: "token" });
-    assert.deepEqual(await plugin.mutate?.(creation(request, edit)), { kind: "refused", message: want });
+    assert.deepEqual(await mutateWith(plugin, creation(request, edit)), { message: want });
   });
 }
 
@@ -289,10 +289,10 @@ test("nodeRestriction answers 404 for a token that is bound to a missing pod", a
 });
 
 test("nodeRestriction checks deletions when they are validated", async () => {
-  assert.equal(await nodeRestriction.validate?.(deletion(node("mynode"), nodes)), undefined);
-  assert.equal(await nodeRestriction.validate?.(update(node("other"), node("other"), nodes)), undefined);
-  assert.equal(await nodeRestriction.validate?.(deletion(lease("mynode"), asNode({ kind: leaseKind }))), undefined);
-  assert.deepEqual(await nodeRestriction.validate?.(deletion(lease("other"), asNode({ kind: leaseKind }))), {
+  assert.equal(await validateWith(nodeRestriction, deletion(node("mynode"), nodes)), undefined);
+  assert.equal(await validateWith(nodeRestriction, update(node("other"), node("other"), nodes)), undefined);
+  assert.equal(await validateWith(nodeRestriction, deletion(lease("mynode"), asNode({ kind: leaseKind }))), undefined);
+  assert.deepEqual(await validateWith(nodeRestriction, deletion(lease("other"), asNode({ kind: leaseKind }))), {
     message: "can only access node lease with the same name as the requesting node",
   });
 });
@@ -400,7 +400,7 @@ for (
       storage: STORE,
     });
     const object = await buildPodRequest({ nodeName: "mynode", ...edit });
-    const answer = plugin.mutate?.(request(object, asNode({ kind: podCertificateRequestKind })));
+    const answer = mutateWith(plugin, request(object, asNode({ kind: podCertificateRequestKind })));
     if (want?.code !== undefined) {
       await assert.rejects(async () => await answer, (error: StatusError) => {
         assert.deepEqual([error.status.code, error.status.message], [want.code, want.message]);
@@ -408,7 +408,7 @@ for (
       });
       return;
     }
-    const refusal = want === undefined ? { kind: "admitted", object } : { kind: "refused", message: want.message };
+    const refusal = want === undefined ? { object } : { message: want.message };
     assert.deepEqual(await answer, refusal);
     const wanted = edit.signerName === undefined ? [] : [{
       kind: "resource",

@@ -65,10 +65,9 @@ const NOT_READY: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSched
  */
 export const taintNodesByCondition: AdmissionPlugin = {
   name: "TaintNodesByCondition",
-  mutate({ operation, kind, subresource, object }) {
-    const isNewNode = operation === "CREATE" && kind === nodeKind && subresource === "";
-    return Promise.resolve({ kind: "admitted", object: isNewNode ? withTaint(object) : object });
-  },
+  kinds: [nodeKind],
+  mutate: ({ operation, subresource, object }) =>
+    operation === "CREATE" && subresource === "" ? { object: withTaint(object) } : undefined,
 };
 
 function withTaint(node: TaintedNode): KubeObject {
@@ -95,24 +94,26 @@ const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-p
 export function createNamespaceLifecycle(
   deps: { getNamespace(name: string): Promise<Namespace | undefined> },
 ): AdmissionPlugin {
+  async function assertActive(request: MutatingRequest): Promise<undefined> {
+    const { namespace } = request;
+    // Upstream reads the namespace from its own API, and client-go refuses to put such a name into a path.
+    const faults = pathSegmentNameErrors(namespace);
+    if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
+    const found = await deps.getNamespace(namespace);
+    if (found === undefined) throw notFound(namespaceKind, namespace);
+    if (found.status.phase === "Terminating") throw createTerminatingError(request);
+  }
   return {
     name: "NamespaceLifecycle",
-    async mutate(request) {
-      const { operation, kind, namespace, object } = request;
+    mutate(request) {
+      const { operation, kind, namespace } = request;
       // Access reviews must not reveal which namespaces exist.
       const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
-      if (isExempt) return { kind: "admitted", object };
-      // Upstream reads the namespace from its own API, and client-go refuses to put such a name into a path.
-      const faults = pathSegmentNameErrors(namespace);
-      if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
-      const found = await deps.getNamespace(namespace);
-      if (found === undefined) throw notFound(namespaceKind, namespace);
-      if (found.status.phase === "Terminating") throw createTerminatingError(request);
-      return { kind: "admitted", object };
+      return isExempt ? undefined : assertActive(request);
     },
     validate({ operation, kind, name }) {
       const isImmortal = operation === "DELETE" && kind === namespaceKind && IMMORTAL.has(name);
-      return Promise.resolve(isImmortal ? { message: "this namespace may not be deleted" } : undefined);
+      return isImmortal ? { message: "this namespace may not be deleted" } : undefined;
     },
   };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind, localSubjectAccessReviewKind, namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
-import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
+import { creation, deletion, mutateWith, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 
@@ -16,7 +16,7 @@ const object = (namespace: string) => ({ metadata: { name: "x", namespace } });
 
 async function answerTo(request: Parameters<NonNullable<typeof plugin.mutate>>[0]): Promise<unknown> {
   try {
-    return (await plugin.mutate?.(request))?.kind;
+    return "object" in await mutateWith(plugin, request) ? "admitted" : "refused";
   } catch (error) {
     assert.ok(error instanceof StatusError, String(error));
     return error.status;
@@ -82,9 +82,9 @@ for (
   ]
 ) {
   test(`createNamespaceLifecycle() ${isRefused ? "refuses" : "admits"} the deletion of namespace ${name}`, async () => {
-    const refusal = await plugin.validate?.(deletion({ metadata: { name } }, { kind: namespaceKind }));
+    const refusal = await validateWith(plugin, deletion({ metadata: { name } }, { kind: namespaceKind }));
     assert.deepEqual(refusal, isRefused ? { message: "this namespace may not be deleted" } : undefined);
-    assert.equal(await plugin.validate?.(deletion({ metadata: { name } }, { kind: configMapKind })), undefined);
+    assert.equal(await validateWith(plugin, deletion({ metadata: { name } }, { kind: configMapKind })), undefined);
   });
 }
 
@@ -92,8 +92,8 @@ const NOT_READY = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
 const node = (spec: object): KubeObject => ({ metadata: { name: "n1" }, spec, status: {} }) as KubeObject;
 
 async function admitted(object: KubeObject): Promise<unknown> {
-  const answer = await taintNodesByCondition.mutate?.(creation(object, { kind: nodeKind }));
-  return answer?.kind === "admitted" ? answer.object : answer;
+  const answer = await mutateWith(taintNodesByCondition, creation(object, { kind: nodeKind }));
+  return "object" in answer ? answer.object : answer;
 }
 
 test("taintNodesByCondition taints a new node, after its own taints and before the fields that follow them", async () => {
@@ -129,9 +129,9 @@ test("taintNodesByCondition does not change a node that has the taint, with any 
 test("taintNodesByCondition changes only creations of nodes", async () => {
   const object = node({});
   const answers = [
-    await taintNodesByCondition.mutate?.(creation(object)),
-    await taintNodesByCondition.mutate?.(creation(object, { kind: nodeKind, subresource: "status" })),
-    await taintNodesByCondition.mutate?.(update(object, object, { kind: nodeKind })),
+    await mutateWith(taintNodesByCondition, creation(object)),
+    await mutateWith(taintNodesByCondition, creation(object, { kind: nodeKind, subresource: "status" })),
+    await mutateWith(taintNodesByCondition, update(object, object, { kind: nodeKind })),
   ];
-  for (const answer of answers) assert.deepEqual(answer, { kind: "admitted", object });
+  for (const answer of answers) assert.deepEqual(answer, { object });
 });

@@ -5,13 +5,13 @@
 import { findTokenSecret } from "../registry/secrets.ts";
 import { toTokenSecretName } from "../../core/token/token_secret.ts";
 import { findCondition, hasCertificate } from "../../core/request/phase.ts";
-import { revocationKind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, revocationKind } from "../../core/kube/kinds/mod.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin } from "./admission.ts";
-import { isCsr } from "./certificates.ts";
 
 export function createRevocationPlugins(
   { revocations, storage, logger }: {
@@ -27,8 +27,9 @@ export function createRevocationPlugins(
 function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): AdmissionPlugin {
   return {
     name: "RevokedTokenDeletion",
-    async validate({ operation, kind, object, alsoWrite }) {
-      if (operation !== "CREATE" || kind !== revocationKind) return undefined;
+    kinds: [revocationKind],
+    async validate({ operation, object, alsoWrite }) {
+      if (operation !== "CREATE") return undefined;
       const { token = "" } = (object as Revocation).spec;
       if (token === "" || alsoWrite === undefined) return undefined;
       try {
@@ -46,16 +47,18 @@ function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): Adm
 function createRequestCheck(revocations: Pick<Revocations, "findForRequest">): AdmissionPlugin {
   return {
     name: "Revocation",
-    async validate({ operation, kind, subresource, object, oldObject }) {
-      if (!isCsr(kind, object)) return undefined;
-      const before = isCsr(kind, oldObject) ? oldObject : undefined;
+    kinds: [certificateSigningRequestKind],
+    async validate({ operation, subresource, object, oldObject }) {
+      if (object === undefined) return undefined;
+      const csr = object as CertificateSigningRequest;
+      const before = oldObject as CertificateSigningRequest | undefined;
       const isNew = operation === "CREATE" && subresource === "";
-      const isApproval = subresource === "approval" && findCondition(object, "Approved") !== undefined &&
+      const isApproval = subresource === "approval" && findCondition(csr, "Approved") !== undefined &&
         (before === undefined || findCondition(before, "Approved") === undefined);
-      const isSignature = subresource === "status" && hasCertificate(object) &&
+      const isSignature = subresource === "status" && hasCertificate(csr) &&
         (before === undefined || !hasCertificate(before));
       if (!isNew && !isApproval && !isSignature) return undefined;
-      const match = await revocations.findForRequest(before ?? object);
+      const match = await revocations.findForRequest(before ?? csr);
       return match === undefined ? undefined : { message: match.message };
     },
   };

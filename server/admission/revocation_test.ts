@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { configMapKind, revocationKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
-import { creation, update } from "../../tests/support/admission_requests.ts";
+import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { buildCsr, condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -62,7 +62,7 @@ for (
 ) {
   test(`Revocation ${want === undefined ? "does not check" : "checks"} ${name}`, async () => {
     const { check, asked } = createPlugins();
-    const refusal = await check?.validate?.(request);
+    const refusal = await validateWith(check, request);
     assert.deepEqual(asked, want === undefined ? [] : [want]);
     assert.deepEqual(refusal, want === undefined ? undefined : { message: "revoked" });
   });
@@ -70,7 +70,7 @@ for (
 
 test("Revocation passes a request that nothing revokes", async () => {
   const { check, asked } = createPlugins(false);
-  assert.equal(await check?.validate?.(creation(csr)), undefined);
+  assert.equal(await validateWith(check, creation(csr)), undefined);
   assert.equal(asked.length, 1);
 });
 
@@ -96,7 +96,7 @@ for (
     const { deletion, logger } = createPlugins();
     const writes: unknown[] = [];
     const alsoWrite = (write: unknown) => void writes.push(write);
-    assert.equal(await deletion?.validate?.({ ...request, alsoWrite }), undefined);
+    assert.equal(await validateWith(deletion, { ...request, alsoWrite }), undefined);
     assert.deepEqual(writes, want);
     assert.equal(logger.entries.length, name.endsWith("cannot be read") ? 1 : 0);
   });
@@ -104,6 +104,6 @@ for (
 
 test("RevokedTokenDeletion writes nothing where the request writes nothing, as in a dry run", async () => {
   const { deletion, logger } = createPlugins();
-  assert.equal(await deletion?.validate?.(creation(token, { kind })), undefined);
+  assert.equal(await validateWith(deletion, creation(token, { kind })), undefined);
   assert.equal(logger.entries.length, 0);
 });

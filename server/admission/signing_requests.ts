@@ -111,8 +111,9 @@ class RequestIndex implements ResourceFollower<CertificateSigningRequest> {
 function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPlugin {
   return {
     name: "OpenRequestLimit",
-    validate({ operation, kind, user, name }) {
-      if (operation !== "CREATE" || kind !== certificateSigningRequestKind) return Promise.resolve(undefined);
+    kinds: [certificateSigningRequestKind],
+    validate({ operation, user, name }) {
+      if (operation !== "CREATE") return undefined;
       const { username } = user;
       const open = index.countOpen(username);
       if (open >= limit) {
@@ -125,7 +126,7 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
         );
       }
       index.reserve(username, name);
-      return Promise.resolve(undefined);
+      return undefined;
     },
   };
 }
@@ -137,8 +138,9 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
 function createSignerWarning(index: RequestIndex, servedSigners: () => readonly string[]): AdmissionPlugin {
   return {
     name: "SignerWarning",
-    validate({ operation, kind, object, onWarning }) {
-      if (operation !== "CREATE" || kind !== certificateSigningRequestKind) return Promise.resolve(undefined);
+    kinds: [certificateSigningRequestKind],
+    validate({ operation, object, onWarning }) {
+      if (operation !== "CREATE") return undefined;
       const { signerName } = (object as CertificateSigningRequest).spec;
       if (!servedSigners().includes(signerName) && !index.hasIssued(signerName)) {
         onWarning?.(
@@ -146,7 +148,7 @@ function createSignerWarning(index: RequestIndex, servedSigners: () => readonly 
             describeMissingSigner(signerName),
         );
       }
-      return Promise.resolve(undefined);
+      return undefined;
     },
   };
 }

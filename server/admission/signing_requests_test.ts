@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import { creation, update } from "../../tests/support/admission_requests.ts";
+import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createLossyStorage } from "../../tests/support/lossy_storage.ts";
@@ -33,7 +33,7 @@ async function createWorld(limits: Partial<SigningRequestLimits>) {
     async admit(csr: CertificateSigningRequest): Promise<StatusError | undefined> {
       const user = testUser(csr.spec.username ?? "");
       try {
-        await plugin?.validate?.(creation(csr, { user, onWarning }));
+        await validateWith(plugin, creation(csr, { user, onWarning }));
         return undefined;
       } catch (error) {
         assert.ok(error instanceof StatusError, String(error));
@@ -110,8 +110,8 @@ test("OpenRequestLimit and SignerWarning look at creations of requests only", as
   const csr = await build("before");
   const edit = { user: testUser(csr.spec.username ?? ""), onWarning: (text: string) => void warnings.push(text) };
   for (const plugin of plugins) {
-    assert.equal(await plugin.validate?.(update(csr, csr, edit)), undefined);
-    assert.equal(await plugin.validate?.(creation(csr, { ...edit, kind: configMapKind })), undefined);
+    assert.equal(await validateWith(plugin, update(csr, csr, edit)), undefined);
+    assert.equal(await validateWith(plugin, creation(csr, { ...edit, kind: configMapKind })), undefined);
   }
   assert.deepEqual(warnings, []);
 });
@@ -124,8 +124,8 @@ test("OpenRequestLimit counts again when its watch is lost", async () => {
   const limits = { maxOpenPerRequester: 1, servedSigners: undefined };
   using made = await createSigningRequestPlugins(limits, { storage: lossy.storage, clock });
   const request = creation(await build("next"), { user: testUser("system:bootstrap:abcdef") });
-  const admit = () => made.plugins[0]?.validate?.(request);
-  assert.throws(() => admit(), /has 1 open certificate signing requests/);
+  const admit = () => validateWith(made.plugins[0], request);
+  await assert.rejects(admit(), /has 1 open certificate signing requests/);
   await storage.delete(stored.key, stored.revision);
   await lossy.loseWatch();
   assert.equal(await admit(), undefined);

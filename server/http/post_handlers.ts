@@ -56,7 +56,7 @@ export async function handlePosted(
     onWarning: (text: string) => exchange.warnings.add(text),
   };
   const admitted = await deps.admission.mutate({ ...request, object: tracked });
-  if (admitted.kind === "refused") throw forbidden(target.resource.kind, target.name, admitted.message);
+  if ("message" in admitted) throw forbidden(target.resource.kind, target.name, admitted.message);
   const { user, name, namespace } = target;
   const answer = await posted.answer(admitted.object, {
     user,

@@ -162,7 +162,7 @@ function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date):
 async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
   const name = getName(object);
   const answer = await deps.admission.mutate({ ...toAdmissionRequest(target, name), object });
-  if (answer.kind === "refused") {
+  if ("message" in answer) {
     // Admission's name for an object without a name (`apiserver/pkg/admission/errors.go`).
     throw forbidden(target.resource.kind, name || object.metadata.generateName || "Unknown", answer.message);
   }

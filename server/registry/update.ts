@@ -157,7 +157,7 @@ async function prepareUpdate(
     onWarning: target.onWarning,
   };
   const admitted = await deps.admission.mutate({ ...admissionRequest, object: changed });
-  if (admitted.kind === "refused") throw forbidden(resource.kind, name, admitted.message);
+  if ("message" in admitted) throw forbidden(resource.kind, name, admitted.message);
   if (target.subresource === "") await resource.guard?.(admitted.object, old, target);
   assertResourceVersion(target, admitted.object, stored);
   assertNamespace(target, admitted.object);

@@ -2,7 +2,14 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { testUser } from "./test_rbac.ts";
-import type { AdmissionRequest, MutatingRequest } from "../../server/admission/admission.ts";
+import {
+  type AdmissionPlugin,
+  type AdmissionRequest,
+  createAdmission,
+  type MutatingRequest,
+  type Mutation,
+  type Refusal,
+} from "../../server/admission/admission.ts";
 
 /** Creates the admission request of a creation; by default an authenticated user creates a CSR. */
 export function creation(object: KubeObject, edit: Partial<AdmissionRequest> = {}): MutatingRequest {
@@ -31,4 +38,17 @@ export function update(
 export function deletion(oldObject: KubeObject, edit: Partial<AdmissionRequest> = {}): AdmissionRequest {
   const { object: _object, ...request } = creation(oldObject, edit);
   return { ...request, operation: "DELETE", oldObject };
+}
+
+/** Runs the validating phase of one plugin, which is called only for its kinds. */
+export function validateWith(
+  plugin: AdmissionPlugin | undefined,
+  request: AdmissionRequest,
+): Promise<Refusal | undefined> {
+  return createAdmission([plugin!]).validate(request);
+}
+
+/** Runs the mutating phase of one plugin, which is called only for its kinds. */
+export function mutateWith(plugin: AdmissionPlugin | undefined, request: MutatingRequest): Promise<Mutation> {
+  return createAdmission([plugin!]).mutate(request);
 }
