@@ -3,14 +3,15 @@ import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { findSignatureFaultAside } from "../pki/keys/signature.ts";
 import {
   parseCertificationRequest,
   type RequestFacts,
+  toSignedBytes,
   verifyRequestSignature,
-  verifyRequestSignatureAside,
 } from "../pki/x509/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
-import { err, type Result } from "../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** The facts of a request whose self-signature was verified. */
 export type ParsedRequest = RequestFacts & { readonly __verified: true };
@@ -78,7 +79,8 @@ export async function verifyRequestAside(
 ): Promise<void> {
   const request = parseRequest(requestBase64);
   if (!request.ok || isRefusedMlDsa(request.value, options) || verified.has(request.value.der)) return;
-  verified.set(request.value.der, await verifyRequestSignatureAside(request.value, options));
+  const fault = await findSignatureFaultAside(toSignedBytes(request.value, options));
+  verified.set(request.value.der, fault === undefined ? ok(true) : err(fault.message));
 }
 
 function isRefusedMlDsa(facts: RequestFacts, { allowMlDsa = false }: KeyAlgorithmOptions): boolean {
