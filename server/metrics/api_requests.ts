@@ -64,7 +64,10 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
     startedAt: Math.floor(performance.timeOrigin / 1000),
     ...createRequestCounts(registry),
     ...createAuthenticationCounts(registry),
-    ...createAuthorizationCounts(registry),
+    authorized: createResultCounts(registry, "authorization", {
+      total: { name: "authorization_attempts_total", help: "Decisions of the authorizer, by their result." },
+      seconds: "Time of an authorization, by its result.",
+    }),
     audit: createAuditCounts(registry),
     async render() {
       return new TextEncoder().encode(await registry.metrics());
@@ -99,7 +102,7 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
     registers: [registry],
   });
   // The labels of a request are looked up as one text, because a labelled metric costs more than a small request.
-  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
+  const series = new Map<string, (seconds: number) => void>();
   return {
     observe(request, code, seconds) {
       const values = toLabels(request);
@@ -108,11 +111,13 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
       if (own === undefined) {
         const counter = requests.labels({ ...values, code: String(code) });
         const histogram = LONG_RUNNING.has(request.info.verb) ? undefined : durations.labels(values);
-        own = { inc: () => counter.inc(), observe: (took) => histogram?.observe(took) };
+        own = (took) => {
+          counter.inc();
+          histogram?.observe(took);
+        };
         series.set(key, own);
       }
-      own.inc();
-      own.observe(seconds);
+      own(seconds);
     },
     beginLongRunning(request) {
       const { dry_run: _, ...values } = toLabels(request);
@@ -151,15 +156,6 @@ function createAuthenticationCounts(registry: MetricsRegistry): Pick<Metrics, "a
       if (result === "success") getUserCounter(toUsernameLabel(username)).inc();
     },
     clientCertificate: (secondsLeft) => clientCertificates.observe(secondsLeft),
-  };
-}
-
-function createAuthorizationCounts(registry: MetricsRegistry): Pick<Metrics, "authorized"> {
-  return {
-    authorized: createResultCounts(registry, "authorization", {
-      total: { name: "authorization_attempts_total", help: "Decisions of the authorizer, by their result." },
-      seconds: "Time of an authorization, by its result.",
-    }),
   };
 }
 
