@@ -120,8 +120,6 @@ export interface Storage extends AsyncDisposable {
   catchUp(withinMs?: number): Promise<void>;
   /** Returns the newest revision, at least 1. Every watch has received the changes up to it. */
   revision(): number;
-  /** Returns the oldest revision whose state and later history are still known. */
-  compactedRevision(): number;
   /** Rejects when the store cannot acknowledge writes, for example with a full disk; for health checks. */
   health(): Promise<void>;
 }

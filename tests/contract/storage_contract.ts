@@ -55,6 +55,17 @@ export const JSON_VALUES: StoredValues = {
   isDecoded: () => true,
 };
 
+/** Finds the oldest revision whose state and later history a store still knows. */
+export function findCompactedRevision(storage: Pick<Storage, "watch">): number {
+  try {
+    storage.watch("/", -1, () => {}).stop();
+  } catch (error) {
+    if (error instanceof CompactedError) return error.compactedRevision;
+    throw error;
+  }
+  throw new Error("the store has a history before its first revision");
+}
+
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
 
@@ -118,7 +129,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
   check("starts at a revision of at least 1 and counts up by writes only", async (storage) => {
     const start = storage.revision();
     assert.ok(start >= 1);
-    assert.ok(storage.compactedRevision() <= start);
+    assert.ok(findCompactedRevision(storage) <= start);
     const created = await storage.create(`${PREFIX}a`, thing("a"));
     assert.ok(created.revision > start);
     assert.equal(storage.revision(), created.revision);
@@ -307,7 +318,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await clock.advance(2);
     const last = await storage.create(`${PREFIX}c`, thing("c"));
 
-    assert.equal(storage.compactedRevision(), newer.revision);
+    assert.equal(findCompactedRevision(storage), newer.revision);
     for (const revision of [old.revision, newer.revision - 1]) {
       await assert.rejects(storage.list(PREFIX, { revision }), (error) => {
         assert.ok(error instanceof CompactedError);
@@ -326,16 +337,16 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
   const checkExpiry = traits.expiresByClock ? check : () => undefined;
   for (const { name, ms } of CLOCK_JUMPS) {
     check(`keeps history for as long when the clock is set ${name}`, async (storage, clock) => {
-      const before = storage.compactedRevision();
+      const before = findCompactedRevision(storage);
       const a = await storage.create(`${PREFIX}a`, thing("a", 1));
       clock.set(ms);
       const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
       await clock.advance(5 * MINUTE - 1);
       const a3 = await storage.update(`${PREFIX}a`, thing("a", 3), a2.revision);
-      assert.equal(storage.compactedRevision(), before);
+      assert.equal(findCompactedRevision(storage), before);
       await clock.advance(2);
       await storage.update(`${PREFIX}a`, thing("a", 4), a3.revision);
-      assert.equal(storage.compactedRevision(), a2.revision);
+      assert.equal(findCompactedRevision(storage), a2.revision);
     });
 
     checkExpiry(`keeps Events for as long when the clock is set ${name}`, async (storage, clock) => {

@@ -126,10 +126,6 @@ export class EtcdStorage extends SingleWrites implements Storage {
     return this.#parts.mirror.engine.revision;
   }
 
-  compactedRevision(): number {
-    return this.#parts.mirror.engine.compactedRevision;
-  }
-
   async health(): Promise<void> {
     this.#assertOpen();
     const { client, mirror } = this.#parts;

@@ -151,10 +151,6 @@ export class JournaledStorage extends SingleWrites implements Storage {
     return this.#deps.engine.revision;
   }
 
-  compactedRevision(): number {
-    return this.#deps.engine.compactedRevision;
-  }
-
   async health(): Promise<void> {
     this.#assertOpen();
     const waitedMs = this.#committing === undefined ? 0 : this.#deps.clock.elapsedMs() - this.#underwaySince;

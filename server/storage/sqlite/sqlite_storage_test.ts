@@ -6,7 +6,13 @@ import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { collect, describeEvents, readContent, thing } from "../../../tests/contract/storage_contract.ts";
+import {
+  collect,
+  describeEvents,
+  findCompactedRevision,
+  readContent,
+  thing,
+} from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { assertFileIntact } from "./check.ts";
@@ -65,12 +71,12 @@ test("openSqliteStorage() records what is compacted, and keeps no row that canno
   const old = before.revision();
   await clock.advance(6 * MINUTE);
   await before.create(`${PREFIX}d`, thing("d"));
-  assert.equal(before.compactedRevision(), old);
+  assert.equal(findCompactedRevision(before), old);
   assert.deepEqual(database().prepare("SELECT count(*) AS rows FROM changes").get()?.["rows"], 3);
   await before[Symbol.asyncDispose]();
 
   await using after = await openSqliteStorage({ path, clock });
-  assert.equal(after.compactedRevision(), old);
+  assert.equal(findCompactedRevision(after), old);
   assert.throws(() => collect(after, PREFIX, old - 1), CompactedError);
   assert.equal((await after.list(PREFIX, { revision: old })).items.length, 2);
   assert.deepEqual(describeEvents(collect(after, PREFIX, old).events), [`${old + 1} things/d ->${old + 1}`]);
@@ -88,7 +94,7 @@ test("openSqliteStorage() forgets a burst little by little", async () => {
   const compacted: number[] = [];
   for (let i = 0; i < 6; i++) {
     await storage.create(`${PREFIX}later-${i}`, thing("x"));
-    compacted.push(storage.compactedRevision());
+    compacted.push(findCompactedRevision(storage));
   }
   assert.deepEqual(compacted, [202, 403, 604, 805, 1001, 1001]);
 });
@@ -208,7 +214,7 @@ test("openSqliteStorage() serves nothing else after a flipped bit in any page, b
   const good = await readFile(path);
   const dump = async () => {
     await using storage = await openSqliteStorage({ path, clock });
-    const compacted = storage.compactedRevision();
+    const compacted = findCompactedRevision(storage);
     const { items } = await storage.list("/registry/");
     const { events } = collect(storage, "/registry/", compacted);
     const objects = JSON.stringify(items.map(({ key, revision, object }) => [key, revision, object]));
@@ -250,7 +256,7 @@ test("openSqliteStorage() refuses a compacted revision that is too low, and acce
     await writeSome(storage);
     await clock.advance(6 * MINUTE);
     await storage.create(`${PREFIX}d`, thing("d"));
-    assert.ok(storage.compactedRevision() > 2);
+    assert.ok(findCompactedRevision(storage) > 2);
   }
   const change = (sql: string) => {
     const database = new DatabaseSync(path);
@@ -474,7 +480,7 @@ test("createRestoredDatabase() writes a store whose history begins at the revisi
     await database.finish(9);
   }
   await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-  assert.deepEqual([storage.revision(), storage.compactedRevision()], [9, 9]);
+  assert.deepEqual([storage.revision(), findCompactedRevision(storage)], [9, 9]);
   assert.deepEqual((await storage.get(`${PREFIX}a`))?.bytes, bytes);
 });
 
