@@ -3,10 +3,13 @@
  * several stores and through the death of a member.
  */
 import assert from "node:assert/strict";
+import type { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
+import { createSecureContext } from "node:tls";
 import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
+import { GrpcChannel, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import {
@@ -30,8 +33,13 @@ async function empty(etcd: Etcd): Promise<void> {
   await member!.compact(await member!.revision()).catch(() => undefined);
 }
 
-async function openStore({ urls }: Etcd, clock: Clock = createSystemClock()): Promise<Storage> {
+async function openStore(
+  { urls }: Etcd,
+  clock: Clock = createSystemClock(),
+  members?: readonly GrpcServer[],
+): Promise<Storage> {
   const { storage } = await openEtcdStorage({
+    ...(members === undefined ? {} : { members }),
     endpoints: { servers: urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
     values: JSON_VALUES,
     clock,
@@ -129,4 +137,57 @@ test("a transaction is whole or absent when etcd is killed at any moment of it",
   assert.equal(keys.size, 3 * found.length);
   for (const name of found) for (const { key } of creations(name)) assert.ok(keys.has(key), key);
   for (const name of acknowledged) assert.ok(found.includes(name), name);
+});
+
+/** Connects to an etcd so that the test can hold what its watches deliver. */
+function connectHolding(url: string) {
+  const channel = new GrpcChannel(new URL(url), createSecureContext());
+  let held: (() => void)[] | undefined;
+  const server: GrpcServer = {
+    begin(path, message, listener, isOpen) {
+      const onMessage = (bytes: Buffer) => {
+        if (isOpen && held !== undefined) held.push(() => listener.onMessage(bytes));
+        else listener.onMessage(bytes);
+      };
+      return channel.begin(path, message, { onMessage, onEnd: (error) => listener.onEnd(error) }, isOpen);
+    },
+    close: () => channel.close(),
+  };
+  return {
+    server,
+    hold: () => void (held = []),
+    release() {
+      const waiting = held ?? [];
+      held = undefined;
+      for (const deliver of waiting) deliver();
+    },
+  };
+}
+
+test("a store whose watch is held answers its own writes, and waits only for what another store has written", async () => {
+  await using etcd = await startEtcd();
+  const way = connectHolding(etcd.urls[0]!);
+  await using storage = await openStore(etcd, undefined, [way.server]);
+  await using other = await openStore(etcd);
+  const { events } = collect(storage, "/registry/", storage.revision());
+  const names = (prefix: string) => Array.from({ length: 32 }, (_, index) => `${prefix}${index}`);
+  way.hold();
+  const first = await Promise.all(names("a").map((name) => storage.create(`/registry/things/${name}`, thing(name))));
+  assert.deepEqual(events.map(({ revision }) => revision), first.map(({ revision }) => revision).sort((a, b) => a - b));
+  await storage.delete(first[0]!.key, first[0]!.revision);
+  assert.equal(events.length, 33);
+
+  const foreign = await other.create("/registry/things/foreign", thing("foreign"));
+  const second = names("b").map((name) => storage.create(`/registry/things/${name}`, thing(name)));
+  await eventually(
+    "etcd to have every write",
+    async () => (await etcd.members[0]!.revision()) === foreign.revision + 32,
+  );
+  assert.equal(events.length, 33);
+  way.release();
+  await Promise.all(second);
+  await other.catchUp();
+  for (const store of [storage, other]) assert.equal((await store.list("/registry/things/")).items.length, 64);
+  const revisions = events.map(({ revision }) => revision);
+  assert.deepEqual(revisions, Array.from({ length: 66 }, (_, index) => revisions[0]! + index));
 });
