@@ -127,7 +127,7 @@ export class EtcdClient {
     const outer = {
       ...rest,
       key: this.#outer(request.key),
-      ...(below === undefined ? {} : { rangeEnd: endOfPrefix(this.#outer(below)) }),
+      rangeEnd: below && endOfPrefix(this.#outer(below)),
     };
     const answer = decodeRange(
       await this.#observe(

@@ -157,12 +157,7 @@ export class EtcdRestore implements AsyncDisposable {
     const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_STORAGE_TIMES.eventTtlMs);
     await inParallel([...wanted], async ([key, value]) => {
       const lease = await leases.leaseFor(key);
-      await this.#client.write([{
-        key,
-        guard: { modRevision: 0 },
-        value,
-        ...(lease === undefined ? {} : { lease }),
-      }]);
+      await this.#client.write([{ key, guard: { modRevision: 0 }, value, lease }]);
     });
   }
 

@@ -71,12 +71,7 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
   let revision: number | undefined;
   let key = prefix;
   while (true) {
-    const page = await client.range({
-      key,
-      below: prefix,
-      limit: PAGE,
-      ...(revision === undefined ? {} : { revision }),
-    });
+    const page = await client.range({ key, below: prefix, limit: PAGE, revision });
     revision ??= page.revision;
     // Not spread into arguments, because the stack has room for only about ten thousand.
     for (const kv of page.kvs) kvs.push(kv);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/mod.ts";
 import { PLAIN_RESOURCES } from "../../registry/resources.ts";
 import { createStoredValues } from "../../registry/stored_values.ts";
+import type { ReadRequest } from "./client.ts";
 import { decodeSnapshot, readBelow } from "./snapshot.ts";
 
 const kv = (key: string) => ({ key, modRevision: 1, version: 1, value: Buffer.from("x") });
@@ -26,7 +27,7 @@ test("readBelow() reads every page at the revision of the first one", async () =
   assert.equal(revision, 7);
   assert.deepEqual(kvs.map(({ key }) => key), ["/registry/a", "/registry/b"]);
   assert.deepEqual(asked, [
-    { key: "/registry/", below: "/registry/", limit: 1_000 },
+    { key: "/registry/", below: "/registry/", limit: 1_000, revision: undefined },
     { key: "/registry/a\u0000", below: "/registry/", limit: 1_000, revision: 7 },
   ]);
 });
@@ -35,7 +36,7 @@ test("readBelow() starts over when etcd has compacted the revision meanwhile, an
   let calls = 0;
   const compacted = new Error("etcdserver: mvcc: required revision has been compacted");
   const once = {
-    async range({ revision }: { revision?: number }) {
+    async range({ revision }: ReadRequest) {
       calls++;
       if (revision === 7) throw compacted;
       return { revision: calls === 1 ? 7 : 20, kvs: [kv("/registry/a")], more: calls < 4, count: 4 };
@@ -43,7 +44,7 @@ test("readBelow() starts over when etcd has compacted the revision meanwhile, an
   };
   assert.equal((await readBelow(once, "/registry/")).revision, 20);
   const always = {
-    async range({ revision }: { revision?: number }) {
+    async range({ revision }: ReadRequest) {
       if (revision !== undefined) throw compacted;
       return { revision: 7, kvs: [kv("/registry/a")], more: true, count: 0 };
     },

@@ -211,8 +211,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
   }
 
   async #withLease(write: GuardedWrite): Promise<GuardedWrite> {
-    const lease = write.value === undefined ? undefined : await this.#parts.leases.leaseFor(write.key);
-    return lease === undefined ? write : { ...write, lease };
+    return write.value === undefined ? write : { ...write, lease: await this.#parts.leases.leaseFor(write.key) };
   }
 
   /** Throws the error of the first write that does not hold, once the mirror has what etcd compared. */

@@ -17,11 +17,11 @@ export interface EtcdKeyValue {
 export interface RangeRequest {
   readonly key: string;
   /** The first key after the range; absent for `key` alone. */
-  readonly rangeEnd?: string;
+  readonly rangeEnd?: string | undefined;
   /** The maximum number of keys; 0 or absent for all. */
   readonly limit?: number;
   /** Read the state at exactly this revision; absent for the newest. */
-  readonly revision?: number;
+  readonly revision?: number | undefined;
   readonly countOnly?: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface GuardedWrite {
   /** The new value; undefined deletes the key. */
   readonly value: Uint8Array | undefined;
   /** The lease that the value expires with; absent for none. */
-  readonly lease?: bigint;
+  readonly lease?: bigint | undefined;
 }
 
 /** The result of a transaction of guarded writes. */
