@@ -21,10 +21,8 @@ import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
 import { createRefusals, findHeadFault, refusePlainHttp, refuseRest } from "./malformed_requests.ts";
 import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
-import { createIncoming, fromMessage, fromStream, type Received, type StreamEvent } from "./received.ts";
+import { fromMessage, fromStream, type Received, type StreamEvent } from "./received.ts";
 import { createTlsContext, type ServingPair, type TlsCertificates } from "./tls.ts";
-
-export type AnswerHandler = (incoming: Incoming) => Promise<Answer> | Answer;
 
 export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;
@@ -32,7 +30,7 @@ export interface ListenOptions extends TlsCertificates {
   readonly port: number;
   /** The descriptor of a socket that listens on this address already. */
   readonly passedSocket?: number | undefined;
-  readonly answer: AnswerHandler;
+  readonly answer: (incoming: Incoming) => Promise<Answer>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The limits that differ from `GUARD_LIMITS`. */
@@ -216,6 +214,7 @@ class HttpsListener implements Listener {
     const { outgoing, session, socket } = received;
     const connection = this.#connections.find(session ?? socket);
     const guarded = connection?.startRequest(received.abort, session !== undefined);
+    received.connection = guarded;
     const isOver = (): boolean => session !== undefined && isEnding(session);
     let isAnswered = false;
     if (guarded !== undefined) {
@@ -224,7 +223,7 @@ class HttpsListener implements Listener {
     }
     await this.#waitForTurn(connection, outgoing);
     if (isOver() || isClosed(outgoing)) return;
-    const answer = await this.#options.answer(createIncoming(received, guarded));
+    const answer = await this.#options.answer(received);
     await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
     isAnswered = true;
   }

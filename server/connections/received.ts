@@ -7,9 +7,9 @@ import { isClosed, type Outgoing } from "../http/answer.ts";
 import type { Incoming, RequestConnection } from "../http/exchange.ts";
 import { findPeerCertificate } from "./tls.ts";
 
-/** A received request, before the server knows more of its connection than the socket. */
-export interface Received extends Pick<Incoming, "method" | "target" | "rawHeaders"> {
-  readonly body: Readable;
+/** A request as a connection receives it, and where its answer goes. */
+export interface Received extends Incoming {
+  connection?: RequestConnection | undefined;
   readonly outgoing: Outgoing;
   readonly socket: TLSSocket;
   /** The session of HTTP/2; undefined for HTTP/1. */
@@ -47,37 +47,27 @@ export function fromStream(
   });
   if (expect !== undefined) stream.additionalHeaders({ ":status": 100 });
   const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
-  const [body, outgoing, socket] = [stream, stream, session.socket as TLSSocket];
-  return { method, target, rawHeaders, body, outgoing, socket, session: session as ServerHttp2Session, abort };
+  const ends = { outgoing: stream, socket: session.socket as TLSSocket, session: session as ServerHttp2Session, abort };
+  return createReceived({ method, target, rawHeaders, ...ends }, stream);
 }
 
 /** Converts a message of HTTP/1. */
 export function fromMessage(message: IncomingMessage, outgoing: ServerResponse): Received {
-  const { method = "", url: target = "/", rawHeaders, socket } = message;
+  const { method = "", url: target = "/", rawHeaders } = message;
+  const socket = message.socket as TLSSocket;
   const abort = (): void => void socket.destroy();
-  return {
-    method,
-    target,
-    rawHeaders,
-    body: message,
-    outgoing,
-    socket: socket as TLSSocket,
-    session: undefined,
-    abort,
-  };
+  return createReceived({ method, target, rawHeaders, outgoing, socket, session: undefined, abort }, message);
 }
 
-/** Creates the request for the app. */
-export function createIncoming(received: Received, connection: RequestConnection | undefined): Incoming {
-  const { method, target, rawHeaders, body, outgoing, socket, session } = received;
+type Parts = Omit<Received, "peer" | "remoteAddress" | "isHttp2" | "signal" | "readBody">;
+
+function createReceived(parts: Parts, body: Readable): Received {
+  const { outgoing, socket, session } = parts;
   return {
-    method,
-    target,
-    rawHeaders,
+    ...parts,
     peer: findPeerCertificate(socket),
     remoteAddress: socket.remoteAddress ?? "",
     isHttp2: session !== undefined,
-    connection,
     get signal() {
       const ended = new AbortController();
       const end = (): void => {
@@ -94,7 +84,9 @@ export function createIncoming(received: Received, connection: RequestConnection
 /** Reads a stream until `take` returns false. More than that is discarded. Rejects when the stream ends too early. */
 function readPieces(body: Readable, take: (piece: Uint8Array) => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (): void => reject(new Error("the client has sent a part of the body only"));
+    const fail = (): void => {
+      if (!body.readableEnded) reject(new Error("the client has sent a part of the body only"));
+    };
     if (body.destroyed) return fail();
     body.on("data", (piece: Uint8Array) => take(piece) || resolve());
     body.once("end", resolve);
