@@ -29,8 +29,8 @@ const TICK_MS = 100;
 export class Deadlines {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
-  /** What to call at each tick of the clock. */
-  readonly #due = new Map<number, Set<() => void>>();
+  /** The ends of the running requests, with their times on the clock. */
+  readonly #ends = new Map<() => void, number>();
   #isTicking = false;
 
   constructor(clock: Clock, signal: AbortSignal) {
@@ -49,28 +49,22 @@ export class Deadlines {
         reject(createTimeoutError());
       };
       if (ms < 1) return end();
-      const tick = Math.ceil((this.#clock.elapsedMs() + ms) / TICK_MS);
-      const due = this.#due.get(tick) ?? new Set();
-      this.#due.set(tick, due.add(end));
+      this.#ends.set(end, this.#clock.elapsedMs() + ms);
       if (!this.#isTicking) this.#tick().catch(() => undefined);
-      const remove = (): void => {
-        due.delete(end);
-        if (due.size === 0) this.#due.delete(tick);
-      };
-      run().then(resolve, reject).then(remove);
+      run().then(resolve, reject).then(() => this.#ends.delete(end));
     });
   }
 
   async #tick(): Promise<void> {
     this.#isTicking = true;
     try {
-      while (this.#due.size > 0) {
-        await this.#clock.sleep(TICK_MS - this.#clock.elapsedMs() % TICK_MS, this.#signal);
-        const now = this.#clock.elapsedMs() / TICK_MS;
-        for (const [tick, due] of this.#due) {
-          if (tick > now) continue;
-          this.#due.delete(tick);
-          for (const end of due) end();
+      while (this.#ends.size > 0) {
+        await this.#clock.sleep(TICK_MS, this.#signal);
+        const now = this.#clock.elapsedMs();
+        for (const [end, at] of this.#ends) {
+          if (at > now) continue;
+          this.#ends.delete(end);
+          end();
         }
       }
     } finally {

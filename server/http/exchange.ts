@@ -84,6 +84,8 @@ export class Exchange {
   isPublic = false;
   /** Whether the connection is closed after the answer. */
   isLast = false;
+  /** Whether the request has timed out; from then on it must have no effect. */
+  isTimedOut = false;
   /** The promise of the end of an answer that is a stream, which never rejects. */
   streamEnded: Promise<void> | undefined;
   readonly #clock: Clock;
@@ -92,7 +94,6 @@ export class Exchange {
   #bodyBytes = 0;
   /** The elapsed time of the clock when the present step of the request began, in milliseconds. */
   #stepStartedMs = 0;
-  #isTimedOut = false;
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
 
@@ -105,11 +106,6 @@ export class Exchange {
     this.auditId = findHeader(this, "audit-id") || createId();
     this.#clock = clock;
     this.#stopping = stopping;
-  }
-
-  /** True when the request has timed out; from then on it must have no effect. */
-  get isTimedOut(): boolean {
-    return this.#isTimedOut;
   }
 
   /** Returns a signal that aborts when the client disconnects, the request times out or the server stops. */
@@ -138,7 +134,7 @@ export class Exchange {
 
   /** Records that the request has timed out, and ends its work. */
   timeOut(): void {
-    this.#isTimedOut = true;
+    this.isTimedOut = true;
     this.abort(new Error("the request timed out"));
   }
 
