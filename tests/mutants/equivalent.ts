@@ -87,16 +87,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["value === undefined → false"],
   },
   {
-    why: "a missing count is below every limit, as zero is, and a count of zero only takes memory",
-    file: "core/approval/request_states.ts",
-    changes: [
-      "this.#counts.get(key) ?? 0 → this.#counts.get(key)",
-      "left > 0 → true",
-      "left > 0 → left >= 0",
-      "this.#counts.delete(key); → removed",
-    ],
-  },
-  {
     why: "the pattern matches with all of its groups or not at all",
     file: "core/token/bootstrap_token.ts",
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
