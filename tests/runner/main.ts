@@ -36,9 +36,12 @@ const DIST = join(process.cwd(), "dist");
 /** The number of lines of each failure that are printed at the end. */
 const LINES_EACH = 20;
 
-/** The number of files that share a process. A process for each file would take twice as long. */
-const QUICK_IN_A_BATCH = 60;
-const SLOW_IN_A_BATCH = 8;
+/**
+ * The number of files that share a process. A process for each file would take twice as long: loading the server and all
+ * commands takes 2 s.
+ */
+const QUICK_IN_A_BATCH = 120;
+const SLOW_IN_A_BATCH = { unit: 13, interop: 8 };
 
 /**
  * The number of processes that run side by side for each core. Tests of the interoperability suite wait most of the time,
@@ -107,13 +110,13 @@ function plan(suite: string, options: Options): Promise<readonly Batch[]> {
   return planPeers(suite, options);
 }
 
-/** Plans everything on Node, then what another runtime repeats. */
+/** Plans what another runtime repeats, first because its batches take longest, and everything on Node. */
 async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
   const files = await findFiles(SUITES["unit"] ?? [], words);
   const repeated = files.filter((file) => isFull || SMOKE.includes(file) || meetsRuntime(file));
   return [
-    ...split(node(await ensureNode(), fullRun(isFull)), files),
     ...split(deno(fullRun(isFull)), repeated).map(repeat),
+    ...split(node(await ensureNode(), fullRun(isFull)), files),
   ];
 }
 
@@ -152,7 +155,10 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
   const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
   const shared = files.filter((file) => imports(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
-  return [...deal(shared, SLOW_IN_A_BATCH), ...alone.map((file) => [file])].map((files) => ({ runtime, files }));
+  return [...deal(shared, SLOW_IN_A_BATCH.interop), ...alone.map((file) => [file])].map((files) => ({
+    runtime,
+    files,
+  }));
 }
 
 function repeat(batch: Batch): Batch {
@@ -181,7 +187,7 @@ function meetsRuntime(file: string): boolean {
 function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
   const isSlow = (file: string): boolean => file.startsWith("tests/") && imports(file, STARTS_PROGRAMS);
   return [
-    ...deal(files.filter(isSlow), SLOW_IN_A_BATCH),
+    ...deal(files.filter(isSlow), SLOW_IN_A_BATCH.unit),
     ...deal(files.filter((file) => !isSlow(file)), QUICK_IN_A_BATCH),
   ].map((files) => ({ runtime, files }));
 }
