@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import ts from "typescript";
+import { transformSync } from "esbuild";
 import { applyPatches, findPlants, PLANTS } from "./plants.ts";
 
 test("each of PLANTS has a name of its own, a harm and a patch", () => {
@@ -19,8 +19,7 @@ for (const { name, patches } of PLANTS) {
       const source = readFileSync(join(process.cwd(), file), "utf8");
       const patched = applyPatches(file, source, patches);
       assert.notEqual(patched, source);
-      const { diagnostics = [] } = ts.transpileModule(patched, { reportDiagnostics: true, fileName: file });
-      assert.deepEqual(diagnostics.map(({ messageText }) => messageText), []);
+      assert.doesNotThrow(() => transformSync(patched, { loader: "ts", logLevel: "silent" }), file);
     }
   });
 }
