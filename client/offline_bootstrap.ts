@@ -16,7 +16,7 @@ import { isSameSet } from "../core/lib/sets.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
 import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
-import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import {
@@ -199,8 +199,7 @@ async function readKnownSite(path: string, files: FilePort): Promise<KnownSite |
   try {
     const cluster = await readCluster(path, files);
     const pem = cluster.ca?.kind === "file" ? await files.readText(cluster.ca.path) : cluster.ca?.pem;
-    const cas = parseCaBundle(pem ?? "");
-    return { cluster, cas: cas.ok ? cas.value : [] };
+    return { cluster, cas: listBundled(pem ?? "") };
   } catch (error) {
     if (error instanceof AppError) return undefined;
     throw error;

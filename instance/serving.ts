@@ -12,7 +12,7 @@ import {
 import { AppError } from "../core/errors.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import {
   findRenewalReason,
@@ -143,8 +143,7 @@ export async function ensureServing(
 
 /** Finds the reason to replace a certificate because of those behind it: a client may need the cross-signed CA, or no longer. */
 function findChainReason({ certificatePem }: ServingPair, { intermediates }: Authority): string | undefined {
-  const chain = parseCaBundle(certificatePem);
-  const behind = chain.ok ? chain.value.slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+  const behind = listBundled(certificatePem).slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint);
   const wanted = intermediates.map(({ sha256Fingerprint }) => sha256Fingerprint);
   return isSameSet(behind, wanted) ? undefined : "its chain has changed";
 }

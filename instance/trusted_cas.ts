@@ -3,7 +3,7 @@ import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeCertificates, parseAuthorityChain } from "../core/pki/authority/authority_chain.ts";
-import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import type { FilePort } from "../client/files.ts";
 import { type BootstrapObject, reconcileObjects } from "../server/bootstrap_objects.ts";
@@ -116,8 +116,7 @@ function createClientCaObject(
     plan(existing) {
       const configMap = existing as ConfigMap;
       const before = configMap.data?.[CLIENT_CA_ENTRY] ?? "";
-      const published = parseCaBundle(before);
-      const after = encode(published.ok ? published.value : []);
+      const after = encode(listBundled(before));
       if (after === before) return { kind: "none" };
       const object: ConfigMap = { ...configMap, data: { ...configMap.data, [CLIENT_CA_ENTRY]: after } };
       return { kind: "update", object };

@@ -1,20 +1,39 @@
 /** CARotations in the API: how they are found, and the census of one. */
 import { AppError, isAppError } from "../../core/errors.ts";
+import { applyChange, type CaRotationChange, formatRotateCommand } from "../../core/ca_rotation/steps.ts";
+import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
+import { parseJoinTarget } from "../../core/token/join_material.ts";
+import type { FilePort } from "../files.ts";
+import { checkPrivateFile } from "../private_file.ts";
+import { readTrustBundles } from "./trust_bundles.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { caRotationKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
-import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
-import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import type { Clock } from "../../core/ports.ts";
+import { formatApiVersion, formatCollectionPath, formatObjectPath, withType } from "../../core/kube/schema.ts";
+import type { CaRotation, CaRotationSpec, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { listBundled, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import type { Clock, Random } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
-import { listRetiredCas } from "../../core/ca_rotation/trust.ts";
-import { toWrappedKeyName, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
+import { isTrustPublished, listRetiredCas, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
+import {
+  createWrappedKeySecret,
+  toWrappedKeyName,
+  wrapKey,
+  WRAPPED_KEY_NAMESPACE,
+} from "../../core/ca_rotation/wrapped_key.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
-import { type ApiClient, listAll } from "../objects/api.ts";
+import { type ApiClient, changeObject, listAll } from "../objects/api.ts";
 import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
 
-export const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
-export const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
+const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
+const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
+
+/** The pause between two looks at a command that may be dead. */
+const POLL_MS = 500;
+/** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
+const ABANDONED_AFTER_MS = 5_000;
 
 export function caRotationPath(name: string): string {
   return formatObjectPath(caRotationKind, name);
@@ -90,4 +109,176 @@ export async function readClientCaFingerprints(
   );
   const bundle = parseCaBundle(published?.data?.["client-ca-file"] ?? "");
   return bundle.ok ? new Set(bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint)) : undefined;
+}
+
+/** The ports that beginning a rotation uses. */
+export interface NewRotationDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}
+
+/** The key of a new CA, and the file of the key under which it travels to the other servers. */
+export interface TravellingKey {
+  readonly pem: string;
+  readonly wrappingKeyFile: string;
+}
+
+/**
+ * Begins a rotation in place of a finished one of the same CA. AppError `already_exists` when another command has just
+ * begun one.
+ */
+export async function createRotation(
+  api: ApiClient,
+  { name, spec, key }: {
+    readonly name: string;
+    readonly spec: CaRotationSpec;
+    /** Absent when a program has the key. */
+    readonly key: TravellingKey | undefined;
+  },
+  deps: NewRotationDeps,
+): Promise<CaRotation> {
+  const { signal } = deps;
+  await clearEarlier(name, api, signal);
+  if (key !== undefined) await createKeySecret(name, key, api, deps);
+  const body = withType({ metadata: { name }, spec }, caRotationKind);
+  try {
+    return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
+  } catch (error) {
+    if (!isAppError(error, "invalid", "access_denied", "not_found")) throw error;
+    // The server has refused it, so the key is of no use, and would delay the next attempt.
+    await deleteIfPresent(api, wrappedKeyPath(name), new AbortController().signal).catch(() => {});
+    throw error;
+  }
+}
+
+/** Changes a rotation; when another writer was faster, the change is made again, unless a step was taken meanwhile. */
+export async function changeRotation(
+  api: ApiClient,
+  rotation: CaRotation,
+  change: CaRotationChange,
+  signal: AbortSignal,
+): Promise<CaRotation> {
+  let current = rotation;
+  const apply = (stored: CaRotation): CaRotation | undefined => {
+    current = stored;
+    const spec = applyChange(stored.spec, change, rotation.spec.step);
+    return spec && withType({ ...stored, spec }, caRotationKind);
+  };
+  const target = { path: caRotationPath(getName(rotation)), known: rotation };
+  return await changeObject(api, target, apply, signal) ?? current;
+}
+
+/** Deletes the record of an earlier rotation, and the reports about earlier ones if no other rotation needs them. */
+async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): Promise<void> {
+  const rotations = await listRotations(api, signal);
+  if (!rotations.some(isInProgress)) {
+    await api.requestJson({ method: "DELETE", path: TRUST_REPORT_COLLECTION }, signal);
+  }
+  const earlier = rotations.find((one) => getName(one) === name);
+  if (earlier === undefined) return;
+  if (isInProgress(earlier)) throw createLateError(name);
+  try {
+    // Another command may have deleted it too, and have begun a rotation since.
+    await deleteVersion(api, caRotationPath(name), earlier.metadata.uid, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found", "conflict")) throw error;
+  }
+}
+
+async function deleteVersion(
+  api: ApiClient,
+  path: string,
+  uid: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await api.requestJson({ method: "DELETE", path, body: uid === undefined ? {} : { preconditions: { uid } } }, signal);
+}
+
+/** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
+async function createKeySecret(
+  name: string,
+  { pem, wrappingKeyFile: path }: TravellingKey,
+  api: ApiClient,
+  deps: NewRotationDeps,
+): Promise<void> {
+  const { files, signal } = deps;
+  const tokenKey = await files.readText(path);
+  if (tokenKey === undefined) {
+    throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
+      hint: "name the servers' key with the setting serviceAccountSigningKeyFile",
+    });
+  }
+  await checkPrivateFile(path, files);
+  const wrapped = wrapKey(pem, tokenKey, deps.random);
+  if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
+  const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };
+  const collection = `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets`;
+  for (let isRepeated = false;; isRepeated = true) {
+    try {
+      await api.requestJson({ method: "POST", path: collection, body }, signal);
+      return;
+    } catch (error) {
+      if (!isAppError(error, "already_exists") || isRepeated) throw error;
+      await removeAbandoned(name, api, deps);
+    }
+  }
+}
+
+/**
+ * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
+ * not dead and has created its rotation.
+ */
+async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: NewRotationDeps): Promise<void> {
+  const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
+  const startedAt = clock.elapsedMs();
+  const createdAt = Date.parse(metadata.creationTimestamp ?? "");
+  // The clock of the server may differ, so the time of waiting counts, too.
+  const age = () => Math.max(clock.now().getTime() - createdAt, clock.elapsedMs() - startedAt);
+  while (true) {
+    if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
+    if (age() >= ABANDONED_AFTER_MS) break;
+    await clock.sleep(POLL_MS, signal);
+  }
+  await deleteVersion(api, wrappedKeyPath(name), metadata.uid, signal);
+}
+
+function createLateError(name: string): AppError {
+  return new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
+    hint: `see what it does with: ${formatRotateCommand("status", name)}`,
+  });
+}
+
+/** Reports whether the trust bundle of the API server says what a rotation wants. It does without a bundle, as of `serve`. */
+export async function isBundlePublished(api: ApiClient, rotation: CaRotation, signal: AbortSignal): Promise<boolean> {
+  const isServingCa = getName(rotation) === "ca";
+  return (await listServerBundles(api, signal)).every((one) => isTrustPublished(rotation, isServingCa, one));
+}
+
+/** Reports whether servers still publish the new CA of a deleted rotation: for clients, in a bundle, or in cluster-info. */
+export async function isNewCaPublished(api: ApiClient, rotation: CaRotation, signal: AbortSignal): Promise<boolean> {
+  const [newCa = ""] = listFingerprints(rotation.spec.newCA);
+  if ((await readClientCaFingerprints(api, signal))?.has(newCa) === true) return true;
+  if (getName(rotation) !== "ca") return false;
+  const bundles = await unlessAbsent(listServerBundles(api, signal));
+  const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal));
+  const target = info === undefined ? undefined : parseJoinTarget(info);
+  if (target?.ok === true && listFingerprints(target.value.caPem).includes(newCa)) return true;
+  return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) === true;
+}
+
+/** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
+async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
+  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
+  const bundles = await readTrustBundles(api, selection, signal);
+  return bundles.map(({ metadata: { annotations = {} }, spec: { trustBundle } }) => ({
+    annotations,
+    fingerprints: listFingerprints(trustBundle),
+  }));
+}
+
+/** Returns the SHA-256 (hex) of each certificate. */
+function listFingerprints(pem: string): readonly string[] {
+  return listBundled(pem).map(({ sha256Fingerprint }) => sha256Fingerprint);
 }

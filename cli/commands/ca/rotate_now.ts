@@ -6,8 +6,8 @@ import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/toke
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority/authority_chain.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { encodeTrust } from "../../../core/pki/authority/authority_chain.ts";
+import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { readChain } from "../../../instance/authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
@@ -175,9 +175,8 @@ function joinFilePath(folder: string, node: NodeName): string {
 }
 
 function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
-  const [bundle, old] = [parseCaBundle(caPem), parseAuthorityChain(spec.oldCA)];
-  if (!bundle.ok || !old.ok) return false;
-  return bundle.value.some(({ sha256Fingerprint }) => sha256Fingerprint === old.value.certificate.sha256Fingerprint);
+  const [old] = listBundled(spec.oldCA);
+  return listBundled(caPem).some(({ sha256Fingerprint }) => sha256Fingerprint === old?.sha256Fingerprint);
 }
 
 function reportNext(machines: number, io: Io): void {

@@ -3,27 +3,12 @@
  * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
-import { type ApiClient, changeObject } from "../../../client/objects/api.ts";
-import { checkPrivateFile } from "../../../client/private_file.ts";
-import { CLUSTER_INFO_PATH } from "../../../core/token/cluster_info.ts";
-import { parseJoinTarget } from "../../../core/token/join_material.ts";
+import { type ApiClient } from "../../../client/objects/api.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
-import { caRotationKind } from "../../../core/kube/kinds/mod.ts";
-import { getName } from "../../../core/kube/meta.ts";
-import { withType } from "../../../core/kube/schema.ts";
-import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { isAborting, isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
-import {
-  applyChange,
-  type CaRotationChange,
-  formatRotateCommand,
-  type ReplaceableCa,
-  sortServers,
-} from "../../../core/ca_rotation/steps.ts";
-import { isTrustPublished, type PublishedBundle } from "../../../core/ca_rotation/trust.ts";
-import { createWrappedKeySecret, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../../core/ca_rotation/wrapped_key.ts";
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { isAborting } from "../../../core/ca_rotation/rotation_rules.ts";
+import { formatRotateCommand, type ReplaceableCa, sortServers } from "../../../core/ca_rotation/steps.ts";
 import { hasSplitAuthorities } from "../../../instance/authority/files.ts";
 import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/authority/layout.ts";
 import { warn } from "../../framework/report.ts";
@@ -35,20 +20,18 @@ import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { describeServers } from "../../../core/report/ca_rotation.ts";
 import {
-  CA_ROTATION_COLLECTION,
   caRotationPath,
+  changeRotation,
+  createRotation,
   deleteIfPresent,
   findRotation,
-  listRotations,
+  isBundlePublished,
+  isNewCaPublished,
   readCensus,
-  readClientCaFingerprints,
-  TRUST_REPORT_COLLECTION,
   wrappedKeyPath,
 } from "../../../client/admin/ca_rotations.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
-import { flattenPages, listRecordPages, unlessAbsent } from "../../../client/admin/records.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
-import { readTrustBundles } from "../../../client/admin/trust_bundles.ts";
+import { flattenPages, listRecordPages } from "../../../client/admin/records.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;
@@ -56,8 +39,6 @@ const POLL_MS = 500;
 const PUBLISHED_WITHIN_MS = 15_000;
 /** The time in which servers that share a storage see a new rotation and report; their number is not known before. */
 const SETTLE_MS = 2_000;
-/** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
-const ABANDONED_AFTER_MS = 5_000;
 
 /** The errors after which the connection is opened again. */
 const RETRIED = ["unreachable", "unauthorized", "tls_untrusted", "kubeconfig_invalid", "timeout"] as const;
@@ -159,12 +140,11 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
       yield* flattenPages(listRecordPages(opened.api, {}, signal));
     },
     async begin(spec, keyPem) {
-      const rotation = await call(async (api) => {
-        await clearEarlier(name, api, signal);
-        if (keyPem !== undefined) await createKeySecret(name, settings, keyPem, api, tools);
-        return await createRotation(name, spec, api, signal);
-      });
-      return await follow(rotation);
+      const { serviceAccountSigningKeyFile = join(settings.dataDir, "pki", "sa.key") } = settings;
+      const key = keyPem === undefined
+        ? undefined
+        : { pem: keyPem, wrappingKeyFile: resolve(tools.cwd, serviceAccountSigningKeyFile) };
+      return await follow(await call((api) => createRotation(api, { name, spec, key }, tools)));
     },
     async advance(rotation, change) {
       if (change?.step === "Switch" && rotation.spec.step === "Trust" && change.isLeaked !== true) {
@@ -209,23 +189,6 @@ async function assertPresent(name: string, dataDir: string, { cwd, files }: Tool
 
 type Call = <T>(action: (api: ApiClient) => Promise<T>) => Promise<T>;
 
-/** Changes a rotation; when another writer was faster, the change is made again, unless a step was taken meanwhile. */
-async function changeRotation(
-  api: ApiClient,
-  rotation: CaRotation,
-  change: CaRotationChange,
-  signal: AbortSignal,
-): Promise<CaRotation> {
-  let current = rotation;
-  const apply = (stored: CaRotation): CaRotation | undefined => {
-    current = stored;
-    const spec = applyChange(stored.spec, change, rotation.spec.step);
-    return spec && withType({ ...stored, spec }, caRotationKind);
-  };
-  const target = { path: caRotationPath(getName(rotation)), known: rotation };
-  return await changeObject(api, target, apply, signal) ?? current;
-}
-
 /**
  * Waits until every server that is up has adopted the step of a rotation, and reports each server that has not, once.
  * AppError `timeout`, and `not_found` when the rotation is deleted meanwhile.
@@ -268,24 +231,9 @@ async function waitUntilPublished(check: () => Promise<boolean>, tools: Tools): 
   }
 }
 
-/** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
-async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
-  const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
-  return (await readTrustBundles(api, selection, signal)).map((
-    { metadata: { annotations = {} }, spec: { trustBundle } },
-  ) => ({
-    annotations,
-    fingerprints: listFingerprints(trustBundle),
-  }));
-}
-
 /** Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. */
 async function waitForTrustBundle(rotation: CaRotation, call: Call, tools: Tools): Promise<void> {
-  const isServingCa = getName(rotation) === "ca";
-  const check = async () =>
-    (await call((api) => listServerBundles(api, tools.signal))).every((one) =>
-      isTrustPublished(rotation, isServingCa, one)
-    );
+  const check = () => call((api) => isBundlePublished(api, rotation, tools.signal));
   if (await waitUntilPublished(check, tools)) return;
   warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, tools);
 }
@@ -295,122 +243,8 @@ async function waitForTrustBundle(rotation: CaRotation, call: Call, tools: Tools
  * cluster-info. Returns false when one of these still has it after a while.
  */
 async function waitUntilUntrusted(rotation: CaRotation, call: Call, tools: Tools): Promise<boolean> {
-  const [newCa = ""] = listFingerprints(rotation.spec.newCA);
-  const check = (): Promise<boolean> =>
-    call(async (api) => {
-      if ((await readClientCaFingerprints(api, tools.signal))?.has(newCa) === true) return false;
-      if (getName(rotation) !== "ca") return true;
-      const bundles = await unlessAbsent(listServerBundles(api, tools.signal));
-      const path = CLUSTER_INFO_PATH;
-      const info = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path }, tools.signal));
-      const target = info === undefined ? undefined : parseJoinTarget(info);
-      if (target?.ok === true && listFingerprints(target.value.caPem).includes(newCa)) return false;
-      return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) !== true;
-    });
-  return await waitUntilPublished(check, tools);
-}
-
-/** Returns the SHA-256 (hex) of each certificate. */
-function listFingerprints(pem: string): readonly string[] {
-  const bundle = parseCaBundle(pem);
-  return bundle.ok ? bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
-}
-
-/** Deletes the record of an earlier rotation, and the reports about earlier ones if no other rotation needs them. */
-async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): Promise<void> {
-  const rotations = await listRotations(api, signal);
-  if (!rotations.some(isInProgress)) {
-    await api.requestJson({ method: "DELETE", path: TRUST_REPORT_COLLECTION }, signal);
-  }
-  const earlier = rotations.find((one) => getName(one) === name);
-  if (earlier === undefined) return;
-  if (isInProgress(earlier)) throw createLateError(name);
-  try {
-    // Another command may have deleted it too, and have begun a rotation since.
-    await deleteVersion(api, caRotationPath(name), earlier.metadata.uid, signal);
-  } catch (error) {
-    if (!isAppError(error, "not_found", "conflict")) throw error;
-  }
-}
-
-async function deleteVersion(
-  api: ApiClient,
-  path: string,
-  uid: string | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  await api.requestJson({ method: "DELETE", path, body: uid === undefined ? {} : { preconditions: { uid } } }, signal);
-}
-
-/** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
-async function createKeySecret(
-  name: string,
-  { serviceAccountSigningKeyFile, dataDir }: ServerCaSettings,
-  keyPem: string,
-  api: ApiClient,
-  tools: Tools,
-): Promise<void> {
-  const { files, signal } = tools;
-  const path = resolve(tools.cwd, serviceAccountSigningKeyFile ?? join(dataDir, "pki", "sa.key"));
-  const tokenKey = await files.readText(path);
-  if (tokenKey === undefined) {
-    throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
-      hint: "name the servers' key with --service-account-signing-key-file",
-    });
-  }
-  await checkPrivateFile(path, files);
-  const wrapped = wrapKey(keyPem, tokenKey, tools.random);
-  if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
-  const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };
-  const collection = `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets`;
-  for (let isRepeated = false;; isRepeated = true) {
-    try {
-      await api.requestJson({ method: "POST", path: collection, body }, signal);
-      return;
-    } catch (error) {
-      if (!isAppError(error, "already_exists") || isRepeated) throw error;
-      await removeAbandoned(name, api, tools);
-    }
-  }
-}
-
-/**
- * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
- * not dead and has created its rotation.
- */
-async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: Tools): Promise<void> {
-  const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
-  const startedAt = clock.elapsedMs();
-  const createdAt = Date.parse(metadata.creationTimestamp ?? "");
-  // The clock of the server may differ, so the time of waiting counts, too.
-  const age = () => Math.max(clock.now().getTime() - createdAt, clock.elapsedMs() - startedAt);
-  while (true) {
-    if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
-    if (age() >= ABANDONED_AFTER_MS) break;
-    await clock.sleep(POLL_MS, signal);
-  }
-  await deleteVersion(api, wrappedKeyPath(name), metadata.uid, signal);
-}
-
-function createLateError(name: string): AppError {
-  return new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
-    hint: `see what it does with: ${formatRotateCommand("status", name)}`,
-  });
-}
-
-async function createRotation(
-  name: string,
-  spec: CaRotationSpec,
-  api: ApiClient,
-  signal: AbortSignal,
-): Promise<CaRotation> {
-  const body = withType({ metadata: { name }, spec }, caRotationKind);
-  try {
-    return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
-  } catch (error) {
-    if (!isAppError(error, "invalid", "access_denied", "not_found")) throw error;
-    // The server has refused it, so the key is of no use, and would delay the next attempt.
-    await deleteIfPresent(api, wrappedKeyPath(name), new AbortController().signal).catch(() => {});
-    throw error;
-  }
+  return await waitUntilPublished(
+    () => call(async (api) => !await isNewCaPublished(api, rotation, tools.signal)),
+    tools,
+  );
 }

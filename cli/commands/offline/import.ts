@@ -7,7 +7,7 @@ import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { decideImport, findUntrustedAuthorities, type ImportContext } from "../../../core/offline/accept_answer.ts";
 import { type AnswerBundle, readAnswers, type RequestAnswer } from "../../../core/offline/bundle.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
@@ -116,10 +116,7 @@ async function findTrustedCas(
   const texts = cluster.ca === undefined ? [] : [await readCa(cluster.ca, files)];
   const published = await unlessAbsent(api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal));
   texts.push(published?.data?.["client-ca-file"] ?? "");
-  return texts.flatMap((pem) => {
-    const bundle = parseCaBundle(pem);
-    return bundle.ok ? bundle.value : [];
-  });
+  return texts.flatMap(listBundled);
 }
 
 interface Importing {

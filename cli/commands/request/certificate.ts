@@ -10,7 +10,7 @@ import type { RequestOutcome } from "../../../client/request_certificate.ts";
 import { type CredentialPair, parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { encodePkcs12 } from "./pkcs12.ts";
@@ -146,10 +146,10 @@ async function writePkcs12(path: string, pair: CredentialPair, delivery: Deliver
       hint: "Java cannot open such a file; choose letters, digits and punctuation of ASCII",
     });
   }
-  const bundle = parseCaBundle(paths.ca === undefined ? "" : await files.readText(paths.ca) ?? "");
+  const bundle = listBundled(paths.ca === undefined ? "" : await files.readText(paths.ca) ?? "");
   const [leaf, ...above] = pair.chain;
   const known = new Set(pair.chain.map(({ sha256Fingerprint }) => sha256Fingerprint));
-  const roots = bundle.ok ? bundle.value.filter(({ sha256Fingerprint }) => !known.has(sha256Fingerprint)) : [];
+  const roots = bundle.filter(({ sha256Fingerprint }) => !known.has(sha256Fingerprint));
   const issuers = [...above, ...roots].map(({ der }) => der);
   using _progress = startProgress(delivery, "encrypting the key");
   const contents = { key: pair.key, certificate: (leaf ?? pair.leaf).der, issuers, name };

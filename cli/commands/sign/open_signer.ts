@@ -4,7 +4,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
@@ -163,9 +163,8 @@ export async function readCasAround(
 ): Promise<CasAround> {
   const root = resolve(cwd, dataDir);
   if (clusterSigningCertFile === undefined) {
-    const trusted = parseCaBundle(await readTrustPem(root, files));
     return {
-      server: trusted.ok ? trusted.value : [],
+      server: listBundled(await readTrustPem(root, files)),
       clients: (await readClientCas(root, files)).map(({ chain }) => chain.certificate),
       crossSigned: await findCrossSigned(
         CA_PURPOSES.map((purpose) => authorityPaths(root, purpose)),
@@ -191,8 +190,7 @@ async function findCrossSigned(
   files: FilePort,
 ): Promise<CertificateFacts | undefined> {
   for (const place of places) {
-    const read = parseCaBundle(await files.readText(getRotationPaths(place).crossSigned) ?? "");
-    const [ca] = read.ok ? read.value : [];
+    const [ca] = listBundled(await files.readText(getRotationPaths(place).crossSigned) ?? "");
     if (ca !== undefined && publicKeyPin(ca) === publicKeyPin(certificate)) return ca;
   }
   return undefined;

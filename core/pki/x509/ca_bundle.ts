@@ -27,6 +27,12 @@ export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], 
   return certificates.length === 0 ? err("must contain at least one CERTIFICATE PEM block") : ok(certificates);
 }
 
+/** Lists the certificates of a bundle; none when it cannot be parsed. */
+export function listBundled(pem: string): readonly CertificateFacts[] {
+  const bundle = parseCaBundle(pem);
+  return bundle.ok ? bundle.value : [];
+}
+
 function countBegins(text: string): number {
   return text.split("-----BEGIN ").length - 1;
 }

@@ -1,5 +1,5 @@
 /** Bundles of trust anchors, as ClusterTrustBundles hold them: merged, counted and dated. */
-import { parseCaBundle } from "./ca_bundle.ts";
+import { listBundled, parseCaBundle } from "./ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 
@@ -61,8 +61,7 @@ export function decideTrust(currentPem: string, bundles: readonly string[]): Tru
   if (found.size > MAX_TRUSTED) {
     return { kind: "refused", reason: `${found.size} CAs, at most ${MAX_TRUSTED} are allowed` };
   }
-  const current = parseCaBundle(currentPem);
-  const known = new Set(current.ok ? current.value.map(({ sha256Fingerprint }) => sha256Fingerprint) : []);
+  const known = new Set(listBundled(currentPem).map(({ sha256Fingerprint }) => sha256Fingerprint));
   const fingerprints = [...found].sort();
   const added = fingerprints.filter((one) => !known.has(one)).length;
   const removed = [...known].filter((one) => !found.has(one)).length;
