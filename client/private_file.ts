@@ -17,6 +17,18 @@ export async function checkPrivateFile(path: string, files: Pick<FilePort, "stat
   throw new AppError("file_permissions", `cannot use "${path}": ${fault}`, { hint: `chmod 600 ${shellWord(path)}` });
 }
 
+/** Reads a secret. AppError `not_found` with the hint, and those of `checkPrivateFile`. */
+export async function readPrivateFile(
+  path: string,
+  files: Pick<FilePort, "readText" | "stat">,
+  { what, hint }: { readonly what: string; readonly hint?: string },
+): Promise<string> {
+  const text = await files.readText(path);
+  if (text === undefined) throw new AppError("not_found", `cannot read ${what}: file does not exist`, { hint });
+  await checkPrivateFile(path, files);
+  return text;
+}
+
 /**
  * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true
  * when the folder is group-writable: the caller warns of that and continues, because volumes of containers often are.

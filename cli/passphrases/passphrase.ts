@@ -8,7 +8,7 @@ import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { displayPath } from "../output/display_path.ts";
-import { checkPrivateFile } from "../../client/private_file.ts";
+import { readPrivateFile } from "../../client/private_file.ts";
 import type { Passphrases } from "../../instance/authority/keys.ts";
 import { isLikeShare } from "./secret_shares.ts";
 import { completeShares, readPassphraseOfShares, type ShareTools, TYPED_SHARES } from "./typed_shares.ts";
@@ -117,15 +117,8 @@ async function readPassphraseFile(
   files: FilePort,
   flag: string,
 ): Promise<string> {
-  const path = resolve(cwd, file);
-  const text = await files.readText(path);
-  if (text === undefined) {
-    throw new AppError("not_found", `cannot read passphrase file "${file}": file does not exist`, {
-      hint: `check the path of ${flag}`,
-    });
-  }
-  await checkPrivateFile(path, files);
-  return text.replace(/\r?\n$/, "");
+  const words = { what: `passphrase file "${file}"`, hint: `check the path of ${flag}` };
+  return (await readPrivateFile(resolve(cwd, file), files, words)).replace(/\r?\n$/, "");
 }
 
 function checkPassphrase(passphrase: string, from: string): Secret<string> {

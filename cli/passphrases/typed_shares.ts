@@ -14,7 +14,7 @@ import {
   type ShareFault,
   splitIntoGroups,
 } from "./secret_shares.ts";
-import { checkPrivateFile } from "../../client/private_file.ts";
+import { readPrivateFile } from "../../client/private_file.ts";
 import type { Tools } from "../io.ts";
 
 /** The value of `--ca-passphrase-file` for shares that are typed, or that are lines of stdin. */
@@ -51,15 +51,8 @@ export async function readShareFile(
   file: string,
   { cwd, files }: Pick<ShareTools, "cwd" | "files">,
 ): Promise<NamedShare> {
-  const path = resolve(cwd, file);
-  const text = await files.readText(path);
-  if (text === undefined) {
-    throw new AppError("not_found", `cannot read share "${file}": file does not exist`, {
-      hint: "check the path of the share, which cannot have a comma, or give - to type it from its paper",
-    });
-  }
-  await checkPrivateFile(path, files);
-  const share = parseShare(text);
+  const hint = "check the path of the share, which cannot have a comma, or give - to type it from its paper";
+  const share = parseShare(await readPrivateFile(resolve(cwd, file), files, { what: `share "${file}"`, hint }));
   if (share.ok) return { name: `"${file}"`, share: share.value };
   throw new AppError("share_invalid", `cannot use share "${file}": ${share.error}`, {
     hint: "compare the file with the paper of this share; give a file with the passphrase alone",

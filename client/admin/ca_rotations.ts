@@ -7,7 +7,7 @@ import { getName } from "../../core/kube/meta.ts";
 import { CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
 import { parseJoinTarget } from "../../core/token/join_material.ts";
 import type { FilePort } from "../files.ts";
-import { checkPrivateFile } from "../private_file.ts";
+import { readPrivateFile } from "../private_file.ts";
 import { readTrustBundles } from "./trust_bundles.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { caRotationKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
@@ -204,13 +204,8 @@ async function createKeySecret(
   deps: NewRotationDeps,
 ): Promise<void> {
   const { files, signal } = deps;
-  const tokenKey = await files.readText(path);
-  if (tokenKey === undefined) {
-    throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
-      hint: "name the servers' key with the setting serviceAccountSigningKeyFile",
-    });
-  }
-  await checkPrivateFile(path, files);
+  const hint = "name the servers' key with the setting serviceAccountSigningKeyFile";
+  const tokenKey = await readPrivateFile(path, files, { what: `"${path}"`, hint });
   const wrapped = wrapKey(pem, tokenKey, deps.random);
   if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
   const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };

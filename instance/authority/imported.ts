@@ -1,6 +1,6 @@
 /** A CA that the operator brings in files, checked before it is used. */
 import type { FilePort } from "../../client/files.ts";
-import { checkPrivateFile } from "../../client/private_file.ts";
+import { readPrivateFile } from "../../client/private_file.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority/authority.ts";
@@ -44,7 +44,12 @@ export async function readImportedAuthority(
   { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
   hints: CaFileHints = IMPORT_HINTS,
 ): Promise<ImportedAuthority> {
-  const certificatePem = await readRequired(paths.certificate, hints.certificate, files);
+  const certificatePem = await files.readText(paths.certificate);
+  if (certificatePem === undefined) {
+    throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
+      hint: hints.certificate,
+    });
+  }
   const hint = "give the CA first, followed by its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
@@ -62,8 +67,7 @@ async function readKey(
   files: FilePort,
   keys: CaKeys,
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
-  const pem = await readRequired(path, hint, files);
-  await checkPrivateFile(path, files);
+  const pem = await readPrivateFile(path, files, { what: `"${path}"`, hint });
   const key = await keys.openKey(pem, path);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
@@ -112,10 +116,4 @@ function quoteSubject({ subject }: CertificateFacts): string {
 
 function refused(path: string, why: string, hint: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
-}
-
-async function readRequired(path: string, hint: string, files: FilePort): Promise<string> {
-  const text = await files.readText(path);
-  if (text !== undefined) return text;
-  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { Secret } from "../../../core/lib/brand.ts";
 import { AppError } from "../../../core/errors.ts";
 import { createPassphrases } from "../../passphrases/passphrase.ts";
-import { checkPrivateFile } from "../../../client/private_file.ts";
+import { readPrivateFile } from "../../../client/private_file.ts";
 import type { Tools } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "../../../instance/backup/encryption.ts";
 
@@ -37,14 +37,8 @@ export async function readOpener(settings: OpeningSettings, name: string, tools:
     const source = createPassphrases(settings.passphraseFile, tools, WORDS);
     return { kind: "passphrase", passphrase: await source.getForOpening(name) };
   }
-  const path = resolve(tools.cwd, settings.identity);
-  const text = await files.readText(path);
-  if (text === undefined) {
-    throw new AppError("not_found", `cannot read identity "${settings.identity}": file does not exist`, {
-      hint: "check the path of --identity",
-    });
-  }
-  await checkPrivateFile(path, files);
+  const words = { what: `identity "${settings.identity}"`, hint: "check the path of --identity" };
+  const text = await readPrivateFile(resolve(tools.cwd, settings.identity), files, words);
   const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
   if (identities.length > 0) return { kind: "identities", identities: new Secret(identities) };
   throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it contains no key`, {

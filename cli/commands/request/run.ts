@@ -1,7 +1,7 @@
 /** Gets a certificate for any program and writes it with its key. */
 import { resolve } from "node:path";
 import { openPairFolder } from "../../../client/certificate/pair_folder.ts";
-import { checkPrivateFile } from "../../../client/private_file.ts";
+import { readPrivateFile } from "../../../client/private_file.ts";
 import {
   requestCertificate,
   type RequestCertificateOptions,
@@ -115,10 +115,7 @@ async function requestByStick(
 }
 
 async function readKey(path: string, tools: Tools): Promise<PrivateKey> {
-  const text = await tools.files.readText(path);
-  if (text === undefined) throw new AppError("not_found", `cannot read key "${path}": file does not exist`);
-  await checkPrivateFile(path, tools.files);
-  const key = parsePrivateKey(text);
+  const key = parsePrivateKey(await readPrivateFile(path, tools.files, { what: `key "${path}"` }));
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot use key "${displayPath(path, tools.cwd)}": ${key.error}`);
 }
