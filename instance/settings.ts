@@ -175,7 +175,7 @@ export function parseSetting<T>(
   return texts.map((text) => {
     const parsed = parse(text);
     if (parsed.ok) return parsed.value;
-    throw new AppError("usage", `the setting ${name}: "${text}" found: ${parsed.error}`);
+    throw new AppError("usage", `the setting ${name}: "${text}" found, ${parsed.error}`);
   });
 }
 

@@ -81,15 +81,15 @@ test("a domain, a network and a server of etcd that cannot be used are refused w
     readWebScope({ webDomain: [webDomain], webNetwork: [network] }, logger);
   assert.throws(web("*.home.lan", "10.0.0.0/8"), {
     code: "usage",
-    message: /^the setting webDomain: "\*\.home\.lan" found: name the/,
+    message: /^the setting webDomain: "\*\.home\.lan" found, name the/,
   });
   assert.throws(web("home.lan", "10.0.0.1/8"), {
     code: "usage",
-    message: /^the setting webNetwork: "10\.0\.0\.1\/8" found: want/,
+    message: /^the setting webNetwork: "10\.0\.0\.1\/8" found, want/,
   });
   const etcd = readEtcdEndpoints({ etcdServers: ["etcd-0:2379"], etcdPrefix: "/registry" }, {
     files: createFilePort(),
     cwd: "/",
   });
-  await assert.rejects(etcd, { code: "usage", message: /^the setting etcdServers: "etcd-0:2379" found: want a URL/ });
+  await assert.rejects(etcd, { code: "usage", message: /^the setting etcdServers: "etcd-0:2379" found, want a URL/ });
 });
