@@ -1,6 +1,6 @@
 /**
  * The chain of authenticators (`pkg/kubeapiserver/authenticator/config.go`): client certificate, then bearer token
- * (token file, service accounts, bootstrap tokens), then anonymous. The first success wins; an invalid credential is
+ * (token file, bootstrap tokens, service accounts), then anonymous. The first success wins; an invalid credential is
  * never downgraded to anonymous.
  */
 import type { TokenFile } from "../../core/token/token_file.ts";
@@ -121,12 +121,13 @@ function findCertificate(
 
 function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
   const { clock, logger, tokenFile, bootstrapTokens, serviceAccountTokens } = deps;
+  // Bootstrap tokens and those of service accounts differ in form, so that their order only decides which are found first.
   return [
     ...(tokenFile === undefined ? [] : [forThisServer(createTokenFileAuthenticator(tokenFile), deps)]),
-    ...(serviceAccountTokens === undefined ? [] : [serviceAccountTokens]),
     ...(bootstrapTokens === undefined
       ? []
       : [forThisServer(createBootstrapTokenAuthenticator({ clock, logger, tokens: bootstrapTokens }), deps)]),
+    ...(serviceAccountTokens === undefined ? [] : [serviceAccountTokens]),
   ];
 }
 
