@@ -57,8 +57,9 @@ export function createReauthentication(
   const open = new Set<OpenStream>();
   let isRunning = false;
   let lastChangeMs = -Infinity;
-  /** The changes of revocations and client CAs that came while the streams were checked for an earlier one. */
-  let changes: "none" | "checking" | "again" = "none";
+  /** Revocations or client CAs have changed since the last check for them began. */
+  let isChanged = false;
+  let isChecking = false;
 
   revocations?.onChange(checkAtOnce);
   onClientCasChange?.(checkAtOnce);
@@ -66,21 +67,18 @@ export function createReauthentication(
   function checkAtOnce(): void {
     lastChangeMs = clock.elapsedMs();
     endRevoked().catch(() => undefined).then(() => {
-      if (changes === "none") void checkAfterChange();
-      else changes = "again";
+      isChanged = true;
+      if (!isChecking) void checkAfterChanges();
     });
   }
 
-  async function checkAfterChange(): Promise<void> {
-    do {
-      changes = "checking";
+  async function checkAfterChanges(): Promise<void> {
+    isChecking = true;
+    while (isChanged && !signal.aborted) {
+      isChanged = false;
       await checkAll().catch(() => undefined);
-    } while (isChangedAgain() && !signal.aborted);
-    changes = "none";
-  }
-
-  function isChangedAgain(): boolean {
-    return changes === "again";
+    }
+    isChecking = false;
   }
 
   async function run(): Promise<void> {
