@@ -87,11 +87,13 @@ export function createApp(deps: AppDeps): App {
 
   /** Takes a request through its steps, each of which may refuse it with an error. */
   async function serve(exchange: Exchange): Promise<Answer> {
-    const { incoming: { rawHeaders, user }, info } = exchange;
+    const { incoming: { rawHeaders, user, isHttp2 = false }, info } = exchange;
     let served: (() => void) | undefined;
     try {
       exchange.isPublic = isCrlRequest(exchange, deps.crls);
-      exchange.user = user ?? await authenticate(deps, exchange);
+      // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
+      exchange.isLast = isHttp2;
+      exchange.user = user ?? (exchange.isPublic ? ANONYMOUS : await authenticate(deps, exchange));
       beginAuditTrail(deps, exchange);
       const headers = findImpersonationHeaders(rawHeaders);
       if (headers.length > 0 && !exchange.isPublic) await becomeUser(deps, exchange, headers, impersonate);
@@ -249,19 +251,6 @@ async function respondIncomplete(exchange: Exchange): Promise<Answer> {
   return { ...answer, headers };
 }
 
-/** Returns the user of a client that is not in this process. Throws StatusError 401. */
-async function authenticate(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
-  const { incoming } = exchange;
-  // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
-  exchange.isLast = incoming.isHttp2 === true;
-  const user = exchange.isPublic ? ANONYMOUS : await authenticateCaller(deps, exchange);
-  if (!isAnonymous(user)) {
-    exchange.isLast = false;
-    incoming.connection?.authenticated(user.username);
-  }
-  return user;
-}
-
 /** Begins the audit trail of a user's request. Throws StatusError 500 when the request must not be served unrecorded. */
 function beginAuditTrail(deps: AppDeps, exchange: Exchange): void {
   exchange.audit = createAuditTrail(deps, exchange, exchange.user);
@@ -288,7 +277,7 @@ function isAnonymous({ username, groups }: UserInfo): boolean {
 }
 
 /** Authenticates the client of a request. Throws StatusError 401. */
-async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
+async function authenticate(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
   const startedMs = deps.clock.elapsedMs();
   // While the watch of a shared store is broken, this server does not know what others have revoked. Answers without a
   // resource do not need the store, and health checks must not wait for it.
@@ -311,6 +300,10 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
     if (result.kind === "user") {
       exchange.isRecovering = result.isRecovering === true;
       exchange.credentialAnnotations = result.auditAnnotations;
+    }
+    if (!isAnonymous(result.user)) {
+      exchange.isLast = false;
+      exchange.incoming.connection?.authenticated(result.user.username);
     }
     return result.user;
   }

@@ -13,10 +13,10 @@ import { type AddressInfo, createServer, isIP, type Server, type Socket } from "
 import { AppError } from "../../core/errors.ts";
 import { canonicalIp } from "../../core/lib/ip_address.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { type Answer, answerAsHttp10, isClosed, type Outgoing, sendAnswer } from "../http/answer.ts";
+import { type Answer, answerAsHttp10, isClosed, sendAnswer } from "../http/answer.ts";
 import type { Incoming } from "../http/exchange.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
-import { ConnectionGuard, GUARD_LIMITS, type GuardedConnection, type GuardLimits } from "./connection_guard.ts";
+import { ConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
 import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
 import { createRefusals, findHeadFault, refusePlainHttp, refuseRest } from "./malformed_requests.ts";
 import { OpenConnections } from "./open_connections.ts";
@@ -221,19 +221,16 @@ class HttpsListener implements Listener {
       // A request that ends with its connection was not cancelled.
       outgoing.once("close", () => isAnswered || isOver() ? guarded.finished() : guarded.cancelled());
     }
-    await this.#waitForTurn(connection, outgoing);
+    const waiting = this.#pacing.schedule(connection, connection?.isAuthenticated ?? false);
+    if (waiting !== undefined) {
+      outgoing.once("close", waiting.cancel);
+      await waiting.turn;
+      outgoing.off("close", waiting.cancel);
+    }
     if (isOver() || isClosed(outgoing)) return;
     const answer = await this.#options.answer(received);
     await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
     isAnswered = true;
-  }
-
-  async #waitForTurn(connection: GuardedConnection | undefined, outgoing: Outgoing): Promise<void> {
-    const waiting = this.#pacing.schedule(connection, connection?.isAuthenticated ?? false);
-    if (waiting === undefined) return;
-    outgoing.once("close", waiting.cancel);
-    await waiting.turn;
-    outgoing.off("close", waiting.cancel);
   }
 }
 
