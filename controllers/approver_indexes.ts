@@ -4,10 +4,11 @@ import { listReportedNames, type ReportingNode } from "../core/approval/evidence
 import type { Lookup } from "../core/approval/evidence/ownership.ts";
 import { isApproved } from "../core/request/phase.ts";
 import { type AppError, getErrorMessage } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
+import { omitUndefined } from "../core/lib/record.ts";
 import { isSameSet } from "../core/lib/sets.ts";
-import type { Clock, CsrStore, ObjectChange, ObjectStore } from "../core/ports.ts";
+import type { Clock, ObjectChange, ObjectChanges } from "../core/ports.ts";
 import type { NodeCertificates } from "./node_certificates.ts";
 
 /** An index of the approved requests of each requester. */
@@ -16,6 +17,7 @@ export interface CsrIndex {
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<CertificateSigningRequest>>;
   /** Records an object that was just written, before its change arrives. */
   put(csr: CertificateSigningRequest): void;
+  /** Lists the approved requests of a requester, without the fields that no decision reads. */
   listApproved(username: string): Iterable<CertificateSigningRequest>;
 }
 
@@ -24,7 +26,7 @@ export interface CsrIndex {
  * is also passed to the certificates of nodes.
  */
 export function createCsrIndex(
-  store: Pick<CsrStore, "changes">,
+  store: ObjectChanges<CertificateSigningRequest>,
   certificates?: Pick<NodeCertificates, "put" | "remove">,
 ): CsrIndex {
   const approved = new Map<string, Map<string, CertificateSigningRequest>>();
@@ -37,7 +39,7 @@ export function createCsrIndex(
     if (!isApproved(csr)) return;
     const { username = "" } = csr.spec;
     const own = approved.get(username) ?? new Map<string, CertificateSigningRequest>();
-    own.set(name, csr);
+    own.set(name, toEvidence(csr));
     approved.set(username, own);
     requesters.set(name, username);
   }
@@ -77,6 +79,18 @@ export function createCsrIndex(
   };
 }
 
+/** Returns what decisions read of an approved request, because a whole one takes several times as much memory. */
+function toEvidence(
+  { metadata: { name, creationTimestamp }, spec: { signerName, username }, status }: CertificateSigningRequest,
+): CertificateSigningRequest {
+  const certificate = signerName === KUBELET_SERVING_SIGNER ? status.certificate : undefined;
+  return {
+    metadata: omitUndefined({ name, creationTimestamp }),
+    spec: { request: null, signerName, ...omitUndefined({ username }) },
+    status: omitUndefined({ conditions: status.conditions, certificate }),
+  };
+}
+
 /** The reported names of all nodes, and their changes. */
 export interface NodeWatch {
   /** Returns the names by node; `failed` until every node has been listed once. */
@@ -90,7 +104,7 @@ export interface NodeWatch {
 /** The dependencies of a node watch. */
 export interface NodeWatchOptions {
   /** Returns all nodes, over a store that reports each failed connection. */
-  nodes(onFailure: (error: AppError) => void): Pick<ObjectStore<ReportingNode>, "changes">;
+  nodes(onFailure: (error: AppError) => void): ObjectChanges<ReportingNode>;
   /** Whether a policy needs nodes; no request is sent to the API before. */
   readonly isNeeded: () => boolean;
   readonly clock: Clock;

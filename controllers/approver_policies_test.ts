@@ -73,7 +73,7 @@ function pendingOnly(store: MemoryObjectStore<CertificateSigningRequest>): Pick<
   return {
     async *changes(signal) {
       for await (const change of store.changes(signal)) {
-        if (change.kind === "synced" || !isApproved(change.object)) yield change;
+        if (change.kind !== "changed" || !isApproved(change.object)) yield change;
       }
     },
   };

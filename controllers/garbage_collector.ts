@@ -21,7 +21,7 @@ import {
 } from "../core/kube/garbage_collection.ts";
 import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../core/kube/schema.ts";
-import type { Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
+import type { Logger, ObjectChange, ObjectChanges, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 
@@ -85,7 +85,7 @@ export interface GarbageCollectorDeps {
 
 /** A controller whose names are storage keys. */
 export interface GarbageCollector extends Reconciler<KubeObject> {
-  readonly store: Pick<ObjectStore<KubeObject>, "changes">;
+  readonly store: ObjectChanges<KubeObject>;
 }
 
 /** Creates the collector; run it with `runController`. */

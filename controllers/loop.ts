@@ -4,7 +4,7 @@
  */
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
-import type { Clock, Logger, ObjectChange, ObjectStore, QueueObserver, Random } from "../core/ports.ts";
+import type { Clock, Logger, ObjectChange, ObjectChanges, QueueObserver, Random } from "../core/ports.ts";
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
 import { backoffMs, createWorkQueue, type WorkQueue } from "./queue.ts";
 
@@ -33,8 +33,7 @@ export type Reconcile<T extends KubeObject> = (
 ) => Promise<Outcome>;
 
 /** Watches other objects whose changes require a name to be reconciled. */
-export interface Trigger {
-  changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>>;
+export interface Trigger extends ObjectChanges<KubeObject> {
   /** Returns the name to reconcile, or several. */
   nameFor(object: KubeObject): string | readonly string[];
 }
@@ -73,14 +72,14 @@ export interface Reconciler<T extends KubeObject> {
    */
   readonly concerns?: (object: T) => boolean;
   /** Returns the key that identifies an object in the cache and the queue; its name by default. */
-  readonly getKey?: (object: T) => string;
+  readonly getKey?: (object: KubeObject) => string;
 }
 
 /** The options that a controller runs with. */
 export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
   /** The name of the controller, added to every log line. */
   readonly name: string;
-  readonly store: Pick<ObjectStore<T>, "changes">;
+  readonly store: ObjectChanges<T>;
   readonly triggers?: readonly Trigger[];
   /** How many names are reconciled at once; 5 by default, as upstream. */
   readonly workers?: number;
@@ -129,7 +128,9 @@ class Controller<T extends KubeObject> {
   readonly #options: ControllerOptions<T>;
   readonly #signal: AbortSignal;
   readonly #queue: WorkQueue;
-  readonly #cache = new Map<string, T>();
+  readonly #cache = new Map<string, { readonly object: T }>();
+  /** The names in the cache whose objects are reconciled. */
+  readonly #concerned = new Set<string>();
   readonly #synced = Promise.withResolvers<void>();
 
   constructor(options: ControllerOptions<T>, signal: AbortSignal) {
@@ -163,7 +164,7 @@ class Controller<T extends KubeObject> {
     const { resyncMs = RESYNC_MS, random } = this.#options;
     while (true) {
       await this.#sleep(resyncMs * (1 + random.float()));
-      for (const [name, object] of this.#cache) if (this.#concerns(object)) this.#queue.add(name);
+      for (const name of this.#concerned) this.#queue.add(name);
     }
   }
 
@@ -213,26 +214,27 @@ class Controller<T extends KubeObject> {
       this.#synced.resolve();
       return;
     }
-    const name = (this.#options.getKey ?? getName)(change.object);
+    const { concerns, getKey = getName } = this.#options;
+    const name = getKey(change.object);
     missing.delete(name);
     if (change.kind === "deleted") return this.#drop(name);
-    this.#cache.set(name, change.object);
-    if (this.#concerns(change.object)) this.#queue.add(name);
+    this.#cache.set(name, change);
+    if (concerns?.(change.object) === false) {
+      this.#concerned.delete(name);
+    } else {
+      this.#concerned.add(name);
+      this.#queue.add(name);
+    }
   }
 
   #drop(name: string): void {
-    const before = this.#cache.get(name);
-    this.#cache.delete(name);
-    if (before === undefined || this.#concerns(before)) this.#queue.add(name);
-  }
-
-  #concerns(object: T): boolean {
-    return this.#options.concerns?.(object) ?? true;
+    const isKnown = this.#cache.delete(name);
+    if (this.#concerned.delete(name) || !isKnown) this.#queue.add(name);
   }
 
   async #attempt(name: string): Promise<Outcome> {
     try {
-      return await this.#options.reconcile(name, this.#cache.get(name), this.#signal);
+      return await this.#options.reconcile(name, this.#cache.get(name)?.object, this.#signal);
     } catch (error) {
       return { kind: "retry", error };
     }

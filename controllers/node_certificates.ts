@@ -3,7 +3,7 @@ import type { Lookup, NodeCertificate } from "../core/approval/evidence/ownershi
 import { type AppError, isAppError } from "../core/errors.ts";
 import { hasCertificate } from "../core/request/phase.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
+import type { Clock, Logger, ObjectChange, ObjectChanges } from "../core/ports.ts";
 import {
   createNodeCertificateIndex,
   type NodeCertificateIndex,
@@ -29,7 +29,7 @@ export interface NodeCertificatesOptions {
    * undefined when the API has no register.
    */
   readonly records:
-    | ((onFailure: (error: AppError) => void) => Pick<ObjectStore<IssuedCertificate>, "changes">)
+    | ((onFailure: (error: AppError) => void) => ObjectChanges<IssuedCertificate>)
     | undefined;
   /**
    * Finds the newest certificate of a node in a register in the same process, and one whose node is unknown, unless they are
@@ -67,6 +67,7 @@ export function createNodeCertificates(
       try {
         for await (const change of store.changes(signal)) {
           // Records are removed a year after their end, so a deletion is no news.
+          if (change.kind === "deleted") continue;
           if (change.kind === "changed") index.putRecord(change.object);
           if (change.kind === "synced") reading = { kind: "found", value: true };
           yield change;

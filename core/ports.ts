@@ -58,10 +58,9 @@ export interface TransportResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
   /**
-   * The values that the body has as JSON, from a server in the same process: an object, or each event of a watch. Either
-   * these or the body is read. The server keeps the objects in them, so they must not be changed.
+   * The object that the body has as JSON, from a server in the same process. The server keeps it, so it must not be changed.
    */
-  readonly values?: AsyncIterable<unknown>;
+  readonly value?: unknown;
 }
 
 /** A transport to a Kubernetes API: over TLS to a remote one, or within the process. */
@@ -70,12 +69,25 @@ export interface Transport {
   send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse>;
 }
 
-/** A change that `ObjectStore.changes` delivers. */
+/**
+ * A change that `ObjectChanges` deliver. In the process of the server, `object` is read from the store each time: a map of
+ * changes takes little memory, and a map of objects takes much.
+ */
 export type ObjectChange<T> =
   | { readonly kind: "changed"; readonly object: T }
-  | { readonly kind: "deleted"; readonly object: T }
+  /** The object has at least the metadata that identifies it. */
+  | { readonly kind: "deleted"; readonly object: KubeObject }
   /** All objects that existed at the start have been delivered; sent once per connection. */
   | { readonly kind: "synced" };
+
+/** The changes of the objects of one kind, at an API or in the storage of the same process. */
+export interface ObjectChanges<T extends KubeObject> {
+  /**
+   * Delivers every existing object, then `synced`, then each change. It reconnects by itself and delivers missed deletions
+   * after the next list. It ends only by the signal and rejects with its reason.
+   */
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<T>>;
+}
 
 /** The preconditions of a deletion, and what happens to the dependents of the object. */
 export interface DeletionOptions {
@@ -88,7 +100,7 @@ export interface DeletionOptions {
  * Objects of one kind (in one namespace, or cluster-scoped) at a Kubernetes API, in the process or remote. Errors: AppError
  * `not_found`, `conflict`, `already_exists`, `access_denied`, `unauthorized`, `invalid`, `api_error`, `unreachable`.
  */
-export interface ObjectStore<T extends KubeObject> {
+export interface ObjectStore<T extends KubeObject> extends ObjectChanges<T> {
   /** Returns undefined when there is no object of that name. */
   get(name: string, signal: AbortSignal): Promise<T | undefined>;
   list(signal: AbortSignal): Promise<readonly T[]>;
@@ -100,11 +112,6 @@ export interface ObjectStore<T extends KubeObject> {
    * otherwise. A missing object is AppError `not_found`.
    */
   delete(name: string, signal: AbortSignal, options?: DeletionOptions): Promise<void>;
-  /**
-   * Delivers every existing object, then `synced`, then each change. It reconnects by itself and delivers missed deletions
-   * after the next list. It ends only by the signal and rejects with its reason.
-   */
-  changes(signal: AbortSignal): AsyncIterable<ObjectChange<T>>;
 }
 
 /** The CSRs, as signer, approver and cleaner see them. */

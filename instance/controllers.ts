@@ -1,17 +1,11 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
-import { createSharedChanges } from "../client/objects/shared_changes.ts";
 import { runAggregation } from "../controllers/aggregation.ts";
 import { type CleanerOptions, runCleaner } from "../controllers/cleaner.ts";
 import { runController } from "../controllers/loop.ts";
@@ -23,24 +17,15 @@ import type { Register } from "../server/register/register.ts";
 import { findLimitedToken } from "../server/registry/secrets.ts";
 import type { Server } from "../server/server.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import {
-  CERTIFICATE_CONTROLLER_ACCOUNT,
-  CONTROLLER_MANAGER,
-  controllerUser,
-  CUSTOM_SIGNER,
-  ROOT_USER,
-} from "./in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
-import {
-  createSettingsStore,
-  type PolicyApproval,
-  runApprover,
-  searchAddresses,
-  searchRegister,
-} from "./run_approver.ts";
+import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./run_approver.ts";
 import { findClientTrust } from "../core/signing/plan.ts";
+import { certificateSigningRequests } from "../server/registry/certificatesigningrequests.ts";
+import { toKeyPrefix } from "../server/registry/registry.ts";
+import { createStoredChanges } from "../server/storage/follow.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -94,7 +79,10 @@ export async function runInProcess(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { changes } = createSharedChanges(createCsrStore(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps));
+  const { changes } = createStoredChanges<CertificateSigningRequest>(
+    settings.storage,
+    toKeyPrefix(certificateSigningRequests, ""),
+  );
   const createStore = (transport: Transport): CsrStore => ({ ...createCsrStore(transport, deps), changes });
   const store = createStore(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
   const { clock, logger } = deps;

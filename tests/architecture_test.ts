@@ -28,7 +28,6 @@ const CLIENT_DOORS: Readonly<Record<string, readonly string[]>> = {
     "api",
     "object_store",
     "read_client_trust",
-    "shared_changes",
     "trust_bundles",
     "watch_events",
   ],

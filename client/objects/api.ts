@@ -60,8 +60,7 @@ export function createApiClient(transport: Transport, options: ApiClientOptions)
   const requestText: ApiClient["requestText"] = async (request, signal) => await readBody(await open(request, signal));
   const requestJson: ApiClient["requestJson"] = async (request, signal) => {
     const answer = await open(request, signal);
-    for await (const value of answer.values ?? []) return value;
-    return parseJson(request, await readBody(answer));
+    return answer.value ?? parseJson(request, await readBody(answer));
   };
   return {
     open,

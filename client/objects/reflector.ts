@@ -139,7 +139,7 @@ async function* readWatch<T extends KubeObject>(
   );
   const answer = await options.api.open({ method: "GET", path: withQuery(options.collection, query) }, limit.signal);
   let events = 0;
-  for await (const received of answer.values ?? readJsonLines(answer.body)) {
+  for await (const received of readJsonLines(answer.body)) {
     const event = decodeWatchEvent<T>(received);
     events++;
     position.failures = 0;

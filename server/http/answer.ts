@@ -9,8 +9,6 @@ export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>
 export interface AnswerStream {
   /** Returns the next piece, or undefined at the end. Only one call may be pending. */
   next(): Promise<Uint8Array | undefined>;
-  /** Returns the next events of a watch as the values of their lines of JSON; absent for other streams. See `next`. */
-  readonly nextEvents?: () => Promise<readonly unknown[] | undefined>;
   /** Ends the stream because no one reads it any more: a pending `next` resolves. A second call does nothing. */
   cancel(): void;
 }

@@ -69,16 +69,6 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
   };
 }
 
-/** Returns the value that the JSON line of an event with a whole object has. The store keeps the object in it. */
-export function toEventValue(resource: Resource, event: WatchEvent): object {
-  if (event.type === "ERROR") return toErrorValue(event);
-  return { type: event.type, object: encodeObject(resource.kind, getEventObject(resource, event)) };
-}
-
-function toErrorValue({ type, error }: WatchEvent & { readonly type: "ERROR" }): object {
-  return { type, object: { kind: "Status", apiVersion: "v1", ...statusFromError(error).status } };
-}
-
 function getEventObject(resource: Resource, event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
   switch (event.type) {
     case "ADDED":
@@ -134,8 +124,8 @@ function toPartialWire(format: WatchFormat): Wire {
 }
 
 function encodeError(event: WatchEvent & { readonly type: "ERROR" }, protobuf: boolean): Uint8Array {
-  if (!protobuf) return encodeJsonLine(toErrorValue(event));
   const { status } = statusFromError(event.error);
+  if (!protobuf) return encodeJsonLine({ type: event.type, object: { kind: "Status", apiVersion: "v1", ...status } });
   return encodeWatchFrame("ERROR", encodeEnvelope("v1", "Status", encodeMessage(statusSchema, status)));
 }
 

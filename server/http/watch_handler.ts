@@ -15,13 +15,7 @@ import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, createBaseHeaders } from "./respond.ts";
-import {
-  createEventEncoder,
-  type EventEncoder,
-  type SharedEncodings,
-  toEventValue,
-  type WatchFormat,
-} from "./watch_events.ts";
+import { createEventEncoder, type EventEncoder, type SharedEncodings, type WatchFormat } from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
 import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
@@ -144,7 +138,6 @@ const OVER = new Error("the watch is over");
 
 /** The stream of a watch; its signal ends it cleanly. */
 class WatchStream implements AnswerStream {
-  readonly nextEvents?: () => Promise<readonly unknown[] | undefined>;
   readonly #watching: RegistryWatch;
   readonly #format: WatchFormat;
   readonly #encode: EventEncoder;
@@ -163,8 +156,6 @@ class WatchStream implements AnswerStream {
     this.#watching = watching;
     this.#format = format;
     this.#encode = createEventEncoder(format);
-    const { as, mediaType } = format.representation;
-    if (as === "object" && mediaType === "application/json") this.nextEvents = () => this.#nextValues();
     const startedAt = format.clock.elapsedMs();
     this.#endsAt = startedAt + timing.timeoutMs;
     this.#bookmarks = createBookmarks(timing, startedAt);
@@ -179,13 +170,6 @@ class WatchStream implements AnswerStream {
     if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
     if (encoded !== undefined) this.#format.onEvents(events?.length ?? 0);
     return encoded !== undefined && this.#format.compressed ? await compressMember(encoded) : encoded;
-  }
-
-  async #nextValues(): Promise<readonly unknown[] | undefined> {
-    const events = await this.#nextEvents();
-    if (events === undefined || events.some(({ type }) => type === "ERROR")) this.cancel();
-    if (events !== undefined) this.#format.onEvents(events.length);
-    return events?.map((event) => toEventValue(this.#format.resource, event));
   }
 
   cancel(): void {

@@ -1,5 +1,7 @@
 /** Keeps an index of the objects below a prefix up to date, even when its watch is lost. */
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { orAbort } from "../../core/lib/abort.ts";
+import type { ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import { type After, afterReal } from "./etcd/after.ts";
 import type { Storage, StorageEvent, StorageWatch, Stored } from "./storage.ts";
 
@@ -70,4 +72,67 @@ export function followInto<T extends KubeObject>(
     removed: (name) => index.delete(name),
     changed,
   });
+}
+
+/** Creates the changes of the objects of a resource without namespaces, for the controllers in the same process. */
+export function createStoredChanges<T extends KubeObject>(
+  storage: Pick<Storage, "list" | "watch">,
+  prefix: string,
+): ObjectChanges<T> {
+  return {
+    async *changes(signal) {
+      signal.throwIfAborted();
+      const pending: ObjectChange<T>[] = [];
+      const known = new Set<string>();
+      let missing: Set<string> | undefined;
+      let news = Promise.withResolvers<void>();
+      const remove = (name: string): void => {
+        known.delete(name);
+        pending.push({ kind: "deleted", object: { metadata: { name } } });
+      };
+      const watch = await followResource<T>(storage, prefix, {
+        clear: () => missing = new Set(known),
+        added(name, stored) {
+          known.add(name);
+          missing?.delete(name);
+          pending.push(new StoredObject(stored));
+        },
+        removed: remove,
+        changed() {
+          if (missing !== undefined) {
+            missing.forEach(remove);
+            missing = undefined;
+            pending.push({ kind: "synced" });
+          }
+          news.resolve();
+        },
+      });
+      try {
+        while (true) {
+          await orAbort(news.promise, signal);
+          news = Promise.withResolvers();
+          for (const change of pending.splice(0)) {
+            signal.throwIfAborted();
+            yield change;
+          }
+        }
+      } finally {
+        watch.stop();
+      }
+    },
+  };
+}
+
+/** A change whose object is read from the store, which decodes it when it has to. */
+class StoredObject<T extends KubeObject> {
+  readonly kind = "changed";
+  readonly #stored: Stored<T>;
+
+  constructor(stored: Stored<T>) {
+    this.#stored = stored;
+  }
+
+  get object(): T {
+    return this.#stored.object;
+  }
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
-import { followResource, type ResourceFollower } from "./follow.ts";
+import { createStoredChanges, followResource, type ResourceFollower } from "./follow.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "./memory/memory_storage.ts";
 import { CompactedError, type StorageListOptions } from "./storage.ts";
@@ -41,7 +41,7 @@ async function follow() {
     changed: () => seen.push("."),
   };
   const watch = await followResource(store, PREFIX, follower, after);
-  return { storage, seen, watch, faults, advance, lose: () => lose(new CompactedError(1, 2)) };
+  return { storage, store, seen, watch, faults, advance, lose: () => lose(new CompactedError(1, 2)) };
 }
 
 test("followResource() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
@@ -70,4 +70,36 @@ test("followResource() reads nothing after it was stopped, also when a watch was
     await advance(1_000);
     assert.deepEqual(seen, ["clear", "a:a", "."]);
   }
+});
+
+test("createStoredChanges() delivers what exists, each change, and after a lost watch what was missed", async () => {
+  const { storage, store, watch, lose } = await follow();
+  watch.stop();
+  const abort = new AbortController();
+  let isReady = Promise.resolve();
+  const list: typeof store.list = (...page) => isReady.then(() => store.list(...page));
+  const changes = createStoredChanges({ ...store, list }, PREFIX).changes(abort.signal)[Symbol.asyncIterator]();
+  const sees = async (...wanted: readonly string[]): Promise<void> => {
+    for (const text of wanted) {
+      const { value } = await changes.next();
+      assert.equal(value.kind === "synced" ? "synced" : `${value.kind} ${getName(value.object)}`, text);
+    }
+  };
+  await sees("changed a", "synced");
+  const { revision } = await storage.create(`${PREFIX}b`, thing("b"));
+  await storage.create(`${PREFIX}c`, thing("c"));
+  await sees("changed b", "changed c");
+  await storage.delete(`${PREFIX}b`, revision);
+  await sees("deleted b");
+  const { revision: written } = await storage.update(`${PREFIX}c`, thing("c"), revision + 1);
+  await sees("changed c");
+  const ready = Promise.withResolvers<void>();
+  isReady = ready.promise;
+  lose();
+  await storage.delete(`${PREFIX}c`, written);
+  ready.resolve();
+  await sees("changed a", "deleted c", "synced");
+  const end = changes.next();
+  abort.abort(new Error("enough"));
+  await assert.rejects(end, /enough/);
 });
