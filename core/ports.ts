@@ -48,7 +48,8 @@ export interface TransportRequest {
   /** Path and query, such as `/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=500`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  /** The value that is sent as JSON. A server in the same process reads it as it is. */
+  readonly body?: unknown;
 }
 
 /** The response, whose body is a stream because of watches. */

@@ -47,3 +47,30 @@ test("createLoopbackTransport() delivers the object that a body has as JSON", as
   );
   assert.deepEqual(value, JSON.parse((await app.send("GET", `${configMaps}/kept`)).text));
 });
+
+test("createLoopbackTransport() sends a value with the same effect as its JSON, and the server keeps nothing of it", async () => {
+  await using app = await createTestApp();
+  const path = "/api/v1/namespaces/default/configmaps";
+  const transport = app.api.transportFor(ADMIN, "test");
+  const send = async (body: object) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await transport.send({ method: "POST", path, headers, body }, new AbortController().signal);
+    const text = await new Response(ReadableStream.from(answer.body)).text();
+    return { status: answer.status, warning: answer.headers["warning"] ?? null, text };
+  };
+  const sent = {
+    metadata: { name: "a", labels: { x: "y", gone: undefined } },
+    data: { "10": "ten", "2": "<é", b: "c" },
+    zoo: 1,
+  };
+  for (const body of [sent, { ...sent, kind: "Secret" }, { ...sent, apiVersion: "v2" }, { ...sent, data: [1] }]) {
+    const wanted = await app.send("POST", `${path}?dryRun=All`, { body });
+    const got = await send(body);
+    const details = { status: wanted.code, warning: wanted.headers.get("warning") };
+    assert.deepEqual({ ...got, text: undefined }, { ...details, text: undefined }, got.text);
+    if (wanted.code !== 201) assert.equal(got.text, wanted.text);
+  }
+  sent.data["2"] = "changed";
+  const stored = await app.send("GET", `${path}/a`);
+  assert.deepEqual([stored.at("data"), stored.at("metadata/labels")], [{ "10": "ten", "2": "<é", b: "c" }, { x: "y" }]);
+});

@@ -93,12 +93,7 @@ function encodeRequest(request: ApiRequest): TransportRequest {
   const headers: Record<string, string> = { accept: "application/json" };
   if (request.body === undefined) return { method: request.method, path: request.path, headers };
   headers["content-type"] = request.contentType ?? "application/json";
-  return {
-    method: request.method,
-    path: request.path,
-    headers,
-    body: new TextEncoder().encode(JSON.stringify(request.body)),
-  };
+  return { method: request.method, path: request.path, headers, body: request.body };
 }
 
 async function decodeFailure(request: ApiRequest, answer: TransportResponse): Promise<AppError> {

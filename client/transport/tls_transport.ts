@@ -118,10 +118,11 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     const current = await options.clientPair?.();
     const chosen = chooseAgent(trusted, current);
     const token = await options.token?.();
+    const body = request.body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(request.body));
     const headers = {
       "user-agent": options.userAgent,
       ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
-      ...(request.body === undefined ? {} : { "content-length": String(request.body.length) }),
+      ...(body === undefined ? {} : { "content-length": String(body.length) }),
       ...request.headers,
     };
     const tls: RequestOptions = {
@@ -134,7 +135,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       exchange(
         new URL(base.pathname.replace(/\/$/, "") + request.path, base),
         { ...tls, agent: chosen, method: request.method, headers },
-        request.body,
+        body,
         connectMs,
         signal,
       );

@@ -3,9 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
 import { test } from "node:test";
-import process from "node:process";
 import { Buffer } from "node:buffer";
-import tls from "node:tls";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock, TransportResponse } from "../../core/ports.ts";
@@ -17,6 +15,8 @@ import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
 import type { Verdict } from "../../tests/support/chain_drafts.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";
+import process from "node:process";
+import tls from "node:tls";
 
 // TLS stacks use the machine's time, so the certificates here do too.
 const NOW = new Date();
@@ -57,7 +57,7 @@ test("send() authenticates the server and carries token, user agent and body", a
     token: () => Promise.resolve(new Secret("abc.def")),
   });
   api.intercept = () => ({ status: 201, headers: { "x-many": "1" }, body: "héllo" });
-  const body = new TextEncoder().encode('{"a":"ü"}');
+  const body = { a: "ü" };
   const answer = await transport.send({ method: "POST", path: "/x?y=1", headers: { accept: "a/b" }, body }, signal);
   assert.equal(answer.status, 201);
   assert.equal(answer.headers["x-many"], "1");
@@ -121,8 +121,7 @@ test("send() does not repeat a write that the server had received when it closed
   await using transport = open(api.server, { caPem: api.ca.caPem });
   await readText(await get(transport));
   api.intercept = () => "destroy";
-  const body = new TextEncoder().encode("{}");
-  const write = transport.send({ method: "POST", path: "/apis/a/v1/things", headers: {}, body }, signal);
+  const write = transport.send({ method: "POST", path: "/apis/a/v1/things", headers: {}, body: {} }, signal);
   await assert.rejects(write, (error) => isAppError(error, "unreachable") && error.retryable);
   assert.equal(api.requests.length, 2);
 });

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
+import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import { decodeEnvelope, decodeMessage, decodeUtf8 } from "../../core/kube/wire/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
@@ -42,6 +43,15 @@ export async function readBody(
   return bytes;
 }
 
+/** A body: bytes, or the value of a client in the same process. */
+export type Sent = Uint8Array | { readonly value: unknown };
+
+/** Reads a body that is one object. See `readBody`. */
+export async function readSent(exchange: Parameters<typeof readBody>[0]): Promise<Sent> {
+  const { value } = exchange.incoming;
+  return value === undefined ? await readBody(exchange) : { value };
+}
+
 async function readAll(exchange: Pick<Exchange, "incoming" | "seat">): Promise<Uint8Array> {
   if (Number(findHeader(exchange, "content-length")) > MAX_DRAINED_BYTES) throw createTooLargeError();
   const pieces: Uint8Array[] = [];
@@ -71,13 +81,13 @@ export function decodeBody(
   exchange: Pick<Exchange, "warnings">,
   kind: Kind,
   mediaType: MediaType,
-  bytes: Uint8Array,
+  sent: Sent,
   fieldValidation: FieldValidation,
 ): KubeObject {
-  const read = readTypedBody(mediaType, bytes);
+  const read = readTypedBody(mediaType, sent);
   if (!read.ok) {
     const what = `the object provided is unrecognized (must be of type ${kind.kind})`;
-    throw badRequest(`${what}: ${read.error} (${summarize(bytes)})`);
+    throw badRequest(`${what}: ${read.error} (${summarize(toBytes(sent))})`);
   }
   const names = withDefaultNames(read.value, kind);
   const subject = `${names.kind} in version ${goQuote(names.version)} cannot be handled as a ${kind.kind}`;
@@ -88,7 +98,7 @@ export function decodeBody(
     }
   };
   const fault = orRefuse(
-    () => findKindFault(kind, names, read.value, () => decodeUtf8(bytes).toWellFormed(), handleStrict),
+    () => findKindFault(kind, names, read.value, () => decodeUtf8(toBytes(sent)).toWellFormed(), handleStrict),
     `${subject}: `,
   );
   if (fault !== undefined) throw badRequest(fault);
@@ -104,9 +114,9 @@ export function decodeBody(
 export function decodeOptionsBody<T extends object>(
   kind: Pick<Kind, "group" | "version" | "kind"> & Described<T>,
   mediaType: MediaType,
-  bytes: Uint8Array,
+  sent: Sent,
 ): T {
-  const read = readTypedBody(mediaType, bytes);
+  const read = readTypedBody(mediaType, sent);
   if (!read.ok) throw badRequest(read.error);
   const named = read.value.kind;
   if (UNVERSIONED_KINDS.includes(named)) {
@@ -118,6 +128,10 @@ export function decodeOptionsBody<T extends object>(
     );
   }
   return orRefuse(() => read.value.decode(kind), "").object;
+}
+
+function toBytes(sent: Sent): Uint8Array {
+  return sent instanceof Uint8Array ? sent : jsonBytes(sent.value);
 }
 
 /** Runs a decoder, and turns its DecodeError into StatusError 400. */
@@ -163,10 +177,11 @@ interface BodyNames {
 }
 
 /** Parses a body of any media type and finds its kind and API version; the error is Go's message. */
-function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
+function readTypedBody(mediaType: MediaType, sent: Sent): Result<TypedBody, string> {
+  if (!(sent instanceof Uint8Array)) return readTypedDocument({ value: sent.value, duplicates: [] });
   try {
-    if (mediaType === "application/vnd.kubernetes.protobuf") return ok(readTypedEnvelope(bytes));
-    return readTypedDocument(mediaType === "application/yaml" ? parseYaml(bytes) : parseJson(bytes));
+    if (mediaType === "application/vnd.kubernetes.protobuf") return ok(readTypedEnvelope(sent));
+    return readTypedDocument(mediaType === "application/yaml" ? parseYaml(sent) : parseJson(sent));
   } catch (error) {
     if (error instanceof DecodeError) return err(error.message);
     if (!(error instanceof JsonSyntaxError)) throw error;

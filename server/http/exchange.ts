@@ -38,6 +38,8 @@ export interface Incoming {
   readonly connection?: RequestConnection | undefined;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
+  /** The value of the body of a client in the same process, which is not changed; `readBody` passes its JSON. */
+  readonly value?: unknown;
   /** Passes the body to `take` as it arrives, until `take` returns false. Rejects when the client sends only a part. */
   readBody(take: (piece: Uint8Array) => boolean): Promise<void>;
 }

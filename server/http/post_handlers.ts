@@ -8,7 +8,7 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { PostedSubresource, Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
-import { decodeBody, readBody } from "./body.ts";
+import { decodeBody, readSent } from "./body.ts";
 import { toWire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { formatGoType } from "./known_kinds.ts";
@@ -76,13 +76,13 @@ export async function handlePosted(
 async function readPosted(exchange: Exchange, kind: Kind, applyDefaults: (object: KubeObject) => KubeObject) {
   const representation = chooseRepresentation(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-  const bytes = await readBody(exchange);
+  const body = await readSent(exchange);
   const { fieldManager, fieldValidation } = parseWriteOptions(
     "create",
     exchange.query,
     findHeader(exchange, "user-agent") ?? "",
   );
-  const object = applyDefaults(decodeBody(exchange, kind, mediaType, bytes, fieldValidation));
+  const object = applyDefaults(decodeBody(exchange, kind, mediaType, body, fieldValidation));
   exchange.audit?.requestObject(kind, object);
   await exchange.pause();
   return { object, representation, fieldManager };

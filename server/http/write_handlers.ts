@@ -20,7 +20,7 @@ import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
 import { trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
-import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
+import { decodeBody, decodeOptionsBody, readSent } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { parseBodyMediaType, type Representation } from "./negotiation.ts";
 import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
@@ -31,9 +31,9 @@ import { respondWire, STATUS_WIRE } from "./respond.ts";
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, getConvertible(target));
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-  const bytes = await readBody(exchange);
+  const body = await readSent(exchange);
   const options = parseWriteOptions("create", exchange.query, getUserAgent(exchange));
-  const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  const sent = decodeBody(exchange, target.resource.kind, mediaType, body, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   await exchange.pause();
   const fresh = withDefaults(target.resource, withoutDuplicateOwners(exchange, withNamespace(target, sent), false));
@@ -53,10 +53,10 @@ export interface UpdateDeps extends RegistryDeps {
 /** Answers a PUT of an object or subresource. */
 export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, getConvertible(target));
-  const bytes = await readBody(exchange);
+  const body = await readSent(exchange);
   const options = parseWriteOptions("update", exchange.query, getUserAgent(exchange));
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-  const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  const sent = decodeBody(exchange, target.resource.kind, mediaType, body, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   await exchange.pause();
   const placed = withNamespace(target, sent);
@@ -172,13 +172,13 @@ function respondUnstored(
 }
 
 async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Promise<DeleteOptions> {
-  const bytes = await readBody(exchange);
+  const body = await readSent(exchange);
   let options: DeleteOptions;
-  if (bytes.length === 0) {
+  if (body instanceof Uint8Array && body.length === 0) {
     options = parseDeleteOptions(exchange.query);
   } else {
     const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-    options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes);
+    options = decodeOptionsBody(DELETE_OPTIONS, mediaType, body);
     exchange.audit?.requestObject(AUDITED_DELETE_OPTIONS, options);
   }
   assertDeleteOptions(options, ofCollection);

@@ -28,7 +28,7 @@ describeInstance("limits of requests", {
         "impersonate-user": "system:bootstrap:abcdef",
         "impersonate-group": "system:bootstrappers:tlsboot",
       },
-      body: new TextEncoder().encode(JSON.stringify(await buildCsr({ name }))),
+      body: await buildCsr({ name }),
     }, quiet);
     const text = await new Response(ReadableStream.from(answer.body)).text();
     return { status: answer.status, retryAfter: answer.headers["retry-after"], text };

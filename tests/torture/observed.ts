@@ -168,7 +168,7 @@ function parseRequest(request: TransportRequest, client: string): Parsed | undef
   const info = parseRequestInfo(request.method, path ?? "", query);
   if (!info.isResourceRequest || query.has("dryRun")) return undefined;
   const isApply = /apply-patch/.test(request.headers["content-type"] ?? "");
-  const body = request.body === undefined ? undefined : tryParse(new TextDecoder().decode(request.body));
+  const { body } = request;
   const text = (name: string): string | undefined => query.get(name) ?? undefined;
   const limit = Number(query.get("limit") ?? 0);
   const isCollection = ["list", "watch", "deletecollection"].includes(info.verb);

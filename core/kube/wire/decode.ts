@@ -7,16 +7,7 @@ import { Buffer } from "node:buffer";
 import { clampToInt64, convertToInt64, toInt64 } from "../int64.ts";
 import { ExactNumber, isTooDeep } from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
-import {
-  buildMessage,
-  createZeroMessage,
-  createZeroValue,
-  elementGoType,
-  type FieldPlan,
-  getMessagePlan,
-  getStructName,
-  type MessagePlan,
-} from "./message_plan.ts";
+import { buildMessage, createZeroMessage, createZeroValue, elementGoType, type FieldPlan, getMessagePlan, getStructName, type MessagePlan } from "./message_plan.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
@@ -242,6 +233,8 @@ class Decoder {
     const seen = new Set<string>();
     for (const member of listMembers(this.#document, value)) {
       const { key } = member;
+      // JSON has no undefined values, but objects of code in the same process may.
+      if (member.value === undefined) continue;
       this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
       // Only here, a list that is null stays null: `extra` is not read any further, but it is printed again.
