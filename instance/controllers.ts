@@ -1,7 +1,12 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../core/kube/kinds/certificates_v1.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
@@ -21,7 +26,13 @@ import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USE
 import type { ControllerDeps } from "./deps.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";
-import { createSettingsStore, type PolicyApproval, runApprover, searchAddresses, searchRegister } from "./run_approver.ts";
+import {
+  createSettingsStore,
+  type PolicyApproval,
+  runApprover,
+  searchAddresses,
+  searchRegister,
+} from "./run_approver.ts";
 import { findClientTrust } from "../core/signing/plan.ts";
 import { certificateSigningRequests } from "../server/registry/certificatesigningrequests.ts";
 import { toKeyPrefix } from "../server/registry/registry.ts";

@@ -263,7 +263,7 @@ async function explain(world: World, { csr, others, records, secret }: Objects, 
     send({ method, path, body }) {
       const [last = ""] = path.split("?")[0]?.split("/").slice(-1) ?? [];
       if (method === "POST") {
-        const { spec } = JSON.parse(new TextDecoder().decode(body));
+        const { spec } = body as { readonly spec: { readonly resourceAttributes: { readonly subresource: string } } };
         return Promise.resolve(
           answer(201, {
             metadata: {},

@@ -7,7 +7,16 @@ import { Buffer } from "node:buffer";
 import { clampToInt64, convertToInt64, toInt64 } from "../int64.ts";
 import { ExactNumber, isTooDeep } from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
-import { buildMessage, createZeroMessage, createZeroValue, elementGoType, type FieldPlan, getMessagePlan, getStructName, type MessagePlan } from "./message_plan.ts";
+import {
+  buildMessage,
+  createZeroMessage,
+  createZeroValue,
+  elementGoType,
+  type FieldPlan,
+  getMessagePlan,
+  getStructName,
+  type MessagePlan,
+} from "./message_plan.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";

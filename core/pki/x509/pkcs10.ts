@@ -1,15 +1,44 @@
 /** PKCS#10 certification requests (RFC 2986): bytes → plain facts with the acceptance of Go's x509, and back. */
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type Bytes, contextTag, decodeBoolean, decodeOid, decodeSignature, decodeSmallInteger, DerError, DerReader, TAG, toResult } from "../asn1/der.ts";
-import { encodeBitString, encodeOctetString, encodeOid, encodeSequence, encodeSetOf, encodeSmallInteger, encodeValue } from "../asn1/der_writer.ts";
+import {
+  type Bytes,
+  contextTag,
+  decodeBoolean,
+  decodeOid,
+  decodeSignature,
+  decodeSmallInteger,
+  DerError,
+  DerReader,
+  TAG,
+  toResult,
+} from "../asn1/der.ts";
+import {
+  encodeBitString,
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeSetOf,
+  encodeSmallInteger,
+  encodeValue,
+} from "../asn1/der_writer.ts";
 import type { HashName, PrivateKey } from "../keys/keys.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../keys/key_algorithm.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
 import { findSignatureFault, type SignedBytes } from "../keys/signature.ts";
-import { encodeSignatureAlgorithm, parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "../keys/signature_algorithm.ts";
-import { type AlternativeNames, encodeAlternativeNames, NO_ALTERNATIVE_NAMES, parseAlternativeNames, SUBJECT_ALT_NAME_OID } from "./subject_alternative_names.ts";
+import {
+  encodeSignatureAlgorithm,
+  parseSignatureAlgorithm,
+  type SignatureAlgorithmFacts,
+} from "../keys/signature_algorithm.ts";
+import {
+  type AlternativeNames,
+  encodeAlternativeNames,
+  NO_ALTERNATIVE_NAMES,
+  parseAlternativeNames,
+  SUBJECT_ALT_NAME_OID,
+} from "./subject_alternative_names.ts";
 
 /** A requested extension, which signers never copy. */
 export interface RequestedExtension {
