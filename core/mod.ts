@@ -92,6 +92,7 @@ export type {
   LogFields,
   Logger,
   ObjectChange,
+  ObjectChanges,
   ObjectStore,
   QueueObserver,
   Random,
