@@ -66,7 +66,7 @@ describe("a listener", () => {
         method: "POST",
         path,
         headers: { "content-type": "application/json" },
-        body: new TextEncoder().encode(JSON.stringify(body)),
+        body,
       }, quiet);
       for await (const _ of answer.body) { /* read to the end */ }
       assert.equal(answer.status, 201);

@@ -195,6 +195,12 @@ function replaceCrypto(
   const privateKeys = new ResultCache<KeyObject>();
   const publicKeys = new WeakMap<KeyObject, KeyObject>();
   const verified = new WeakMap<KeyObject, ResultCache<boolean>>();
+  const check = (hash: string | null, data: Uint8Array, key: KeyObject, signature: Uint8Array): boolean => {
+    if (!(key instanceof Key)) return verify(hash, data, key, signature);
+    let known = verified.get(key);
+    if (known === undefined) verified.set(key, known = new ResultCache());
+    return known.get(`${hash} ${toText(signature)} ${toText(data)}`, () => verify(hash, data, key, signature));
+  };
   replace("node:crypto", {
     createPrivateKey(key: Parameters<typeof createPrivateKey>[0]): KeyObject {
       if (typeof key !== "object" || !("format" in key) || key.format !== "der") return createPrivateKey(key);
@@ -208,11 +214,17 @@ function replaceCrypto(
       if (found === undefined) publicKeys.set(key, found = createPublicKey(key));
       return found;
     },
-    verify(hash: string | null, data: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
-      if (!(key instanceof Key)) return verify(hash, data, key, signature);
-      let known = verified.get(key);
-      if (known === undefined) verified.set(key, known = new ResultCache());
-      return known.get(`${hash} ${toText(signature)} ${toText(data)}`, () => verify(hash, data, key, signature));
+    verify(
+      hash: string | null,
+      data: Uint8Array,
+      key: KeyObject,
+      signature: Uint8Array,
+      done?: Callback,
+    ): boolean | undefined {
+      const isGood = check(hash, data, key, signature);
+      if (done === undefined) return isGood;
+      scheduler.schedule(0, () => done(null, isGood));
+      return undefined;
     },
     randomBytes,
     randomUUID,
