@@ -22,6 +22,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
+import { frame, FRAME, openRaw, PREFACE, requestFrame } from "../../tests/support/raw_http2.ts";
 
 // The dates of certificates follow the machine's clock, because TLS stacks use no other.
 const clock = createSystemClock();
@@ -272,6 +273,29 @@ describe("a listener", () => {
     assert.equal(code, 200);
     stream.close();
     await closeSession(session);
+  });
+
+  test("HEAD is answered without a body over HTTP/2 and HTTP/1.1", async () => {
+    const credentials = await createClient(ca);
+    const session = await openSession(server.port, credentials);
+    const answers = [
+      await http2(session, "/version", { ":method": "HEAD" }),
+      await http1(server.port, "HEAD", "/version", credentials),
+    ];
+    for (const { code, headers, body } of answers) {
+      assert.deepEqual([code, body.length, Number(headers["content-length"]) > 100], [405, 0, true]);
+    }
+    await closeSession(session);
+  });
+
+  test("a stream that its client resets with NO_ERROR does not keep the connection open", async () => {
+    for (const method of ["GET", "POST"]) {
+      using connection = await openRaw(server.port, "h2");
+      const reset = frame(FRAME.reset, 0, 1, Buffer.alloc(4));
+      await connection.write(Buffer.concat([PREFACE, requestFrame(1, method, "/livez", {}, method === "POST"), reset]));
+      // The server closes it, because an unauthenticated client gets one answer.
+      await connection.closed;
+    }
   });
 
   test("dot segments of a path reach the API, which refuses them", async () => {

@@ -35,7 +35,10 @@ export function fromStream(
   // A stream that its client ends needs no log line.
   stream.on("error", () => {});
   const { session } = stream;
-  if (session === undefined || stream.destroyed) return undefined;
+  if (session === undefined || isClosed(stream)) {
+    stream.destroy();
+    return undefined;
+  }
   const refusal = method === "CONNECT" ? 405 : expect === undefined || expect === "100-continue" ? undefined : 417;
   if (refusal !== undefined) {
     stream.respond({ ":status": refusal }, { endStream: true });
@@ -44,6 +47,10 @@ export function fromStream(
   // A client that still sends the body learns that no one reads it. Node does this for a body that was not begun.
   stream.once("finish", () => {
     if (stream.readableFlowing === true && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+  // When the client resets a stream with NO_ERROR, Node waits until the answer is written, which never happens.
+  stream.once("end", () => {
+    if (stream.closed && !stream.writableFinished) setImmediate(() => stream.destroy());
   });
   if (expect !== undefined) stream.additionalHeaders({ ":status": 100 });
   const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);

@@ -160,7 +160,7 @@ function cancel(body: AnswerBody): void {
   if (isStream(body)) body.cancel();
 }
 
-/** Whether the client has disconnected, or the answer is complete. */
+/** Whether the client has disconnected, or the answer is complete. Node ends a stream of HEAD before it is answered. */
 export function isClosed(outgoing: Outgoing): boolean {
-  return outgoing.destroyed || outgoing.closed || outgoing.writableEnded;
+  return outgoing.destroyed || outgoing.closed || (outgoing.writableEnded && outgoing.headersSent);
 }

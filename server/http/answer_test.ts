@@ -13,7 +13,7 @@ function createBytes(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at * 31 + seed + (at >> 8)) % 251);
 }
 
-test("chunksOf() returns every byte once, in chunks of one size and a last one", () => {
+test("toChunks() returns every byte once, in chunks of one size and a last one", () => {
   const cases = [
     { name: "no piece", lengths: [] },
     { name: "an empty piece", lengths: [0] },
