@@ -229,6 +229,7 @@ class HttpsListener implements Listener {
     }
     if (isOver() || isClosed(outgoing)) return;
     const answer = await this.#options.answer(received);
+    received.discardBody();
     await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
     isAnswered = true;
   }

@@ -23,6 +23,8 @@ import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 import { frame, FRAME, openRaw, PREFACE, requestFrame } from "../../tests/support/raw_http2.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { listen } from "./listener.ts";
 
 // The dates of certificates follow the machine's clock, because TLS stacks use no other.
 const clock = createSystemClock();
@@ -296,6 +298,22 @@ describe("a listener", () => {
       // The server closes it, because an unauthenticated client gets one answer.
       await connection.closed;
     }
+  });
+
+  test("a body is no longer kept after the answer, even if its client does not read it", async () => {
+    const ended = Promise.withResolvers<unknown>();
+    await using listener = await listen({
+      ...{ bindAddress: "127.0.0.1", port: 0, serving, clientCaPem: ca.caPem, clock, logger: createMemoryLogger() },
+      answer({ readBody }) {
+        readBody(() => true).catch(ended.resolve);
+        return Promise.resolve({ status: 429, headers: {}, body: Buffer.from("too many requests") });
+      },
+    });
+    using connection = await openRaw(listener.port, "h2");
+    const noWindow = frame(FRAME.settings, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]));
+    const body = frame(FRAME.data, 0, 1, Buffer.from("a"));
+    await connection.write(Buffer.concat([PREFACE, noWindow, requestFrame(1, "POST", "/", {}, true), body]));
+    assert.match(String(await ended.promise), /a part of the body only/);
   });
 
   test("dot segments of a path reach the API, which refuses them", async () => {

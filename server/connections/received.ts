@@ -14,6 +14,8 @@ export interface Received extends Incoming {
   readonly socket: TLSSocket;
   /** The session of HTTP/2; undefined for HTTP/1. */
   readonly session: ServerHttp2Session | undefined;
+  /** Ends the reading of a body that is no longer needed; the rest is discarded. */
+  discardBody(): void;
   /** Ends the request at once. */
   abort(): void;
 }
@@ -66,10 +68,11 @@ export function fromMessage(message: IncomingMessage, outgoing: ServerResponse):
   return createReceived({ method, target, rawHeaders, outgoing, socket, session: undefined, abort }, message);
 }
 
-type Parts = Omit<Received, "peer" | "remoteAddress" | "isHttp2" | "signal" | "readBody">;
+type Parts = Omit<Received, "peer" | "remoteAddress" | "isHttp2" | "signal" | "readBody" | "discardBody">;
 
 function createReceived(parts: Parts, body: Readable): Received {
   const { outgoing, socket, session } = parts;
+  let discard = (): void => {};
   return {
     ...parts,
     peer: findPeerCertificate(socket),
@@ -84,20 +87,26 @@ function createReceived(parts: Parts, body: Readable): Received {
       else outgoing.once("close", end);
       return ended.signal;
     },
-    readBody: (take) => readPieces(body, take),
+    readBody: (take) =>
+      new Promise((resolve, reject) => {
+        const fail = (): void => {
+          if (!body.readableEnded) reject(new Error("the client has sent a part of the body only"));
+        };
+        if (body.destroyed) return fail();
+        const read = (piece: Uint8Array): void => {
+          if (take(piece)) return;
+          body.off("data", read);
+          resolve();
+        };
+        discard = () => {
+          body.off("data", read);
+          fail();
+        };
+        body.on("data", read);
+        body.once("end", resolve);
+        body.once("error", fail);
+        body.once("close", fail);
+      }),
+    discardBody: () => discard(),
   };
-}
-
-/** Reads a stream until `take` returns false. More than that is discarded. Rejects when the stream ends too early. */
-function readPieces(body: Readable, take: (piece: Uint8Array) => boolean): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (): void => {
-      if (!body.readableEnded) reject(new Error("the client has sent a part of the body only"));
-    };
-    if (body.destroyed) return fail();
-    body.on("data", (piece: Uint8Array) => take(piece) || resolve());
-    body.once("end", resolve);
-    body.once("error", fail);
-    body.once("close", fail);
-  });
 }

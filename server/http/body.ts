@@ -2,7 +2,6 @@
  * Request bodies: they are read up to the limit, checked for the kind and API version that they name, and decoded into
  * canonical objects.
  */
-import { Buffer } from "node:buffer";
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import { decodeEnvelope, decodeMessage, decodeUtf8 } from "../../core/kube/wire/mod.ts";
@@ -54,18 +53,29 @@ export async function readSent(exchange: Parameters<typeof readBody>[0]): Promis
 
 async function readAll(exchange: Pick<Exchange, "incoming" | "seat">): Promise<Uint8Array> {
   if (Number(findHeader(exchange, "content-length")) > MAX_DRAINED_BYTES) throw createTooLargeError();
-  const pieces: Uint8Array[] = [];
+  let bytes = new Uint8Array(0);
   let length = 0;
   await exchange.incoming.readBody((piece) => {
+    const at = length;
     length += piece.length;
-    if (length <= MAX_BODY_BYTES) {
-      pieces.push(piece);
-      exchange.seat?.holdBytes(piece.length);
-    }
-    return length <= MAX_DRAINED_BYTES;
+    if (length > MAX_BODY_BYTES) return length <= MAX_DRAINED_BYTES;
+    exchange.seat?.holdBytes(piece.length);
+    if (length > bytes.length) bytes = grow(bytes, length);
+    bytes.set(piece, at);
+    return true;
   }).catch(refuseCutBody);
   if (length > MAX_BODY_BYTES) throw createTooLargeError();
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  return bytes.subarray(0, length);
+}
+
+/**
+ * Copies bytes to a larger buffer. A body is in one buffer of its own, because a client may send each byte in a piece of
+ * its own, and a piece may be a small part of what the runtime has read from the socket.
+ */
+function grow(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(length, Math.min(2 * bytes.length, MAX_BODY_BYTES)));
+  larger.set(bytes);
+  return larger;
 }
 
 /** A client that disconnects while it sends, or sends malformed chunks, is not an error of the server. */

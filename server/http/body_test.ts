@@ -253,4 +253,20 @@ describe("a body", () => {
       );
     });
   }
+
+  test("readBody() keeps no piece of the runtime", async () => {
+    const piece = new Uint8Array(1);
+    const incoming = {
+      ...fromRequest(new Request("https://a"), { peer: undefined, remoteAddress: "192.0.2.1" }),
+      readBody: (take: (piece: Uint8Array) => boolean) => {
+        for (let index = 0; index < 100_000; index++) {
+          piece[0] = index % 251;
+          take(piece);
+        }
+        return Promise.resolve();
+      },
+    };
+    const bytes = await readBody({ incoming, seat: undefined, isTimedOut: false, beginSteps: () => {} });
+    assert.deepEqual(bytes, Uint8Array.from({ length: 100_000 }, (_, index) => index % 251));
+  });
 });
