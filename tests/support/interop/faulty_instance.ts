@@ -49,8 +49,7 @@ export async function connect(dataDir: string): Promise<Client> {
   };
   return {
     async create(name, bytes, query = "") {
-      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
-      const body = new TextEncoder().encode(JSON.stringify(object));
+      const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
       // Without the retries that clients make by themselves.
       const headers = { "content-type": "application/json" };
       const { status, text } = await exchange({ method: "POST", path: CONFIG_MAPS + query, headers, body });
