@@ -216,8 +216,9 @@ export class EtcdMirror {
 
   #receive(response: WatchResponse): void {
     if (this.#closed || this.#isReloading) return;
-    // What this server wrote since the watch began may have filled the gap.
-    if (response.compactRevision > this.#engine.revision + 1) return this.#startReload(response.compactRevision);
+    // What this server wrote since the watch began may have filled the gap. That must include the compacted revision itself:
+    // etcd before 3.5.16 forgets a deletion at it (https://github.com/etcd-io/etcd/issues/18089).
+    if (response.compactRevision > this.#engine.revision) return this.#startReload(response.compactRevision);
     if (response.canceled) {
       return this.#watch?.stop(new Error(response.cancelReason || "etcd cancelled the watch"));
     }

@@ -313,12 +313,12 @@ test("EtcdMirror that wrote what etcd has compacted follows again, and reads aga
   for (const revision of [2, 3]) {
     await mirror.take(revision, [{ key: "/registry/a", value: undefined, object: undefined }]);
   }
-  newest().respond({ compactRevision: 4, canceled: true });
+  newest().respond({ compactRevision: 3, canceled: true });
   await timers.advance(400);
   assert.equal(newest().startRevision, 4);
   assert.deepEqual(logger.messages("warn"), Array(2).fill("etcd watch broke"));
   etcd.fault = new Error("etcd is away");
-  newest().respond({ compactRevision: 5, canceled: true });
+  newest().respond({ compactRevision: 4, canceled: true });
   const own = { key: "/registry/a", value: kv("a", 4).value, object: { metadata: { name: "a" } } };
   const taken = mirror.take(4, [own]);
   await settle();
