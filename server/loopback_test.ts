@@ -63,7 +63,8 @@ test("createLoopbackTransport() sends a value with the same effect as its JSON, 
     data: { "10": "ten", "2": "<é", b: "c" },
     zoo: 1,
   };
-  for (const body of [sent, { ...sent, kind: "Secret" }, { ...sent, apiVersion: "v2" }, { ...sent, data: [1] }]) {
+  const unset = { ...sent, kind: undefined, apiVersion: undefined, moo: undefined };
+  for (const body of [unset, { ...sent, kind: "Secret" }, { ...sent, apiVersion: "v2" }, { ...sent, data: [1] }]) {
     const wanted = await app.send("POST", `${path}?dryRun=All`, { body });
     const got = await send(body);
     const details = { status: wanted.code, warning: wanted.headers.get("warning") };

@@ -104,7 +104,8 @@ class Decoder {
     const members = this.#document.members?.get(value);
     if (members === undefined) {
       for (const key in value) {
-        if (Object.hasOwn(value, key)) this.#member(plan, slots, { key, value: value[key] }, isRoot);
+        const member = { key, value: value[key] };
+        if (Object.hasOwn(value, key) && member.value !== undefined) this.#member(plan, slots, member, isRoot);
       }
     } else {
       const seen = new Set<string>();
@@ -242,8 +243,6 @@ class Decoder {
     const seen = new Set<string>();
     for (const member of listMembers(this.#document, value)) {
       const { key } = member;
-      // JSON has no undefined values, but objects of code in the same process may.
-      if (member.value === undefined) continue;
       this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
       // Only here, a list that is null stays null: `extra` is not read any further, but it is printed again.

@@ -27,12 +27,16 @@ export interface JsonDocument {
 /** The greatest depth of arrays and objects (sigs.k8s.io/json `maxNestingDepth`). */
 export const MAX_JSON_DEPTH = 10_000;
 
-/** Returns the members of an object in the order of the text, with repeated ones. */
+/**
+ * Returns the members of an object in the order of the text, with repeated ones. JSON has no undefined values, but objects
+ * of code in the same process may.
+ */
 export function listMembers(
   document: Pick<JsonDocument, "members">,
   object: Readonly<Record<string, unknown>>,
 ): readonly JsonMember[] {
-  return document.members?.get(object) ?? Object.keys(object).map((key) => ({ key, value: object[key] }));
+  return document.members?.get(object) ??
+    Object.entries(object).flatMap(([key, value]) => value === undefined ? [] : { key, value });
 }
 
 /** Reports whether JavaScript sorts a name before all others. */
