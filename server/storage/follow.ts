@@ -45,9 +45,15 @@ export async function followResource<T extends KubeObject>(
       follower.changed?.();
     }, beginAgain);
   };
-  const beginAgain = (): void => {
+  const beginAgain = async (): Promise<void> => {
     if (stopped) return;
-    begin().catch(() => (cancelRetry = after(RETRY_MS, beginAgain)));
+    try {
+      await begin();
+    } catch (error) {
+      // The store logs why the first attempt failed.
+      cancelRetry = after(RETRY_MS, () => void beginAgain().catch(() => undefined));
+      throw error;
+    }
   };
   await begin();
   return {

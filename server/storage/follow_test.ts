@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createStoredChanges, followResource, type ResourceFollower } from "./follow.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "./memory/memory_storage.ts";
 import { CompactedError, type StorageListOptions } from "./storage.ts";
+import { Watchers } from "./watchers.ts";
 
 const PREFIX = "/registry/things/";
 
@@ -23,13 +25,16 @@ async function follow() {
     return await storage.list(prefix, options);
   };
   const { after, advance } = createFakeAfter();
+  const logger = createMemoryLogger();
   const store: Parameters<typeof followResource>[0] = {
     list,
     watch(prefix, afterRevision, onEvents, onLost) {
       const watch = storage.watch(prefix, afterRevision, onEvents);
       lose = (error) => {
         watch.stop();
-        onLost?.(error);
+        const watchers = new Watchers(logger);
+        watchers.add(prefix, afterRevision, [], onEvents, onLost);
+        watchers.loseAll(error);
       };
       return watch;
     },
@@ -41,7 +46,7 @@ async function follow() {
     changed: () => seen.push("."),
   };
   const watch = await followResource(store, PREFIX, follower, after);
-  return { storage, store, seen, watch, faults, advance, lose: () => lose(new CompactedError(1, 2)) };
+  return { storage, store, seen, watch, faults, advance, logger, follower, lose: () => lose(new CompactedError(1, 2)) };
 }
 
 test("followResource() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
@@ -57,6 +62,31 @@ test("followResource() reads what there is, follows its changes, and reads again
   watch.stop();
   await storage.create(`${PREFIX}d`, thing("d"));
   assert.deepEqual(seen, ["clear", "a:a", ".", "+c:c", "."]);
+});
+
+test("followResource() that cannot read again, or whose follower throws then, tries again, and the store logs why", async () => {
+  for (const why of ["not now", "a bug"]) {
+    const { seen, faults, follower, advance, lose, logger } = await follow();
+    const { added } = follower;
+    if (why === "not now") faults.push(new Error(why), new Error(why));
+    else {
+      follower.added = () => {
+        throw new Error(why);
+      };
+    }
+    lose();
+    await settle();
+    assert.deepEqual(logger.entries.map(({ message, fields }) => [message, fields.error]), [[
+      "storage watcher cannot begin again",
+      why,
+    ]]);
+    await advance(1_000);
+    follower.added = added;
+    seen.length = 0;
+    await advance(1_000);
+    assert.deepEqual(seen, ["clear", "a:a", "."]);
+    assert.equal(logger.entries.length, 1);
+  }
 });
 
 test("followResource() reads nothing after it was stopped, also when a watch was lost", async () => {

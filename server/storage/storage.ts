@@ -105,13 +105,14 @@ export interface Storage extends AsyncDisposable {
    * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then new changes.
    * Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more events per call, is
    * called synchronously from the commit, and must not throw. `onLost` is called when a shared store has compacted changes
-   * before they were reported: the watch has ended, and the state has to be read again.
+   * before they were reported: the watch has ended, and the state has to be read again. When that fails, `onLost` may reject,
+   * and its error is logged.
    */
   watch(
     prefix: string,
     afterRevision: number,
     onEvents: (events: readonly StorageEvent[]) => void,
-    onLost?: (error: CompactedError) => void,
+    onLost?: (error: CompactedError) => void | Promise<void>,
   ): StorageWatch;
   /**
    * Resolves when this store has every write that was acknowledged before the call, also by other servers that share it; or

@@ -4,11 +4,13 @@ import type { Logger } from "../../core/ports.ts";
 import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
 export type WatchListener = (events: readonly StorageEvent[]) => void;
+/** Called when a watch is lost; a rejection is logged. */
+export type LostListener = (error: CompactedError) => void | Promise<void>;
 
 interface Watcher {
   readonly afterRevision: number;
   readonly listener: WatchListener;
-  readonly onLost: ((error: CompactedError) => void) | undefined;
+  readonly onLost: LostListener | undefined;
   active: boolean;
 }
 
@@ -31,7 +33,7 @@ export class Watchers {
     afterRevision: number,
     missed: readonly StorageEvent[],
     listener: WatchListener,
-    onLost?: (error: CompactedError) => void,
+    onLost?: LostListener,
   ): StorageWatch {
     const watcher: Watcher = { afterRevision, listener, onLost, active: true };
     const watchers = this.#ensure(prefix).add(watcher);
@@ -70,7 +72,15 @@ export class Watchers {
   loseAll(error: CompactedError): void {
     const lost = [...this.#all()];
     this.stopAll();
-    for (const { onLost } of lost) onLost?.(error);
+    for (const { onLost } of lost) void this.#lose(onLost, error);
+  }
+
+  async #lose(onLost: LostListener | undefined, error: CompactedError): Promise<void> {
+    try {
+      await onLost?.(error);
+    } catch (cause) {
+      this.#logger?.error("storage watcher cannot begin again", { error: getErrorMessage(cause) });
+    }
   }
 
   *#all(): Iterable<Watcher> {

@@ -10,10 +10,9 @@ import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStored } from "../stored.ts";
 import { assertOneOfEachResource, findConflict, SingleWrites } from "../transaction.ts";
-import type { WatchListener } from "../watchers.ts";
+import type { LostListener, WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
-  type CompactedError,
   RevisionConflictError,
   type Storage,
   type StorageEvent,
@@ -109,7 +108,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
     prefix: string,
     afterRevision: number,
     onEvents: WatchListener,
-    onLost?: (error: CompactedError) => void,
+    onLost?: LostListener,
   ): StorageWatch {
     this.#assertOpen();
     const { engine, watchers } = this.#parts.mirror;
