@@ -1,4 +1,7 @@
-/** An `ObjectStore` in memory, with the guards a real API has. */
+/**
+ * An `ObjectStore` in memory, with the guards a real API has. Its objects are frozen, because those of a server in the same
+ * process must not be changed.
+ */
 import { AppError } from "../../core/errors.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
@@ -70,7 +73,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
         ? {}
         : { creationTimestamp: formatTime(clock.now()) }),
     };
-    const saved = { ...object, metadata };
+    const saved = freeze({ ...object, metadata });
     objects.set(getName(object), saved);
     emit({ kind: "changed", object: saved });
     return saved;
@@ -155,6 +158,13 @@ export function createMemoryObjectStore<T extends KubeObject>(
       await Promise.resolve();
     },
   };
+}
+
+/** Freezes a value and all that it contains. */
+function freeze<V>(value: V): V {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  Object.values(value).forEach(freeze);
+  return Object.freeze(value);
 }
 
 /** A rejection may arrive while the reader is busy elsewhere; the reader sees it when it waits again. */
