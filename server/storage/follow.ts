@@ -1,4 +1,5 @@
 /** Keeps an index of the objects below a prefix up to date, even when its watch is lost. */
+import { setImmediate } from "node:timers/promises";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { orAbort } from "../../core/lib/abort.ts";
 import type { ObjectChange, ObjectChanges } from "../../core/ports.ts";
@@ -80,7 +81,13 @@ export function followInto<T extends KubeObject>(
   });
 }
 
-/** Creates the changes of the objects of a resource without namespaces, for the controllers in the same process. */
+/** After this number of changes, the server does its other work before the next ones. */
+const BATCH = 100;
+
+/**
+ * Creates the changes of the objects of a resource without namespaces, for the controllers in the same process. They reject
+ * when the first reading fails.
+ */
 export function createStoredChanges<T extends KubeObject>(
   storage: Pick<Storage, "list" | "watch">,
   prefix: string,
@@ -117,7 +124,8 @@ export function createStoredChanges<T extends KubeObject>(
         while (true) {
           await orAbort(news.promise, signal);
           news = Promise.withResolvers();
-          for (const change of pending.splice(0)) {
+          for (const [index, change] of pending.splice(0).entries()) {
+            if (index % BATCH === BATCH - 1) await setImmediate();
             signal.throwIfAborted();
             yield change;
           }

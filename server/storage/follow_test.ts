@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { clearImmediate, setImmediate } from "node:timers";
 import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
@@ -132,4 +133,24 @@ test("createStoredChanges() delivers what exists, each change, and after a lost 
   const end = changes.next();
   abort.abort(new Error("enough"));
   await assert.rejects(end, /enough/);
+});
+
+test("createStoredChanges() lets the server work between many changes", async () => {
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  const names = Array.from({ length: 300 }, (_, index) => `n${index}`);
+  await Promise.all(names.map((name) => storage.create(`${PREFIX}${name}`, thing(name))));
+  const seen = new Set<string>();
+  let turns = 0;
+  let next: NodeJS.Immediate | undefined;
+  const work = (): void => {
+    turns++;
+    next = setImmediate(work);
+  };
+  for await (const change of createStoredChanges(storage, PREFIX).changes(new AbortController().signal)) {
+    if (change.kind === "synced") break;
+    if (seen.size === 0) work();
+    seen.add(getName(change.object));
+  }
+  clearImmediate(next);
+  assert.deepEqual([seen.size, turns > 1], [300, true]);
 });
