@@ -16,6 +16,8 @@ import { err, ok, type Result } from "../lib/result.ts";
 /** The facts of a request whose self-signature was verified. */
 export type ParsedRequest = RequestFacts & { readonly __verified: true };
 
+/** The length of the longest request that is cached. */
+const MAX_CACHED_LENGTH = 16_384;
 /**
  * A cache of parsed requests. Admission, the validation of three writes, the approver and the signer all parse the same
  * request, and each signature costs 0.1 ms or more. A request for an RSA-4096 key has about 2,300 characters, one for
@@ -23,7 +25,7 @@ export type ParsedRequest = RequestFacts & { readonly __verified: true };
  */
 const parsed = new FifoCache<Result<RequestFacts, string>>({
   maxEntries: 2048,
-  maxKeyLength: 16_384,
+  maxKeyLength: MAX_CACHED_LENGTH,
   maxTotalLength: 4_194_304,
 });
 /**
@@ -72,11 +74,15 @@ export function verifyRequest(
   return signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
 }
 
-/** Verifies the self-signature of a request on another thread, so that the functions above need not wait for it. */
+/**
+ * Verifies the self-signature of a request on another thread, so that the functions above need not wait for it. They parse
+ * and verify a request that is too long for the cache again, so it is left to them.
+ */
 export async function verifyRequestAside(
   requestBase64: string | null,
   options: KeyAlgorithmOptions = {},
 ): Promise<void> {
+  if (requestBase64 !== null && requestBase64.length > MAX_CACHED_LENGTH) return;
   const request = parseRequest(requestBase64);
   if (!request.ok || isRefusedMlDsa(request.value, options) || verified.has(request.value.der)) return;
   const fault = await findSignatureFaultAside(toSignedBytes(request.value, options));

@@ -61,9 +61,9 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
 export async function findSignatureFaultAside(signed: SignedBytes): Promise<SignatureFault | undefined> {
   const { hash, key, failure } = planCheck(signed);
   if (key === undefined) return failure;
-  // A signature that is malformed for the runtime rejects the promise.
+  // An input that the runtime refuses throws, or its callback has an error and no result.
   const isGood = await new Promise<boolean>((resolve) =>
-    verify(hash, signed.data, key, signed.signature, (_error, isGood) => resolve(isGood))
+    verify(hash, signed.data, key, signed.signature, (_error, isValid) => resolve(isValid))
   ).catch(() => false);
   return isGood ? undefined : failure;
 }

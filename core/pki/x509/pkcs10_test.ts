@@ -18,7 +18,13 @@ import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "../as
 import { generatePrivateKey, type KeyAlgorithm } from "../keys/keys.ts";
 import { decodeBase64 } from "../../lib/base64.ts";
 import { parsePemBlocks } from "../asn1/pem.ts";
-import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "./pkcs10.ts";
+import { findSignatureFaultAside } from "../keys/signature.ts";
+import {
+  createCertificationRequest,
+  parseCertificationRequest,
+  toSignedBytes,
+  verifyRequestSignature,
+} from "./pkcs10.ts";
 
 function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
   const bytes = decodeBase64(base64);
@@ -28,9 +34,12 @@ function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
 
 for (const vector of REQUEST_VECTORS) {
   const verdict = verdictHere(vector);
-  test(`verifyRequestSignature() returns ${verdict}: ${vector.name}`, () => {
-    const result = verifyRequestSignature(unwrap(parseCertificationRequest(decodeBytes(vector.base64))));
+  test(`verifyRequestSignature() returns ${verdict}, as findSignatureFaultAside() does: ${vector.name}`, async () => {
+    const facts = unwrap(parseCertificationRequest(decodeBytes(vector.base64)));
+    const result = verifyRequestSignature(facts);
     assert.equal(result.ok ? "good" : result.error, verdict);
+    const fault = await findSignatureFaultAside(toSignedBytes(facts, {}));
+    assert.equal(fault?.message ?? "good", verdict);
   });
 }
 
@@ -55,13 +64,15 @@ for (
     { key: "Ed25519", want: "x509: Ed25519 verification failure" },
   ]
 ) {
-  test(`verifyRequestSignature() returns ${want} for a changed signature: ${key}`, () => {
+  test(`verifyRequestSignature() returns ${want} for a changed signature, also aside: ${key}`, async () => {
     const vector = REQUEST_VECTORS.find(({ name }) => name === key)!;
     const der = decodeBytes(vector.base64);
     der[der.length - 1] = (der[der.length - 1] ?? 0) ^ 1;
     const here = verdictHere(vector);
     const error = here === "good" ? want : here;
-    assert.deepEqual(verifyRequestSignature(unwrap(parseCertificationRequest(der))), { ok: false, error });
+    const facts = unwrap(parseCertificationRequest(der));
+    assert.deepEqual(verifyRequestSignature(facts), { ok: false, error });
+    assert.equal((await findSignatureFaultAside(toSignedBytes(facts, {})))?.message, error);
   });
 }
 
