@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { type AuthorityOptions, createAuthority } from "../../core/pki/authority/authority.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { permitNames } from "../../core/pki/x509/name_constraints.ts";
+import { createIntermediate } from "../../tests/support/test_authority.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import { identifyCertificate } from "../../core/register/certificate_user.ts";
@@ -92,6 +96,48 @@ test("createClientCertificateAuthenticator() verifies nothing again while the CA
   assert.equal(first.kind, "user");
   believed = [next.certificate, ...trusted];
   assert.equal(authenticate(peer, now), first);
+});
+
+test("createClientCertificateAuthenticator() verifies again when another certificate of the same CA is trusted", async () => {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const hours = (count: number) => new Date(now.getTime() + count * 3_600_000);
+  const certify = async (edit: Partial<AuthorityOptions>) =>
+    await createAuthority({
+      ...{ commonName: "client-ca", notBefore: hours(-24), notAfter: hours(12), key, serial: Uint8Array.of(1) },
+      ...edit,
+    });
+  const before = await certify({});
+  const narrow = permitNames(["example.org"], []);
+  const peer = await verifiedPeer(before, now, { commonName: "u" }, { dnsNames: ["u.example.com"] });
+  for (
+    const { name, after, want } of [
+      { name: "the same contents", after: await certify({ serial: Uint8Array.of(9) }), want: "user" },
+      { name: "an earlier end", after: await certify({ notAfter: hours(-1) }), want: "failed" },
+      { name: "name constraints", after: await certify({ nameConstraints: narrow }), want: "failed" },
+    ]
+  ) {
+    let believed = before;
+    const authenticate = createClientCertificateAuthenticator(() => [believed.certificate]);
+    assert.equal(authenticate(peer, now).kind, "user");
+    believed = after;
+    assert.equal(authenticate(peer, now).kind, want, name);
+    believed = before;
+    assert.equal(authenticate(peer, now).kind, "user");
+    assert.equal(authenticate(peer, hours(12.5)).kind, "failed", "the CA has ended");
+  }
+});
+
+test("createClientCertificateAuthenticator() verifies up to the root when an intermediate is trusted no longer", async () => {
+  const root = await ca;
+  const below = await createIntermediate(root, "below");
+  const peer = await verifiedPeer(below, now, { commonName: "u" });
+  let believed = [below.certificate, root.certificate];
+  const authenticate = createClientCertificateAuthenticator(() => believed);
+  assert.equal(authenticate(peer, now).kind, "user");
+  believed = [root.certificate];
+  assert.equal(authenticate(peer, now).kind, "user");
+  believed = [(await createClientCa(now)).certificate];
+  assert.equal(authenticate(peer, now).kind, "failed");
 });
 
 test("createClientCertificateAuthenticator() never accepts a certificate that the TLS layer refused", () => {
