@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { buildCsr, type CsrOptions, forgeRequest } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
@@ -108,6 +108,34 @@ describe("a create", () => {
     assert.equal((await app.send("GET", `${CSRS}/dry`)).code, 404);
     await post({ name: "dry" });
     assert.equal((await post({ name: "dry" }, "?dryRun=All")).code, 409);
+  });
+
+  test("create verifies the signature of a request for each way to create it, and reports every fault in order", async () => {
+    const apply = { "content-type": "application/apply-patch+yaml" };
+    for (
+      const { method, path, headers } of [
+        { method: "POST", path: CSRS, headers: {} },
+        { method: "POST", path: `${CSRS}?dryRun=All`, headers: {} },
+        { method: "PATCH", path: `${CSRS}/forged?fieldManager=m`, headers: apply },
+        { method: "PATCH", path: `${CSRS}/forged?fieldManager=m&dryRun=All`, headers: apply },
+      ]
+    ) {
+      const request = await forgeRequest(`honest-${method}-${path.length}`);
+      const body = {
+        apiVersion: "certificates.k8s.io/v1",
+        kind: "CertificateSigningRequest",
+        metadata: { name: "forged", labels: { a: "*" } },
+        spec: { request, signerName: "example.com/x", usages: ["client auth", "client auth"] },
+      };
+      for (const attempt of ["verified aside", "known"]) {
+        const refused = await app.send(method, path, { body, headers });
+        assert.equal(refused.code, 422, `${method} ${path} ${attempt}`);
+        const causes = refused.at("details/causes") as { readonly field: string; readonly message: string }[];
+        assert.deepEqual(causes.map(({ field }) => field), ["metadata.labels", "spec.request", "spec.usages[1]"]);
+        assert.match(causes[1]!.message, /: x509: ECDSA verification failure$/);
+      }
+    }
+    assert.equal((await app.send("GET", `${CSRS}/forged`)).code, 404);
   });
 
   test("create generates names: 58 bytes and five characters", async () => {

@@ -48,6 +48,13 @@ export async function buildRequest(options: RequestOptions, keyAlgorithm?: KeyAl
   return toBase64(encodePem("CERTIFICATE REQUEST", der));
 }
 
+/** Builds a request whose name, of at least six letters, was changed after it was signed. */
+export async function forgeRequest(commonName: string): Promise<string> {
+  const der = Buffer.from(createCertificationRequest({ subject: { commonName } }, await sharedKey()));
+  der.write("forged", der.indexOf(commonName));
+  return toBase64(encodePem("CERTIFICATE REQUEST", Uint8Array.from(der)));
+}
+
 export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSigningRequest> {
   const {
     commonName = "system:node:n1",
