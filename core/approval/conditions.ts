@@ -15,7 +15,7 @@ export interface DecisionText {
   readonly message: string;
 }
 
-/** What a person chooses of a decision's text. */
+/** The parts of a decision's text that a user chose. */
 export type OwnDecisionText = { readonly [Key in keyof DecisionText]?: DecisionText[Key] | undefined };
 
 /** The CSR already has the opposite decision, which cannot be removed, not even by force. */

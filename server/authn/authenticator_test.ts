@@ -10,6 +10,7 @@ import { statusFromError } from "../../core/kube/status/status.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { unwrap } from "../../tests/support/test_authority.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnRequest, AuthnResult } from "./authentication.ts";
 import { type AuthenticatorDeps, createAuthenticator } from "./authenticator.ts";
@@ -107,6 +108,22 @@ const cases: readonly {
     name: "an unknown bootstrap token",
     request: () => bearer("fedcba.0123456789abcdef"),
     want: "unauthorized",
+  },
+  {
+    name: "a static token in the form of a bootstrap token: the file wins",
+    request: () => bearer(BOOTSTRAP),
+    edit: { tokenFile: unwrap(parseTokenFile(`${BOOTSTRAP},carol,18\n`, "tokens.csv")) },
+    want: "carol [system:authenticated]",
+  },
+  {
+    name: "a token of a service account, which is never looked up as a bootstrap token",
+    request: () => bearer("header.payload.signature"),
+    edit: {
+      bootstrapTokens: { getSecret: () => Promise.reject(new Error("looked up")) },
+      serviceAccountTokens: () =>
+        Promise.resolve({ kind: "user", user: { username: "sa", uid: "", groups: [], extra: {} } }),
+    },
+    want: "sa [system:authenticated]",
   },
   { name: "an unknown token", request: () => bearer("wrong"), want: "unauthorized" },
   {

@@ -56,7 +56,7 @@ export async function crossSign(
       maxPathLength: findPathLength(newCa, oldCa.certificate),
       nameConstraints: newCa.nameConstraints,
     },
-    // It names no CRL.
+    // A cross-signed certificate names no CRL.
     { certificate: oldCa.certificate, key: oldCa.key },
     serial,
   );
