@@ -45,7 +45,7 @@ export type Mutation = { readonly object: KubeObject } | Refusal;
 /** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
 export interface AdmissionPlugin {
   readonly name: string;
-  /** The kinds whose writes the plugin sees, so that their objects have been decoded as these; absent for all kinds. */
+  /** The kinds whose writes the plugin sees, as the very values in `core/kube/kinds`; absent for all kinds. */
   readonly kinds?: readonly Kind[];
   /** Undefined leaves the object as it is. */
   mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;
