@@ -178,7 +178,7 @@ export class NodeRecovery {
     this.#limit.sweep();
     if (this.#limit.take("")) return undefined;
     const message = `this server has recovered ${this.#deps.perHour} nodes within an hour, which is its limit ` +
-      "(--node-recovery-limit)";
+      "(the setting nodeRecoveryLimit)";
     return { message, isSuspicious: false };
   }
 
