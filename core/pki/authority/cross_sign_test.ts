@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import {
   createIntermediate,
@@ -10,6 +11,7 @@ import {
   unwrap,
 } from "../../../tests/support/test_authority.ts";
 import { createAuthority } from "./authority.ts";
+import type { CertificateFacts } from "../x509/certificate.ts";
 import { verifyChain } from "../x509/chain.ts";
 import { crossSign, findCrossSignFault } from "./cross_sign.ts";
 import { generatePrivateKey } from "../keys/keys.ts";
@@ -53,6 +55,15 @@ test("crossSign() keeps the name constraints of the new CA, and the end of the e
   const cross = unwrap(await crossSign(newCa.certificate, oldCa, OPTIONS));
   assert.deepEqual(cross.nameConstraints, nameConstraints);
   assert.deepEqual(cross.notAfter, hoursFromNow(2));
+});
+
+test("crossSign() names no CRL, whose URL each other certificate of the old CA has", async () => {
+  const crlUrl = "http://ca.example/crl";
+  const oldCa = { ...await createTestAuthority(), crlUrl };
+  const newCa = await createTestAuthority("ecdsa-p256", { commonName: "new" });
+  const names = ({ der }: CertificateFacts) => Buffer.from(der).includes(crlUrl);
+  assert.equal(names(unwrap(await crossSign(newCa.certificate, oldCa, OPTIONS))), false);
+  assert.equal(names(await issueTestCertificate(oldCa, planTestLeaf(newCa.privateKey))), true);
 });
 
 for (
