@@ -4,7 +4,13 @@ import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind, localSubjectAccessReviewKind, namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import { creation, deletion, mutateWith, update, validateWith } from "../../tests/support/admission_requests.ts";
-import { createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { createResources } from "../registry/resources.ts";
+import { createBootstrapTokenPlugins } from "./bootstrap_tokens.ts";
+import { createDefaultPlugins, createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
+import { createRevocationPlugins } from "./revocation.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 
 const namespaces: Readonly<Record<string, Namespace>> = {
@@ -134,4 +140,26 @@ test("taintNodesByCondition changes only creations of nodes", async () => {
     await mutateWith(taintNodesByCondition, update(object, object, { kind: nodeKind })),
   ];
   for (const answer of answers) assert.deepEqual(answer, { object });
+});
+
+test("the kinds of the plugins are those of the served resources", () => {
+  const unused = (): never => {
+    throw new Error("not used when the kinds are listed");
+  };
+  const deps = {
+    authorizer: { authorize: unused, rulesFor: unused },
+    logger: createMemoryLogger(),
+    storage: { get: unused, catchUp: unused },
+    tokens: { decide: unused },
+  };
+  const revocations = { index: new RevocationIndex(), records: new RecordedCertificates() };
+  const rbac = { objects: unused, [Symbol.dispose]: unused };
+  const served = createResources({ ...deps, rbac, revocations, clientCas: unused }).map(({ kind }) => kind);
+  const plugins = [
+    ...createDefaultPlugins(deps),
+    ...createBootstrapTokenPlugins(deps),
+    ...createRevocationPlugins({ ...deps, revocations: { findForRequest: unused } }),
+  ];
+  assert.ok(plugins.filter(({ kinds }) => kinds !== undefined).length >= 9);
+  for (const { name, kinds = [] } of plugins) assert.ok(kinds.every((kind) => served.includes(kind)), name);
 });
