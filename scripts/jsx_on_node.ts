@@ -3,7 +3,7 @@
  * by `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests on Node; the released file and the npm package
  * contain JavaScript.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire, registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -11,7 +11,10 @@ registerHooks({
   // A source names another one by its exact path, and is a module. To find that out takes Node a third of the time of loading.
   resolve(specifier, context, next) {
     if (!/^\.\.?\/.*\.ts$/.test(specifier)) return next(specifier, context);
-    return { url: new URL(specifier, context.parentURL).href, format: "module-typescript", shortCircuit: true };
+    const url = new URL(specifier, context.parentURL);
+    // The error of Node names the file that imports a missing one.
+    if (!existsSync(url)) return next(specifier, context);
+    return { url: url.href, format: "module-typescript", shortCircuit: true };
   },
   load(url, context, next) {
     if (!url.endsWith(".tsx")) return next(url, context);
