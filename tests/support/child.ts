@@ -3,7 +3,6 @@
  * is ended by its own pid only.
  */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
@@ -216,7 +215,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   });
   const output = createOutput([command, ...args].join(" "));
   for (const name of ["stdout", "stderr"] as const) {
-    child[name]?.on("data", (chunk: Buffer) => output.write(name, chunk.toString("utf8")));
+    child[name]?.setEncoding("utf8").on("data", (chunk: string) => output.write(name, chunk));
   }
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.stdin ?? "");
