@@ -95,7 +95,7 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
       "away.kubeconfig",
       (text) => text.replace(/server: .*/, "server: https://127.0.0.1:1"),
     );
-    await using waiting = instance.start(...bootstrapBy(away, "away", "--timeout", "1s"));
+    await using waiting = instance.start(...bootstrapBy(away, "away"));
     await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1:1/);
   });
 });

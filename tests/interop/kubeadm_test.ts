@@ -42,10 +42,10 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
   // The cluster is found and trusted; kubeadm then requests a file that has not been uploaded.
-  const alone = await discover(instance, token, pin);
+  const alone = await discover(instance, token, pin, { kubernetesAPICall: "1s" });
   assert.equal(alone.code, 1);
   assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);
-  const wrongPin = await discover(instance, token, `sha256:${"0".repeat(64)}`);
+  const wrongPin = await discover(instance, token, `sha256:${"0".repeat(64)}`, { discovery: "10s" });
   assert.equal(wrongPin.code, 1);
   assert.match(wrongPin.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
 
@@ -92,14 +92,19 @@ async function readAnswer(instance: RunningInstance, ...args: readonly string[])
   return stdout.trim();
 }
 
-/** The first phase of joining, which writes nothing. */
-async function discover({ server, folder }: RunningInstance, token: string, pin: string): Promise<Finished> {
+/** The first phase of joining, which writes nothing. kubeadm repeats each failure until its timeout. */
+async function discover(
+  { server, folder }: RunningInstance,
+  token: string,
+  pin: string,
+  timeouts: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
   const path = folder.join("join.json");
   const config = {
     apiVersion: "kubeadm.k8s.io/v1beta4",
     kind: "JoinConfiguration",
     nodeRegistration: { name: "node-1", criSocket: "unix:///nobody.sock" },
-    timeouts: { discovery: "10s", kubernetesAPICall: "1s" },
+    timeouts,
     discovery: { bootstrapToken: { apiServerEndpoint: new URL(server).host, token, caCertHashes: [pin] } },
   };
   await writeFile(path, JSON.stringify(config), { mode: 0o600 });

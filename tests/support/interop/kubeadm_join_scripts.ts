@@ -19,12 +19,12 @@ const byFlags = (run: string, code = 0): Command => discover(`\${server} ${run} 
 const byFile = (name: string, code = 0): Command =>
   discover(`--config \${home}/kubeadm-join-discovery/${name} --ignore-preflight-errors all`, code);
 
-/** A complete configuration, with a shorter timeout than the default of kubeadm. */
-const joinConfig = (discovery: string): string => `
+/** A complete configuration. kubeadm repeats each failure until its timeout, which is short here. */
+const joinConfig = (discovery: string, timeouts = "timeouts: {discovery: 2s, kubernetesAPICall: 2s}"): string => `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 nodeRegistration: {name: ${NODE}, criSocket: "unix://\${socket}"}
-timeouts: {discovery: 2s, kubernetesAPICall: 2s}
+${timeouts}
 discovery:
   ${discovery}
 `;
@@ -45,7 +45,7 @@ current-context: lab
 export const discovery: Script = {
   title: "kubeadm join discovery",
   files: {
-    "right.yaml": joinConfig(byToken(JOIN_TOKEN)),
+    "right.yaml": joinConfig(byToken(JOIN_TOKEN), ""),
     "wrong-secret.yaml": joinConfig(byToken("joiner.fedcba9876543210")),
     "unknown-token.yaml": joinConfig(byToken("nobody.0123456789abcdef")),
     "token-that-does-not-sign.yaml": joinConfig(byToken("second.0123456789abcdef")),
