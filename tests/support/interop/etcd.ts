@@ -69,21 +69,8 @@ interface MemberPlan {
 /** The largest number of changes that etcd takes at once. */
 const MOST_CHANGES = 128;
 
-/** How often an etcd is started anew because another process took one of its ports in the meantime. */
-const STARTS = 3;
-
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await startMembers(options);
-    } catch (error) {
-      if (attempt === STARTS || !String(error).includes("address already in use")) throw error;
-    }
-  }
-}
-
-async function startMembers(options: EtcdOptions): Promise<Etcd> {
   const { members = 1, flags = [], places = [HERE], releases = ["etcd"], isTls = false } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
