@@ -139,7 +139,7 @@ test("createApprover() tries again after the error of a review", async () => {
   const reviewer: AccessReviewer = { isAllowed: () => Promise.reject(new AppError("unreachable", "cannot reach")) };
   const { outcome } = await run({}, reviewer);
   assert.ok(outcome.kind === "retry" && outcome.error instanceof AppError);
-  assert.equal(outcome.error.message, 'rule "nodeclient": cannot ask for permission nodeclient: cannot reach');
+  assert.equal(outcome.error.message, 'rule "nodeclient": cannot check permission nodeclient: cannot reach');
 });
 
 test("createApprover() approves on a retry once the permission is granted, and survives a conflict", async () => {

@@ -24,6 +24,10 @@ const WORDS: Readonly<Record<string, string>> = {
   "wish|wished|wishes": "request, requested",
   "siege|besieged?": "overload, overloaded",
   gardener: "cleaner",
+  "is about it": "applies to it",
+  "what it is about(?! to)": "what it applies to",
+  "(?:signer|requester|name) \\S+ is another": "does not match",
+  "when you know better": "if you know it",
 };
 
 const PRODUCT = ["{core,controllers,server,client,instance,ui,cli}/**/*.{ts,tsx}", "mod.ts"];

@@ -113,7 +113,7 @@ async function findRevocation(
     return toLookup((await findRevoked?.(csr, signal))?.message);
   } catch (error) {
     signal.throwIfAborted();
-    return { kind: "failed", message: `cannot find out what is revoked: ${getErrorMessage(error)}` };
+    return { kind: "failed", message: `cannot read what is revoked: ${getErrorMessage(error)}` };
   }
 }
 
@@ -127,6 +127,6 @@ async function review(
     return { kind: "found", value: await reviewer.isAllowed(createAccessReviewSpec(csr, permission), signal) };
   } catch (error) {
     signal.throwIfAborted();
-    return { kind: "failed", message: `cannot ask for permission ${permission}: ${getErrorMessage(error)}` };
+    return { kind: "failed", message: `cannot check permission ${permission}: ${getErrorMessage(error)}` };
   }
 }

@@ -368,7 +368,7 @@ function decideByPolicies(question: Question, known: Known): Step {
   // When no policy applies, the reason of the kubelet client rules is more useful.
   const isRefused = verdict.kind === "pending" && verdict.rule === undefined &&
     csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER;
-  return { trace, verdict: isRefused ? { ...verdict, message: "the requester may not have it" } : verdict };
+  return { trace, verdict: isRefused ? { ...verdict, message: "the requester has no right to it" } : verdict };
 }
 
 /** Finds why a policy leaves a request to a person although the requester may have it: another machine has a name. */
@@ -419,5 +419,5 @@ function pass(rule: string, check: Check): Step {
 }
 
 function createTrace(rule: string, check: Check, outcome: RuleTrace["outcome"]): readonly RuleTrace[] {
-  return [{ policy: ALWAYS, rule, notAbout: undefined, checks: [check], outcome }];
+  return [{ policy: ALWAYS, rule, mismatch: undefined, checks: [check], outcome }];
 }

@@ -188,13 +188,13 @@ test("decideRequest() lists each evaluated rule once", async () => {
 
 for (
   const { policies, edit, message } of [
-    { policies: [createPolicy(FOR_WEB)], edit: OWN, message: "the requester may not have it" },
+    { policies: [createPolicy(FOR_WEB)], edit: OWN, message: "the requester has no right to it" },
     { policies: [], edit: SERVING, message: "there is no policy" },
-    { policies: [createPolicy(FOR_WEB)], edit: SERVING, message: 'no rule of policy "own" is about it' },
+    { policies: [createPolicy(FOR_WEB)], edit: SERVING, message: 'no rule of policy "own" applies to it' },
     {
       policies: [createPolicy(FOR_WEB), createPolicy(FOR_WEB)],
       edit: SERVING,
-      message: 'no rule of the policies "own", "own" is about it',
+      message: 'no rule of the policies "own", "own" applies to it',
     },
     {
       policies: [createPolicy({})],
@@ -269,7 +269,8 @@ for (
       name: "a rule that denies, before a token",
       policies: [createPolicy(BY_SUBJECT)],
       known: { token: APPROVING_TOKEN },
-      want: 'denials deny PolicyDenied: Denied by rule "rule-1" of policy "own": it denies what it is about.',
+      want:
+        'denials deny PolicyDenied: Denied by rule "rule-1" of policy "own": it denies every request that it matches.',
       asked: ["revocation"],
     },
     {
@@ -306,7 +307,7 @@ for (
       known: { certificates: TAKEN },
       want:
         "hold pending held by node n1: n1 already has a certificate until 2027-01-01T00:00:00Z; another machine may " +
-        "claim its name",
+        "be claiming its name",
       asked: ["revocation", "token", "certificates", "excess"],
     },
     {
@@ -333,7 +334,7 @@ for (
       name: "a renewal without any permission",
       edit: OWN,
       known: { answer: NONE },
-      want: "policies pending: the requester may not have it",
+      want: "policies pending: the requester has no right to it",
       asked: ["revocation", "selfnodeclient", "nodeclient"],
     },
     {

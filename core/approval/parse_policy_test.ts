@@ -209,7 +209,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
       ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
       ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is not an IP address'],
       ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
-      ["[{name: a}, {name: a}]", 'nodes[1].name: "a" is in the file twice'],
+      ["[{name: a}, {name: a}]", 'nodes[1].name: "a" is listed twice'],
       ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],
     ] as const
   ) {

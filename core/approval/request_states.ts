@@ -172,7 +172,7 @@ function reportHold({ kind, fault, fix }: Hold): StepReport {
 
 function reportPending(name: string, message: string): StepReport {
   const explain = `tlsboot policy explain ${shellWord(name)}`;
-  const note = `Left pending: ${message}. Ask why with: ${explain}`;
+  const note = `Left pending: ${message}. To see why: ${explain}`;
   return { log: "CSR left pending", event: { type: "Normal", reason: "PolicyLeftPending", note } };
 }
 

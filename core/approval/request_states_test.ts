@@ -15,7 +15,7 @@ function undecided(message: string, ...failing: readonly CheckKind[]): Verdict {
     ...(["subject", "hours", "permission"] as const).map((what): Check => ({ what, saw: "CN=a", outcome: "holds" })),
     ...failing.map((what): Check => ({ what, saw: "", outcome: "fails", fault: "no" })),
   ];
-  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" as const }];
+  const trace = [{ policy: "p", rule: "r", mismatch: undefined, checks, outcome: "pending" as const }];
   return { ...ABOUT, kind: "pending", trace, message };
 }
 
@@ -51,7 +51,7 @@ function format(step: ApprovalStep): string {
   return `${known}${next === "" ? "" : `, ${next}`}; ${report}`;
 }
 
-const EXPLAIN = "Ask why with: tlsboot policy explain 'csr 1'";
+const EXPLAIN = "To see why: tlsboot policy explain 'csr 1'";
 const LEFT = (message: string) => `CSR left pending / Normal PolicyLeftPending: Left pending: ${message}. ${EXPLAIN}`;
 const DRY = "Dry run, nothing was written.";
 

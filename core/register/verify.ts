@@ -27,7 +27,7 @@ export interface SealedUpTo {
   readonly issuerFingerprint: string;
 }
 
-/** The result of a check. Without a fault it is about the whole register. */
+/** The result of a check. Without a fault it covers the whole register. */
 export interface RegisterReport {
   /** The number of records that were read. */
   readonly records: number;

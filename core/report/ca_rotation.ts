@@ -22,7 +22,7 @@ const FINGERPRINT_DIGITS = 8;
 export function describeStep(rotation: CaRotation): string {
   const { step, isLeaked } = rotation.spec;
   const { beganAt, switchedAt, finishedAt } = rotation.status;
-  if (step === "Finish") return `finished at ${finishedAt}: the old CA is trusted no more`;
+  if (step === "Finish") return `finished at ${finishedAt}: the old CA is no longer trusted`;
   if (isAborting(rotation)) return "is being taken back: both CAs are trusted, the old one signs again";
   const leaked = isLeaked === true ? ", certificates of the old one are refused" : ", both are trusted";
   return step === "Trust"
@@ -62,7 +62,7 @@ const COUNT_TEXT: Readonly<Record<CensusState, string>> = {
 
 /** Describes how many machines, users and places are in which state, those that are ready first. */
 export function describeCounts(rows: readonly CensusRow[]): string {
-  if (rows.length === 0) return "no machine or user is known that has a certificate of this CA";
+  if (rows.length === 0) return "no machine or user is known to have a certificate of this CA";
   const counts = [...countStates(rows)].reverse().filter(([state, count]) => count > 0 && state !== "ready");
   const ready = rows.filter(({ state }) => state === "ready").length;
   const others = counts.map(([state, count]) => `, ${count} ${COUNT_TEXT[state]}`).join("");

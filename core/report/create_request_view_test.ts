@@ -61,7 +61,7 @@ function record(address: string): Pick<RequestViewInput, "record"> {
 /** Creates the verdict of rules that leave a request to a person. */
 function createHeldRules(what: CheckKind, fault: string): RequestViewInput["rules"] {
   const checks = [{ what, saw: "", outcome: "fails", fault }] as const;
-  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" }] as const;
+  const trace = [{ policy: "p", rule: "r", mismatch: undefined, checks, outcome: "pending" }] as const;
   const hold = { kind: "NameClaimed", saw: "", fault, fix: "", names: [] } as const;
   const verdict = { kind: "pending", stage: "policies", policy: "p", rule: "r", message: fault, trace, hold } as const;
   return { verdict, others: [], origin: "p" };
@@ -282,7 +282,7 @@ for (
       name: "system:masters",
       options: { ...PERSON, organizations: ["system:masters"] },
       want: [
-        "it asks for the group system:masters: its members may do everything, and only a new CA ends that for sure",
+        "it asks for the group system:masters: its members may do everything, and only a new CA reliably ends that",
       ],
     },
     {
@@ -420,7 +420,7 @@ test("createRequestView() lists other open requests for the same node or the sam
     { name: "again", state: "pending", requestedBy: "the holder of token zzz999", shares: "node n7", sameKey: false },
     { name: "same-key", state: "approved", requestedBy: "node n7", shares: "node n7", sameKey: true },
   ]);
-  assert.deepEqual(warnings, ["another open request asks for node n7 with another key: at most one can be right"]);
+  assert.deepEqual(warnings, ["another open request asks for node n7 with another key: at most one can be genuine"]);
   assert.deepEqual((await view({ ...WEB, commonName: "x", name: "w1" }, { requests: [await buildCsr(WEB)] })).others, [
     { name: "csr-1", state: "pending", requestedBy: "user jane", shares: "web.example.com", sameKey: true },
   ]);
@@ -496,7 +496,7 @@ for (
 
 test("createRequestView() gives plain data, with the verdict and what would change it", async () => {
   const fixed = { what: "names", saw: "none", outcome: "fails", fault: "there is none", fix: "ask for one" } as const;
-  const rule = { policy: "web", rule: "r1", notAbout: undefined, checks: [fixed], outcome: "pending" } as const;
+  const rule = { policy: "web", rule: "r1", mismatch: undefined, checks: [fixed], outcome: "pending" } as const;
   const stage = "policies";
   const other = {
     kind: "approve",

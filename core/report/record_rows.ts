@@ -70,7 +70,7 @@ export class ReplacementFinder {
   }
 }
 
-/** Reports whether a record is about a certificate, and not a stub for removed records. */
+/** Reports whether a record is of a certificate, not a stub for removed records. */
 export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
   return spec.removed === undefined;
 }

@@ -33,7 +33,7 @@ export interface RequestView {
   readonly rules: readonly RuleView[];
   /** The changes that would alter the verdict, each in words. */
   readonly changes: readonly string[];
-  /** The built-in policies that are about the request, where the approver's own policies are not known to decide it. */
+  /** The built-in policies that apply to the request, where the approver's own policies are not known to decide it. */
   readonly otherPolicies: readonly string[];
   /** The rules of the signer, checked against the request. */
   readonly signerRules: readonly SignerRuleView[];
@@ -116,7 +116,7 @@ export interface RequestedView {
 export interface VerdictView {
   readonly kind: "approve" | "deny" | "pending" | "unknown";
   readonly message: string;
-  /** The verdict with its message: `left pending: no rule of policy "web" is about it`. */
+  /** The verdict with its message: `left pending: no rule of policy "web" applies to it`. */
   readonly text: string;
 }
 
@@ -125,10 +125,10 @@ export interface RuleView {
   readonly policy: string;
   readonly rule: string;
   readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
-  /** The outcome in words: `approves`, `not about it: signer example.com/web is another`. */
+  /** The outcome in words: `approves`, `does not apply: signer example.com/web does not match`. */
   readonly text: string;
   /** Why the rule does not apply to the request; absent when it does. */
-  readonly notAbout?: string;
+  readonly mismatch?: string;
   readonly checks: readonly CheckView[];
 }
 

@@ -10,16 +10,16 @@ const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
   deny: "denies",
   pending: "leaves it pending",
   next: "passes it on",
-  unknown: "cannot decide now, it is tried again",
+  unknown: "cannot decide now, and is retried",
 };
 
 export function toRuleViews(trace: readonly RuleTrace[]): readonly RuleView[] {
-  return trace.map(({ policy, rule, notAbout, checks, outcome }) => ({
+  return trace.map(({ policy, rule, mismatch, checks, outcome }) => ({
     policy,
     rule,
     outcome,
-    text: notAbout === undefined ? OUTCOMES[outcome] : `not about it: ${notAbout}`,
-    ...(notAbout === undefined ? {} : { notAbout }),
+    text: mismatch === undefined ? OUTCOMES[outcome] : `does not apply: ${mismatch}`,
+    ...(mismatch === undefined ? {} : { mismatch }),
     checks,
   }));
 }
@@ -32,19 +32,19 @@ const VERDICTS: Readonly<Record<PolicyVerdict["kind"], string>> = {
   approve: "approved",
   deny: "denied",
   pending: "left pending",
-  unknown: "undecided, it is tried again",
+  unknown: "undecided, and retried",
 };
 
 /**
  * Lists what would change a verdict: the fixes of the checks that failed in the rule that decided or else in the last rule of
- * each policy that is about the request, and the built-in policies that would approve the request if the approver had them. A
+ * each policy that applies to the request, and the built-in policies that would approve the request if the approver had them. A
  * request that the rules approve needs no change.
  */
 export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdict[]): readonly string[] {
   if (verdict.kind === "approve") return [];
-  const about = verdict.trace.filter(({ notAbout }) => notAbout === undefined);
-  const deciding = about.filter(({ policy, rule }) => policy === verdict.policy && rule === verdict.rule);
-  const last = [...new Map(about.map((one) => [one.policy, one])).values()];
+  const applying = verdict.trace.filter(({ mismatch }) => mismatch === undefined);
+  const deciding = applying.filter(({ policy, rule }) => policy === verdict.policy && rule === verdict.rule);
+  const last = [...new Map(applying.map((one) => [one.policy, one])).values()];
   const fixes = (deciding.length > 0 ? deciding : last)
     .flatMap(({ checks }) => checks)
     .filter(({ outcome }) => outcome !== "holds")
@@ -68,7 +68,7 @@ export function toSignerRuleViews(
     return [{ outcome: "unknown", sentence: "not a built-in signer: its own profile decides" }];
   }
   const { rules, remarks = [] } = profile;
-  if (rules.length === 0) return [{ outcome: "unknown", sentence: "this signer promises nothing" }];
+  if (rules.length === 0) return [{ outcome: "unknown", sentence: "this signer guarantees nothing" }];
   const verdicts = rules.map((rule): SignerRuleView => {
     const fault = rule.check(facts, spec.usages ?? [], spec.expirationSeconds);
     return fault === undefined

@@ -52,13 +52,13 @@ const CHECKS: readonly Warn[] = [
   ({ signatureFault }) =>
     signatureFault === undefined
       ? []
-      : [`the request is not signed by its key (${signatureFault}): the requester may not have the key`],
+      : [`the request is not signed by its key (${signatureFault}): the requester might not hold it`],
   ({ revocation }) => revocation === undefined ? [] : [revocation],
   ({ facts, isAdministrator, signerName, usages }) => {
     if (!isApiSigner(signerName) || !isClientUsage(usages)) return [];
     if (facts.subject.organizations.includes(MASTERS_GROUP)) {
       return [
-        `it asks for the group ${MASTERS_GROUP}: its members may do everything, and only a new CA ends that for sure`,
+        `it asks for the group ${MASTERS_GROUP}: its members may do everything, and only a new CA reliably ends that`,
       ];
     }
     return isAdministrator === true
@@ -79,7 +79,9 @@ const CHECKS: readonly Warn[] = [
     const who = rivals.length === 1
       ? "another open request asks"
       : `${formatCount(rivals.length, "other open request")} ask`;
-    return [`${who} for ${what} with ${rivals.length === 1 ? "another key" : "other keys"}: at most one can be right`];
+    return [
+      `${who} for ${what} with ${rivals.length === 1 ? "another key" : "other keys"}: at most one can be genuine`,
+    ];
   },
   ({ lastCertificate, address }) =>
     address === undefined || lastCertificate?.address === undefined || lastCertificate.address === address
@@ -127,7 +129,7 @@ function warnOfClaim({ claimed, facts, signerName }: WarningFacts): readonly str
 
 function warnOfToken({ token, facts, now }: WarningFacts): readonly string[] {
   if (token === undefined) return [];
-  if (token.isGone === true) return [`the token ${token.id} does not exist any more: it was deleted, or has expired`];
+  if (token.isGone === true) return [`the token ${token.id} no longer exists: it was deleted, or has expired`];
   const node = parseNodeUser(facts.subject.commonName);
   const warnings: string[] = [];
   if (token.node !== undefined && token.node !== node) {

@@ -54,7 +54,7 @@ describeInstance("tlsboot approver", {
     assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
     assert.match(
       stdout,
-      /\n {2}rule selfnodeclient: not about it: signer kubernetes\.io\/kubelet-serving is another\n/,
+      /\n {2}rule selfnodeclient: does not apply: signer kubernetes\.io\/kubelet-serving does not match\n/,
     );
     assert.match(stdout, /\n {4}ok +subject +CN=system:node:b,O=system:nodes\n/);
     assert.match(
@@ -312,7 +312,10 @@ cases:
     assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
     await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
     await other.running.waitFor(/policy or inventory reloaded/);
-    assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
+    assert.equal(
+      await ask("after"),
+      'Denied: Denied by rule "stolen" of policy "stop": it denies every request that it matches.',
+    );
     const explained = await other.tlsboot("policy", "explain", "before", "--policy", "stop.yaml");
     assert.equal(explained.code, 3);
     assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);

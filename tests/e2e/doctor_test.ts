@@ -305,7 +305,7 @@ const CASES: readonly Case[] = [
     },
     check: "backup",
     severity: "warning",
-    message: /the newest backup, "tlsboot\.backup", is of \S+: older than a week/,
+    message: /the newest backup, "tlsboot\.backup", is from \S+: older than a week/,
     fix: /^tlsboot backup tlsboot\.backup --data-dir data --force$/,
   },
   {

@@ -60,7 +60,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     await request("first-n4", "n4");
     await untilIssued(instance, "first-n4");
     await request("again-n4", "n4", { keyAlgorithm: "ecdsa-p384" });
-    const claim = /n4 already has a certificate until \d{4}-\S+Z; another machine may claim its name/;
+    const claim = /n4 already has a certificate until \d{4}-\S+Z; another machine may be claiming its name/;
     const page = await untilHeld(instance, "again-n4", "NameClaimed");
     assert.match(page, new RegExp(`\\nVerdict: +left pending: ${claim.source}\\n`));
     const listed = await tlsboot("get", "csr");

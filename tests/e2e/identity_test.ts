@@ -69,7 +69,10 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
       assert.deepEqual(status.identifies, { username: `system:node:${name}`, groups: ["system:nodes"] });
       // Another machine with the plain subject does not get the name.
       await submit(`second-${name}`, node(name), { keyAlgorithm: "ecdsa-p384" });
-      assert.match(await untilHeld(instance, `second-${name}`, "NameClaimed"), /another machine may claim its name/);
+      assert.match(
+        await untilHeld(instance, `second-${name}`, "NameClaimed"),
+        /another machine may be claiming its name/,
+      );
     });
   }
 

@@ -172,7 +172,7 @@ test("offline: without a terminal only --yes or a rule signs, and a first machin
     await tlsboot(rules),
     3,
     /^n1\.request\.pem: no rule approves it: n1 already has a certificate until/m,
-    /Warning: +n1 already has a certificate until \S+Z; another machine may claim its name/,
+    /Warning: +n1 already has a certificate until \S+Z; another machine may be claiming its name/,
   );
 });
 

@@ -43,12 +43,12 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     assert.doesNotMatch(stdout, /\x1b/);
     assert.match(
       stdout,
-      /^Request 1 of 4: csr-p1, \d+s ago\n\nNode p1, with the token abcdef, which no longer exists, asks for its first client certificate, for as long as the signer allows\.\n\nWarning: the token abcdef does not exist any more: /,
+      /^Request 1 of 4: csr-p1, \d+s ago\n\nNode p1, with the token abcdef, which no longer exists, asks for its first client certificate, for as long as the signer allows\.\n\nWarning: the token abcdef no longer exists: /,
     );
     assert.match(stdout, /\nAllows to: {2}act at the API as node p1: /);
     assert.match(
       stdout,
-      /\nRules: {6}left pending: the requester may not have it\n\napprove\? [^\n]*: w\n\nIdentity: +Requested +Requester\n/,
+      /\nRules: {6}left pending: the requester has no right to it\n\napprove\? [^\n]*: w\n\nIdentity: +Requested +Requester\n/,
     );
     assert.match(stdout, /\n {2}rule nodeclient: passes it on\n/);
     assert.match(stdout, /: y\napproved: csr-p1\n\nRequest 2 of 4: csr-p2, /);

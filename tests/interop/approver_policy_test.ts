@@ -119,7 +119,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   const listed = await spawnTlsbootToEnd(["get", "csr", ...asAdmin]);
   assert.match(
     listed.stderr,
-    /^node-csr-\S+: n1 already has a certificate until \S+; another machine may claim its name$/m,
+    /^node-csr-\S+: n1 already has a certificate until \S+; another machine may be claiming its name$/m,
   );
   const described = await spawnTlsbootToEnd(["describe", "csr", "n1", ...asAdmin]);
   assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
@@ -166,7 +166,10 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
   await stop("system:node:n1");
   await approver.waitFor(/policy or inventory reloaded/);
-  assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
+  assert.equal(
+    await ask("after"),
+    'Denied: Denied by rule "stolen" of policy "stop": it denies every request that it matches.',
+  );
 
   const other = await buildCsr({ name: "other", signerName: "example.com/web" });
   await kubectl.create(JSON.stringify(other));

@@ -212,7 +212,7 @@ const CASES: readonly Case[] = [
     name: "a CA that is being replaced",
     breakIt: () => shell.succeed("tlsboot ca rotate begin --data-dir ../data"),
     check: "ca-replacement",
-    message: /^CA "ca" is being replaced since \S+, and the step is Trust$/,
+    message: /^the replacement of CA "ca" began at \S+, and the step is Trust$/,
     fix: /^finish the replacement: tlsboot ca rotate status ca --kubeconfig \S+$/,
     onAdvice: () => shell.succeed("tlsboot ca rotate abort --data-dir ../data"),
   },

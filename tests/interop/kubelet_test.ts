@@ -28,7 +28,7 @@ test("kubelet gets its certificate by automatic approval; once it lost its key i
   const events = ["get", "events", "--namespace=default", "--field-selector=reason=NameClaimed"];
   assert.match(
     await instance.kubectl.run(...events, "--output=jsonpath={.items[*].message}"),
-    /^Left pending: n1 already has a certificate until \S+; another machine may claim its name\. Find out which machine /,
+    /^Left pending: n1 already has a certificate until \S+; another machine may be claiming its name\. Find out which machine /,
   );
   await succeedTlsboot(["approve", "n1", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   await kubelet.running.finished();

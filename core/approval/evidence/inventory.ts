@@ -41,7 +41,7 @@ export function parseInventory(fileText: string): Result<Inventory, readonly str
   const owners = new Map<string, string>();
   const faults: string[] = [];
   for (const [index, { name, dns = [], ips = [] }] of read.value.nodes.entries()) {
-    if (nodes.has(name)) faults.push(`nodes[${index}].name: "${name}" is in the file twice`);
+    if (nodes.has(name)) faults.push(`nodes[${index}].name: "${name}" is listed twice`);
     const own = { dns, ips: ips.map((ip) => canonicalIp(ip) ?? ip) };
     for (const value of [...own.dns, ...own.ips]) {
       const owner = owners.get(value);

@@ -149,7 +149,7 @@ function describeClaim(csr: CertificateSigningRequest, node: string, holder: Nod
   return {
     kind: "NameClaimed",
     saw: notAfter === undefined ? "an approved request" : `valid until ${formatTime(notAfter)}`,
-    fault: `${what}; another machine may claim its name`,
+    fault: `${what}; another machine may be claiming its name`,
     fix: `find out which machine asks; if it is ${node} itself with a new key, approve it by hand: ` +
       `${approveCommand(csr)}; otherwise deny it`,
   };

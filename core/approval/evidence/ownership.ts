@@ -16,7 +16,7 @@ export interface Evidence {
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server itself. */
   readonly server: NodeNames;
-  /** The client certificates of the node that a request for a first one is about, unless they are revoked. */
+  /** The client certificates, unless revoked, of the node for which a first one is requested. */
   readonly certificates: Lookup<readonly NodeCertificate[]>;
   /** Who holds the names of the request; absent where no register of issued certificates is read. */
   readonly claims?: Lookup<readonly NameClaim[]>;
@@ -99,9 +99,7 @@ function decideByNodes(
 ): Ownership {
   const unproven = foreign(
     `nothing proves that ${wanted} belongs to node ${node}`,
-    settings.inventory
-      ? adviceFor(node, field, wanted, evidence)
-      : "approve by hand when you know better: tlsboot approve",
+    settings.inventory ? adviceFor(node, field, wanted, evidence) : "if it does, approve by hand: tlsboot approve",
   );
   if (!usesNodeReports(settings)) return unproven;
   const { held, reported } = evidence;

@@ -81,7 +81,7 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
       "subject",
       saw,
       `common name "${subject.commonName}" is not ${patterns.length === 0 ? "empty" : `"${patterns.join('" or "')}"`}`,
-      "ask with the right common name, or as the right user",
+      "request the right common name, or use the credential of the right user",
     );
   }
   const extra = subject.organizations.find((name) => !organizations.includes(name));
@@ -110,7 +110,7 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   const { commonNames } = wanted;
   const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
   if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr, request))) {
-    return fails("subject", saw, `common name "${subject.commonName}" is another`);
+    return fails("subject", saw, `common name "${subject.commonName}" does not match`);
   }
   const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
   if (missing !== undefined) return fails("subject", saw, `organization "${missing}" is missing`);
@@ -140,7 +140,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
   const saw = all.length === 0 ? "none" : all.join(" ");
   const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
-  if (otherNames > 0) return refuse("a name is neither DNS name, address, e-mail nor URI");
+  if (otherNames > 0) return refuse("a name is not a DNS name, an address, an e-mail address or a URI");
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
     return refuse("there is no DNS name and no address", "ask for the name or address that clients use");
   }
@@ -169,7 +169,7 @@ export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyIn
     ipAddresses.some((value) => wanted.ips.some((range) => isInNetwork(value, range))) ||
     emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
     uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
-  if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is one that it denies");
+  if (listed.length > 0 && !isListed) return fails("names", saw, "it denies none of the names");
   return holds("names", saw);
 }
 
@@ -340,7 +340,7 @@ function holds(what: CheckKind, saw: string): Check {
 
 /** Creates the outcome of a check whose fact could not be read. */
 export function cannotCheck(what: CheckKind, saw: string, fault: string): Check {
-  return { what, saw, outcome: "unknown", fault, fix: "it is tried again by itself" };
+  return { what, saw, outcome: "unknown", fault, fix: "it is retried automatically" };
 }
 
 function fails(what: CheckKind, saw: string, fault: string, fix?: string): Check {

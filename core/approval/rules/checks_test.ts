@@ -476,7 +476,7 @@ test("a verdict escapes control characters of a terminal", async () => {
 
 test("checkNames() refuses a name of another kind, which no rule can list", async () => {
   const { outcome, fault } = checkNames(undefined, await createInput({}, {}, { otherNames: 1 }));
-  assert.deepEqual([outcome, fault], ["fails", "a name is neither DNS name, address, e-mail nor URI"]);
+  assert.deepEqual([outcome, fault], ["fails", "a name is not a DNS name, an address, an e-mail address or a URI"]);
 });
 
 test("checks show what they saw, or that there was nothing", async () => {

@@ -27,7 +27,7 @@ export interface RuleTrace {
   readonly policy: string;
   readonly rule: string;
   /** Why the rule does not apply to the request; undefined when it does. */
-  readonly notAbout: string | undefined;
+  readonly mismatch: string | undefined;
   readonly checks: readonly Check[];
   readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
 }
@@ -87,7 +87,7 @@ export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput
   const names = policies.map(({ name }) => `"${name}"`).join(", ");
   const message = policies.length === 0
     ? "there is no policy"
-    : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} is about it`;
+    : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} applies to it`;
   return { kind: "pending", policy: undefined, rule: undefined, trace, message };
 }
 
@@ -97,10 +97,10 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
   for (const rule of policy.rules) {
     const one = traceRule(policy, rule, input);
     trace.push(one);
-    if (one.notAbout !== undefined || one.outcome === "next") continue;
+    if (one.mismatch !== undefined || one.outcome === "next") continue;
     return escapeMessage(toVerdict(policy, rule, one, trace));
   }
-  const message = `no rule of policy "${policy.name}" is about it`;
+  const message = `no rule of policy "${policy.name}" applies to it`;
   return { kind: "pending", policy: policy.name, trace, rule: undefined, message };
 }
 
@@ -111,16 +111,16 @@ export function findRequestingNode({ spec }: CertificateSigningRequest): string 
 }
 
 function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): RuleTrace {
-  const notAbout = findMismatch(rule.match, input.csr);
+  const mismatch = findMismatch(rule.match, input.csr);
   const place = { policy: policy.name, rule: rule.name };
-  if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
+  if (mismatch !== undefined) return { ...place, mismatch, checks: [], outcome: "next" };
   const checks = runChecks(policy, rule, input);
   // A missing fact is not a refusal.
   if (checks.some(({ outcome }) => outcome === "unknown")) {
-    return { ...place, notAbout, checks, outcome: "unknown" };
+    return { ...place, mismatch, checks, outcome: "unknown" };
   }
   const holds = checks.every(({ outcome }) => outcome === "holds");
-  return { ...place, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
+  return { ...place, mismatch, checks, outcome: holds ? rule.then : rule.otherwise };
 }
 
 function runChecks(
@@ -160,7 +160,7 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
         message: `Approved by ${by}: ${summarize(one.checks)}.`,
       };
     case "deny": {
-      const why = faults === "" ? "it denies what it is about" : faults;
+      const why = faults === "" ? "it denies every request that it matches" : faults;
       return { ...base, kind: "deny", reason: POLICY_DENIED, message: `Denied by ${by}: ${why}.` };
     }
     case "unknown":
@@ -184,9 +184,9 @@ function findMismatch(
   { spec }: CertificateSigningRequest,
 ): string | undefined {
   const { signerName, username = "", groups: own = [] } = spec;
-  if (!signerNames.some((pattern) => matchesSigner(signerName, pattern))) return `signer ${signerName} is another`;
+  if (!signerNames.some((pattern) => matchesSigner(signerName, pattern))) return `signer ${signerName} does not match`;
   if (users !== undefined && !users.some((pattern) => matchesPattern(username, pattern))) {
-    return `requester ${username === "" ? "(without a name)" : username} is another`;
+    return `requester ${username === "" ? "(without a name)" : username} does not match`;
   }
   const missing = groups?.find((group) => !own.includes(group));
   return missing === undefined ? undefined : `requester is not in group ${missing}`;

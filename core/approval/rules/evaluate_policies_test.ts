@@ -177,28 +177,28 @@ for (
       name: "an inventory that the policy does not accept",
       value: "a.example",
       settings: NO_EVIDENCE,
-      fix: "approve by hand when you know better: tlsboot approve",
+      fix: "if it does, approve by hand: tlsboot approve",
     },
     {
       name: "unknown reports that the policy does not accept",
       value: "a.example",
       evidence: { reported: FAILED },
       settings: NO_EVIDENCE,
-      fix: "approve by hand when you know better: tlsboot approve",
+      fix: "if it does, approve by hand: tlsboot approve",
     },
     {
       name: "an unknown certificate",
       value: "a.example",
       evidence: { inventory: undefined, held: FAILED },
       kind: "unknown",
-      fix: "it is tried again by itself",
+      fix: "it is retried automatically",
     },
     {
       name: "an unknown certificate that the policy does not accept",
       value: "a.example",
       evidence: { inventory: undefined, held: FAILED },
       settings: { ...NO_EVIDENCE, trustNodeStatus: true },
-      fix: "approve by hand when you know better: tlsboot approve",
+      fix: "if it does, approve by hand: tlsboot approve",
     },
   ] as readonly {
     readonly name: string;
@@ -229,15 +229,15 @@ test("evaluatePolicy() compares addresses in canonical form", async () => {
 test("evaluatePolicy() ignores other signers, other users and nodes outside of their group", async () => {
   for (
     const [edit, message] of [
-      [{ signerName: "example.com/web" }, "signer example.com/web is another"],
-      [{ username: "alice" }, "requester alice is another"],
+      [{ signerName: "example.com/web" }, "signer example.com/web does not match"],
+      [{ username: "alice" }, "requester alice does not match"],
       [{ groups: ["system:authenticated"] }, "requester is not in group system:nodes"],
     ] as const
   ) {
     const verdict = await decide(edit, { inventory: INVENTORY });
     assert.equal(verdict.kind, "pending");
     const place = { policy: "kubelet-serving", rule: "kubelet-serving" };
-    assert.deepEqual(verdict.trace, [{ ...place, notAbout: message, checks: [], outcome: "next" }]);
+    assert.deepEqual(verdict.trace, [{ ...place, mismatch: message, checks: [], outcome: "next" }]);
   }
 });
 
@@ -347,7 +347,7 @@ test("evaluatePolicies() evaluates rules that deny first, then policies in order
   };
   const denied = evaluatePolicies([deny, TRUSTING], input);
   assert.equal(denied.kind, "deny");
-  assert.equal(denied.message, 'Denied by rule "never" of policy "no": it denies what it is about.');
+  assert.equal(denied.message, 'Denied by rule "never" of policy "no": it denies every request that it matches.');
   assert.equal(evaluatePolicies([TRUSTING, deny], input).kind, "deny");
   const strict: Policy = {
     ...deny,
@@ -357,7 +357,7 @@ test("evaluatePolicies() evaluates rules that deny first, then policies in order
   assert.equal(evaluatePolicies([TRUSTING, strict], input).kind, "approve");
   const none = evaluatePolicies([{ ...deny, rules: [] }], input);
   assert.equal(none.kind, "pending");
-  assert.equal(none.message, 'no rule of policy "no" is about it');
+  assert.equal(none.message, 'no rule of policy "no" applies to it');
 });
 
 test("evaluatePolicy() tries again when evidence is missing, and never denies because of it", async () => {

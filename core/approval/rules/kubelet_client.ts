@@ -40,13 +40,13 @@ function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyIn
   const { csr, request } = input;
   const place = { policy: KUBELET_CLIENT, rule: permission };
   if (csr.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {
-    return { ...place, notAbout: `signer ${csr.spec.signerName} is another`, checks: [], outcome: "next" };
+    return { ...place, mismatch: `signer ${csr.spec.signerName} does not match`, checks: [], outcome: "next" };
   }
   const shape = checkShape(permission, input);
-  if (!recognizes(csr, request)) return { ...place, notAbout: undefined, checks: shape, outcome: "next" };
+  if (!recognizes(csr, request)) return { ...place, mismatch: undefined, checks: shape, outcome: "next" };
   const asked = checkPermission(permission, input);
   const outcome = asked.outcome === "holds" ? "approve" : asked.outcome === "unknown" ? "unknown" : "next";
-  return { ...place, notAbout: undefined, checks: [...shape, asked], outcome };
+  return { ...place, mismatch: undefined, checks: [...shape, asked], outcome };
 }
 
 /** Checks the requirements of the signer; for `selfnodeclient` also that the requester is the node itself. */

@@ -77,9 +77,9 @@ for (
 
 /** Formats a verdict, and each rule with what its checks saw. A check that does not hold is in brackets. */
 function format({ kind, message, trace }: PolicyVerdict): readonly string[] {
-  const rules = trace.map(({ rule, notAbout, outcome, checks }) => {
+  const rules = trace.map(({ rule, mismatch, outcome, checks }) => {
     const saw = checks.map(({ what, saw, outcome }) => outcome === "holds" ? `${what} ${saw}` : `[${what} ${saw}]`);
-    return `${rule} ${outcome}: ${notAbout ?? saw.join(", ")}`;
+    return `${rule} ${outcome}: ${mismatch ?? saw.join(", ")}`;
   });
   return [`${kind}: ${message}`, ...rules];
 }
@@ -124,8 +124,8 @@ for (
       edit: { signerName: "example.com/web" },
       want: [
         "pending: no rule approves it",
-        "selfnodeclient next: signer example.com/web is another",
-        "nodeclient next: signer example.com/web is another",
+        "selfnodeclient next: signer example.com/web does not match",
+        "nodeclient next: signer example.com/web does not match",
       ],
     },
     {

@@ -29,7 +29,7 @@ export const WEB_ROLE = "tlsboot:web";
 export interface WebScope {
   /** Domains in lower case; a name is a domain itself or below one. */
   readonly domains: readonly string[];
-  /** Networks whose addresses a certificate may have beside its names, in CIDR notation. */
+  /** Networks whose addresses a certificate may have besides its names, in CIDR notation. */
   readonly networks: readonly string[];
 }
 
@@ -60,7 +60,7 @@ const PRIVATE_RANGES = [
   "2001:db8::/32",
 ];
 
-/** A warning about a scope: a constant message, and the domain or network that it is about. */
+/** A warning about a scope: a constant message, and the domain or network that it warns of. */
 export interface ScopeWarning {
   readonly message: string;
   readonly fields: Readonly<Record<string, string>>;

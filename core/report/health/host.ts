@@ -136,7 +136,7 @@ export function checkServingNames(
   return [{
     severity: "warning",
     message: `the certificate "${path}" is for ${host}, and this computer has ${present}`,
-    advice: "start the server with the present address in the setting advertiseAddress; it makes another certificate",
+    advice: "start the server with the current address in the setting advertiseAddress; it makes another certificate",
   }];
 }
 
@@ -173,7 +173,9 @@ export function checkBackups(
 ): readonly Fault[] {
   const again = ({ path, hasPassphrase }: BackupEvidence): Pick<Fault, "fix" | "advice"> => {
     const command = `tlsboot backup ${shellWord(path)} --data-dir ${shellWord(dataDir)} --force`;
-    return hasPassphrase ? { fix: command } : { advice: `make one for the same key: ${command} --recipient age1…` };
+    return hasPassphrase
+      ? { fix: command }
+      : { advice: `make another one for the same key: ${command} --recipient age1…` };
   };
   const cut = backups.filter(({ isWhole }) => !isWhole).map((backup): Fault => ({
     severity: "warning",
@@ -184,7 +186,7 @@ export function checkBackups(
   if (newest === undefined || now.getTime() - newest.madeAt.getTime() <= BACKUP_AGE_MS) return cut;
   return [...cut, {
     severity: "warning",
-    message: `the newest backup, "${newest.path}", is of ${formatTime(newest.madeAt)}: older than a week`,
+    message: `the newest backup, "${newest.path}", is from ${formatTime(newest.madeAt)}: older than a week`,
     ...again(newest),
   }];
 }

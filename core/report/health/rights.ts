@@ -54,7 +54,7 @@ export interface RbacLists {
   readonly roleBindings: readonly RoleBinding[];
 }
 
-/** The checks of rights, by the right that they are about. */
+/** The checks of rights, by the right that they check. */
 const CHECKS = {
   request: "csr-create",
   approve: "csr-approve",

@@ -129,7 +129,9 @@ export function checkRotations(rotations: readonly CaRotation[], kubeconfig: str
     const name = getName(rotation);
     return [{
       severity: "warning",
-      message: `CA ${goQuote(name)} is being replaced since ${status.beganAt ?? "now"}, and the step is ${spec.step}`,
+      message: `the replacement of CA ${goQuote(name)} began at ${
+        status.beganAt ?? "an unknown time"
+      }, and the step is ${spec.step}`,
       advice: `finish the replacement: tlsboot ca rotate status ${name} --kubeconfig ${kubeconfig}`,
     }];
   });
