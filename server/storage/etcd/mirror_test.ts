@@ -394,7 +394,7 @@ test("EtcdMirror reads again after a compaction: one watch, tried until it succe
   etcd.revision = 2;
   const mirror = await open();
   const lost: string[] = [];
-  mirror.watchers.add("/registry/", 2, [], () => undefined, (error) => lost.push(error.message));
+  mirror.watchers.add("/registry/", 2, [], () => undefined, (error) => void lost.push(error.message));
   const first = newest();
   etcd.fault = new Error("etcd is away");
   etcd.compacted = 50;
