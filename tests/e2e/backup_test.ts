@@ -195,6 +195,7 @@ test("backup works on a folder without a server, reports its contents, verifies 
       [["backup", "data/b.backup", "--data-dir", "data", ...seal], 1, /it is inside the data directory/],
       [["backup", "no/b.backup", "--data-dir", "data", ...seal], 1, /cannot write backup/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", ""], 2, /--recipient.*want a public key, age1…/],
+      [["backup", "b.backup", "--data-dir", "data", ...seal, "--recipient", ""], 2, /--recipient.*want a public key/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x"], 1, /cannot encrypt for "age1x"/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x", ...secret], 2, /exclude each other/],
       [["backup", "b.backup", "--data-dir", "data", "--identity", wrong], 2, /--identity needs --verify/],

@@ -25,8 +25,10 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
     isSecret: true,
     parse(texts) {
       const keys = list.parse(texts);
-      // Without a key, the backup would have a passphrase instead.
-      if (keys.ok && keys.value.length === 0) return err("want a public key, age1…, as age-keygen prints it");
+      // An empty value is probably an unset variable; the backup would not be for that key.
+      if (keys.ok && (keys.value.length === 0 || texts.includes(""))) {
+        return err("want a public key, age1…, as age-keygen prints it");
+      }
       if (!keys.ok || !keys.value.some((key) => /^AGE-SECRET-KEY-/i.test(key))) return keys;
       return err(
         "a secret key was given, which all users who can list processes may have seen: make another one with " +
