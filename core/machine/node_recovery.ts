@@ -45,7 +45,7 @@ export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRef
   const agoMs = now.getTime() - notAfter.getTime();
   if (agoMs > graceMs) {
     const [ago, grace] = [formatHumanDuration(agoMs), formatHumanDuration(graceMs)];
-    return refuse(`the certificate expired ${ago} ago, and the setting nodeRecovery allows ${grace}`);
+    return refuse(`the certificate expired ${ago} ago, and this server recovers a node within ${grace} only`);
   }
   if (record === undefined) return refuse("the certificate is not in the register");
   if (record.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {

@@ -51,7 +51,7 @@ for (
     {
       name: "beyond the grace",
       edit: { graceMs: 30 * DAY_MS },
-      want: /expired 59d ago, and the setting nodeRecovery allows 30d/,
+      want: /expired 59d ago, and this server recovers a node within 30d only/,
     },
     { name: "no record", edit: { record: undefined, newest: undefined }, want: /not in the register/ },
     { name: "another signer", edit: { record: record(1, { signerName: "example.com/x" }) }, want: /not issued as/ },
