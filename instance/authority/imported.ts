@@ -31,7 +31,11 @@ const IMPORT_HINTS: CaFileHints = {
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
-const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
+/** What a CA of a data directory issues, and the setting for a CA that may only issue the other kind. */
+const NEEDED_USAGES = [
+  ["1.3.6.1.5.5.7.3.2", "clients", "the setting clusterSigningKubeletServingCertFile"],
+  ["1.3.6.1.5.5.7.3.1", "servers", "the setting clusterSigningKubeApiserverClientCertFile"],
+] as const;
 
 /**
  * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
@@ -91,17 +95,13 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
       const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
       throw refused(path, why, "give a CA with a stronger key");
     }
-    for (const [oid, holders] of NEEDED_USAGES) {
+    for (const [oid, holders, setting] of NEEDED_USAGES) {
       const { extendedKeyUsages } = certificate;
       if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
         continue;
       }
       const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
-      throw refused(
-        path,
-        why,
-        "give a CA without extended key usages, or use it for one signer only",
-      );
+      throw refused(path, why, `give a CA without extended key usages, or start the server with it in ${setting}`);
     }
   }
   const top = all.at(-1);

@@ -201,7 +201,8 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: "a CA for servers only",
     given: async () => toPair(await createIntermediateCa(await root, "web", { usages: ["cert sign", "server auth"] })),
-    want: /the extended key usages of "CN=web" do not allow certificates of clients/,
+    want:
+      /the extended key usages of "CN=web" do not allow certificates of clients[^]*--cluster-signing-kubelet-serving-cert-file/,
   },
   {
     name: "no certificate",
