@@ -27,8 +27,8 @@ export function readWebScope(
 ): WebScope | undefined {
   if (domains.length === 0) return undefined;
   const scope = {
-    domains: parseSetting("webDomain", [...new Set(domains)], parseWebDomain),
-    networks: parseSetting("webNetwork", [...new Set(networks)], parseWebNetwork),
+    domains: [...new Set(parseSetting("webDomain", domains, parseWebDomain))],
+    networks: [...new Set(parseSetting("webNetwork", networks, parseWebNetwork))],
   };
   for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
   return scope;

@@ -75,6 +75,11 @@ for (
   });
 }
 
+test("readWebScope() has a domain and a network once, however they are written", () => {
+  const given = { webDomain: ["home.lan", "Home.LAN"], webNetwork: ["10.0.0.7", "10.0.0.7/32"] };
+  assert.deepEqual(readWebScope(given, { warn: () => {} }), { domains: ["home.lan"], networks: ["10.0.0.7/32"] });
+});
+
 test("a domain, a network and a server of etcd that cannot be used are refused with the name of their setting", async () => {
   const logger = { warn: () => {} };
   const web = (webDomain: string, network: string) => () =>
