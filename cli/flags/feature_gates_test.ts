@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allowsMlDsa } from "../../instance/feature_gates.ts";
-import { checkGivenKey, checkKeyAlgorithm } from "../../instance/feature_gates.ts";
+import { allowsMlDsa, checkGivenKey, checkKeyAlgorithm } from "../../instance/feature_gates.ts";
 import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 for (

@@ -1,4 +1,4 @@
-/** CARotations in the API: how they are found, and the census of one. */
+/** CARotations in the API: reads them with their census, begins and changes them, and finds what servers publish. */
 import { AppError, isAppError } from "../../core/errors.ts";
 import { applyChange, type CaRotationChange, formatRotateCommand } from "../../core/ca_rotation/steps.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
@@ -245,7 +245,7 @@ function createLateError(name: string): AppError {
   });
 }
 
-/** Reports whether the trust bundle of the API server says what a rotation wants. It does without a bundle, as of `serve`. */
+/** Reports whether the API server's trust bundles say what a rotation wants; true without one, as with `serve`. */
 export async function isBundlePublished(api: ApiClient, rotation: CaRotation, signal: AbortSignal): Promise<boolean> {
   const isServingCa = getName(rotation) === "ca";
   return (await listServerBundles(api, signal)).every((one) => isTrustPublished(rotation, isServingCa, one));
@@ -263,7 +263,7 @@ export async function isNewCaPublished(api: ApiClient, rotation: CaRotation, sig
   return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) === true;
 }
 
-/** Reads the trust bundles of the API server; none where no bundle is published, as by `serve`. */
+/** Reads the trust bundles of the API server; none where the server publishes none, as with `serve`. */
 async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
   const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
   const bundles = await readTrustBundles(api, selection, signal);

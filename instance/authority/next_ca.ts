@@ -17,7 +17,7 @@ import { openProgramKey } from "./keys.ts";
 import { checkGivenKey, checkKeyAlgorithm, type FeatureGate } from "../feature_gates.ts";
 import { readImportedAuthority } from "./imported.ts";
 
-/** The settings of a new CA. Without one of them, the new CA is like the old one. */
+/** The settings of a new CA. Without any, the new CA is like the old one. */
 export interface NextCaSettings {
   /** The file of a CA that is taken instead of making one, and of its key. */
   readonly newCaCert?: string | undefined;
@@ -115,10 +115,7 @@ interface NextCa {
 }
 
 /** Makes a new CA like the old one where settings do not say otherwise, or takes the one that they name. */
-async function createNextCa(
-  options: BeginOptions,
-  oldCa: CertificateChain,
-): Promise<NextCa> {
+async function createNextCa(options: BeginOptions, oldCa: CertificateChain): Promise<NextCa> {
   const { ca, settings, cwd, clock, random, keys } = options;
   const { newCaCert, newCaKey } = settings;
   const now = clock.now();

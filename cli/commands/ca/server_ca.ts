@@ -3,7 +3,7 @@
  * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
-import { type ApiClient } from "../../../client/objects/api.ts";
+import type { ApiClient } from "../../../client/objects/api.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
