@@ -75,3 +75,19 @@ test("createLoopbackTransport() sends a value with the same effect as its JSON, 
   const stored = await app.send("GET", `${path}/a`);
   assert.deepEqual([stored.at("data"), stored.at("metadata/labels")], [{ "10": "ten", "2": "<é", b: "c" }, { x: "y" }]);
 });
+
+test("createLoopbackTransport() impersonates only with the permission to do so", async () => {
+  await using app = await createTestApp();
+  const send = async (user: UserInfo) => {
+    const { status, body } = await app.api.transportFor(user, "test").send({
+      method: "POST",
+      path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+      headers: { "Impersonate-User": "jane" },
+      body: {},
+    }, new AbortController().signal);
+    return { status, text: await new Response(ReadableStream.from(body)).text() };
+  };
+  assert.equal((await send(USER)).status, 403);
+  const { status, text } = await send(ADMIN);
+  assert.deepEqual([status, JSON.parse(text).status.userInfo.username], [201, "jane"]);
+});
