@@ -199,7 +199,10 @@ class HttpsListener implements Listener {
     if (message.httpVersion === "1.0") answerAsHttp10(outgoing);
     this.#refusals.requestStarted(message.socket, outgoing);
     outgoing.once("close", () => refuseRest(message));
-    this.#serve(fromMessage(message, outgoing));
+    const serve = (): void => this.#serve(fromMessage(message, outgoing));
+    // Pipelined requests are served one after another, as in Go. Deno does not close the waiting ones with their connection.
+    if (outgoing.socket === null) outgoing.once("socket", serve);
+    else serve();
   }
 
   #serve(received: Received): void {

@@ -22,7 +22,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
-import { frame, FRAME, openRaw, PREFACE, requestFrame } from "../../tests/support/raw_http2.ts";
+import { frame, FRAME, openRaw, PREFACE, requestFrame, until } from "../../tests/support/raw_http2.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { listen } from "./listener.ts";
 
@@ -314,6 +314,25 @@ describe("a listener", () => {
     const body = frame(FRAME.data, 0, 1, Buffer.from("a"));
     await connection.write(Buffer.concat([PREFACE, noWindow, requestFrame(1, "POST", "/", {}, true), body]));
     assert.match(String(await ended.promise), /a part of the body only/);
+  });
+
+  test("pipelined requests are served one after another, and not after the end of their connection", async () => {
+    const begun: string[] = [];
+    const disconnected = Promise.withResolvers<void>();
+    await using listener = await listen({
+      ...{ bindAddress: "127.0.0.1", port: 0, serving, clientCaPem: ca.caPem, clock, logger: createMemoryLogger() },
+      answer({ target, signal }) {
+        begun.push(target);
+        if (target === "/1") return Promise.resolve({ status: 200, headers: {}, body: undefined });
+        return new Promise(() => signal.addEventListener("abort", () => disconnected.resolve()));
+      },
+    });
+    using connection = await openRaw(listener.port, "http/1.1");
+    await connection.write([1, 2, 3].map((path) => `GET /${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+    await until("the second request has begun", () => begun.length > 1);
+    connection.socket.destroy();
+    await disconnected.promise;
+    assert.deepEqual(begun, ["/1", "/2"]);
   });
 
   test("dot segments of a path reach the API, which refuses them", async () => {
