@@ -1,4 +1,4 @@
-/** Malformed and endless requests, which Go's `net/http` server refuses: they get the same answer as there, and the connection ends. */
+/** Malformed and endless requests: they get the answer of Go's `net/http` server, and the connection ends. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 

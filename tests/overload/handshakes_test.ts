@@ -1,6 +1,7 @@
 /** Many connections at once, over real sockets: they are accepted before waiting requests begin. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
@@ -8,7 +9,6 @@ import { listen } from "../../server/connections/listener.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
 import { FRAME, openRaw, PREFACE, requestFrame, until } from "../support/raw_http2.ts";
-import process from "node:process";
 
 const BUSY = 10;
 const STREAMS = 100;
