@@ -13,8 +13,6 @@ import { runCaptured } from "../support/run_captured.ts";
 
 // The default of --timeout.
 const REQUEST_TIMEOUT_MS = 900_000;
-/** A length that no other pause has. */
-const TIMEOUT_SECONDS = 4_321;
 
 describeInstance("certificates of web servers", {
   args: ["--web-domain", "home.lan", "--web-network", "192.168.1.0/24"],
@@ -37,21 +35,9 @@ describeInstance("certificates of web servers", {
     return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /** Runs `tlsboot request web` for a certificate that it must not get. Its --timeout is over with `end`. */
+  /** Runs `tlsboot request web` for a certificate that it must not get. */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
-    const clock = createSystemClock();
-    return runCaptured(["request", "web", ...args, "--timeout", `${TIMEOUT_SECONDS}s`], {
-      cwd: instance.folder.path,
-      random: createSystemRandom(),
-      env: { TLSBOOT_DATA_DIR: "data" },
-      clock: {
-        ...clock,
-        async sleep(ms, signal) {
-          const sleeping = clock.sleep(ms, signal);
-          await (ms === TIMEOUT_SECONDS * 1000 ? Promise.race([sleeping, end()]) : sleeping);
-        },
-      },
-    });
+    return instance.timeOut(end, "request", "web", ...args);
   }
 
   test("the greeting of a server with a web domain names what is approved by itself", () => {

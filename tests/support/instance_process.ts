@@ -6,7 +6,7 @@ import { createConnector, readCluster } from "../../client/transport/connect.ts"
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { createSystemClock } from "../../cli/system.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import {
   type Child,
   type Finished,
@@ -14,6 +14,7 @@ import {
   runOnTerminal,
   runTlsboot,
   spawnTlsboot,
+  startCaptured,
   startTlsboot,
 } from "./child.ts";
 import { type Expecting, expecting } from "./run_captured.ts";
@@ -27,7 +28,12 @@ export interface Commands extends Expecting<readonly string[]> {
   typeAt(typed: string, ...args: readonly string[]): Promise<Finished>;
   /** Starts a command and does not wait for its end. */
   start(...args: readonly string[]): Running;
+  /** Runs a command in the process of the test. Its --timeout is over once `end` has resolved. */
+  timeOut(end: (running: Running) => Promise<unknown>, ...args: readonly string[]): Promise<Finished>;
 }
+
+/** The seconds of a timeout, which no other pause has. */
+const TIMEOUT_SECONDS = 4_321;
 
 /** A folder in which commands run. */
 export interface Workplace extends TempFolder, Commands {}
@@ -92,6 +98,21 @@ function createCommands(findCwd: () => string): Commands {
     ...expecting(tlsboot),
     typeAt: (stdin, ...args) => runOnTerminal(args, { ...place(), stdin }),
     start: (...args) => startTlsboot(args, place()),
+    async timeOut(end, ...args) {
+      const clock = createSystemClock();
+      const running = startCaptured([...args, "--timeout", `${TIMEOUT_SECONDS}s`], {
+        ...place(),
+        random: createSystemRandom(),
+        clock: {
+          ...clock,
+          async sleep(ms, signal) {
+            const sleeping = clock.sleep(ms, signal);
+            await (ms === TIMEOUT_SECONDS * 1000 ? Promise.race([sleeping, end(running)]) : sleeping);
+          },
+        },
+      });
+      return await running.finished();
+    },
   };
 }
 
