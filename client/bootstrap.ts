@@ -157,7 +157,7 @@ async function recoverExpired(
   });
 }
 
-/** Runs an attempt with an expired certificate; undefined when the server refuses it, which `onRefused` gets to know. */
+/** Runs an attempt with an expired certificate; undefined when the server refuses it, which is reported to `onRefused`. */
 export async function ifAccepted<T>(
   attempt: () => Promise<T>,
   onRefused: (reason: string) => void,

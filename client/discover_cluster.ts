@@ -147,7 +147,7 @@ function getPinnedCluster({ server, pins }: DiscoveryOptions, kubeconfig: string
 const REFUSAL_HINTS = {
   token_invalid:
     "the token is wrong, or this is not the cluster it was made in; make another with: tlsboot token create",
-  tls_untrusted: "compare the hash with the one that tlsboot ca show prints beside the CA",
+  tls_untrusted: "compare the hash with the one that tlsboot ca show prints on the machine of the CA",
 } as const;
 
 function createRefusal(code: keyof typeof REFUSAL_HINTS, server: string, why: string): AppError {

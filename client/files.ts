@@ -264,7 +264,7 @@ async function openTemporary(
       if (findErrorCode(error) !== "EEXIST") throw error;
     }
   }
-  throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left beside it`);
+  throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left next to it`);
 }
 
 async function writeAndSync(handle: FileHandle, content: string | Uint8Array, mode: number): Promise<void> {

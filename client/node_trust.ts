@@ -79,7 +79,7 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
 
 /**
  * Reads the bundles once and does as `followNodeTrust` does. AppError `io`, `file_exists` and `kubeconfig_invalid` when
- * new CAs cannot be stored; other failures are logged, because the CAs of before may still do.
+ * new CAs cannot be stored; other failures are logged, because the earlier CAs may still work.
  */
 export async function updateNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<void> {
   const keeper = createTrustKeeper(options);
@@ -103,7 +103,7 @@ function isWithoutBundles({ code }: AppError): boolean {
 /** The errors that mean that new CAs were not stored. */
 const NOT_STORED: readonly ErrorCode[] = ["io", "file_exists", "kubeconfig_invalid"];
 
-/** Applies the bundles of a cluster to one kubeconfig, and remembers what was logged and reported. */
+/** Applies the bundles of a cluster to one kubeconfig, and records what was logged and reported. */
 interface TrustKeeper {
   readonly apply: TrustBundleFollower["onBundles"];
   /** Logs a failure, unless it was the last one logged. */
@@ -256,7 +256,7 @@ async function readMode(path: string, missing: number, files: FilePort): Promise
 
 /**
  * Throws AppError `file_exists` when a file must not be replaced by a bundle: it holds more than certificates, which
- * would be lost, or it is the certificate of a CA whose key is beside it.
+ * would be lost, or it is the certificate of a CA whose key is next to it.
  */
 export async function checkBundleFile(path: string, files: Pick<FilePort, "readText" | "stat">): Promise<void> {
   const stored = await files.readText(path);

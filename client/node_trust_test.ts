@@ -252,7 +252,7 @@ test("followNodeTrust() survives a server that sends bundles of another shape", 
   await eventuallyIs("a report", () => m.reports.length === 1);
 });
 
-test("followNodeTrust() does not replace the certificate of a CA whose key is beside it", async () => {
+test("followNodeTrust() does not replace the certificate of a CA whose key is next to it", async () => {
   await using m = await startMachine("file");
   m.files.entries.set("/node/ca.key", { kind: "file", text: "key", mode: 0o600 });
   m.publish(m.api.ca.caPem + NEW_CA.caPem);

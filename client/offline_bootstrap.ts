@@ -220,7 +220,7 @@ async function updateKubeconfig(
       `cannot write kubeconfig "${kubeconfigPath}": the answer does not say where the API server is`,
       {
         hint:
-          "the certificate is stored; run the command again with the setting server, or sign again beside the CA with " +
+          "the certificate is stored; run the command again with the setting server, or sign again at the CA with " +
           "the setting server",
       },
     );

@@ -221,7 +221,7 @@ async function planRequest(
 }
 
 /**
- * Keeps a key beside the target, after checking that Kubernetes is not known to refuse its request. A key passed in by
+ * Keeps a key next to the target, after checking that Kubernetes is not known to refuse its request. A key passed in by
  * the caller is not stored.
  */
 async function keepCheckedKey(

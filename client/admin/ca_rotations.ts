@@ -17,12 +17,7 @@ import { listBundled, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { isTrustPublished, listRetiredCas, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
-import {
-  createWrappedKeySecret,
-  toWrappedKeyName,
-  wrapKey,
-  WRAPPED_KEY_NAMESPACE,
-} from "../../core/ca_rotation/wrapped_key.ts";
+import { createWrappedKeySecret, toWrappedKeyName, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, changeObject, listAll } from "../objects/api.ts";
 import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
@@ -30,7 +25,7 @@ import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
 const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
 const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
 
-/** The pause between two looks at a command that may be dead. */
+/** The pause between two checks of a command that may have been killed. */
 const POLL_MS = 500;
 /** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
 const ABANDONED_AFTER_MS = 5_000;
@@ -76,7 +71,7 @@ function missingRotations(cause: unknown): AppError {
   });
 }
 
-/** Deletes an object; one that does not exist is fine. */
+/** Deletes an object, if it exists. */
 export async function deleteIfPresent(api: ApiClient, path: string, signal: AbortSignal): Promise<void> {
   try {
     await api.requestJson({ method: "DELETE", path }, signal);
@@ -223,7 +218,7 @@ async function createKeySecret(
 
 /**
  * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
- * not dead and has created its rotation.
+ * alive and has created its rotation.
  */
 async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: NewRotationDeps): Promise<void> {
   const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);

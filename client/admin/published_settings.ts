@@ -1,4 +1,4 @@
-/** The policies and the inventory by which a command judges requests: those of its flags, or those of the approver. */
+/** The policies and the inventory by which a command decides requests: those of its flags, or those of the approver. */
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
@@ -7,7 +7,7 @@ import type { ApiClient } from "../objects/api.ts";
 
 /** The settings, and where they come from. */
 export interface ChosenSettings extends PolicySettings {
-  /** The signers that run beside the approver; undefined when they are not known. */
+  /** The signers that run in the process of the approver; undefined when they are not known. */
   readonly signers?: readonly string[] | undefined;
   /** Undefined when it is not known. */
   readonly tokenLimits?: TokenLimitChecks | undefined;

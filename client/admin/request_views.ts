@@ -32,7 +32,7 @@ export interface RequestViews {
 export interface RequestViewRules {
   /** The policies and the inventory: those of flags, or those that the approver has published. */
   readonly chosen: ChosenSettings;
-  /** The signers that run beside the approver; undefined when they are not known. */
+  /** The signers that run in the process of the approver; undefined when they are not known. */
   readonly signers?: readonly string[] | undefined;
   /** Profiles of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;

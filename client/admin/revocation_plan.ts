@@ -46,7 +46,7 @@ interface OwnCredential {
 }
 
 /**
- * Plans what to revoke, with an error in the place of a target that cannot be revoked. Rejects when the server does not
+ * Plans what to revoke, with an error in place of a target that cannot be revoked. Rejects when the server does not
  * answer, or does not serve revocations (see `isGroupMissing`).
  */
 export class RevocationPlanner {
@@ -86,7 +86,7 @@ export class RevocationPlanner {
     return { username: user?.username ?? "", groups: user?.groups ?? [], serialNumber: pair?.leaf.serialNumber };
   }
 
-  /** Finds the serial numbers that certificates and requests stand for. */
+  /** Finds the serial numbers of the certificates and requests that are named. */
   async #resolve(typed: readonly TypedTarget[], signal: AbortSignal): Promise<readonly (Resolved | AppError)[]> {
     const certificates = typed.filter(({ kind }) => kind === "certificate").map(({ text }) => text);
     const found = certificates.length === 0 ? [] : await findReferences(this.#source, certificates, signal);

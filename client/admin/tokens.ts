@@ -41,7 +41,7 @@ export interface ListedToken {
   /** The keys to which the token is bound, and those whose certificate has been used. */
   readonly boundKeys?: readonly string[] | undefined;
   readonly usedKeys?: readonly string[] | undefined;
-  /** Whether the token may be used no more. */
+  /** Whether the token can no longer be used. */
   readonly isUsed?: true | undefined;
   readonly createdBy?: string | undefined;
   readonly lastUse?: { readonly time: string; readonly address: string } | undefined;

@@ -40,7 +40,7 @@ export interface OfflineExchangeOptions {
   /** Chooses the key, and keeps it where a later run finds it. */
   readonly keepKey: () => Promise<{ readonly key: PrivateKey; readonly path?: string }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
-  /** The certificate in use, with its key, by which the request proves who asks. */
+  /** The certificate in use, with its key, with which the machine proves its identity. */
   readonly requester: CredentialPair | undefined;
   /** The certificate that the new one replaces; an earlier answer on the stick may belong to it. */
   readonly stored: CertificateFacts | undefined;
@@ -187,7 +187,7 @@ function createOfflineRequest(name: string, wanted: CertificateRequest, key: Pri
 
 /**
  * Refuses to replace the unanswered request of another key: it may be that of another machine with this name. One that is
- * answered, or belongs to the certificate in use, is done with.
+ * answered, or belongs to the certificate in use, may be replaced.
  */
 async function checkReplaceable(
   { folder, name, stored, files, request }: Exchange,

@@ -116,7 +116,7 @@ async function makeTemporaryLink(target: string, path: string, files: FilePort):
       if (!isAppError(error, "file_exists")) throw error;
     }
   }
-  throw new AppError("io", `cannot link "${path}": ${MAX_TEMPORARY_LINKS} temporary links are left beside it`);
+  throw new AppError("io", `cannot link "${path}": ${MAX_TEMPORARY_LINKS} temporary links are left next to it`);
 }
 
 /** The contents of a kubeconfig apart from the certificate and its key. */

@@ -23,7 +23,7 @@ const MAX_BYTES = 1024 * 1024;
 const OTHER_FILE = /\.(?:db|db-wal|db-shm|jsonl|log|gz|crl|tmp|new|bak)$|^\.|^format$/;
 /** Names of files that hold PEM blocks. */
 export const PEM_NAME = /\.(?:crt|key|pem)$/;
-/** Names of kubelet's older pairs, which are beside the link to the current one. */
+/** Names of kubelet's older pairs, which are next to the link to the current one. */
 export const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 
 /** The line by which a kubeconfig is recognized. */
@@ -133,13 +133,13 @@ export function checkReadable(files: readonly FoundFile[]): readonly Fault[] {
   }));
 }
 
-/** How the certificate in a file is made anew. */
+/** How the certificate in a file is renewed. */
 export type Renewal = Pick<StoredPair, "renewal" | "isRenewed" | "isBeingReplaced" | "needsKey">;
 
 /**
- * Pairs each file of certificates with its key: in the same file, in NAME.key beside NAME.crt or NAME.pem, or none.
+ * Pairs each file of certificates with its key: in the same file, in NAME.key next to NAME.crt or NAME.pem, or none.
  *
- * @param renew the command that makes the certificate in a file anew, where one is known.
+ * @param renew the command that renews the certificate in a file, where one is known.
  */
 export function toPairs(
   found: readonly FoundFile[],

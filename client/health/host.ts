@@ -10,7 +10,7 @@ import type { ExamineDeps } from "./examine.ts";
 
 /** Files of interrupted writes (`client/files.ts`). */
 const LEFTOVER = /^\..+\.\d+\.tmp$/;
-/** A file of this age is not being written any more. */
+/** A file of this age is no longer being written. */
 const LEFTOVER_AGE_MS = 3_600_000;
 
 /** Reads the free bytes of a disk for an unprivileged user. */

@@ -1,4 +1,4 @@
-/** Follows the ClusterTrustBundles of a cluster over connections that are made anew when they fail. */
+/** Follows the ClusterTrustBundles of a cluster over connections that are opened again when they fail. */
 import { type AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
@@ -73,7 +73,7 @@ export async function followTrustBundles(options: TrustBundleFollower, signal: A
   }, signal);
 }
 
-/** Passes the bundles on until the connection cannot be used any more, or is to be replaced. */
+/** Passes the bundles on until the connection fails or has to be replaced. */
 async function follow(
   transport: Transport,
   state: FollowState,

@@ -171,7 +171,7 @@ function createTokenReader(cluster: ResolvedCluster, files: FilePort): () => Pro
   if (path === undefined) return () => Promise.resolve(cluster.token);
   return async () => {
     const text = (await files.readText(path))?.trim() ?? "";
-    // As in client-go, the file takes precedence, and the token beside it is used when the file cannot be read.
+    // As in client-go, the file takes precedence, and the token in the kubeconfig is used when the file cannot be read.
     if (text !== "") return new Secret(text);
     if (cluster.token !== undefined) return cluster.token;
     throw new AppError("kubeconfig_invalid", `cannot read token file "${path}": it is missing or empty`);

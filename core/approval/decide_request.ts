@@ -57,7 +57,7 @@ export interface Known {
   readonly now: Date;
   /** The Revocation for which the request must not be approved, in words. */
   readonly revocation?: Lookup<string>;
-  /** The Secret of the requester's bootstrap token; `gone` when its limits cannot be known any more. */
+  /** The Secret of the requester's bootstrap token; `gone` when its limits can no longer be known. */
   readonly token?: Lookup<SecretObject> | { readonly kind: "gone" };
   /** The approved requests of the same requester, and the names in its certificates. */
   readonly approvals?: { readonly before: readonly PastApproval[]; readonly held: Lookup<NodeNames> };

@@ -39,7 +39,7 @@ export interface VerdictEvent {
 export interface StepReport {
   readonly log: string;
   readonly isWarning?: boolean;
-  /** Absent for decisions that are no policy's. */
+  /** Absent for decisions of other stages than the policies. */
   readonly event?: VerdictEvent;
 }
 

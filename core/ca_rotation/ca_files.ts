@@ -1,11 +1,11 @@
 /**
- * The plan of a CA's files during a rotation. A CA has a pair of files that sign; beside it, `next-` has the CA that is
+ * The plan of a CA's files during a rotation. A CA has a pair of files that sign; in addition, `next-` has the CA that is
  * trusted and will sign, and `old-` the one that is trusted and signed before.
  */
 import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A pair of files beside the CA that signs. */
+/** A pair of files next to those of the CA that signs. */
 export type CaSlot = "next" | "old";
 
 /** The CAs on disk, as the SHA-256 (hex) of their certificates. */

@@ -60,7 +60,7 @@ interface Direction {
   readonly staying: string;
   /** The names of both, which also a cross-signed certificate of the new one has. */
   readonly subjects: ReadonlySet<string>;
-  /** The certificates that stand for trust in the CA that stays: its own, and those of its issuers. */
+  /** The certificates that show trust in the CA that stays: its own, and those of its issuers. */
   readonly anchors: ReadonlySet<string>;
   /** Whether certificates of the retiring CA have to go already. */
   readonly isRenewing: boolean;
@@ -122,7 +122,7 @@ export class Census {
     const isClient = spec.isCA !== true && (spec.usages?.includes("client auth") ?? false);
     const { issuerFingerprint = "" } = spec;
     const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
-    // A client of another CA has to trust the new one too, unless that other CA is trusted no more itself.
+    // A client of another CA has to trust the new one too, unless that other CA itself is no longer trusted.
     const isAccepted = this.#input.clientCas?.has(issuerFingerprint) ?? true;
     if (!isConcerned && !(isClient && needsTrust && isAccepted)) return;
     const held = this.#find(record, isClient);

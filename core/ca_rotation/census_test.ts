@@ -272,7 +272,7 @@ test("Census takes a holder for the user of its certificate, whatever else the s
   assert.equal(rows.find(({ name }) => name === "n1")?.certificateUntil, undefined);
 });
 
-test("Census does not count clients of a CA that is trusted no more", () => {
+test("Census does not count clients of a CA that is no longer trusted", () => {
   const other = "f".repeat(64);
   const rows = (clientCas: ReadonlySet<string>) => {
     const census = new Census({ rotation: createRotation(), reports: [], now: NOW, clientCas });

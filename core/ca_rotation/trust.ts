@@ -5,7 +5,7 @@ import type { CertificateChain } from "../pki/authority/authority_chain.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
 import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";
 
-/** The CAs of one CA file: the one that signs, and those that may be beside it. */
+/** The CAs of one CA file: the one that signs, and those that may be in its other files. */
 export interface CasBeside {
   readonly current: CertificateChain;
   readonly next: CertificateChain | undefined;

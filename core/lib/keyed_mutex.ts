@@ -4,7 +4,7 @@ export interface KeyedMutex {
   runExclusive<T>(key: string, task: () => Promise<T>): Promise<T>;
 }
 
-/** Creates a mutex that remembers only the keys in use. */
+/** Creates a mutex that keeps only the keys in use. */
 export function createKeyedMutex(): KeyedMutex {
   const last = new Map<string, Promise<unknown>>();
   return {

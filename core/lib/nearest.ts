@@ -1,6 +1,6 @@
 /** Finds the known word that is closest to a mistyped one. */
 
-/** A candidate that needs more edits is another word, however long it is. */
+/** A candidate that needs more edits is a different word, whatever its length. */
 const MAX_EDITS = 3;
 /** The letters of the longer word per allowed edit, so that `logs` does not match `docs`, nor `revoke` `restore`. */
 const LETTERS_PER_EDIT = 4;

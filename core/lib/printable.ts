@@ -1,4 +1,4 @@
-/** Escapes untrusted text for terminals and logs, so that a terminal shows control characters and does not obey them. */
+/** Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them. */
 
 /**
  * Characters beyond the ASCII control characters that must not reach a terminal: DEL and the C1 controls, invisible

@@ -118,7 +118,7 @@ export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
   return new Uint8Array((unit - (size % unit)) % unit);
 }
 
-/** Sums the bytes of a header, with spaces in the place of the checksum itself. */
+/** Sums the bytes of a header, with spaces in place of the checksum itself. */
 function sumBytes(block: Uint8Array): number {
   return block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 0x20 : byte), 0);
 }

@@ -36,7 +36,7 @@ export interface CertificateTemplate {
 export interface CaRetirement {
   /** The subject key identifiers of the CAs, as lower-case hex. */
   readonly keyIds: readonly string[];
-  /** The begin of the time in which all machines renew. */
+  /** The start of the period in which all machines renew. */
   readonly begin: Date;
   /** The time at which this machine renews its certificates. */
   readonly renewAt: Date;
@@ -46,9 +46,9 @@ export interface CaRetirement {
 export const RETIREMENT_ANNOTATIONS = {
   /** The subject key identifiers of the CAs that are being replaced, as lower-case hex, joined by commas. */
   keyIds: "tlsboot/retiring-ca",
-  /** The begin of the time in which their certificates are renewed (RFC 3339). */
+  /** The start of the period in which their certificates are renewed (RFC 3339). */
   from: "tlsboot/renew-from",
-  /** The end of that time. */
+  /** The end of that period. */
   by: "tlsboot/renew-by",
 } as const;
 
@@ -185,7 +185,7 @@ export function applyTemplateChange(state: RenewalState, template: CertificateTe
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
-/** The state after the cluster has begun or ended to replace a CA, or has chosen another time for the renewal. */
+/** The state after the cluster has started or finished replacing a CA, or has chosen another time for the renewal. */
 export function applyRetirement(state: RenewalState, retirement: CaRetirement | undefined): RenewalState {
   return { ...state, retirement };
 }

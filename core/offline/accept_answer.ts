@@ -72,8 +72,8 @@ export function decideImport(
 }
 
 /**
- * Finds the CAs that are not trusted: neither is their key one of the named keys, nor lead they and their issuers to one of
- * the trusted certificates.
+ * Finds the CAs that are not trusted: their key is not a named one, and neither they nor their issuers lead to a
+ * trusted certificate.
  */
 export function findUntrustedAuthorities(
   authorities: AnswerBundle["authorities"],
@@ -129,7 +129,7 @@ export interface ExpectedAnswer {
 /** What an answer means for a machine. */
 export type AnswerVerdict =
   | { readonly kind: "usable"; readonly answer: RequestAnswer }
-  /** It is done with: its certificate is in use or has expired, or it refused what is no longer asked for. */
+  /** It is settled: its certificate is in use or has expired, or it refused what is no longer requested. */
   | { readonly kind: "earlier" }
   /** `fault` completes the sentence "cannot use the answer: …". */
   | { readonly kind: "unusable"; readonly fault: string; readonly fix: string };

@@ -116,8 +116,8 @@ export async function decideOfflineRequest(input: OfflineDecisionInput): Promise
 }
 
 /**
- * The operator who names the machines in an inventory allows their requests by it; and a proved requester may renew its own
- * certificate. Any other permission is one of an API.
+ * An inventory that names a machine permits its requests, and a proved requester may renew its own certificate. Any
+ * other permission depends on an API.
  */
 function lookUpPermission(permission: string, policies: readonly Policy[]): Lookup<boolean> {
   if (permission === "selfnodeclient") return { kind: "found", value: true };

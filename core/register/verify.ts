@@ -20,7 +20,7 @@ export interface RegisterFault {
   readonly problem: string;
 }
 
-/** The last record with a good seal of one of the given CAs. */
+/** The last record with a valid seal of one of the given CAs. */
 export interface SealedUpTo {
   readonly name: string;
   readonly time: string;

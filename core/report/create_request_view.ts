@@ -377,7 +377,7 @@ function explainUnsigned(
   return `approved${since}, but no signer has issued it: ${describeMissingSigner(signerName)}`;
 }
 
-/** Describes a token; without its Secret, the token does not exist any more. */
+/** Describes a token; without its Secret, the token no longer exists. */
 export function toTokenView(id: string, secret: SecretObject | undefined): TokenView {
   const facts = secret === undefined ? undefined : listTokenFacts(secret);
   if (secret === undefined || facts === undefined) return { id, isGone: true };

@@ -78,7 +78,7 @@ export interface TokenView {
   readonly node?: string;
   /** For how many more keys the token may be used; absent also for a token without such a limit. */
   readonly usesLeft?: number;
-  /** The token does not exist any more, as after it has expired or was deleted. */
+  /** The token no longer exists, because it has expired or was deleted. */
   readonly isGone?: true;
 }
 

@@ -69,7 +69,7 @@ export function joinWords(words: readonly string[], max: number = words.length):
 
 const PLAIN = /^[\w.:@*/%+-]{1,253}$/;
 
-/** The largest length of a name within a sentence; the facts beside it have the whole name. */
+/** The largest length of a name within a sentence; the other facts have the whole name. */
 const MAX_QUOTED_LENGTH = 100;
 
 /** Returns a name for a sentence: as it is, or quoted and escaped where it could be mistaken for words of the sentence. */

@@ -31,7 +31,7 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   return errors;
 }
 
-/** Validates the parts up to the first faulty one, because the messages do not say which part they are about. */
+/** Validates the parts up to the first faulty one, because the messages do not name the part that they concern. */
 function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
   for (const part of whole.split(".")) {
     const faults = faultsOf(part);

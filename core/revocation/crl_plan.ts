@@ -45,7 +45,7 @@ export function findRevoked({ spec, status }: IssuedCertificate): RevokedCertifi
 
 /**
  * Finds what a CRL needs of a Revocation whose certificate is not in the register, such as one of an earlier build; undefined
- * for every other Revocation. Its CA and its end are unknown, so every CA lists it, and for ever.
+ * for every other Revocation. Its CA and its end are unknown, so every CA lists it, without end.
  */
 export function findUnrecorded({ metadata, spec, status }: Revocation): RevokedCertificate | undefined {
   const { serialNumber = "" } = spec;

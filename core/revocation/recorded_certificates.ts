@@ -11,7 +11,7 @@ export interface RecordedCertificate {
   readonly serialNumber: string;
   /** A certificate of a CA and the serving certificate of a server cannot be revoked. */
   readonly origin: "ca" | "serving" | "other";
-  /** The token with which it was requested, or with which the first certificate was that it renews. */
+  /** The token with which it was requested, or with which the first certificate in its chain of renewals was. */
   readonly tokenID: string | undefined;
   /** The sequence number of the first certificate in the chain of renewals that ends here; its own without renewals. */
   readonly firstSequence: number;

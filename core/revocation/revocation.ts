@@ -95,8 +95,8 @@ export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | u
 }
 
 /**
- * Reports whether a target covers a user by name, so that every credential of the user is refused, a new one too. It does
- * not by a certificate or a token, which others can replace.
+ * Reports whether a target covers a user by name, so that every credential of the user is refused, even a new one. A
+ * certificate or a token does not: others can replace it.
  */
 export function coversUser(
   { kind, value }: RevocationTarget,

@@ -194,7 +194,7 @@ function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
   });
   const silent = SUBJECT_FIELDS.filter((field) => rules[field] === undefined);
   const named = SUBJECT_FIELDS.filter((field) => rules[field] !== undefined).map((field) => SUBJECT_WORDS[field][0]);
-  const sentence = named.length === 0 ? "the subject is empty" : `the subject has nothing beside ${named.join(", ")}`;
+  const sentence = named.length === 0 ? "the subject is empty" : `the subject has nothing besides ${named.join(", ")}`;
   const others = rule("subject", sentence, ({ subject }) => {
     const field = silent.find((one) => listSubjectValues(subject, one).length > 0);
     if (field !== undefined) {

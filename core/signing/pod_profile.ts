@@ -1,6 +1,6 @@
 /**
  * Profiles for pods. A kubelet's request for a pod holds a key and nothing else, so the profile says what the certificate
- * has: exact values, or those that the pod names in annotations, or defaults. The result is judged by the same rules as
+ * has: exact values, or those that the pod names in annotations, or defaults. The result is checked by the same rules as
  * any other request.
  */
 import { matchesPattern } from "../lib/pattern.ts";
@@ -62,7 +62,7 @@ export function fillProfile(spec: ProfileSpec, facts: PodFacts): ProfileSpec {
 export interface ComposedRequest {
   readonly facts: RequestFacts;
   readonly usages: readonly string[];
-  /** The names of the rules that judge values of annotations. */
+  /** The names of the rules that check values of annotations. */
   readonly annotatedRules: ReadonlySet<string>;
 }
 
@@ -82,10 +82,10 @@ export function composePodRequest(
   annotations: Readonly<Record<string, string>>,
 ): ComposedRequest {
   const annotatedRules = new Set<string>();
-  function readValues(rule: FilledRule | undefined, judges: readonly string[], isSingle = false): readonly string[] {
+  function readValues(rule: FilledRule | undefined, checks: readonly string[], isSingle = false): readonly string[] {
     const text = rule?.annotation === undefined ? undefined : annotations[rule.annotation];
     if (text === undefined) return rule?.exactly ?? rule?.default ?? [];
-    for (const name of judges) annotatedRules.add(name);
+    for (const name of checks) annotatedRules.add(name);
     return isSingle ? [text] : text.split(",").map((value) => value.trim());
   }
   const fields = Object.fromEntries(SUBJECT_FIELDS.map((field) => {

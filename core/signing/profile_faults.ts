@@ -132,7 +132,7 @@ function findUsageFaults({ allowed, required, default: fallback }: UsageRules): 
     faults.push(`usages.default: "${usage}" is required`);
   }
   if (toExtendedKeyUsageOids(allowed).length > 0 && toExtendedKeyUsageOids(fallback).length === 0) {
-    faults.push("usages.default: without an extended key usage, such as server auth, it is good for everything");
+    faults.push("usages.default: without an extended key usage, such as server auth, it is valid for every purpose");
   }
   return faults;
 }

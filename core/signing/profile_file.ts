@@ -198,7 +198,7 @@ const PROFILE = mapping({
     (["RSA", "ECDSA", "Ed25519"] as const).map((type) => withLeastBits({ type })),
   ),
   extensions: defaultKey(EXTENSIONS, { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] }),
-  // Decision 8: Kubernetes has no custom signers, so nothing forbids to issue the intermediates too.
+  // Decision 8: Kubernetes has no custom signers, so nothing forbids issuing the intermediates too.
   chain: defaultKey(flag, true),
   pods: optionalKey(mapping({
     namespace: requiredKey(podRule),

@@ -34,7 +34,7 @@ test("describeProfile() describes every requirement and every property of a prof
     "  the subject common name is web-*, or is left out",
     "  the subject organizations are exactly web, team",
     "  the subject organizational units are unit *, at most 2 of them",
-    "  the subject has nothing beside subject common name, subject organization, subject organizational unit",
+    "  the subject has nothing besides subject common name, subject organization, subject organizational unit",
     "  the DNS names are *.web.example.com or **.svc.example.com, at most 3 of them; wildcards too",
     "  the IP addresses are 10.0.0.0/24 or 2001:db8::/32",
     "  the URIs are spiffe://example.com/web/**",
@@ -173,7 +173,7 @@ for (
       want: [
         'usages.required: "any" is not allowed above',
         'usages.default: "any" is required',
-        "usages.default: without an extended key usage, such as server auth, it is good for everything",
+        "usages.default: without an extended key usage, such as server auth, it is valid for every purpose",
       ],
     },
     {

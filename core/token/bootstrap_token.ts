@@ -1,6 +1,6 @@
 /**
  * Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`). The id is public, the secret is not. The
- * limits that users write beside a token are parsed here too.
+ * limits that users write next to a token are parsed here too.
  */
 import { Secret } from "../lib/brand.ts";
 import { formatCidr, parseCidr } from "../lib/ip_address.ts";

@@ -195,7 +195,7 @@ export function decideTokenBearer(
   return { kind: "network", message: `the token is for clients in ${networks.join(", ")}, not from ${from}` };
 }
 
-/** Reports whether the token may be used no more, because certificates of all its keys have been used. */
+/** Reports whether the token can no longer be used, because certificates of all its keys have been used. */
 export function isTokenSpent(secret: SecretObject): boolean {
   const limits = readTokenLimits(secret);
   return limits.ok && limits.value.maxKeys !== undefined &&

@@ -654,7 +654,7 @@ describe("tlsboot doctor", () => {
     const [lost, ...others] = await findProblems(["data"]);
     await rename(kept, key);
     assert.deepEqual([lost?.severity, lost?.check, lost?.fix, others], ["warning", "key-pair", undefined, []]);
-    assert.match(lost?.message ?? "", /^the key of CA "tlsboot-ca" is not beside "data\/pki\/ca\.crt"; /);
+    assert.match(lost?.message ?? "", /^the key of CA "tlsboot-ca" is not next to "data\/pki\/ca\.crt"; /);
 
     // The name of the machine is in the pair that the link led to.
     await cp(folder.join("n1"), folder.join("lost"), { recursive: true, verbatimSymlinks: true });

@@ -74,7 +74,7 @@ export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
   serving(
     "kubelet-serving-trusting",
     "Approves a kubelet's serving certificate for the names and addresses that the node itself reports in its status. " +
-      "Whoever has a node's key can get a certificate for any name that no other node reports: choose it where nodes are " +
+      "A holder of a node's key can get a certificate for any name that no other node reports: choose it where nodes are " +
       "trusted. An inventory, where there is one, counts more.",
     { inventory: true, heldCertificate: true, trustNodeStatus: true },
   ),

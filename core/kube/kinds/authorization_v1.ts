@@ -48,7 +48,7 @@ const resourceAttributes = message<ResourceAttributesSpec>("ResourceAttributes",
   labelSelector: optional(9, labelSelectorAttributes, "Label selector that limits the request."),
 });
 
-/** Attributes of a request for a path that is no resource. */
+/** Attributes of a request for a path that is not a resource. */
 export interface NonResourceAttributesSpec {
   readonly path?: string;
   readonly verb?: string;

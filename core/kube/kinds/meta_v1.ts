@@ -1,5 +1,5 @@
 /**
- * The metadata that all objects have, and the messages of `meta/v1` that are no resource: lists, Status, deletion, watch
+ * The metadata that all objects have, and the messages of `meta/v1` that are not resources: lists, Status, deletion, watch
  * events and selectors (apimachinery `pkg/apis/meta/v1/types.go`). Their types are in `core/kube/meta.ts`.
  */
 import type {

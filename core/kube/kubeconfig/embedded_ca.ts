@@ -16,7 +16,7 @@ export function replaceEmbeddedCa(
   const config = parseKubeconfig(text, path);
   if (!config.ok) return config;
   const expected = withCa(config.value, from, to);
-  // The value may be wrapped over several lines, and its characters may also stand within a longer value.
+  // The value may be wrapped over several lines, and its characters may also occur within a longer value.
   const characters = [...encodeBase64(from)].map((character) => character.replace("+", "\\+")).join("\\s*");
   const value = new RegExp(`(?<![A-Za-z0-9+/=])${characters}(?![A-Za-z0-9+/=])`, "g");
   const replaced = text.replace(value, () => encodeBase64(to));

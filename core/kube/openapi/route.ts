@@ -74,7 +74,7 @@ export function listType(kind: Kind): WireType {
   return { message: kind.listSchema, identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
 }
 
-/** Describes a kind of `v1` that is no resource, such as `APIGroup`. */
+/** Describes a kind of `v1` that is not a resource, such as `APIGroup`. */
 export function metaType(message: MessageSchema, kind: string): WireType {
   return { message, identities: [{ group: "", version: "v1", kind }], typed: true };
 }

@@ -79,7 +79,7 @@ export function deleteFromList(
   return stored.filter((item) => !gone.has(item));
 }
 
-/** Follows `$patch` in elements. Returns what remains of the stored list, and the elements that are no directives. */
+/** Follows `$patch` in elements. Returns what remains of the stored list, and the elements that are not directives. */
 function applyElementDirectives(
   stored: readonly JsonObject[],
   patch: readonly JsonObject[],

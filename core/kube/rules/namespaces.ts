@@ -19,7 +19,7 @@ export function defaultNamespace(namespace: Namespace): Namespace {
   return { ...withNameLabel(namespace), status: { phase: phase === "" ? "Active" : phase, ...status } };
 }
 
-/** On creation the finalizer is added, the status starts anew, and a generated name gets its label. */
+/** On creation the finalizer is added, the status is reset, and a generated name gets its label. */
 export function prepareNamespaceForCreate(namespace: Namespace): Namespace {
   const finalizers = namespace.spec.finalizers ?? [];
   const complete = finalizers.includes(NAMESPACE_FINALIZER) ? finalizers : [...finalizers, NAMESPACE_FINALIZER];

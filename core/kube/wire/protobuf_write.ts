@@ -1,5 +1,5 @@
 /**
- * Encodes messages as gogo does: fields by number, scalars that are no pointers always, maps sorted by key. As in gogo,
+ * Encodes messages as gogo does: fields by number, scalars that are not pointers always, maps sorted by key. As in gogo,
  * everything is written from the end to the start.
  */
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";

@@ -50,7 +50,7 @@ export async function crossSign(
       ...NO_ALTERNATIVE_NAMES,
       notBefore,
       notAfter: new Date(Math.min(chainNotAfter(oldCa).getTime(), newCa.notAfter.getTime())),
-      // An extended usage that no Kubernetes name stands for is not needed by anything that is signed here.
+      // Nothing that is signed here needs an extended usage without a Kubernetes name.
       usages: usages.filter((usage) => !unknown.includes(usage)),
       isCa: true,
       maxPathLength: findPathLength(newCa, oldCa.certificate),

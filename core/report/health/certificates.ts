@@ -37,7 +37,7 @@ export interface StoredPair {
   readonly isRenewed?: boolean;
   /** True for a CA that another one is replacing, or has replaced. */
   readonly isBeingReplaced?: boolean;
-  /** True for a CA that cannot sign unless its key is beside it. */
+  /** True for a CA that cannot sign unless its key is next to it. */
   readonly needsKey?: boolean;
 }
 
@@ -59,7 +59,7 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
         severity: "warning",
         message: `the key of ${
           describeStored(leaf)
-        } is not beside "${file}"; only a program that holds it can sign with this CA`,
+        } is not next to "${file}"; only a program that holds it can sign with this CA`,
         advice:
           "put the key back, for example from a backup, or start the server with the setting signingKeyCommand when a " +
           "program holds it",

@@ -36,7 +36,7 @@ test("checkKeyPairs() warns of a CA whose key should be beside it and is not", a
   assert.equal(fault?.severity, "warning");
   assert.equal(
     fault?.message,
-    'the key of CA "ca" is not beside "ca.crt"; only a program that holds it can sign with this CA',
+    'the key of CA "ca" is not next to "ca.crt"; only a program that holds it can sign with this CA',
   );
   assert.match(fault?.advice ?? "", /^put the key back, .* the setting signingKeyCommand /);
 });

@@ -19,7 +19,7 @@ export interface DiskEvidence {
   /** The path of the folder, as it is shown. */
   readonly path: string;
   readonly freeBytes: number;
-  /** Files in the folder that nothing uses any more, such as those of interrupted writes. */
+  /** Files in the folder that nothing uses, such as those of interrupted writes. */
   readonly leftovers: readonly string[];
 }
 
