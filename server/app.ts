@@ -1,5 +1,5 @@
 /**
- * The HTTP interface of the server. Every request takes the same steps, which `createApp` has from top to bottom. Requests
+ * The HTTP interface of the server. Every request takes the same steps, in the order of `serve` in `createApp`. Requests
  * of in-process clients take them too, only without TLS.
  */
 import { METHOD_NAME_ALL, type Router } from "hono/router";

@@ -22,7 +22,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
-import { frame, FRAME, openRaw, PREFACE, requestFrame, until } from "../../tests/support/raw_http2.ts";
+import { frame, FRAME, openRaw, PREFACE, requestFrame, resetFrame, until } from "../../tests/support/raw_http2.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { listen } from "./listener.ts";
 
@@ -333,6 +333,21 @@ describe("a listener", () => {
     connection.socket.destroy();
     await disconnected.promise;
     assert.deepEqual(begun, ["/1", "/2"]);
+  });
+
+  test("the signal of a request aborts when its client resets the stream", async () => {
+    const disconnected = Promise.withResolvers<void>();
+    await using listener = await listen({
+      ...{ bindAddress: "127.0.0.1", port: 0, serving, clientCaPem: ca.caPem, clock, logger: createMemoryLogger() },
+      answer({ method, signal }) {
+        assert.equal(method, "HEAD");
+        return new Promise(() => signal.addEventListener("abort", () => disconnected.resolve()));
+      },
+    });
+    using connection = await openRaw(listener.port, "h2");
+    await connection.write(Buffer.concat([PREFACE, requestFrame(1, "HEAD", "/")]));
+    await connection.write(resetFrame(1));
+    await disconnected.promise;
   });
 
   test("dot segments of a path reach the API, which refuses them", async () => {

@@ -46,7 +46,7 @@ export function fromStream(
     stream.respond({ ":status": refusal }, { endStream: true });
     return undefined;
   }
-  // A client that still sends the body learns that no one reads it. Node does this for a body that was not begun.
+  // After the answer, the client need not send the rest of its body. Node itself ends only a body that was not begun.
   stream.once("finish", () => {
     if (stream.readableFlowing === true && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   });
@@ -81,7 +81,7 @@ function createReceived(parts: Parts, body: Readable): Received {
     get signal() {
       const ended = new AbortController();
       const end = (): void => {
-        if (!outgoing.writableFinished) ended.abort(new Error("the client has disconnected"));
+        if (!outgoing.headersSent || !outgoing.writableFinished) ended.abort(new Error("the client has disconnected"));
       };
       if (isClosed(outgoing)) end();
       else outgoing.once("close", end);

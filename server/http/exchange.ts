@@ -60,7 +60,7 @@ const MAX_PAUSE_MS = 200;
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
-/** A request and its answer: the one record that the steps of the pipeline complete, and that handlers get. */
+/** A request: the one record that the steps of the pipeline complete, and that handlers get. */
 export class Exchange {
   readonly incoming: Incoming;
   /** The unparsed path and query. */
