@@ -132,7 +132,6 @@ async function reportRenewal(
   }
 }
 
-/** The state decides how long to wait. */
 const AT_ONCE = { kind: "pause", ms: 0 } as const;
 
 /** Renews a valid certificate now: requests one with a new key, authenticated by the current one, and stores it. */

@@ -100,7 +100,6 @@ function isWithoutBundles({ code }: AppError): boolean {
   return code === "not_found" || code === "access_denied";
 }
 
-/** The errors that mean that new CAs were not stored. */
 const NOT_STORED: readonly ErrorCode[] = ["io", "file_exists", "kubeconfig_invalid"];
 
 /** Applies the bundles of a cluster to one kubeconfig, and records what was logged and reported. */

@@ -31,7 +31,6 @@ export interface WaitOptions {
   readonly onApproved?: (reason: string) => void;
 }
 
-/** The pause after a failed read. */
 const PROBE_PAUSE_MS = 1_000;
 /** A server that has just started may not know its tokens and roles yet; after this many refusals they are final. */
 const MAX_REFUSALS = 5;

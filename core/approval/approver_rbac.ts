@@ -23,7 +23,6 @@ export interface ApproverRbacOptions {
   readonly leaseNamespace: string | undefined;
 }
 
-/** The name of the approver's roles and bindings. */
 const APPROVER_ROLE = "tlsboot:approver";
 export const APPROVER_LEASE = "tlsboot-approver";
 export const APPROVER_ACCOUNT = "tlsboot-approver";

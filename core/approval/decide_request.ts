@@ -107,7 +107,6 @@ interface Stage {
   decide(question: Question, known: Known): Step;
 }
 
-/** The stages in their order. */
 const STAGES: readonly Stage[] = [
   { name: "revocation", needs: () => [{ kind: "revocation" }], decide: decideByRevocation },
   {

@@ -23,7 +23,6 @@ import {
 import type { Result } from "../lib/result.ts";
 import { type ApprovalRule, type Policy, type Requirements, WEEKDAYS } from "./policy.ts";
 
-/** The kind of a policy file. */
 const POLICY_KIND = "ApprovalPolicy";
 
 const signerPattern = checkedText((value) =>
@@ -36,7 +35,6 @@ const usage = checkedText((value) =>
     ? undefined
     : `"${value}" is not a key usage, such as "digital signature" or "server auth"`
 );
-/** The end of the day in minutes. */
 const END_OF_DAY = 24 * 60;
 /** A time of day in minutes after midnight; `24:00` is the end of the day. */
 const timeOfDay = mapped(text, (read, place) => {

@@ -22,7 +22,6 @@ import {
 import type { Result } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy, type AuditRule } from "./policy.ts";
 
-/** The API version of an audit policy file. */
 const AUDIT_API_VERSION = "audit.k8s.io/v1";
 
 const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "text expected");

@@ -38,7 +38,6 @@ export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefine
   return isMapped(bytes) ? bytes.slice(12) : bytes;
 }
 
-/** Reports whether an IPv6 address is an IPv4-mapped one. */
 function isMapped(bytes: Uint8Array): boolean {
   return bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
 }

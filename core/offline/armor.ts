@@ -49,7 +49,6 @@ export interface ArmorReading {
 }
 
 const COLUMNS = 64;
-/** The largest number of parts that a reader accepts. */
 const MAX_PARTS = 100_000;
 const CHECKSUM_CHARACTERS = 8;
 const DOCUMENT = "Document";

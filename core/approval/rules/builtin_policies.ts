@@ -7,7 +7,6 @@ import type { ApprovalRule, EvidenceSettings, Policy } from "../policy.ts";
 /** The policy name of the two kubelet client rules in `kubelet_client.ts`. */
 export const KUBELET_CLIENT = "kubelet-client";
 
-/** The description of the kubelet client rules in help texts. */
 const KUBELET_CLIENT_DESCRIPTION =
   "Approves a kubelet's client certificate when a SubjectAccessReview says that the requester may have it: for its own " +
   "node name with create on certificatesigningrequests/selfnodeclient, for any node name with /nodeclient. Always on, as " +

@@ -42,7 +42,6 @@ export type PolicyVerdict =
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
-/** The reason of the Denied condition. */
 const POLICY_DENIED = "PolicyDenied";
 
 /**
@@ -63,7 +62,6 @@ export function findRulesAbout(policies: readonly Policy[], csr: CertificateSign
   return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
 }
 
-/** Finds the rules with `then: deny` that apply to a request. */
 function findDenialRules(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,

@@ -217,7 +217,6 @@ function validateNoNewFinalizers(finalizers: readonly string[], old: readonly st
 export const FIELD_MANAGER_MAX_LENGTH = 128;
 const SUBRESOURCE_MAX_LENGTH = 256;
 
-/** Validates the entries of `metadata.managedFields`. */
 function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
   return checkEach(entries, (entry, index) => {
     const at = `${path}[${index}]`;

@@ -73,7 +73,6 @@ function writeField(writer: WireWriter, number: number, type: FieldType, value: 
   }
 }
 
-/** Writes the content of a field that is a message. */
 function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "message":

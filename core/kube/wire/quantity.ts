@@ -84,7 +84,6 @@ function ceilDivide(value: bigint, by: bigint): bigint {
   return (value + by - 1n) / by;
 }
 
-/** Returns the power of ten of a decimal unit. */
 function getPowerOfTen(unit: string): number {
   if (!EXPONENT.test(unit)) return (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
   return Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, Number(unit.slice(1))));

@@ -204,7 +204,6 @@ export function compareNatural(left: string, right: string): number {
 
 const ZERO = 0x30;
 
-/** Finds the first character in which two texts differ. */
 function firstDifference(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   let at = 0;

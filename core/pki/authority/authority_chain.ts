@@ -66,7 +66,6 @@ export function isSelfSigned(certificate: CertificateFacts): boolean {
   return isSelfIssued(certificate) && findOwnSignatureFault(certificate) === undefined;
 }
 
-/** Verifies the signature of a certificate with its own key. */
 function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, signature }: CertificateFacts) {
   return findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
 }

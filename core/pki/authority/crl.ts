@@ -246,7 +246,6 @@ function encodeNumber(number: bigint): Bytes {
   });
 }
 
-/** Reads the CRL number from the extensions of a CRL. */
 function readNumber(wrapper: DerReader): bigint | undefined {
   const content = findExtension(wrapper, CRL_NUMBER);
   if (content === undefined) return undefined;

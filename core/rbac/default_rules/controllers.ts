@@ -5,7 +5,6 @@
 import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
 import { allow, approve, EVENTS_RULE } from "../allow.ts";
 
-/** Rules by the name of the service account. */
 const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "attachdetach-controller": [
     allow("list watch", "core", "persistentvolumeclaims persistentvolumes"),
@@ -117,7 +116,6 @@ const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRu
   ],
 };
 
-/** Rules by the name of the service account. */
 const WORKLOAD_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "cronjob-controller": [
     allow("get list update watch", "batch", "cronjobs"),
@@ -220,7 +218,6 @@ const WORKLOAD_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>>
   ],
 };
 
-/** Rules by the name of the service account. */
 export const CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   ...INFRASTRUCTURE_CONTROLLER_RULES,
   ...WORKLOAD_CONTROLLER_RULES,

@@ -42,7 +42,6 @@ import { type Fault, type Finding, reportOn } from "./finding.ts";
 export const SYSTEM_NAMESPACE = "kube-system";
 /** kubeadm's group of administrators (`cmd/kubeadm/app/constants`). */
 const KUBEADM_ADMINS = "kubeadm:cluster-admins";
-/** Kubernetes' role that allows everything. */
 const ADMIN_ROLE = "cluster-admin";
 const REQUESTS = "certificatesigningrequests";
 
