@@ -17,7 +17,12 @@ import { listBundled, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { isTrustPublished, listRetiredCas, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
-import { createWrappedKeySecret, toWrappedKeyName, wrapKey, WRAPPED_KEY_NAMESPACE } from "../../core/ca_rotation/wrapped_key.ts";
+import {
+  createWrappedKeySecret,
+  toWrappedKeyName,
+  wrapKey,
+  WRAPPED_KEY_NAMESPACE,
+} from "../../core/ca_rotation/wrapped_key.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, changeObject, listAll } from "../objects/api.ts";
 import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";

@@ -22,7 +22,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
-import { frame, FRAME, openRaw, PREFACE, requestFrame, resetFrame, until } from "../../tests/support/raw_http2.ts";
+import { FRAME, frame, openRaw, PREFACE, requestFrame, resetFrame, until } from "../../tests/support/raw_http2.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { listen } from "./listener.ts";
 
