@@ -97,8 +97,8 @@ test("createApprover() holds a claimed name, reports it once, and checks it agai
   );
   assert.deepEqual(events, [
     "Warning NameClaimed: Left pending: n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may " +
-    "claim its name. Find out which machine asks; if it is n1 itself with a new key, approve it by hand: tlsboot " +
-    "approve csr-2; otherwise deny it",
+    "be claiming its name. Find out which machine asks; if it is n1 itself with a new key, approve it by hand: " +
+    "tlsboot approve csr-2; otherwise deny it",
   ]);
   assert.deepEqual([counted, list("Approved")], [["NameClaimed"], []]);
   clock.set(Date.parse("2026-06-02T00:00:00Z"));

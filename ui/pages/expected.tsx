@@ -184,7 +184,7 @@ function describeState(state: ExpectedMachine): string {
     case "arrived":
       return state.pending.length === 0
         ? "has an approved request or a certificate"
-        : "has a certificate; another machine may claim its name";
+        : "has a certificate; another machine may be claiming its name";
     case "contested":
       return "is claimed with different keys; find out which is the machine's, and approve that request alone";
   }
