@@ -18,7 +18,7 @@ export async function readGuide(name: string): Promise<Guide> {
 
 /** Finds the files and the commands in the text of a page. */
 export function parseGuide(page: string): Guide {
-  const files = [...page.matchAll(/[Ss]ave this as `([^`]+)`[^`]*(?:`[^`]+`[^`]*)*?\n```yaml\n([^]*?)```/g)];
+  const files = [...page.matchAll(/[Ss]ave this as\s`([^`]+)`[^`]*(?:`[^`]+`[^`]*)*?\n```yaml\n([^]*?)```/g)];
   const blocks = [...page.matchAll(/(<!-- not run: [^]*?-->\s*)?^( *)```sh\n([^]*?)^ *```/gm)];
   return {
     files: new Map(files.map(([, file = "", text = ""]) => [file, text])),
