@@ -148,7 +148,8 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "-o", "command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
     const files = filesOf("n8");
-    await instance.fail(1, ...words, ...files, "--hostname-override", "n8", "--timeout", "5s");
+    const refused = await instance.fail(1, ...words, ...files, "--hostname-override", "n8");
+    assert.match(refused, /cannot create certificate signing request: Unauthorized/);
     const token = await eventually("the refusal is on record", async () => {
       const found = (await listTokens()).find(({ node }) => node === "n8");
       return found?.["lastRefusal"] === undefined ? undefined : found;
