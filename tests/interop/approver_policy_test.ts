@@ -11,7 +11,7 @@ import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-import { startWholeKubelet, type WholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, untilReady, type WholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
 
@@ -43,7 +43,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
     await kubectl.run("get", "csr", own, "--output=jsonpath={.status.conditions[*].message}"),
     /^Approved by rule "kubelet-serving" of policy "kubelet-serving": .* first by inventory/,
   );
-  await kubectl.run("wait", "node/first", "--for=condition=Ready", "--timeout=60s");
+  await untilReady(kubectl, "first");
   assert.match(
     await kubectl.run("describe", "csr", own),
     /Normal +PolicyApproved +\S+ +tlsboot-approver +Approved by rule/,

@@ -9,7 +9,7 @@ import { startKubelet } from "../support/interop/kubelet.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "../support/interop/openssl.ts";
 import { startPublishedCluster } from "../support/interop/published_cluster.ts";
-import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
 
 /** Backdated by five minutes, so that a client with rotation renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
@@ -57,8 +57,7 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   const before = (await readdir(folder)).sort();
 
   await using kubelet = await startWholeKubelet(plane.folder, "n1");
-  await kubectl.run("wait", "node/n1", "--for=create", "--timeout=60s");
-  await kubectl.run("wait", "node/n1", "--for=condition=Ready", "--timeout=60s");
+  await untilReady(kubectl, "n1");
   const address = await kubectl.run(
     ...["get", "node", "n1", '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'],
   );

@@ -16,6 +16,7 @@ import { startMachine } from "../support/interop/machine.ts";
 import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop/kubeadm_scripts.ts";
 import { compareScripts, formatStep } from "../support/interop/kubectl_comparison/comparison.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { untilReady } from "../support/interop/whole_kubelet.ts";
 
 /** Files that only kubeadm writes, on a machine that is not one of the test's. */
 const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
@@ -63,8 +64,7 @@ async function assertJoins({ folder, kubectl }: RunningInstance, line: string): 
   await using machine = await startMachine(folder.path, NODE);
   const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
   await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
-  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
-  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  await untilReady(kubectl, NODE);
   assert.deepEqual(whatIsThere(), before);
 }
 

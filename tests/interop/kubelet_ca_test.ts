@@ -6,12 +6,11 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { spawnTlsboot } from "../support/child.ts";
-import { eventually } from "../support/eventually.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { openssl } from "../support/interop/openssl.ts";
-import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, untilLease, untilReady } from "../support/interop/whole_kubelet.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
 const NODE = "n1";
@@ -36,7 +35,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   await using kubelet = await (async () => {
     await using _old = await up();
     const started = await startWholeKubelet(folder, NODE, at("bootstrap.kubeconfig"));
-    await untilReady(createKubectl(folder, at("admin.kubeconfig")));
+    await untilReady(createKubectl(folder, at("admin.kubeconfig")), NODE);
     return started;
   })();
   const kubectl = createKubectl(folder, at("admin.kubeconfig"));
@@ -44,7 +43,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   // The server has switched, and the kubelet trusts the old CA only.
   {
     await using _switched = await up(...withPair("chain.crt"));
-    await untilLease(kubectl, new Date());
+    await untilLease(kubectl, NODE, new Date());
     assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
   }
 
@@ -54,7 +53,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   await kubelet.running.waitFor(UNKNOWN_CA);
   const before = new Date();
   await kubelet.restart();
-  await untilLease(kubectl, before);
+  await untilLease(kubectl, NODE, before);
   assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
 });
 
@@ -67,18 +66,18 @@ test("a kubelet lives through the rotation of its instance's CA with one run of 
   };
   const rotate = (...args: readonly string[]) => tlsboot("ca", "rotate", ...args, "--data-dir", dataDir);
   await using kubelet = await startWholeKubelet(folder, NODE, instance.bootstrapKubeconfig);
-  await untilReady(kubectl);
+  await untilReady(kubectl, NODE);
   const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", NODE];
   /** Takes over what the rotation has changed while the kubelet is stopped. */
   const restart = async (): Promise<string> => {
     let printed = "";
     await kubelet.restart(async () => printed = await tlsboot("bootstrap", ...files));
-    await untilLease(kubectl, new Date());
+    await untilLease(kubectl, NODE, new Date());
     return printed;
   };
   await rotate("begin");
   await rotate("switch", "--over", "1s");
-  await untilLease(kubectl, new Date());
+  await untilLease(kubectl, NODE, new Date());
   assert.match(
     await restart(),
     /: 2 CAs are trusted now \(1 new, 0 removed\)\ncertificate renewed, valid until \S+\n$/,
@@ -88,7 +87,7 @@ test("a kubelet lives through the rotation of its instance's CA with one run of 
     /tlsboot-ca-2/,
   );
   await rotate("finish");
-  await untilLease(kubectl, new Date());
+  await untilLease(kubectl, NODE, new Date());
   assert.match(await restart(), /: 1 CA is trusted now \(0 new, 1 removed\)\nnothing to do: /);
   assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
 });
@@ -116,22 +115,4 @@ async function writeKubeconfigs(folder: TempFolder, port: number): Promise<void>
     assert.ok(named.includes(`:${port}`));
     await writeFile(folder.join(`${name}.kubeconfig`), named, { mode: 0o600 });
   }
-}
-
-async function untilReady(kubectl: Kubectl): Promise<void> {
-  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
-  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
-}
-
-/** Waits until the kubelet has renewed its lease after a time. */
-async function untilLease(kubectl: Kubectl, since: Date): Promise<void> {
-  const get = [
-    ...["get", `lease/${NODE}`, "--namespace=kube-node-lease", "--ignore-not-found"],
-    "--output=jsonpath={.spec.renewTime}",
-  ];
-  await eventually(
-    "a renewed lease",
-    async () => new Date(await kubectl.run(...get)) > since ? true : undefined,
-    60_000,
-  );
 }

@@ -9,9 +9,8 @@ import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
-import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, untilLease, untilReady } from "../support/interop/whole_kubelet.ts";
 
 const NODE = "whole";
 const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"];
@@ -35,18 +34,18 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   const [client, serving] = ["client", "server"].map((kind) => `${kubelet.certDir}/kubelet-${kind}-current.pem`);
   assert.ok(client !== undefined && serving !== undefined);
   const [firstClient, firstServing] = await Promise.all([untilOther(client, 60), untilOther(serving, 60)]);
-  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  await untilReady(kubectl, NODE);
 
   const [newClient, newServing] = await Promise.all([
     untilOther(client, RENEWED_WITHIN_S, firstClient),
     untilOther(serving, RENEWED_WITHIN_S, firstServing),
   ]);
-  const renewedAt = Date.now();
+  const renewedAt = new Date();
   // Not the links: they may already point to the next certificate.
   await assertNodePair(plane.caPath, newClient, NODE);
   await assertChain(plane.caPath, newServing, "sslserver");
   await untilServed(kubelet.port, serving);
-  await untilLease(kubectl, renewedAt);
+  await untilLease(kubectl, NODE, renewedAt);
   assert.match(await kubectl.run("get", "nodes", "--no-headers"), new RegExp(`^${NODE} +Ready +<none> .*\n$`));
   assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
 
@@ -94,10 +93,4 @@ function servedBy(port: number): Promise<string> {
     });
     socket.once("error", reject);
   });
-}
-
-/** The node was heard of since then, by its new certificate. */
-async function untilLease(kubectl: Kubectl, since: number): Promise<void> {
-  const get = ["get", `lease/${NODE}`, "--namespace=kube-node-lease", "--output=jsonpath={.spec.renewTime}"];
-  await eventually("the lease is renewed", async () => Date.parse(await kubectl.run(...get)) > since || undefined);
 }

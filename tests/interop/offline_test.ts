@@ -11,7 +11,7 @@ import { until } from "../support/fake_clock.ts";
 import { assertKeyMatches, assertNodePair, openssl } from "../support/interop/openssl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
-import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const NODE = "n1";
@@ -63,8 +63,7 @@ test("a stock kubelet starts with the certificate and the kubeconfig that came b
   await assertNodePair(plane.caPath, pair, NODE);
   {
     await using _kubelet = await startWholeKubelet(plane.folder, NODE);
-    await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
-    await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+    await untilReady(kubectl, NODE);
   }
   const first = await readFile(pair, "utf8");
   const renewal = [...machine, "--renew-before", "500h"];

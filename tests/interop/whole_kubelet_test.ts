@@ -8,7 +8,7 @@ import { isFullRun } from "../support/full_run.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
-import { type Complaint, startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { type Complaint, startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
 
 const NODE = "whole";
 
@@ -54,8 +54,7 @@ async function assertLives(release: string, renewals: number): Promise<void> {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await using kubelet = await startWholeKubelet(instance.folder, NODE, instance.bootstrapKubeconfig, release);
   const { kubectl } = instance;
-  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
-  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  await untilReady(kubectl, NODE);
   const startedAt = new Date();
   await assertNodePair(instance.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, NODE);
   const asNode = await kubectl.as(kubelet.kubeconfig).run("auth", "whoami");

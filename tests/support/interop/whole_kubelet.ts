@@ -1,7 +1,9 @@
 /** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
 import { writeFile } from "node:fs/promises";
 import { type Child, start } from "../child.ts";
+import { eventually } from "../eventually.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
+import type { Kubectl } from "./kubectl.ts";
 import { kubeletConfig } from "./kubelet.ts";
 import { startMachine } from "./machine.ts";
 
@@ -74,6 +76,22 @@ export async function startWholeKubelet(
       await running[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Waits until a kubelet has registered its node and reports that it is ready. */
+export async function untilReady(kubectl: Kubectl, node: string): Promise<void> {
+  // A wait for a condition fails at once when there is no node yet.
+  await kubectl.run("wait", `node/${node}`, "--for=create", "--timeout=60s");
+  await kubectl.run("wait", `node/${node}`, "--for=condition=Ready", "--timeout=60s");
+}
+
+/** Waits until a kubelet has renewed its lease after a time. It creates the lease later than the node. */
+export async function untilLease(kubectl: Kubectl, node: string, since: Date): Promise<void> {
+  const lease = ["get", `lease/${node}`, "--namespace=kube-node-lease", "--ignore-not-found"];
+  await eventually(
+    "a renewed lease",
+    async () => new Date(await kubectl.run(...lease, "--output=jsonpath={.spec.renewTime}")) > since || undefined,
+  );
 }
 
 /** klog's lines: level and date, time, thread, place, text. */
