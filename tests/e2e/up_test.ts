@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -86,7 +87,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   );
 });
 
-test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
+test("tlsboot up a second time keeps CA, data and token, and prints what is next; a deleted binding stays deleted", async () => {
   await using folder = await createWorkplace();
   const port = String(await findServerPort());
   const first = await startInstance(folder, ["--secure-port", port]);
@@ -97,14 +98,24 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
   {
     await using connected = await connectWith(admin);
-    await connected.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr({ name: "kept" }) }, quiet);
+    for (const request of [{ name: "kept" }, { name: "other", signerName: "kubernetes.io/kube-apiserver-client" }]) {
+      await connected.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(request) }, quiet);
+    }
     await connected.api.requestJson({ method: "DELETE", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet);
+    await eventually("the certificate of the node is issued", async () => {
+      const get = { method: "GET", path: `${CSRS}/kept` } as const;
+      return (await connected.api.requestObject<CertificateSigningRequest>(get, quiet)).status.certificate;
+    });
   }
   const { code, stderr } = await first.end("SIGINT");
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /"level":"(ERROR|WARN)"/i);
   await using second = await startInstance(folder, ["--secure-port", port]);
   assert.match(second.running.stdout(), /\nCA sha256:[0-9a-f]{64}\n/);
+  assert.match(
+    second.running.stdout(),
+    /\n {2}tlsboot describe csr other --data-dir data\n\n {2}# approve it\n {2}tlsboot approve other --data-dir data\n\nNothing/,
+  );
   const after = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>
       readFile(`${second.data}/${name}`, "utf8")
@@ -117,6 +128,14 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   await assert.rejects(
     connected.api.requestJson({ method: "GET", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet),
     /not found/,
+  );
+
+  await second.succeed("deny", "other");
+  await second.end("SIGINT");
+  await using third = await startInstance(folder, ["--secure-port", port]);
+  assert.match(
+    third.running.stdout(),
+    /\n {2}tlsboot get certificates --data-dir data\n\n {2}# request the certificate of a machine called n2\n/,
   );
 });
 

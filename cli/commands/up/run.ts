@@ -13,6 +13,7 @@ import type { Input } from "../../framework/command.ts";
 import { startFullInstance } from "../../../instance/full_instance.ts";
 import type { Instance } from "../../../instance/instance.ts";
 import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
+import { readSituation, type Situation } from "../../../instance/situation.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
@@ -33,7 +34,8 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
   );
   const hosts = listReachableHosts(await readInterfaces(files));
   const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, tools);
-  tools.stdout.write(formatGreeting(instance, settings, hosts, tools.cwd) + web);
+  const situation = await readSituation(instance.storage);
+  tools.stdout.write(formatGreeting(instance, settings, situation, hosts, tools.cwd) + web);
   await using _ui = settings.ui ? await servePage(settings, tools, logger) : undefined;
   service.ready(`serving ${instance.url}`);
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
@@ -89,6 +91,7 @@ ${also(more)}`;
 function formatGreeting(
   instance: Instance,
   settings: Input<typeof upCommand.flags>["settings"],
+  situation: Situation,
   hosts: readonly string[],
   cwd: string,
 ): string {
@@ -108,28 +111,59 @@ function formatGreeting(
   tlsboot policy explain NAME${dataDir}`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
-  const joining = settings.sharedToken
-    ? `  # ask for the certificate of a machine called n1
-  tlsboot bootstrap --bootstrap-kubeconfig ${word(instance.dir.bootstrapKubeconfig)}`
-    : `  # make a token that only a machine called n1 can use, and ask for its certificate with it
-  tlsboot token create --node n1${dataDir}
-  tlsboot bootstrap --server ${instance.url} --token TOKEN --ca-cert-hash ${publicKeyPin(certificate)}`;
   return `tlsboot is up at ${instance.url}
 CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
 ${settings.sharedToken ? "" : "no shared token: each machine needs a token of its own\n"}
 Next, in another terminal:
 
-${joining} --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
+${formatNext(instance, settings.sharedToken, situation, dataDir, word)}
+${approval}${policy}
+${describeReach(instance, hosts, dataDir, settings.sharedToken)}`;
+}
 
+/** Formats the commands for a pending request, for a server without machines, or for one that has some. */
+function formatNext(
+  { url, dir, authorities }: Instance,
+  sharedToken: boolean,
+  { pending: [request, ...more], hasMachines }: Situation,
+  dataDir: string,
+  word: (path: string) => string,
+): string {
+  if (request !== undefined) {
+    const all = more.length === 0 ? "" : `
+  # see all ${more.length + 1} pending requests
+  tlsboot get csr --pending${dataDir}
+`;
+    return `  # look at the request that is pending
+  tlsboot describe csr ${request}${dataDir}
+
+  # approve it
+  tlsboot approve ${request}${dataDir}
+${all}`;
+  }
+  const name = hasMachines ? "n2" : "n1";
+  const joining = sharedToken
+    ? `  # request the certificate of a machine called ${name}
+  tlsboot bootstrap --bootstrap-kubeconfig ${word(dir.bootstrapKubeconfig)}`
+    : `  # make a token that only a machine called ${name} can use, and request its certificate with it
+  tlsboot token create --node ${name}${dataDir}
+  tlsboot bootstrap --server ${url} --token TOKEN --ca-cert-hash ${publicKeyPin(authorities.serving.certificate)}`;
+  const machine = `${joining} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}
+`;
+  if (hasMachines) {
+    return `  # see which certificates were issued, and until when they are valid
+  tlsboot get certificates${dataDir}
+
+${machine}`;
+  }
+  return `${machine}
   # see the requests
   tlsboot get csr${dataDir}
 
   # approve this machine
   tlsboot approve n1${dataDir}
-
-${approval}${policy}
-${describeReach(instance, hosts, dataDir, settings.sharedToken)}`;
+`;
 }
 
 /**
