@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
-import { GUIDE_NAMES, MIXIN_NAMES } from "../../cli/commands/docs/flags.ts";
+import { GUIDE_GROUPS, MIXIN_NAMES } from "../../cli/commands/docs/flags.ts";
 import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
 import { MIXIN } from "../../cli/commands/docs/mixin_texts.ts";
 import { readGuides, readMixin } from "../../scripts/docs/texts.ts";
@@ -50,13 +50,22 @@ test("tlsboot man creates no folder for a mistyped command", async () => {
   assert.deepEqual(await readdir(folder.path), []);
 });
 
-test("tlsboot guide lists the guides with their titles", async () => {
+test("tlsboot guide lists the guides by group, with their titles", async () => {
   const { code, stdout, stderr } = await runTlsboot(["guide"]);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
-  const lines = stdout.trimEnd().split("\n");
-  assert.match(lines[0] ?? "", /^NAME +TITLE$/);
-  assert.deepEqual(lines.slice(1).map((line) => line.split(" ")[0]), [...GUIDE_NAMES]);
-  assert.match(stdout, /^homelab +\S/m);
+  const listed = [...stdout.matchAll(/^(?:(\S.*):| {2}(\w+) +\S.*)$/gm)].map(([, group, name]) => group ?? name);
+  assert.deepEqual(listed, Object.entries(GUIDE_GROUPS).flatMap(([group, names]) => [group, ...names]));
+});
+
+test("the guides are listed in the groups and the order of docs/README.md", async () => {
+  const page = await readFile(join(ROOT, "docs", "README.md"), "utf8");
+  const sections = page.split(/^## /m).slice(1).map((section) => {
+    const names = [...section.matchAll(/\]\(guides\/(\w+)\.md\)/g)].map(([, name]) => name);
+    return [section.split("\n", 1)[0], [...new Set(names)]];
+  });
+  const [first, ...others] = Object.entries(GUIDE_GROUPS);
+  assert.deepEqual(first, ["First steps", ["tutorial"]]);
+  assert.deepEqual(others, sections.slice(0, others.length));
 });
 
 test("tlsboot guide prints a guide, with the commands that print the guides it links to", async () => {
@@ -76,12 +85,12 @@ test("tlsboot guide finds guides by a word, those with it in the title first", a
   for (const [word, want] of Object.entries(words)) {
     const { code, stdout } = await runCaptured(["guide", word], {});
     assert.equal(code, 0, word);
-    assert.match(stdout, new RegExp(`^NAME +TITLE\n(?:.*\n)*${want} `), word);
+    assert.match(stdout, new RegExp(`^Guides with "${word}":\n(?:.*\n)* {2}${want} `), word);
   }
 });
 
 test("no guide in the terminal has markup of pictures, comments or links, or names a page without its path", async () => {
-  for (const name of GUIDE_NAMES) {
+  for (const name of Object.keys(GUIDES)) {
     const { stdout } = await runCaptured(["guide", name], {});
     assert.doesNotMatch(stdout, /^!|<!--|-->|\]\(/m, name);
     assert.doesNotMatch(stdout, /(?<!\/)\b(?:cli|policies|metrics|measurements|building|profiles)\.md/, name);
@@ -98,7 +107,7 @@ test("tlsboot guide suggests the nearest name for an unknown one", async () => {
 test("the guides inside the program are those of docs/guides; otherwise run deno task docs", async () => {
   const guides = await readGuides(ROOT);
   assert.deepEqual(GUIDES, guides);
-  assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
+  assert.deepEqual(Object.keys(guides), Object.values(GUIDE_GROUPS).flat().sort());
 });
 
 test("tlsboot mixin lists the files of packaging/mixin, and prints each unchanged", async () => {

@@ -23,42 +23,40 @@ export const manCommand = defineCommand({
 });
 
 /**
- * The names of the built-in guides, which are the arguments of `guide`. A test compares them with the folder
- * `docs/guides`.
+ * The built-in guides by group: those of `docs/guides`, in the groups and the order of `docs/README.md`. A test compares
+ * them.
  */
-export const GUIDE_NAMES = [
-  "air_gap",
-  "backup",
-  "beside_a_cluster",
-  "broken_machine",
-  "browser",
-  "ca",
-  "ca_on_paper",
-  "class",
-  "containers",
-  "custom_signer",
-  "etcd",
-  "expired_machine",
-  "homelab",
-  "in_a_cluster",
-  "install",
-  "kubeadm",
-  "leaked_ca_key",
-  "leaked_token",
-  "library",
-  "monitoring",
-  "new_ca",
-  "only_my_machines",
-  "person",
-  "pod_certificates",
-  "post_quantum",
-  "requests_by_mail",
-  "stolen_machine",
-  "trust_bundles",
-  "tutorial",
-  "web_server",
-  "who_has_what",
-] as const;
+export const GUIDE_GROUPS = {
+  "First steps": ["tutorial"],
+  Machines: [
+    "homelab",
+    "only_my_machines",
+    "kubeadm",
+    "expired_machine",
+    "broken_machine",
+    "stolen_machine",
+    "leaked_token",
+    "class",
+  ],
+  "People and services": [
+    "person",
+    "browser",
+    "who_has_what",
+    "web_server",
+    "custom_signer",
+    "trust_bundles",
+    "library",
+  ],
+  "Without a network, and for a cluster": [
+    "air_gap",
+    "requests_by_mail",
+    "beside_a_cluster",
+    "in_a_cluster",
+    "pod_certificates",
+  ],
+  "The CA": ["ca", "ca_on_paper", "new_ca", "leaked_ca_key", "post_quantum"],
+  Operation: ["install", "containers", "backup", "monitoring", "etcd"],
+} as const;
 
 /** The command that prints a guide, or lists them. */
 export const guideCommand = defineCommand({
@@ -71,7 +69,7 @@ export const guideCommand = defineCommand({
   group: "Program Commands",
   args: [argument("NAME", "The name of a guide, such as homelab, or a word to search for", {
     optional: true,
-    completion: { kind: "choices", choices: GUIDE_NAMES },
+    completion: { kind: "choices", choices: Object.values(GUIDE_GROUPS).flat().sort() },
   })],
   flags: {},
   examples: [

@@ -2,19 +2,28 @@
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { createTablePrinter } from "../../output/table.ts";
 import { findText } from "./find_text.ts";
-import type { guideCommand } from "./flags.ts";
+import { GUIDE_GROUPS, type guideCommand } from "./flags.ts";
 import { GUIDES } from "./guide_texts.ts";
 
 export function run({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
-  tools.stdout.write(name === undefined ? formatList(Object.keys(GUIDES)) : findGuides(name));
+  tools.stdout.write(name === undefined ? formatGroups() : findGuides(name));
   return Promise.resolve(EXIT.done);
 }
 
-function formatList(names: readonly string[]): string {
-  const rows = names.map((name) => ({ cells: [name, findTitle(GUIDES[name] ?? "")] }));
-  return createTablePrinter({ isWide: false }).print([{ name: "Name" }, { name: "Title" }], rows);
+/** Formats all guides by group. */
+function formatGroups(): string {
+  const groups = Object.entries(GUIDE_GROUPS).map(([title, names]) => formatGroup(title, names));
+  return `${
+    groups.join("\n")
+  }\ntlsboot guide NAME prints a guide, and tlsboot guide WORD finds the guides with a word.\n`;
+}
+
+const NAME_WIDTH = Math.max(...Object.keys(GUIDES).map((name) => name.length)) + 2;
+
+function formatGroup(title: string, names: readonly string[]): string {
+  const rows = names.map((name) => `  ${name.padEnd(NAME_WIDTH)}${findTitle(GUIDES[name] ?? "")}\n`);
+  return `${title}:\n${rows.join("")}`;
 }
 
 function findTitle(page: string): string {
@@ -25,7 +34,7 @@ function findTitle(page: string): string {
 function findGuides(name: string): string {
   const key = name.replaceAll("-", "_").replace(/\.md$/, "");
   const found = Object.hasOwn(GUIDES, key) ? [] : searchGuides(name);
-  if (found.length > 0) return formatList(found);
+  if (found.length > 0) return formatGroup(`Guides with "${name}"`, found);
   return formatGuide(findText({ texts: GUIDES, what: "guide", list: "tlsboot guide" }, key, name));
 }
 
