@@ -54,15 +54,15 @@ export {
   type Reconciler,
   runController,
   type Trigger,
-} from "./loop.ts";
-export { type Approver, type ApproverDeps, createApprover } from "./approver.ts";
+} from "./engine/loop.ts";
+export { type Approver, type ApproverDeps, createApprover } from "./approver/approver.ts";
 export {
   createFileProfileSource,
   type FileProfileOptions,
   type FileProfileSource,
   type ProfileSource,
   type ProfileSpecSource,
-} from "./profile_provider.ts";
+} from "./signer/profile_provider.ts";
 export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../core/approval/decide_from_sources.ts";
 export type { NodeCertificateIndex } from "../core/approval/evidence/node_certificate_index.ts";
 export {
@@ -71,14 +71,23 @@ export {
   type CsrIndex,
   type NodeWatch,
   type NodeWatchOptions,
-} from "./approver_indexes.ts";
-export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
-export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
-export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";
-export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./pod_signer.ts";
-export { type CleanerOptions, type PodRequestCleanerOptions, runCleaner, runPodRequestCleaner } from "./cleaner.ts";
-export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
-export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";
+} from "./approver/indexes.ts";
+export {
+  createNodeCertificates,
+  type NodeCertificates,
+  type NodeCertificatesOptions,
+} from "./approver/node_certificates.ts";
+export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./approver/verdict_events.ts";
+export { createSigner, type RecordIssued, type SignerDeps } from "./signer/signer.ts";
+export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./signer/pod_signer.ts";
+export {
+  type CleanerOptions,
+  type PodRequestCleanerOptions,
+  runCleaner,
+  runPodRequestCleaner,
+} from "./upkeep/cleaner.ts";
+export { createTokenCleaner, type TokenCleanerDeps } from "./upkeep/token_cleaner.ts";
+export { type LeaderElectionOptions, runWhileLeading } from "./engine/leader_election.ts";
 export {
   type CaFiles,
   type CaKeySource,
@@ -87,5 +96,5 @@ export {
   type FileAuthorityOptions,
   type FileAuthoritySource,
   type PassphrasePort,
-} from "./ca_provider.ts";
+} from "./signer/ca_provider.ts";
 export type { VerdictEvent } from "../core/approval/request_states.ts";

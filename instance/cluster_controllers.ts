@@ -26,22 +26,22 @@ import type { Kind } from "../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../core/kube/root_ca.ts";
 import type { TrustBundleContent } from "../core/signing/trust_bundle_plan.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../client/objects/object_store.ts";
-import { createBootstrapSigner } from "../controllers/bootstrap_signer.ts";
-import { runPodRequestCleaner } from "../controllers/cleaner.ts";
-import { type ControllerManager, createControllerManager } from "../controllers/controller_manager.ts";
-import { createGarbageCollector } from "../controllers/garbage_collector.ts";
-import { createManualTrigger, runController, type Trigger } from "../controllers/loop.ts";
+import { createBootstrapSigner } from "../controllers/upkeep/bootstrap_signer.ts";
+import { runPodRequestCleaner } from "../controllers/upkeep/cleaner.ts";
+import { type ControllerManager, createControllerManager } from "../controllers/upkeep/controller_manager.ts";
+import { createGarbageCollector } from "../controllers/upkeep/garbage_collector.ts";
+import { createManualTrigger, runController, type Trigger } from "../controllers/engine/loop.ts";
 import {
   createNamespaceController,
   type NamespaceContent,
   type NamespacedResource,
-} from "../controllers/namespace_controller.ts";
+} from "../controllers/upkeep/namespace_controller.ts";
 import {
   createRootCaPublisher,
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
-} from "../controllers/namespace_defaults.ts";
-import { runTrustBundlePublisher } from "../controllers/trust_bundle_publisher.ts";
+} from "../controllers/upkeep/namespace_defaults.ts";
+import { runTrustBundlePublisher } from "../controllers/upkeep/trust_bundle_publisher.ts";
 import { toKeyPrefix } from "../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../server/registry/resources.ts";
 import type { StoreContents } from "../server/storage/etcd/contents.ts";

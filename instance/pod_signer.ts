@@ -5,10 +5,10 @@ import { AppError } from "../core/errors.ts";
 import { encodeTrust } from "../core/pki/authority/authority_chain.ts";
 import type { Transport } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
-import { runController } from "../controllers/loop.ts";
-import { createPodSigner, type PodSignerDeps } from "../controllers/pod_signer.ts";
-import { type FileProfileSource, followProfiles } from "../controllers/profile_provider.ts";
-import { runTrustBundlePublisher } from "../controllers/trust_bundle_publisher.ts";
+import { runController } from "../controllers/engine/loop.ts";
+import { createPodSigner, type PodSignerDeps } from "../controllers/signer/pod_signer.ts";
+import { type FileProfileSource, followProfiles } from "../controllers/signer/profile_provider.ts";
+import { runTrustBundlePublisher } from "../controllers/upkeep/trust_bundle_publisher.ts";
 import type { ControllerDeps } from "./deps.ts";
 
 /** The CAs and profiles of the signer. */

@@ -5,7 +5,7 @@
 import { orAbort } from "../core/lib/abort.ts";
 import { CERTIFICATES_GROUP } from "../core/kube/kinds/certificates_v1.ts";
 import type { PolicyRule } from "../core/kube/kinds/rbac_v1.ts";
-import { settleRevokedRequests } from "../controllers/revoked_requests.ts";
+import { settleRevokedRequests } from "../controllers/upkeep/revoked_requests.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { RecordMarks } from "../server/revocation/record_marks.ts";
 import type { Server } from "../server/server.ts";

@@ -32,12 +32,12 @@ import type { IssuedCertificate, RequestRecord } from "../core/kube/kinds/tlsboo
 import type { Lookup, NameClaim } from "../core/approval/evidence/ownership.ts";
 import { type ReportingNode, splitHosts } from "../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../core/ports.ts";
-import { type ApproverDeps, createApprover } from "../controllers/approver.ts";
-import { createCsrIndex, createNodeWatch } from "../controllers/approver_indexes.ts";
-import { runController } from "../controllers/loop.ts";
-import { createNodeCertificates, type NodeCertificatesOptions } from "../controllers/node_certificates.ts";
-import { backoffMs } from "../controllers/queue.ts";
-import { createVerdictEvents } from "../controllers/verdict_events.ts";
+import { type ApproverDeps, createApprover } from "../controllers/approver/approver.ts";
+import { createCsrIndex, createNodeWatch } from "../controllers/approver/indexes.ts";
+import { runController } from "../controllers/engine/loop.ts";
+import { createNodeCertificates, type NodeCertificatesOptions } from "../controllers/approver/node_certificates.ts";
+import { backoffMs } from "../controllers/engine/queue.ts";
+import { createVerdictEvents } from "../controllers/approver/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../core/approval/policy.ts";

@@ -15,7 +15,11 @@ import type { Authority } from "../core/pki/authority/authority.ts";
 import type { Logger } from "../core/ports.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
-import { type CaKeySource, createFileAuthoritySource, type FileAuthoritySource } from "../controllers/ca_provider.ts";
+import {
+  type CaKeySource,
+  createFileAuthoritySource,
+  type FileAuthoritySource,
+} from "../controllers/signer/ca_provider.ts";
 import { createCaFiles } from "./authority/keys.ts";
 import { hasSplitAuthorities } from "./authority/files.ts";
 import { assertCrlUrls, authorityPaths, type CaPurpose, getSignerPurpose, toCrlUrl } from "./authority/layout.ts";

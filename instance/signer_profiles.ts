@@ -11,7 +11,7 @@ import {
   type FileProfileSource,
   profileFault,
   type ProfileSource,
-} from "../controllers/profile_provider.ts";
+} from "../controllers/signer/profile_provider.ts";
 import type { InstanceDeps } from "./deps.ts";
 import type { ProfileFiles } from "./settings.ts";
 

@@ -10,7 +10,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "core/token/token_secret.ts": "written into the Secret; compared in constant time",
   "core/token/cluster_info_signatures.ts": "the key of an HMAC",
   "core/token/bootstrap_token.ts": "put together for whoever made the token",
-  "controllers/ca_provider.ts": "opens the CA's key",
+  "controllers/signer/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",
   "client/transport/tunnel.ts": "the login that is sent to the proxy",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createNodeCertificates } from "../../controllers/node_certificates.ts";
+import { createNodeCertificates } from "../../controllers/approver/node_certificates.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../../core/approval/rules/builtin_policies.ts";
 import type { Verdict } from "../../core/approval/decide_request.ts";
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/name_claims.ts";

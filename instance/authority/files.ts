@@ -3,7 +3,7 @@ import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import type { CaKeySource } from "../../controllers/ca_provider.ts";
+import type { CaKeySource } from "../../controllers/signer/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import {

@@ -7,7 +7,7 @@ import {
   createKeyFileSource,
   openPrivateKey,
   type PassphrasePort,
-} from "../../controllers/ca_provider.ts";
+} from "../../controllers/signer/ca_provider.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import type { Result } from "../../core/lib/result.ts";
 import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createWorkQueue } from "../../controllers/queue.ts";
+import { createWorkQueue } from "../../controllers/engine/queue.ts";
 import { createControllerMetrics } from "./controllers.ts";
 import { createMetricsRegistry } from "./registry.ts";
 

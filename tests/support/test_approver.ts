@@ -1,5 +1,5 @@
 /** An approver over memory stores. It has no evidence but what a test gives it. */
-import { type Approver, type ApproverDeps, createApprover } from "../../controllers/approver.ts";
+import { type Approver, type ApproverDeps, createApprover } from "../../controllers/approver/approver.ts";
 import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
 import { createFakeClock } from "./fake_clock.ts";
 import { createMemoryLogger } from "./memory_logger.ts";

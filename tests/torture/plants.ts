@@ -232,7 +232,7 @@ export const PLANTS: readonly Plant[] = [
     harm: "the certainty that a request has one certificate: a second one replaces it",
     patches: [
       {
-        file: "controllers/signer.ts",
+        file: "controllers/signer/signer.ts",
         before: "profiles.has(csr.spec.signerName) && !hasCertificate(csr) && isApproved(csr)",
         after: "profiles.has(csr.spec.signerName) && isApproved(csr)",
       },
@@ -249,7 +249,7 @@ export const PLANTS: readonly Plant[] = [
     name: "certificate-without-approval",
     harm: "the decision about who gets a certificate: a request that is pending gets one",
     patches: [{
-      file: "controllers/signer.ts",
+      file: "controllers/signer/signer.ts",
       before: "&& isApproved(csr) && !isFailed(csr)",
       after: "&& !isFailed(csr)",
     }],
@@ -283,7 +283,7 @@ export const PLANTS: readonly Plant[] = [
     name: "serial-number-twice",
     harm: "the revocation of one certificate alone: another one has its serial number",
     patches: [{
-      file: "controllers/signer.ts",
+      file: "controllers/signer/signer.ts",
       before: "deps.random.bytes(SERIAL_BYTES)",
       after: "new Uint8Array(SERIAL_BYTES).fill(1)",
     }],
@@ -421,7 +421,7 @@ function toReadOperation(`,
     name: "lease-kept-after-pause",
     harm: "the single writer: two servers approve, sign and clean at the same time",
     patches: [{
-      file: "controllers/leader_election.ts",
+      file: "controllers/engine/leader_election.ts",
       before: "{ lease: leaseName });\n        return;\n",
       after: "{ lease: leaseName });\n",
     }],

@@ -1,7 +1,7 @@
 /** Makes, checks and combines shares of the passphrase of CA keys. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
-import { openPrivateKey } from "../../../controllers/ca_provider.ts";
+import { openPrivateKey } from "../../../controllers/signer/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { Secret } from "../../../core/lib/brand.ts";

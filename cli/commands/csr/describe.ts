@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
-import { profileFault } from "../../../controllers/profile_provider.ts";
+import { profileFault } from "../../../controllers/signer/profile_provider.ts";
 import { findPurposeFault } from "../../../core/signing/profile_faults.ts";
 import type { describeCsrCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";

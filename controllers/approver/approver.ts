@@ -1,0 +1,230 @@
+/**
+ * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that `evidence.ts` finds; this file asks
+ * for the verdict, writes it, reports it, and keeps the state of undecided requests (`core/approval/request_states.ts`).
+ */
+import { withApproval, withDenial } from "../../core/approval/conditions.ts";
+import { listLocks, type Question, type Verdict } from "../../core/approval/decide_request.ts";
+import { type Hold, readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
+import { isSettled } from "../../core/approval/recognizers.ts";
+import {
+  MAX_PENDING,
+  planApprovalStep,
+  type Recheck,
+  RequestStates,
+  type StepReport,
+} from "../../core/approval/request_states.ts";
+import { withBoundKey } from "../../core/token/bound_token.ts";
+import { hasCertificate } from "../../core/request/phase.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { createKeyedMutex } from "../../core/lib/keyed_mutex.ts";
+import { escapeControls } from "../../core/lib/printable.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import type { CsrStore, Logger, ObjectStore } from "../../core/ports.ts";
+import type { NodeWatch } from "./indexes.ts";
+import { createManualTrigger, DONE, type Outcome, type Reconciler, type Trigger } from "../engine/loop.ts";
+import type { NodeCertificates } from "./node_certificates.ts";
+import { backoffMs } from "../engine/queue.ts";
+import type { VerdictEvents } from "./verdict_events.ts";
+import { decideFrom, type EvidenceSources, type PolicySettings } from "../../core/approval/decide_from_sources.ts";
+
+/** The approving controller, to be run with `runController` and its triggers. */
+export interface Approver extends Reconciler<CertificateSigningRequest> {
+  /** Triggers that make the controller check pending requests again. */
+  readonly triggers: readonly Trigger[];
+}
+
+/** The dependencies of the approving controller. */
+export interface ApproverDeps {
+  readonly store: Pick<CsrStore, "update">;
+  /** Counts a decision as evidence, before its change arrives. */
+  readonly onDecided: (csr: CertificateSigningRequest) => void;
+  readonly sources: Omit<EvidenceSources, "hasRoom" | "findExcess">;
+  /** The present settings; they may change while the approver runs. */
+  readonly settings: {
+    current(): PolicySettings;
+    /** Yields any value after each change; absent when there is none. */
+    readonly changes?: Trigger["changes"];
+  };
+  /** What is watched as evidence; a request that waits for a first list is checked again soon. */
+  readonly nodes?: Pick<NodeWatch, "isStarting" | "changes">;
+  readonly certificates?: Pick<NodeCertificates, "isStarting" | "changes">;
+  /** The Secrets of kube-system, in which bootstrap tokens are bound to keys. */
+  readonly secrets?: Pick<ObjectStore<SecretObject>, "update">;
+  /** Finds the address from which a request came, where the server of the approver recorded it. */
+  readonly findAddress?: ((csr: CertificateSigningRequest) => Promise<string | undefined>) | undefined;
+  readonly events: VerdictEvents;
+  readonly logger: Logger;
+  /** Reports what would be done, and writes nothing into requests and Secrets. */
+  readonly isDryRun?: boolean;
+  /** How many pending requests of one requester are checked. */
+  readonly maxPending?: number;
+  /** Counts the requests that are held, by reason. */
+  readonly onHeld?: (reason: Hold["kind"]) => void;
+}
+
+/** How long a request waits while its evidence is being listed for the first time. */
+const LIST_WAIT_MS = 250;
+
+/** Creates the approver. Without policies it never denies, except what is revoked or forbidden by a token. */
+export function createApprover(deps: ApproverDeps): Approver {
+  const { store, settings, nodes, certificates, secrets, events, logger, isDryRun = false, maxPending = MAX_PENDING } =
+    deps;
+  const states = new RequestStates(maxPending);
+  const mutex = createKeyedMutex();
+  const requeue = createManualTrigger();
+
+  async function reconcile(
+    name: string,
+    csr: CertificateSigningRequest | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (csr === undefined || isSettled(csr)) {
+      requeue.fire(states.forget(name));
+      // A certificate that was just issued is evidence for the next requests of its holder.
+      if (csr !== undefined && hasCertificate(csr)) requeue.fire(states.listPending(getRequester(csr)));
+      return DONE;
+    }
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) {
+      return { kind: "retry", error: new Error(`unable to parse csr "${name}": ${request.error}`) };
+    }
+    const ask = (): Question => ({ csr, request: request.value, ...settings.current() });
+    const locks = listLocks(ask());
+    const decide = async (): Promise<Outcome> => {
+      const question = ask();
+      // The rules may have changed while other requests were decided.
+      if (listLocks(question).join() !== locks.join()) return { kind: "requeueAfter", ms: 0 };
+      return await decideAndWrite(name, question, signal);
+    };
+    return await locks.reduceRight((next, lock) => () => mutex.runExclusive(lock, next), decide)();
+  }
+
+  async function decideAndWrite(name: string, question: Question, signal: AbortSignal): Promise<Outcome> {
+    const { csr } = question;
+    let address: Promise<string | undefined> | undefined;
+    const findAddress = () => address ??= deps.findAddress?.(csr) ?? Promise.resolve(undefined);
+    let isFirstToWait = false;
+    const verdict = await decideFrom(
+      {
+        ...deps.sources,
+        hasRoom() {
+          const admission = states.admit(name, getRequester(csr));
+          isFirstToWait = admission.kind === "wait" && admission.isFirst;
+          return admission.kind === "check";
+        },
+        findExcess: async (_csr, names) => states.findExcess(name, names, await findAddress()),
+      },
+      question,
+      signal,
+    );
+    if (isFirstToWait) await reportTooMany(csr, signal);
+    if (verdict.binding !== undefined && !isDryRun) {
+      if (secrets === undefined) throw new Error("tokens are read, and cannot be bound");
+      const { secret, key } = verdict.binding;
+      const metadata = { ...secret.metadata, annotations: withBoundKey(secret, key) };
+      // Another request of the same token may have been decided at the same moment: then this one is decided again.
+      await secrets.update({ ...secret, metadata }, signal);
+    }
+    const place = { name, state: states.get(name), address: await address };
+    const step = planApprovalStep(place, verdict, isDryRun);
+    switch (step.kind) {
+      case "retry": {
+        if (!isListing(verdict)) return { kind: "retry", error: new AppError("unreachable", step.message) };
+        logger.debug("CSR waits for evidence", toLogFields(csr, verdict));
+        return { kind: "requeueAfter", ms: LIST_WAIT_MS };
+      }
+      case "decide": {
+        const decided = (step.decision.kind === "approve" ? withApproval : withDenial)(csr, step.decision);
+        if (!decided.ok) return DONE;
+        deps.onDecided(await store.update(decided.value, signal, "approval"));
+        await report(csr, verdict, step.report, signal);
+        return DONE;
+      }
+      case "keep": {
+        requeue.fire(states.set(name, getRequester(csr), step.state));
+        if (step.report !== undefined) {
+          if (verdict.stage === "hold" && verdict.hold !== undefined) deps.onHeld?.(verdict.hold.kind);
+          await report(csr, verdict, step.report, signal);
+        } else logger.debug("CSR stays pending", toLogFields(csr, verdict));
+        return toOutcome(step.recheck);
+      }
+    }
+  }
+
+  /** Reports whether what a stage uses is being listed for the first time. */
+  function isListing({ stage }: Verdict): boolean {
+    if (stage === "hold") return certificates?.isStarting() === true;
+    return (stage === "denials" || stage === "policies") && nodes?.isStarting() === true;
+  }
+
+  async function report(
+    csr: CertificateSigningRequest,
+    verdict: Verdict,
+    { log, isWarning = false, event }: StepReport,
+    signal: AbortSignal,
+  ): Promise<void> {
+    logger[isWarning ? "warn" : "info"](log, toLogFields(csr, verdict));
+    if (event !== undefined) await events.record(csr, event, signal);
+  }
+
+  async function reportTooMany(csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
+    const requester = getRequester(csr);
+    const clear = `tlsboot delete csr --pending --requester ${shellWord(requester)}`;
+    logger.warn("a requester has too many pending requests, further ones are not checked", {
+      requester,
+      pending: maxPending,
+      clear,
+    });
+    const note = `${maxPending} requests of "${escapeControls(requester)}" stay pending; this one and later ones are ` +
+      `not checked until there are fewer. To delete them: ${clear}`;
+    await events.record(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
+  }
+
+  const triggers: Trigger[] = [requeue];
+  if (nodes !== undefined) {
+    triggers.push({ changes: nodes.changes, nameFor: () => states.list("pending", "simulated") });
+  }
+  if (settings.changes !== undefined) {
+    const nameFor = () => states.list("pending", "held", "simulated", "unmatched");
+    triggers.push({ changes: settings.changes, nameFor });
+  }
+  if (certificates?.changes !== undefined) {
+    triggers.push({
+      changes: certificates.changes,
+      // A revocation of the node's certificate may release a request.
+      nameFor(record) {
+        const certificate = readRecordedNodeCertificate(record as IssuedCertificate);
+        if (certificate === undefined) return [];
+        const { node } = certificate;
+        return node === undefined ? states.list("held") : states.listHeld(`node ${node}`);
+      },
+    });
+  }
+  return { reconcile, triggers };
+}
+
+function getRequester({ spec }: CertificateSigningRequest): string {
+  return spec.username ?? "";
+}
+
+function toOutcome(recheck: Recheck): Outcome {
+  switch (recheck.kind) {
+    case "onChange":
+      return DONE;
+    case "after":
+      return { kind: "requeueAfter", ms: recheck.ms };
+    case "backoff":
+      return { kind: "requeueAfter", ms: Math.min(backoffMs(recheck.checks), recheck.maxMs ?? Infinity) };
+  }
+}
+
+function toLogFields(
+  { metadata: { name }, spec }: CertificateSigningRequest,
+  { policy, rule, message }: Verdict,
+): Readonly<Record<string, unknown>> {
+  return { csr: name, signerName: spec.signerName, username: spec.username, policy, rule, why: message };
+}

@@ -1,0 +1,278 @@
+/**
+ * The loop that every controller runs in: watch → cache → queue → reconcile. It is level-based: a reconciler gets a name
+ * and the cached object, decides, writes once guarded by resourceVersion, and returns an outcome.
+ */
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { Clock, Logger, ObjectChange, ObjectChanges, QueueObserver, Random } from "../../core/ports.ts";
+import { createChildAbort, orAbort } from "../../core/lib/abort.ts";
+import { backoffMs, createWorkQueue, type WorkQueue } from "./queue.ts";
+
+/** The result of one reconciliation of a name. */
+export type Outcome =
+  | { readonly kind: "done" }
+  /** It succeeded; reconcile again after this long. */
+  | { readonly kind: "requeueAfter"; readonly ms: number }
+  /** Try again with back-off; `quiet` keeps the failure out of the error log. */
+  | { readonly kind: "retry"; readonly error: unknown; readonly quiet?: boolean }
+  /** It failed, and trying again is useless until the object changes. */
+  | { readonly kind: "terminal"; readonly error: unknown };
+
+/** The outcome of a reconciliation that needs nothing more. */
+export const DONE: Outcome = { kind: "done" };
+
+export function retry(message: string): Outcome {
+  return { kind: "retry", error: new Error(message) };
+}
+
+/** Reconciles one object; `object` is undefined when no object has the name, which is its key with `getKey`. */
+export type Reconcile<T extends KubeObject> = (
+  name: string,
+  object: T | undefined,
+  signal: AbortSignal,
+) => Promise<Outcome>;
+
+/** Watches other objects whose changes require a name to be reconciled. */
+export interface Trigger extends ObjectChanges<KubeObject> {
+  /** Returns the name to reconcile, or several. */
+  nameFor(object: KubeObject): string | readonly string[];
+}
+
+/** A trigger that is fired by code, not by changes of objects. */
+export interface ManualTrigger extends Trigger {
+  fire(names: readonly string[]): void;
+}
+
+/** Creates a trigger; names fired before the loop listens are kept. */
+export function createManualTrigger(): ManualTrigger {
+  const pending: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  return {
+    fire(names) {
+      pending.push(...names);
+      if (names.length > 0) wake.resolve();
+    },
+    nameFor: ({ metadata }) => metadata.name ?? "",
+    async *changes(signal): AsyncIterable<ObjectChange<KubeObject>> {
+      while (true) {
+        await orAbort(wake.promise, signal);
+        wake = Promise.withResolvers<void>();
+        for (const name of pending.splice(0)) yield { kind: "changed", object: { metadata: { name } } };
+      }
+    },
+  };
+}
+
+/** The reconciliation of one kind of controller. */
+export interface Reconciler<T extends KubeObject> {
+  readonly reconcile: Reconcile<T>;
+  /**
+   * Selects the objects that are reconciled; every object when absent. Other names are only reconciled when they are
+   * already queued. A deleted object is reconciled if it was selected before.
+   */
+  readonly concerns?: (object: T) => boolean;
+  /** Returns the key that identifies an object in the cache and the queue; its name by default. */
+  readonly getKey?: (object: KubeObject) => string;
+}
+
+/** The options that a controller runs with. */
+export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
+  /** The name of the controller, added to every log line. */
+  readonly name: string;
+  readonly store: ObjectChanges<T>;
+  readonly triggers?: readonly Trigger[];
+  /** How many names are reconciled at once; 5 by default, as upstream. */
+  readonly workers?: number;
+  /** Every name is reconciled again after one to two times this period; 12 hours by default, as upstream. */
+  readonly resyncMs?: number;
+  /** Observes the queue, for metrics. */
+  readonly metrics?: ControllerObserver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Provides an observer for each controller's queue. */
+export interface ControllerObserver {
+  queue(controller: string): QueueObserver;
+}
+
+const WORKERS = 5;
+const RESYNC_MS = 12 * 3_600_000;
+
+/** Runs a controller until the signal aborts, then waits for its workers and resolves. Nothing else ends it. */
+export async function runController<T extends KubeObject>(
+  options: ControllerOptions<T>,
+  parent: AbortSignal,
+): Promise<void> {
+  using life = createChildAbort(parent);
+  const { store, triggers = [], workers = WORKERS } = options;
+  const logger = options.logger.with({ controller: options.name });
+  const controller = new Controller({ ...options, logger }, life.signal);
+  logger.debug("controller started", { workers });
+  const tasks = [
+    controller.followObjects(store),
+    ...triggers.map((trigger) => controller.followTrigger(trigger)),
+    controller.runDelays(),
+    controller.resync(),
+    ...Array.from({ length: workers }, () => controller.work()),
+  ];
+  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
+  await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
+  if (!parent.aborted) throw life.signal.reason;
+  logger.debug("controller stopped");
+}
+
+/** A running controller: the cache of its objects, the queue of names, and the tasks between them. */
+class Controller<T extends KubeObject> {
+  readonly #options: ControllerOptions<T>;
+  readonly #signal: AbortSignal;
+  readonly #queue: WorkQueue;
+  readonly #cache = new Map<string, { readonly object: T }>();
+  /** The names in the cache whose objects are reconciled. */
+  readonly #concerned = new Set<string>();
+  readonly #synced = Promise.withResolvers<void>();
+
+  constructor(options: ControllerOptions<T>, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#queue = createWorkQueue(options.clock, options.metrics?.queue(options.name));
+  }
+
+  /** Keeps the cache up to date, and queues each changed object. */
+  followObjects(store: ControllerOptions<T>["store"]): Promise<never> {
+    return this.#follow((signal) => store.changes(signal), () => {
+      // A watch that starts again reports the existing objects, but not those deleted in between.
+      const missing = new Set(this.#cache.keys());
+      return (change) => this.#apply(change, missing);
+    });
+  }
+
+  /** Queues the names to reconcile after a change of another object. */
+  followTrigger(trigger: Trigger): Promise<never> {
+    return this.#follow((signal) => trigger.changes(signal), () => (change) => {
+      if (change.kind === "synced") return;
+      for (const name of [trigger.nameFor(change.object)].flat()) this.#queue.add(name);
+    });
+  }
+
+  runDelays(): Promise<void> {
+    return this.#queue.runDelays(this.#signal);
+  }
+
+  async resync(): Promise<never> {
+    const { resyncMs = RESYNC_MS, random } = this.#options;
+    while (true) {
+      await this.#sleep(resyncMs * (1 + random.float()));
+      for (const name of this.#concerned) this.#queue.add(name);
+    }
+  }
+
+  /** Reconciles one name after the other, once all objects are in the cache. */
+  async work(): Promise<never> {
+    await orAbort(this.#synced.promise, this.#signal);
+    while (true) {
+      const name = await this.#queue.take(this.#signal);
+      try {
+        this.#settle(name, await this.#attempt(name));
+      } finally {
+        this.#queue.done(name);
+      }
+    }
+  }
+
+  /**
+   * Watches until the signal aborts. `begin` is called each time the watch starts, and the function that it returns
+   * receives the changes.
+   */
+  async #follow<U>(
+    changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
+    begin: () => (change: ObjectChange<U>) => void,
+  ): Promise<never> {
+    const { logger } = this.#options;
+    for (let failures = 0;; failures += 1) {
+      const apply = begin();
+      try {
+        for await (const change of changes(this.#signal)) {
+          apply(change);
+          failures = 0;
+        }
+        this.#signal.throwIfAborted();
+        logger.warn("watch ended, starting it again");
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        logger.error("watch failed, starting it again", { error: getErrorMessage(error) });
+      }
+      await this.#sleep(backoffMs(failures));
+    }
+  }
+
+  #apply(change: ObjectChange<T>, missing: Set<string>): void {
+    if (change.kind === "synced") {
+      for (const name of missing) this.#drop(name);
+      missing.clear();
+      this.#synced.resolve();
+      return;
+    }
+    const { concerns, getKey = getName } = this.#options;
+    const name = getKey(change.object);
+    missing.delete(name);
+    if (change.kind === "deleted") return this.#drop(name);
+    this.#cache.set(name, change);
+    if (concerns?.(change.object) === false) {
+      this.#concerned.delete(name);
+    } else {
+      this.#concerned.add(name);
+      this.#queue.add(name);
+    }
+  }
+
+  #drop(name: string): void {
+    const isKnown = this.#cache.delete(name);
+    if (this.#concerned.delete(name) || !isKnown) this.#queue.add(name);
+  }
+
+  async #attempt(name: string): Promise<Outcome> {
+    try {
+      return await this.#options.reconcile(name, this.#cache.get(name)?.object, this.#signal);
+    } catch (error) {
+      return { kind: "retry", error };
+    }
+  }
+
+  #settle(name: string, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case "done":
+        this.#queue.forget(name);
+        break;
+      case "requeueAfter":
+        this.#queue.forget(name);
+        this.#queue.addAfter(name, outcome.ms);
+        break;
+      case "retry":
+        if (this.#signal.aborted) break;
+        this.#queue.addRateLimited(name);
+        this.#logRetry(name, outcome.error, outcome.quiet ?? isRace(outcome.error));
+        break;
+      case "terminal":
+        this.#queue.forget(name);
+        this.#options.logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
+    }
+  }
+
+  #logRetry(name: string, error: unknown, quiet: boolean): void {
+    const { logger } = this.#options;
+    const fields = { name, attempt: this.#queue.failures(name), error: getErrorMessage(error) };
+    if (quiet) logger.debug("reconciliation will be tried again", fields);
+    else logger.error("reconciliation failed, will be tried again", fields);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return this.#options.clock.sleep(ms, this.#signal);
+  }
+}
+
+/** True when another client wrote or deleted the object in between; the watch then delivers the newer state. */
+function isRace(error: unknown): boolean {
+  return isAppError(error, "conflict", "not_found");
+}

@@ -1,0 +1,184 @@
+/** Reads a signer's CA from two files, again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
+import { AppError, getErrorMessage } from "../../core/errors.ts";
+import type { Secret } from "../../core/lib/brand.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import {
+  type Authority,
+  joinAuthority,
+  parseAuthorityCertificate,
+  parseAuthorityCertificates,
+} from "../../core/pki/authority/authority.ts";
+import { decryptPrivateKey, detectKeyEncryption } from "../../core/pki/keys/encrypted_key.ts";
+import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import type { CaKey, Clock, Logger } from "../../core/ports.ts";
+import { createReloader } from "./reloader.ts";
+
+/** The file operations that a CA provider needs. */
+export interface CaFiles {
+  /** Reads the text of a file; rejects when the file does not exist. */
+  read(path: string): Promise<string>;
+  /** Returns the permission bits, such as 0o600; 0 for a file that is private although its group may read it. */
+  mode(path: string): Promise<number>;
+}
+
+/** The files of a CA, and how to read them. */
+export interface FileAuthorityOptions {
+  readonly files: CaFiles;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** The source of the key when it is not a plain file; `keyFile` then only names it. */
+  readonly key?: CaKeySource;
+  /**
+   * Accepts a certificate file with the CA followed by its issuers, and appends the intermediates to each issued
+   * certificate. By default the file must contain exactly one certificate, and nothing is appended, as in
+   * kube-controller-manager.
+   */
+  readonly withIssuers?: boolean;
+  /** The URL of the CA's CRL, which every issued certificate names. */
+  readonly crlUrl?: string | undefined;
+  /** Returns a number that grows when the files are known to have changed. */
+  readonly version?: (() => number) | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Provides the CA as it is on disk. */
+export interface FileAuthoritySource {
+  /** Returns the newest valid pair; files are compared at most once a second. Never fails once the source exists. */
+  current(): Promise<Authority>;
+}
+
+interface Loaded {
+  readonly authority: Authority;
+  readonly content: string;
+}
+
+/**
+ * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is not a
+ * CA, and `file_permissions` when others may read the key; an encrypted key adds `passphrase_missing` and
+ * `passphrase_wrong`. Later faults are logged and the old pair stays in use.
+ */
+export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
+  const { certFile, keyFile, clock, logger } = options;
+  const current = createReloader({
+    first: await load(options),
+    load: (known) => load(options, known),
+    clock,
+    version: options.version,
+    onChange({ authority }) {
+      logger.info("CA reloaded", { certFile, fingerprint: authority.certificate.sha256Fingerprint });
+    },
+    onFault: (error) =>
+      logger.error("CA files changed but do not hold a CA, the old one stays in use", { certFile, keyFile, error }),
+  });
+  return { current: async () => (await current()).authority };
+}
+
+/** Reads and checks the pair; returns `known` itself when the files have not changed since. */
+async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
+  const { certFile, keyFile, files } = options;
+  // Upstream prefixes errors about the content of a file with the name of its loader.
+  const loader = `csr-controller::${certFile}::${keyFile}`;
+  if (certFile === "" || keyFile === "") {
+    throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
+  }
+  const source = options.key ?? createKeyFileSource(files, keyFile);
+  const certificatePem = await read(certFile, () => files.read(certFile));
+  const state = await read(certFile, () => source.state());
+  const content = `${certificatePem}\0${state}`;
+  if (content === known?.content) return known;
+  const key = await source.open(state);
+  const { withIssuers = false } = options;
+  const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
+  if (count === 0 || (count > 1 && !withIssuers)) {
+    const hint = count === 0
+      ? "give a PEM file with the CA certificate"
+      : "give a file with the CA certificate alone, or the setting clusterSigningChain to send its intermediates along";
+    throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
+  }
+  if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
+  const certificates = withIssuers
+    ? parseAuthorityCertificates(certificatePem)
+    : parseAuthorityCertificate(certificatePem);
+  const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
+  if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
+  const { crlUrl } = options;
+  return { authority: crlUrl === undefined ? authority.value : { ...authority.value, crlUrl }, content };
+}
+
+/** Names the certificate file in every error, as upstream does; an error that has its own hint passes unchanged. */
+async function read(certFile: string, action: () => Promise<string>): Promise<string> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof AppError && cause.hint !== undefined) throw cause;
+    throw invalidCa(`error reading CA cert file "${certFile}": ${getErrorMessage(cause)}`, { cause });
+  }
+}
+
+/** Adds the prefix of Go's `tls.X509KeyPair`, which upstream uses to find a pair that does not match. */
+function inUpstreamWords(fault: string): string {
+  return fault.startsWith("private key does not match") ? `tls: ${fault}` : fault;
+}
+
+function invalidCa(message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}): AppError {
+  return new AppError("ca_invalid", message, options);
+}
+
+/** A place that a CA's private key is read from. */
+export interface CaKeySource {
+  /** The path of a file or a program, for messages. */
+  readonly name: string;
+  /** Returns a text that changes whenever the key may have changed. Rejects when the key does not exist. */
+  state(): Promise<string>;
+  /**
+   * Opens the key in a given state; the error result describes what is wrong with the key. Rejects with AppError when
+   * the key is refused.
+   */
+  open(state: string): Promise<Result<CaKey, string>>;
+}
+
+/** Prompts for the passphrase of the named key. Throws AppError `passphrase_missing`. */
+export type PassphrasePort = (keyName: string) => Promise<Secret<string>>;
+
+const GROUP_AND_OTHERS = 0o077;
+
+/** Creates the source for a key file. Opening it throws AppError `file_permissions`, `passphrase_missing` or `passphrase_wrong`. */
+export function createKeyFileSource(files: CaFiles, path: string, passphrase?: PassphrasePort): CaKeySource {
+  return {
+    name: path,
+    state: () => files.read(path),
+    async open(pem) {
+      refuseOpenKey(path, await files.mode(path));
+      const key = await openPrivateKey(pem, path, passphrase);
+      return key.ok ? ok(createCaKey(key.value)) : key;
+    },
+  };
+}
+
+/** Parses a private key, and decrypts an encrypted one; the error describes what is wrong with the text. */
+export async function openPrivateKey(
+  pem: string,
+  name: string,
+  passphrase?: PassphrasePort,
+): Promise<Result<PrivateKey, string>> {
+  if (detectKeyEncryption(pem) !== "pkcs8") return parsePrivateKey(pem);
+  if (passphrase === undefined) return err("the private key is encrypted, and there is no passphrase");
+  const plain = await decryptPrivateKey(pem, (await passphrase(name)).reveal());
+  if (plain.ok) return parsePrivateKey(plain.value);
+  if (plain.error.kind === "unreadable") return err(plain.error.message);
+  throw new AppError("passphrase_wrong", `cannot open the key "${name}": the passphrase does not fit`, {
+    hint: "give the passphrase of this key with the setting caPassphraseFile or the shares of it, or type it again",
+  });
+}
+
+function refuseOpenKey(path: string, mode: number): void {
+  if ((mode & GROUP_AND_OTHERS) === 0) return;
+  throw new AppError(
+    "file_permissions",
+    `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets other users access it`,
+    { hint: `chmod 600 ${shellWord(path)}` },
+  );
+}

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AppError } from "../../core/errors.ts";
+import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
+import { createNamespaceController, type NamespaceContent } from "./namespace_controller.ts";
+
+const going: Namespace = {
+  metadata: { name: "web", deletionTimestamp: "2026-01-01T00:00:00Z" },
+  spec: { finalizers: ["example.com/own", "kubernetes"] },
+  status: { phase: "Terminating" },
+};
+const RESOURCES = ["configmaps", "secrets"].map((resource) => ({ group: "", version: "v1", resource }));
+
+interface Setup {
+  readonly namespace?: Namespace;
+  /** The objects that remain when a collection is deleted. */
+  readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
+  readonly failing?: string;
+  readonly undiscovered?: boolean;
+  /** The content of the store in the namespace: first, and after it was emptied. */
+  readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
+  readonly isActive?: boolean;
+}
+
+async function reconcileOnce(setup: Setup) {
+  const { namespace = going, left = {}, failing, undiscovered = false, stored = [], isActive = false } = setup;
+  const namespaces = createMemoryObjectStore<Namespace>({ objects: [namespace] });
+  const emptied: string[] = [];
+  const content: NamespaceContent = {
+    resources: () =>
+      undiscovered ? Promise.reject(new AppError("unreachable", "no answer")) : Promise.resolve(RESOURCES),
+    deleteCollection({ resource }, name) {
+      if (resource === failing) return Promise.reject(new AppError("api_error", `cannot delete ${resource}`));
+      emptied.push(`${name}/${resource}`);
+      return Promise.resolve();
+    },
+    list: ({ resource }) => Promise.resolve(left[resource] ?? []),
+    stored: () => Promise.resolve(answers.shift() ?? []),
+  };
+  const answers = [...stored];
+  const clock = createFakeClock("2026-01-01T00:00:00Z");
+  const { reconcile } = createNamespaceController({
+    namespaces,
+    content,
+    controllerManager: { isActive: () => Promise.resolve(isActive) },
+    isShared: false,
+    clock,
+    logger: createMemoryLogger(),
+  });
+  const outcome = await reconcile("web", namespace, new AbortController().signal);
+  const { calls } = namespaces;
+  return { outcome, emptied, calls, now: namespaces.peek("web") };
+}
+
+function problems({ status }: Namespace): readonly string[] {
+  return (status.conditions ?? []).filter((condition) => condition.status === "True").map(({ type }) => type);
+}
+
+test("createNamespaceController() empties a namespace, writes conditions and removes its finalizer", async () => {
+  const { outcome, emptied, calls, now } = await reconcileOnce({});
+  assert.deepEqual(outcome, { kind: "done" });
+  assert.deepEqual(emptied, ["web/configmaps", "web/secrets"]);
+  assert.deepEqual(calls, ["get web", "update web/status", "update web/finalize"]);
+  assert.deepEqual(now.spec.finalizers, ["example.com/own"]);
+  assert.deepEqual([now.status.conditions?.length, problems(now)], [5, []]);
+});
+
+test("createNamespaceController() does nothing for a namespace that is not being deleted, or that has been emptied", async () => {
+  const { deletionTimestamp: _, ...metadata } = going.metadata;
+  const active = { ...going, metadata, status: { phase: "Active" } };
+  assert.deepEqual((await reconcileOnce({ namespace: active })).calls, []);
+  assert.deepEqual((await reconcileOnce({ namespace: { ...going, spec: {} } })).calls, ["get web"]);
+});
+
+test("createNamespaceController() corrects the phase first", async () => {
+  const { calls, now } = await reconcileOnce({ namespace: { ...going, status: { phase: "Active" } } });
+  assert.deepEqual(calls.slice(0, 2), ["get web", "update web/status"]);
+  assert.equal(now.status.phase, "Terminating");
+});
+
+test("createNamespaceController() waits for the finalizers of others", async () => {
+  const held = { metadata: { name: "held", finalizers: ["example.com/hold"] } };
+  const { outcome, now } = await reconcileOnce({ left: { secrets: [held] } });
+  assert.deepEqual(outcome, { kind: "requeueAfter", ms: 8_000 });
+  assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  assert.deepEqual(problems(now), ["NamespaceContentRemaining", "NamespaceFinalizersRemaining"]);
+});
+
+for (
+  const { name, setup, type } of [
+    {
+      name: "a collection cannot be deleted",
+      setup: { failing: "configmaps" },
+      type: "NamespaceDeletionContentFailure",
+    },
+    {
+      name: "an object remains that no finalizer holds",
+      setup: { left: { secrets: [{ metadata: { name: "stays" } }] } },
+      type: "NamespaceDeletionContentFailure",
+    },
+    {
+      name: "the objects are unknown",
+      setup: { undiscovered: true },
+      type: "NamespaceDeletionDiscoveryFailure",
+    },
+  ]
+) {
+  test(`createNamespaceController() retries when ${name}, and reports it`, async () => {
+    const { outcome, now } = await reconcileOnce(setup);
+    assert.equal(outcome.kind, "retry");
+    assert.ok(problems(now).includes(type));
+    assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  });
+}
+
+test("createNamespaceController() leaves a namespace to an active kube-controller-manager", async () => {
+  const { outcome, emptied, calls } = await reconcileOnce({ isActive: true });
+  assert.deepEqual([outcome, emptied, calls], [{ kind: "requeueAfter", ms: 15_000 }, [], ["get web"]]);
+});
+
+test("createNamespaceController() deletes nothing while the store holds objects that are not served", async () => {
+  const pods = { group: "", resource: "pods", count: 3 };
+  const deployments = { group: "apps", resource: "deployments", count: 1 };
+  const secrets = { group: "", resource: "secrets", count: 2 };
+  const { outcome, emptied, now } = await reconcileOnce({ stored: [[deployments, pods, secrets]] });
+  assert.deepEqual([outcome, emptied], [{ kind: "requeueAfter", ms: 8_000 }, []]);
+  assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  assert.deepEqual(problems(now), ["NamespaceContentRemaining"]);
+  assert.equal(
+    now.status.conditions?.find(({ type }) => type === "NamespaceContentRemaining")?.message,
+    "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 3 resource instances",
+  );
+});
+
+test("createNamespaceController() does not finalize over values that cannot be read and so are not served", async () => {
+  const secrets = { group: "", resource: "secrets", count: 1 };
+  const { outcome, emptied, now } = await reconcileOnce({ stored: [[secrets], [secrets]] });
+  assert.deepEqual([outcome, emptied], [{ kind: "requeueAfter", ms: 8_000 }, ["web/configmaps", "web/secrets"]]);
+  assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  assert.deepEqual(problems(now), ["NamespaceContentRemaining"]);
+});
+
+test("createNamespaceController() waits five seconds for other API servers to learn of a deletion", async () => {
+  const namespaces = createMemoryObjectStore<Namespace>({ objects: [going] });
+  const clock = createFakeClock("2026-01-01T00:00:00Z");
+  const nothing: NamespaceContent = {
+    resources: () => Promise.resolve([]),
+    deleteCollection: () => Promise.resolve(),
+    list: () => Promise.resolve([]),
+    stored: () => Promise.resolve([]),
+  };
+  const { reconcile } = createNamespaceController({
+    namespaces,
+    content: nothing,
+    controllerManager: { isActive: () => Promise.resolve(false) },
+    isShared: true,
+    clock,
+    logger: createMemoryLogger(),
+  });
+  const { signal } = new AbortController();
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "requeueAfter", ms: 5_000 });
+  await clock.advance(2_000);
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "requeueAfter", ms: 3_000 });
+  assert.deepEqual(namespaces.calls, []);
+  await clock.advance(3_000);
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "done" });
+  assert.deepEqual(namespaces.peek("web").spec.finalizers, ["example.com/own"]);
+});
+
+test("createNamespaceController() continues with other resources when one fails", async () => {
+  assert.deepEqual((await reconcileOnce({ failing: "configmaps" })).emptied, ["web/secrets"]);
+});
