@@ -1,7 +1,7 @@
 /** The policies and the inventory of the flags, with which a command explains verdicts instead of the approver's own. */
 import { type ChosenSettings, describePolicies } from "../client/admin/published_settings.ts";
 import { createFilePort } from "../client/files.ts";
-import { readPolicies } from "../instance/policy_files.ts";
+import { readPolicies } from "../instance/controllers/policy_files.ts";
 import type { PolicyFiles } from "../instance/settings.ts";
 
 /** Reads the settings of the flags; undefined when there are no such flags. */

@@ -23,7 +23,7 @@ import { escapeValue } from "../core/lib/printable.ts";
 import { connectService } from "./systemd/service.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { ControllerDeps } from "../instance/deps.ts";
-import { runElected } from "../instance/run_elected.ts";
+import { runElected } from "../instance/controllers/run_elected.ts";
 
 /** A controller: its command, its Lease, and the manifest of the rights that it needs. */
 export interface RemoteRole {

@@ -6,7 +6,7 @@ import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
-import { ROOT_USER } from "./in_process_users.ts";
+import { ROOT_USER } from "./controllers/in_process_users.ts";
 import {
   createSecretStore,
   createTrustLookup,
@@ -14,21 +14,21 @@ import {
   runInProcess,
   type SigningSettings,
   UP_SIGNERS,
-} from "./controllers.ts";
+} from "./controllers/controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
-import { Parts, renewEachMinute, runBeside } from "./parts.ts";
-import { followPolicies, withInventoryOnly } from "./policy_files.ts";
-import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
-import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
+import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
+import { followPolicies, withInventoryOnly } from "./controllers/policy_files.ts";
+import { runElected, SHARED_STORE_ELECTION } from "./controllers/run_elected.ts";
+import { openSignerProfiles, type SignerChoice } from "./controllers/signer_profiles.ts";
 import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
 import { USER_AGENT } from "../core/version.ts";
 import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
 import type { InstanceSettings } from "./settings.ts";
-import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./run_approver.ts";
+import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./controllers/run_approver.ts";
 import {
   isForAll,
   namesSigningCa,
@@ -36,7 +36,7 @@ import {
   openSigningCas,
   type SigningCas,
   signingDurationSeconds,
-} from "./signer_cas.ts";
+} from "./controllers/signer_cas.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {

@@ -20,28 +20,34 @@ import type { Register } from "../server/register/register.ts";
 import type { Server } from "../server/server.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
 import { authorityPaths } from "./authority/layout.ts";
-import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
-import { openAuditLog } from "./audit_log.ts";
-import { startApiServer } from "./api_server.ts";
-import { InstanceRotations } from "./rotation_follower.ts";
-import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
+import { keepAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
+import { openAuditLog } from "./parts/audit_log.ts";
+import { startApiServer } from "./parts/api_server.ts";
+import { InstanceRotations } from "./parts/rotation_follower.ts";
+import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
-import { assertEtcdPlace } from "./etcd_place.ts";
-import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
-import { takeOverIssuedLog } from "./issued_log_takeover.ts";
-import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
-import { Parts, runBeside } from "./parts.ts";
+import { assertEtcdPlace } from "./storage/etcd_place.ts";
+import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
+import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
+import { openRegister, parseLeaf, reportOverdue } from "./parts/register.ts";
+import { Parts, runBeside } from "./parts/parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
-import { keepRevocations, revocationObjects } from "./revocation.ts";
-import { openServiceAccounts } from "./service_accounts.ts";
-import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
-import { type InstanceStorage, openStorage } from "./storage.ts";
-import { watchDisks } from "./storage_space.ts";
+import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
+import { openServiceAccounts } from "./parts/service_accounts.ts";
+import {
+  createServingRenewal,
+  ensureServing,
+  findHost,
+  listPermittedNames,
+  readGivenServing,
+} from "./parts/serving.ts";
+import { type InstanceStorage, openStorage } from "./storage/storage.ts";
+import { watchDisks } from "./parts/storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
 import type { ServerSettings } from "./settings.ts";
 import { readRequiredFile } from "./named_files.ts";
-import { followClientCas, readTrustedCas } from "./trusted_cas.ts";
+import { followClientCas, readTrustedCas } from "./parts/trusted_cas.ts";
 
 /** A running instance. Disposing it stops the server and closes the storage. */
 export interface Instance extends InstanceStorage {

@@ -9,7 +9,7 @@ import { type BootstrapObject, createRbacObject } from "../server/bootstrap_obje
 import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
 import { signerClusterRole } from "../core/signing/signer_rbac.ts";
 import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
-import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
+import { CUSTOM_SIGNER_ACCOUNT } from "./controllers/in_process_users.ts";
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
 const { role: NODE_CLIENT_ROLE, binding: AUTO_APPROVE_NAME } = KUBELET_GRANTS.nodeclient;

@@ -16,8 +16,8 @@ import { createRevocation, type RevocationTarget } from "../core/revocation/revo
 import { readShownCertificate } from "../tests/support/shown_certificate.ts";
 import { startInstance } from "./instance.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
-import { ROOT_USER } from "./in_process_users.ts";
-import { parseLeaf } from "./register.ts";
+import { ROOT_USER } from "./controllers/in_process_users.ts";
+import { parseLeaf } from "./parts/register.ts";
 
 const DAY_S = 86_400;
 

@@ -26,10 +26,10 @@ import { getName } from "../core/kube/meta.ts";
 import type { Clock, ObjectStore, Random } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import type { Server } from "../server/server.ts";
-import { ROOT_USER } from "./in_process_users.ts";
+import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
-import type { CertificateDeps } from "./serving.ts";
+import type { CertificateDeps } from "./parts/serving.ts";
 import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
 import { USER_AGENT } from "../core/version.ts";
 

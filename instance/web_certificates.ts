@@ -14,8 +14,8 @@ import {
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { exactRole } from "./instance_rbac.ts";
-import type { PolicyWithText } from "./policy_files.ts";
-import type { SignerChoice } from "./signer_profiles.ts";
+import type { PolicyWithText } from "./controllers/policy_files.ts";
+import type { SignerChoice } from "./controllers/signer_profiles.ts";
 import { AppError } from "../core/errors.ts";
 import { type InstanceSettings, parseSetting } from "./settings.ts";
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";

@@ -30,8 +30,8 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/passphrases/passphrase.ts": "two entries, compared in constant time",
   "instance/backup/encryption.ts": "seals and opens a backup",
   "instance/joining.ts": "parsed, to find its Secret again",
-  "instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
-  "instance/serving.ts": "written into the key's file, and to TLS",
+  "instance/parts/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
+  "instance/parts/serving.ts": "written into the key's file, and to TLS",
   "cli/library/test_server.ts": "given to TLS",
   "cli/cluster_credentials.ts": "a flag that is parsed",
 };

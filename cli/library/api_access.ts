@@ -16,7 +16,7 @@ import {
   waitForCertificate,
 } from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
-import { createSecretStore } from "../../instance/controllers.ts";
+import { createSecretStore } from "../../instance/controllers/controllers.ts";
 import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";
 import { createClientPorts, type SystemPorts } from "./defaults.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";

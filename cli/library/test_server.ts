@@ -1,5 +1,5 @@
 /** `startTestServer`: an API server in memory with its controllers, for the tests of programs that talk to one. */
-import { parseLeaf } from "../../instance/register.ts";
+import { parseLeaf } from "../../instance/parts/register.ts";
 import { Register } from "../../server/register/register.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -9,20 +9,20 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { DEFAULT_ISSUER, KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { ADMIN_NAME, createAdminKubeconfig } from "../../instance/admin_kubeconfig.ts";
-import { startApiServer } from "../../instance/api_server.ts";
-import { createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
-import { createInstanceMetrics } from "../../instance/instance_metrics.ts";
+import { ADMIN_NAME, createAdminKubeconfig } from "../../instance/parts/admin_kubeconfig.ts";
+import { startApiServer } from "../../instance/parts/api_server.ts";
+import { createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers/controllers.ts";
+import { createInstanceMetrics } from "../../instance/parts/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "../../instance/instance_rbac.ts";
 import { ensureClusterInfo } from "../../instance/joining.ts";
-import { Parts, runBeside } from "../../instance/parts.ts";
-import { keepRevocations, revocationObjects } from "../../instance/revocation.ts";
-import { createTokenSigner } from "../../instance/service_accounts.ts";
+import { Parts, runBeside } from "../../instance/parts/parts.ts";
+import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
+import { createTokenSigner } from "../../instance/parts/service_accounts.ts";
 import { issuePair } from "../../instance/authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 import { encodeHex } from "../../core/lib/hex.ts";
-import { tokenApproverObjects } from "../../instance/run_approver.ts";
+import { tokenApproverObjects } from "../../instance/controllers/run_approver.ts";
 
 /** The settings of a test server. */
 export interface TestServerSettings extends Partial<SystemPorts> {

@@ -20,7 +20,7 @@ import { createRestoredDatabase } from "../../server/storage/sqlite/restore.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/storage/storage.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
-import { type EtcdPlace, formatEtcdPlace } from "../etcd_place.ts";
+import { type EtcdPlace, formatEtcdPlace } from "../storage/etcd_place.ts";
 
 export interface RestoredBackup {
   readonly manifest: BackupManifest;

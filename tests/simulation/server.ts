@@ -2,17 +2,22 @@
  * A server of the simulation: the parts of `up` as `instance` wires them, over a given storage, with the simulated
  * network instead of a listener.
  */
-import { ensureServing } from "../../instance/serving.ts";
-import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
+import { ensureServing } from "../../instance/parts/serving.ts";
+import {
+  createSecretStore,
+  createTrustLookup,
+  runInProcess,
+  UP_SIGNERS,
+} from "../../instance/controllers/controllers.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
-import { ROOT_USER } from "../../instance/in_process_users.ts";
+import { ROOT_USER } from "../../instance/controllers/in_process_users.ts";
 import { autoApproveBinding, initialBindings, offeredRoles } from "../../instance/instance_rbac.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
-import { Parts, renewEachMinute, runBeside } from "../../instance/parts.ts";
-import { openRegister, parseLeaf } from "../../instance/register.ts";
-import { keepRevocations, revocationObjects } from "../../instance/revocation.ts";
-import { type Election, runElected, SHARED_STORE_ELECTION } from "../../instance/run_elected.ts";
+import { Parts, renewEachMinute, runBeside } from "../../instance/parts/parts.ts";
+import { openRegister, parseLeaf } from "../../instance/parts/register.ts";
+import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
+import { type Election, runElected, SHARED_STORE_ELECTION } from "../../instance/controllers/run_elected.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { planServingNames } from "../../core/pki/authority/serving_certificate.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
@@ -23,7 +28,7 @@ import type { Storage } from "../../server/storage/storage.ts";
 import type { Process, Program } from "./host.ts";
 import { serveHttps } from "./https.ts";
 import type { Network } from "./network.ts";
-import { tokenApproverObjects } from "../../instance/run_approver.ts";
+import { tokenApproverObjects } from "../../instance/controllers/run_approver.ts";
 
 /** The port of every server. */
 export const PORT = 6443;

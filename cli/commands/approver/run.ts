@@ -11,11 +11,11 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
-import { createCsrStore } from "../../../instance/controllers.ts";
-import { followPolicies, readPolicies } from "../../../instance/policy_files.ts";
+import { createCsrStore } from "../../../instance/controllers/controllers.ts";
+import { followPolicies, readPolicies } from "../../../instance/controllers/policy_files.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
-import { createSettingsStore, runApprover, watchRegister } from "../../../instance/run_approver.ts";
+import { createSettingsStore, runApprover, watchRegister } from "../../../instance/controllers/run_approver.ts";
 
 export async function run(input: Input<typeof approverCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;

@@ -15,7 +15,7 @@ import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { readProfileFile } from "../../../instance/signer_profiles.ts";
+import { readProfileFile } from "../../../instance/controllers/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";

@@ -17,7 +17,7 @@ import {
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
 import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
-import { readPolicies } from "../../../instance/policy_files.ts";
+import { readPolicies } from "../../../instance/controllers/policy_files.ts";
 import { parseCsrFile } from "./kube_file.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 

@@ -5,7 +5,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { renewEachMinute } from "../../../instance/parts.ts";
+import { renewEachMinute } from "../../../instance/parts/parts.ts";
 import { startInstance } from "../../../instance/instance.ts";
 import { pathWord } from "../../output/display_path.ts";
 import { connectService, findPassedSocket } from "../../systemd/service.ts";

@@ -34,7 +34,7 @@ import {
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { readPolicies, withInventoryOnly } from "../../../instance/policy_files.ts";
+import { readPolicies, withInventoryOnly } from "../../../instance/controllers/policy_files.ts";
 import type { Tools } from "../../io.ts";
 import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
 import type { signCommand } from "./flags.ts";

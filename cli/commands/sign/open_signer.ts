@@ -18,7 +18,7 @@ import { getRotationPaths } from "../../../instance/authority/rotation_record.ts
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
-import { openSignerProfiles } from "../../../instance/signer_profiles.ts";
+import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
@@ -32,7 +32,7 @@ import {
   openSigningCas,
   type SigningCaDeps,
   signingDurationSeconds,
-} from "../../../instance/signer_cas.ts";
+} from "../../../instance/controllers/signer_cas.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;

@@ -1,0 +1,293 @@
+/**
+ * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
+ * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, and garbage collection. As
+ * upstream, each writes as its own service account, and shared watches use the user of kube-controller-manager.
+ */
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
+import {
+  type ClusterTrustBundle,
+  KUBE_APISERVER_SERVING_SIGNER,
+  type PodCertificateRequest,
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import {
+  clusterTrustBundleKind,
+  configMapKind,
+  leaseKind,
+  namespaceKind,
+  podCertificateRequestKind,
+  secretKind,
+  serviceAccountKind,
+} from "../../core/kube/kinds/mod.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
+import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
+import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
+import { createBootstrapSigner } from "../../controllers/upkeep/bootstrap_signer.ts";
+import { runPodRequestCleaner } from "../../controllers/upkeep/cleaner.ts";
+import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
+import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
+import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
+import {
+  createNamespaceController,
+  type NamespaceContent,
+  type NamespacedResource,
+} from "../../controllers/upkeep/namespace_controller.ts";
+import {
+  createRootCaPublisher,
+  createServiceAccountController,
+  DEFAULT_SERVICE_ACCOUNT,
+} from "../../controllers/upkeep/namespace_defaults.ts";
+import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
+import { toKeyPrefix } from "../../server/registry/registry.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
+import { followResource } from "../../server/storage/follow.ts";
+import type { Server } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { ControllerDeps } from "../deps.ts";
+import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
+import type { Transport } from "../../core/ports.ts";
+import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
+import { USER_AGENT } from "../../core/version.ts";
+
+/** The settings of these controllers. */
+export interface ClusterSettings {
+  /** The CAs that clients trust for the API server, which are published in every namespace and as a trust bundle. */
+  readonly trust: PublishedTrust;
+  /** The storage of the server, which the garbage collector follows. */
+  readonly storage: Storage;
+  /** All objects of a storage that other API servers share; undefined when it is not shared. */
+  readonly contents?: StoreContents | undefined;
+}
+
+/** The CAs that clients trust for the API server, as they change. */
+export interface PublishedTrust {
+  /** Returns the present CAs as PEM, and the annotations of their trust bundle. */
+  content(): TrustBundleContent;
+  /** Calls the listener after each change, until the result is disposed. */
+  onChange(listener: () => void): Disposable;
+}
+
+/** Runs the controllers until the signal aborts. */
+export async function runClusterControllers(
+  server: Pick<Server, "transportFor">,
+  settings: ClusterSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const shared = createStores(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps);
+  const transportOf = (account: string) => server.transportFor(controllerUser(account), USER_AGENT);
+  const controllerManager = createControllerManager(
+    shared<Lease>(leaseKind, { namespace: "kube-system" }),
+    deps.clock,
+  );
+  const context: ClusterContext = {
+    ...settings,
+    shared,
+    transportOf,
+    own: (account) => createStores(transportOf(account), deps),
+    deps: { ...deps, controllerManager },
+    signal,
+  };
+  await Promise.all([
+    runNamespaceController(context),
+    runServiceAccountController(context),
+    runRootCaPublisher(context),
+    runServingBundlePublisher(context),
+    runBootstrapSigner(context),
+    runGarbageCollector(context),
+    cleanPodRequests(context),
+  ]);
+}
+
+/** What each of these controllers uses. */
+interface ClusterContext extends ClusterSettings {
+  /** The stores of the user of kube-controller-manager, for watches. */
+  readonly shared: Stores;
+  /** Creates the transport of the service account of a controller. */
+  transportOf(account: string): Transport;
+  /** Creates the stores of the service account of a controller. */
+  own(account: string): Stores;
+  readonly deps: ControllerDeps & { readonly controllerManager: ControllerManager };
+  readonly signal: AbortSignal;
+}
+
+function runNamespaceController({ transportOf, contents, deps, signal }: ClusterContext): Promise<void> {
+  const transport = transportOf("namespace-controller");
+  const namespaces = createStores(transport, deps)<Namespace>(namespaceKind);
+  const content = createNamespaceContent(transport, contents, deps);
+  const { reconcile } = createNamespaceController({ namespaces, content, isShared: contents !== undefined, ...deps });
+  return runController({ name: "namespace", store: namespaces, reconcile, ...deps }, signal);
+}
+
+function runServiceAccountController({ shared, own, deps, signal }: ClusterContext): Promise<void> {
+  const accounts = own("service-account-controller");
+  const { reconcile } = createServiceAccountController({
+    logger: deps.logger,
+    accountsIn(namespace) {
+      const { get } = shared<ServiceAccount>(serviceAccountKind, { namespace });
+      return { get, create: accounts<ServiceAccount>(serviceAccountKind, { namespace }).create };
+    },
+  });
+  const store = shared<Namespace>(namespaceKind);
+  const triggers = [createNameTrigger(shared, serviceAccountKind, DEFAULT_SERVICE_ACCOUNT)];
+  return runController({ name: "service-account", store, triggers, reconcile, ...deps }, signal);
+}
+
+async function runRootCaPublisher({ shared, own, trust, deps, signal }: ClusterContext): Promise<void> {
+  const publisher = own("root-ca-cert-publisher");
+  const { reconcile } = createRootCaPublisher({
+    logger: deps.logger,
+    controllerManager: deps.controllerManager,
+    caPem: () => trust.content().trustBundle,
+    configMapsIn(namespace) {
+      const { get } = shared<ConfigMap>(configMapKind, { namespace });
+      const { create, update } = publisher<ConfigMap>(configMapKind, { namespace });
+      return { get, create, update };
+    },
+  });
+  const store = shared<Namespace>(namespaceKind);
+  const changed = createManualTrigger();
+  const everywhere = async () => changed.fire((await store.list(signal)).map(getName));
+  using _listener = trust.onChange(() =>
+    void everywhere().catch((error: unknown) => deps.logger.warn("CAs not published in all namespaces", { error }))
+  );
+  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME), changed];
+  await runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
+}
+
+function runServingBundlePublisher({ own, trust, deps, signal }: ClusterContext): Promise<void> {
+  const signerName = KUBE_APISERVER_SERVING_SIGNER;
+  const store = own("kube-apiserver-serving-clustertrustbundle-publisher")<ClusterTrustBundle>(clusterTrustBundleKind, {
+    fieldSelector: `spec.signerName=${signerName}`,
+  });
+  const content = () => Promise.resolve(trust.content());
+  return runTrustBundlePublisher({ ...deps, store, signerName, content }, signal);
+}
+
+function runBootstrapSigner({ own, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("bootstrap-signer");
+  const configMaps = stores<ConfigMap>(configMapKind, {
+    namespace: CLUSTER_INFO_NAMESPACE,
+    fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
+  });
+  const secrets = stores<SecretObject>(secretKind, {
+    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
+  });
+  const { reconcile } = createBootstrapSigner({ configMaps, secrets, ...deps });
+  const triggers = [{ changes: secrets.changes, nameFor: () => CLUSTER_INFO_NAME }];
+  return runController({ name: "bootstrap-signer", store: configMaps, triggers, reconcile, ...deps }, signal);
+}
+
+function runGarbageCollector({ own, storage, contents, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("generic-garbage-collector");
+  const collector = createGarbageCollector({
+    storage: {
+      get: (key) => storage.get(key),
+      follow: (prefix, follower) => followResource(storage, prefix, follower),
+    },
+    contents,
+    resources: STORED_RESOURCES.filter(({ isHidden }) => isHidden !== true)
+      .map((resource) => ({ kind: resource.kind, verbs: resource.verbs, keyPrefix: toKeyPrefix(resource, "") })),
+    objectsFor: (kind, namespace) => stores(kind, { namespace }),
+    controllerManager: deps.controllerManager,
+    logger: deps.logger,
+  });
+  return runController({ name: "garbage-collector", ...collector, ...deps }, signal);
+}
+
+function cleanPodRequests({ own, deps, signal }: ClusterContext): Promise<void> {
+  const stores = own("podcertificaterequestcleaner");
+  const logger = deps.logger.with({ controller: "podcertificaterequest-cleaner" });
+  const requestsIn = (namespace: string) => stores<PodCertificateRequest>(podCertificateRequestKind, { namespace });
+  return runPodRequestCleaner({ list: requestsIn("").list, requestsIn, clock: deps.clock, logger }, signal);
+}
+
+type Stores = <T extends KubeObject>(
+  kind: Kind,
+  selection?: Pick<ObjectStoreOptions, "namespace" | "fieldSelector">,
+) => ReturnType<typeof createObjectStore<T>>;
+
+/** Creates stores over a transport. */
+function createStores(transport: Transport, deps: ControllerDeps): Stores {
+  return (kind, selection = {}) => createObjectStore(transport, kind, { ...selection, ...deps });
+}
+
+/** Creates a trigger that queues the namespace of every changed object with this name. */
+function createNameTrigger(stores: Stores, kind: Kind, name: string): Trigger {
+  const store = stores(kind, { fieldSelector: `metadata.name=${name}` });
+  return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };
+}
+
+/** The fields of an APIResourceList that are read. */
+interface ResourceList {
+  readonly resources?: readonly {
+    readonly name: string;
+    readonly namespaced: boolean;
+    readonly verbs: readonly string[];
+  }[];
+}
+
+/** The fields of an APIGroupList that are read. */
+interface GroupList {
+  readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
+}
+
+/**
+ * Creates the access of the namespace controller to the content of namespaces: discovery, deletion of collections, lists.
+ * `contents` has the objects of a shared store that this API does not serve.
+ */
+function createNamespaceContent(
+  transport: Transport,
+  contents: StoreContents | undefined,
+  deps: ControllerDeps,
+): NamespaceContent {
+  const api = createApiClient(transport, deps);
+  return {
+    resources: (signal) => discover(api, signal),
+    async deleteCollection(resource, namespace, signal) {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
+      await api.requestJson({ method: "DELETE", path: toCollectionPath(resource, namespace), body }, signal);
+    },
+    list: async (resource, namespace, signal) =>
+      (await listAll<KubeObject>(api, toCollectionPath(resource, namespace), {}, signal)).items,
+    async stored(namespace) {
+      const collections = await contents?.collections() ?? [];
+      const counted = collections.map(async ({ prefix, group, resource }) => ({
+        group,
+        resource,
+        count: await contents?.count(`${prefix}${namespace}/`) ?? 0,
+      }));
+      return (await Promise.all(counted)).filter(({ count }) => count > 0);
+    },
+  };
+}
+
+/** Lists the resources in the preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
+async function discover(api: ApiClient, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
+  const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
+  // Discovery documents have the form that Kubernetes guarantees; any other answer fails below.
+  const { groups = [] } = await read("/apis") as GroupList;
+  const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
+  const found = ["v1", ...named].map(async (groupVersion) => {
+    const [group, version] = groupVersion.includes("/") ? groupVersion.split("/") : ["", groupVersion];
+    const { resources = [] } = await read(toGroupPath(group ?? "", version ?? "")) as ResourceList;
+    return resources
+      .filter(({ namespaced, verbs }) => namespaced && verbs.includes("deletecollection"))
+      .map(({ name }) => ({ group: group ?? "", version: version ?? "", resource: name }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function toGroupPath(group: string, version: string): string {
+  return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+function toCollectionPath({ group, version, resource }: NamespacedResource, namespace: string): string {
+  return `${toGroupPath(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+}

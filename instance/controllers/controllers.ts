@@ -1,0 +1,184 @@
+/** The controllers: each over a store, local or remote, and all of them in the process of a server. */
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
+import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
+import { runAggregation } from "../../controllers/upkeep/aggregation.ts";
+import { type CleanerOptions, runCleaner } from "../../controllers/upkeep/cleaner.ts";
+import { runController } from "../../controllers/engine/loop.ts";
+import { followProfiles, type ProfileSource } from "../../controllers/signer/profile_provider.ts";
+import { createSigner, type RecordIssued } from "../../controllers/signer/signer.ts";
+import { createTokenCleaner } from "../../controllers/upkeep/token_cleaner.ts";
+import { NameClaims } from "../../server/register/name_claims.ts";
+import type { Register } from "../../server/register/register.ts";
+import { findLimitedToken } from "../../server/registry/secrets.ts";
+import type { Server } from "../../server/server.ts";
+import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
+import type { ControllerDeps } from "../deps.ts";
+import { USER_AGENT } from "../../core/version.ts";
+import type { FindRevokedRequest } from "../../core/approval/decide_from_sources.ts";
+import {
+  createSettingsStore,
+  type PolicyApproval,
+  runApprover,
+  searchAddresses,
+  searchRegister,
+} from "./run_approver.ts";
+import { findClientTrust } from "../../core/signing/plan.ts";
+import { certificateSigningRequests } from "../../server/registry/certificatesigningrequests.ts";
+import { toKeyPrefix } from "../../server/registry/registry.ts";
+import { createStoredChanges } from "../../server/storage/follow.ts";
+
+/** The CAs and rules of a signer. */
+export interface SigningSettings {
+  /** The CA of a signer, looked up at each signature. */
+  readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+  readonly signerNames: readonly string[];
+  readonly signingDurationSeconds: number;
+  /** Whether requests for ML-DSA keys are signed. */
+  readonly allowMlDsa?: boolean;
+  /** The rules of custom signers, by signer name. */
+  readonly profiles?: ReadonlyMap<string, ProfileSource>;
+  /** Records each certificate before it is written to its request, where the API keeps no register. */
+  readonly record?: RecordIssued | undefined;
+  /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
+  readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
+}
+
+/** The settings of the controllers in the process of a server. */
+export interface InProcessSettings extends SigningSettings, ClusterSettings {
+  /** Controllers that do not run; tests of the demo leave one out. */
+  readonly without: readonly ("approver" | "signer")[];
+  /** The register of the server, which knows the certificates of nodes. */
+  readonly register: Pick<Register, "index">;
+  /** How long requests are kept, and how often that is checked; as upstream by default. */
+  readonly cleaning?: Required<Pick<CleanerOptions, "times" | "intervalMs">>;
+  /** Custom signers, with separate rights. */
+  readonly customSigning?: SigningSettings | undefined;
+  /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
+  readonly approval?: PolicyApproval | undefined;
+}
+
+/** The signers that run in process: all built-in ones except `legacy-unknown`, which guarantees nothing. */
+export const UP_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+];
+
+/**
+ * The writes of one turn of the event loop share a commit, so many names are processed at once. With 32 workers a CSR
+ * costs half as much as with the five of upstream; more would block the event loop for too long.
+ */
+const IN_PROCESS_WORKERS = 32;
+
+const CERTIFICATE_CONTROLLER = controllerUser(CERTIFICATE_CONTROLLER_ACCOUNT);
+
+/** Runs every controller in the process of a server until the signal aborts. */
+export async function runInProcess(
+  server: Pick<Server, "transportFor" | "revocations">,
+  settings: InProcessSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { changes } = createStoredChanges<CertificateSigningRequest>(
+    settings.storage,
+    toKeyPrefix(certificateSigningRequests, ""),
+  );
+  const createStore = (transport: Transport): CsrStore => ({ ...createCsrStore(transport, deps), changes });
+  const store = createStore(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
+  const { clock, logger } = deps;
+  const secrets = createSecretStore(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
+  const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
+  const { reconcile } = tokenCleaner;
+  const roles = createObjectStore<ClusterRole>(
+    server.transportFor(controllerUser("clusterrole-aggregation-controller"), USER_AGENT),
+    clusterRoleKind,
+    deps,
+  );
+  const running = [
+    runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
+    runCleaner({ ...settings.cleaning, store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
+    runClusterControllers(server, settings, deps, signal),
+    runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
+  ];
+  const { revocations } = server;
+  const findRevoked: FindRevokedRequest = (csr) => revocations.findForRequest(csr);
+  const many = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
+  using claims = new NameClaims(settings.storage, clock);
+  if (!settings.without.includes("approver")) {
+    const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
+    // The composition root publishes the settings, so the approver needs no right to do so.
+    const root = server.transportFor(ROOT_USER, USER_AGENT);
+    const approver = {
+      ...settings.approval?.settings,
+      tokens: {
+        isCheckedAtCreation: true,
+        getSecret: async (name: string) => (await findLimitedToken(settings.storage, name))?.object,
+      },
+      signers: [...settings.signerNames, ...settings.customSigning?.signerNames ?? []],
+      isDryRun: false,
+      published: createSettingsStore(root, deps),
+      register: searchRegister(settings.register, settings.storage),
+      findAddress: searchAddresses(settings.storage),
+      claims,
+    };
+    running.push(runApprover(createStore(transport), transport, approver, many, signal));
+  }
+  if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));
+  if (settings.customSigning !== undefined) {
+    const customStore = createStore(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
+    running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
+  }
+  await Promise.all(running);
+}
+
+/** Runs the signer until the signal aborts. */
+export async function runSigner(
+  store: CsrStore,
+  settings: SigningSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+  name = "signer",
+): Promise<void> {
+  const signer = createSigner({ allowMlDsa: false, ...settings, store, ...deps });
+  await Promise.all([
+    runController({ name, store, ...signer, ...deps }, signal),
+    followProfiles([...settings.profiles?.values() ?? []], deps.clock, signal),
+  ]);
+}
+
+/** Creates a store of CSRs over a transport. */
+export function createCsrStore(transport: Transport, deps: ControllerDeps): CsrStore {
+  return createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
+}
+
+/** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */
+export function createSecretStore(transport: Transport, deps: ControllerDeps): ObjectStore<SecretObject> {
+  return createObjectStore<SecretObject>(transport, secretKind, { ...deps, namespace: "kube-system" });
+}
+
+/** Creates a lookup that reports whether a server accepts client certificates of a CA at that moment. */
+export function createTrustLookup(
+  server: Pick<Server, "clientCas">,
+): (authority: Authority) => Promise<boolean | undefined> {
+  // The CAs are new values when their files change, so the result is cached until then.
+  let answers = new WeakMap<Authority, boolean | undefined>();
+  let trusted = server.clientCas();
+  return (authority) => {
+    const now = server.clientCas();
+    if (now !== trusted) answers = new WeakMap();
+    trusted = now;
+    if (!answers.has(authority)) answers.set(authority, findClientTrust(authority, now));
+    return Promise.resolve(answers.get(authority));
+  };
+}

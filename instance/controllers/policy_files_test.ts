@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAppError } from "../../core/errors.ts";
+import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { followPolicies, readPolicies } from "./policy_files.ts";
+
+const INVENTORY = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [{name: a, dns: [a.example]}]\n";
+
+function createFiles(texts: Record<string, string>) {
+  return { texts, readText: (path: string) => Promise.resolve(texts[path]) };
+}
+
+for (
+  const { name, flags, fault } of [
+    {
+      name: "a policy that is none",
+      flags: { policy: ["kubelet-serv"], inventory: undefined },
+      fault: /"kubelet-serv" is neither a policy nor a file/,
+    },
+    {
+      name: "a policy twice",
+      flags: { policy: ["kubelet-client", "kubelet-client"], inventory: undefined },
+      fault: /two policies are called "kubelet-client"/,
+    },
+    {
+      name: "a missing inventory",
+      flags: { policy: ["kubelet-serving"], inventory: undefined },
+      fault: /the setting inventory is missing/,
+    },
+    {
+      name: "an inventory that is not there",
+      flags: { policy: ["kubelet-serving"], inventory: "gone" },
+      fault: /the setting inventory: cannot read "gone": no such file/,
+    },
+  ]
+) {
+  test(`readPolicies() refuses ${name}`, async () => {
+    await assert.rejects(
+      readPolicies(flags, { files: createFiles({}), cwd: "/" }),
+      (error: unknown) => isAppError(error, "config_invalid") && fault.test(error.message),
+    );
+  });
+}
+
+test("readPolicies() accepts a missing inventory when it is optional", async () => {
+  const flags = { policy: ["kubelet-serving"], inventory: undefined };
+  const { policies } = await readPolicies(flags, { files: createFiles({}), cwd: "/" }, { isInventoryOptional: true });
+  assert.deepEqual(policies.map(({ name }) => name), ["kubelet-serving"]);
+});
+
+test("followPolicies() applies changes within a second, and logs a fault once", async () => {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const files = createFiles({ "/inventory.yaml": INVENTORY });
+  const flags = { policy: ["kubelet-serving"], inventory: "inventory.yaml" };
+  const followed = await followPolicies(flags, { files, clock, logger, cwd: "/" });
+  assert.ok(followed !== undefined);
+  let changes = 0;
+  const abort = new AbortController();
+  const following = assert.rejects((async () => {
+    for await (const _ of followed.changes(abort.signal)) changes += 1;
+  })());
+  await clock.advance(5_000);
+  assert.equal(changes, 0);
+
+  files.texts["/inventory.yaml"] = INVENTORY.replace("dns", "dsn");
+  await clock.advance(5_000);
+  assert.equal(changes, 0);
+  assert.deepEqual([...followed.current().inventory?.keys() ?? []], ["a"]);
+  delete files.texts["/inventory.yaml"];
+  await clock.advance(5_000);
+  assert.deepEqual(logger.entries.filter(({ level }) => level === "error").map(({ fields }) => fields["faults"]), [
+    ["inventory.yaml: nodes[0].dsn: unknown key; did you mean dns?"],
+    ['the setting inventory: cannot read "inventory.yaml": no such file'],
+  ]);
+
+  files.texts["/inventory.yaml"] = INVENTORY.replaceAll("a.example", "b.example").replace("name: a", "name: b");
+  await clock.advance(1_000);
+  await settle();
+  assert.equal(changes, 1);
+  assert.deepEqual([...followed.current().inventory?.keys() ?? []], ["b"]);
+  abort.abort();
+  await following;
+});
+
+test("followPolicies() follows nothing without a policy, and refuses an inventory without a policy", async () => {
+  const deps = { files: createFiles({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
+  assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
+  await assert.rejects(
+    followPolicies({ policy: [], inventory: "x" }, deps),
+    /the setting inventory has no effect without the setting policy/,
+  );
+});

@@ -1,0 +1,101 @@
+/** `admin.kubeconfig` of an instance: a certificate of the group system:masters, renewed in time. */
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { findRenewalReason } from "../../core/pki/authority/serving_certificate.ts";
+import { toRevocationName } from "../../core/revocation/revocation.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { Revocations } from "../../server/revocation/revocations.ts";
+import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
+import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
+import { type DataDir, SECRET_MODE } from "../data_dir.ts";
+import type { Part } from "./parts.ts";
+import { parseLeaf } from "./register.ts";
+import type { CertificateDeps } from "./serving.ts";
+
+/** The server of a kubeconfig, the CAs that clients trust for it, and the one that signs the administrator's certificate. */
+export interface AdminOptions {
+  /** The URL of the server. */
+  readonly server: string;
+  readonly authorities: Pick<InstanceAuthorities, "client" | "trustPem">;
+  /** Records the certificate before the kubeconfig is written, and one in use again. */
+  readonly record: (certificate: CertificateFacts, source: "kubeconfig") => Promise<void>;
+  /** The Revocations in force; absent where the kubeconfig is written once. */
+  readonly revocations?: Pick<Revocations, "index">;
+}
+
+const LIFETIME_MS = 365 * 86_400_000;
+/** The user name of the administrator, as in a cluster of kubeadm. */
+export const ADMIN_NAME = "kubernetes-admin";
+const CLUSTER_NAME = "tlsboot";
+
+/** Writes the kubeconfig when it is missing, revoked, due for renewal, or for another server, now and at each renewal. */
+export async function keepAdminKubeconfig(
+  dir: DataDir,
+  options: AdminOptions,
+  deps: CertificateDeps,
+): Promise<Part> {
+  const renew = () => ensureAdminKubeconfig(dir, options, deps);
+  await renew();
+  return { renew };
+}
+
+/** Issues the certificate of the administrator and encodes the kubeconfig. AppError `ca_expired`. */
+export async function createAdminKubeconfig(
+  { server, authorities, record }: AdminOptions,
+  deps: IssueDeps,
+): Promise<string> {
+  const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifetimeMs: LIFETIME_MS };
+  const { certificatePem, keyPem } = await issueClientPair(authorities.client, identity, deps);
+  await record(parseLeaf(certificatePem), "kubeconfig");
+  const cluster = { server, certificateAuthorityData: authorities.trustPem };
+  return encodeKubeconfig({
+    clusters: [{ name: CLUSTER_NAME, cluster }],
+    contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],
+    users: [{ name: ADMIN_NAME, user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
+    currentContext: CLUSTER_NAME,
+  });
+}
+
+async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: CertificateDeps): Promise<void> {
+  const { server, authorities: { client, trustPem } } = options;
+  const current = await readAdmin(dir, deps.files);
+  const reason = current === undefined
+    ? "there is none"
+    : current.server !== server || current.caPem !== trustPem
+    ? "the server has changed"
+    : isRevokedAlone(current.certificate, options)
+    ? "its certificate is revoked"
+    : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
+  if (reason === undefined) {
+    // A build without the register has written it, or the register is from an older backup.
+    if (current !== undefined) await options.record(current.certificate, "kubeconfig");
+    return;
+  }
+  await deps.files.writeAtomic(dir.adminKubeconfig, await createAdminKubeconfig(options, deps), SECRET_MODE);
+  deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
+}
+
+/** Reports whether a certificate is revoked by its serial number, so that a new one of the same user works. */
+function isRevokedAlone({ serialNumber }: CertificateFacts, { revocations }: AdminOptions): boolean {
+  return revocations?.index.get(toRevocationName({ kind: "serial", value: serialNumber })) !== undefined;
+}
+
+async function readAdmin(
+  dir: DataDir,
+  files: FilePort,
+): Promise<{ server: string; caPem: string; certificate: CertificateFacts } | undefined> {
+  const text = await files.readText(dir.adminKubeconfig);
+  if (text === undefined) return undefined;
+  const config = parseKubeconfig(text, dir.adminKubeconfig);
+  if (!config.ok) return undefined;
+  const cluster = config.value.clusters[0]?.cluster;
+  const user = config.value.users[0]?.user;
+  if (cluster === undefined || user?.clientCertificateData === undefined || user.clientKeyData === undefined) {
+    return undefined;
+  }
+  const pair = parseCredentialPair(user.clientCertificateData, user.clientKeyData.reveal());
+  if (!pair.ok) return undefined;
+  return { server: cluster.server ?? "", caPem: cluster.certificateAuthorityData ?? "", certificate: pair.value.leaf };
+}

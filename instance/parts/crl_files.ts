@@ -1,0 +1,219 @@
+/**
+ * The CRLs of an instance: one for each CA whose key it has, in `pki/<ca>.crl` and for `GET /pki/<ca>.crl`. Each is made at
+ * the start, after each revocation, and once a day.
+ */
+import { basename } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import type { FilePort } from "../../client/files.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { createCrl, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../../core/pki/authority/crl.ts";
+import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { isCrlDue, planNextCrl, type RevokedCertificate } from "../../core/revocation/crl_plan.ts";
+import type { PublishedCrls } from "../../server/http/crl.ts";
+import { followRevokedCertificates } from "../../server/revocation/revoked_certificates.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { type AuthorityPaths, getCrlPath } from "../authority/layout.ts";
+import { PUBLIC_MODE } from "../data_dir.ts";
+
+/** The adapters for making CRLs. */
+export interface CrlDeps {
+  readonly files: Pick<FilePort, "readText" | "writeAtomic" | "unlink">;
+  readonly clock: Pick<Clock, "now" | "sleep">;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The CRLs of a running instance. Disposing it waits for a CRL that is being made. */
+export interface CrlFiles extends PublishedCrls, AsyncDisposable {
+  /** Makes the CRL of a CA from now on, and the first one now. The CA is read for each CRL; none is made while it is missing. */
+  add(paths: AuthorityPaths, authority: () => Promise<Authority | undefined>): Promise<void>;
+  /** Makes and serves no CRL of a CA from now on, and removes its file: the CA is no longer trusted. */
+  remove(paths: AuthorityPaths): Promise<void>;
+  /** Makes the CRLs that are due, and those that could not be made. Called each minute. */
+  renew(): Promise<void>;
+}
+
+/** The label of a CRL in PEM (RFC 7468 §5). */
+export const CRL_LABEL = "X509 CRL";
+/** The pause after each CRL, so that many revocations in a row do not make one CRL each. */
+const PAUSE_MS = 1_000;
+
+/** A CRL that was written. */
+export interface WrittenCrl {
+  /** SHA-256 (hex) of the certificate of its CA. */
+  readonly issuer: string;
+  readonly der: Uint8Array<ArrayBuffer>;
+  readonly facts: Pick<CrlFacts, "number" | "thisUpdate">;
+}
+
+/** The CA of a CRL, and what the CRL says. */
+export interface CrlSource {
+  /** The path of the CRL. The one that is there gives the next one its number. */
+  readonly path: string;
+  readonly authority: Authority;
+  /** The revoked certificates of the CA. */
+  readonly revoked: readonly RevokedCertificate[];
+  /** What the previous CRL says; without it, the file is read. */
+  readonly previous?: Pick<CrlFacts, "number" | "thisUpdate"> | undefined;
+}
+
+/** Makes the next CRL of a CA and writes it to its file, PEM. Rejects as the key and the file do. */
+export async function writeNextCrl(
+  { path, authority, revoked, previous }: CrlSource,
+  { files, clock, random }: Pick<CrlDeps, "files" | "random"> & { readonly clock: Pick<Clock, "now"> },
+): Promise<WrittenCrl> {
+  // Other work runs between the steps: each takes up to 30 ms for a hundred thousand entries.
+  const pause = (): Promise<void> => setImmediate();
+  const before = previous ?? readPrevious(authority, await files.readText(path));
+  await pause();
+  const plan = planNextCrl({ revoked, previous: before, now: clock.now(), random: random.bytes(2) });
+  const der = await createCrl(plan, authority, pause);
+  await pause();
+  await files.writeAtomic(path, encodePem(CRL_LABEL, der), PUBLIC_MODE);
+  return { issuer: authority.certificate.sha256Fingerprint, der, facts: plan };
+}
+
+/** Reads the CRL of a CA from the text of its file; undefined when there is none, or that of another CA. */
+function readPrevious({ certificate }: Authority, text: string | undefined): CrlFacts | undefined {
+  const found = text === undefined ? undefined : findPemBlock(text);
+  if (found === undefined || found.block.label !== CRL_LABEL) return undefined;
+  const facts = parseCrl(found.block.bytes);
+  return facts.ok && isCrlOf(facts.value, certificate) ? facts.value : undefined;
+}
+
+/** Follows the revoked certificates of a storage, for the CRLs of the CAs that are added. */
+export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, deps: CrlDeps): Promise<CrlFiles> {
+  const published = new Map<string, CrlFile>();
+  const revoked = await followRevokedCertificates(storage, () => {
+    for (const file of published.values()) void file.update();
+  });
+  return {
+    find: (name) => published.get(name)?.der,
+    async add(paths, authority) {
+      const path = getCrlPath(paths);
+      const file = new CrlFile(
+        {
+          path,
+          authority,
+          listRevoked: ({ certificate }) => revoked.list(certificate.sha256Fingerprint),
+        },
+        deps,
+      );
+      published.set(basename(path), file);
+      const ca = await authority();
+      const fault = ca === undefined ? undefined : findCrlSignFault(ca.certificate);
+      if (fault !== undefined) deps.logger.info("other programs refuse the CRL of a CA", { path, reason: fault });
+      await file.update();
+    },
+    async remove(paths) {
+      const path = getCrlPath(paths);
+      const file = published.get(basename(path));
+      published.delete(basename(path));
+      await file?.[Symbol.asyncDispose]();
+      // On a read-only file system even the removal of no file fails.
+      if (await deps.files.readText(path) !== undefined) await deps.files.unlink(path);
+    },
+    async renew() {
+      for (const file of published.values()) await file.renew();
+    },
+    async [Symbol.asyncDispose]() {
+      revoked[Symbol.dispose]();
+      for (const file of published.values()) await file[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface CrlFileOptions {
+  readonly path: string;
+  readonly authority: () => Promise<Authority | undefined>;
+  readonly listRevoked: (authority: Authority) => readonly RevokedCertificate[];
+}
+
+/** The CRL of one CA. Only one is made at a time; a change meanwhile makes another one afterwards. */
+class CrlFile implements AsyncDisposable {
+  readonly #options: CrlFileOptions;
+  readonly #deps: CrlDeps;
+  readonly #stopping = new AbortController();
+  #current: WrittenCrl | undefined;
+  /** True when something was revoked since the current CRL. */
+  #isOutdated = false;
+  /** True when the last attempt failed; the next check tries again, in a minute. */
+  #isFailed = false;
+  #making: Promise<void> = Promise.resolve();
+  #isMaking = false;
+
+  constructor(options: CrlFileOptions, deps: CrlDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  get der(): Uint8Array | undefined {
+    return this.#current?.der;
+  }
+
+  /** Makes a new CRL, after the one that is being made. Resolves when the first one of a row is made. */
+  update(): Promise<void> {
+    this.#isOutdated = true;
+    if (this.#isMaking) return Promise.resolve();
+    this.#isMaking = true;
+    const first = this.#make();
+    this.#making = first.then(() => this.#makeMore());
+    return first;
+  }
+
+  async renew(): Promise<void> {
+    const isDue = this.#current === undefined || isCrlDue(this.#current.facts, this.#deps.clock.now());
+    if (this.#isFailed || isDue || await this.#isOfOtherCa()) await this.update();
+  }
+
+  /** Reports whether the CA was replaced since the current CRL was made. */
+  async #isOfOtherCa(): Promise<boolean> {
+    try {
+      const ca = await this.#options.authority();
+      return ca !== undefined && ca.certificate.sha256Fingerprint !== this.#current?.issuer;
+    } catch {
+      // The CRL reports the fault when it is due.
+      return false;
+    }
+  }
+
+  /** Waits for a CRL that is being made. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error("no more CRLs are made"));
+    await this.#making;
+  }
+
+  async #make(): Promise<void> {
+    const { path, authority, listRevoked } = this.#options;
+    // An attempt that failed may have replaced the file. The file is read again, so that no two CRLs get the same number.
+    const previous = this.#isFailed ? undefined : this.#current?.facts;
+    this.#isOutdated = false;
+    this.#isFailed = false;
+    try {
+      const ca = await authority();
+      if (ca === undefined) return;
+      this.#current = await writeNextCrl({ path, authority: ca, revoked: listRevoked(ca), previous }, this.#deps);
+      this.#deps.logger.debug("CRL written", { path });
+    } catch (error) {
+      this.#isFailed = true;
+      this.#deps.logger.error("cannot make a CRL, trying again", { path, error });
+    }
+  }
+
+  async #makeMore(): Promise<void> {
+    const stopping = this.#stopping.signal;
+    try {
+      await this.#deps.clock.sleep(PAUSE_MS, stopping);
+      // No await may stand between the last check and the end, or a change in between would make no CRL.
+      while (this.#isOutdated) {
+        await this.#make();
+        await this.#deps.clock.sleep(PAUSE_MS, stopping);
+      }
+    } catch (error) {
+      if (!stopping.aborted) throw error;
+    } finally {
+      this.#isMaking = false;
+    }
+  }
+}

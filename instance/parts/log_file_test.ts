@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { type LogFileOptions, openLogFile } from "./log_file.ts";
+
+function open(path: string, options: Partial<LogFileOptions> = {}, logger = createMemoryLogger()) {
+  const deps = { clock: createFakeClock(), logger };
+  return openLogFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
+}
+
+test("openLogFile() appends to an existing file, in a private folder and file", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("new/audit.log");
+  for (const line of ["one", "two"]) {
+    await using file = open(path);
+    file.append(line);
+  }
+  assert.equal(await readFile(path, "utf8"), "one\ntwo\n");
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.equal((await stat(folder.join("new"))).mode & 0o777, 0o700);
+});
+
+for (
+  const { left, kept } of [
+    { left: "one\ntwo\nhal", kept: "one\ntwo\n" },
+    { left: `one\n${"x".repeat(200_000)}`, kept: "one\n" },
+    { left: "a foreign file", kept: "a foreign file" },
+  ]
+) {
+  test(`openLogFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
+    await using folder = await createTempFolder();
+    const path = folder.join("audit.log");
+    await writeFile(path, left);
+    await using file = open(path, { maxBytes: 1_000 });
+    file.append("new");
+    assert.equal(await readFile(path, "utf8"), `${kept}new\n`);
+  });
+}
+
+test("openLogFile() puts a full file aside before the line that does not fit, and loses none", async () => {
+  await using folder = await createTempFolder();
+  const lines = Array.from({ length: 9 }, (_, index) => `line-${index}`);
+  {
+    await using file = open(folder.join("audit.log"));
+    for (const line of lines) file.append(line);
+  }
+  const names = (await readdir(folder.path)).sort((
+    a,
+    b,
+  ) => (a === "audit.log" ? 1 : b === "audit.log" ? -1 : a < b ? -1 : 1));
+  assert.equal(names.length, 5);
+  const texts = await Promise.all(names.map((name) => readFile(folder.join(name), "utf8")));
+  assert.equal(texts.join(""), `${lines.join("\n")}\n`);
+});
+
+test("openLogFile() compresses its backups, and those of an earlier run", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log"), "old\n");
+  await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log.gz.tmp"), "half");
+  {
+    await using file = open(folder.join("audit.log"), { compress: true });
+    for (const line of ["a".repeat(18), "b".repeat(18)]) file.append(line);
+  }
+  const packed = (await readdir(folder.path)).filter((name) => name.endsWith(".gz"));
+  const texts = await Promise.all(packed.map(async (name) => gunzipSync(await readFile(folder.join(name))).toString()));
+  assert.deepEqual(texts.sort(), [`${"a".repeat(18)}\n`, "old\n"]);
+});
+
+test("openLogFile() writes a line longer than the limit to a separate file", async () => {
+  await using folder = await createTempFolder();
+  await using file = open(folder.join("audit.log"));
+  file.append("x".repeat(100));
+  file.append("y");
+  assert.equal(await readFile(folder.join("audit.log"), "utf8"), "y\n");
+});
+
+test("openLogFile() throws the error of the system", async () => {
+  await using folder = await createTempFolder();
+  await mkdir(folder.join("audit.log"));
+  assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
+});
+
+test("openLogFile() keeps writing to a full file that cannot be renamed, logs the failure once, and rotates later", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("audit.log");
+  const logger = createMemoryLogger();
+  await using file = open(path, {}, logger);
+  // A folder with the name of the new file prevents opening it.
+  await mkdir(`${path}.tmp`);
+  const lines = ["a", "b", "c"].map((letter) => letter.repeat(15));
+  for (const line of lines) file.append(line);
+  assert.equal(await readFile(path, "utf8"), `${lines.join("\n")}\n`);
+  assert.deepEqual(logger.messages("warn"), ["a full log file cannot be rotated and keeps growing"]);
+  await rmdir(`${path}.tmp`);
+  file.append("d");
+  assert.equal(await readFile(path, "utf8"), "d\n");
+  assert.equal((await readdir(folder.path)).length, 2);
+});
+
+test("openLogFile() loses nothing when no name for a backup is possible", async () => {
+  await using folder = await createTempFolder();
+  // The name has the maximum length, so no name with a date is possible.
+  const path = folder.join(`${"x".repeat(245)}.log`);
+  await using file = open(path);
+  for (const letter of ["a", "b"]) file.append(letter.repeat(15));
+  assert.equal(await readFile(path, "utf8"), `${"a".repeat(15)}\n${"b".repeat(15)}\n`);
+});
+
+test("openLogFile() creates a new file when the full one was removed", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("audit.log");
+  await using file = open(path);
+  for (const takeAway of [() => rm(path), () => rename(path, folder.join("elsewhere"))]) {
+    file.append("a".repeat(19));
+    await takeAway();
+    file.append("b");
+    assert.equal(await readFile(path, "utf8"), "b\n");
+  }
+});

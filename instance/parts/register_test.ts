@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createFilePort } from "../../client/files.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { openRegister } from "./register.ts";
+
+test("openRegister() logs each certificate of an unknown user once, also one that another server records", async () => {
+  await using folder = await createTempFolder();
+  const earlierFile = folder.join("issued-certificates.jsonl");
+  const line = (subject: string) => JSON.stringify(["example.com/a", subject, 1_767_225_600, 1_800_000_000]);
+  await writeFile(earlierFile, ['{"format":1}', line("CN=al"), line("n1.example,n2.example")].join("\n"));
+  const clock = createFakeClock("2026-06-01T00:00:00Z");
+  await using storage = createMemoryStorage({ clock });
+  const logger = createMemoryLogger();
+  const authority = await createSigningCa();
+  const deps = { clock, random: createSeededRandom(), logger, files: createFilePort() };
+  const options = { storage, authority: () => authority, retentionMs: 1e12, earlierFile, audit: undefined };
+  const opened = await openRegister(options, deps as unknown as Parameters<typeof openRegister>[1]);
+  const listWarnings = () =>
+    logger.entries.filter(({ message }) => message.includes("does not say for whom")).map(({ fields }) => fields);
+  assert.deepEqual(listWarnings(), [{ certificates: 1, records: "0000000002" }]);
+  await opened.register.record({ fingerprint: "f", subject: "CN=a,CN=b", notBefore: null, notAfter: null }, []);
+  for (const _ of ["first", "second"]) await opened.renew?.();
+  assert.deepEqual(listWarnings().slice(1), [{ certificates: 1, records: "0000000003" }]);
+  await opened[Symbol.asyncDispose]?.();
+});

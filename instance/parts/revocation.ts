@@ -1,0 +1,103 @@
+/**
+ * What follows from revocations in a running instance: open requests are settled, and the records of revoked certificates
+ * are marked. Every server of an installation does it, because each write is guarded by a revision.
+ */
+import { orAbort } from "../../core/lib/abort.ts";
+import { CERTIFICATES_GROUP } from "../../core/kube/kinds/certificates_v1.ts";
+import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
+import { settleRevokedRequests } from "../../controllers/upkeep/revoked_requests.ts";
+import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
+import { RecordMarks } from "../../server/revocation/record_marks.ts";
+import type { Server } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { USER_AGENT } from "../../core/version.ts";
+import { createCsrStore } from "../controllers/controllers.ts";
+import type { ControllerDeps } from "../deps.ts";
+import { controllerUser, REVOCATION_CONTROLLER_ACCOUNT } from "../controllers/in_process_users.ts";
+import { exactRole } from "../instance_rbac.ts";
+import { type Part, runBeside } from "./parts.ts";
+
+const ROLE = "tlsboot:revocation-controller";
+/** A request that was admitted when a revocation was created is found this much later. */
+const SECOND_PASS_MS = 5_000;
+/** The pause after a pass that failed, or that another writer has disturbed. */
+const RETRY_MS = 1_000;
+
+/** Creates the role and the binding of the service account that settles requests. */
+export function revocationObjects(): readonly BootstrapObject[] {
+  const resources = ["certificatesigningrequests/approval", "certificatesigningrequests/status"];
+  const rules: readonly PolicyRule[] = [
+    { verbs: ["list"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
+    { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources },
+    { verbs: ["approve", "sign"], apiGroups: [CERTIFICATES_GROUP], resources: ["signers"] },
+  ];
+  return [
+    exactRole({ metadata: { name: ROLE }, rules }),
+    createRbacObject("clusterrolebindings", {
+      metadata: { name: ROLE },
+      subjects: [{ kind: "ServiceAccount", name: REVOCATION_CONTROLLER_ACCOUNT, namespace: "kube-system" }],
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: ROLE },
+    }),
+  ];
+}
+
+/** Does what follows from revocations, at the start and after each change, until it is disposed. */
+export function keepRevocations(
+  { server, storage }: { readonly server: Pick<Server, "transportFor" | "revocations">; readonly storage: Storage },
+  deps: ControllerDeps,
+): Part {
+  const { clock } = deps;
+  const logger = deps.logger.with({ controller: "revocation" });
+  const { revocations } = server;
+  const store = createCsrStore(server.transportFor(controllerUser(REVOCATION_CONTROLLER_ACCOUNT), USER_AGENT), deps);
+  const marks = new RecordMarks({ storage, revocations });
+  let wake = Promise.withResolvers<void>();
+  let isChanged = true;
+  revocations.onChange(() => {
+    isChanged = true;
+    wake.resolve();
+  });
+  revocations.onRecord(() => marks.isDue && wake.resolve());
+
+  /** Does everything that is due; returns how long to wait for the next pass, undefined for the next change. */
+  async function pass(signal: AbortSignal): Promise<number | undefined> {
+    const isFirst = isChanged;
+    isChanged = false;
+    try {
+      const isDisturbed = revocations.index.size > 0 &&
+        await settleRevokedRequests(
+          { store, findRevoked: (csr) => revocations.findForRequest(csr), clock, logger },
+          signal,
+        );
+      const changed = await marks.update(signal);
+      if (changed > 0) logger.info("records of issued certificates marked or unmarked as revoked", { changed });
+      if (isDisturbed || marks.isDue) return RETRY_MS;
+      return isFirst && revocations.index.size > 0 ? SECOND_PASS_MS : undefined;
+    } catch (error) {
+      signal.throwIfAborted();
+      isChanged = true;
+      logger.warn("cannot settle what is revoked, trying again", { error });
+      return RETRY_MS;
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      wake = Promise.withResolvers<void>();
+      const waitMs = await pass(signal);
+      const changed = orAbort(wake.promise, signal);
+      if (waitMs === undefined) await changed;
+      else await Promise.race([changed, clock.sleep(waitMs, signal)]);
+    }
+  }
+
+  const never = new AbortController().signal;
+  const endQuietly = (life: AbortSignal): Promise<void> =>
+    run(life).catch((error: unknown) => {
+      if (!life.aborted) throw error;
+    });
+  return runBeside(endQuietly, {
+    until: never,
+    onFailure: (error) => logger.error("what follows from revocations is not done any more", { error }),
+  });
+}

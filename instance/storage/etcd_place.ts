@@ -1,0 +1,109 @@
+/**
+ * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is
+ * old and must not be used.
+ */
+import {
+  mapping,
+  nonEmptyListOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../../core/lib/config_file.ts";
+import { TLSBOOT_API_VERSION } from "../../core/version.ts";
+import { AppError } from "../../core/errors.ts";
+import type { FilePort } from "../../client/files.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
+import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";
+import { DEFAULT_SETTINGS, type EtcdSettings } from "../settings.ts";
+
+/** The etcd that holds the objects of a data directory. */
+export interface EtcdPlace {
+  /** The servers at the last start; the members may have changed since. */
+  readonly servers: readonly string[];
+  readonly prefix: string;
+  /** The digest of the backup that was restored there, until a server has run. */
+  readonly backup?: string;
+}
+
+const KIND = "EtcdPlace";
+const SHAPE = mapping({
+  servers: requiredKey(nonEmptyListOf(text)),
+  prefix: requiredKey(text),
+  backup: optionalKey(text),
+});
+
+/** Reads `etcd.yaml`; undefined when there is none. AppError `config_invalid`. */
+export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readText">): Promise<EtcdPlace | undefined> {
+  const found = await files.readText(dir.etcdPlace);
+  if (found === undefined) return undefined;
+  const place = parseConfigDocument(found, KIND, SHAPE);
+  if (place.ok) return place.value;
+  throw new AppError("config_invalid", `cannot read "${dir.etcdPlace}": ${place.error.join("; ")}`, {
+    hint:
+      "tlsboot writes it: remove it, and start with the setting etcdServers and the setting etcdPrefix of the instance",
+  });
+}
+
+/** Writes `etcd.yaml` when its content changes. */
+export async function writeEtcdPlace(
+  dir: DataDir,
+  place: EtcdPlace,
+  files: Pick<FilePort, "readText" | "writeAtomic">,
+): Promise<void> {
+  const content = formatEtcdPlace(place);
+  if (await files.readText(dir.etcdPlace) !== content) await files.writeAtomic(dir.etcdPlace, content, PUBLIC_MODE);
+}
+
+/** Formats `etcd.yaml`, with JSON values because JSON is YAML. */
+export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
+  return `# The objects of this folder are in etcd: up, serve and backup need its address. Written by tlsboot.
+apiVersion: ${TLSBOOT_API_VERSION}
+kind: ${KIND}
+servers: ${JSON.stringify(servers)}
+prefix: ${JSON.stringify(plainPrefix(prefix))}
+${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
+}
+
+/**
+ * Refuses settings that name another storage than the one of a data directory, and a data directory of a newer build.
+ * `verb` is the refused operation. AppError `usage`, `format_unknown`, `config_invalid`.
+ */
+export async function assertEtcdPlace(
+  dir: DataDir,
+  settings: EtcdSettings,
+  verb: string,
+  files: Pick<FilePort, "readText" | "stat">,
+): Promise<void> {
+  const { etcdServers, etcdPrefix } = settings;
+  await assertKnownFormat(dir.root, files);
+  const place = await readEtcdPlace(dir, files);
+  const cannot = (what: string, hint: string) =>
+    new AppError("config_invalid", `cannot ${verb} "${dir.root}": ${what}`, { hint });
+  if (etcdServers.length === 0) {
+    if (place === undefined) return;
+    throw cannot(
+      `its objects are in etcd, below "${place.prefix}"`,
+      `give ${formatEtcdSettings(place)}; or move them back into a database with tlsboot backup and restore`,
+    );
+  }
+  if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
+    throw cannot(
+      `its objects are below "${place.prefix}" in etcd, not "${plainPrefix(etcdPrefix)}"`,
+      `give ${formatEtcdSettings(place)}`,
+    );
+  }
+  if (place === undefined && await files.stat(dir.database) !== undefined) {
+    throw cannot(
+      "its objects are in its database",
+      "leave the setting etcdServers out; or move them with tlsboot backup and tlsboot restore; or, if that " +
+        "database is old, move tlsboot.db elsewhere",
+    );
+  }
+}
+
+function formatEtcdSettings({ servers, prefix }: EtcdPlace): string {
+  const below = prefix === DEFAULT_SETTINGS.etcdPrefix ? "" : ` and the setting etcdPrefix ${shellWord(prefix)}`;
+  return `the setting etcdServers ${shellWord(servers.join(","))}${below}`;
+}

@@ -1,0 +1,95 @@
+/** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
+import { AppError } from "../../core/errors.ts";
+import { createEtcdMetrics } from "../../server/metrics/storage.ts";
+import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { DataDir } from "../data_dir.ts";
+import { readEtcdEndpoints } from "./etcd_endpoints.ts";
+import { writeEtcdPlace } from "./etcd_place.ts";
+import type { InstanceDeps } from "../deps.ts";
+import { registerDatabaseMetrics } from "../parts/instance_metrics.ts";
+import { readFreeBytes } from "../../client/health/host.ts";
+import type { ServerSettings } from "../settings.ts";
+
+/** An open storage, with what is known about its content. Disposing it closes the storage. */
+export interface InstanceStorage extends AsyncDisposable {
+  readonly storage: Storage;
+  /** True when the storage was empty. */
+  readonly isNew: boolean;
+  /** All objects of a storage that other servers may share, tlsboot or kube-apiserver; undefined for a database. */
+  readonly contents: StoreContents | undefined;
+  /** Aborts when nothing can be written until the program is started again. */
+  readonly lost: AbortSignal;
+}
+
+/**
+ * Opens the storage of an instance and registers its metrics. AppError `storage_locked`, `storage_corrupt`,
+ * `unreachable`, `io`.
+ */
+export async function openStorage(
+  settings: ServerSettings,
+  dir: DataDir,
+  deps: InstanceDeps & { readonly registry: MetricsRegistry },
+): Promise<InstanceStorage> {
+  if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
+  const isNew = (await deps.files.stat(dir.database)) === undefined;
+  // SQLite opens a database on a full disk, and the server would say that it is up and refuse the first write.
+  if (await readFreeBytes(dir.root) === 0) {
+    throw new AppError("io", `cannot open storage "${dir.database}": the disk is full`, {
+      hint: "free some space on the disk, and start again; nothing stored is lost",
+    });
+  }
+  const { clock, logger } = deps;
+  const observer = registerDatabaseMetrics(deps.registry, dir.database);
+  const lost = new AbortController();
+  const onLost = (error: AppError): void => {
+    logger.error("the storage is lost, the server stops", { error });
+    lost.abort(error);
+  };
+  const storage = await openSqliteStorage({
+    path: dir.database,
+    quotaBytes: settings.storageQuota * 1_048_576,
+    values: createStoredValues(STORED_RESOURCES),
+    clock,
+    logger,
+    observer,
+    onLost,
+  });
+  return { storage, isNew, contents: undefined, lost: lost.signal, [Symbol.asyncDispose]: close(storage) };
+}
+
+async function openShared(
+  settings: ServerSettings,
+  dir: DataDir,
+  deps: InstanceDeps & { readonly registry: MetricsRegistry },
+): Promise<InstanceStorage> {
+  const endpoints = await readEtcdEndpoints(settings, deps);
+  // Imported here, so that an instance with a database does not load it.
+  const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
+  const { storage, contents } = await openEtcdStorage({
+    endpoints,
+    values: createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES),
+    compactionIntervalMs: settings.etcdCompactionInterval,
+    clock: deps.clock,
+    logger: deps.logger,
+    observer: createEtcdMetrics(deps.registry, STORED_RESOURCES),
+  });
+  try {
+    const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
+    await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
+    const { signal: lost } = new AbortController();
+    return { storage, isNew: items.length === 0, contents, lost, [Symbol.asyncDispose]: close(storage) };
+  } catch (error) {
+    await storage[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function close(storage: Storage): () => Promise<void> {
+  return async () => await storage[Symbol.asyncDispose]();
+}
