@@ -10,7 +10,7 @@ import { parseNodeUser } from "../core/kube/user.ts";
 import { DATA_DIR_FLAG } from "./flags/common.ts";
 import type { CompletedName } from "./framework/completion.ts";
 import { type CompletedObjects, environmentName } from "./framework/flags.ts";
-import type { Io } from "./io.ts";
+import type { Io, Tools } from "./io.ts";
 import { listCsrs } from "../client/admin/csrs.ts";
 import { flattenPages, listRecordPages, REVOCATION_COLLECTION } from "../client/admin/records.ts";
 import { listTokens } from "../client/admin/tokens.ts";
@@ -28,19 +28,23 @@ const SERIAL_DIGITS = 12;
 export async function listCompletedNames(
   objects: CompletedObjects,
   words: readonly string[],
-  io: Io,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<readonly CompletedName[]> {
   const typed = words[words.length - 1] ?? "";
   const found = new Map<string, string>();
-  await using limit = limitTime(io.clock, LIMIT_MS, () => new AppError("timeout", "no answer in time"), signal);
+  await using limit = limitTime(
+    tools.clock,
+    LIMIT_MS,
+    () => new AppError("timeout", "no answer in time"),
+    tools.signal,
+  );
   try {
-    const find = (key: SettingKey): string | undefined => findSetting(key, words, io);
+    const find = (key: SettingKey): string | undefined => findSetting(key, words, tools);
     await using connection = await connect({
       kubeconfig: find("kubeconfig"),
       context: find("context"),
       dataDir: find("dataDir") ?? DATA_DIR_FLAG.default,
-    }, io);
+    }, tools);
     for await (const { name, description } of listNames(objects, typed, connection.api, limit.signal)) {
       if (name.startsWith(typed)) found.set(name, description);
       if (found.size >= MAX_NAMES) break;

@@ -5,15 +5,13 @@
 import { join, resolve } from "node:path";
 import type { ApiConnection } from "../client/admin/connection.ts";
 import { createApiClient, withWarnings } from "../client/objects/api.ts";
-import { createConnector, readCluster } from "../client/transport/connect.ts";
+import { readCluster } from "../client/transport/connect.ts";
 import { createServerNames } from "../client/transport/server_names.ts";
-import { createFilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { DATA_DIR_FLAG } from "./flags/common.ts";
-import type { Io } from "./io.ts";
+import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
-import { USER_AGENT } from "../core/version.ts";
 
 /** The settings that name the API server. */
 export interface ConnectionSettings {
@@ -24,26 +22,27 @@ export interface ConnectionSettings {
 }
 
 /** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
-export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
-  const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
-  const files = createFilePort();
+export async function connect(settings: ConnectionSettings, tools: Tools): Promise<ApiConnection> {
+  const { files, clock, stderr } = tools;
+  const path = resolve(tools.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
       hint:
         `start a server with: tlsboot up${
           settings.dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(settings.dataDir)}`
         }; or name the kubeconfig of another one with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir` +
-        describeIgnoredKubeconfig(io.env),
+        describeIgnoredKubeconfig(tools.env),
     });
   }
   const cluster = await readCluster(path, files, settings.context);
-  const connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(cluster);
-  const transport = withWarnings(connection, (text) => io.stderr.write(`Warning: ${escapeValue(text)}\n`));
+  const connection = await tools.connect(cluster);
+  const transport = withWarnings(connection, (text) => stderr.write(`Warning: ${escapeValue(text)}\n`));
   return {
     transport,
-    api: createApiClient(transport, { clock: io.clock }),
-    serverNames: createServerNames(cluster, io),
+    api: createApiClient(transport, { clock }),
+    serverNames: createServerNames(cluster, tools),
     cluster,
+    files,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }

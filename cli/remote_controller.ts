@@ -3,8 +3,7 @@ import { resolve } from "node:path";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import type { Logger, Transport } from "../core/ports.ts";
 import { type ApiClient, createApiClient } from "../client/objects/api.ts";
-import { createConnector, readCluster } from "../client/transport/connect.ts";
-import { createFilePort } from "../client/files.ts";
+import { readCluster } from "../client/transport/connect.ts";
 import { findMissingRights, findOwnUsername } from "../client/objects/access_reviews.ts";
 import { AppError } from "../core/errors.ts";
 import type { ManifestPart } from "../core/rbac/manifest.ts";
@@ -18,10 +17,9 @@ import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
 import { createMetricsRegistry } from "../server/metrics/registry.ts";
 import { parseListenAddress } from "./framework/flags.ts";
-import type { Io } from "./io.ts";
+import type { Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { connectService } from "./systemd/service.ts";
-import { USER_AGENT } from "../core/version.ts";
 import type { ControllerDeps } from "../instance/deps.ts";
 import { runElected } from "../instance/controllers/run_elected.ts";
 
@@ -51,21 +49,18 @@ const RIGHTS_PAUSE_MS = 1_000;
 export async function runRemoteController(
   role: RemoteRole,
   settings: RemoteSettings,
-  io: Io,
+  tools: Tools,
   logger: Logger,
   work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
-  signal: AbortSignal,
 ): Promise<void> {
-  using service = connectService(io, { logger, signal });
-  const files = createFilePort();
+  const { clock, random, signal } = tools;
+  using service = connectService(tools, { logger, signal });
   const registry = createMetricsRegistry();
-  const metrics = createControllerMetrics(registry, io.clock);
-  const deps: ControllerDeps = { clock: io.clock, random: io.random, logger, metrics };
-  const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
-  await using connection = await createConnector({ files, clock: io.clock, env: io.env, userAgent: USER_AGENT })(
-    cluster,
-  );
-  const transport = observeTransport(connection, new URL(cluster.server).host, registry, io.clock);
+  const metrics = createControllerMetrics(registry, clock);
+  const deps: ControllerDeps = { clock, random, logger, metrics };
+  const cluster = await readCluster(resolve(tools.cwd, settings.kubeconfig ?? ""), tools.files);
+  await using connection = await tools.connect(cluster);
+  const transport = observeTransport(connection, new URL(cluster.server).host, registry, clock);
   const address = parseListenAddress(settings.metricsBindAddress);
   await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);
   if (listener !== undefined) logger.info("metrics", { address: settings.metricsBindAddress, port: listener.port });

@@ -83,7 +83,7 @@ async function answerCompletion(
   const objects = findCompletedObjects(words, table);
   const names = objects === undefined
     ? []
-    : await (await import("./completed_names.ts")).listCompletedNames(objects, words, io, signal);
+    : await (await import("./completed_names.ts")).listCompletedNames(objects, words, createTools(io, signal, false));
   io.stdout.write(completeWords(words, table, names));
   return EXIT.done;
 }

@@ -42,8 +42,7 @@ interface Request {
   readonly order: RowOrder | undefined;
   readonly input: ShowInput;
   readonly selectors: QueryParameters;
-  readonly io: Tools;
-  readonly signal: AbortSignal;
+  readonly tools: Tools;
 }
 
 /** Adds columns to the Tables of `-o wide`. */
@@ -71,8 +70,7 @@ export interface ShownObjects {
 export async function showObjects(
   shown: ShownObjects,
   input: ShowInput,
-  io: Tools,
-  signal: AbortSignal,
+  tools: Tools,
 ): Promise<ExitCode> {
   const { names } = shown;
   const { fieldSelector, selector, watch, output, sortBy } = input.settings;
@@ -80,9 +78,9 @@ export async function showObjects(
   const selectors = { fieldSelector, labelSelector: selector };
   // An invalid template is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
-  const request = { shown, order, input, selectors, io, signal };
+  const request = { shown, order, input, selectors, tools };
   const show = chooseForm(shown, output);
-  await using connection = await connect(input.settings, io);
+  await using connection = await connect(input.settings, tools);
   try {
     return await show(connection, request);
   } catch (error) {
@@ -111,7 +109,7 @@ async function getByName<T>(
   name: string,
   get: (name: string) => Promise<T>,
   { api }: ApiConnection,
-  { shown, signal }: Request,
+  { shown, tools: { signal } }: Request,
 ): Promise<{ readonly name: string; readonly value: T }> {
   try {
     return { name, value: await get(name) };
@@ -128,29 +126,30 @@ async function showTables(
   request: Request,
   own: OwnTable | undefined,
 ): Promise<ExitCode> {
-  const { shown, order, input, selectors, io, signal } = request;
+  const { shown, order, input, selectors, tools } = request;
+  const { signal, stdout } = tools;
   const { kind, names, extendWide, isShown = () => true, refine = (rows) => rows, afterTable } = shown;
   const { output, noHeaders, watch } = input.settings;
   const isWide = output?.kind === "wide";
   const isForPeople = own !== undefined;
-  const isFitted = isForPeople && !isWide && io.stdout.isTerminal;
+  const isFitted = isForPeople && !isWide && stdout.isTerminal;
   const collection = formatCollectionPath(kind);
-  const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;
+  const api = own === undefined ? createTableApi(connection.transport, tools) : connection.api;
   const decode = own === undefined ? decodeTable : createTableDecoder(own);
   const needsObjects = own === undefined && (shown.isShown !== undefined || order?.needsObjects === true);
   const included: QueryParameters = needsObjects ? { includeObject: "Object" } : {};
   const printer = createTablePrinter({
     isWide,
     hasHeader: !noHeaders,
-    ...(isFitted ? { fitTo: () => io.stdout.columns } : {}),
-    ...(isForPeople ? { style: createStyle(io.stdout, io.env) } : {}),
+    ...(isFitted ? { fitTo: () => stdout.columns } : {}),
+    ...(isForPeople ? { style: createStyle(stdout, tools.env) } : {}),
   });
   const toShown = async (table: ServerTable): Promise<ServerTable> => {
     const chosen = { ...table, rows: table.rows.filter(({ object }) => isKubeObject(object) ? isShown(object) : true) };
     return isWide && extendWide !== undefined ? await extendWide(chosen, connection.api, signal) : chosen;
   };
   const print = ({ columnDefinitions, rows }: ServerTable): void => {
-    io.stdout.write(printer.print(columnDefinitions, isFitted ? refine(rows) : rows));
+    stdout.write(printer.print(columnDefinitions, isFitted ? refine(rows) : rows));
   };
   const ask = async (path: string): Promise<ServerTable> =>
     await toShown(decode(await api.requestJson({ method: "GET", path }, signal), path));
@@ -169,7 +168,7 @@ async function showTables(
       watched = name;
       version = value.metadata.resourceVersion ?? "";
       tables.push(value);
-    }, io);
+    }, tools);
   } else {
     for await (const page of readPages(collection, { ...selectors, ...included }, ask)) {
       tables.push(page);
@@ -178,7 +177,7 @@ async function showTables(
   }
   const together = joinTables(tables, order);
   if (together.rows.length > 0) print(together);
-  else if (names.length === 0 && !watch) io.stderr.write("No resources found\n");
+  else if (names.length === 0 && !watch) tools.stderr.write("No resources found\n");
   await afterTable?.(together.rows, connection.api, signal);
   if (!watch || code !== EXIT.done) return code;
   // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
@@ -186,7 +185,7 @@ async function showTables(
   const isSingle = watched !== undefined;
   const parameters = { ...(isSingle ? { fieldSelector: `metadata.name=${watched}` } : selectors), ...included };
   for await (
-    const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
+    const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, tools.clock, signal)
   ) {
     const table = await toShown(decode(object, collection));
     if (isSingle && table.rows[0]?.object?.metadata?.resourceVersion === version) continue;
@@ -206,7 +205,8 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
   const printer = createObjectPrinter(format, formatQualifiedKind({ ...kind, kind: kind.singular }));
   return async (connection, request) => {
     const { api } = connection;
-    const { shown, order, input, selectors, io, signal } = request;
+    const { shown, order, input, selectors, tools } = request;
+    const { signal, stdout } = tools;
     const { names, isShown = () => true } = shown;
     const collection = formatCollectionPath(kind);
     const found: KubeObject[] = [];
@@ -217,7 +217,7 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
         const get = (name: string): Promise<KubeObject> =>
           api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal);
         found.push((await getByName(given, get, connection, request)).value);
-      }, io);
+      }, tools);
     } else {
       const listing = await listAll(api, collection, selectors, signal);
       found.push(...sortObjects(listing.items.filter(isShown), order, shown).map((item) => withType(item, kind)));
@@ -225,18 +225,18 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
     }
     const [only] = found;
     const isSingle = names.length === 1;
-    if (input.settings.watch && !isSingle) found.forEach((object) => io.stdout.write(printer.printOne(object)));
-    else if (!isSingle) io.stdout.write(printer.printList(found));
-    else if (only !== undefined) io.stdout.write(printer.printOne(only));
+    if (input.settings.watch && !isSingle) found.forEach((object) => stdout.write(printer.printOne(object)));
+    else if (!isSingle) stdout.write(printer.printList(found));
+    else if (only !== undefined) stdout.write(printer.printOne(only));
     if (!input.settings.watch || code !== EXIT.done) return code;
     const parameters = isSingle ? { fieldSelector: `metadata.name=${only?.metadata.name ?? ""}` } : selectors;
     for await (
-      const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
+      const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, tools.clock, signal)
     ) {
       if (!isKubeObject(object)) throw new AppError("api_error", "cannot read the watch: an event has no object");
       if (!isShown(object)) continue;
       if (!isSingle || object.metadata.resourceVersion !== only?.metadata.resourceVersion) {
-        io.stdout.write(printer.printOne(object));
+        stdout.write(printer.printOne(object));
       }
     }
     return EXIT.done;

@@ -2,6 +2,7 @@
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { Transport } from "../../core/ports.ts";
+import type { FilePort } from "../files.ts";
 import type { ApiClient } from "../objects/api.ts";
 
 /** The parts of a connection that reading an API and deciding in it need. */
@@ -16,4 +17,6 @@ export interface ApiHandle {
 export interface ApiConnection extends ApiHandle, AsyncDisposable {
   /** The server and the credentials of the connection. */
   readonly cluster: ResolvedCluster;
+  /** The files that the cluster names, such as its CA. */
+  readonly files: FilePort;
 }

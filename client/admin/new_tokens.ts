@@ -1,5 +1,5 @@
 /** New bootstrap tokens: their machines, their Secrets, and the cluster that the machines join. */
-import { createFilePort, type FilePort } from "../files.ts";
+import type { FilePort } from "../files.ts";
 import { findOwnUsername } from "../objects/access_reviews.ts";
 import type { ApiClient } from "../objects/api.ts";
 import { readCa } from "../transport/connect.ts";
@@ -152,14 +152,14 @@ async function postToken(
  * `mayBeUnpublished`, the connection's own server and CA replace a `cluster-info` that the cluster does not publish.
  */
 export async function readJoinTarget(
-  { api, cluster }: Pick<ApiConnection, "api" | "cluster">,
+  connection: Pick<ApiConnection, "api" | "cluster" | "files">,
   signal: AbortSignal,
   mayBeUnpublished: boolean = false,
 ): Promise<JoinTarget> {
   const request = { method: "GET", path: CLUSTER_INFO_PATH } as const;
-  return await api.requestObject<ConfigMap>(request, signal).then(readPublished, (error) => {
+  return await connection.api.requestObject<ConfigMap>(request, signal).then(readPublished, (error) => {
     if (!isAppError(error, "not_found")) throw error;
-    if (mayBeUnpublished) return readOwnTarget(cluster);
+    if (mayBeUnpublished) return readOwnTarget(connection);
     throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
   });
 }
@@ -171,8 +171,10 @@ function readPublished(clusterInfo: ConfigMap): JoinTarget {
 }
 
 /** Reads the server and the CA of the connection's kubeconfig, which are those of the cluster for other clients too. */
-async function readOwnTarget({ server, ca }: ApiConnection["cluster"]): Promise<JoinTarget> {
-  const caPem = ca === undefined ? "" : await readCa(ca, createFilePort());
+async function readOwnTarget(
+  { cluster: { server, ca }, files }: Pick<ApiConnection, "cluster" | "files">,
+): Promise<JoinTarget> {
+  const caPem = ca === undefined ? "" : await readCa(ca, files);
   const bundle = parseCaBundle(caPem);
   if (bundle.ok && isPlainWord(server)) {
     return { server, caPem, pins: bundle.value.map(publicKeyPin), isPublished: false };

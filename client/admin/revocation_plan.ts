@@ -25,7 +25,6 @@ import { createApiSource, findReferences, type RecordSource } from "./record_sou
 import type { TypedTarget } from "./revocation_targets.ts";
 import type { ApiClient } from "../objects/api.ts";
 import { findOwnUser } from "../objects/access_reviews.ts";
-import { createFilePort } from "../files.ts";
 import { readClientPair } from "../transport/connect.ts";
 import type { RevocationPlan } from "../../core/report/revocation_text.ts";
 
@@ -80,9 +79,9 @@ export class RevocationPlanner {
   }
 
   async #findOwnCredential(signal: AbortSignal): Promise<OwnCredential> {
-    const { cluster } = this.#connection;
+    const { cluster, files } = this.#connection;
     const user = await findOwnUser(this.#api, signal);
-    const pair = cluster.clientCertificate === undefined ? undefined : await readClientPair(cluster, createFilePort());
+    const pair = cluster.clientCertificate === undefined ? undefined : await readClientPair(cluster, files);
     return { username: user?.username ?? "", groups: user?.groups ?? [], serialNumber: pair?.leaf.serialNumber };
   }
 

@@ -1,7 +1,7 @@
 /** `tlsboot approve -i`: its questions and answers in a pipe and on a terminal, and what it does when a request changes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
+import { createSystemClock, createTools } from "../../cli/system.ts";
 import { connect } from "../../cli/connection.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
@@ -216,8 +216,8 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
 
   /** Changes an object without deciding about it. */
   async function patchLabels(name: string): Promise<void> {
-    const io = createCapturedIo({ cwd: instance.folder.path, clock });
-    await using connection = await connect({ kubeconfig: undefined, dataDir: instance.data }, io);
+    const tools = createTools(createCapturedIo({ cwd: instance.folder.path, clock }), quiet, false);
+    await using connection = await connect({ kubeconfig: undefined, dataDir: instance.data }, tools);
     await connection.api.requestJson({
       method: "PATCH",
       path: `/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}`,

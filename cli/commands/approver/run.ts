@@ -52,7 +52,6 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
       };
       await runApprover(createCsrStore(transport, deps), transport, approver, deps, leading);
     },
-    tools.signal,
   );
   return EXIT.done;
 }

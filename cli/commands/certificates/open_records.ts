@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
-import type { Io } from "../../io.ts";
+import type { Tools } from "../../io.ts";
 import { createLogSource } from "../../../client/admin/log_source.ts";
 import { createApiSource, type RecordSource } from "../../../client/admin/record_source.ts";
 
@@ -18,13 +18,13 @@ export interface OpenRecords extends AsyncDisposable {
 /** Opens the log that `--issued-log` names, or else a connection to the server. */
 export async function openRecords(
   settings: ConnectionSettings & { readonly issuedLog: string | undefined },
-  io: Io,
+  tools: Tools,
 ): Promise<OpenRecords> {
   if (settings.issuedLog !== undefined) {
-    const source = createLogSource(resolve(io.cwd, settings.issuedLog));
+    const source = createLogSource(resolve(tools.cwd, settings.issuedLog));
     return { source, api: undefined, connection: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const connection = await connect(settings, io);
+  const connection = await connect(settings, tools);
   return {
     source: createApiSource(connection.api),
     api: connection.api,

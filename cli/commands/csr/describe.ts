@@ -31,7 +31,7 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
   await using connection = await connect(input.settings, tools);
   const { api } = connection;
   const published = await readApproverSettings(api, signal);
-  const chosen = await readFlagSettings(input.settings, tools.cwd) ?? suggestPolicyFlags(published);
+  const chosen = await readFlagSettings(input.settings, tools) ?? suggestPolicyFlags(published);
   const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, tools);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {

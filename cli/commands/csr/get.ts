@@ -44,7 +44,6 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
     },
     input,
     tools,
-    signal,
   );
 }
 

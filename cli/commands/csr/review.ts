@@ -49,7 +49,7 @@ export async function review(input: Input<typeof approveCommand.flags>, tools: T
   const profiles = await readProfiles(settings.profile, tools);
   await using connection = await connect(settings, tools);
   const published = await readApproverSettings(connection.api, signal);
-  const chosen = await readFlagSettings(settings, tools.cwd) ?? suggestPolicyFlags(published);
+  const chosen = await readFlagSettings(settings, tools) ?? suggestPolicyFlags(published);
   const session = new ReviewSession(connection, { chosen, signers: published.signers, profiles }, tools);
   if (settings.watch) await session.follow(settings, signal);
   else await session.reviewAll(await findPending(connection.api, args, settings, tools), signal);

@@ -36,7 +36,7 @@ import {
 export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
-  const given = await readFlagSettings(settings, tools.cwd);
+  const given = await readFlagSettings(settings, tools);
   const file = await readFile(named, settings, tools);
   const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, tools);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");

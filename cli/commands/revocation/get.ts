@@ -9,5 +9,5 @@ import type { getRevocationsCommand } from "./flags.ts";
 
 export async function run(input: Input<typeof getRevocationsCommand.flags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
-  return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools, tools.signal));
+  return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools));
 }

@@ -81,7 +81,6 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
         await runSigner(createCsrStore(transport, deps), signer, deps, leading);
       }
     },
-    tools.signal,
   );
   return EXIT.done;
 }

@@ -25,7 +25,7 @@ const TABLE: OwnTable = {
 export async function run(input: Input<typeof getTrustBundlesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {
-    return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, tools, tools.signal);
+    return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, tools);
   } catch (error) {
     throw explainTrustBundleFailure(error);
   }
