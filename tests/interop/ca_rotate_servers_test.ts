@@ -14,6 +14,14 @@ async function rotate(instance: RunningInstance, code: number, ...args: readonly
   return done.stdout + done.stderr;
 }
 
+/** Waits until a number of servers have adopted the first step. A server is known only once it has reported. */
+async function untilTrusted(instance: RunningInstance, servers: number): Promise<void> {
+  await eventually(`${servers} servers have adopted the first step`, async () => {
+    const { stdout } = await instance.tlsboot("ca", "rotate", "status", "ca", "--data-dir", instance.dataDir);
+    return new RegExp(`^Servers: +${servers} of ${servers} have adopted Trust$`, "m").test(stdout) || undefined;
+  });
+}
+
 /** Copies the administrator's kubeconfig without the CA of the server, so that only the credential decides. */
 async function copyAdmin(instance: RunningInstance): Promise<string> {
   const path = instance.folder.join("old.kubeconfig");
@@ -30,14 +38,12 @@ test("ca rotate replaces the CA on both servers, and on one that was down", asyn
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
-  assert.match(await rotate(a, 0, "begin"), /^Servers: +2 of 2 have adopted Trust$/m);
+  await rotate(a, 0, "begin");
+  await untilTrusted(a, 2);
   // A third one starts with the old CA, and takes the new key from its Secret.
   const late = await copyAuthority(b, "late");
   await using c = await startInstance({ args: ["--auto-approve", "--etcd-servers", etcd.urls.join()], dataDir: late });
-  await eventually("the third server has adopted the step", async () => {
-    const { stdout } = await b.tlsboot("ca", "rotate", "status", "ca", "--data-dir", b.dataDir);
-    return /3 of 3 have adopted Trust/.test(stdout) || undefined;
-  });
+  await untilTrusted(b, 3);
   assert.match(await rotate(b, 0, "switch"), /^Servers: +3 of 3 have adopted Switch$/m);
   for (const one of [a, b, c]) {
     assert.match(await getIssuer(`${one.dataDir}/pki/apiserver.crt`), /tlsboot-ca-2$/);
@@ -52,6 +58,7 @@ test("ca rotate now is obeyed by both servers, also in the middle of a rotation 
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
   await rotate(a, 0, "begin");
+  await untilTrusted(a, 2);
   const old = await copyAdmin(b);
   assert.equal((await b.kubectl.as(old).try("get", "csr")).code, 0);
   const inventory = a.folder.join("inventory.yaml");
