@@ -1,8 +1,8 @@
 /** What makes a test fail by chance, searched for in the syntax of every test and of what tests share. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import ts from "typescript";
 import { readSources } from "./support/sources.ts";
+import ts from "typescript";
 
 /** A rule, and the files that may break it, each with its reason. */
 interface Rule {
@@ -52,7 +52,6 @@ const RULES: readonly Rule[] = [
       "tests/support/fake_clock.ts": "each round wakes a sleeper",
       "tests/support/growth.ts": "each round takes four times as long",
       "tests/support/interop/control_plane.ts": "it has a deadline",
-      "tests/support/interop/etcd.ts": "it counts its attempts",
       "tests/support/interop/recorded_disk.ts": "it reads a stream to its end",
       "tests/support/interop/signing_outcomes.ts": "it has a deadline",
       "tests/support/interop/small_disk.ts": "it ends when the disk is full",

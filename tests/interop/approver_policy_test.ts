@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
@@ -29,6 +30,14 @@ async function findServingRequest(kubectl: Kubectl, node: string, kubelet: Whole
   return name;
 }
 
+/** Waits until a text has an event, which the approver writes after its decision and after its log. Returns the text. */
+function untilEvent(pattern: RegExp, read: () => Promise<string>): Promise<string> {
+  return eventually(`the event ${pattern}`, async () => {
+    const text = await read();
+    return pattern.test(text) ? text : undefined;
+  });
+}
+
 test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, another one that claims them does not", async () => {
   await using folder = await createTempFolder();
   const inventory = await writeInventory(folder, "first");
@@ -44,9 +53,9 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
     /^Approved by rule "kubelet-serving" of policy "kubelet-serving": .* first by inventory/,
   );
   await untilReady(kubectl, "first");
-  assert.match(
-    await kubectl.run("describe", "csr", own),
+  await untilEvent(
     /Normal +PolicyApproved +\S+ +tlsboot-approver +Approved by rule/,
+    () => kubectl.run("describe", "csr", own),
   );
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
@@ -83,7 +92,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await using leader = await startApprover(plane, ...policy);
   const holder = () =>
     kubectl.run("get", "lease/tlsboot-approver", "--namespace=kube-system", "--output=jsonpath={.spec.holderIdentity}");
-  await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=30s");
+  await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=60s");
   const first = await holder();
   await using follower = await startApprover(plane, ...policy);
   const { code, stderr } = await spawnTlsbootToEnd([
@@ -104,9 +113,9 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
   await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");
   await follower.waitFor(/CSR approved.*kubelet-serving/);
-  assert.match(
-    await kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
+  await untilEvent(
     /PolicyApproved/,
+    () => kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
   );
 
   // The approver that took over knows the certificate of n1 by its request, and has published its settings.
@@ -121,10 +130,12 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     listed.stderr,
     /^node-csr-\S+: n1 already has a certificate until \S+; another machine may be claiming its name$/m,
   );
-  const described = await spawnTlsbootToEnd(["describe", "csr", "n1", ...asAdmin]);
-  assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
-  assert.match(described.stdout, /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /);
-  assert.match(described.stdout, /\nVerdict: +left pending: n1 already has a certificate until /);
+  const described = await untilEvent(
+    /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /,
+    async () => (await succeedTlsboot(["describe", "csr", "n1", ...asAdmin])).stdout,
+  );
+  assert.match(described, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
+  assert.match(described, /\nVerdict: +left pending: n1 already has a certificate until /);
   await succeedTlsboot(["approve", "n1", "--yes", ...asAdmin]);
   assert.equal((await another.finished()).code, 0);
   // The approver never needed a right that it does not have.
@@ -158,7 +169,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
     const csr = await buildCsr({ name });
     const { username: _username, groups: _groups, ...spec } = csr.spec;
     await thief.create(JSON.stringify({ ...csr, spec, status: {} }));
-    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}", "--timeout=30s");
+    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}", "--timeout=60s");
     return await kubectl.run(
       ...["get", "csr", name, "--output=jsonpath={.status.conditions[0].type}: {.status.conditions[0].message}"],
     );

@@ -25,7 +25,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
     await using instance = await startInstance({ dataDir: folder.join("first") });
     await instance.kubectl.create(await csrManifest("kept"));
     await instance.kubectl.run("certificate", "approve", "kept");
-    await instance.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+    await instance.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=60s");
     await instance.succeed("backup", backup, "--data-dir", instance.dataDir, "--recipient", recipient);
     await instance.kubectl.create(await csrManifest("lost"));
 
@@ -51,7 +51,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   );
   await instance.kubectl.create(await csrManifest("next"));
   await instance.kubectl.run("certificate", "approve", "next");
-  await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=60s");
 });
 
 test("a full disk ends backup and restore with the reason, and no partial files remain", async () => {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Child, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { type Child, spawnTlsboot, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { createWorkplace } from "../support/instance_process.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
@@ -89,11 +90,12 @@ test("kube-apiserver: files of a kubelet are taken over, renewed, and used by th
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
+  // Before it expires: nobody approves the next one.
+  await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
   await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
   running.kill("SIGKILL");
   await running.finished();
   await assertNodePair(plane.caPath, kubelet.currentPair, "n2");
-  await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
   assert.equal(await readFile(kubelet.kubeconfig, "utf8"), written, "the kubeconfig stays as it was");
   assert.match(await kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
   const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
@@ -105,17 +107,28 @@ test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its 
   const words = await joinWords(plane);
   const changed = (flag: string, value: string) => words.map((word, at) => words[at - 1] === flag ? value : word);
   const token = words[words.indexOf("--token") + 1] ?? "";
+  const files = paths(plane, "n3");
+  await using place = await createWorkplace();
   for (
-    const [args, message] of [
+    const [{ code, stderr }, message] of [
       [
-        changed("--ca-cert-hash", `sha256:${"0".repeat(64)}`),
+        await place.tlsboot(...changed("--ca-cert-hash", `sha256:${"0".repeat(64)}`), ...files),
         /its CA has the hash sha256:[0-9a-f]{64}, which was not given/,
       ],
-      [changed("--token", `${token.slice(0, 7)}0123456789abcdef`), /was not made with the token's secret/],
-      [[...changed("--token", "aaaaaa.0123456789abcdef"), "--timeout", "7s"], /has no signature for token "aaaaaa"/],
+      [
+        await place.tlsboot(...changed("--token", `${token.slice(0, 7)}0123456789abcdef`), ...files),
+        /was not made with the token's secret/,
+      ],
+      [
+        await place.timeOut(
+          (running) => running.waitFor(/has no signature for token/),
+          ...changed("--token", "aaaaaa.0123456789abcdef"),
+          ...files,
+        ),
+        /^tlsboot: error: .* has no signature for token "aaaaaa"/m,
+      ],
     ] as const
   ) {
-    const { code, stderr } = await spawnTlsbootToEnd([...args, ...paths(plane, "n3")]);
     assert.equal(code, 1, stderr);
     assert.match(stderr, message);
     assert.equal(existsSync(plane.folder.join("n3")), false);

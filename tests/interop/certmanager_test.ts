@@ -12,7 +12,7 @@ for (const release of KUBERNETES_RELEASES) {
     await using instance = await startInstance({ args: ["--auto-approve", "--cluster-signing-duration", "30s"] });
     const { stdout } = await succeedProgram(peerPath("certmanager", release), [
       ...[`-bootstrap-kubeconfig=${instance.bootstrapKubeconfig}`, `-cert-dir=${instance.folder.join("pki")}`],
-      ...["-node=n1", "-certificates=3", "-timeout=60s"],
+      ...["-node=n1", "-certificates=3", "-timeout=180s"],
     ]);
     const lines = stdout.trim().split("\n");
     assert.equal(lines.length, 3, stdout);

@@ -91,7 +91,7 @@ export async function startHaproxy(setting: CrlSetting): Promise<CrlServer> {
   await writeFile(pair, await readFile(serverCertificate, "utf8") + await readFile(serverKey, "utf8"), { mode: 0o600 });
   const path = folder.join("haproxy.cfg");
   const bind = `bind 127.0.0.1:${port} ssl crt ${pair} ca-file ${ca} verify required crl-file ${crl}`;
-  const lines = ["defaults", "mode http", "timeout client 10s", "timeout server 10s", "timeout connect 10s"];
+  const lines = ["defaults", "mode http", "timeout client 60s", "timeout server 60s", "timeout connect 60s"];
   const frontend = [
     "frontend judge",
     bind,

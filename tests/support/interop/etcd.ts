@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { peerPath } from "../peers/go.ts";
 import { type Child, start } from "../child.ts";
+import { eventually } from "../eventually.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 import { HERE, type Place } from "./network_namespace.ts";
 
@@ -169,11 +170,10 @@ function toBase64(value: string | Uint8Array): string {
 }
 
 async function waitHealthy(url: string, member: Child): Promise<void> {
-  for (let attempt = 0; attempt < 300 && !member.hasEnded(); attempt++) {
-    const isHealthy = await fetch(`${url}/health`).then((response) => response.ok, () => false);
-    if (isHealthy) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  const fate = member.hasEnded() ? "has ended" : "has not become healthy within 30 s";
-  throw new Error(`etcd at ${url} ${fate}:\n${member.stderr().slice(-4000)}`);
+  await eventually(`etcd at ${url} is healthy`, async () => {
+    if (member.hasEnded()) throw new Error("it has ended");
+    return await fetch(`${url}/health`).then((response) => response.ok || undefined, () => undefined);
+  }).catch((cause: unknown) => {
+    throw new Error(`${cause}:\n${member.stderr().slice(-4000)}`);
+  });
 }

@@ -25,6 +25,10 @@ export interface WholeKubelet extends AsyncDisposable {
   restart(meanwhile?: () => Promise<unknown>): Promise<void>;
 }
 
+/** Ends a kubelet that may not have written its process id yet. The next one writes another file. */
+const END_KUBELET =
+  "until [ -s /run/kubelet.pid ]; do sleep 0.1; done; kill $(cat /run/kubelet.pid); rm /run/kubelet.pid";
+
 /** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
 export async function startWholeKubelet(
   folder: TempFolder,
@@ -65,7 +69,7 @@ export async function startWholeKubelet(
     port,
     complaints: () => parseComplaints(running.stderr()),
     async restart(meanwhile) {
-      await start(machine.enter, ["sh", "-c", "kill $(cat /run/kubelet.pid)"]).finished();
+      await start(machine.enter, ["sh", "-c", END_KUBELET]).finished();
       await running.finished();
       await meanwhile?.();
       running = run();

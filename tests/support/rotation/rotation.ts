@@ -35,6 +35,7 @@ const ASKED = 10;
  */
 const SHORT_LIFE = "200s";
 const STEP_WITHIN_MS = 300_000;
+const ANSWERS_WITHIN_MS = 60_000;
 
 /** How much of what the machines wrote is shown when some of them are left behind. */
 const LINES_SHOWN = 20;
@@ -250,5 +251,5 @@ async function whoami(kubeconfig: string): Promise<string | undefined> {
   const [clock, files] = [createSystemClock(), createFilePort()];
   const connect = createConnector({ files, clock, userAgent: "test" });
   await using transport = await connect(await readCluster(kubeconfig, files));
-  return await requestUsername(createApiClient(transport, { clock }), AbortSignal.timeout(20_000));
+  return await requestUsername(createApiClient(transport, { clock }), AbortSignal.timeout(ANSWERS_WITHIN_MS));
 }
