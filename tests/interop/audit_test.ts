@@ -87,7 +87,8 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
     return code === 200 ? true : undefined;
   });
   await exercise(send);
-  const read = async () => (await readFile(log, "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
+  // The last line may be half written.
+  const read = async () => (await readFile(log, "utf8")).split("\n").slice(0, -1).map((line) => JSON.parse(line));
   await eventually("the last event", async () => {
     const last = (await read()).findLast(({ requestURI }) => requestURI === "/metrics?last");
     return last?.stage === "ResponseComplete" ? true : undefined;

@@ -72,6 +72,13 @@ async function grant(
   await target.create(stdin);
 }
 
+/** Changes the kubeconfig in `cluster-info`, which the server may sign at the same time. */
+async function publish(change: (config: string) => string): Promise<void> {
+  const info = ["configmap", "cluster-info", "--namespace=kube-public"];
+  const kubeconfig = change(await kubectl.run("get", ...info, "--output=jsonpath={.data.kubeconfig}"));
+  await kubectl.run("patch", ...info, "--patch", JSON.stringify({ data: { kubeconfig } }));
+}
+
 const APPROVER = "certificatesigningrequests/approval";
 const KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 
@@ -181,11 +188,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "cluster-info with an address that does not answer",
-    breakIt: async () => {
-      const info = await kubectl.run("--namespace=kube-public", "get", "configmap", "cluster-info", "-o", "json");
-      const stdin = info.replaceAll(instance.url, "https://127.0.0.1:1");
-      await kubectl.given({ stdin }).run("replace", "-f", "-");
-    },
+    breakIt: () => publish((config) => config.replaceAll(instance.url, "https://127.0.0.1:1")),
     check: "cluster-info",
     message: /^the server https:\/\/127\.0\.0\.1:1, which cluster-info names, cannot be used: /,
     fix: /^kubectl --kubeconfig \S+ --namespace kube-public patch configmap cluster-info /,
@@ -194,15 +197,8 @@ const CASES: readonly Case[] = [
     name: "cluster-info with the CA of another server",
     breakIt: async () => {
       await shell.succeed("tlsboot ca init --data-dir foreign");
-      const info = JSON.parse(
-        await kubectl.run("--namespace=kube-public", "get", "configmap", "cluster-info", "-o", "json"),
-      );
       const ca = (await readFile(folder.join("work/foreign/pki/ca.crt"))).toString("base64");
-      info.data.kubeconfig = info.data.kubeconfig.replace(
-        /certificate-authority-data: \S+/,
-        `certificate-authority-data: ${ca}`,
-      );
-      await kubectl.given({ stdin: JSON.stringify(info) }).run("replace", "-f", "-");
+      await publish((config) => config.replace(/certificate-authority-data: \S+/, `certificate-authority-data: ${ca}`));
     },
     check: "cluster-info",
     message: /^cluster-info has another CA than the kubeconfig, so machines cannot join with a bootstrap token alone$/,

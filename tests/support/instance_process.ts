@@ -32,8 +32,8 @@ export interface Commands extends Expecting<readonly string[]> {
   timeOut(end: (running: Running) => Promise<unknown>, ...args: readonly string[]): Promise<Finished>;
 }
 
-/** The seconds of a timeout, which no other pause has. */
-const TIMEOUT_SECONDS = 4_321;
+/** The seconds of a timeout, which no other pause has. Some commands limit it to 300. */
+const TIMEOUT_SECONDS = 287;
 
 /** A folder in which commands run. */
 export interface Workplace extends TempFolder, Commands {}
