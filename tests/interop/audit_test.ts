@@ -96,14 +96,26 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   const port = Number(new URL(server).port);
   const blanker = createBlanker({ literal: POLICY, port, startedAt, now: () => new Date() });
   const own = (await read()).filter(({ userAgent }) => String(userAgent).startsWith(AGENT));
-  return own.map((event) => blanker.blank(withoutRevision(event)));
+  return own.map((event) => blanker.blank(toComparable(event)));
 }
 
-/** Two stores count differently; a reference holds no more than the number. */
-function withoutRevision(event: { readonly objectRef?: { readonly resourceVersion?: string } }): object {
-  const { objectRef } = event;
-  if (!/^[1-9]\d*$/.test(objectRef?.resourceVersion ?? "")) return event;
-  return { ...event, objectRef: { ...objectRef, resourceVersion: "<rv>" } };
+/** An event of the log, with what no two servers have in common. */
+interface AuditEvent {
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly objectRef?: { readonly resourceVersion?: string };
+}
+
+/** Two stores count differently, and kube-apiserver annotates the times of a request that took half a second. */
+function toComparable({ annotations = {}, objectRef, ...event }: AuditEvent): object {
+  const kept = Object.entries(annotations).filter(([name]) => !name.startsWith("apiserver.latency.k8s.io/"));
+  const isCounted = /^[1-9]\d*$/.test(objectRef?.resourceVersion ?? "");
+  return {
+    ...event,
+    ...(kept.length === 0 ? {} : { annotations: Object.fromEntries(kept) }),
+    ...(objectRef === undefined
+      ? {}
+      : { objectRef: { ...objectRef, ...(isCounted ? { resourceVersion: "<rv>" } : {}) } }),
+  };
 }
 
 function toOutline(event: unknown): string {

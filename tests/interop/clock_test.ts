@@ -166,7 +166,11 @@ for (
     assert.equal(first.code, 0, first.stderr);
     await assertPair(folder, clock, "n1");
     await clock.set(`@${to}`);
-    await eventually("a node bootstraps", async () => (await instance.bootstrap("n2")).code === 0 || undefined);
+    await eventually(
+      "a node bootstraps",
+      async () => (await instance.bootstrap("n2")).code === 0 || undefined,
+      RECOVERS_WITHIN_MS,
+    );
     const notAfter = await assertPair(folder, clock, "n2");
     assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
     assert.equal(parseCount(await instance.requests()), 2);
