@@ -68,9 +68,9 @@ function findTheirError(log: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Finds the error in the log of tlsboot. */
+/** Finds the error in the log of tlsboot, whose last line may not have arrived as a whole. */
 function findOurError(log: string, name: string): string | undefined {
-  for (const line of log.split("\n").filter((one) => one.includes("reconciliation failed"))) {
+  for (const line of log.split("\n").slice(0, -1).filter((one) => one.includes("reconciliation failed"))) {
     const entry: { readonly properties?: unknown; readonly name?: unknown; readonly error?: unknown } = JSON.parse(
       line,
     );
