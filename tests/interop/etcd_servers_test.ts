@@ -17,11 +17,19 @@ async function kubeconfigWithToken(instance: RunningInstance, token: string): Pr
 }
 
 /** Deletes an object at one server, and waits until a watch at another one delivers the deletion. */
-async function deleteAt(here: RunningInstance, there: RunningInstance, ...object: readonly string[]): Promise<void> {
+async function deleteAt(
+  here: RunningInstance,
+  there: RunningInstance,
+  resource: string,
+  name: string,
+  ...flags: readonly string[]
+): Promise<void> {
+  // A watch of a list continues where the list ended. One of a name would miss a deletion before it begins.
+  const selected = ["get", resource, `--field-selector=metadata.name=${name}`, ...flags];
   const types = '--output=jsonpath={.type}{"\\n"}';
-  await using watch = there.kubectl.start("get", ...object, "--watch", "--output-watch-events", types);
+  await using watch = there.kubectl.start(...selected, "--watch", "--output-watch-events", types);
   await watch.waitFor(/^ADDED$/m);
-  await here.kubectl.run("delete", ...object);
+  await here.kubectl.run("delete", resource, name, ...flags);
   await watch.waitFor(/^DELETED$/m);
 }
 
@@ -51,7 +59,7 @@ test("a right that ends at one server has ended at the others once a watch shows
     "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
   await using watch = bearer.start("get", "--raw", watched);
   await watch.waitFor(/initial-events-end/);
-  await deleteAt(a, b, "secret", "-n", "kube-system", `bootstrap-token-${token.slice(0, 6)}`);
+  await deleteAt(a, b, "secret", `bootstrap-token-${token.slice(0, 6)}`, "--namespace=kube-system");
   assert.match((await bearer.try("get", "--raw", "/api")).stderr, /Unauthorized/);
   await eventually("the watch ends", async () => watch.hasEnded() || undefined);
 });

@@ -6,6 +6,9 @@ import type { TempFolder } from "../temp.ts";
 
 const PATIENCE_MS = 180_000;
 
+/** `kubectl wait` gives up after 30 seconds by itself. A server that other work holds up may take longer. */
+const WAIT_FLAG = "--timeout=170s";
+
 export interface Kubectl {
   /** Runs to the end, whatever the exit code. */
   try(...args: readonly string[]): Promise<Finished>;
@@ -38,8 +41,12 @@ export function createKubectl(
     env: { HOME: folder.join("home"), KUBECONFIG: kubeconfig, ...more.env },
     ...(more.stdin === undefined ? {} : { stdin: more.stdin }),
   };
+  const begin = (args: readonly string[]): Child => {
+    const isImpatient = args[0] === "wait" && !args.some((arg) => arg.startsWith("--timeout"));
+    return start(program, isImpatient ? [...args, WAIT_FLAG] : args, options);
+  };
   const finish = async (args: readonly string[]): Promise<Finished> => {
-    await using running = start(program, args, options);
+    await using running = begin(args);
     // kubectl delete and wait run forever when the server never sends the response that they wait for.
     const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
     try {
@@ -57,7 +64,7 @@ export function createKubectl(
       return stdout;
     },
     create: (manifest, ...args) => given({ stdin: manifest }).run("create", "-f", "-", ...args),
-    start: (...args) => start(program, args, options),
+    start: (...args) => begin(args),
     given,
     as: (other) => createKubectl(folder, other, { release }),
   };
