@@ -12,7 +12,7 @@ import { startApiserver } from "../support/interop/apiserver.ts";
 import { startControllerManager } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { everything, steady, withoutVersions, writeSamples } from "../support/interop/everything.ts";
+import { everything, steady, untilFurnished, withoutVersions, writeSamples } from "../support/interop/everything.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
@@ -100,6 +100,7 @@ describe("moves into an etcd", () => {
       const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
       await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
       await writeSamples(instance.kubectl, "moved");
+      await untilFurnished(instance.kubectl, "sample-moved");
       state = await readState(instance.kubectl);
       register = await readRecords(instance);
       await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
@@ -201,10 +202,10 @@ describe("moves into an etcd", () => {
     await must("backup", backup, ...data, ...seal);
     await must("restore", backup, ...data, ...open, "--force");
     const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
-    const sign = async (name: string, patience: string) => {
+    const sign = async (name: string) => {
       await kubectl.create(await csrManifest(name));
       await kubectl.run("certificate", "approve", name);
-      await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
+      await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}");
     };
     let instance = await spawnInstance(folder, port, "serve");
     try {
@@ -214,7 +215,7 @@ describe("moves into an etcd", () => {
         ["certificatesigningrequest-signing-controller"],
         [`--cluster-signing-cert-file=${pki}/ca.crt`, `--cluster-signing-key-file=${pki}/ca.key`],
       );
-      await sign("before", "60s");
+      await sign("before");
       const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
       assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
       await instance.end("SIGTERM");
@@ -222,7 +223,7 @@ describe("moves into an etcd", () => {
       const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
       assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
       instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
-      await sign("after", "60s");
+      await sign("after");
       assert.equal(signer.hasEnded(), false);
       // A watch without kubectl receives the same events.
       const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;

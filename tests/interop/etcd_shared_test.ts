@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
 import { eventually } from "../support/eventually.ts";
@@ -14,7 +15,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-import { COLLECTIONS, everything, steady, writeSamples } from "../support/interop/everything.ts";
+import { COLLECTIONS, everything, steady, untilFurnished, writeSamples } from "../support/interop/everything.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { parseCertificates, readRegister } from "../support/interop/register.ts";
@@ -28,12 +29,11 @@ async function findTokenUser(kubectl: Kubectl, token: string): Promise<string> {
 }
 
 /** Everything that a namespace may hold: kinds that both serve, and kinds that kube-apiserver alone does. */
-function furniture(namespace: string): string {
+function listFurniture(namespace: string): string {
   const metadata = { name: "sample", namespace };
   const labels = { app: "sample" };
   const spec = { containers: [{ name: "c", image: "example.com/none" }] };
   return [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
     { apiVersion: "v1", kind: "ConfigMap", metadata, data: { a: "b" } },
     { apiVersion: "v1", kind: "Secret", metadata, stringData: { a: "b" } },
     { apiVersion: "v1", kind: "ResourceQuota", metadata, spec: { hard: { pods: "10" } } },
@@ -67,9 +67,6 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   let instance: RunningInstance;
   let ours: Kubectl;
   let theirs: Kubectl;
-  /** Waits until the controllers of ours have done what they do for a new namespace. */
-  const untilFurnished = (namespace: string) =>
-    ours.run("wait", "--for=create", "--timeout=60s", "-n", namespace, "configmap/kube-root-ca.crt", "sa/default");
   /** Everything at each handover: as ours leaves it, as kube-apiserver finds it and leaves it, and as ours finds it. */
   const handed: Found[] = [];
 
@@ -81,7 +78,6 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
-      await first.kubectl.run("wait", "csr/sample-early", "--for=jsonpath={.status.certificate}", "--timeout=60s");
       handed.push(steady(await everything(first.kubectl)));
       // It gives its Lease back, so that the next one does not wait until it expires.
       first.running.kill("SIGTERM");
@@ -92,7 +88,6 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       await using _controllers = plane.startCertificateControllers();
       handed.push(steady(await everything(plane.kubectl)));
       await writeSamples(plane.kubectl, "late");
-      await plane.kubectl.run("wait", "csr/sample-late", "--for=jsonpath={.status.certificate}", "--timeout=60s");
       handed.push(steady(await everything(plane.kubectl)));
     }
     const keys = ["--service-account-signing-key-file", plane.folder.join("sa.key")];
@@ -100,7 +95,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     ours = instance.kubectl;
     theirs = ours.as(plane.adminKubeconfig);
     handed.push(steady(await everything(ours)));
-    await untilFurnished("sample-late");
+    await untilFurnished(ours, "sample-late");
   });
   after(() => stack.disposeAsync());
 
@@ -124,11 +119,13 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await writeSamples(ours, "ours");
     await watchedByUs.waitFor(/sample-configmap-theirs\n/);
     await watchedByThem.waitFor(/sample-configmap-ours\n/);
-    await untilFurnished("sample-theirs");
-    await untilFurnished("sample-ours");
+    await untilFurnished(ours, "sample-theirs");
+    await untilFurnished(ours, "sample-ours");
 
-    const seenByUs = steady(await everything(ours));
-    const seenByThem = steady(await everything(theirs));
+    const [seenByUs, seenByThem] = await eventually("no object changes while both are read", async () => {
+      const [mine, whole] = [steady(await everything(ours)), steady(await everything(theirs))];
+      return isDeepStrictEqual(mine, steady(await everything(ours))) ? [mine, whole] as const : undefined;
+    }, 180_000);
     assert.deepEqual(seenByUs, seenByThem);
     for (const suffix of ["ours", "theirs"]) {
       for (const collection of COLLECTIONS) {
@@ -208,6 +205,10 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       return stdout + stderr;
     };
     const n2 = { nodeName: "n2", nodeUID: await getUid(ours, "node/n2") };
+    await eventually("the caches of kube-apiserver's admission have the pod and the nodes", async () => {
+      const answers = await Promise.all([{}, n2].map((edit) => request(theirs, edit, "--dry-run=server")));
+      return answers.some((answer) => answer.includes("not found")) ? undefined : true;
+    });
     for (
       const { edit, want } of [
         { edit: {}, want: /podcertificaterequest.certificates.k8s.io\/web-1/ },
@@ -235,7 +236,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   test("what kube-apiserver stores is recorded soon, and it does not see the register", async () => {
     await theirs.create(await csrManifest("foreign"));
     await theirs.run("certificate", "approve", "foreign");
-    await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+    await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}");
     const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
     const { sha256Fingerprint } = parseCertificates(Buffer.from(certificate, "base64").toString())[0]!;
     const record = await eventually("the certificate is recorded", async () => {
@@ -250,11 +251,14 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   });
 
   test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
-    const furnish = (namespace: string) => theirs.create(furniture(namespace));
-    const serveAccount = (namespace: string) =>
-      ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
+    const furnish = async (namespace: string) => {
+      await theirs.run("create", "namespace", namespace);
+      // kube-apiserver takes a pod only when its account is there.
+      await untilFurnished(ours, namespace);
+      await theirs.create(listFurniture(namespace));
+    };
     const assertNothingLeft = async (namespaces: readonly string[]) => {
-      await ours.run("wait", "--for=delete", "--timeout=55s", ...namespaces.map((name) => `namespace/${name}`));
+      await ours.run("wait", "--for=delete", ...namespaces.map((name) => `namespace/${name}`));
       assert.deepEqual((await Promise.all(namespaces.map((name) => listKeys(etcd, name)))).flat(), []);
     };
 
@@ -267,7 +271,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
     const before = await listKeys(etcd, "kept");
     await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
-    await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");
+    await ours.run("wait", "--for=condition=NamespaceContentRemaining", "namespace/kept");
     const { status } = JSON.parse(await theirs.run("get", "namespace", "kept", "--output=json"));
     const remaining = status.conditions.find(({ type }: { type: string }) => type === "NamespaceContentRemaining");
     assert.equal(
@@ -284,7 +288,6 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       if (isElected) await assertNothingLeft(["kept"]);
       const namespaces = Array.from({ length: 6 }, (_, index) => `going-${isElected ? "elected" : "alone"}-${index}`);
       await Promise.all(namespaces.map(furnish));
-      await Promise.all(namespaces.map(serveAccount));
       // The controllers have made Pods and EndpointSlices by then.
       await Promise.all(
         namespaces.map((namespace) =>

@@ -53,7 +53,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
   await disk.free();
   await createAcknowledged("after-1");
   await instance.kubectl.run("certificate", "approve", "after-1");
-  await instance.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await instance.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}");
 
   await disk.fill();
   await createUntilRefused("again");

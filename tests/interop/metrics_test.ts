@@ -38,7 +38,7 @@ async function exercise(kubectl: Kubectl): Promise<void> {
   await kubectl.create(await csrManifest("issued", { spec: { expirationSeconds: 3600 } }));
   await kubectl.create(await csrManifest("waiting"));
   await kubectl.run("certificate", "approve", "issued");
-  await kubectl.run("wait", "csr/issued", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await kubectl.run("wait", "csr/issued", "--for=jsonpath={.status.certificate}");
   await kubectl.try("get", "csr", "missing");
   await kubectl.run("auth", "can-i", "--list", "--as=jane");
 }

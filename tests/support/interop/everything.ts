@@ -46,7 +46,7 @@ export function steady(all: ReadonlyMap<string, string>): Record<string, string>
   );
 }
 
-/** Writes and changes objects of every kind that are called after `suffix`. */
+/** Writes and changes objects of every kind that are called after `suffix`, and waits for the certificate of one. */
 export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
   const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
   await kubectl.create(objects);
@@ -54,6 +54,12 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
   await kubectl.run("certificate", "approve", `sample-${suffix}`);
   await kubectl.run("annotate", "configmap", "-n", `sample-${suffix}`, "sample", "note=änderung");
   await kubectl.run("delete", "secret", "-n", `sample-${suffix}`, "gone");
+  await kubectl.run("wait", `csr/sample-${suffix}`, "--for=jsonpath={.status.certificate}");
+}
+
+/** Waits until the controllers of `up` have done what they do for a new namespace. */
+export async function untilFurnished(kubectl: Kubectl, namespace: string): Promise<void> {
+  await kubectl.run("wait", "--for=create", "-n", namespace, "configmap/kube-root-ca.crt", "sa/default");
 }
 
 /** Without what a store gives each object by itself. */

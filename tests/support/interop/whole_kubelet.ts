@@ -85,8 +85,8 @@ export async function startWholeKubelet(
 /** Waits until a kubelet has registered its node and reports that it is ready. */
 export async function untilReady(kubectl: Kubectl, node: string): Promise<void> {
   // A wait for a condition fails at once when there is no node yet.
-  await kubectl.run("wait", `node/${node}`, "--for=create", "--timeout=60s");
-  await kubectl.run("wait", `node/${node}`, "--for=condition=Ready", "--timeout=60s");
+  await kubectl.run("wait", `node/${node}`, "--for=create");
+  await kubectl.run("wait", `node/${node}`, "--for=condition=Ready");
 }
 
 /** Waits until a kubelet has renewed its lease after a time. It creates the lease later than the node. */
