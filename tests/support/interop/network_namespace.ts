@@ -53,7 +53,8 @@ export async function createNetwork(count: number): Promise<Network> {
     setNeighbour("replace", from, to, "lladdr", NOWHERE, "nud", "permanent");
   const unmute = (from: Place, to: Place): Promise<void> => setNeighbour("delete", from, to);
   async function remove(): Promise<void> {
-    // The cables go with the namespaces.
+    // The other cables go with the namespaces, but later. The next network has the same names.
+    await ip("link", "delete", outer);
     for (const name of [...names, hub]) await ip("netns", "delete", name);
   }
   try {
@@ -75,6 +76,7 @@ export async function createNetwork(count: number): Promise<Network> {
     }
   } catch (error) {
     // The first error is the more useful one, and some of them are not there yet.
+    await ip("link", "delete", outer).catch(() => undefined);
     for (const name of [...names, hub]) await ip("netns", "delete", name).catch(() => undefined);
     throw error;
   }
