@@ -155,7 +155,7 @@ describe("attacks on the page", () => {
     }
     // The attacker has not used the link up.
     const person = await logIn(browser, ui);
-    const { page: other } = { page: await person.page.browserContext().newPage() };
+    const other = await browser.openTab(person);
     const answer = await other.goto(new URL("/requests", rebound).href);
     assert.equal(answer?.status(), 421);
     assert.equal(await other.evaluate("fetch('/requests').then(({ status }) => status)"), 421);
@@ -164,10 +164,9 @@ describe("attacks on the page", () => {
   test("ui: a page of another site, or of another port, cannot read, approve, frame or follow anything", async () => {
     await using fresh = await startPage();
     const person = await logIn(browser, fresh);
-    const context = person.page.browserContext();
     await using attacker = await serve((_path) => ATTACK(fresh.origin));
     for (const host of ["127.0.0.1", EVIL]) {
-      const page = await context.newPage();
+      const page = await browser.openTab(person);
       const answers = await watchAnswers(page, fresh.origin);
       await page.goto(`http://${host}:${attacker.port}/`);
       // By a timer, because the window that the page opens hides it, and a hidden page draws no frames.

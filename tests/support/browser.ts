@@ -10,6 +10,9 @@ import { createTempFolder } from "./temp.ts";
 /** The program of Debian's package `chromium`, which `deno task debian-packages` installs. */
 const CHROMIUM = "/usr/bin/chromium";
 
+/** How long the browser and a page have for one step, on a machine that does other work too, in milliseconds. */
+const PATIENCE_MS = 180_000;
+
 /** The folder of the pictures that the README and the guides show. */
 const SCREENSHOTS = join(ROOT, "docs", "images");
 
@@ -64,6 +67,7 @@ export async function startBrowser({ hosts = {}, home }: BrowserOptions = {}): P
   const browser = await puppeteer.launch({
     executablePath: CHROMIUM,
     pipe: true,
+    timeout: PATIENCE_MS,
     userDataDir: folder.join("profile"),
     env: { ...process.env, HOME: home ?? folder.path },
     args: [
@@ -91,6 +95,7 @@ async function openPage(
   { width = 1280, height = 800, colorScheme = "light", javascript = true }: PageOptions,
 ): Promise<Page> {
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   await page.setViewport({ width, height });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: colorScheme }]);
   await page.setJavaScriptEnabled(javascript);
