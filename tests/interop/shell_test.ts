@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Finished, runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
+import { type Child, type Finished, runProgram, runTlsboot, start, tlsbootCommand } from "../support/child.ts";
 import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -46,10 +46,13 @@ test("the program on a terminal says what it waits for, and until when", async (
   const to = ["--data-dir", instance.data];
   const names = ["--subject", "CN=alice", "--signer", "kubernetes.io/kube-apiserver-client"];
   const out = ["--out", folder.join("alice")];
-  const requested = await runOnTerminal(["request", ...names, ...out, "--timeout", "1s", ...to]);
-  assert.match(requested.stdout, /⠋ waiting for approval, until \d\d:\d\d:\d\d/);
+  await using request = startOnTerminal(["request", ...names, ...out, ...to]);
+  const waiting = /request (alice-\S+) made[^]*⠋ waiting for approval, until (?:[\d-]+ )?\d\d:\d\d/;
+  const [, name = ""] = await request.waitFor(waiting);
+  await instance.succeed("deny", name, ...to);
   // The spinner is erased before the answer.
-  assert.match(requested.stdout.split("\r\x1b[2K").at(-1) ?? "", /^[^⠋]*tlsboot: /);
+  const { stdout: requested } = await request.finished();
+  assert.match(requested.split("\r\x1b[2K").at(-1) ?? "", /^[^⠋]*tlsboot: .*denied/);
   // The terminal of script(1) reports a width of 0, so that nothing is known to be too wide.
   const listed = await runOnTerminal(["get", "csr", ...to]);
   assert.match(listed.stdout, /NAME +FOR +SIGNER +REQUESTED BY/);
@@ -60,14 +63,18 @@ test("the program on a terminal says what it waits for, and until when", async (
   assert.match(made.stdout, /⠋ deriving the key from the passphrase/);
 });
 
+/** Runs tlsboot to its end on a terminal of its own. */
+async function runOnTerminal(args: readonly string[], ampersand?: string): Promise<Finished> {
+  await using running = startOnTerminal(args, ampersand);
+  return await running.finished();
+}
+
 /**
- * Runs tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives each
- * job of the shell a process group, as in an interactive one.
+ * Starts tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives
+ * each job of the shell a process group, as in an interactive one.
  */
-async function runOnTerminal(args: readonly string[], ampersand = ""): Promise<Finished> {
+function startOnTerminal(args: readonly string[], ampersand = ""): Child {
   const [command, all] = tlsbootCommand(args);
   const words = [command, ...all].map((word) => `'${word}'`).join(" ");
-  return await runProgram("script", ["-qec", `sh -m -c "${words} ${ampersand}"`, "/dev/null"], {
-    env: { TERM: "xterm" },
-  });
+  return start("script", ["-qec", `sh -m -c "${words} ${ampersand}"`, "/dev/null"], { env: { TERM: "xterm" } });
 }
