@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runTlsboot, type StartOptions } from "../support/child.ts";
+import { type Running, runTlsboot, type StartOptions } from "../support/child.ts";
 import {
   connectWith,
   describeInstance,
@@ -87,21 +87,24 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       ],
       [
         "unknown",
-        [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--timeout", "2s"],
+        [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash],
         /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa", so the token is wrong, has expired or is used up\ntlsboot: hint: make another token/,
       ],
       [
         "away",
-        ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--timeout", "2s"],
+        ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash],
         /error: cannot read cluster-info of "https:\/\/127\.0\.0\.1:1": cannot reach .*: connection refused\n/,
       ],
     ];
-    await Promise.all(cases.map(async ([node, args, message]) => {
-      const stderr = await instance.refuse(1, ...args, ...machineFlags(node));
+    for (const [node, args, message] of cases) {
+      // Without a refusal it tries again until its time is over.
+      const tried = (running: Running) => running.waitFor(/trying again: .*(?:connection refused|token "aaaaaa")/);
+      const { code, stdout, stderr } = await instance.timeOut(tried, ...args, ...machineFlags(node));
+      assert.deepEqual([code, stdout], [1, ""], stderr);
       assert.match(stderr, message);
       assert.ok(!stderr.includes(token.slice(7)));
       assert.equal(existsSync(instance.folder.join(node)), false, node);
-    }));
+    }
   });
 
   test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {

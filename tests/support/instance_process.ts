@@ -32,7 +32,10 @@ export interface Commands extends Expecting<readonly string[]> {
   timeOut(end: (running: Running) => Promise<unknown>, ...args: readonly string[]): Promise<Finished>;
 }
 
-/** The seconds of a timeout, which no other pause has. Some commands limit it to 300. */
+/**
+ * The seconds of a timeout, which no other pause has. Some commands refuse one above 300, and of a long one others take only
+ * a part to find their server.
+ */
 const TIMEOUT_SECONDS = 287;
 
 /** A folder in which commands run. */
