@@ -97,10 +97,11 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
     ...AGAIN.slice(3),
   ]);
   assert.equal(back.code, 0, back.stderr);
-  await isRefused(/this machine's clock is 3h0m\ds ahead of the server's/, 3);
+  // The seconds are those that an answer takes.
+  await isRefused(/this machine's clock is 3h0m\d+s ahead of the server's/, 3);
   // The message depends on whether the runtime's TLS uses the clock of this test.
   await isRefused(
-    /(?:this machine's clock is (?:59m59|1h0m\d+)s behind the server's|cannot trust .* is not valid before )/,
+    /(?:this machine's clock is (?:59m|1h0m)\d+s behind the server's|cannot trust .* is not valid before )/,
     -1,
   );
 
