@@ -2,7 +2,6 @@
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { type Child, start, tlsbootCommand } from "../support/child.ts";
@@ -75,9 +74,8 @@ export function createTorturedServer(options: TorturedServerOptions): TorturedSe
     ...flags,
   ];
   async function kill(): Promise<void> {
-    if (running === undefined) return;
-    if (!running.hasEnded()) process.kill(running.pid, "SIGKILL");
-    await running.finished();
+    running?.kill("SIGKILL");
+    await running?.finished();
     running = undefined;
   }
   return {

@@ -85,7 +85,7 @@ async function runUp(
     await using client = await connect(dataDir);
     await use(client);
   }
-  process.kill(running.pid, signal);
+  running.kill(signal);
   await running.finished();
 }
 
