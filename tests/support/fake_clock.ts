@@ -88,7 +88,7 @@ export async function settle(turns = 5): Promise<void> {
 /** The number of turns in which only the event loop is waited for; a disk takes longer. */
 const QUICK_TURNS = 1_000;
 const LOOK_EVERY_MS = 5;
-const LOOK_FOR_MS = 20_000;
+const LOOK_FOR_MS = 60_000;
 
 /** Turns the event loop until a condition holds: for cryptography and disks, which take real turns and no fake time. */
 export async function until(condition: () => boolean): Promise<void> {
