@@ -204,7 +204,7 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
     };
     if (getCsrPhase(csr).kind !== "pending") return await replace();
     const decide = async (decision: typeof withApproval) => {
-      const decided = decision(csr, toManualDecision(uid));
+      const decided = decision(csr, toManualDecision(uid, options.name));
       if (!decided.ok) return;
       // The uid alone says which request it is about, and the revision does too.
       const body = pick(random, [decided.value, { ...decided.value, metadata: { ...metadata, uid } }]);

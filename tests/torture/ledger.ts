@@ -17,9 +17,15 @@ export type Shown = KubeObject & {
 
 const BY_HAND = "ByHand";
 
-/** The text of a decision by hand, which names the request that it is about. */
-export function toManualDecision(uid: string): { readonly reason: string; readonly message: string } {
-  return { reason: BY_HAND, message: uid };
+/**
+ * The text of a decision by hand, which names the request that it is about and the client. Two clients that write the same
+ * text in the same second would make one change of it, whose revision may be lower than what the second one has seen.
+ */
+export function toManualDecision(
+  uid: string,
+  client: string,
+): { readonly reason: string; readonly message: string } {
+  return { reason: BY_HAND, message: `${uid} by ${client}` };
 }
 
 export interface LedgerCounts {
@@ -57,7 +63,7 @@ export class Ledger {
     const { uid = "", name } = object.metadata;
     const { certificate, conditions = [] } = object.status ?? {};
     for (const { type, reason, message } of conditions) {
-      if (reason === BY_HAND && message !== uid) {
+      if (reason === BY_HAND && !message?.startsWith(`${uid} `)) {
         this.violations.push(`${name}: was ${type} in the place of ${message}`);
       }
     }

@@ -29,9 +29,9 @@ test("Ledger reports a certificate without an approval", () => {
 test("Ledger reports an approval that was given to another request of the same name", () => {
   const ledger = new Ledger();
   for (const uid of ["uid-a", "uid-b"]) {
-    ledger.show({ ...csr("a", 2), status: { conditions: [{ type: "Approved", ...toManualDecision(uid) }] } });
+    ledger.show({ ...csr("a", 2), status: { conditions: [{ type: "Approved", ...toManualDecision(uid, "me") }] } });
   }
-  assert.deepEqual(ledger.violations, ["a: was Approved in the place of uid-b"]);
+  assert.deepEqual(ledger.violations, ["a: was Approved in the place of uid-b by me"]);
 });
 
 test("Ledger reports a request that is signed twice", () => {
