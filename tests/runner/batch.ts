@@ -127,6 +127,9 @@ export interface Ended {
   readonly isSilent: boolean;
 }
 
+/** The shortest time for a program to print something at all: on a busy machine it takes long to load. */
+const LOADED_WITHIN_MS = 120_000;
+
 /** Runs a program in a process group of its own, which is killed once the program has printed nothing for `silentMs`. */
 export function runUntilSilent(
   command: string,
@@ -157,7 +160,7 @@ export function runUntilSilent(
       isSilent = true;
       kill("SIGKILL");
     };
-    let timer = setTimeout(onSilence, silentMs);
+    let timer = setTimeout(onSilence, Math.max(silentMs, LOADED_WITHIN_MS));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => {
         output += chunk;
