@@ -88,7 +88,17 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
   let compacted = 0;
 
   const server = createServer(
-    { cert: serving.certificatePem, key: serving.keyPem, ca: ca.caPem, requestCert: true, rejectUnauthorized: false },
+    {
+      ...{
+        cert: serving.certificatePem,
+        key: serving.keyPem,
+        ca: ca.caPem,
+        requestCert: true,
+        rejectUnauthorized: false,
+      },
+      // After Node's five seconds, a kept connection would end under the request of a test that the machine held up.
+      keepAliveTimeout: 0,
+    },
     (request, response) => void handle(request, response),
   );
 
