@@ -39,8 +39,10 @@ export type DiscoveryProgress =
   | { readonly kind: "discovered"; readonly server: string };
 
 const WAIT_SECONDS = 300;
-/** The pause between tries, as kubeadm's `DiscoveryRetryInterval`. */
-const PAUSE_MS = 5_000;
+/** The pause after the first try, which doubles: the server signs with a new token a moment after it was made. */
+const FIRST_PAUSE_MS = 250;
+/** The longest pause between tries, as kubeadm's `DiscoveryRetryInterval`. */
+const MAX_PAUSE_MS = 5_000;
 
 /**
  * Returns the cluster of `cluster-info`, with the token as credentials. AppError `token_invalid` when the token is
@@ -120,7 +122,7 @@ async function readSigned(
   const { server, token, clock, connect } = options;
   await using transport = await connect(cluster);
   const api = createApiClient(transport, { clock });
-  while (true) {
+  for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
     try {
       const verdict = checkClusterInfoSignature(
         await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
@@ -134,7 +136,7 @@ async function readSigned(
       if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
       onDelay(createReadError(server, error));
     }
-    await clock.sleep(PAUSE_MS, signal);
+    await clock.sleep(pauseMs, signal);
   }
 }
 
@@ -156,7 +158,7 @@ function createRefusal(code: keyof typeof REFUSAL_HINTS, server: string, why: st
 
 function createUnsignedError(server: string, token: BootstrapToken): AppError {
   const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}", ` +
-    "so the token is wrong, has expired or is used up";
+    "so the token is wrong, has expired or is used up, or was made a moment ago";
   return new AppError("token_invalid", what, {
     hint: "make another token, which is for signing, with: tlsboot token create -o command",
   });
