@@ -213,7 +213,7 @@ test("createApprover() waits for the register, holds by its records, and checks 
   const trigger = approver.triggers.at(-1);
   const following = (async () => {
     for await (const change of trigger!.changes(abort.signal)) {
-      if (change.kind !== "synced") released.push(...[trigger!.nameFor(change.object)].flat());
+      if (change.kind !== "synced") released.push(...[trigger!.nameFor(change.object, new Set())].flat());
     }
   })();
   send({ kind: "changed", object: createRecord() }, { kind: "synced" });

@@ -34,8 +34,8 @@ export type Reconcile<T extends KubeObject> = (
 
 /** Watches other objects whose changes require a name to be reconciled. */
 export interface Trigger extends ObjectChanges<KubeObject> {
-  /** Returns the name to reconcile, or several. */
-  nameFor(object: KubeObject): string | readonly string[];
+  /** Returns the name to reconcile, or several. `all` has the names of all objects that the controller reconciles. */
+  nameFor(object: KubeObject, all: ReadonlySet<string>): string | readonly string[];
 }
 
 /** A trigger that is fired by code, not by changes of objects. */
@@ -152,7 +152,7 @@ class Controller<T extends KubeObject> {
   followTrigger(trigger: Trigger): Promise<never> {
     return this.#follow((signal) => trigger.changes(signal), () => (change) => {
       if (change.kind === "synced") return;
-      for (const name of [trigger.nameFor(change.object)].flat()) this.#queue.add(name);
+      for (const name of [trigger.nameFor(change.object, this.#concerned)].flat()) this.#queue.add(name);
     });
   }
 

@@ -5,23 +5,11 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
-import {
-  type ClusterTrustBundle,
-  KUBE_APISERVER_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
-import {
-  clusterTrustBundleKind,
-  configMapKind,
-  leaseKind,
-  namespaceKind,
-  podCertificateRequestKind,
-  secretKind,
-  serviceAccountKind,
-} from "../../core/kube/kinds/mod.ts";
-import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import { clusterTrustBundleKind, configMapKind, leaseKind, namespaceKind, podCertificateRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
 import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
@@ -31,16 +19,8 @@ import { runPodRequestCleaner } from "../../controllers/upkeep/cleaner.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
 import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
-import {
-  createNamespaceController,
-  type NamespaceContent,
-  type NamespacedResource,
-} from "../../controllers/upkeep/namespace_controller.ts";
-import {
-  createRootCaPublisher,
-  createServiceAccountController,
-  DEFAULT_SERVICE_ACCOUNT,
-} from "../../controllers/upkeep/namespace_defaults.ts";
+import { createNamespaceController, type NamespaceContent, type NamespacedResource } from "../../controllers/upkeep/namespace_controller.ts";
+import { createRootCaPublisher, createServiceAccountController, DEFAULT_SERVICE_ACCOUNT } from "../../controllers/upkeep/namespace_defaults.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
@@ -152,11 +132,9 @@ async function runRootCaPublisher({ shared, own, trust, deps, signal }: ClusterC
   });
   const store = shared<Namespace>(namespaceKind);
   const changed = createManualTrigger();
-  const everywhere = async () => changed.fire((await store.list(signal)).map(getName));
-  using _listener = trust.onChange(() =>
-    void everywhere().catch((error: unknown) => deps.logger.warn("CAs not published in all namespaces", { error }))
-  );
-  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME), changed];
+  using _listener = trust.onChange(() => changed.fire(["the CAs"]));
+  const everywhere: Trigger = { changes: changed.changes, nameFor: (_change, namespaces) => [...namespaces] };
+  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME), everywhere];
   await runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
 }
 

@@ -11,6 +11,7 @@ import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { ensureClusterInfo } from "../joining.ts";
+import { AppError } from "../../core/errors.ts";
 
 const CLUSTER = {
   server: "https://192.0.2.1:6443",
@@ -25,7 +26,7 @@ const TRUST = {
 /** Runs the controllers over the whole API in memory, with their own users and only the default roles. */
 async function withControllers(
   run: (app: TestApp) => Promise<void>,
-  shared: Pick<ClusterSettings, "contents"> = {},
+  settings: Partial<Pick<ClusterSettings, "contents" | "trust">> = {},
 ): Promise<void> {
   await using app = await createTestApp();
   const deps = { clock: app.clock, logger: app.logger, random: createSeededRandom() };
@@ -33,7 +34,7 @@ async function withControllers(
   await ensureClusterInfo({ server: app.api, isShared: false }, CLUSTER, deps, abort.signal);
   const running = runClusterControllers(
     app.api,
-    { trust: TRUST, storage: app.storage, ...shared },
+    { trust: TRUST, storage: app.storage, ...settings },
     deps,
     abort.signal,
   );
@@ -68,6 +69,32 @@ test("runClusterControllers() fills every namespace, and again when an object is
     const restored = await app.send("GET", "/api/v1/namespaces/web/configmaps/kube-root-ca.crt");
     assert.equal(restored.at("data/ca.crt"), CLUSTER.caPem);
   });
+});
+
+test("runClusterControllers() publishes changed CAs in every namespace, also while namespaces cannot be listed", async () => {
+  let { caPem } = CLUSTER;
+  let tell = (): void => {};
+  const trust = {
+    content: () => ({ trustBundle: caPem }),
+    onChange(listener: () => void) {
+      tell = listener;
+      return TRUST.onChange();
+    },
+  };
+  await withControllers(async (app) => {
+    const list = app.storage.list.bind(app.storage);
+    app.storage.list = (prefix, options) =>
+      prefix === "/registry/namespaces/"
+        ? Promise.reject(new AppError("unreachable", "cannot reach etcd"))
+        : list(prefix, options);
+    caPem += TRUST_ANCHOR;
+    tell();
+    await rest();
+    for (const namespace of ["default", "kube-system"]) {
+      const bundle = await app.send("GET", `/api/v1/namespaces/${namespace}/configmaps/kube-root-ca.crt`);
+      assert.equal(bundle.at("data/ca.crt"), caPem);
+    }
+  }, { trust });
 });
 
 const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
@@ -138,6 +165,20 @@ test("runClusterControllers() waits for objects with a foreign finalizer, and re
     await rest();
     assert.equal((await app.send("GET", "/api/v1/namespaces/held")).code, 404);
   });
+});
+
+test("ensureClusterInfo() of servers that start at the same moment publishes once, and again when the bundle changes", async () => {
+  await using app = await createTestApp();
+  const deps = { clock: app.clock, logger: app.logger, random: createSeededRandom() };
+  const publish = (cluster: typeof CLUSTER) =>
+    ensureClusterInfo({ server: app.api, isShared: true }, cluster, deps, new AbortController().signal);
+  const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+  for (const caPem of [CLUSTER.caPem, CLUSTER.caPem + CLUSTER.caPem]) {
+    const cluster = { ...CLUSTER, caPem };
+    await Promise.all([publish(cluster), publish(cluster)]);
+    assert.equal((await app.send("GET", path)).at("data/kubeconfig"), encodeClusterInfo(cluster));
+  }
+  assert.deepEqual(app.logger.messages("info"), ["cluster-info published", "cluster-info published"]);
 });
 
 test("runClusterControllers() signs cluster-info as tokens are created and deleted, then is idle", async () => {
