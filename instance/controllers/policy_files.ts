@@ -75,27 +75,35 @@ export async function followPolicies(
   const { clock, logger } = deps;
   let texts = await readTexts(chosen, deps);
   let current = assertLoaded(parsePolicies(chosen, texts, { builtIn }));
+  let isDelivered = true;
+  const reload = async (): Promise<void> => {
+    const before = JSON.stringify([...texts]);
+    texts = await readTexts(chosen, deps);
+    if (JSON.stringify([...texts]) === before) return;
+    const next = parsePolicies(chosen, texts, { builtIn });
+    if (!next.ok) {
+      logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
+        faults: next.error,
+      });
+      return;
+    }
+    current = next.value;
+    isDelivered = false;
+    logger.info("policy or inventory reloaded", {
+      policies: current.policies.map(({ name }) => name),
+      nodes: current.inventory?.size ?? 0,
+    });
+  };
   return {
     current: () => current,
     async *changes(signal) {
       while (true) {
         await clock.sleep(CHECK_INTERVAL_MS, signal);
-        const before = JSON.stringify([...texts]);
-        texts = await readTexts(chosen, deps);
-        if (JSON.stringify([...texts]) === before) continue;
-        const next = parsePolicies(chosen, texts, { builtIn });
-        if (!next.ok) {
-          logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
-            faults: next.error,
-          });
-          continue;
-        }
-        current = next.value;
-        logger.info("policy or inventory reloaded", {
-          policies: current.policies.map(({ name }) => name),
-          nodes: current.inventory?.size ?? 0,
-        });
+        await reload();
+        if (isDelivered) continue;
         yield { kind: "changed", object: { metadata: {} } };
+        // A receiver that failed has ended the loop here, and gets the change again.
+        isDelivered = true;
       }
     },
   };

@@ -84,6 +84,31 @@ test("followPolicies() applies changes within a second, and logs a fault once", 
   await following;
 });
 
+test("followPolicies() delivers a change again to a receiver that failed", async () => {
+  const clock = createFakeClock();
+  const files = createFiles({ "/inventory.yaml": INVENTORY });
+  const flags = { policy: ["kubelet-serving"], inventory: "inventory.yaml" };
+  const followed = await followPolicies(flags, { files, clock, logger: createMemoryLogger(), cwd: "/" });
+  assert.ok(followed !== undefined);
+  const abort = new AbortController();
+  let changes = 0;
+  const follow = async (fault?: Error): Promise<void> => {
+    for await (const _ of followed.changes(abort.signal)) {
+      if (fault !== undefined) throw fault;
+      changes += 1;
+    }
+  };
+  const fails = assert.rejects(follow(new Error("cannot reach etcd")), /etcd/);
+  files.texts["/inventory.yaml"] = INVENTORY.replaceAll("a.example", "b.example");
+  await clock.advance(1_000);
+  await fails;
+  const following = assert.rejects(follow());
+  await clock.advance(3_000);
+  assert.equal(changes, 1);
+  abort.abort();
+  await following;
+});
+
 test("followPolicies() follows nothing without a policy, and refuses an inventory without a policy", async () => {
   const deps = { files: createFiles({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
   assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
