@@ -71,7 +71,11 @@ export function keepRevocations(
         );
       const changed = await marks.update(signal);
       if (changed > 0) logger.info("records of issued certificates marked or unmarked as revoked", { changed });
-      if (isDisturbed || marks.isDue) return RETRY_MS;
+      if (isDisturbed || marks.isDue) {
+        // The retry is the first pass again, so that a second one follows it.
+        isChanged ||= isFirst;
+        return RETRY_MS;
+      }
       return isFirst && revocations.index.size > 0 ? SECOND_PASS_MS : undefined;
     } catch (error) {
       signal.throwIfAborted();

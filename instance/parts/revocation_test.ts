@@ -100,6 +100,36 @@ test("keepRevocations() denies pending requests, fails approved ones, and does n
   await part[Symbol.asyncDispose]?.();
 });
 
+test("keepRevocations() denies a request that was admitted before, also when another writer disturbs the first pass", async () => {
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  await using app = await start(storage);
+  await permitAll(app);
+  await addRequest(app, "pending", "alice");
+  const late = await storage.get("/registry/certificatesigningrequests/pending");
+  const part = app.keep();
+  await settle();
+  const list = storage.list.bind(storage);
+  storage.list = async (prefix, options) => {
+    const page = await list(prefix, options);
+    if (prefix !== "/registry/certificatesigningrequests/") return page;
+    storage.list = list;
+    for (const { key, object, revision } of page.items) await storage.update(key, object, revision);
+    return page;
+  };
+  await revoke(app, { kind: "user", value: "alice" });
+  await settle(50);
+  assert.equal(await describe(app, "pending"), "pending");
+  await app.clock.advance(1_000);
+  await settle(50);
+  assert.match(await describe(app, "pending"), /^denied Revoked/);
+  const object = { ...late!.object, metadata: { ...late!.object.metadata, name: "late", uid: "late" } };
+  await storage.create("/registry/certificatesigningrequests/late", object);
+  await app.clock.advance(5_000);
+  await settle(50);
+  assert.match(await describe(app, "late"), /^denied Revoked/);
+  await part[Symbol.asyncDispose]?.();
+});
+
 test("keepRevocations() does the same after a restart in between", async () => {
   await using app = await start();
   await permitAll(app);
