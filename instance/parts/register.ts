@@ -66,16 +66,17 @@ export async function openRegister(
       annotations: { [SEAL_ANNOTATION]: expect },
     }, clock.now());
   const upkeep = new RegisterUpkeep({ storage, register, authority, retentionMs, clock, logger, onSealed });
-  let refused: (() => Promise<void>)[] = [];
+  const refused = new Map<CertificateFacts, OwnSource>();
 
   async function recordUsed(certificate: CertificateFacts, source: OwnSource): Promise<void> {
     try {
       await register.ensureRecorded(certificate, source);
+      refused.delete(certificate);
     } catch (error) {
       if (!(error instanceof WriteRefusedError)) throw error;
       // What exists must be served although the storage is full.
       logger.error("a certificate of this server is not in the register", { source, error });
-      refused.push(() => recordUsed(certificate, source));
+      refused.set(certificate, source);
     }
   }
 
@@ -86,9 +87,7 @@ export async function openRegister(
     record: (certificate, source) => register.ensureRecorded(certificate, source),
     recordUsed,
     async renew() {
-      const again = refused;
-      refused = [];
-      for (const attempt of again) await attempt();
+      for (const [certificate, source] of refused) await recordUsed(certificate, source);
       reportUnidentified();
       await upkeep.renew();
     },

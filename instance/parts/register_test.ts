@@ -9,6 +9,7 @@ import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { openRegister } from "./register.ts";
+import { WriteRefusedError } from "../../server/storage/storage.ts";
 
 test("openRegister() logs each certificate of an unknown user once, also one that another server records", async () => {
   await using folder = await createTempFolder();
@@ -28,5 +29,25 @@ test("openRegister() logs each certificate of an unknown user once, also one tha
   await opened.register.record({ fingerprint: "f", subject: "CN=a,CN=b", notBefore: null, notAfter: null }, []);
   for (const _ of ["first", "second"]) await opened.renew?.();
   assert.deepEqual(listWarnings().slice(1), [{ certificates: 1, records: "0000000003" }]);
+  await opened[Symbol.asyncDispose]?.();
+});
+
+test("openRegister() records what a full storage refused once there is room, also after another failure", async () => {
+  await using folder = await createTempFolder();
+  const clock = createFakeClock("2026-06-01T00:00:00Z");
+  await using storage = createMemoryStorage({ clock });
+  const authority = await createSigningCa();
+  const deps = { clock, random: createSeededRandom(), logger: createMemoryLogger(), files: createFilePort() };
+  const earlierFile = folder.join("none");
+  const options = { storage, authority: () => authority, retentionMs: 1e12, earlierFile, audit: undefined };
+  const opened = await openRegister(options, deps as unknown as Parameters<typeof openRegister>[1]);
+  const transact = storage.transact.bind(storage);
+  storage.transact = () => Promise.reject(new WriteRefusedError("database space exceeded", "full"));
+  await opened.recordUsed(authority.certificate, "ca");
+  storage.transact = () => Promise.reject(new Error("no disk"));
+  await assert.rejects(async () => await opened.renew?.(), /no disk/);
+  storage.transact = transact;
+  await opened.renew?.();
+  assert.equal(opened.register.index.findSequence(authority.certificate.sha256Fingerprint), 1);
   await opened[Symbol.asyncDispose]?.();
 });
