@@ -30,7 +30,7 @@ export class Parts implements AsyncDisposable {
   /** Adds a part, which this list now disposes, and returns it. */
   add<P extends Part>(part: P): P {
     const { renew } = part;
-    if (renew !== undefined) this.#renewals.push(() => renew.call(part));
+    if (renew !== undefined) this.#renewals.push(async () => await renew.call(part));
     this.#disposals.defer(async () => {
       if (part[Symbol.asyncDispose] !== undefined) await part[Symbol.asyncDispose]?.();
       else part[Symbol.dispose]?.();
@@ -39,12 +39,14 @@ export class Parts implements AsyncDisposable {
   }
 
   /**
-   * Renews the parts in the order in which they started, after an earlier call that is still at it. The first failure ends
-   * it.
+   * Renews the parts in the order in which they started, after an earlier call that is still at it. A part that fails does
+   * not keep the others from it; the first failure is thrown afterwards.
    */
   renew(): Promise<void> {
     const renewing = this.#renewed.then(async () => {
-      for (const renew of this.#renewals) await renew();
+      const failures: unknown[] = [];
+      for (const renew of this.#renewals) await renew().catch((error: unknown) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
     });
     this.#renewed = renewing.catch(() => undefined);
     return renewing;

@@ -58,12 +58,12 @@ test("after Parts.move() there is nothing to renew or to dispose", async () => {
   assert.deepEqual(events, ["renew first", "dispose first"]);
 });
 
-test("Parts.renew() ends at the first failure", async () => {
+test("Parts.renew() renews the other parts after a failure, and throws it", async () => {
   const events: string[] = [];
   await using parts = new Parts();
   for (const name of ["first", "second"]) parts.add(createRecorded(events, "first")(name));
   await assert.rejects(parts.renew(), /first failed/);
-  assert.deepEqual(events, ["renew first"]);
+  assert.deepEqual(events, ["renew first", "renew second"]);
 });
 
 /** Work that ends when it is aborted, and can be made to fail then. */
