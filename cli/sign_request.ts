@@ -4,13 +4,18 @@ import { verifyRequest } from "../core/request/parse_request.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { AppError } from "../core/errors.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import { chainNotAfter, encodeIssued } from "../core/pki/authority/authority_chain.ts";
-import { type CertificatePlan, issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
+import {
+  type CertificatePlan,
+  chainNotAfter,
+  encodeIssued,
+  issueCertificate,
+  SERIAL_BYTES,
+} from "../core/pki/authority/issue.ts";
 import type { RequestFacts } from "../core/pki/x509/pkcs10.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { type ClientTrust, planCertificate } from "../core/signing/plan.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
-import { findSubjectRestriction } from "../core/signing/refusals.ts";
+import { findSubjectRestriction } from "../core/request/validate.ts";
 import { parseRequestFile, type RequestFileOptions } from "./request_file.ts";
 
 /** The rules and the CA that all requests of a run share. */

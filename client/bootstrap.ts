@@ -12,15 +12,20 @@ import { formatTime } from "../core/kube/meta.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { forgetKey, keepKey, type KeptKey } from "./certificate/kept_key.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";
-import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import type { CertificateRequest } from "./certificate/submit_request.ts";
+import {
+  type CredentialStore,
+  forgetKey,
+  keepKey,
+  type KeptKey,
+  openCredentialStore,
+} from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_kubeconfig.ts";
+import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/server_time.ts";
+import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/tls_transport.ts";
 import { limitTime } from "./transport/time_limit.ts";
 
 /**

@@ -8,8 +8,7 @@ import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/
 import { type CaRetirement, isRetiring } from "../core/machine/renewal_schedule.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { type BootstrapOptions, CLIENT_STORE_PREFIX, ifAccepted } from "./bootstrap.ts";
-import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { forgetKey, keepKey } from "./certificate/kept_key.ts";
+import { type CredentialStore, forgetKey, keepKey, openCredentialStore } from "./certificate/credential_store.ts";
 import type { ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { createFixedSource, createHolder, type Source } from "./keep_fresh.ts";
 import { adoptKubeconfigPair, connectAsNode } from "./node_kubeconfig.ts";

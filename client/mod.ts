@@ -56,12 +56,15 @@ export {
 } from "./transport/connect.ts";
 export {
   type ClientPair,
+  type ClockSkew,
   createTlsTransport,
+  isSkewed,
+  observeServerTime,
+  type TimedTransport,
   type TlsTransport,
   type TlsTransportOptions,
   type TransportTimeouts,
 } from "./transport/tls_transport.ts";
-export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.
@@ -127,6 +130,14 @@ export {
 } from "./request_certificate.ts";
 export { type CredentialTarget, openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 export {
+  type CertificateRequest,
+  findIssuedCertificate,
+  submitRequest,
+  type SubmittedRequest,
+  waitForCertificate,
+  type WaitOptions,
+} from "./certificate/submit_request.ts";
+export {
   obtainCertificate,
   type ObtainedCertificate,
   type ObtainOptions,
@@ -134,5 +145,3 @@ export {
   type PendingCertificate,
   tryToObtainCertificate,
 } from "./certificate/obtain_certificate.ts";
-export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
-export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./certificate/wait_for_certificate.ts";

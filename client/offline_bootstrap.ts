@@ -15,7 +15,7 @@ import { formatDuration } from "../core/lib/duration.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
-import { encodeCertificates } from "../core/pki/authority/authority_chain.ts";
+import { encodeCertificates } from "../core/pki/authority/issue.ts";
 import { listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
@@ -28,8 +28,12 @@ import {
   findStored,
   keepNodeKey,
 } from "./bootstrap.ts";
-import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { forgetKey, forgetSpentKey } from "./certificate/kept_key.ts";
+import {
+  type CredentialStore,
+  forgetKey,
+  forgetSpentKey,
+  openCredentialStore,
+} from "./certificate/credential_store.ts";
 import { exchangeOffline, type OfflineExchange } from "./certificate/offline_exchange.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig, writeNodeKubeconfig } from "./node_kubeconfig.ts";

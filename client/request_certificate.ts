@@ -5,7 +5,7 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { defaultUsages } from "../core/pki/x509/usages.ts";
-import { findRefusals } from "../core/signing/refusals.ts";
+import { findRefusals } from "../core/signing/profile.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/decide_renewal.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { createCsrName } from "../core/request/csr_name.ts";
@@ -17,10 +17,10 @@ import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import type { SubjectFields } from "../core/pki/x509/names.ts";
 import type { AlternativeNames } from "../core/pki/x509/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
 import type { FilePort } from "./files.ts";
+import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./certificate/obtain_certificate.ts";
-import { forgetKey, forgetSpentKey, keepKey } from "./certificate/kept_key.ts";
+import { forgetKey, forgetSpentKey, keepKey } from "./certificate/credential_store.ts";
 import { exchangeOffline, type OfflineExchange } from "./certificate/offline_exchange.ts";
 import type { CredentialTarget } from "./certificate/pair_folder.ts";
 

@@ -72,17 +72,18 @@ export {
   type FlowControl,
   type FlowControlOptions,
   type LevelFigures,
+  type LevelName,
+  type Place,
   type Seat,
 } from "./flowcontrol/flow_control.ts";
 export type { RejectReason } from "./flowcontrol/flow_control.ts";
-export type { LevelName, Place } from "./flowcontrol/priority_levels.ts";
 export type { GuardLimits } from "./connections/connection_guard.ts";
 export type { Inflight } from "./metrics/flow_control.ts";
 export { createLoopbackTransport } from "./loopback.ts";
 export type { Answer, AnswerBody, AnswerHeaders, AnswerStream } from "./http/answer.ts";
 export type { Incoming, RequestConnection } from "./http/exchange.ts";
 export { fromRequest, toResponse } from "./http/fetch_api.ts";
-export type { ServingPair } from "./connections/tls.ts";
+export type { ServingPair } from "./connections/listener.ts";
 export type { MethodResult, PeerCertificate, TokenAuthenticator } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
@@ -158,7 +159,7 @@ export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_sto
 export type { StoredValues } from "./storage/etcd/contents.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
-export type { SigningRequestLimits } from "./admission/signing_requests.ts";
+export type { SigningRequestLimits } from "./admission/certificates.ts";
 export type { PublishedCrls } from "./http/crl.ts";
 export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
 export type { Register } from "./register/register.ts";

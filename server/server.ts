@@ -12,10 +12,13 @@ import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
-import { createBootstrapTokenPlugins } from "./admission/bootstrap_tokens.ts";
+import {
+  createBootstrapTokenPlugins,
+  createSigningRequestPlugins,
+  type SigningRequestLimits,
+} from "./admission/certificates.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createRevocationPlugins } from "./admission/revocation.ts";
-import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
@@ -35,8 +38,7 @@ import { prepareLists } from "./http/prepared_lists.ts";
 import type { AuditOptions } from "./http/audit.ts";
 import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
-import { listen } from "./connections/listener.ts";
-import type { ServingPair } from "./connections/tls.ts";
+import { listen, type ServingPair } from "./connections/listener.ts";
 import { createMetrics, type Metrics } from "./metrics/api_requests.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";

@@ -31,10 +31,9 @@ const CLIENT_DOORS: Readonly<Record<string, readonly string[]>> = {
     "trust_bundles",
     "watch_events",
   ],
-  transport: ["connect", "server_names", "server_time", "time_limit", "tls_transport"],
+  transport: ["connect", "server_names", "time_limit", "tls_transport"],
   certificate: [
     "credential_store",
-    "kept_key",
     "obtain_certificate",
     "offline_exchange",
     "pair_folder",

@@ -22,7 +22,7 @@ import {
   toWrappedKeyName,
   wrapKey,
   WRAPPED_KEY_NAMESPACE,
-} from "../../core/ca_rotation/wrapped_key.ts";
+} from "../../core/ca_rotation/new_ca.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, changeObject, listAll } from "../objects/api.ts";
 import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";

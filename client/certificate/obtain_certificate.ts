@@ -7,15 +7,17 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
-import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./submit_request.ts";
 import {
+  type CertificateRequest,
   findIssuedCertificate,
   pollForCertificate,
+  submitRequest,
+  type SubmittedRequest,
   waitForCertificate,
   type WaitOptions,
-} from "./wait_for_certificate.ts";
+} from "./submit_request.ts";
 import { createObjectStore } from "../objects/object_store.ts";
-import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
+import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/tls_transport.ts";
 import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */

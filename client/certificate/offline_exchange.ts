@@ -23,11 +23,11 @@ import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
-import { encodeCertificates } from "../../core/pki/authority/authority_chain.ts";
+import { encodeCertificates } from "../../core/pki/authority/issue.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, readStickFile } from "../files.ts";
-import { checkIssued } from "./obtain_certificate.ts";
 import type { CertificateRequest } from "./submit_request.ts";
+import { checkIssued } from "./obtain_certificate.ts";
 
 /** The folder, the request, and the steps that differ between the callers. */
 export interface OfflineExchangeOptions {

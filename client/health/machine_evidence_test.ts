@@ -6,7 +6,7 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { type FakeAnswer, startFakeApi } from "../../tests/support/fake_api.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
-import { findWaitingRequest } from "../certificate/kept_key.ts";
+import { findWaitingRequest } from "../certificate/credential_store.ts";
 import { askServer, findStrayTarget, inspectFolder, listSecretFiles } from "./machine_evidence.ts";
 import { createTlsTransport } from "../transport/tls_transport.ts";
 

@@ -9,7 +9,7 @@ import { failure, type FakeApi, startFakeApi } from "../../tests/support/fake_ap
 import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { createObjectStore } from "./object_store.ts";
+import { createObjectStore, reconnectDelayMs } from "./object_store.ts";
 import { createTlsTransport, type TlsTransport } from "../transport/tls_transport.ts";
 
 const COLLECTION = "/api/v1/configmaps";
@@ -234,4 +234,10 @@ test("get(), create(), update() and delete() speak the API's verbs", async () =>
     `DELETE ${COLLECTION}/a`,
     `DELETE ${COLLECTION}/a`,
   ]);
+});
+
+test("reconnectDelayMs() doubles from 0.8 s to 30 s and adds up to as much again", () => {
+  const delays = [0, 1, 2, 3, 4, 5, 6, 1000].map((attempt) => reconnectDelayMs(attempt, () => 0));
+  assert.deepEqual(delays, [800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+  assert.equal(reconnectDelayMs(0, () => 0.5), 1200);
 });

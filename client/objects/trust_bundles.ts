@@ -9,8 +9,7 @@ import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { createTrustReport } from "../../core/ca_rotation/trust_report.ts";
 import { keepFresh } from "../keep_fresh.ts";
 import { createApiClient } from "./api.ts";
-import { createObjectStore } from "./object_store.ts";
-import { reconnectDelayMs } from "./reflector.ts";
+import { createObjectStore, reconnectDelayMs } from "./object_store.ts";
 
 /** Returns the certificates in a bundle, PEM; empty when the server has sent something else. */
 export function getTrustBundlePem(bundle: ClusterTrustBundle): string {

@@ -4,17 +4,12 @@ import { Secret } from "../../core/lib/brand.ts";
 import { isAppError } from "../../core/errors.ts";
 import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
 import { parsePrivateKey } from "../../core/pki/keys/keys.ts";
-import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
-import {
-  createIntermediateCa,
-  createSigningCa,
-  issueClientCertificate,
-  type SigningCa,
-} from "../../tests/support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, issueClientCertificate, type SigningCa } from "../../tests/support/signing_ca.ts";
 import { createFileAuthoritySource, createKeyFileSource, type FileAuthorityOptions } from "./ca_provider.ts";
+import { encodeTrust } from "../../core/pki/authority/issue.ts";
 
 const first = createSigningCa({ commonName: "first" });
 const second = createSigningCa({ commonName: "second" });

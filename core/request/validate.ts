@@ -5,6 +5,7 @@ import {
   type CertificateSigningRequest,
   type CertificateSigningRequestCondition,
   KEY_USAGES,
+  KUBE_APISERVER_CLIENT_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
 } from "../kube/kinds/certificates_v1.ts";
@@ -18,6 +19,7 @@ import {
   printValue,
   requiredField,
 } from "../kube/status/field_error.ts";
+import { MASTERS_GROUP } from "../kube/user.ts";
 import { findCertificateFault } from "./issued_certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
 import { parseRequest, parseVerifiedRequest } from "./parse_request.ts";
@@ -240,4 +242,13 @@ function repeatedIndexes(values: readonly string[]): number[] {
     seen.add(value);
     return repeated ? [index] : [];
   });
+}
+
+/**
+ * The message of the admission plugin CertificateSubjectRestriction for a request that would make its holder an
+ * administrator (`plugin/pkg/admission/certificates/subjectrestriction`); undefined for any other request.
+ */
+export function findSubjectRestriction(signerName: string, organizations: readonly string[]): string | undefined {
+  if (signerName !== KUBE_APISERVER_CLIENT_SIGNER || !organizations.includes(MASTERS_GROUP)) return undefined;
+  return `use of ${KUBE_APISERVER_CLIENT_SIGNER} signer with ${MASTERS_GROUP} group is not allowed`;
 }

@@ -21,7 +21,7 @@ import {
 } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
-import { type CertificateChain, encodeTrust } from "../../core/pki/authority/authority_chain.ts";
+import { type CertificateChain, encodeTrust } from "../../core/pki/authority/issue.ts";
 import { listSubjects, SIGN_AGAIN } from "../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../core/ca_rotation/place_census.ts";

@@ -1,8 +1,7 @@
 /** Issues certificates directly from a CA on disk, without a request: the administrator's and the server's own. */
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { chainNotAfter, encodeIssued } from "../../core/pki/authority/authority_chain.ts";
-import { issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { chainNotAfter, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";

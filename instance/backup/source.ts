@@ -14,7 +14,7 @@ import type { Stored } from "../../server/storage/storage.ts";
 import { createApiClient, withAccept } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { DataDir } from "../data_dir.ts";
-import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/authority_chain.ts";
+import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
 export interface SnapshotSource extends AsyncDisposable {

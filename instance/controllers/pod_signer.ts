@@ -2,7 +2,6 @@
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { AppError } from "../../core/errors.ts";
-import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
 import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { runController } from "../../controllers/engine/loop.ts";
@@ -10,6 +9,7 @@ import { createPodSigner, type PodSignerDeps } from "../../controllers/signer/po
 import { type FileProfileSource, followProfiles } from "../../controllers/signer/profile_provider.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { ControllerDeps } from "../deps.ts";
+import { encodeTrust } from "../../core/pki/authority/issue.ts";
 
 /** The CAs and profiles of the signer. */
 export interface PodSigningSettings

@@ -1,21 +1,16 @@
 /** The metrics of an instance: one registry for the server, its storage, its controllers and its certificates. */
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { chainNotAfter } from "../../core/pki/authority/authority_chain.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
-import {
-  createExpiryMetrics,
-  createMetricsRegistry,
-  type ExpiryMetrics,
-  type MetricsRegistry,
-} from "../../server/metrics/registry.ts";
+import { createExpiryMetrics, createMetricsRegistry, type ExpiryMetrics, type MetricsRegistry } from "../../server/metrics/registry.ts";
 import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { Part } from "./parts.ts";
 import { readFreeBytes } from "../../client/health/host.ts";
 import { parseLeaf } from "./register.ts";
+import { chainNotAfter } from "../../core/pki/authority/issue.ts";
 
 const DAY_MS = 86_400_000;
 const CA_WARNING_MS = 90 * DAY_MS;

@@ -8,25 +8,16 @@ import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { CaRotation, CaRotationServer } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import { encodeTrust } from "../../core/pki/authority/authority_chain.ts";
 import { planCaFiles } from "../../core/ca_rotation/ca_files.ts";
 import { isInProgress, parseRotatedCas, type RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../../core/ca_rotation/trust.ts";
-import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../../core/ca_rotation/wrapped_key.ts";
 import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import { followResource } from "../../server/storage/follow.ts";
 import type { Storage, Stored } from "../../server/storage/storage.ts";
 import { caRotations } from "../../server/registry/carotations.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { findTokenSecret } from "../../server/registry/secrets.ts";
-import {
-  applyCaFileSteps,
-  type NewCaFiles,
-  readCasOnDisk,
-  toCaSlots,
-  toRetiredPaths,
-  toSlotPaths,
-} from "../authority/ca_swap.ts";
+import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
 import { readAuthority } from "../authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "../authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/layout.ts";
@@ -35,6 +26,8 @@ import type { DataDir } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { trustFollowerObjects } from "../instance_rbac.ts";
 import type { OwnSource } from "./register.ts";
+import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../../core/ca_rotation/new_ca.ts";
+import { encodeTrust } from "../../core/pki/authority/issue.ts";
 
 /** The parts of an instance that a rotation changes. */
 export interface RotationTargets {

@@ -6,7 +6,7 @@ import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { type EtcdSettings, parseEtcdServer, parseSetting } from "../settings.ts";
 import { readCaFile, readPairFiles } from "../named_files.ts";
-import { encodeCertificates } from "../../core/pki/authority/authority_chain.ts";
+import { encodeCertificates } from "../../core/pki/authority/issue.ts";
 
 interface Place {
   readonly files: FilePort;

@@ -6,7 +6,7 @@ import { creation, deletion, update, validateWith } from "../../tests/support/ad
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { fakeAuthorizer } from "../../tests/support/test_authz.ts";
-import { createBootstrapTokenPlugins } from "./bootstrap_tokens.ts";
+import { createBootstrapTokenPlugins } from "./certificates.ts";
 
 const logger = createMemoryLogger();
 const csr = await buildCsr();

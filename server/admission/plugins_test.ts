@@ -8,7 +8,7 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { createResources } from "../registry/resources.ts";
-import { createBootstrapTokenPlugins } from "./bootstrap_tokens.ts";
+import { createBootstrapTokenPlugins } from "./certificates.ts";
 import { createDefaultPlugins, createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
 import { createRevocationPlugins } from "./revocation.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

@@ -1,6 +1,8 @@
 /** The input and the result of an authenticator, and the audiences of this server. */
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import { ok, type Result } from "../../core/lib/result.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 
 /** The longest time, in milliseconds, for which a credential is accepted after another server has acknowledged its end. */
 export const REVOKED_WITHIN_MS = 500;
@@ -88,4 +90,17 @@ export function toWireUser({ username, uid, groups, extra }: UserInfo): UserInfo
     ...(groups.length === 0 ? {} : { groups }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
+}
+
+/** Parses the certificates that a client presented, leaf first. The error is the parser's text. */
+export function parsePeerChain(
+  chain: readonly Uint8Array<ArrayBuffer>[],
+): Result<readonly CertificateFacts[], string> {
+  const certificates: CertificateFacts[] = [];
+  for (const der of chain) {
+    const facts = parseCertificate(der);
+    if (!facts.ok) return facts;
+    certificates.push(facts.value);
+  }
+  return ok(certificates);
 }

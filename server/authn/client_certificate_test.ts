@@ -9,7 +9,7 @@ import { createIntermediate } from "../../tests/support/test_authority.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import { identifyCertificate } from "../../core/register/certificate_user.ts";
-import { createClientCertificateAuthenticator } from "./client_certificate.ts";
+import { createClientCertificateAuthenticator } from "./authenticator.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");
 const ca = createClientCa(now);

@@ -2,12 +2,18 @@
  * The authorizer chain `Node,RBAC`: the privileged group, then nodes, then roles. The first allow decides, and a request
  * that no authorizer allows is refused (`pkg/kubeapiserver/authorizer/config.go`) with a 403
  * (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`).
+ *
+ * The permissions of a kubelet follow from its user name (`pkg/auth/nodeidentifier/default.go`), not from a binding
+ * (`plugin/pkg/auth/authorizer/node/node_authorizer.go`). No pods run here, so no node is related to secrets, claims or
+ * service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its node exist.
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
-import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
+import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
-import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.ts";
+import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
+import { rulesAllow } from "../../core/rbac/rules.ts";
 import type { RbacSource } from "./rbac_source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { goQuote } from "../../core/lib/quote.ts";
@@ -84,4 +90,218 @@ function describe(attributes: Attributes): string {
 /** Escapes markup, so that a browser shows the names in a message as text. */
 export function escapeMarkup(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";
+
+/** Decides for node users, and has no opinion about other users. It never denies a request outright. */
+export async function authorizeNode(
+  user: UserInfo,
+  attributes: Attributes,
+  storage: Pick<Storage, "get">,
+): Promise<Decision> {
+  const nodeName = findNodeName(user);
+  if (nodeName === undefined) return noOpinion("");
+  if (nodeName === "") return noOpinion(`unknown node for user ${goQuote(user.username)}`);
+  const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes, storage) : undefined;
+  if (special !== undefined) return await special;
+  return rulesAllow(attributes, NODE_RULES) ? ALLOW : noOpinion("");
+}
+
+const ALLOW: Decision = { kind: "allow", reason: "" };
+
+/** RBAC may still allow the request; the reason may be empty. */
+function noOpinion(reason: string): Decision {
+  return { kind: "noOpinion", reason };
+}
+
+/** Reports whether a user is a node, which requires both the name and the group. */
+function isNodeUser(user: UserInfo): boolean {
+  return user.username.startsWith(NODE_USER_PREFIX) && user.groups.includes(NODES_GROUP);
+}
+
+/** Finds the name of the node behind a user (possibly empty); undefined when the user is not a node. */
+export function findNodeName(user: UserInfo): string | undefined {
+  return isNodeUser(user) ? user.username.slice(NODE_USER_PREFIX.length) : undefined;
+}
+
+/** Decides a request of a node for one kind of resource. */
+type Rule = (
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+) => Decision | Promise<Decision>;
+
+const NODE_LEASE_NAMESPACE = "kube-node-lease";
+const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
+
+/** The rules of the authorizer by `resource.group`. */
+const RULES: Readonly<Record<string, Rule>> = {
+  "configmaps.": readNamespaced,
+  "csinodes.storage.k8s.io": useCsiNode,
+  "leases.coordination.k8s.io": useLease,
+  "nodes.": useNode,
+  "persistentvolumeclaims.": (nodeName, attributes) =>
+    attributes.subresource === "status" ? writeStatus(nodeName, attributes) : getOne(nodeName, attributes),
+  "persistentvolumes.": getOne,
+  "podcertificaterequests.certificates.k8s.io": usePodCertificateRequests,
+  "pods.": usePods,
+  "resourceclaims.resource.k8s.io": getOne,
+  "resourceslices.resource.k8s.io": useResourceSlices,
+  "secrets.": readNamespaced,
+  "serviceaccounts.": useServiceAccount,
+  "volumeattachments.storage.k8s.io": getOne,
+};
+
+/** Decides by the node's name; undefined for resources on which every node has the same permissions. */
+function authorizeNodeResource(
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+): Decision | Promise<Decision> | undefined {
+  return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes, storage);
+}
+
+function useNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
+  // NodeRestriction compares the names of nodes on writes, because a create has no name here yet.
+  if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
+  if (subresource !== "") return noOpinion("");
+  if (["create", "update", "patch"].includes(verb)) return ALLOW;
+  if (!["get", "list", "watch"].includes(verb)) return noOpinion("");
+  if (name === nodeName) return ALLOW;
+  const what = name === "" ? "all nodes" : `'${name}'`;
+  return noOpinion(`node '${nodeName}' cannot read ${what}, only its own Node object`);
+}
+
+function useLease(nodeName: string, { verb, namespace, name }: ResourceAttributes): Decision {
+  if (!OWN_OBJECT_VERBS.includes(verb)) return noOpinion("can only get, create, update, patch, or delete a node lease");
+  if (namespace !== NODE_LEASE_NAMESPACE) {
+    return noOpinion(`can only access leases in the "${NODE_LEASE_NAMESPACE}" system namespace`);
+  }
+  if (verb !== "create" && name !== nodeName) {
+    return noOpinion("can only access node lease with the same name as the requesting node");
+  }
+  return ALLOW;
+}
+
+function useCsiNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
+  if (subresource === "status") return noOpinion("CSINode status access requires CSIVolumeHealth feature");
+  if (subresource !== "") return noOpinion("cannot authorize CSINode subresources");
+  if (!OWN_OBJECT_VERBS.includes(verb)) return noOpinion("can only get, create, update, patch, or delete a CSINode");
+  if (verb !== "create" && name !== nodeName) {
+    return noOpinion("can only access CSINode with the same name as the requesting node");
+  }
+  return ALLOW;
+}
+
+function usePods(nodeName: string, attributes: ResourceAttributes): Decision {
+  const { verb, subresource, name } = attributes;
+  // On writes, upstream's NodeRestriction checks that the pods belong to the node.
+  if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
+  if (subresource === "eviction") return verb === "create" ? ALLOW : noOpinion("");
+  if (subresource !== "") return noOpinion("");
+  switch (verb) {
+    case "get":
+      return getOne(nodeName, attributes);
+    case "list":
+    case "watch":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      if (name !== "") return unrelated(nodeName);
+      return noOpinion("can only list/watch pods with spec.nodeName field selector");
+    case "create":
+    case "delete":
+      return ALLOW;
+    default:
+      return noOpinion("");
+  }
+}
+
+function useResourceSlices(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.subresource !== "") return noOpinion("cannot authorize ResourceSlice subresources");
+  switch (attributes.verb) {
+    case "create":
+      return ALLOW;
+    case "get":
+    case "update":
+    case "patch":
+    case "delete":
+      return findRelated(nodeName, attributes);
+    case "list":
+    case "watch":
+    case "deletecollection":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      return noOpinion("can only list/watch/deletecollection resourceslices with nodeName field selector");
+    default:
+      return noOpinion(
+        "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, " +
+          "deletecollection",
+      );
+  }
+}
+
+async function usePodCertificateRequests(
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+): Promise<Decision> {
+  if (attributes.subresource !== "") {
+    return noOpinion("nodes may not access the status subresource of PodCertificateRequests");
+  }
+  switch (attributes.verb) {
+    case "create":
+      // NodeRestriction compares the pod, its service account and its node.
+      return ALLOW;
+    case "get": {
+      const stored = await storage.get(`/registry/podcertificaterequests/${attributes.namespace}/${attributes.name}`);
+      const request = stored?.object as PodCertificateRequest | undefined;
+      return request?.spec.nodeName === nodeName ? ALLOW : findRelated(nodeName, attributes);
+    }
+    case "list":
+    case "watch":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      return noOpinion("can only list/watch podcertificaterequests with nodeName field selector");
+    default:
+      return noOpinion(`nodes may not ${attributes.verb} podcertificaterequests`);
+  }
+}
+
+function useServiceAccount(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb === "get" && attributes.subresource === "") return readNamespaced(nodeName, attributes);
+  if (attributes.verb !== "create" || attributes.name === "") {
+    return noOpinion("can only create tokens for individual service accounts");
+  }
+  if (attributes.subresource !== "token") return noOpinion("can only create token subresource of serviceaccount");
+  return unrelated(nodeName);
+}
+
+function readNamespaced(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (!["get", "list", "watch"].includes(attributes.verb)) return noOpinion("can only read resources of this type");
+  if (attributes.subresource !== "") return noOpinion("cannot read subresource");
+  if (attributes.namespace === "") return noOpinion("can only read namespaced object of this type");
+  return findRelated(nodeName, attributes);
+}
+
+function getOne(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb !== "get") return noOpinion("can only get individual resources of this type");
+  if (attributes.subresource !== "") return noOpinion("cannot get subresource");
+  return findRelated(nodeName, attributes);
+}
+
+function writeStatus(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb !== "update" && attributes.verb !== "patch") {
+    return noOpinion("can only get/update/patch this type");
+  }
+  return findRelated(nodeName, attributes);
+}
+
+function findRelated(nodeName: string, { name }: ResourceAttributes): Decision {
+  return name === "" ? noOpinion("No Object name found") : unrelated(nodeName);
+}
+
+function unrelated(nodeName: string): Decision {
+  return noOpinion(`no relationship found between node '${nodeName}' and this object`);
+}
+
+function isLimitedTo({ fieldSelector }: ResourceAttributes, field: string, value: string): boolean {
+  return (fieldSelector ?? []).some((item) => item.field === field && item.operator === "=" && item.value === value);
 }

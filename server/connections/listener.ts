@@ -10,6 +10,7 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import { type AddressInfo, createServer, isIP, type Server, type Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { AppError } from "../../core/errors.ts";
 import { canonicalIp } from "../../core/lib/ip_address.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
@@ -18,11 +19,57 @@ import type { Incoming } from "../http/exchange.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { ConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
 import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
-import { createRefusals, findHeadFault, refusePlainHttp, refuseRest } from "./malformed_requests.ts";
 import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
-import { fromMessage, fromStream, type Received, type StreamEvent } from "./received.ts";
-import { createTlsContext, type ServingPair, type TlsCertificates } from "./tls.ts";
+import {
+  createRefusals,
+  findHeadFault,
+  fromMessage,
+  fromStream,
+  type Received,
+  refusePlainHttp,
+  refuseRest,
+  type StreamEvent,
+} from "./received.ts";
+
+/** The serving certificate (leaf first) and its key, in PEM. */
+export interface ServingPair {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** The ciphers of TLS 1.3, and those of TLS 1.2 with forward secrecy and authenticated encryption. */
+const CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+interface TlsCertificates {
+  readonly serving: ServingPair;
+  /** The PEM bundle that client certificates are verified against; undefined when none are trusted. */
+  readonly clientCaPem: string | undefined;
+}
+
+/**
+ * Creates the options of a TLS context. `setSecureContext()` resets every missing option to Node's default, so it always
+ * gets all of them.
+ */
+function createTlsContext({ serving, clientCaPem }: TlsCertificates): SecureContextOptions {
+  return {
+    minVersion: "TLSv1.2",
+    ciphers: CIPHERS,
+    cert: serving.certificatePem,
+    key: serving.privateKeyPem,
+    ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
+  };
+}
 
 export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;

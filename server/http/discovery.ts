@@ -12,10 +12,9 @@ import {
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
-import { encodeWire, type Wire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { chooseRepresentation } from "./read_handlers.ts";
-import { respondBytes, respondEmpty, respondWire } from "./respond.ts";
+import { encodeWire, respondBytes, respondEmpty, respondWire, type Wire } from "./respond.ts";
 import { toStoredKind } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";

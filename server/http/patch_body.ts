@@ -34,7 +34,7 @@ import {
   readTypedDocument,
   withDefaultNames,
 } from "./body.ts";
-import { toWire } from "./encoding.ts";
+import { toWire } from "./respond.ts";
 import type { Exchange } from "./exchange.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
 

@@ -9,13 +9,12 @@ import type { PostedSubresource, Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, readSent } from "./body.ts";
-import { toWire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { formatGoType } from "./known_kinds.ts";
 import { createOtherFormError, parseBodyMediaType, type Representation } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
 import { chooseRepresentation, respondPartial } from "./read_handlers.ts";
-import { respondWire } from "./respond.ts";
+import { respondWire, toWire } from "./respond.ts";
 import { withNamespace, withoutDuplicateOwners, withoutSystemFields } from "./write_handlers.ts";
 
 /** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */

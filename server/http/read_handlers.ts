@@ -13,11 +13,10 @@ import { assertSelectable, getObject, type ListAnswer, listObjects } from "../re
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { findSubresource, type Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
-import { encodeStored, encodeStoredList } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { type Convertible, createOtherFormError, negotiate, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
-import { respondBytes, respondWire } from "./respond.ts";
+import { encodeStored, encodeStoredList, respondBytes, respondWire } from "./respond.ts";
 import { createTable, encodeTable, parseIncludeObject } from "./table.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";

@@ -5,7 +5,7 @@ import { goQuote } from "../../core/lib/quote.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import { createdAtColumn, formatAge, parseMoment, renderCell } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
-import { toWire } from "./encoding.ts";
+import { toWire } from "./respond.ts";
 import { Buffer } from "node:buffer";
 import type { Stored } from "../storage/storage.ts";
 

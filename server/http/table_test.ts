@@ -6,7 +6,7 @@ import { certificateSigningRequests } from "../registry/certificatesigningreques
 import { createRbacResources } from "../registry/rbac.ts";
 import { events } from "../registry/events.ts";
 import type { Resource } from "../registry/resource.ts";
-import { encodeWire } from "./encoding.ts";
+import { encodeWire } from "./respond.ts";
 import { createTable, encodeTable } from "./table.ts";
 
 const neverAsked = () => Promise.reject(new Error("not asked"));

@@ -13,7 +13,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
-import { encodeStoredJson, toWire, type Wire } from "./encoding.ts";
+import { encodeStoredJson, toWire, type Wire } from "./respond.ts";
 import type { Representation } from "./negotiation.ts";
 import { createTable, type IncludeObject } from "./table.ts";
 import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/wire/mod.ts";

@@ -12,13 +12,12 @@ import {
 import { badRequest, forbidden, internalError } from "../../core/kube/status/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
-import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";
 import { assertSelectable } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
-import { trackOwners, withMeta, writeFitting } from "../registry/write.ts";
+import { createObject, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readSent } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp } from "../../tests/support/test_app.ts";
-import { createFlowControl, OverloadError } from "../flowcontrol/flow_control.ts";
-import type { Place } from "../flowcontrol/priority_levels.ts";
+import { createFlowControl, OverloadError, type Place } from "../flowcontrol/flow_control.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./flow_control.ts";
 import { createMetricsRegistry } from "./registry.ts";
 

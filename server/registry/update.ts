@@ -15,10 +15,9 @@ import {
   validateStandardFinalizers,
 } from "../../core/kube/rules/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
-import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import { findSubresource, type Resource, type UpdateStrategy, type WriteContext } from "./resource.ts";
-import { assertVersionText, commitWrite, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
+import { assertVersionText, commitWrite, createObject, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 export type Updated =
   | { readonly kind: "stored"; readonly stored: Stored; readonly created: boolean }

@@ -5,11 +5,10 @@ import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createStoredChanges, followResource, type ResourceFollower } from "./follow.ts";
+import { createStoredChanges, followResource, type ResourceFollower, Watchers } from "./follow.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "./memory/memory_storage.ts";
 import { CompactedError, type StorageListOptions } from "./storage.ts";
-import { Watchers } from "./watchers.ts";
 
 const PREFIX = "/registry/things/";
 

@@ -55,7 +55,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a path has no resource, and so no rule",
-    file: "server/authz/node_authorizer.ts",
+    file: "server/authz/authorizer.ts",
     changes: ['attributes.kind === "resource" → true'],
   },
   {
@@ -200,7 +200,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "without plugins the index is not read; sets that are empty or stale count nothing, and only take memory",
-    file: "server/admission/signing_requests.ts",
+    file: "server/admission/certificates.ts",
     changes: [
       "maxOpenPerRequester === 0 && servedSigners === undefined → false",
       "requester === undefined → false",
@@ -214,7 +214,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the server fills in the name of every requester",
-    file: "server/admission/signing_requests.ts",
+    file: "server/admission/certificates.ts",
     changes: ['csr.spec.username ?? "" → csr.spec.username'],
   },
   {
@@ -237,7 +237,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "what was verified is verified again with the same result, and takes longer",
-    file: "server/authn/client_certificate.ts",
+    file: "server/authn/authenticator.ts",
     changes: [
       "cached !== undefined && cached.roots === trusted && now >= cached.notBefore && now <= cached.notAft… → false",
       "now >= cached.notBefore → now > cached.notBefore",

@@ -11,7 +11,7 @@ import { verifyChain } from "../../core/pki/x509/chain.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { App } from "../../server/app.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
-import type { ServingPair } from "../../server/connections/tls.ts";
+import type { ServingPair } from "../../server/connections/listener.ts";
 import { type Answer, isStream, joinPieces } from "../../server/http/answer.ts";
 import type { Process } from "./host.ts";
 import type { Connection, Network } from "./network.ts";

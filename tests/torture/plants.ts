@@ -96,7 +96,7 @@ export const PLANTS: readonly Plant[] = [
     name: "lost-event-at-resume",
     harm: "one change for each client that connects again",
     patches: [{
-      file: "server/storage/watchers.ts",
+      file: "server/storage/follow.ts",
       before: "missed.filter((event) => event.key.startsWith(prefix)));",
       after: "missed.filter((event) => event.key.startsWith(prefix)).slice(1));",
     }],

@@ -1,7 +1,7 @@
 /** Imports a CA from files after checking it. */
 import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { CertificateChain } from "../../../core/pki/authority/authority_chain.ts";
+import type { CertificateChain } from "../../../core/pki/authority/issue.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { writeImportedAuthority } from "../../../instance/authority/files.ts";

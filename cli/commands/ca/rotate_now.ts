@@ -6,7 +6,7 @@ import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/toke
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeTrust } from "../../../core/pki/authority/authority_chain.ts";
+import { encodeTrust } from "../../../core/pki/authority/issue.ts";
 import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { readChain } from "../../../instance/authority/files.ts";

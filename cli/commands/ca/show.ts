@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority/authority_chain.ts";
+import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority/issue.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";

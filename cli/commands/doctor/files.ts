@@ -27,7 +27,7 @@ import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";
 import { AppError } from "../../../core/errors.ts";
-import { isSelfSigned } from "../../../core/pki/authority/authority_chain.ts";
+import { isSelfSigned } from "../../../core/pki/authority/issue.ts";
 
 export interface StoredFiles {
   readonly target: string;

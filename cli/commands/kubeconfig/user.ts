@@ -6,7 +6,7 @@ import { requestCertificate, type RequestCertificateOptions } from "../../../cli
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import type { CredentialPair } from "../../../core/machine/credential_pair.ts";
-import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
+import { findSubjectRestriction } from "../../../core/request/validate.ts";
 import { validateSignerName } from "../../../core/request/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../../core/kube/kinds/authorization_v1.ts";

@@ -1,10 +1,9 @@
 /** Cross-signing: the certificate of a new CA by the key of an old one, for programs that trust the old CA only. */
 import { err, type Result } from "../../lib/result.ts";
 import type { Authority } from "./authority.ts";
-import { chainNotAfter } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
 import { equalBytes } from "../asn1/der.ts";
-import { issueCertificate } from "./issue.ts";
+import { chainNotAfter, issueCertificate } from "./issue.ts";
 import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
 import { findUnknownUsages, listUsages } from "../x509/usages.ts";
 

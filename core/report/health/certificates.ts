@@ -3,7 +3,7 @@ import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal_schedule.ts";
-import { isSelfSigned } from "../../pki/authority/authority_chain.ts";
+import { isSelfSigned } from "../../pki/authority/issue.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../pki/x509/certificate.ts";
 import { verifyChain } from "../../pki/x509/chain.ts";
 import { equalBytes } from "../../pki/asn1/der.ts";

@@ -15,7 +15,7 @@ import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import { firstIndex } from "../memory/key_index.ts";
 import { readValue, releaseObject } from "../stored.ts";
-import { Watchers } from "../watchers.ts";
+import { Watchers } from "../follow.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 

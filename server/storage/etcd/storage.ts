@@ -10,7 +10,7 @@ import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStored } from "../stored.ts";
 import { assertOneOfEachResource, findConflict, SingleWrites } from "../transaction.ts";
-import type { LostListener, WatchListener } from "../watchers.ts";
+import type { LostListener, WatchListener } from "../follow.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,

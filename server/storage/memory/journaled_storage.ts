@@ -5,7 +5,6 @@
  */
 import { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { Batch } from "./batch.ts";
 import type { Engine } from "./engine.ts";
 import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
@@ -13,7 +12,7 @@ import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
-import { Watchers, type WatchListener } from "../watchers.ts";
+import { Watchers, type WatchListener } from "../follow.ts";
 import {
   type AlreadyExistsError,
   createSteadyNow,
@@ -298,5 +297,67 @@ export class JournaledStorage extends SingleWrites implements Storage {
       // The changes are durable, so no caller may wait for them in vain.
       batch.settle();
     }
+  }
+}
+
+/** The caller of one transaction, which waits for the commit. */
+interface Waiter {
+  /** Called once the commit is durable. */
+  settle(): void;
+  /** Called when the commit failed. */
+  reject(error: unknown): void;
+}
+
+export class Batch {
+  readonly #events: StorageEvent[] = [];
+  readonly #waiters: Waiter[] = [];
+  /** The states of keys after the commit; undefined for a deleted one. */
+  readonly #states = new Map<string, Stored | undefined>();
+
+  #growth = 0;
+
+  /** The bytes that the store grows by with the commit. */
+  get growth(): number {
+    return this.#growth;
+  }
+
+  get events(): readonly StorageEvent[] {
+    return this.#events;
+  }
+
+  /** True when this commit changes the key. */
+  touches(key: string): boolean {
+    return this.#states.has(key);
+  }
+
+  /** Returns the state of a touched key after the commit. */
+  getState(key: string): Stored | undefined {
+    return this.#states.get(key);
+  }
+
+  /** Adds the changes of a transaction; the promise resolves with them after the commit. */
+  add(changes: readonly StorageEvent[]): Promise<readonly StorageEvent[]> {
+    for (const event of changes) {
+      this.#growth += measureStored(event.current) - measureStored(event.previous);
+      this.#events.push(event);
+      this.#states.set(event.key, event.current);
+    }
+    return new Promise((resolve, reject) => this.#waiters.push({ settle: () => resolve(changes), reject }));
+  }
+
+  /**
+   * Refuses a transaction because of a change that is not committed yet. The promise rejects after the commit, when reading the
+   * key again shows that change. If it rejected at once, a caller that reads and tries again would starve the commit.
+   */
+  refuse(error: Error): Promise<never> {
+    return new Promise((_resolve, reject) => this.#waiters.push({ settle: () => reject(error), reject }));
+  }
+
+  settle(): void {
+    for (const waiter of this.#waiters) waiter.settle();
+  }
+
+  reject(error: unknown): void {
+    for (const waiter of this.#waiters) waiter.reject(error);
   }
 }

@@ -6,14 +6,14 @@ import type {
   CertificateSigningRequestCondition,
   CertificateSigningRequestSpec,
   CertificateSigningRequestStatus,
-} from "../kube/kinds/certificates_v1.ts";
-import type { UserInfo } from "../kube/user.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
 import {
   prepareCsrForApprovalUpdate,
   prepareCsrForCreate,
   prepareCsrForStatusUpdate,
   prepareCsrForUpdate,
-} from "./strategy.ts";
+} from "./certificatesigningrequests.ts";
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 const NOW = new Date("2026-01-01T10:00:00.500Z");

@@ -17,7 +17,7 @@ import {
   findRootDamage,
   isSelfSigned,
   parseAuthorityChain,
-} from "./authority_chain.ts";
+} from "./issue.ts";
 import { encodeOddCertificate } from "../../../tests/support/odd_certificate.ts";
 import { parseCaBundle } from "../x509/ca_bundle.ts";
 import { parseCertificate } from "../x509/certificate.ts";
