@@ -39,7 +39,6 @@ export {
   type CommandGroup,
   type CommandSpec,
   type CommandTable,
-  type Example,
   type Input,
 } from "./framework/command.ts";
 export type { Rule } from "./framework/rules.ts";

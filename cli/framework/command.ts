@@ -40,12 +40,6 @@ export interface Argument {
   readonly completion: Completion;
 }
 
-/** An example in help, with the comment above it. */
-export interface Example {
-  readonly comment: string;
-  readonly command: string;
-}
-
 /** The arguments and settings that a command runs with. */
 export interface Input<F extends FlagSet = FlagSet> {
   /** The positional arguments, in order. */
@@ -77,7 +71,8 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly group: CommandGroup;
   readonly args?: readonly Argument[];
   readonly flags: F;
-  readonly examples: readonly Example[];
+  /** The command line of each example, by the comment above it. */
+  readonly examples: Readonly<Record<string, string>>;
   /** Which flags and arguments exclude or need each other. Items are keys of flags and names of arguments. */
   readonly rules?: readonly Rule<Extract<keyof F, string> | Uppercase<string>>[];
   /**

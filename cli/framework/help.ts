@@ -157,7 +157,7 @@ function subcommandsSection(table: CommandTable, word: string, width: number): s
 function commandSections(table: CommandTable, command: Command, width: number, isAll: boolean): string[] {
   const groups = groupFlags({ ...command.flags, ...GLOBAL_FLAGS });
   const shown = groups.filter(({ group }) => isAll || group === undefined);
-  const examples = command.examples.map(({ comment, command: line }) =>
+  const examples = Object.entries(command.examples).map(([comment, line]) =>
     // Commands are not broken, so that they can be copied.
     [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
   );

@@ -137,7 +137,8 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
     ".SH EXIT STATUS",
     ...getExitCodes(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
     ".SH EXAMPLES",
-    ...command.examples.flatMap(({ comment, command: line }) => [...paragraph(`${comment}:`), ...preformatted(line)]),
+    ...Object.entries(command.examples)
+      .flatMap(([comment, line]) => [...paragraph(`${comment}:`), ...preformatted(line)]),
   ];
 }
 

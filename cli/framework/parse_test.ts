@@ -5,7 +5,7 @@ import { type FlagSet, switchFlag, textFlag } from "./flags.ts";
 import { parseCommandLine } from "./parse.ts";
 import { UsageError } from "./usage_error.ts";
 
-const base = { summary: "S", description: "D.", group: "Program Commands", examples: [], exitCodes: {} } as const;
+const base = { summary: "S", description: "D.", group: "Program Commands", examples: {}, exitCodes: {} } as const;
 const table: CommandTable = {
   program: "tlsboot",
   description: "Program.",

@@ -46,7 +46,7 @@ function groupSection({ group, entries }: GroupedFlags): string {
 
 function commandSection(table: CommandTable, command: Command, shared: readonly GroupedFlags[]): string {
   const groups = groupFlags(command.flags);
-  const examples = command.examples.map(({ comment, command: line }) => `# ${comment}\n${line}`).join("\n\n");
+  const examples = Object.entries(command.examples).map((lines) => `# ${lines.join("\n")}`).join("\n\n");
   const args = command.args.map(({ name, summary }) => `- \`${name}\`: ${summary}`).join("\n");
   const rules = (command.rules ?? []).map((rule) => `- ${describeRule(rule)}.`).join("\n");
   const codes = getExitCodes(command).map(([code, meaning]) => `${code} ${meaning}`).join(" · ");

@@ -411,7 +411,7 @@ test("a bug is reported as one, with the causes only with --debug", async () => 
       group: "Program Commands" as const,
       args: [],
       flags: {},
-      examples: [],
+      examples: {},
       exitCodes: {},
       load: () => Promise.reject(new TypeError("outer", { cause: new Error("inner") })),
     }],

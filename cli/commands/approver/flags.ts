@@ -43,21 +43,15 @@ ${describePolicies()}`,
         "no leader election.",
     }),
   },
-  examples: [
-    { comment: "Approve for a cluster", command: "tlsboot approver --kubeconfig approver.kubeconfig" },
-    {
-      comment: "Approve kubelet serving certificates too, for the names and addresses of each node in an inventory",
-      command: "tlsboot approver --kubeconfig approver.kubeconfig --policy kubelet-serving --inventory inventory.yaml",
-    },
-    {
-      comment: "See what your own policy would do",
-      command: "tlsboot approver --kubeconfig approver.kubeconfig --policy web.yaml --dry-run",
-    },
-    {
-      comment: "Grant it the permissions that it needs, and no more",
-      command: "tlsboot approver --print-rbac --policy kubelet-serving --inventory inventory.yaml | kubectl apply -f -",
-    },
-  ],
+  examples: {
+    "Approve for a cluster": "tlsboot approver --kubeconfig approver.kubeconfig",
+    "Approve kubelet serving certificates too, for the names and addresses of each node in an inventory":
+      "tlsboot approver --kubeconfig approver.kubeconfig --policy kubelet-serving --inventory inventory.yaml",
+    "See what your own policy would do":
+      "tlsboot approver --kubeconfig approver.kubeconfig --policy web.yaml --dry-run",
+    "Grant it the permissions that it needs, and no more":
+      "tlsboot approver --print-rbac --policy kubelet-serving --inventory inventory.yaml | kubectl apply -f -",
+  },
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });
 

@@ -68,19 +68,14 @@ export const backupCommand = defineCommand({
     verify: switchFlag({ summary: "Read an existing backup to its end, check each part of it, and write nothing." }),
     force: switchFlag({ summary: "Replace FILE." }),
   },
-  examples: [
-    { comment: "Back up with a passphrase", command: "tlsboot backup tlsboot.backup" },
-    {
-      comment: "Back up each night, with the secret key kept elsewhere",
-      command: "tlsboot backup tlsboot.backup --recipient age1… --force",
-    },
-    {
-      comment: "Back up an instance on etcd",
-      command: "tlsboot backup tlsboot.backup --etcd-servers https://etcd-0:2379 --etcd-cafile etcd-ca.crt " +
-        "--etcd-certfile client.crt --etcd-keyfile client.key",
-    },
-    { comment: "Verify a backup", command: "tlsboot backup tlsboot.backup --verify" },
-  ],
+  examples: {
+    "Back up with a passphrase": "tlsboot backup tlsboot.backup",
+    "Back up each night, with the secret key kept elsewhere": "tlsboot backup tlsboot.backup --recipient age1… --force",
+    "Back up an instance on etcd":
+      "tlsboot backup tlsboot.backup --etcd-servers https://etcd-0:2379 --etcd-cafile etcd-ca.crt " +
+      "--etcd-certfile client.crt --etcd-keyfile client.key",
+    "Verify a backup": "tlsboot backup tlsboot.backup --verify",
+  },
   rules: [
     excludes("recipient", "passphraseFile", "verify"),
     atMostOneOf("identity", "passphraseFile"),
@@ -117,22 +112,14 @@ export const restoreCommand = defineCommand({
       summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
     }),
   },
-  examples: [
-    { comment: "Restore on a new machine", command: "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot" },
-    {
-      comment: "Go back to a backup that is encrypted for a key",
-      command: "tlsboot restore tlsboot.backup --identity key.txt --force",
-    },
-    {
-      comment: "Move an instance into etcd",
-      command:
-        "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
-        "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
-    },
-    {
-      comment: "Restore an instance on etcd from its backup",
-      command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
-    },
-  ],
+  examples: {
+    "Restore on a new machine": "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot",
+    "Go back to a backup that is encrypted for a key": "tlsboot restore tlsboot.backup --identity key.txt --force",
+    "Move an instance into etcd":
+      "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
+      "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
+    "Restore an instance on etcd from its backup":
+      "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
+  },
   rules: [atMostOneOf("identity", "passphraseFile"), needs("forceEtcd", "etcdServers"), ...ETCD_RULES],
 });

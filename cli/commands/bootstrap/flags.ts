@@ -171,34 +171,19 @@ export const bootstrapCommand = defineCommand({
  is reported; a run without --rotate-certificates ends with 1.`,
   group: "Machine Commands",
   flags: BOOTSTRAP_FLAGS,
-  examples: [
-    { comment: "Join with the file that was made for this machine", command: "tlsboot bootstrap --join n1.kubeconfig" },
-    {
-      comment: "Bootstrap the machine n1 once",
-      command:
-        "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
-    },
-    {
-      comment: "Find the cluster by the hash of its CA, with the token on stdin",
-      command:
-        "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
-    },
-    {
-      comment: "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again",
-      command:
-        "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
-    },
-    {
-      comment: "Keep both certificates of a server fresh",
-      command:
-        "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
-    },
-    {
-      comment: "Write a unit that does so and signals a server after each new certificate",
-      command:
-        "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
-    },
-  ],
+  examples: {
+    "Join with the file that was made for this machine": "tlsboot bootstrap --join n1.kubeconfig",
+    "Bootstrap the machine n1 once":
+      "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
+    "Find the cluster by the hash of its CA, with the token on stdin":
+      "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
+    "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again":
+      "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
+    "Keep both certificates of a server fresh":
+      "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
+    "Write a unit that does so and signals a server after each new certificate":
+      "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
+  },
   rules: [
     atMostOneOf("printSystemdUnit", "printPublicKey"),
     needs(["servingDns", "servingIp"], "serving"),

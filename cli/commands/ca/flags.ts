@@ -105,23 +105,15 @@ export const caInitCommand = defineCommand({
     excludes("sharesOut", "encryptKey", "caPassphraseFile", "signingKeyCommand"),
     atMostOneOf("encryptKey", "signingKeyCommand"),
   ],
-  examples: [
-    { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
-    {
-      comment: "Make one with an RSA key that lasts two years",
-      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 2y",
-    },
-    {
-      comment: "Make one for one domain and one network",
-      command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
-    },
-    { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
-    {
-      comment: "Make one whose key two of three people open together",
-      command: "tlsboot ca init --shares 2-of-3 --shares-out shares",
-    },
-    { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
-  ],
+  examples: {
+    "Make a CA in ./tlsboot-data": "tlsboot ca init",
+    "Make one with an RSA key that lasts two years": "tlsboot ca init --key-algorithm rsa-3072 --duration 2y",
+    "Make one for one domain and one network":
+      "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
+    "Make one with an encrypted key, and type the passphrase": "tlsboot ca init --encrypt-key",
+    "Make one whose key two of three people open together": "tlsboot ca init --shares 2-of-3 --shares-out shares",
+    "Make a CA for each purpose": "tlsboot ca init --split",
+  },
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
@@ -158,16 +150,10 @@ export const caImportCommand = defineCommand({
     ...CA_KEY_FLAGS,
   },
   rules: [excludes("signingKeyCommand", "caKey", "encryptKey")],
-  examples: [
-    {
-      comment: "Import an intermediate CA of your organization",
-      command: "tlsboot ca import --ca-cert chain.pem --ca-key intermediate.key",
-    },
-    {
-      comment: "Import the certificate for the key that tlsboot ca request made",
-      command: "tlsboot ca import --ca-cert ca.crt",
-    },
-  ],
+  examples: {
+    "Import an intermediate CA of your organization": "tlsboot ca import --ca-cert chain.pem --ca-key intermediate.key",
+    "Import the certificate for the key that tlsboot ca request made": "tlsboot ca import --ca-cert ca.crt",
+  },
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
@@ -182,10 +168,10 @@ export const caShowCommand = defineCommand({
  The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
   group: "CA Commands",
   flags: { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT },
-  examples: [
-    { comment: "Show the CA", command: "tlsboot ca show" },
-    { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
-  ],
+  examples: {
+    "Show the CA": "tlsboot ca show",
+    "Get its pin only": "tlsboot ca show -o json | jq -r .publicKeyPin",
+  },
 });
 
 /** The command that prints the CRLs of a data directory. */
@@ -238,15 +224,13 @@ export const caCrlCommand = defineCommand({
     }),
     out: fileFlag({ summary: "File for the CRL instead of stdout. An older one is replaced." }),
   },
-  examples: [
-    { comment: "Write the CRL for nginx", command: "tlsboot ca crl --out /etc/nginx/ca.crl" },
-    { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
-    {
-      comment: "Revoke a certificate of a cluster's CA for programs that read its CRL",
-      command: "tlsboot ca crl --ca-cert ca.crt --ca-key ca.key --revoke 0a1b2c=keyCompromise --out ca.crl",
-    },
-    { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
-  ],
+  examples: {
+    "Write the CRL for nginx": "tlsboot ca crl --out /etc/nginx/ca.crl",
+    "Show what it lists": "tlsboot ca crl | openssl crl -noout -text",
+    "Revoke a certificate of a cluster's CA for programs that read its CRL":
+      "tlsboot ca crl --ca-cert ca.crt --ca-key ca.key --revoke 0a1b2c=keyCompromise --out ca.crl",
+    "Publish it where --crl-url points": "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl",
+  },
   rules: [
     ...ETCD_RULES,
     ...CA_IN_FILES_RULES,
@@ -278,10 +262,10 @@ export const caRequestCommand = defineCommand({
     caPassphraseFile: CA_KEY_FLAGS.caPassphraseFile,
     out: fileFlag({ isRequired: true, summary: "New file for the request, PEM." }),
   },
-  examples: [
-    { comment: "Request a CA for the server in ./tlsboot-data", command: "tlsboot ca request --out ca.csr" },
-    { comment: "Import the certificate that came back", command: "tlsboot ca import --ca-cert ca.crt" },
-  ],
+  examples: {
+    "Request a CA for the server in ./tlsboot-data": "tlsboot ca request --out ca.csr",
+    "Import the certificate that came back": "tlsboot ca import --ca-cert ca.crt",
+  },
   exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },
 });
 
@@ -314,15 +298,11 @@ export const caSignCommand = defineCommand({
     out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),
   },
   rules: CA_IN_FILES_RULES,
-  examples: [
-    {
-      comment: "Sign with a CA whose key two people open, who type their shares",
-      command: "tlsboot ca sign ca.csr --data-dir root --out ca.crt",
-    },
-    {
-      comment: "Sign with a CA in files, for one domain",
-      command: "tlsboot ca sign ca.csr --ca-cert root.crt --ca-key root.key --permit-dns example.org --out ca.crt",
-    },
-  ],
+  examples: {
+    "Sign with a CA whose key two people open, who type their shares":
+      "tlsboot ca sign ca.csr --data-dir root --out ca.crt",
+    "Sign with a CA in files, for one domain":
+      "tlsboot ca sign ca.csr --ca-cert root.crt --ca-key root.key --permit-dns example.org --out ca.crt",
+  },
   exitCodes: { 0: "the certificate is written" },
 });

@@ -120,12 +120,10 @@ export const caRotateNowCommand = defineCommand({
     yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
     timeout: TIMEOUT_FLAG,
   },
-  examples: [
-    {
-      comment: "The key of the CA has leaked: replace it, with a join file for each machine",
-      command: "tlsboot ca rotate now --inventory inventory.yaml --out joins",
-    },
-  ],
+  examples: {
+    "The key of the CA has leaked: replace it, with a join file for each machine":
+      "tlsboot ca rotate now --inventory inventory.yaml --out joins",
+  },
   rules: [...NEW_CA_RULES, together("inventory", "out")],
   exitCodes: {
     0: "the CA is replaced",
@@ -156,18 +154,14 @@ export const caRotateBeginCommand = defineCommand({
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: { ...STEP_FLAGS, ...NEW_CA_FLAGS },
-  examples: [
-    { comment: "Make a CA like the present one", command: "tlsboot ca rotate begin" },
-    {
-      comment: "Begin to replace the CA of a cluster of kubeadm, in its files",
-      command: "tlsboot ca rotate begin --ca-cert /etc/kubernetes/pki/ca.crt --kubeconfig /etc/kubernetes/admin.conf",
-    },
-    {
-      comment: "Take a new intermediate CA of your organization",
-      command: "tlsboot ca rotate begin --new-ca-cert chain.pem --new-ca-key intermediate.key",
-    },
-    { comment: "Replace one CA of a split installation", command: "tlsboot ca rotate begin client-ca" },
-  ],
+  examples: {
+    "Make a CA like the present one": "tlsboot ca rotate begin",
+    "Begin to replace the CA of a cluster of kubeadm, in its files":
+      "tlsboot ca rotate begin --ca-cert /etc/kubernetes/pki/ca.crt --kubeconfig /etc/kubernetes/admin.conf",
+    "Take a new intermediate CA of your organization":
+      "tlsboot ca rotate begin --new-ca-cert chain.pem --new-ca-key intermediate.key",
+    "Replace one CA of a split installation": "tlsboot ca rotate begin client-ca",
+  },
   rules: [...CA_RULES, excludes("caCert", "timeout", "serviceAccountSigningKeyFile"), ...NEW_CA_RULES],
   exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
 });
@@ -197,14 +191,12 @@ export const caRotateStatusCommand = defineCommand({
       summary: "How long to wait until everyone is ready for the next step; 0 waits forever. Without it, not at all.",
     }),
   },
-  examples: [
-    { comment: "Show what is not ready", command: "tlsboot ca rotate status" },
-    { comment: "Wait until every machine is ready", command: "tlsboot ca rotate status --wait 1h" },
-    {
-      comment: "List the machines that are not",
-      command: "tlsboot ca rotate status ca -o json | jq -r '.machines[] | select(.isReady | not) | .name'",
-    },
-  ],
+  examples: {
+    "Show what is not ready": "tlsboot ca rotate status",
+    "Wait until every machine is ready": "tlsboot ca rotate status --wait 1h",
+    "List the machines that are not":
+      "tlsboot ca rotate status ca -o json | jq -r '.machines[] | select(.isReady | not) | .name'",
+  },
   rules: CA_RULES,
   exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
 });
@@ -224,10 +216,10 @@ export const caRotateSwitchCommand = defineCommand({
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: SWITCH_FLAGS,
-  examples: [
-    { comment: "Sign with the new CA", command: "tlsboot ca rotate switch" },
-    { comment: "Let the nodes renew within ten minutes", command: "tlsboot ca rotate switch --over 10m" },
-  ],
+  examples: {
+    "Sign with the new CA": "tlsboot ca rotate switch",
+    "Let the nodes renew within ten minutes": "tlsboot ca rotate switch --over 10m",
+  },
   rules: WINDOW_RULES,
   exitCodes: { 0: "every server signs with the new CA" },
 });
@@ -253,10 +245,10 @@ export const caRotateFinishCommand = defineCommand({
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: FINISH_FLAGS,
-  examples: [
-    { comment: "Finish", command: "tlsboot ca rotate finish" },
-    { comment: "Finish, though n7 and alice lose access", command: "tlsboot ca rotate finish --leave-behind n7,alice" },
-  ],
+  examples: {
+    "Finish": "tlsboot ca rotate finish",
+    "Finish, though n7 and alice lose access": "tlsboot ca rotate finish --leave-behind n7,alice",
+  },
   rules: STEP_RULES,
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
@@ -274,7 +266,7 @@ export const caRotateAbortCommand = defineCommand({
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind },
-  examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],
+  examples: { "Go back": "tlsboot ca rotate abort" },
   rules: WINDOW_RULES,
   exitCodes: {
     0: "the old CA signs, and the rotation is deleted if nothing depends on it",

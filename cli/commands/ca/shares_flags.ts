@@ -49,16 +49,11 @@ export const caSharesSplitCommand = defineCommand({
     shares: SHARES_FLAG,
     out: directoryFlag({ isRequired: true, summary: "Folder for the pages; each is a text and an HTML document." }),
   },
-  examples: [
-    {
-      comment: "Give a share each to three people, two of whom can open the CA key in ./tlsboot-data",
-      command: "tlsboot ca shares split --shares 2-of-3 --out shares",
-    },
-    {
-      comment: "Replace a set of shares by one for five people",
-      command: "tlsboot ca shares split --shares 3-of-5 --out shares-2027",
-    },
-  ],
+  examples: {
+    "Give a share each to three people, two of whom can open the CA key in ./tlsboot-data":
+      "tlsboot ca shares split --shares 2-of-3 --out shares",
+    "Replace a set of shares by one for five people": "tlsboot ca shares split --shares 3-of-5 --out shares-2027",
+  },
   exitCodes: { 0: "the pages are written" },
 });
 
@@ -81,10 +76,10 @@ export const caSharesCheckCommand = defineCommand({
   group: "CA Commands",
   args: [SHARE_ARGUMENT],
   flags: KEY_FLAGS,
-  examples: [
-    { comment: "Check a page, which is typed", command: "tlsboot ca shares check" },
-    { comment: "Check all pages before they are printed", command: "tlsboot ca shares check shares/*.txt" },
-  ],
+  examples: {
+    "Check a page, which is typed": "tlsboot ca shares check",
+    "Check all pages before they are printed": "tlsboot ca shares check shares/*.txt",
+  },
   exitCodes: { 0: "no share has a fault", 3: "a share has a fault, or the shares do not open the key" },
 });
 
@@ -106,11 +101,9 @@ export const caSharesCombineCommand = defineCommand({
       summary: "New file for the passphrase, readable by its owner only; - is stdout.",
     }),
   },
-  examples: [
-    {
-      comment: "Open the key with openssl, on a machine without tlsboot's data",
-      command: "tlsboot ca shares combine --out passphrase && openssl pkey -in root.key -passin file:passphrase -noout",
-    },
-  ],
+  examples: {
+    "Open the key with openssl, on a machine without tlsboot's data":
+      "tlsboot ca shares combine --out passphrase && openssl pkey -in root.key -passin file:passphrase -noout",
+  },
   exitCodes: { 0: "the passphrase is written" },
 });

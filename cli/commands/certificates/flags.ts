@@ -140,21 +140,12 @@ export const getCertificatesCommand = defineCommand({
     } satisfies Flag<string>,
     noHeaders: LIST_FLAGS.noHeaders,
   },
-  examples: [
-    { comment: "List what was issued in the last year", command: "tlsboot get certificates --since 365d" },
-    {
-      comment: "Find what expires next month",
-      command: "tlsboot get certificates --expires-within 30d --sort-by expires",
-    },
-    {
-      comment: "Make a spreadsheet of all nodes",
-      command: "tlsboot get certs --subject O=system:nodes -o csv > nodes.csv",
-    },
-    {
-      comment: "Read the log of a signer beside a cluster",
-      command: "tlsboot get certificates --issued-log issued.log -o wide",
-    },
-  ],
+  examples: {
+    "List what was issued in the last year": "tlsboot get certificates --since 365d",
+    "Find what expires next month": "tlsboot get certificates --expires-within 30d --sort-by expires",
+    "Make a spreadsheet of all nodes": "tlsboot get certs --subject O=system:nodes -o csv > nodes.csv",
+    "Read the log of a signer beside a cluster": "tlsboot get certificates --issued-log issued.log -o wide",
+  },
   rules: [
     excludes("SERIAL", "watch", ...SELECTING_FLAGS),
     atMostOneOf("watch", "issuedLog"),
@@ -179,17 +170,12 @@ export const describeCertificateCommand = defineCommand({
     ),
   ],
   flags: { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG },
-  examples: [
-    {
-      comment: "Describe a certificate by the beginning of its serial number",
-      command: "tlsboot describe certificate 3fa9c1",
-    },
-    {
-      comment: "Describe the certificate in a file",
-      command: "tlsboot describe certificate \\\n    $(openssl x509 -in tls.crt -noout -serial | cut -d= -f2)",
-    },
-    { comment: "Describe the seventeenth certificate", command: "tlsboot describe certificate 17" },
-  ],
+  examples: {
+    "Describe a certificate by the beginning of its serial number": "tlsboot describe certificate 3fa9c1",
+    "Describe the certificate in a file":
+      "tlsboot describe certificate \\\n    $(openssl x509 -in tls.crt -noout -serial | cut -d= -f2)",
+    "Describe the seventeenth certificate": "tlsboot describe certificate 17",
+  },
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
 
@@ -233,13 +219,11 @@ export const verifyCertificatesCommand = defineCommand({
       parse: parseExpectedRecord,
     }),
   },
-  examples: [
-    { comment: "Check the register of the server", command: "tlsboot verify certificates" },
-    { comment: "Check a log, and its seals", command: "tlsboot verify certificates issued.log --ca-file ca.crt" },
-    {
-      comment: "Check that a record is still there which the log of the server reported as sealed",
-      command: `tlsboot verify certificates --expect 42:${"1f".repeat(32)}`,
-    },
-  ],
+  examples: {
+    "Check the register of the server": "tlsboot verify certificates",
+    "Check a log, and its seals": "tlsboot verify certificates issued.log --ca-file ca.crt",
+    "Check that a record is still there which the log of the server reported as sealed":
+      `tlsboot verify certificates --expect 42:${"1f".repeat(32)}`,
+  },
   exitCodes: { 0: "every record is right", 1: "failed, a record is wrong, or a seal is overdue" },
 });

@@ -18,13 +18,10 @@ export const completionCommand = defineCommand({
     }),
   ],
   flags: {},
-  examples: [
-    { comment: "bash, in the current shell", command: "source <(tlsboot completion bash)" },
-    { comment: "zsh, for every shell", command: 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"' },
-    { comment: "fish, for every shell", command: "tlsboot completion fish > ~/.config/fish/completions/tlsboot.fish" },
-    {
-      comment: "PowerShell, in the current shell",
-      command: "tlsboot completion powershell | Out-String | Invoke-Expression",
-    },
-  ],
+  examples: {
+    "bash, in the current shell": "source <(tlsboot completion bash)",
+    "zsh, for every shell": 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"',
+    "fish, for every shell": "tlsboot completion fish > ~/.config/fish/completions/tlsboot.fish",
+    "PowerShell, in the current shell": "tlsboot completion powershell | Out-String | Invoke-Expression",
+  },
 });

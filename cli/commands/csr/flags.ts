@@ -44,21 +44,14 @@ export const getCsrCommand = defineCommand({
     output: REQUEST_OUTPUT_FLAG,
     pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
   },
-  examples: [
-    { comment: "List all requests", command: "tlsboot get csr" },
-    {
-      comment: "List the requests that wait for a decision, the newest first",
-      command: "tlsboot get csr --pending --sort-by age",
-    },
-    {
-      comment: "Watch the requests for serving certificates",
-      command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w",
-    },
-    {
-      comment: "Write the certificate of a request to a file",
-      command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt",
-    },
-  ],
+  examples: {
+    "List all requests": "tlsboot get csr",
+    "List the requests that wait for a decision, the newest first": "tlsboot get csr --pending --sort-by age",
+    "Watch the requests for serving certificates":
+      "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w",
+    "Write the certificate of a request to a file":
+      "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt",
+  },
   rules: [atMostOneOf("pending", "NAME"), ...LIST_RULES],
 });
 
@@ -85,13 +78,10 @@ export const describeCsrCommand = defineCommand({
     }),
   ],
   flags: DESCRIBE_CSR_FLAGS,
-  examples: [
-    { comment: "Look before you approve", command: "tlsboot describe csr n1" },
-    {
-      comment: "With the rules of a custom signer",
-      command: "tlsboot describe csr web-1 --profile web.yaml",
-    },
-  ],
+  examples: {
+    "Look before you approve": "tlsboot describe csr n1",
+    "With the rules of a custom signer": "tlsboot describe csr web-1 --profile web.yaml",
+  },
 });
 
 /** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
@@ -160,20 +150,15 @@ export const approveCommand = defineCommand({
     selector: LIST_FLAGS.selector,
     yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
   },
-  examples: [
-    { comment: "Approve the machine n1", command: "tlsboot approve n1" },
-    { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
-    { comment: "Approve a request in spite of its warnings", command: "tlsboot approve csr-sqgzp --yes" },
-    { comment: "Look at all pending requests, the oldest first", command: "tlsboot approve -i" },
-    {
-      comment: "Look at serving certificates as they are requested",
-      command: "tlsboot approve -i --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
-    },
-    {
-      comment: "Give a reason",
-      command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
-    },
-  ],
+  examples: {
+    "Approve the machine n1": "tlsboot approve n1",
+    "Approve a request": "tlsboot approve csr-sqgzp",
+    "Approve a request in spite of its warnings": "tlsboot approve csr-sqgzp --yes",
+    "Look at all pending requests, the oldest first": "tlsboot approve -i",
+    "Look at serving certificates as they are requested":
+      "tlsboot approve -i --watch --field-selector spec.signerName=kubernetes.io/kubelet-serving",
+    "Give a reason": "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
+  },
   rules: [
     needs(["policy", "inventory", "profile", "watch", "fieldSelector", "selector"], "interactive"),
     excludes("interactive", "yes", "reason", "message"),
@@ -196,7 +181,7 @@ export const denyCommand = defineCommand({
   group: "Request Commands",
   args: [argument("NAME", "The requests or machines to deny", { variadic: true, completion: REQUEST_NAMES })],
   flags: DECIDE_FLAGS,
-  examples: [{ comment: "Deny a request", command: "tlsboot deny csr-sqgzp --message 'Unknown machine.'" }],
+  examples: { "Deny a request": "tlsboot deny csr-sqgzp --message 'Unknown machine.'" },
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
 });
 
@@ -227,13 +212,10 @@ export const deleteCsrCommand = defineCommand({
       summary: "With --pending: the user name in the requests, such as system:node:n1.",
     }),
   },
-  examples: [
-    { comment: "Delete a request", command: "tlsboot delete csr n1" },
-    {
-      comment: "Let a node send requests again",
-      command: "tlsboot delete csr --pending --requester system:node:n1",
-    },
-  ],
+  examples: {
+    "Delete a request": "tlsboot delete csr n1",
+    "Let a node send requests again": "tlsboot delete csr --pending --requester system:node:n1",
+  },
   rules: [exactlyOneOf("NAME", "pending"), together("pending", "requester")],
   exitCodes: { 1: "failed for one or more requests" },
 });

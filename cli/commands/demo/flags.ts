@@ -41,14 +41,11 @@ export const demoCommand = defineCommand({
       summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
     }),
   },
-  examples: [
-    { comment: "Three machines, a few seconds", command: "tlsboot demo" },
-    { comment: "As a picture in the browser, which fills while it happens", command: "tlsboot demo --ui" },
-    {
-      comment: "Step by step and with reasons in front of a class, and keep serving",
-      command: "tlsboot demo --explain --step --keep",
-    },
-  ],
+  examples: {
+    "Three machines, a few seconds": "tlsboot demo",
+    "As a picture in the browser, which fills while it happens": "tlsboot demo --ui",
+    "Step by step and with reasons in front of a class, and keep serving": "tlsboot demo --explain --step --keep",
+  },
   rules: [needs("uiPort", "ui")],
   exitCodes: { 0: "the demo is complete; with --keep or --ui, stopped by SIGINT or SIGTERM" },
 });

@@ -16,10 +16,10 @@ export const manCommand = defineCommand({
     completion: { kind: "directory" },
   })],
   flags: {},
-  examples: [
-    { comment: "Read about a command", command: "tlsboot man token create | man -l -" },
-    { comment: "Install the pages", command: "tlsboot man /usr/local/share/man/man1" },
-  ],
+  examples: {
+    "Read about a command": "tlsboot man token create | man -l -",
+    "Install the pages": "tlsboot man /usr/local/share/man/man1",
+  },
 });
 
 /**
@@ -72,10 +72,10 @@ export const guideCommand = defineCommand({
     completion: { kind: "choices", choices: Object.values(GUIDE_GROUPS).flat().sort() },
   })],
   flags: {},
-  examples: [
-    { comment: "List the guides", command: "tlsboot guide" },
-    { comment: "Read one", command: "tlsboot guide homelab | less" },
-  ],
+  examples: {
+    "List the guides": "tlsboot guide",
+    "Read one": "tlsboot guide homelab | less",
+  },
 });
 
 /** The names of the files of the mixin, which are the arguments of `mixin`; those of `packaging/mixin`. */
@@ -103,14 +103,8 @@ export const mixinCommand = defineCommand({
     completion: { kind: "choices", choices: MIXIN_NAMES },
   })],
   flags: {},
-  examples: [
-    {
-      comment: "Install the alerts",
-      command: "tlsboot mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
-    },
-    {
-      comment: "Save the dashboard, to import it",
-      command: "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
-    },
-  ],
+  examples: {
+    "Install the alerts": "tlsboot mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
+    "Save the dashboard, to import it": "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
+  },
 });

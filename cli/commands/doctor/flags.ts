@@ -66,19 +66,14 @@ export const doctorCommand = defineCommand({
     }),
     strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
   },
-  examples: [
-    { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
-    { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1" },
-    {
-      comment: "See who can approve and sign in a cluster",
-      command: "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",
-    },
-    { comment: "Check the CAs that kubeadm made", command: "tlsboot doctor /etc/kubernetes/pki" },
-    {
-      comment: "Give the end of every certificate to Prometheus",
-      command: "tlsboot doctor -o textfile --out /var/lib/prometheus/node-exporter/tlsboot.prom",
-    },
-  ],
+  examples: {
+    "Check the server in ./tlsboot-data, or this machine": "tlsboot doctor",
+    "Check a machine of tlsboot bootstrap": "tlsboot doctor n1",
+    "See who can approve and sign in a cluster": "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",
+    "Check the CAs that kubeadm made": "tlsboot doctor /etc/kubernetes/pki",
+    "Give the end of every certificate to Prometheus":
+      "tlsboot doctor -o textfile --out /var/lib/prometheus/node-exporter/tlsboot.prom",
+  },
   rules: [excludes("cluster", "TARGET"), needs("cluster", "kubeconfig")],
   exitCodes: {
     0: "nothing is wrong",

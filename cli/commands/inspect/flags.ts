@@ -20,17 +20,11 @@ export const inspectCommand = defineCommand({
     }),
   ],
   flags: { output: STRUCTURED_OUTPUT },
-  examples: [
-    {
-      comment: "Look at a kubelet's certificate",
-      command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",
-    },
-    { comment: "Look at what tlsboot request wrote", command: "tlsboot inspect web" },
-    { comment: "Compare a certificate with a key", command: "tlsboot inspect server.crt server.key" },
-    {
-      comment: "Give the end of a certificate to a script",
-      command: "tlsboot inspect server.crt -o json | jq -r '.[0].notAfter'",
-    },
-  ],
+  examples: {
+    "Look at a kubelet's certificate": "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",
+    "Look at what tlsboot request wrote": "tlsboot inspect web",
+    "Compare a certificate with a key": "tlsboot inspect server.crt server.key",
+    "Give the end of a certificate to a script": "tlsboot inspect server.crt -o json | jq -r '.[0].notAfter'",
+  },
   exitCodes: { 0: "everything was read", 1: "a file could not be read" },
 });

@@ -40,13 +40,11 @@ export const kubeconfigAdminCommand = defineCommand({
     user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
     duration: lifetimeFlag({ default: "1y", summary: "Lifetime of the certificate." }),
   },
-  examples: [
-    { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },
-    {
-      comment: "Write one that lasts a day, for another address",
-      command: "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig",
-    },
-  ],
+  examples: {
+    "Write admin.kubeconfig in ./tlsboot-data": "tlsboot kubeconfig admin",
+    "Write one that lasts a day, for another address":
+      "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig",
+  },
   exitCodes: { 1: "failed, or the file exists" },
 });
 
@@ -101,19 +99,14 @@ export const kubeconfigUserCommand = defineCommand({
     timeout: REQUEST_TIMEOUT,
     force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
   },
-  examples: [
-    { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
-    { comment: "Let bob approve requests", command: "tlsboot kubeconfig user bob --role approver" },
-    {
-      comment: "For another machine, at another cluster",
-      command:
-        "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
-    },
-    {
-      comment: "Send the request, and let another user approve it",
-      command: "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
-    },
-  ],
+  examples: {
+    "Let alice in for a working day": "tlsboot kubeconfig user alice --group dev",
+    "Let bob approve requests": "tlsboot kubeconfig user bob --role approver",
+    "For another machine, at another cluster":
+      "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
+    "Send the request, and let another user approve it":
+      "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
+  },
   exitCodes: {
     0: "the file is written, or with --no-approve the request is made",
     1: "failed, or the file exists",

@@ -43,13 +43,11 @@ export const exportCsrCommand = defineCommand({
     bundleKey: BUNDLE_KEY_FLAG,
     qr: QR_FLAG,
   },
-  examples: [
-    { comment: "Export all approved requests", command: "tlsboot offline export > requests.tlsb" },
-    {
-      comment: "Export those of one signer, and print them as QR codes",
-      command: "tlsboot offline export --signer kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
-    },
-  ],
+  examples: {
+    "Export all approved requests": "tlsboot offline export > requests.tlsb",
+    "Export those of one signer, and print them as QR codes":
+      "tlsboot offline export --signer kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
+  },
   exitCodes: { 3: "no approved request is without a certificate" },
 });
 
@@ -91,18 +89,13 @@ export const importCsrCommand = defineCommand({
       summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
     }),
   },
-  examples: [
-    { comment: "Import the answers", command: "tlsboot offline import signed.tlsb" },
-    {
-      comment: "From a CA that the API server does not know",
-      command:
-        "tlsboot offline import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
-    },
-    {
-      comment: "Give a user the permissions for both ends, and no more",
-      command: "tlsboot offline import --print-rbac | kubectl apply -f -",
-    },
-  ],
+  examples: {
+    "Import the answers": "tlsboot offline import signed.tlsb",
+    "From a CA that the API server does not know":
+      "tlsboot offline import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
+    "Give a user the permissions for both ends, and no more":
+      "tlsboot offline import --print-rbac | kubectl apply -f -",
+  },
   rules: [exactlyOneOf("FILE", "printRbac"), needs("signer", "printRbac")],
   exitCodes: {
     0: "every answer is imported, or the manifest is printed",

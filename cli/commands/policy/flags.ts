@@ -36,21 +36,13 @@ export const policyExplainCommand = defineCommand({
     expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
     output: STRUCTURED_OUTPUT,
   },
-  examples: [
-    {
-      comment: "See why a request stays pending",
-      command: "tlsboot policy explain csr-x7k2p",
-    },
-    {
-      comment: "See what another policy would do",
-      command: "tlsboot policy explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
-    },
-    {
-      comment: "Check a request before it is sent, without an API",
-      command:
-        "tlsboot policy explain n1.csr --signer kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
-    },
-  ],
+  examples: {
+    "See why a request stays pending": "tlsboot policy explain csr-x7k2p",
+    "See what another policy would do":
+      "tlsboot policy explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
+    "Check a request before it is sent, without an API":
+      "tlsboot policy explain n1.csr --signer kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
+  },
   exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
 });
 
@@ -71,10 +63,10 @@ export const policyTestCommand = defineCommand({
       summary: "Output format: JUnit XML. Without it, text.",
     }),
   },
-  examples: [
-    { comment: "Test all policies in a folder", command: "tlsboot policy test policies/" },
-    { comment: "Do so in CI", command: "tlsboot policy test policies/ -o junit >policies.xml" },
-  ],
+  examples: {
+    "Test all policies in a folder": "tlsboot policy test policies/",
+    "Do so in CI": "tlsboot policy test policies/ -o junit >policies.xml",
+  },
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
 });
 
@@ -94,10 +86,10 @@ export const policyCheckCommand = defineCommand({
   flags: {
     output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
   },
-  examples: [
-    { comment: "See the rules of a profile before it is used", command: "tlsboot policy check web.yaml" },
-    { comment: "Check everything before a server is started", command: "tlsboot policy check rules/*.yaml" },
-  ],
+  examples: {
+    "See the rules of a profile before it is used": "tlsboot policy check web.yaml",
+    "Check everything before a server is started": "tlsboot policy check rules/*.yaml",
+  },
   exitCodes: {
     0: "every file can be used",
     1: "a file has a fault or cannot be read",

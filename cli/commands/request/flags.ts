@@ -142,31 +142,18 @@ export const requestCommand = defineCommand({
       summary: "Do not wait; the same command continues with the request later.",
     }),
   },
-  examples: [
-    {
-      comment: "Get a serving certificate from a custom signer",
-      command:
-        "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
-    },
-    {
-      comment: "Get a client certificate for the API server that lives a day",
-      command:
-        "tlsboot request --signer kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
-    },
-    {
-      comment: "Send the request now, and fetch the certificate after the approval",
-      command: "tlsboot request --signer example.com/web --subject CN=web --out web --no-wait",
-    },
-    {
-      comment: "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again",
-      command: "tlsboot request --signer example.com/web --dns web.example.com --out web --offline /media/stick",
-    },
-    {
-      comment: "Keep a certificate fresh, from cron or a systemd timer",
-      command:
-        "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
-    },
-  ],
+  examples: {
+    "Get a serving certificate from a custom signer":
+      "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
+    "Get a client certificate for the API server that lives a day":
+      "tlsboot request --signer kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
+    "Send the request now, and fetch the certificate after the approval":
+      "tlsboot request --signer example.com/web --subject CN=web --out web --no-wait",
+    "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again":
+      "tlsboot request --signer example.com/web --dns web.example.com --out web --offline /media/stick",
+    "Keep a certificate fresh, from cron or a systemd timer":
+      "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
+  },
   rules: [
     ...CERTIFICATE_RULES,
     atMostOneOf("key", "keyAlgorithm"),
@@ -228,17 +215,12 @@ export const requestWebCommand = defineCommand({
       summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
     }),
   },
-  examples: [
-    {
-      comment: "Get a certificate for a web server, and a service that keeps it fresh",
-      command:
-        "tlsboot request web nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
-    },
-    {
-      comment: "Get one with a further name and an address, on the machine of the server",
-      command: "tlsboot request web nas.home.lan --dns nas --ip 192.168.1.9",
-    },
-  ],
+  examples: {
+    "Get a certificate for a web server, and a service that keeps it fresh":
+      "tlsboot request web nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
+    "Get one with a further name and an address, on the machine of the server":
+      "tlsboot request web nas.home.lan --dns nas --ip 192.168.1.9",
+  },
   rules: [
     ...CERTIFICATE_RULES,
     atMostOneOf("token", "tokenFile"),

@@ -52,16 +52,14 @@ export const revokeCommand = defineCommand({
     }),
     yes: YES_FLAG,
   },
-  examples: [
-    { comment: "A machine was stolen", command: "tlsboot revoke node/n1 --reason keyCompromise --message 'stolen'" },
-    { comment: "A laptop with a kubeconfig was stolen", command: "tlsboot revoke user/alice --reason keyCompromise" },
-    { comment: "A token leaked", command: "tlsboot revoke token/abcdef --certificates" },
-    { comment: "Revoke one certificate", command: "tlsboot revoke 3fa9c1d07b22" },
-    {
-      comment: "Revoke everything that a signer issued today",
-      command: "tlsboot get certs --signer example.com/vpn --since 24h -o name | xargs tlsboot revoke --yes",
-    },
-  ],
+  examples: {
+    "A machine was stolen": "tlsboot revoke node/n1 --reason keyCompromise --message 'stolen'",
+    "A laptop with a kubeconfig was stolen": "tlsboot revoke user/alice --reason keyCompromise",
+    "A token leaked": "tlsboot revoke token/abcdef --certificates",
+    "Revoke one certificate": "tlsboot revoke 3fa9c1d07b22",
+    "Revoke everything that a signer issued today":
+      "tlsboot get certs --signer example.com/vpn --since 24h -o name | xargs tlsboot revoke --yes",
+  },
   exitCodes: {
     0: "everything is revoked",
     1: "failed for one or more of them",
@@ -85,7 +83,7 @@ export const unrevokeCommand = defineCommand({
     }),
   ],
   flags: { ...API_FLAGS },
-  examples: [{ comment: "Let a user in again", command: "tlsboot unrevoke user/alice" }],
+  examples: { "Let a user in again": "tlsboot unrevoke user/alice" },
   exitCodes: { 1: "failed for one or more of them" },
 });
 
@@ -106,9 +104,9 @@ export const getRevocationsCommand = defineCommand({
     }),
   ],
   flags: { ...API_FLAGS, ...LIST_FLAGS },
-  examples: [
-    { comment: "List all revocations", command: "tlsboot get revocations" },
-    { comment: "Show one with its message", command: "tlsboot get revocations node:n1 -o yaml" },
-  ],
+  examples: {
+    "List all revocations": "tlsboot get revocations",
+    "Show one with its message": "tlsboot get revocations node:n1 -o yaml",
+  },
   rules: LIST_RULES,
 });

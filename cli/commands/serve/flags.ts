@@ -14,13 +14,11 @@ export const serveCommand = defineCommand({
  and tlsboot approver, or your own controllers, beside it.`,
   group: "Running Commands",
   flags: SERVER_FLAGS,
-  examples: [
-    { comment: "Serve on loopback", command: "tlsboot serve" },
-    {
-      comment: "Serve to the network with static tokens",
-      command: "tlsboot serve --bind-address 0.0.0.0 --advertise-address boot.example.com --token-auth-file tokens.csv",
-    },
-  ],
+  examples: {
+    "Serve on loopback": "tlsboot serve",
+    "Serve to the network with static tokens":
+      "tlsboot serve --bind-address 0.0.0.0 --advertise-address boot.example.com --token-auth-file tokens.csv",
+  },
   rules: SERVER_RULES,
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

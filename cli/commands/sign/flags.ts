@@ -98,30 +98,17 @@ export const signCommand = defineCommand({
     issuedLog: ISSUED_LOG_FLAG,
     clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
   },
-  examples: [
-    {
-      comment: "Sign a web server's request by the rules of a profile",
-      command: "tlsboot sign web.csr --profile web.yaml --out web.crt",
-    },
-    {
-      comment: "Sign a user's request for the API server, for a day",
-      command: "tlsboot sign alice.csr --signer kubernetes.io/kube-apiserver-client --duration 24h",
-    },
-    {
-      comment: "Answer the requests on a stick, with the address of the API server for the kubeconfigs",
-      command: "tlsboot sign /media/stick --server https://10.0.0.1:6443",
-    },
-    {
-      comment: "Answer a bundle, the first one of its server",
-      command:
-        "tlsboot sign requests.tlsb --trust-exporter sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7 --out signed.tlsb",
-    },
-    {
-      comment: "Sign many with another CA",
-      command:
-        "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
-    },
-  ],
+  examples: {
+    "Sign a web server's request by the rules of a profile": "tlsboot sign web.csr --profile web.yaml --out web.crt",
+    "Sign a user's request for the API server, for a day":
+      "tlsboot sign alice.csr --signer kubernetes.io/kube-apiserver-client --duration 24h",
+    "Answer the requests on a stick, with the address of the API server for the kubeconfigs":
+      "tlsboot sign /media/stick --server https://10.0.0.1:6443",
+    "Answer a bundle, the first one of its server":
+      "tlsboot sign requests.tlsb --trust-exporter sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7 --out signed.tlsb",
+    "Sign many with another CA":
+      "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
+  },
   exitCodes: {
     1: "a request cannot be read, or a certificate cannot be written",
     3: "the rules refuse a request; for a folder or a bundle, also when a request was left without a certificate",

@@ -47,26 +47,15 @@ export const signerCommand = defineCommand({
         "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
     }),
   },
-  examples: [
-    {
-      comment: "Sign for a cluster with the CA on this machine",
-      command:
-        "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
-    },
-    {
-      comment: "Run a custom signer, with the rules of a file",
-      command:
-        "tlsboot signer --kubeconfig signer.kubeconfig --signer example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
-    },
-    {
-      comment: "Sign certificates for pods, by the rules of a file",
-      command:
-        "tlsboot signer --pod-certificates --kubeconfig signer.kubeconfig --signer example.com/pods --profile pods.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
-    },
-    {
-      comment: "Grant it the permissions that it needs, and no more",
-      command: "tlsboot signer --print-rbac --signer example.com/web --profile web.yaml | kubectl apply -f -",
-    },
-  ],
+  examples: {
+    "Sign for a cluster with the CA on this machine":
+      "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    "Run a custom signer, with the rules of a file":
+      "tlsboot signer --kubeconfig signer.kubeconfig --signer example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    "Sign certificates for pods, by the rules of a file":
+      "tlsboot signer --pod-certificates --kubeconfig signer.kubeconfig --signer example.com/pods --profile pods.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    "Grant it the permissions that it needs, and no more":
+      "tlsboot signer --print-rbac --signer example.com/web --profile web.yaml | kubectl apply -f -",
+  },
   exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the permissions are printed" },
 });

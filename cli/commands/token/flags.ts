@@ -109,24 +109,17 @@ export const tokenCreateCommand = defineCommand({
       summary: "Uses of the token: signing, authentication.",
     }),
   },
-  examples: [
-    { comment: "Create a token that lasts a day", command: "tlsboot token create" },
-    {
-      comment: "Create one for an hour, with a description",
-      command: "tlsboot token create --ttl 1h --description 'rack 4'",
-    },
-    { comment: "Create one and print what a new machine runs", command: "tlsboot token create -o command" },
-    {
-      comment: "Create a join file for one machine, whose request needs no other approval",
-      command: "tlsboot token create --node n1 --approve --ttl 30m -o kubeconfig --out n1.kubeconfig",
-    },
-    {
-      comment: "Create a file for each machine of an inventory",
-      command: "tlsboot token create --for-inventory machines.yaml --out join/ --approve --ttl 2h",
-    },
-    { comment: "Pack all that one machine needs", command: "tlsboot token create --node n1 -o pack --out n1.pack" },
-    { comment: "Make the Secret for another cluster", command: "tlsboot token create -o yaml | kubectl apply -f -" },
-  ],
+  examples: {
+    "Create a token that lasts a day": "tlsboot token create",
+    "Create one for an hour, with a description": "tlsboot token create --ttl 1h --description 'rack 4'",
+    "Create one and print what a new machine runs": "tlsboot token create -o command",
+    "Create a join file for one machine, whose request needs no other approval":
+      "tlsboot token create --node n1 --approve --ttl 30m -o kubeconfig --out n1.kubeconfig",
+    "Create a file for each machine of an inventory":
+      "tlsboot token create --for-inventory machines.yaml --out join/ --approve --ttl 2h",
+    "Pack all that one machine needs": "tlsboot token create --node n1 -o pack --out n1.pack",
+    "Make the Secret for another cluster": "tlsboot token create -o yaml | kubectl apply -f -",
+  },
   rules: [
     atMostOneOf("output", "printJoinCommand"),
     excludes("forInventory", "TOKEN", "printJoinCommand"),
@@ -156,10 +149,10 @@ export const tokenListCommand = defineCommand({
     noHeaders: LIST_FLAGS.noHeaders,
     showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
   },
-  examples: [
-    { comment: "List tokens", command: "tlsboot token list" },
-    { comment: "See who made them, for which keys, and what was refused", command: "tlsboot token list -o wide" },
-  ],
+  examples: {
+    "List tokens": "tlsboot token list",
+    "See who made them, for which keys, and what was refused": "tlsboot token list -o wide",
+  },
 });
 
 /** The command that deletes bootstrap tokens. */
@@ -175,6 +168,6 @@ export const tokenDeleteCommand = defineCommand({
     completion: { kind: "objects", objects: "tokens" },
   })],
   flags: { ...API_FLAGS },
-  examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
+  examples: { "Delete a token by its id": "tlsboot token delete abcdef" },
   exitCodes: { 1: "failed for one or more tokens" },
 });

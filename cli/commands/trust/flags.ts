@@ -26,13 +26,10 @@ export const getTrustBundlesCommand = defineCommand({
     }),
   ],
   flags: { ...API_FLAGS, ...LIST_FLAGS },
-  examples: [
-    { comment: "List all trust bundles", command: "tlsboot get trustbundles" },
-    {
-      comment: "List those of a signer",
-      command: "tlsboot get trustbundles --field-selector spec.signerName=example.com/pods",
-    },
-  ],
+  examples: {
+    "List all trust bundles": "tlsboot get trustbundles",
+    "List those of a signer": "tlsboot get trustbundles --field-selector spec.signerName=example.com/pods",
+  },
   rules: LIST_RULES,
 });
 
@@ -88,18 +85,13 @@ export const trustFetchCommand = defineCommand({
       summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
     }),
   },
-  examples: [
-    {
-      comment: "Fetch the CAs that vouch for the API server",
-      command: `tlsboot trust fetch --signer ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
-    },
-    { comment: "Fetch one bundle by its name", command: "tlsboot trust fetch example.com:pods:v1 --out pods.pem" },
-    {
-      comment: "Keep the CAs of a signer fresh for nginx",
-      command:
-        "tlsboot trust fetch --signer example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
-    },
-  ],
+  examples: {
+    "Fetch the CAs that vouch for the API server":
+      `tlsboot trust fetch --signer ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
+    "Fetch one bundle by its name": "tlsboot trust fetch example.com:pods:v1 --out pods.pem",
+    "Keep the CAs of a signer fresh for nginx":
+      "tlsboot trust fetch --signer example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
+  },
   rules: [exactlyOneOf("NAME", "signer"), needs("selector", "signer")],
   exitCodes: { 0: "the file has the bundle" },
 });

@@ -55,10 +55,10 @@ export const trustShowCommand = defineCommand({
     ...CA_SOURCE_FLAGS,
     print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
   },
-  examples: [
-    { comment: "Show the stores of this machine", command: "tlsboot trust show" },
-    { comment: "Write the CA into a file for a phone", command: "tlsboot trust show --print > home-ca.crt" },
-  ],
+  examples: {
+    "Show the stores of this machine": "tlsboot trust show",
+    "Write the CA into a file for a phone": "tlsboot trust show --print > home-ca.crt",
+  },
   rules: CA_SOURCE_RULES,
 });
 
@@ -73,14 +73,12 @@ export const trustInstallCommand = defineCommand({
  nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
   group: "Trust Commands",
   flags: { ...CA_SOURCE_FLAGS, store: STORE_FLAG },
-  examples: [
-    { comment: "On the machine of the server", command: "sudo tlsboot trust install" },
-    {
-      comment: "On another machine, by the line that tlsboot up prints",
-      command: "sudo tlsboot trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
-    },
-    { comment: "For the browsers of this user alone", command: "tlsboot trust install --store nss" },
-  ],
+  examples: {
+    "On the machine of the server": "sudo tlsboot trust install",
+    "On another machine, by the line that tlsboot up prints":
+      "sudo tlsboot trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
+    "For the browsers of this user alone": "tlsboot trust install --store nss",
+  },
   rules: CA_SOURCE_RULES,
   exitCodes: { 1: "failed in one of the stores" },
 });
@@ -96,10 +94,10 @@ export const trustUninstallCommand = defineCommand({
     store: STORE_FLAG,
     all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
   },
-  examples: [
-    { comment: "Remove the CA in --data-dir", command: "sudo tlsboot trust uninstall" },
-    { comment: "Remove every CA that tlsboot has installed", command: "sudo tlsboot trust uninstall --all" },
-  ],
+  examples: {
+    "Remove the CA in --data-dir": "sudo tlsboot trust uninstall",
+    "Remove every CA that tlsboot has installed": "sudo tlsboot trust uninstall --all",
+  },
   rules: [...CA_SOURCE_RULES, excludes("all", "certificateAuthority", "server")],
   exitCodes: { 1: "failed in one of the stores" },
 });

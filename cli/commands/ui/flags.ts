@@ -34,12 +34,9 @@ export const uiCommand = defineCommand({
     }),
     open: switchFlag({ isCommandLineOnly: true, summary: "Open the page in the browser of this machine." }),
   },
-  examples: [
-    { comment: "Open the page of the server in ./tlsboot-data", command: "tlsboot ui --open" },
-    {
-      comment: "With another kubeconfig, at a fixed port",
-      command: "tlsboot ui --kubeconfig ops.kubeconfig --port 8090",
-    },
-  ],
+  examples: {
+    "Open the page of the server in ./tlsboot-data": "tlsboot ui --open",
+    "With another kubeconfig, at a fixed port": "tlsboot ui --kubeconfig ops.kubeconfig --port 8090",
+  },
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

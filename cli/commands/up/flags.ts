@@ -53,30 +53,20 @@ export const upCommand = defineCommand({
     ...SIGNING_FLAGS,
     ...inGroup("Tuning", CLEANER_FLAGS),
   },
-  examples: [
-    { comment: "Run everything on loopback", command: "tlsboot up" },
-    {
-      comment: "Open it to the network",
-      command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
-    },
-    { comment: "Let only machines in that have a token of their own", command: "tlsboot up --shared-token=false" },
-    { comment: "With a page for the browser", command: "tlsboot up --ui" },
-    { comment: "Approve kubelets automatically", command: "tlsboot up --auto-approve" },
-    {
-      comment: "Approve only the machines in a file",
-      command: "tlsboot up --auto-approve --inventory inventory.yaml",
-    },
-    {
-      comment: "Approve their serving certificates too, for the names and addresses of each node in the inventory",
-      command: "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",
-    },
-    {
-      comment: "Issue certificates to web servers in a network",
-      command: "tlsboot up --web-domain home.lan --web-network 192.168.1.0/24 --bind-address 0.0.0.0 " +
-        "--advertise-address 192.168.1.2",
-    },
-    { comment: "Run a custom signer too", command: "tlsboot up --profile web.yaml" },
-  ],
+  examples: {
+    "Run everything on loopback": "tlsboot up",
+    "Open it to the network": "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
+    "Let only machines in that have a token of their own": "tlsboot up --shared-token=false",
+    "With a page for the browser": "tlsboot up --ui",
+    "Approve kubelets automatically": "tlsboot up --auto-approve",
+    "Approve only the machines in a file": "tlsboot up --auto-approve --inventory inventory.yaml",
+    "Approve their serving certificates too, for the names and addresses of each node in the inventory":
+      "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",
+    "Issue certificates to web servers in a network":
+      "tlsboot up --web-domain home.lan --web-network 192.168.1.0/24 --bind-address 0.0.0.0 " +
+      "--advertise-address 192.168.1.2",
+    "Run a custom signer too": "tlsboot up --profile web.yaml",
+  },
   rules: [needs("webNetwork", "webDomain"), ...SERVER_RULES],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

@@ -33,13 +33,11 @@ export const upgradeCommand = defineCommand({
         "backup.",
     }),
   },
-  examples: [
-    { comment: "See what an upgrade would do", command: "tlsboot upgrade /media/stick --dry-run" },
-    { comment: "Upgrade, and go back if it does not work", command: "sudo tlsboot upgrade /media/stick" },
-    {
-      comment: "Upgrade to a file that you built and signed yourself",
-      command: "sudo tlsboot upgrade /media/stick --release-key minisign.pub",
-    },
-  ],
+  examples: {
+    "See what an upgrade would do": "tlsboot upgrade /media/stick --dry-run",
+    "Upgrade, and go back if it does not work": "sudo tlsboot upgrade /media/stick",
+    "Upgrade to a file that you built and signed yourself":
+      "sudo tlsboot upgrade /media/stick --release-key minisign.pub",
+  },
   exitCodes: { 1: "failed, and the earlier file is in place", 3: "the release was refused, nothing was changed" },
 });

@@ -38,14 +38,12 @@ export const versionCommand = defineCommand({
       summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
     }),
   },
-  examples: [
-    { comment: "Print the version for a script", command: "tlsboot version -o json" },
-    { comment: "Write the bill of materials for a scanner", command: "tlsboot version --sbom > tlsboot.cdx.json" },
-    { comment: "Read the licences", command: "tlsboot version --licenses | less" },
-    {
-      comment: "Check the installed file against a stick",
-      command: "tlsboot version --verify --release /media/stick --release-key minisign.pub",
-    },
-  ],
+  examples: {
+    "Print the version for a script": "tlsboot version -o json",
+    "Write the bill of materials for a scanner": "tlsboot version --sbom > tlsboot.cdx.json",
+    "Read the licences": "tlsboot version --licenses | less",
+    "Check the installed file against a stick":
+      "tlsboot version --verify --release /media/stick --release-key minisign.pub",
+  },
   exitCodes: { 3: "--verify: this file is not one of the release" },
 });
