@@ -31,7 +31,8 @@ export type CommandGroup = (typeof COMMAND_GROUPS)[number];
 
 /** A positional argument of a command. */
 export interface Argument {
-  /** In upper case, as help shows it. */
+  /** As help shows it, in kubectl's form: `[NAME...]`. */
+  readonly text: string;
   readonly name: string;
   readonly summary: string;
   readonly isRequired: boolean;
@@ -158,18 +159,15 @@ export function withAction<F extends FlagSet>(spec: CommandSpec<F>, load: () => 
   return Object.freeze({ args: [], exitCodes: {}, ...spec, load });
 }
 
-/** Creates a positional argument; it is required unless `optional` is set. */
-export function argument(
-  name: string,
-  summary: string,
-  options: { readonly optional?: boolean; readonly variadic?: boolean; readonly completion?: Completion } = {},
-): Argument {
+/** Creates a positional argument from its text in help: `FILE`, `NAME...` for one or more, `[NAME]` for an optional one. */
+export function argument(text: string, summary: string, completion: Completion = { kind: "none" }): Argument {
   return {
-    name,
+    text,
+    name: text.replace(/^\[?(.+?)(?:\.{3})?\]?$/, "$1"),
     summary,
-    isRequired: options.optional !== true,
-    isVariadic: options.variadic === true,
-    completion: options.completion ?? { kind: "none" },
+    isRequired: !text.startsWith("["),
+    isVariadic: text.includes("..."),
+    completion,
   };
 }
 

@@ -1,6 +1,5 @@
 /** Help texts, laid out and grouped like kubectl's. */
 import {
-  type Argument,
   type Command,
   COMMAND_GROUPS,
   type CommandFamily,
@@ -72,7 +71,7 @@ export function usageLine(table: CommandTable, command: Command): string {
 
 /** Returns the words that follow the name of a command in its usage: `NAME... [flags]`. */
 export function usageWords(command: Command): readonly string[] {
-  return [...command.args.map(argumentText), "[flags]"];
+  return [...command.args.map(({ text }) => text), "[flags]"];
 }
 
 /** Formats a flag with its default in kubectl's form: `-o, --output=''`. */
@@ -161,7 +160,7 @@ function commandSections(table: CommandTable, command: Command, width: number, i
     // Commands are not broken, so that they can be copied.
     [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
   );
-  const args = command.args.map((argument) => [argumentText(argument), argument.summary] as const);
+  const args = command.args.map(({ text, summary }) => [text, summary] as const);
   return [
     wrapText(command.description, width),
     command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "", width) : "",
@@ -245,10 +244,4 @@ function list(entries: readonly (readonly [string, string])[], width: number): s
     const lines = wrapWords(text, width, " ".repeat(isNarrow ? TAB.length : column));
     return isNarrow ? `  ${name}\n${lines.join("\n")}` : `  ${name}`.padEnd(column) + lines.join("\n").slice(column);
   }).join("\n");
-}
-
-/** Formats an argument in kubectl's form: `[NAME...]`, `FILE`. */
-export function argumentText(argument: Argument): string {
-  const name = argument.isVariadic ? `${argument.name}...` : argument.name;
-  return argument.isRequired ? name : `[${name}]`;
 }

@@ -12,7 +12,7 @@ import {
   GLOBAL_FLAGS,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
-import { argumentText, flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
+import { flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 import { describeRule } from "./rules.ts";
 
 /** The version and the date at the foot of each page. */
@@ -130,7 +130,7 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
     ]),
     ...(command.args.length === 0 ? [] : [
       ".SH ARGUMENTS",
-      ...command.args.flatMap((item) => [".TP", `\\fI${roffText(argumentText(item))}\\fR`, roffText(item.summary)]),
+      ...command.args.flatMap(({ text, summary }) => [".TP", `\\fI${roffText(text)}\\fR`, roffText(summary)]),
     ]),
     ...options("OPTIONS", { ...command.flags, ...GLOBAL_FLAGS }, command),
     ...(rules.length === 0 ? [] : [".SH RULES", ...rules.flatMap((rule) => paragraph(`${describeRule(rule)}.`))]),

@@ -20,7 +20,7 @@ const table: CommandTable = {
       ...base,
       path: ["get", "csr"],
       aliases: ["certificatesigningrequests"],
-      args: [argument("NAME", "Names", { optional: true, variadic: true })],
+      args: [argument("[NAME...]", "Names")],
       flags: {
         output: textFlag({ short: "o", summary: "O." }),
         watch: switchFlag({ short: "w", summary: "W." }),
@@ -31,7 +31,7 @@ const table: CommandTable = {
     createCommand({
       ...base,
       path: ["approve"],
-      args: [argument("NAME", "Names", { variadic: true })],
+      args: [argument("NAME...", "Names")],
       flags: { message: textFlag({ summary: "M." }), noWait: switchFlag({ summary: "N." }) },
     }),
     createCommand({

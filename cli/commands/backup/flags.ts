@@ -54,7 +54,7 @@ export const backupCommand = defineCommand({
  The file is an age file (age-encryption.org): age can open it, and tar can unpack it. It is read back before it gets
  its name.`,
   group: "File Commands",
-  args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
+  args: [argument("FILE", "file of the backup", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     recipient: recipientFlag({
@@ -101,7 +101,7 @@ export const restoreCommand = defineCommand({
  but --force-etcd moves them aside. Until everything is written no tlsboot server starts on the etcd; after an
  interruption the same command continues.`,
   group: "File Commands",
-  args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
+  args: [argument("FILE", "file that tlsboot backup wrote", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     ...OPENING_FLAGS,

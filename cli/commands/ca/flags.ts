@@ -195,10 +195,12 @@ export const caCrlCommand = defineCommand({
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
  which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,
   group: "CA Commands",
-  args: [argument("NAME", "The CA, by the name of its file", {
-    optional: true,
-    completion: { kind: "suggestions", suggestions: CA_PURPOSES.map(getCaName) },
-  })],
+  args: [
+    argument("[NAME]", "The CA, by the name of its file", {
+      kind: "suggestions",
+      suggestions: CA_PURPOSES.map(getCaName),
+    }),
+  ],
   flags: {
     ...API_FILE_FLAGS,
     ...CA_KEY_FLAGS,
@@ -285,7 +287,7 @@ export const caSignCommand = defineCommand({
  replaces it may be cross-signed by it. When a CA in --data-dir signs, the certificate is recorded in issued.jsonl.
  --ca-cert and --ca-key name one of a split set.`,
   group: "CA Commands",
-  args: [argument("FILE", "The request, PEM", { completion: { kind: "file" } })],
+  args: [argument("FILE", "The request, PEM", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),

@@ -7,9 +7,9 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
 
-const NAME_ARGUMENT = argument("NAME", "The CA, by the name of its file below pki/; ca without one", {
-  optional: true,
-  completion: { kind: "suggestions", suggestions: ROTATABLE_CAS },
+const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below pki/; ca without one", {
+  kind: "suggestions",
+  suggestions: ROTATABLE_CAS,
 });
 
 const TIMEOUT_FLAG = durationFlag({

@@ -57,11 +57,7 @@ export const caSharesSplitCommand = defineCommand({
   exitCodes: { 0: "the pages are written" },
 });
 
-const SHARE_ARGUMENT = argument("SHARE", "A file with a share, or - for those that are typed", {
-  optional: true,
-  variadic: true,
-  completion: { kind: "file" },
-});
+const SHARE_ARGUMENT = argument("[SHARE...]", "A file with a share, or - for those that are typed", { kind: "file" });
 
 /** The command that checks shares. */
 export const caSharesCheckCommand = defineCommand({

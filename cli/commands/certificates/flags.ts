@@ -95,10 +95,9 @@ export const getCertificatesCommand = defineCommand({
  The register holds every certificate until a year after its end, also when its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), untrusted (its CA was replaced by ca rotate, and is trusted no longer), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select, * stands for one or more characters, and several flags must all match.`,
   group: "Certificate Commands",
   args: [
-    argument("SERIAL", "Serial numbers, or their beginnings; all certificates without one", {
-      optional: true,
-      variadic: true,
-      completion: { kind: "objects", objects: "certificates" },
+    argument("[SERIAL...]", "Serial numbers, or their beginnings; all certificates without one", {
+      kind: "objects",
+      objects: "certificates",
     }),
   ],
   flags: {
@@ -163,11 +162,10 @@ export const describeCertificateCommand = defineCommand({
  Who requested it, with which token and from which address, who approved it and why, which certificate it replaced and which one replaced it, whether it is revoked, and the command that revokes it.`,
   group: "Certificate Commands",
   args: [
-    argument(
-      "SERIAL",
-      "Serial numbers, or their beginnings; SHA-256 fingerprints; or numbers in the register",
-      { variadic: true, completion: { kind: "objects", objects: "certificates" } },
-    ),
+    argument("SERIAL...", "Serial numbers, or their beginnings; SHA-256 fingerprints; or numbers in the register", {
+      kind: "objects",
+      objects: "certificates",
+    }),
   ],
   flags: { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG },
   examples: {
@@ -200,10 +198,7 @@ export const verifyCertificatesCommand = defineCommand({
 
  Records that were cut off within these two days are found by --expect, with a seal from the log of the server.`,
   group: "Certificate Commands",
-  args: [argument("FILE", "A log of a signer; the register of the server without it", {
-    optional: true,
-    completion: { kind: "file" },
-  })],
+  args: [argument("[FILE]", "A log of a signer; the register of the server without it", { kind: "file" })],
   flags: {
     ...API_FLAGS,
     caFile: listFlag({

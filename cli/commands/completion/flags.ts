@@ -12,11 +12,7 @@ export const completionCommand = defineCommand({
 
  The shell evaluates the code; bash needs its package bash-completion.`,
   group: "Program Commands",
-  args: [
-    argument("SHELL", "bash, zsh, fish or powershell", {
-      completion: { kind: "choices", choices: SHELLS },
-    }),
-  ],
+  args: [argument("SHELL", "bash, zsh, fish or powershell", { kind: "choices", choices: SHELLS })],
   flags: {},
   examples: {
     "bash, in the current shell": "source <(tlsboot completion bash)",

@@ -31,13 +31,7 @@ export const getCsrCommand = defineCommand({
 
  On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Request Commands",
-  args: [
-    argument("NAME", "The requests or machines to show; all without a name", {
-      optional: true,
-      variadic: true,
-      completion: REQUEST_NAMES,
-    }),
-  ],
+  args: [argument("[NAME...]", "The requests or machines to show; all without a name", REQUEST_NAMES)],
   flags: {
     ...API_FLAGS,
     ...LIST_FLAGS,
@@ -70,13 +64,7 @@ export const describeCsrCommand = defineCommand({
 
  Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Request Commands",
-  args: [
-    argument("NAME", "The requests or machines to describe; all without a name", {
-      optional: true,
-      variadic: true,
-      completion: REQUEST_NAMES,
-    }),
-  ],
+  args: [argument("[NAME...]", "The requests or machines to describe; all without a name", REQUEST_NAMES)],
   flags: DESCRIBE_CSR_FLAGS,
   examples: {
     "Look before you approve": "tlsboot describe csr n1",
@@ -123,13 +111,7 @@ export const approveCommand = defineCommand({
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
   group: "Request Commands",
-  args: [
-    argument("NAME", "The requests or machines to approve", {
-      optional: true,
-      variadic: true,
-      completion: REQUEST_NAMES,
-    }),
-  ],
+  args: [argument("[NAME...]", "The requests or machines to approve", REQUEST_NAMES)],
   flags: {
     ...DECIDE_FLAGS,
     ...POLICY_FLAGS,
@@ -179,7 +161,7 @@ export const denyCommand = defineCommand({
 
  No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the machine that asks, as for tlsboot approve.`,
   group: "Request Commands",
-  args: [argument("NAME", "The requests or machines to deny", { variadic: true, completion: REQUEST_NAMES })],
+  args: [argument("NAME...", "The requests or machines to deny", REQUEST_NAMES)],
   flags: DECIDE_FLAGS,
   examples: { "Deny a request": "tlsboot deny csr-sqgzp --message 'Unknown machine.'" },
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
@@ -197,9 +179,7 @@ export const deleteCsrCommand = defineCommand({
  An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
  Event. --pending with --requester deletes them all, so that the approver handles new ones again; what is decided is kept.`,
   group: "Request Commands",
-  args: [
-    argument("NAME", "The requests to delete", { optional: true, variadic: true, completion: REQUEST_NAMES }),
-  ],
+  args: [argument("[NAME...]", "The requests to delete", REQUEST_NAMES)],
   flags: {
     ...API_FLAGS,
     pending: switchFlag({

@@ -10,11 +10,7 @@ export const manCommand = defineCommand({
  The argument is a command, whose page is printed, or a folder: an existing one, or a path with a slash in it, which is
  created. Existing pages are replaced.`,
   group: "Program Commands",
-  args: [argument("DIR|COMMAND", "A folder, or the words of a command", {
-    optional: true,
-    variadic: true,
-    completion: { kind: "directory" },
-  })],
+  args: [argument("[DIR|COMMAND...]", "A folder, or the words of a command", { kind: "directory" })],
   flags: {},
   examples: {
     "Read about a command": "tlsboot man token create | man -l -",
@@ -67,10 +63,12 @@ export const guideCommand = defineCommand({
  A guide leads through one task, command by command. All guides are inside the file, so they need no network. A word that
  is no name of a guide lists the guides in which it is.`,
   group: "Program Commands",
-  args: [argument("NAME", "The name of a guide, such as homelab, or a word to search for", {
-    optional: true,
-    completion: { kind: "choices", choices: Object.values(GUIDE_GROUPS).flat().sort() },
-  })],
+  args: [
+    argument("[NAME]", "The name of a guide, such as homelab, or a word to search for", {
+      kind: "choices",
+      choices: Object.values(GUIDE_GROUPS).flat().sort(),
+    }),
+  ],
   flags: {},
   examples: {
     "List the guides": "tlsboot guide",
@@ -98,10 +96,9 @@ export const mixinCommand = defineCommand({
  the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot guide
  monitoring.`,
   group: "Program Commands",
-  args: [argument("NAME", "The name of a file, such as tlsboot.rules.yaml", {
-    optional: true,
-    completion: { kind: "choices", choices: MIXIN_NAMES },
-  })],
+  args: [
+    argument("[NAME]", "The name of a file, such as tlsboot.rules.yaml", { kind: "choices", choices: MIXIN_NAMES }),
+  ],
   flags: {},
   examples: {
     "Install the alerts": "tlsboot mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",

@@ -20,10 +20,8 @@ export const doctorCommand = defineCommand({
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Machine Commands",
   args: [
-    argument("TARGET", "machines, folders of certificates, data directories, kubeconfigs and PEM files", {
-      optional: true,
-      variadic: true,
-      completion: { kind: "file" },
+    argument("[TARGET...]", "machines, folders of certificates, data directories, kubeconfigs and PEM files", {
+      kind: "file",
     }),
   ],
   flags: {

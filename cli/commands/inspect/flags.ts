@@ -13,12 +13,7 @@ export const inspectCommand = defineCommand({
  In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
  that the key belongs to. Private keys and tokens are recognized, but never shown.`,
   group: "File Commands",
-  args: [
-    argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {
-      variadic: true,
-      completion: { kind: "file" },
-    }),
-  ],
+  args: [argument("FILE...", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", { kind: "file" })],
   flags: { output: STRUCTURED_OUTPUT },
   examples: {
     "Look at a kubelet's certificate": "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",

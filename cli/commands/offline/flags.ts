@@ -26,10 +26,9 @@ export const exportCsrCommand = defineCommand({
  prints the flag with which its operator does that.`,
   group: "Offline Commands",
   args: [
-    argument("NAME", "Requests to export; all approved ones without a name", {
-      optional: true,
-      variadic: true,
-      completion: { kind: "objects", objects: "requests" },
+    argument("[NAME...]", "Requests to export; all approved ones without a name", {
+      kind: "objects",
+      objects: "requests",
     }),
   ],
   flags: {
@@ -63,7 +62,7 @@ export const importCsrCommand = defineCommand({
 
  Every answer is imported once. An import that was interrupted is completed by running it again.`,
   group: "Offline Commands",
-  args: [argument("FILE", "Answers of the CA; - is stdin", { optional: true, completion: { kind: "file" } })],
+  args: [argument("[FILE]", "Answers of the CA; - is stdin", { kind: "file" })],
   flags: {
     ...API_FLAGS,
     bundleKey: BUNDLE_KEY_FLAG,

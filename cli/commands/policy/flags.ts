@@ -17,7 +17,7 @@ export const policyExplainCommand = defineCommand({
 
  The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Policy Commands",
-  args: [argument("CSR|FILE", "The request; - for stdin", { completion: { kind: "file" } })],
+  args: [argument("CSR|FILE", "The request; - for stdin", { kind: "file" })],
   flags: {
     ...API_FLAGS,
     ...POLICY_FLAGS,
@@ -55,7 +55,7 @@ export const policyTestCommand = defineCommand({
  Reads every file of kind PolicyTest below the folder: requests with their requesters and nodes, and the verdict and rule
  that is expected for each. Needs no API. A case that fails is shown with every rule, what it found and why.`,
   group: "Policy Commands",
-  args: [argument("DIR", "Folder with fixtures, or one file", { completion: { kind: "directory" } })],
+  args: [argument("DIR", "Folder with fixtures, or one file", { kind: "directory" })],
   flags: {
     output: choiceFlag({
       short: "o",
@@ -82,7 +82,7 @@ export const policyCheckCommand = defineCommand({
  The files are policies (kind ApprovalPolicy), signing profiles (SigningProfile), policy tests (PolicyTest), inventories
  (Inventory) and audit policies (Policy of audit.k8s.io/v1).`,
   group: "Policy Commands",
-  args: [argument("FILE", "Files of rules", { variadic: true, completion: { kind: "file" } })],
+  args: [argument("FILE...", "Files of rules", { kind: "file" })],
   flags: {
     output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
   },

@@ -5,8 +5,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
-const TARGET_ARGUMENT = "SERIAL|KIND/NAME";
-
 const YES_FLAG = switchFlag({
   isCommandLineOnly: true,
   summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
@@ -28,12 +26,9 @@ export const revokeCommand = defineCommand({
   group: "Certificate Commands",
   args: [
     argument(
-      TARGET_ARGUMENT,
+      "SERIAL|KIND/NAME...",
       "A serial number or its beginning, node/NAME, user/NAME, group/NAME, token/ID or csr/NAME",
-      {
-        variadic: true,
-        completion: { kind: "objects", objects: "revocable" },
-      },
+      { kind: "objects", objects: "revocable" },
     ),
   ],
   flags: {
@@ -77,9 +72,9 @@ export const unrevokeCommand = defineCommand({
  is final, except for the reason certificateHold, and a deleted bootstrap token does not come back.`,
   group: "Certificate Commands",
   args: [
-    argument(TARGET_ARGUMENT, "What is revoked, as in tlsboot revoke, or the name of a revocation", {
-      variadic: true,
-      completion: { kind: "objects", objects: "revocations" },
+    argument("SERIAL|KIND/NAME...", "What is revoked, as in tlsboot revoke, or the name of a revocation", {
+      kind: "objects",
+      objects: "revocations",
     }),
   ],
   flags: { ...API_FLAGS },
@@ -96,13 +91,7 @@ export const getRevocationsCommand = defineCommand({
 
  Prints the table that the server makes, the same as kubectl get revocations.`,
   group: "Certificate Commands",
-  args: [
-    argument("NAME", "Revocations to show; all without a name", {
-      optional: true,
-      variadic: true,
-      completion: { kind: "objects", objects: "revocations" },
-    }),
-  ],
+  args: [argument("[NAME...]", "Revocations to show; all without a name", { kind: "objects", objects: "revocations" })],
   flags: { ...API_FLAGS, ...LIST_FLAGS },
   examples: {
     "List all revocations": "tlsboot get revocations",

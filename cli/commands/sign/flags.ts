@@ -33,12 +33,7 @@ export const signCommand = defineCommand({
  a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Request Commands",
-  args: [
-    argument("FILE", "Requests, PEM or DER, or one bundle or folder; - is stdin", {
-      variadic: true,
-      completion: { kind: "file" },
-    }),
-  ],
+  args: [argument("FILE...", "Requests, PEM or DER, or one bundle or folder; - is stdin", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     signer: textFlag({

@@ -39,7 +39,7 @@ export const tokenCreateCommand = defineCommand({
  used up. The server of tlsboot enforces this; at a kube-apiserver, tlsboot approver --token-limits enforces what it
  can, and the command says what is not enforced.`,
   group: "Machine Commands",
-  args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
+  args: [argument("[TOKEN]", "The token, id and secret; a new one without it")],
   flags: {
     ...API_FLAGS,
     output: choiceFlag({
@@ -163,10 +163,7 @@ export const tokenDeleteCommand = defineCommand({
 
  Certificates that were requested with them stay valid; tlsboot revoke token/ID revokes them too.`,
   group: "Machine Commands",
-  args: [argument("TOKEN", "Ids or whole tokens", {
-    variadic: true,
-    completion: { kind: "objects", objects: "tokens" },
-  })],
+  args: [argument("TOKEN...", "Ids or whole tokens", { kind: "objects", objects: "tokens" })],
   flags: { ...API_FLAGS },
   examples: { "Delete a token by its id": "tlsboot token delete abcdef" },
   exitCodes: { 1: "failed for one or more tokens" },

@@ -18,13 +18,7 @@ export const getTrustBundlesCommand = defineCommand({
  A trust bundle holds the certificates of the CAs that vouch for what a signer issues. CERTIFICATES is their number, and
  EXPIRES is when the first of them expires.`,
   group: "Trust Commands",
-  args: [
-    argument("NAME", "Bundles to show; all without a name", {
-      optional: true,
-      variadic: true,
-      completion: { kind: "objects", objects: "trustBundles" },
-    }),
-  ],
+  args: [argument("[NAME...]", "Bundles to show; all without a name", { kind: "objects", objects: "trustBundles" })],
   flags: { ...API_FLAGS, ...LIST_FLAGS },
   examples: {
     "List all trust bundles": "tlsboot get trustbundles",
@@ -55,9 +49,7 @@ export const trustFetchCommand = defineCommand({
  When the bundle holds the CAs of the API server, the file is written and --exec has not failed, the user of the
  kubeconfig reports these CAs to the cluster, which shows who is ready when a CA is being replaced.`,
   group: "Trust Commands",
-  args: [
-    argument("NAME", "The bundle", { optional: true, completion: { kind: "objects", objects: "trustBundles" } }),
-  ],
+  args: [argument("[NAME]", "The bundle", { kind: "objects", objects: "trustBundles" })],
   flags: {
     ...API_FLAGS,
     signer: parsedFlag({

@@ -13,9 +13,7 @@ export const upgradeCommand = defineCommand({
  The earlier file stays beside the new one, as tlsboot.previous. A file in /usr/bin belongs to a package, which apt or rpm upgrades.`,
   group: "Program Commands",
   args: [
-    argument("FOLDER", "Folder with SHA256SUMS, SHA256SUMS.minisig and the files of a release", {
-      completion: { kind: "directory" },
-    }),
+    argument("FOLDER", "Folder with SHA256SUMS, SHA256SUMS.minisig and the files of a release", { kind: "directory" }),
   ],
   flags: {
     releaseKey: fileFlag({
