@@ -4,7 +4,6 @@ import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
 
-/** The command that runs the approving controller alone. */
 export const approverCommand = defineCommand({
   path: ["approver"],
   environment: "daemon",

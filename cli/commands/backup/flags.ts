@@ -38,7 +38,6 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
   };
 }
 
-/** The command that writes a data directory into one encrypted file. */
 export const backupCommand = defineCommand({
   path: ["backup"],
   environment: "strict",
@@ -84,7 +83,6 @@ export const backupCommand = defineCommand({
   ],
 });
 
-/** The command that restores a data directory from a backup. */
 export const restoreCommand = defineCommand({
   path: ["restore"],
   environment: "strict",

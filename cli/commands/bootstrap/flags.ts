@@ -143,7 +143,6 @@ export function parseSignalHook(text: string): Result<SignalHook, string> {
   return err(`want NAME:PIDFILE, such as HUP:/run/nginx.pid, with one of ${SIGNALS.join(", ")}`);
 }
 
-/** The command that bootstraps a machine as a kubelet does. */
 export const bootstrapCommand = defineCommand({
   path: ["bootstrap"],
   environment: "daemon",

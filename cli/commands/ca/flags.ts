@@ -58,7 +58,6 @@ const PERMIT_FLAGS = {
   }),
 } as const;
 
-/** The command that makes a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
   environment: "strict",
@@ -117,7 +116,6 @@ export const caInitCommand = defineCommand({
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
-/** The command that imports a CA. */
 export const caImportCommand = defineCommand({
   path: ["ca", "import"],
   environment: "strict",
@@ -157,7 +155,6 @@ export const caImportCommand = defineCommand({
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
 });
 
-/** The command that shows the CAs of a data directory. */
 export const caShowCommand = defineCommand({
   path: ["ca", "show"],
   summary: "Show the certificate authority",
@@ -174,7 +171,6 @@ export const caShowCommand = defineCommand({
   },
 });
 
-/** The command that prints the CRLs of a data directory. */
 export const caCrlCommand = defineCommand({
   path: ["ca", "crl"],
   environment: "strict",
@@ -243,7 +239,6 @@ export const caCrlCommand = defineCommand({
   exitCodes: { 0: "the CRL is printed or written" },
 });
 
-/** The command that requests a CA certificate for the key of a data directory. */
 export const caRequestCommand = defineCommand({
   path: ["ca", "request"],
   environment: "strict",
@@ -271,7 +266,6 @@ export const caRequestCommand = defineCommand({
   exitCodes: { 0: "the request is written", 1: "failed, or there is a CA already" },
 });
 
-/** The command that signs the request of an intermediate CA. */
 export const caSignCommand = defineCommand({
   path: ["ca", "sign"],
   environment: "strict",

@@ -91,7 +91,6 @@ const NEW_CA_RULES = [
   excludes("newCaCert", "duration", "keyAlgorithm"),
 ] as const;
 
-/** The command that replaces a CA at once. */
 export const caRotateNowCommand = defineCommand({
   path: ["ca", "rotate", "now"],
   environment: "strict",
@@ -131,7 +130,6 @@ export const caRotateNowCommand = defineCommand({
   },
 });
 
-/** The command that begins a rotation. */
 export const caRotateBeginCommand = defineCommand({
   path: ["ca", "rotate", "begin"],
   environment: "strict",
@@ -166,7 +164,6 @@ export const caRotateBeginCommand = defineCommand({
   exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
 });
 
-/** The command that shows the progress of a rotation. */
 export const caRotateStatusCommand = defineCommand({
   path: ["ca", "rotate", "status"],
   summary: "Show which machines are ready for the next step",
@@ -203,7 +200,6 @@ export const caRotateStatusCommand = defineCommand({
 
 const SWITCH_FLAGS = { ...STEP_FLAGS, over: OVER_FLAG } as const;
 
-/** The command that lets the new CA sign. */
 export const caRotateSwitchCommand = defineCommand({
   path: ["ca", "rotate", "switch"],
   environment: "strict",
@@ -233,7 +229,6 @@ const FINISH_FLAGS = {
   }),
 } as const;
 
-/** The command that ends the trust in the old CA. */
 export const caRotateFinishCommand = defineCommand({
   path: ["ca", "rotate", "finish"],
   environment: "strict",
@@ -253,7 +248,6 @@ export const caRotateFinishCommand = defineCommand({
   exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
 });
 
-/** The command that goes back to the old CA. */
 export const caRotateAbortCommand = defineCommand({
   path: ["ca", "rotate", "abort"],
   environment: "strict",

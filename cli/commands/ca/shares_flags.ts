@@ -26,7 +26,6 @@ const KEY_FLAGS = {
   caKey: fileFlag({ summary: "Encrypted key that the passphrase opens, instead of the CA keys in --data-dir." }),
 } as const;
 
-/** The command that splits the passphrase of a CA key. */
 export const caSharesSplitCommand = defineCommand({
   path: ["ca", "shares", "split"],
   environment: "strict",
@@ -59,7 +58,6 @@ export const caSharesSplitCommand = defineCommand({
 
 const SHARE_ARGUMENT = argument("[SHARE...]", "A file with a share, or - for those that are typed", { kind: "file" });
 
-/** The command that checks shares. */
 export const caSharesCheckCommand = defineCommand({
   path: ["ca", "shares", "check"],
   summary: "Check shares of a passphrase",
@@ -79,7 +77,6 @@ export const caSharesCheckCommand = defineCommand({
   exitCodes: { 0: "no share has a fault", 3: "a share has a fault, or the shares do not open the key" },
 });
 
-/** The command that writes the passphrase that shares give. */
 export const caSharesCombineCommand = defineCommand({
   path: ["ca", "shares", "combine"],
   environment: "strict",

@@ -85,7 +85,6 @@ function parseSince(text: string): Result<IssuedSince, string> {
   return err("want a duration such as 365d or 12h, a date such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z");
 }
 
-/** The command that lists the certificates of the register. */
 export const getCertificatesCommand = defineCommand({
   path: ["get", "certificates"],
   aliases: CERTIFICATE_ALIASES,
@@ -152,7 +151,6 @@ export const getCertificatesCommand = defineCommand({
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
 
-/** The command that shows everything that the register knows about a certificate. */
 export const describeCertificateCommand = defineCommand({
   path: ["describe", "certificate"],
   aliases: ["certificates", ...CERTIFICATE_ALIASES.filter((alias) => alias !== "certificate")],
@@ -185,7 +183,6 @@ function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
     : ok({ sequence: Number(sequence), hash: hash.toLowerCase() });
 }
 
-/** The command that checks that no record of the register was changed or removed. */
 export const verifyCertificatesCommand = defineCommand({
   path: ["verify", "certificates"],
   aliases: CERTIFICATE_ALIASES,

@@ -4,7 +4,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 /** The shells that have a completion script. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
-/** The command that prints a completion script for a shell. */
 export const completionCommand = defineCommand({
   path: ["completion"],
   summary: "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)",

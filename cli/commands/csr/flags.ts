@@ -20,7 +20,6 @@ const CSR_ALIASES: readonly string[] = [
 /** Shells complete the names of requests. */
 const REQUEST_NAMES = { kind: "objects", objects: "requests" } as const;
 
-/** The command that lists requests, for people or as kubectl does. */
 export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
   aliases: CSR_ALIASES,
@@ -55,7 +54,6 @@ const DESCRIBE_CSR_FLAGS = {
   profile: PROFILE_FLAGS.profile,
 } as const;
 
-/** The command that shows a request, its requester, and the verdicts of the rules. */
 export const describeCsrCommand = defineCommand({
   path: ["describe", "csr"],
   aliases: CSR_ALIASES,
@@ -85,7 +83,6 @@ const DECIDE_FLAGS = {
   }),
 } as const;
 
-/** The command that approves requests, as `kubectl certificate approve` does. */
 export const approveCommand = defineCommand({
   path: ["approve"],
   summary: "Approve certificate signing requests",
@@ -153,7 +150,6 @@ export const approveCommand = defineCommand({
   },
 });
 
-/** The command that denies requests, as `kubectl certificate deny` does. */
 export const denyCommand = defineCommand({
   path: ["deny"],
   summary: "Deny certificate signing requests",
@@ -167,7 +163,6 @@ export const denyCommand = defineCommand({
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
 });
 
-/** The command that deletes requests. */
 export const deleteCsrCommand = defineCommand({
   path: ["delete", "csr"],
   aliases: CSR_ALIASES,

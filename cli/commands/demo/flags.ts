@@ -3,7 +3,6 @@ import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
-/** The command that shows TLS bootstrapping from beginning to end. */
 export const demoCommand = defineCommand({
   path: ["demo"],
   summary: "Show TLS bootstrapping from beginning to end",

@@ -1,7 +1,6 @@
 /** The commands below `tlsboot docs`: flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
-/** The command that prints a manual page, or writes all of them. */
 export const manCommand = defineCommand({
   path: ["man"],
   summary: "Print a manual page, or write them all into a folder",
@@ -54,7 +53,6 @@ export const GUIDE_GROUPS = {
   Operation: ["install", "containers", "backup", "monitoring", "etcd"],
 } as const;
 
-/** The command that prints a guide, or lists them. */
 export const guideCommand = defineCommand({
   path: ["guide"],
   summary: "Print a guide, or list the guides",
@@ -86,7 +84,6 @@ export const MIXIN_NAMES = [
   "tlsboot.rules.yaml",
 ] as const;
 
-/** The command that prints a file of the mixin, or lists them. */
 export const mixinCommand = defineCommand({
   path: ["mixin"],
   summary: "Print alerts for Prometheus, a dashboard for Grafana, or their sources",

@@ -3,7 +3,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { excludes, needs } from "../../framework/rules.ts";
 
-/** The command that checks a machine, a data directory, a folder of CAs or a kubeconfig. */
 export const doctorCommand = defineCommand({
   path: ["doctor"],
   summary: "Find out what is wrong, and how to fix it",

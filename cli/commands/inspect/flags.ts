@@ -2,7 +2,6 @@
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 
-/** The command that shows the contents of files. */
 export const inspectCommand = defineCommand({
   path: ["inspect"],
   summary: "Show the contents of certificates, requests, bundles, keys and kubeconfigs",

@@ -6,7 +6,6 @@ import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
-/** The command that issues an administrator's certificate from the CA on disk. */
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
   environment: "strict",
@@ -48,7 +47,6 @@ export const kubeconfigAdminCommand = defineCommand({
   exitCodes: { 1: "failed, or the file exists" },
 });
 
-/** The command that gets a certificate for a person and writes their kubeconfig. */
 export const kubeconfigUserCommand = defineCommand({
   path: ["kubeconfig", "user"],
   environment: "strict",

@@ -11,7 +11,6 @@ const BUNDLE_KEY_FLAG = fileFlag({
     "Without it, pki/bundle.key in --data-dir.",
 });
 
-/** The command that exports approved requests for a CA without a network. */
 export const exportCsrCommand = defineCommand({
   path: ["offline", "export"],
   environment: "strict",
@@ -50,7 +49,6 @@ export const exportCsrCommand = defineCommand({
   exitCodes: { 3: "no approved request is without a certificate" },
 });
 
-/** The command that imports the answers of a CA. */
 export const importCsrCommand = defineCommand({
   path: ["offline", "import"],
   summary: "Import the certificates of a CA that has no network",

@@ -4,7 +4,6 @@ import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, durationFlag, fileFlag, listFlag, textFlag } from "../../framework/flags.ts";
 
-/** The command that explains the verdict about a request. */
 export const policyExplainCommand = defineCommand({
   path: ["policy", "explain"],
   summary: "Show what each rule decides about a request, and why",
@@ -46,7 +45,6 @@ export const policyExplainCommand = defineCommand({
   exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
 });
 
-/** The command that tests policies against fixtures. */
 export const policyTestCommand = defineCommand({
   path: ["policy", "test"],
   summary: "Test policies against fixtures",
@@ -70,7 +68,6 @@ export const policyTestCommand = defineCommand({
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
 });
 
-/** The command that checks files of rules. */
 export const policyCheckCommand = defineCommand({
   path: ["policy", "check"],
   summary: "Check policies, profiles and other files of rules",

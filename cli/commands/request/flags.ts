@@ -71,7 +71,6 @@ export const CERTIFICATE_FLAGS = {
 
 const CERTIFICATE_RULES = [atMostOneOf("renewBefore", "force"), needs("pkcs12PasswordFile", "pkcs12")] as const;
 
-/** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
   path: ["request"],
   environment: "strict",
@@ -166,7 +165,6 @@ export const requestCommand = defineCommand({
   },
 });
 
-/** The command that gets a web server its certificate from a server with a web domain. */
 export const requestWebCommand = defineCommand({
   path: ["request", "web"],
   environment: "strict",

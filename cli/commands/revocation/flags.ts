@@ -10,7 +10,6 @@ const YES_FLAG = switchFlag({
   summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
 });
 
-/** The command that revokes certificates, nodes, users, groups and tokens. */
 export const revokeCommand = defineCommand({
   path: ["revoke"],
   summary: "Revoke certificates, nodes, users, groups or bootstrap tokens",
@@ -62,7 +61,6 @@ export const revokeCommand = defineCommand({
   },
 });
 
-/** The command that takes revocations back. */
 export const unrevokeCommand = defineCommand({
   path: ["unrevoke"],
   summary: "Take revocations back",
@@ -82,7 +80,6 @@ export const unrevokeCommand = defineCommand({
   exitCodes: { 1: "failed for one or more of them" },
 });
 
-/** The command that lists revocations. */
 export const getRevocationsCommand = defineCommand({
   path: ["get", "revocations"],
   aliases: ["revocation", "revocations.tlsboot"],

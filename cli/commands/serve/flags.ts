@@ -2,7 +2,6 @@
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 
-/** The command that runs the API server alone. */
 export const serveCommand = defineCommand({
   path: ["serve"],
   environment: "daemon",

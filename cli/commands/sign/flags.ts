@@ -8,7 +8,6 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { parseRequestedUsage } from "../../flags/requested_names.ts";
 
-/** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
   environment: "strict",

@@ -5,7 +5,6 @@ import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
-/** The command that runs the signing controller alone. */
 export const signerCommand = defineCommand({
   path: ["signer"],
   environment: "daemon",

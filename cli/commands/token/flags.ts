@@ -18,7 +18,6 @@ import {
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
 
-/** The command that creates a bootstrap token. */
 export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
   environment: "strict",
@@ -128,7 +127,6 @@ export const tokenCreateCommand = defineCommand({
   ],
 });
 
-/** The command that lists bootstrap tokens. */
 export const tokenListCommand = defineCommand({
   path: ["token", "list"],
   summary: "List bootstrap tokens",
@@ -155,7 +153,6 @@ export const tokenListCommand = defineCommand({
   },
 });
 
-/** The command that deletes bootstrap tokens. */
 export const tokenDeleteCommand = defineCommand({
   path: ["token", "delete"],
   summary: "Delete bootstrap tokens",

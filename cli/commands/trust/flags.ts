@@ -9,7 +9,6 @@ import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flag
 import { exactlyOneOf, needs } from "../../framework/rules.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
-/** The command that lists trust bundles. */
 export const getTrustBundlesCommand = defineCommand({
   path: ["get", "trustbundles"],
   summary: "List trust bundles",
@@ -31,7 +30,6 @@ function parseSignerName(text: string): Result<string, string> {
   return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
-/** The command that writes a trust bundle into a file. */
 export const trustFetchCommand = defineCommand({
   path: ["trust", "fetch"],
   summary: "Write a trust bundle into a file, and keep it fresh",

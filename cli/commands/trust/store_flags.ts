@@ -42,7 +42,6 @@ const STORE_FLAG = listFlag({
   summary: "Stores to change: debian, rhel, firefox, nss, java. Without it, all that this machine has.",
 });
 
-/** The command that prints the CA, or the stores that trust it. */
 export const trustShowCommand = defineCommand({
   path: ["trust", "show"],
   summary: "Show where this machine trusts the CA, or print the CA",
@@ -62,7 +61,6 @@ export const trustShowCommand = defineCommand({
   rules: CA_SOURCE_RULES,
 });
 
-/** The command that lets this machine trust the CA. */
 export const trustInstallCommand = defineCommand({
   path: ["trust", "install"],
   summary: "Let the programs and browsers of this machine trust the CA",
@@ -83,7 +81,6 @@ export const trustInstallCommand = defineCommand({
   exitCodes: { 1: "failed in one of the stores" },
 });
 
-/** The command that takes the CA out of the stores. */
 export const trustUninstallCommand = defineCommand({
   path: ["trust", "uninstall"],
   summary: "Take the CA out of the stores of this machine",

@@ -3,7 +3,6 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { integerFlag, switchFlag } from "../../framework/flags.ts";
 
-/** The command that serves the page for the browser. */
 export const uiCommand = defineCommand({
   path: ["ui"],
   environment: "daemon",

@@ -6,7 +6,6 @@ import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
-/** The command that runs server, signer and approver in one process. */
 export const upCommand = defineCommand({
   path: ["up"],
   environment: "daemon",

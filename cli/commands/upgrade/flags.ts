@@ -2,7 +2,6 @@
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
-/** The command that replaces the program's own file by that of a release on a stick. */
 export const upgradeCommand = defineCommand({
   path: ["upgrade"],
   summary: "Upgrade this file from a release in a folder, such as a stick",

@@ -3,7 +3,6 @@ import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
 
-/** The command that prints the version of the program, without asking a server. */
 export const versionCommand = defineCommand({
   path: ["version"],
   summary: "Print the version",
