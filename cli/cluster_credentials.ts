@@ -17,7 +17,6 @@ export interface CredentialTools extends Tools {
   readonly onProgress: (event: DiscoveryProgress) => void;
 }
 
-/** The settings that name the credentials. */
 export interface CredentialSettings {
   readonly server: string | undefined;
   readonly token: Secret<string> | undefined;

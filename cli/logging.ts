@@ -73,7 +73,6 @@ export interface LogSettings {
 /** From this `-v` on, users of klog expect each step in the log. */
 const DEBUG_VERBOSITY = 4;
 
-/** Creates the logger of a role from its flags. */
 export function createRoleLogger(
   { loggingFormat: format, v }: LogSettings,
   { stderr, clock, isDebug }: Pick<Tools, "stderr" | "clock" | "isDebug">,

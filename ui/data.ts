@@ -44,7 +44,6 @@ export interface UiFault {
   readonly error: AppError;
 }
 
-/** The data of all pages. */
 export interface UiData {
   /**
    * Returns the objects of a watch, which starts with the first call. Waits until all have arrived. Throws AppError when

@@ -26,7 +26,6 @@ export interface UiRefusal {
 /** The largest body of a form, in bytes: an inventory of some thousand machines. */
 export const MAX_FORM_BYTES = 256 * 1024;
 
-/** The headers of every answer. */
 export const ANSWER_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

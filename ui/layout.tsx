@@ -17,7 +17,6 @@ export interface NavEntry {
 export interface FrameOptions {
   readonly content: UiContent;
   readonly nav: readonly NavEntry[];
-  /** The path of the page that is shown. */
   readonly path: string;
   /** The server and the user of the connection, in words. */
   readonly place: string;
@@ -123,7 +122,6 @@ export function describeFailure(error: unknown): { readonly message: string; rea
 /** The properties of a form that changes something. */
 export interface PostFormProps {
   readonly context: Pick<UiContext, "formToken">;
-  /** The path of the action. */
   readonly action: string;
   /** Values that are sent along, such as the uid and the resource version that the user has seen. */
   readonly hidden?: Readonly<Record<string, string>>;
@@ -147,7 +145,6 @@ export interface UiColumn<T> {
   cell(row: T): UiElement | string;
 }
 
-/** The properties of a table. */
 export interface DataTableProps<T> {
   /** Describes the table, for users who cannot see it. */
   readonly caption: string;

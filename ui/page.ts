@@ -33,12 +33,9 @@ export interface UiContext {
   readonly signal: AbortSignal;
 }
 
-/** A piece of a page. */
 export type UiElement = JSX.Element;
 
-/** The content of a page. */
 export interface UiContent {
-  /** The title of the page. */
   readonly title: string;
   /** The first heading; by default the title. */
   readonly heading?: string;

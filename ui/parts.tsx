@@ -49,9 +49,7 @@ export function takePage<T>(all: readonly T[], path: string, query: URLSearchPar
   return { rows: all.slice((page - 1) * ROWS, page * ROWS), pager: <Pager page={page} pages={pages} href={href} /> };
 }
 
-/** The properties of the filter of a list. */
 export interface ListFilterProps {
-  /** The path of the page. */
   readonly action: string;
   readonly query: URLSearchParams;
   /** The name of the choice in the address, its label, and its values. */
@@ -88,17 +86,14 @@ export function describeFoundRows(found: number, all: number, what: string): str
   return all === 1 ? `1 ${what.replace(/ies$/, "y").replace(/s$/, "")}` : `${all} ${what}`;
 }
 
-/** A link to the page of a machine. */
 export function MachineLink({ name }: { readonly name: string }): UiElement {
   return <a href={`/machines/${encodeURIComponent(name)}`}>{name}</a>;
 }
 
-/** A link to the page of a bootstrap token. */
 export function TokenLink({ id }: { readonly id: string }): UiElement {
   return <a href={`/tokens/${encodeURIComponent(id)}`}>{id}</a>;
 }
 
-/** A link to the page of a request. */
 export function RequestLink({ name }: { readonly name: string }): UiElement {
   return <a href={`/requests/${encodeURIComponent(name)}`}>{name}</a>;
 }
@@ -121,7 +116,6 @@ const STATUS_CLASS: Readonly<Record<RecordRow["status"], string>> = {
   unknown: "faint",
 };
 
-/** The status of a certificate. */
 export function StatusMark({ status }: Pick<RecordRow, "status">): UiElement {
   return <span class={`state ${STATUS_CLASS[status]}`}>{status}</span>;
 }
@@ -133,7 +127,6 @@ export function describeHolder({ record }: RecordRow): string {
   return record.spec.subject ?? (listNames(record).join(", ") || "no name");
 }
 
-/** The properties of a table of certificates. */
 export interface CertificateTableProps {
   readonly rows: readonly RecordRow[];
   readonly now: Date;

@@ -44,7 +44,6 @@ export interface UiSessions extends Disposable {
    * two is not the user (RFC 6749, section 4.1.2, has the same rule for its codes).
    */
   login(key: string): Login;
-  /** Finds the session of a cookie. */
   find(cookie: string): UiSession | undefined;
   /** Reports whether a form was made for a session. */
   isOwnForm(session: UiSession, token: string): boolean;
@@ -63,7 +62,6 @@ interface Link {
   session: string | undefined;
 }
 
-/** Creates the sessions of a server. */
 export function createUiSessions(deps: { readonly clock: Clock; readonly random: Random }): UiSessions {
   const { clock, random } = deps;
   const links = new Map<string, Link>();

@@ -73,7 +73,6 @@ export const ROTATION_WATCH: UiWatch<CaRotation, CaRotation> = {
   keep: (rotation) => rotation,
 };
 
-/** The revocations of the server. */
 export const REVOCATION_WATCH: UiWatch<Revocation, Revocation> = {
   id: "revocations",
   kind: revocationKind,
@@ -108,7 +107,6 @@ interface NodeObject extends KubeObject {
   };
 }
 
-/** The machines that have a Node object. */
 export const NODE_WATCH: UiWatch<NodeObject, SeenNode> = {
   id: "nodes",
   kind: nodeKind,
@@ -277,7 +275,6 @@ export function toMachineToken({ id, node, lastUse }: KnownToken): MachineToken 
   return { id, node, lastUseAt: lastUse?.time };
 }
 
-/** Finds a certificate by its serial number. */
 export function findRowBySerial(rows: readonly RecordRow[], serialNumber: string): RecordRow | undefined {
   return rows.find(({ record }) => record.spec.serialNumber === serialNumber);
 }

@@ -3,7 +3,6 @@ import { DEFAULT_SETTINGS, parseEtcdServer } from "../../instance/settings.ts";
 import { fileFlag, inGroup, parsedListFlag, textFlag } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 
-/** The flags that name an etcd. */
 export const ETCD_FLAGS = inGroup("etcd", {
   etcdServers: parsedListFlag({
     placeholder: "URLS",

@@ -110,7 +110,6 @@ const SERVER_CERTIFICATE_FLAGS = {
   }),
 } as const;
 
-/** The flags for the audit log. */
 const AUDIT_FLAGS = {
   auditLogPath: fileFlag({
     summary: "File that gets a line for each request, in Kubernetes' audit format; - for stdout.",
@@ -181,7 +180,6 @@ const TUNING_FLAGS = {
   }),
 } as const;
 
-/** The flags of commands that serve the API. */
 export const SERVER_FLAGS = {
   dataDir: { ...DATA_DIR_FLAG, group: undefined }, // the flag that users of a server give first
   ...LOG_FLAGS,

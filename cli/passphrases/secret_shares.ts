@@ -13,7 +13,6 @@ import { type Bytes, equalBytes } from "../../core/pki/asn1/der.ts";
 import { CROCKFORD, decodeBase32, encodeBase32 } from "../../core/lib/base32.ts";
 import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
 
-/** One share of a passphrase. */
 export interface SecretShare {
   /** Six hexadecimal digits that all shares of a set have in common. */
   readonly setId: string;

@@ -16,7 +16,6 @@ import {
 } from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
 
-/** The page with the activity. */
 export const activityPage: UiPage = {
   path: "/activity",
   nav: "Activity",

@@ -18,7 +18,6 @@ const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [
 /** The number of certificates of a month that are listed by name; the list of certificates has the rest. */
 const MAX_LISTED = 200;
 
-/** The page with the calendar. */
 export const calendarPage: UiPage = {
   path: "/certificates/calendar",
   live: [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id],

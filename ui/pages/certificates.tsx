@@ -49,7 +49,6 @@ const ORDERS: readonly (readonly [RecordOrder, string])[] = [
   ["approved-by", "approver"],
 ];
 
-/** The page that lists the certificates. */
 export const certificatesPage: UiPage = {
   path: "/certificates",
   nav: "Certificates",
@@ -214,7 +213,6 @@ function Filter({ query, choice, signers }: FilterProps): UiElement {
   );
 }
 
-/** The page of one certificate. */
 export const certificatePage: UiPage = {
   path: "/certificates/:serial",
   live: LIVE,

@@ -37,7 +37,6 @@ const LIVE = [
   ...[NODE_WATCH.id, REQUESTS.id, TOKEN_WATCH.id],
 ];
 
-/** The page that lists the machines. */
 export const machinesPage: UiPage = {
   path: "/machines",
   nav: "Machines",
@@ -79,7 +78,6 @@ export const machinesPage: UiPage = {
   },
 };
 
-/** The page of one machine. */
 export const machinePage: UiPage = {
   path: "/machines/:name",
   live: LIVE,

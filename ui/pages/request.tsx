@@ -20,7 +20,6 @@ export const UI_TOOL = "tlsboot ui";
 /** The longest reason that a person gives for a denial, in characters. */
 const MAX_REASON_LENGTH = 1_000;
 
-/** The page of one request. */
 export const requestPage: UiPage = {
   path: "/requests/:name",
   live: [REQUESTS.id],

@@ -5,7 +5,6 @@ import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { UiElement } from "../page.ts";
 import { RequestLink } from "../parts.tsx";
 
-/** The properties of the parts of a request's page. */
 export interface RequestPartProps {
   readonly view: RequestView;
   readonly now: Date;

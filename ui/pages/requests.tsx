@@ -24,7 +24,6 @@ export const REQUESTS: UiWatch<CertificateSigningRequest, KeptRequest> = {
 
 const STATES: readonly CsrState[] = ["pending", "approved", "issued", "denied", "failed"];
 
-/** The page that lists the requests. */
 export const requestsPage: UiPage = {
   path: "/requests",
   nav: "Requests",

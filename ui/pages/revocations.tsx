@@ -40,7 +40,6 @@ import {
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 
-/** The page that lists the revocations. */
 export const revocationsPage: UiPage = {
   path: "/revocations",
   nav: "Revocations",

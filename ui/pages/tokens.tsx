@@ -27,7 +27,6 @@ import {
 } from "../sources.ts";
 import { type KeptRequest, REQUESTS } from "./requests.tsx";
 
-/** The page that lists the tokens. */
 export const tokensPage: UiPage = {
   path: "/tokens",
   nav: "Tokens",
@@ -114,7 +113,6 @@ export const tokenPage: UiPage = {
   },
 };
 
-/** The form that deletes a token. */
 export const deleteTokenAction: UiAction = {
   path: "/tokens/:id/delete",
   async run(context) {

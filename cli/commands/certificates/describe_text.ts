@@ -20,7 +20,6 @@ export interface Neighbours {
   readonly after: IssuedCertificate | undefined;
 }
 
-/** Renders the whole description of a certificate. */
 export function describeCertificateRecord(row: RecordRow, neighbours: Neighbours, now: Date): string {
   const lines = [
     ...certificateLines(row, now),

@@ -189,7 +189,6 @@ export class Stage implements AsyncDisposable {
     ];
   }
 
-  /** Opens a connection with a kubeconfig. */
   async connect(kubeconfigPath: string): Promise<Connected> {
     const { tools } = this.options;
     const transport = await tools.connect(await readCluster(kubeconfigPath, tools.files));

@@ -20,7 +20,6 @@ import { bindRole } from "../../../core/rbac/manifest.ts";
 /** The roles, each with everything that the one before it may do. */
 export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
 
-/** The name of a role. */
 export type PersonRole = (typeof PERSON_ROLES)[number];
 
 /** The signers of Kubernetes that people approve for; `legacy-unknown` guarantees nothing, so it is not among them. */
@@ -88,7 +87,6 @@ export function toRoleName(role: PersonRole): string {
   return `tlsboot:${role}`;
 }
 
-/** Returns the name of the binding that gives a person a role. */
 export function toBindingName(role: PersonRole, person: string): string {
   return `${toRoleName(role)}:${person}`;
 }

@@ -7,7 +7,6 @@ import { join } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 
-/** The answers to earlier requests. */
 export interface AnsweredRequests {
   /** Finds the text of the answer to a request by the request's id; it may be given out again. */
   find(id: string): Promise<string | undefined>;

@@ -8,7 +8,6 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import type { ExportOrigin } from "../../../core/offline/bundle.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
 
-/** The trusted keys of exporters. */
 export interface TrustedExporters {
   /**
    * Checks that the key of an export is trusted, or named now. Throws AppError `csr_denied` for an unknown key, and for one

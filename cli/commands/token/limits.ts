@@ -10,7 +10,6 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 
-/** The settings of the limits of a token. */
 export interface LimitSettings {
   readonly uses: number | undefined;
   readonly cidr: TokenLimits["networks"];

@@ -9,10 +9,8 @@ import { atMostOneOf, excludes, together } from "../../framework/rules.ts";
 /** The names of the stores, in the order in which they are changed. */
 export const TRUST_STORES = ["debian", "rhel", "firefox", "nss", "java"] as const;
 
-/** One of the names in TRUST_STORES. */
 export type TrustStoreName = (typeof TRUST_STORES)[number];
 
-/** The flags that name the CA. */
 const CA_SOURCE_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   certificateAuthority: fileFlag({ summary: "File with the CA, PEM. Without it, the CA in --data-dir." }),

@@ -3,7 +3,6 @@ import { isRecord, tryParseJson } from "../../../core/lib/record.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import type { Release } from "../../release.ts";
 
-/** The file of a release for one machine. */
 export interface ReleasedFile {
   readonly name: string;
   readonly version: string;

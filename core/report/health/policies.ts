@@ -28,7 +28,6 @@ const KUBERNETES_SIGNERS: readonly string[] = [
 
 const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
 
-/** A file of rules that was checked. */
 export interface RuleFileReport {
   readonly findings: readonly Finding[];
   /** What a profile demands and promises, in sentences. */

@@ -12,7 +12,6 @@ export interface SeenCertificate {
   readonly embedded?: { readonly kind: "user" | "cluster"; readonly key: string };
 }
 
-/** The contents of a textfile. */
 export interface TextfileContents {
   readonly findings: readonly Finding[];
   readonly certificates: readonly SeenCertificate[];
