@@ -7,7 +7,12 @@ import { readCluster } from "../client/transport/connect.ts";
 import { findMissingRights, findOwnUsername } from "../client/objects/access_reviews.ts";
 import { AppError } from "../core/errors.ts";
 import type { ManifestPart } from "../core/rbac/manifest.ts";
-import { describeMissingRights, listNeededRights, type MissingRights, type NeededRight } from "../core/rbac/needed_rights.ts";
+import {
+  describeMissingRights,
+  listNeededRights,
+  type MissingRights,
+  type NeededRight,
+} from "../core/rbac/needed_rights.ts";
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
 import { createMetricsRegistry } from "../server/metrics/registry.ts";

@@ -7,7 +7,12 @@ import { parsePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createIntermediateCa, createSigningCa, issueClientCertificate, type SigningCa } from "../../tests/support/signing_ca.ts";
+import {
+  createIntermediateCa,
+  createSigningCa,
+  issueClientCertificate,
+  type SigningCa,
+} from "../../tests/support/signing_ca.ts";
 import { createFileAuthoritySource, createKeyFileSource, type FileAuthorityOptions } from "./ca_provider.ts";
 import { encodeTrust } from "../../core/pki/authority/issue.ts";
 

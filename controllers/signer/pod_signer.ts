@@ -7,7 +7,14 @@ import { toObjectKey } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { chainNotAfter, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
-import { createIssuedStatus, createRefusedStatus, findChainFault, type LastingRefusal, planPodCertificate, type PodCertificatePlan } from "../../core/signing/pod_plan.ts";
+import {
+  createIssuedStatus,
+  createRefusedStatus,
+  findChainFault,
+  type LastingRefusal,
+  planPodCertificate,
+  type PodCertificatePlan,
+} from "../../core/signing/pod_plan.ts";
 import { DONE, type Outcome, type Reconciler, retry } from "../engine/loop.ts";
 import type { ProfileSpecSource } from "./profile_provider.ts";
 import type { SignerDeps } from "./signer.ts";

@@ -3,7 +3,12 @@ import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
-import { createExpiryMetrics, createMetricsRegistry, type ExpiryMetrics, type MetricsRegistry } from "../../server/metrics/registry.ts";
+import {
+  createExpiryMetrics,
+  createMetricsRegistry,
+  type ExpiryMetrics,
+  type MetricsRegistry,
+} from "../../server/metrics/registry.ts";
 import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";

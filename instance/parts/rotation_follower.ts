@@ -17,7 +17,14 @@ import type { Storage, Stored } from "../../server/storage/storage.ts";
 import { caRotations } from "../../server/registry/carotations.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { findTokenSecret } from "../../server/registry/secrets.ts";
-import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
+import {
+  applyCaFileSteps,
+  type NewCaFiles,
+  readCasOnDisk,
+  toCaSlots,
+  toRetiredPaths,
+  toSlotPaths,
+} from "../authority/ca_swap.ts";
 import { readAuthority } from "../authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "../authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/layout.ts";

@@ -8,14 +8,28 @@ import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type AnswerOutcome, computeBundleId, computeRequestId, encodeAnswers, type OfflineRequest, readAnswers, type RequestBundle } from "../../../core/offline/bundle.ts";
+import {
+  type AnswerOutcome,
+  computeBundleId,
+  computeRequestId,
+  encodeAnswers,
+  type OfflineRequest,
+  readAnswers,
+  type RequestBundle,
+} from "../../../core/offline/bundle.ts";
 import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, formatRecordName } from "../../../core/register/record.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  formatRecordName,
+} from "../../../core/register/record.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
