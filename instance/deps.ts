@@ -1,7 +1,7 @@
 /** The dependencies of an instance and its controllers: the adapters that the composition root chooses. */
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
-import type { ControllerMetrics } from "../server/metrics/controllers.ts";
+import type { ControllerMetrics } from "../server/mod.ts";
 import type { CaKeys } from "./authority/keys.ts";
 import type { Heap } from "./quiet_heap.ts";
 import type { FindRevokedRequest } from "../core/approval/decide_from_sources.ts";

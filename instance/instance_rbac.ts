@@ -3,7 +3,7 @@ import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rb
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
 import { AUTHENTICATED_GROUP } from "../core/kube/user.ts";
 import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { READ_VERBS } from "../server/registry/resource.ts";
+import { READ_VERBS } from "../server/registry/mod.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";

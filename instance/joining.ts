@@ -3,21 +3,9 @@
  * with a bootstrap token that is replaced when it has expired or was deleted.
  */
 import { basename } from "node:path";
-import {
-  CLUSTER_INFO_NAME,
-  CLUSTER_INFO_NAMESPACE,
-  planClusterInfo,
-  type PublishedCluster,
-} from "../core/token/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, planClusterInfo, type PublishedCluster } from "../core/token/cluster_info.ts";
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
-import {
-  BOOTSTRAP_TOKEN_USAGES,
-  createTokenSecret,
-  decideTokenSecret,
-  listTokenFacts,
-  toTokenSecretName,
-  UP_TOKEN_GROUP,
-} from "../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, decideTokenSecret, listTokenFacts, toTokenSecretName, UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
@@ -25,13 +13,13 @@ import { type KubeconfigCluster, parseKubeconfig } from "../core/kube/kubeconfig
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, ObjectStore, Random } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
-import type { Server } from "../server/server.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { CertificateDeps } from "./parts/serving.ts";
 import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
 import { USER_AGENT } from "../core/version.ts";
+import type { Server } from "../server/mod.ts";
 
 /** The properties of a new bootstrap token. */
 export interface TokenOptions {

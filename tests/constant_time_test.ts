@@ -32,7 +32,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "instance/joining.ts": "parsed, to find its Secret again",
   "instance/parts/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "instance/parts/serving.ts": "written into the key's file, and to TLS",
-  "cli/library/test_server.ts": "given to TLS",
+  "instance/memory_instance.ts": "given to TLS",
   "cli/cluster_credentials.ts": "a flag that is parsed",
 };
 

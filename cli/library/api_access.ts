@@ -15,7 +15,7 @@ import {
   submitRequest,
   waitForCertificate,
 } from "../../client/mod.ts";
-import type { Server } from "../../server/server.ts";
+import type { Server } from "../../server/mod.ts";
 import { createSecretStore } from "../../instance/controllers/controllers.ts";
 import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";
 import { createClientPorts, type SystemPorts } from "./defaults.ts";

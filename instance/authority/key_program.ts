@@ -11,7 +11,7 @@ import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/keys/public_
 import { isSignatureGood } from "../../core/pki/keys/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import type { CaKeySource } from "../../controllers/signer/ca_provider.ts";
+import type { CaKeySource } from "../../controllers/mod.ts";
 import { createKeyedMutex } from "../../core/lib/keyed_mutex.ts";
 
 /** A program that holds the key of a CA. */

@@ -12,13 +12,11 @@ import { createFilePort, syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
-import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { createStoredValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
-import { createRestoredDatabase } from "../../server/storage/sqlite/restore.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
-import type { Stored } from "../../server/storage/storage.ts";
+import { createRestoredDatabase, openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import type { Stored } from "../../server/mod.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../storage/etcd_place.ts";
 

@@ -6,15 +6,14 @@ import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../core/token/cluster_info.ts";
 import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
-import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
-import type { Stored } from "../../server/storage/storage.ts";
 import { createApiClient, withAccept } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { DataDir } from "../data_dir.ts";
 import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
+import { createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
+import type { Stored } from "../../server/mod.ts";
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
 export interface SnapshotSource extends AsyncDisposable {

@@ -5,54 +5,32 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
-import {
-  type ClusterTrustBundle,
-  KUBE_APISERVER_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
-import {
-  clusterTrustBundleKind,
-  configMapKind,
-  leaseKind,
-  namespaceKind,
-  podCertificateRequestKind,
-  secretKind,
-  serviceAccountKind,
-} from "../../core/kube/kinds/mod.ts";
+import { clusterTrustBundleKind, configMapKind, leaseKind, namespaceKind, podCertificateRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
 import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { createBootstrapSigner } from "../../controllers/upkeep/bootstrap_signer.ts";
-import { runPodRequestCleaner } from "../../controllers/upkeep/cleaner.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
 import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
-import {
-  createNamespaceController,
-  type NamespaceContent,
-  type NamespacedResource,
-} from "../../controllers/upkeep/namespace_controller.ts";
-import {
-  createRootCaPublisher,
-  createServiceAccountController,
-  DEFAULT_SERVICE_ACCOUNT,
-} from "../../controllers/upkeep/namespace_defaults.ts";
+import { createNamespaceController, type NamespaceContent, type NamespacedResource } from "../../controllers/upkeep/namespace_controller.ts";
+import { createRootCaPublisher, createServiceAccountController, DEFAULT_SERVICE_ACCOUNT } from "../../controllers/upkeep/namespace_defaults.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
-import { toKeyPrefix } from "../../server/registry/registry.ts";
-import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followResource } from "../../server/storage/follow.ts";
-import type { Server } from "../../server/server.ts";
-import type { Storage } from "../../server/storage/storage.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import type { Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
 import { USER_AGENT } from "../../core/version.ts";
+import { runPodRequestCleaner } from "../../controllers/mod.ts";
+import { STORED_RESOURCES, toKeyPrefix } from "../../server/registry/mod.ts";
+import type { Server, Storage } from "../../server/mod.ts";
 
 /** The settings of these controllers. */
 export interface ClusterSettings {

@@ -12,15 +12,18 @@ import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../.
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { runAggregation } from "../../controllers/upkeep/aggregation.ts";
-import { type CleanerOptions, runCleaner } from "../../controllers/upkeep/cleaner.ts";
-import { runController } from "../../controllers/engine/loop.ts";
+import {
+  type CleanerOptions,
+  createSigner,
+  createTokenCleaner,
+  type RecordIssued,
+  runCleaner,
+  runController,
+} from "../../controllers/mod.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/signer/profile_provider.ts";
-import { createSigner, type RecordIssued } from "../../controllers/signer/signer.ts";
-import { createTokenCleaner } from "../../controllers/upkeep/token_cleaner.ts";
 import { NameClaims } from "../../server/register/name_claims.ts";
-import type { Register } from "../../server/register/register.ts";
-import { findLimitedToken } from "../../server/registry/secrets.ts";
-import type { Server } from "../../server/server.ts";
+import type { Register, Server } from "../../server/mod.ts";
+import { certificateSigningRequests, findLimitedToken, toKeyPrefix } from "../../server/registry/mod.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
 import type { ControllerDeps } from "../deps.ts";
@@ -34,8 +37,6 @@ import {
   searchRegister,
 } from "./run_approver.ts";
 import { findClientTrust } from "../../core/signing/plan.ts";
-import { certificateSigningRequests } from "../../server/registry/certificatesigningrequests.ts";
-import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { createStoredChanges } from "../../server/storage/follow.ts";
 
 /** The CAs and rules of a signer. */

@@ -4,12 +4,11 @@ import { clusterTrustBundleKind, podCertificateRequestKind } from "../../core/ku
 import { AppError } from "../../core/errors.ts";
 import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { runController } from "../../controllers/engine/loop.ts";
-import { createPodSigner, type PodSignerDeps } from "../../controllers/signer/pod_signer.ts";
 import { type FileProfileSource, followProfiles } from "../../controllers/signer/profile_provider.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { createPodSigner, type PodSignerDeps, runController } from "../../controllers/mod.ts";
 
 /** The CAs and profiles of the signer. */
 export interface PodSigningSettings

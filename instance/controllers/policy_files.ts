@@ -11,9 +11,9 @@ import type { Policy } from "../../core/approval/policy.ts";
 import type { ApproverSettingsText } from "../../core/approval/published.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import type { Trigger } from "../../controllers/engine/loop.ts";
 import type { PolicyFiles } from "../settings.ts";
 import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
+import type { Trigger } from "../../controllers/mod.ts";
 
 /** The adapters for reading policies. */
 export interface PolicyFileDeps {

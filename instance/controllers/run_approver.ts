@@ -32,12 +32,17 @@ import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tls
 import type { Lookup, NameClaim } from "../../core/approval/evidence/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import { type ApproverDeps, createApprover } from "../../controllers/approver/approver.ts";
-import { createCsrIndex, createNodeWatch } from "../../controllers/approver/indexes.ts";
-import { runController } from "../../controllers/engine/loop.ts";
-import { createNodeCertificates, type NodeCertificatesOptions } from "../../controllers/approver/node_certificates.ts";
+import {
+  type ApproverDeps,
+  createApprover,
+  createCsrIndex,
+  createNodeCertificates,
+  createNodeWatch,
+  createVerdictEvents,
+  type NodeCertificatesOptions,
+  runController,
+} from "../../controllers/mod.ts";
 import { backoffMs } from "../../controllers/engine/queue.ts";
-import { createVerdictEvents } from "../../controllers/approver/verdict_events.ts";
 import type { ControllerDeps } from "../deps.ts";
 import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../../core/approval/policy.ts";
@@ -48,12 +53,8 @@ import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./polic
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
 import { formatRecordName } from "../../core/register/record.ts";
-import type { Register } from "../../server/register/register.ts";
-import { issuedCertificates } from "../../server/registry/issuedcertificates.ts";
-import { requestRecords } from "../../server/registry/requestrecords.ts";
-import { toStorageKey } from "../../server/registry/registry.ts";
-import type { Storage } from "../../server/storage/storage.ts";
-import type { Server } from "../../server/server.ts";
+import type { Register, Server, Storage } from "../../server/mod.ts";
+import { issuedCertificates, requestRecords, toStorageKey } from "../../server/registry/mod.ts";
 import type { ServerNames } from "../../core/pki/authority/serving_certificate.ts";
 import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 import { USER_AGENT } from "../../core/version.ts";

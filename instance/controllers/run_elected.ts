@@ -6,7 +6,7 @@ import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { type LeaderElectionOptions, runWhileLeading } from "../../controllers/engine/leader_election.ts";
+import { type LeaderElectionOptions, runWhileLeading } from "../../controllers/mod.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { encodeHex } from "../../core/lib/hex.ts";
 

@@ -6,7 +6,7 @@ import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { findRenewalReason } from "../../core/pki/authority/serving_certificate.ts";
 import { toRevocationName } from "../../core/revocation/revocation.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { Revocations } from "../../server/revocation/revocations.ts";
+import type { Revocations } from "../../server/mod.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
 import { type DataDir, SECRET_MODE } from "../data_dir.ts";

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
+import type { AuditOptions, AuditSink } from "../../server/mod.ts";
 import { openLogFile } from "./log_file.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { readRequiredFile } from "../named_files.ts";

@@ -1,19 +1,10 @@
 /** The metrics of an instance: one registry for the server, its storage, its controllers and its certificates. */
-import { stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
-import {
-  createExpiryMetrics,
-  createMetricsRegistry,
-  type ExpiryMetrics,
-  type MetricsRegistry,
-} from "../../server/metrics/registry.ts";
-import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
-import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
+import { createExpiryMetrics, createMetricsRegistry, type ExpiryMetrics, type MetricsRegistry } from "../../server/metrics/registry.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { Part } from "./parts.ts";
-import { readFreeBytes } from "../../client/health/host.ts";
 import { parseLeaf } from "./register.ts";
 import { chainNotAfter } from "../../core/pki/authority/issue.ts";
 
@@ -35,11 +26,6 @@ export function createInstanceMetrics(clock: Pick<Clock, "elapsedMs">): Instance
     controllers: createControllerMetrics(registry, clock),
     expiry: createExpiryMetrics(registry),
   };
-}
-
-/** Registers the metrics of a database. */
-export function registerDatabaseMetrics(registry: MetricsRegistry, database: string): JournalObserver {
-  return createStorageMetrics(registry, () => readSizes(database));
 }
 
 /** Records when the CAs of an instance expire, also after they are replaced. The part also logs once a day that one expires soon. */
@@ -83,13 +69,4 @@ export function recordServingExpiry(
   { certificatePem }: { readonly certificatePem: string },
 ): void {
   expiry.set("serving", parseLeaf(certificatePem).notAfter);
-}
-
-async function readSizes(database: string): Promise<StorageSizes> {
-  const readSize = (path: string) => stat(path).then(({ size }) => size, () => 0);
-  return {
-    database: await readSize(database),
-    journal: await readSize(`${database}-wal`),
-    diskFree: await readFreeBytes(dirname(database)),
-  };
 }

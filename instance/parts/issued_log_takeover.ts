@@ -10,7 +10,7 @@ import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import type { Register } from "../../server/register/register.ts";
+import type { Register } from "../../server/mod.ts";
 import type { Part } from "./parts.ts";
 
 /** The log, and the register that takes its records. */

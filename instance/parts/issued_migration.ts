@@ -11,7 +11,7 @@ import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/k
 import { toSubjectLabel } from "../../core/register/certificate_user.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
 import { type Register, REGISTER_PREFIX } from "../../server/register/register.ts";
-import type { Storage } from "../../server/storage/storage.ts";
+import type { Storage } from "../../server/mod.ts";
 import { SECRET_MODE } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 

@@ -10,12 +10,12 @@ import type { IssuedCertificates } from "../../server/metrics/issued_certificate
 import { formatRecordName } from "../../core/register/record.ts";
 import { Register } from "../../server/register/register.ts";
 import { RegisterUpkeep, type ReportedSeal } from "../../server/register/upkeep.ts";
-import { createUid } from "../../server/registry/registry.ts";
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { ROOT_USER } from "../controllers/in_process_users.ts";
 import { migrateIssuedFile } from "./issued_migration.ts";
 import type { Part } from "./parts.ts";
+import { createUid } from "../../server/registry/mod.ts";
 
 /** The origin of a certificate of the instance itself. */
 export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";

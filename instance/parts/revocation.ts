@@ -8,14 +8,13 @@ import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { settleRevokedRequests } from "../../controllers/upkeep/revoked_requests.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { RecordMarks } from "../../server/revocation/record_marks.ts";
-import type { Server } from "../../server/server.ts";
-import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import { createCsrStore } from "../controllers/controllers.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { controllerUser, REVOCATION_CONTROLLER_ACCOUNT } from "../controllers/in_process_users.ts";
 import { exactRole } from "../instance_rbac.ts";
 import { type Part, runBeside } from "./parts.ts";
+import type { Server, Storage } from "../../server/mod.ts";
 
 const ROLE = "tlsboot:revocation-controller";
 /** A request that was admitted when a revocation was created is found this much later. */

@@ -13,18 +13,7 @@ import { isInProgress, parseRotatedCas, type RotatedCas } from "../../core/ca_ro
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import { followResource } from "../../server/storage/follow.ts";
-import type { Storage, Stored } from "../../server/storage/storage.ts";
-import { caRotations } from "../../server/registry/carotations.ts";
-import { toKeyPrefix } from "../../server/registry/registry.ts";
-import { findTokenSecret } from "../../server/registry/secrets.ts";
-import {
-  applyCaFileSteps,
-  type NewCaFiles,
-  readCasOnDisk,
-  toCaSlots,
-  toRetiredPaths,
-  toSlotPaths,
-} from "../authority/ca_swap.ts";
+import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
 import { readAuthority } from "../authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "../authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/layout.ts";
@@ -35,6 +24,8 @@ import { trustFollowerObjects } from "../instance_rbac.ts";
 import type { OwnSource } from "./register.ts";
 import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../../core/ca_rotation/new_ca.ts";
 import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import type { Storage, Stored } from "../../server/mod.ts";
+import { caRotations, findTokenSecret, toKeyPrefix } from "../../server/registry/mod.ts";
 
 /** The parts of an instance that a rotation changes. */
 export interface RotationTargets {

@@ -2,24 +2,13 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
-import {
-  type AdvertisedHost,
-  chooseAdvertisedHost,
-  isUnspecified,
-  listReachableHosts,
-  LOOPBACK,
-} from "../../core/machine/node_addresses.ts";
+import { type AdvertisedHost, chooseAdvertisedHost, isUnspecified, listReachableHosts, LOOPBACK } from "../../core/machine/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import {
-  findRenewalReason,
-  planPermittedNames,
-  planServingNames,
-  type ServerNames,
-} from "../../core/pki/authority/serving_certificate.ts";
+import { findRenewalReason, planPermittedNames, planServingNames, type ServerNames } from "../../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
@@ -29,7 +18,7 @@ import type { InstanceDeps } from "../deps.ts";
 import type { Part } from "./parts.ts";
 import type { ServingSettings } from "../settings.ts";
 import { readPairFiles } from "../named_files.ts";
-import type { ServingPair } from "../../server/connections/listener.ts";
+import type { ServingPair } from "../../server/mod.ts";
 
 /** The adapters for issuing certificates. */
 export type CertificateDeps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;

@@ -2,8 +2,7 @@
 import { readFreeBytes } from "../../client/health/host.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { HealthCheck } from "../../server/http/health.ts";
-import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import type { HealthCheck, MetricsRegistry } from "../../server/mod.ts";
 import { gaugeAuditDisk } from "../../server/metrics/storage.ts";
 import type { AuditLog } from "./audit_log.ts";
 import type { Part } from "./parts.ts";

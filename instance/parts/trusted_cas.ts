@@ -6,13 +6,12 @@ import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import { type BootstrapObject, reconcileObjects } from "../../server/bootstrap_objects.ts";
-import type { Server } from "../../server/server.ts";
-import type { Storage } from "../../server/storage/storage.ts";
 import type { ClientCa } from "../authority/instance_authorities.ts";
 import type { InstanceDeps } from "../deps.ts";
 import type { Part } from "./parts.ts";
 import { readCaFile } from "../named_files.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
+import type { Server, Storage } from "../../server/mod.ts";
 
 /** Bundles of CA certificates, as PEM. */
 export interface ClientCas {

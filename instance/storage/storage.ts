@@ -1,18 +1,16 @@
 /** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import { createEtcdMetrics } from "../../server/metrics/storage.ts";
-import type { MetricsRegistry } from "../../server/metrics/registry.ts";
-import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
-import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { createStoredValues } from "../../server/registry/stored_values.ts";
+import { createEtcdMetrics, createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
+import type { MetricsRegistry, Storage } from "../../server/mod.ts";
+import { ABSENT_RESOURCES, createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
-import type { Storage } from "../../server/storage/storage.ts";
 import type { DataDir } from "../data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "../deps.ts";
-import { registerDatabaseMetrics } from "../parts/instance_metrics.ts";
 import { readFreeBytes } from "../../client/health/host.ts";
 import type { ServerSettings } from "../settings.ts";
 
@@ -45,7 +43,7 @@ export async function openStorage(
     });
   }
   const { clock, logger } = deps;
-  const observer = registerDatabaseMetrics(deps.registry, dir.database);
+  const observer = createStorageMetrics(deps.registry, () => readSizes(dir.database));
   const lost = new AbortController();
   const onLost = (error: AppError): void => {
     logger.error("the storage is lost, the server stops", { error });
@@ -92,4 +90,13 @@ async function openShared(
 
 function close(storage: Storage): () => Promise<void> {
   return async () => await storage[Symbol.asyncDispose]();
+}
+
+async function readSizes(database: string): Promise<StorageSizes> {
+  const readSize = (path: string) => stat(path).then(({ size }) => size, () => 0);
+  return {
+    database: await readSize(database),
+    journal: await readSize(`${database}-wal`),
+    diskFree: await readFreeBytes(dirname(database)),
+  };
 }

@@ -2,8 +2,7 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/read_client_trust.ts";
-import type { RecordPodCertificate } from "../../../controllers/signer/pod_signer.ts";
-import type { RecordIssued } from "../../../controllers/signer/signer.ts";
+import type { RecordIssued, RecordPodCertificate } from "../../../controllers/mod.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { describePodOrigin } from "../../../core/register/request_origin.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";

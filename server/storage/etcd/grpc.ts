@@ -15,7 +15,7 @@ import { unescape } from "node:querystring";
 import { connect as connectTls, type SecureContext } from "node:tls";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { deferSessionDestroy } from "../../connections/http2_sessions.ts";
+import { deferSessionDestroy } from "../../http2_sessions.ts";
 
 /** The status codes of gRPC that etcd answers with, and those of calls that were not answered. */
 export const GRPC_STATUS = {

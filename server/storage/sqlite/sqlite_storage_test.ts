@@ -16,8 +16,7 @@ import {
 import { createFakeClock, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { assertFileIntact } from "./check.ts";
-import { createRestoredDatabase } from "./restore.ts";
-import { openSqliteStorage } from "./sqlite_storage.ts";
+import { createRestoredDatabase, openSqliteStorage } from "./sqlite_storage.ts";
 import { CompactedError, type Storage } from "../storage.ts";
 import { createStored } from "../stored.ts";
 

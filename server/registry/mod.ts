@@ -1,0 +1,12 @@
+/** The door of the registry for the rest of the program: the stored resources, their keys and their encoding. */
+export { ABSENT_RESOURCES } from "./absent_kinds.ts";
+export { STORED_RESOURCES } from "./resources.ts";
+export { READ_VERBS } from "./resource.ts";
+export { createUid, toKeyPrefix, toStorageKey } from "./registry.ts";
+export { createStoredValues } from "./stored_values.ts";
+// The resources that controllers read in the storage.
+export { caRotations } from "./carotations.ts";
+export { certificateSigningRequests } from "./certificatesigningrequests.ts";
+export { issuedCertificates } from "./issuedcertificates.ts";
+export { requestRecords } from "./requestrecords.ts";
+export { findLimitedToken, findTokenSecret } from "./secrets.ts";
