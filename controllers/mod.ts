@@ -86,7 +86,7 @@ export {
   runCleaner,
   runPodRequestCleaner,
 } from "./upkeep/cleaner.ts";
-export { createTokenCleaner, type TokenCleanerDeps } from "./upkeep/token_cleaner.ts";
+export { createTokenCleaner, type TokenCleanerDeps } from "./upkeep/bootstrap_tokens.ts";
 export { type LeaderElectionOptions, runWhileLeading } from "./engine/leader_election.ts";
 export {
   type CaFiles,

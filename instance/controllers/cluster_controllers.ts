@@ -14,7 +14,6 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
 import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
-import { createBootstrapSigner } from "../../controllers/upkeep/bootstrap_signer.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
 import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
@@ -31,6 +30,7 @@ import { USER_AGENT } from "../../core/version.ts";
 import { runPodRequestCleaner } from "../../controllers/mod.ts";
 import { STORED_RESOURCES, toKeyPrefix } from "../../server/registry/mod.ts";
 import type { Server, Storage } from "../../server/mod.ts";
+import { createBootstrapSigner } from "../../controllers/upkeep/bootstrap_tokens.ts";
 
 /** The settings of these controllers. */
 export interface ClusterSettings {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
-import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
+import { finalizersAfterDeletion, markedForDeletion } from "./delete.ts";
 import type { DeletionRules } from "./resource.ts";
 
 function held(...finalizers: string[]): KubeObject {
