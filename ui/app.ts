@@ -1,15 +1,17 @@
-/** The routes of the page. A request passes: guards → session → page or action → headers. */
+/**
+ * The routes of the page, and the stream of events of an open page. A request passes: guards → session → page or action →
+ * headers. An event says only that the page shows something that has changed.
+ */
 import type { Socket } from "node:net";
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
-import type { Logger } from "../core/ports.ts";
+import type { Clock, Logger } from "../core/ports.ts";
 import type { ApiConnection } from "../client/admin/connection.ts";
 import { escapeText } from "../core/lib/printable.ts";
 import type { Peer } from "./peer.ts";
 import type { UiData } from "./data.ts";
-import { streamEvents } from "./events.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
 import { BarePage, describeFailure, Frame, type NavEntry } from "./layout.tsx";
 import type { CommandFlags, UiAction, UiContent, UiContext, UiElement, UiPage, UiPorts } from "./page.ts";
@@ -247,4 +249,65 @@ function toStatus(error: unknown): FailureStatus {
 /** Sends a page. Invisible characters of names and messages are spelled out, wherever they are. */
 async function sendHtml(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus, page: UiElement): Promise<Response> {
   return c.html(`<!doctype html>${escapeText(String(await page))}`, status);
+}
+
+/** The page that follows, and its state. */
+interface EventsOptions {
+  readonly data: UiData;
+  readonly clock: Clock;
+  /** The ids of the watches that the page shows. */
+  readonly live: readonly string[];
+  /** The state that the page shows, from `describeVersion`. */
+  readonly seen: string;
+}
+
+/** The shortest time between two events, in milliseconds: a storm of requests is one event a second. */
+const PAUSE_MS = 1_000;
+/** A line is sent after so long a silence, in milliseconds, so that both sides notice a connection that is gone. */
+const SILENCE_MS = 20_000;
+
+/** Answers with the events of a page, until the client leaves or the signal ends the stream. */
+function streamEvents(options: EventsOptions, signal: AbortSignal): Response {
+  const leaving = new AbortController();
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // A client that has left makes `enqueue` throw.
+      sendEvents(options, (text) => controller.enqueue(ENCODER.encode(text)), AbortSignal.any([signal, leaving.signal]))
+        .catch(() => undefined)
+        .finally(() => {
+          if (!leaving.signal.aborted) controller.close();
+        });
+    },
+    cancel: () => leaving.abort(new Error("the page is closed")),
+  });
+  return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+}
+
+const ENCODER = new TextEncoder();
+
+async function sendEvents(options: EventsOptions, send: (text: string) => void, signal: AbortSignal): Promise<void> {
+  const { data, clock, live } = options;
+  let { seen } = options;
+  send("retry: 2000\n\n");
+  while (true) {
+    const version = data.describeVersion(live);
+    if (version !== seen) {
+      seen = version;
+      send("event: changed\ndata: 1\n\n");
+      await clock.sleep(PAUSE_MS, signal);
+    } else if (!await waitForChange(options, signal)) send(": still here\n\n");
+  }
+}
+
+/** Waits for a change; returns false when there was none for long. */
+async function waitForChange({ data, clock, live }: EventsOptions, signal: AbortSignal): Promise<boolean> {
+  const done = new AbortController();
+  const inner = AbortSignal.any([signal, done.signal]);
+  const isChange = await Promise.race([
+    data.waitForChange(live, inner).then(() => true, () => false),
+    clock.sleep(SILENCE_MS, inner).then(() => false, () => false),
+  ]);
+  done.abort(new Error("the wait is over"));
+  signal.throwIfAborted();
+  return isChange;
 }

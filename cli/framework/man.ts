@@ -1,16 +1,8 @@
-/** Manual pages from the command table, with the content of help, in the macros of man(7). */
-import { code, paragraph, preformatted, roffText } from "./roff.ts";
-import {
-  type Command,
-  COMMAND_GROUPS,
-  type CommandFamily,
-  type CommandTable,
-  findSubcommands,
-  findVariable,
-  getCommandName,
-  getExitCodes,
-  GLOBAL_FLAGS,
-} from "./command.ts";
+/**
+ * Manual pages from the command table, with the content of help, in the macros of man(7). Text is escaped so that no
+ * character is taken as a command (groff_man(7), mandoc_char(7)).
+ */
+import { type Command, COMMAND_GROUPS, type CommandFamily, type CommandTable, findSubcommands, findVariable, getCommandName, getExitCodes, GLOBAL_FLAGS } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 import { describeRule } from "./rules.ts";
@@ -201,4 +193,41 @@ function getSummary(table: CommandTable, topic: HelpTopic): string {
 /** Quotes an argument of a macro. */
 function macroWord(text: string): string {
   return `"${roffText(text)}"`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\\": "\\e",
+  "-": "\\-",
+  "'": "\\(aq",
+  '"': "\\(dq",
+  "`": "\\(ga",
+  "^": "\\(ha",
+  "~": "\\(ti",
+};
+
+/** Escapes a line of text, also where it looks like a command. */
+export function roffText(text: string): string {
+  return text.replace(/[\\\-'"`^~]|[^\x20-\x7e]/gu, (char) => ESCAPES[char] ?? unicode(char)).replace(/^\./, "\\&.");
+}
+
+/** Formats literal text, such as a command, in bold. */
+function code(text: string): string {
+  return `\\fB${roffText(text)}\\fR`;
+}
+
+/** Formats a text as a paragraph of its own. */
+function paragraph(text: string): readonly string[] {
+  return [".PP", roffText(text)];
+}
+
+/** Formats an indented block that keeps its line breaks. */
+export function preformatted(text: string): readonly string[] {
+  return [".PP", ".RS 4", ".nf", ...text.split("\n").map((line) => code(line)), ".fi", ".RE"];
+}
+
+/** Writes a character by its code point. Control characters become blanks, as they have no place in a page. */
+function unicode(char: string): string {
+  const point = char.codePointAt(0) ?? 0;
+  if (point < 0x20 || point === 0x7f) return " ";
+  return `\\[u${point.toString(16).toUpperCase().padStart(4, "0")}]`;
 }

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
 import { findVariable } from "./command.ts";
 import { flagName } from "./flags.ts";
-import { manName, manTopics, renderMan } from "./man.ts";
+import { manName, manTopics, preformatted, renderMan, roffText } from "./man.ts";
+import fc, { anyText } from "../../tests/support/properties.ts";
 
 const EDITION = { version: "1.2.3", date: "2026-01-31" };
 const pages = manTopics(COMMAND_TABLE).map((topic) => ({
@@ -63,4 +64,29 @@ test("renderMan() lists every flag with its variable and every exit code, and re
 test("renderMan() leaves an unknown date empty", () => {
   const text = renderMan(COMMAND_TABLE, { kind: "program" }, { version: "1.2.3", date: "" });
   assert.match(text, /^\.TH "TLSBOOT" "1" "" /m);
+});
+
+for (
+  const { text, want } of [
+    { text: "plain words", want: "plain words" },
+    { text: ".SH is no heading", want: "\\&.SH is no heading" },
+    { text: "'br is no break", want: "\\(aqbr is no break" },
+    { text: "a\\fBb", want: "a\\efBb" },
+    { text: "--data-dir", want: "\\-\\-data\\-dir" },
+    { text: "…→", want: "\\[u2026]\\[u2192]" },
+    { text: 'say "no"', want: "say \\(dqno\\(dq" },
+    { text: "a\nb\tc", want: "a b c" },
+  ]
+) test(`roffText() keeps ${JSON.stringify(text)} as words`, () => assert.equal(roffText(text), want));
+
+test("roffText() returns one line without macros, whatever the text", () => {
+  fc.assert(fc.property(anyText(), (text) => {
+    const roff = roffText(text);
+    assert.match(roff, /^(?![.'])[\x20-\x7e]*$/);
+    assert.doesNotMatch(roff.replace(/\\(?:e|-|&|\((?:aq|dq|ga|ha|ti)|\[u[0-9A-F]{4,6}\])/g, ""), /\\/);
+  }));
+});
+
+test("preformatted() closes what it opens", () => {
+  assert.deepEqual(preformatted("a\n.b"), [".PP", ".RS 4", ".nf", "\\fBa\\fR", "\\fB\\&.b\\fR", ".fi", ".RE"]);
 });

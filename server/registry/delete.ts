@@ -1,4 +1,7 @@
-/** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
+/**
+ * Deletion of one object or of a selection, its rules, and how resources deviate from them
+ * (`registry/generic/registry/store.go`, `rest/delete.go`, strategies).
+ */
 import { isAppError } from "../../core/errors.ts";
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 import { type DeleteOptions, formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";

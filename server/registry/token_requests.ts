@@ -4,7 +4,7 @@ import { type FieldError, invalid } from "../../core/kube/status/field_error.ts"
 import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status/status.ts";
-import { validateTokenRequest } from "../../core/kube/rules/tokenrequests.ts";
+import { validateTokenRequest } from "../../core/kube/rules/reviews.ts";
 import {
   encodeClaims,
   formatCredentialId,

@@ -1,11 +1,11 @@
 /**
  * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. One encoding of it is always kept:
  * its JSON, encoded once, or the value of a shared store until someone asks for the JSON. Objects, which take several times
- * as much memory, are cached only for recently used newest states, and decoded otherwise.
+ * as much memory, are decoded when they are read. A cache of limited size has those of newest states, and evicts what was
+ * not used since the clock hand last passed it (CLOCK).
  */
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
-import { ClockCache } from "./clock_cache.ts";
 import type { Stored } from "./storage.ts";
 
 /** Decodes the values of a shared store that can be decoded. */
@@ -36,6 +36,53 @@ export function readValue(
 /** Drops the cached object of a state that is history, because five minutes of history can exceed the newest states. */
 export function releaseObject(stored: Stored | undefined): void {
   if (stored instanceof KeptStored) stored.retire();
+}
+
+/** An entry that can be released and loaded again. */
+export interface Reclaimable {
+  /** Set by each use, and cleared when the clock hand passes the entry. */
+  isUsed: boolean;
+  release(): void;
+}
+
+/** Keeps entries whose sizes add up to at most a limit. */
+export class ClockCache<T extends Reclaimable> {
+  readonly #most: number;
+  /** Entries in the order in which the clock hand passes them; it has passed those before `#next`. */
+  #line: { readonly thing: T; readonly size: number }[] = [];
+  #next = 0;
+  #size = 0;
+
+  /**
+   * @param most the limit for the sum of all sizes
+   */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Adds an entry that is not in the cache yet. */
+  add(thing: T, size: number): void {
+    thing.isUsed = false;
+    this.#line.push({ thing, size });
+    this.#size += size;
+    while (this.#size > this.#most) this.#turn();
+    // The array is cut only now and then, which costs nearly nothing for each addition.
+    if (this.#next * 2 <= this.#line.length) return;
+    this.#line = this.#line.slice(this.#next);
+    this.#next = 0;
+  }
+
+  #turn(): void {
+    const entry = this.#line[this.#next++]!;
+    const { thing, size } = entry;
+    if (thing.isUsed) {
+      thing.isUsed = false;
+      this.#line.push(entry);
+      return;
+    }
+    this.#size -= size;
+    thing.release();
+  }
 }
 
 /** How much JSON the cached objects may have together: more than a thousand requests. */

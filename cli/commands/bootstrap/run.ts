@@ -1,4 +1,7 @@
-/** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
+/**
+ * Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. With `--join`, the settings of the
+ * machine come from its join file, or from a pack, whose files are installed first.
+ */
 import {
   bootstrap,
   CLIENT_STORE_PREFIX,
@@ -16,12 +19,12 @@ import {
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { Buffer } from "node:buffer";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
-import { applyJoinFile } from "./join_file.ts";
 import { runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
 import {
@@ -33,21 +36,25 @@ import {
 } from "./progress_text.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
+import { listTypedFlags } from "../../framework/settings.ts";
 import { createHookError, type HookRunner, runHooks } from "../../hooks.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
+import { readTarFiles } from "../../../core/lib/tar.ts";
+import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/token/join_material.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
-import { createClusterFinder } from "../../cluster_credentials.ts";
+import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 
 export async function run(
@@ -237,4 +244,68 @@ function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst:
   if (purpose === "serving" && isFirst) return describeServing({ kind: "issued", pair, certificatePath }, cwd);
   const what = purpose === "client" ? "certificate" : "serving certificate";
   return `${what} renewed, valid until ${formatTime(pair.leaf.notAfter)}\n`;
+}
+
+const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
+
+/** The name of the installed join file, kubeadm's. */
+const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
+
+/**
+ * Completes the settings from the join file. Flags win over it, except credentials. UsageError for credentials that were
+ * typed as well, AppError `config_invalid` for a file that is no join file and no pack.
+ */
+async function applyJoinFile(
+  given: Settings<typeof bootstrapCommand.flags>,
+  origins: Readonly<Record<string, string>>,
+  { cwd, files }: Tools,
+): Promise<Settings<typeof bootstrapCommand.flags>> {
+  if (given.join === undefined) {
+    if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
+    const typed = listTypedFlags(origins, ["server", "token", "tokenFile", "caCertHash"]);
+    if (typed.length === 0) return preferFile(given);
+    throw new UsageError(`--bootstrap-kubeconfig has the credentials: leave out ${typed.join(", ")}`);
+  }
+  const settings = preferFile(given);
+  const named = resolve(cwd, given.join);
+  const isFolder = (await files.stat(named))?.kind === "directory";
+  const path = isFolder ? join(named, PACK_JOIN_FILE) : named;
+  const content = await files.readText(path);
+  if (content === undefined) {
+    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, { hint: MAKE_ONE });
+  }
+  const packed = isTar(content) ? readPack(content, path) : undefined;
+  const machine = parseJoinFile(packed ?? content, path);
+  if (!machine.ok) throw new AppError("config_invalid", machine.error, { hint: MAKE_ONE });
+  const { node, kubeconfig, certDir } = machine.value;
+  const completed = {
+    ...settings,
+    join: undefined,
+    hostnameOverride: settings.hostnameOverride ?? node,
+    kubeconfig: settings.kubeconfig ?? kubeconfig,
+    certDir: settings.certDir ?? certDir,
+  };
+  if (packed === undefined) return { ...completed, bootstrapKubeconfig: path };
+  const installed = join(dirname(resolve(cwd, completed.kubeconfig)), INSTALLED_NAME);
+  // Those only print something, and change nothing.
+  const isReading = settings.printSystemdUnit || settings.printPublicKey;
+  if (!isReading && await files.readText(installed) !== packed) {
+    await files.makeDirectory(dirname(installed), FOLDER_MODE);
+    await files.writeAtomic(installed, packed, SECRET_MODE);
+  }
+  return { ...completed, bootstrapKubeconfig: installed };
+}
+
+/** A tar has this mark in its first header (POSIX.1-1988). */
+function isTar(content: string): boolean {
+  return content.slice(257, 262) === "ustar";
+}
+
+/** Every file of a pack is text, so a pack can be read as text. */
+function readPack(content: string, path: string): string {
+  const files = readTarFiles(Buffer.from(content));
+  const found = files.ok ? files.value.get(PACK_JOIN_FILE) : undefined;
+  if (found !== undefined) return Buffer.from(found).toString("utf8");
+  const why = files.ok ? `it has no ${PACK_JOIN_FILE}` : files.error;
+  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, { hint: MAKE_ONE });
 }

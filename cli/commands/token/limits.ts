@@ -5,10 +5,16 @@ import type { ApiClient } from "../../../client/objects/api.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodeTokenLimits, type TokenLimits } from "../../../core/token/bound_token.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { readPublicKeyPin } from "../../../client/admin/public_key_file.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import { toResult } from "../../../core/pki/asn1/der.ts";
+import { findPemBlock } from "../../../core/pki/asn1/pem.ts";
+import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
+import { publicKeyPin, type PublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
+import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 
 export interface LimitSettings {
   readonly uses: number | undefined;
@@ -70,4 +76,24 @@ export async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io
       "the token's groups, as kube-controller-manager does for groups bound to nodeclient",
     io,
   );
+}
+
+/** Reads the pin of a key from the first PEM block of a file: a public key, or a request or certificate for it. */
+export function readPublicKeyPin(pem: string): Result<PublicKeyPin, string> {
+  const block = findPemBlock(pem)?.block;
+  switch (block?.label) {
+    case "PUBLIC KEY": {
+      const key = toResult(() => parsePublicKey(block.bytes));
+      return key.ok ? ok(publicKeyPin({ publicKeyDer: block.bytes })) : key;
+    }
+    case "CERTIFICATE REQUEST": {
+      const request = parseCertificationRequest(block.bytes);
+      return request.ok ? ok(publicKeyPin(request.value)) : request;
+    }
+    case "CERTIFICATE": {
+      const certificate = parseCertificate(block.bytes);
+      return certificate.ok ? ok(publicKeyPin(certificate.value)) : certificate;
+    }
+  }
+  return err("want a PEM block of type PUBLIC KEY, CERTIFICATE REQUEST or CERTIFICATE");
 }

@@ -1,26 +1,28 @@
 /**
  * Server-side apply: a configuration is merged into the stored object, the applier becomes the owner of its fields, and
  * fields that the applier no longer sets are removed (structured-merge-diff `merge/update.go`, apimachinery
- * `managedfields/internal`).
+ * `managedfields/internal`). kubectl may take over the fields that the annotation of client-side apply lists, and the
+ * annotation is kept up to date.
  */
 import { findUnstructuredFault } from "../wire/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
 import { managedFieldsEntrySchema } from "../kinds/meta_v1.ts";
 import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
-import type { Kind } from "../schema.ts";
+import { formatApiVersion, type Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { tryParseJson } from "../../lib/record.ts";
 import { findConfigFault } from "./check_config.ts";
+import { compareFields } from "./compare.ts";
 import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
 import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
-import { findLastAppliedFields, isLastAppliedManager, syncLastApplied } from "./last_applied.ts";
 import { collectLeaves } from "./leaves.ts";
 import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
 import { mergeValue } from "./merge.ts";
 import { pruneFields } from "./prune.ts";
 import { type Overlaps, takeOver } from "./take_over.ts";
 import { type Author, reconcileManagers, recordUpdate } from "./track_update.ts";
-import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote } from "../../lib/quote.ts";
+import { compareBytes, sortedKeys } from "../../lib/byte_order.ts";
+import { byteLength, goQuote, marshalJson } from "../../lib/quote.ts";
 import { compareElements, printElement } from "./path_element.ts";
 
 export type ApplyRefusal =
@@ -222,4 +224,65 @@ function printPaths(set: FieldSet, prefix = ""): string[] {
     ...sorted.filter(([, { isMember }]) => isMember).map(([element]) => prefix + printElement(element)),
     ...sorted.flatMap(([element, { children }]) => printPaths(children, prefix + printElement(element))),
   ];
+}
+
+const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
+const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+
+/** Reports whether a manager is kubectl, the only one that has used client-side apply. */
+function isLastAppliedManager(manager: string): boolean {
+  return manager === "kubectl";
+}
+
+/** Finds the fields whose values equal those in the annotation; undefined if there is no valid annotation. */
+function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
+  const text = getLastApplied(live);
+  if (text === "") return undefined;
+  const config = tryParseJson(text);
+  if (!isJsonObject(config) || config["apiVersion"] !== formatApiVersion(endpoint.kind)) return undefined;
+  const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
+  if (findConfigFault(fields, endpoint.atom) !== undefined) return undefined;
+  const comparison = compareFields(fields, live, endpoint.atom);
+  if (comparison === undefined) return undefined;
+  return [comparison.modified, comparison.added, comparison.removed]
+    .reduce(subtract, collectLeaves(fields, endpoint.atom));
+}
+
+/** Sets the annotation of an object that has one to the configuration that was applied. */
+function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
+  if (getLastApplied(object) === "") return object;
+  const metadata = object["metadata"] as JsonObject;
+  const others = getAnnotations(object);
+  const annotations = { ...others, [ANNOTATION]: `${marshalJson(sorted(withoutAnnotation(config)))}\n` };
+  const size = Object.entries(annotations).reduce(
+    (sum, [key, value]) => sum + byteLength(key) + byteLength(String(value)),
+    0,
+  );
+  if (size > MAX_ANNOTATIONS_BYTES) delete (annotations as JsonObject)[ANNOTATION];
+  return { ...object, metadata: { ...metadata, annotations } };
+}
+
+function withoutAnnotation(config: JsonObject): JsonObject {
+  const metadata = config["metadata"];
+  if (!isJsonObject(metadata) || !isJsonObject(metadata["annotations"])) return config;
+  const { [ANNOTATION]: _annotation, ...annotations } = metadata["annotations"];
+  return { ...config, metadata: { ...metadata, annotations } };
+}
+
+function getAnnotations(object: JsonObject): JsonObject {
+  const metadata = object["metadata"];
+  const annotations = isJsonObject(metadata) ? metadata["annotations"] : undefined;
+  return isJsonObject(annotations) ? annotations : {};
+}
+
+function getLastApplied(object: JsonObject): string {
+  const value = getAnnotations(object)[ANNOTATION];
+  return typeof value === "string" ? value : "";
+}
+
+/** Sorts members as Go prints maps. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(sortedKeys(value).map((key) => [key, sorted(value[key])]));
 }

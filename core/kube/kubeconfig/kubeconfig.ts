@@ -1,6 +1,6 @@
 /**
  * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
- * YAML. `context.ts` picks the context in use.
+ * YAML. The CAs in a file can be replaced, which leaves every other byte as it is. `context.ts` picks the context in use.
  */
 import { Secret } from "../../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../../lib/base64.ts";
@@ -253,4 +253,36 @@ export function encodeKubeconfigEntry(name: string, { cluster, userName, user }:
     users: [{ name: userName, user }],
     currentContext: name,
   });
+}
+
+/**
+ * Replaces embedded CAs (PEM) wherever they are the `certificate-authority-data` of a cluster: entries with the same CAs
+ * are addresses of the same cluster. The result is read again, and differs in nothing else. The error is one sentence
+ * that names the path.
+ */
+export function replaceEmbeddedCa(
+  text: string,
+  path: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): Result<string, string> {
+  const config = parseKubeconfig(text, path);
+  if (!config.ok) return config;
+  const expected = withCa(config.value, from, to);
+  // The value may be wrapped over several lines, and its characters may also occur within a longer value.
+  const characters = [...encodeBase64(from)].map((character) => character.replace("+", "\\+")).join("\\s*");
+  const value = new RegExp(`(?<![A-Za-z0-9+/=])${characters}(?![A-Za-z0-9+/=])`, "g");
+  const replaced = text.replace(value, () => encodeBase64(to));
+  const read = parseKubeconfig(replaced, path);
+  if (read.ok && encodeKubeconfig(read.value) === encodeKubeconfig(expected)) return ok(replaced);
+  return err(`cannot replace the CA in kubeconfig "${path}": the value of certificate-authority-data was not found`);
+}
+
+function withCa(config: Kubeconfig, from: string, to: string): Kubeconfig {
+  return {
+    ...config,
+    clusters: config.clusters.map(({ name, cluster }) => ({
+      name,
+      cluster: cluster.certificateAuthorityData === from ? { ...cluster, certificateAuthorityData: to } : cluster,
+    })),
+  };
 }

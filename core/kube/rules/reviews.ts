@@ -1,14 +1,19 @@
-/** The rules of access reviews (`pkg/apis/authorization/validation/validation.go`). */
+/**
+ * The rules of access reviews (`pkg/apis/authorization/validation/validation.go`) and of token requests
+ * (`pkg/apis/authentication/validation/validation.go`).
+ */
 import type {
   NonResourceAttributesSpec,
   SelectorAttributes,
   SubjectAccessReview,
   SubjectAccessReviewSpec,
 } from "../kinds/authorization_v1.ts";
+import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../kinds/authentication_v1.ts";
 import { byteLength } from "../../lib/quote.ts";
-import { checkEach, type FieldError, invalid, requiredField, tooLong } from "../status/field_error.ts";
+import { checkEach, type FieldError, invalid, notSupported, requiredField, tooLong } from "../status/field_error.ts";
 import type { ObjectMeta, SelectorRequirement } from "../meta.ts";
 import { validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
+import { subdomainNameErrors } from "../names.ts";
 
 /**
  * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every
@@ -106,4 +111,50 @@ function validateEmptyMeta(meta: ObjectMeta, ignored: readonly (keyof ObjectMeta
 /** Names the fields as Go's internal type does, which the error prints. */
 function internalAttributes(attributes: NonResourceAttributesSpec | undefined): unknown {
   return attributes === undefined ? null : { Path: attributes.path ?? "", Verb: attributes.verb ?? "" };
+}
+
+const MIN_SECONDS = 600;
+const MAX_SECONDS = 2 ** 32;
+const API_GROUPS = "admissionReviewAPIGroups";
+
+/** Validates a token request that has its defaults. */
+export function validateTokenRequest({ spec }: TokenRequest): FieldError[] {
+  const { audiences, boundObjectRef, attestations = {} } = spec;
+  const expirationSeconds = spec.expirationSeconds ?? 0;
+  const errors: FieldError[] = [];
+  const refuse = (why: string): void => void errors.push(invalid("spec.expirationSeconds", expirationSeconds, why));
+  if (expirationSeconds < MIN_SECONDS) refuse("may not specify a duration less than 10 minutes");
+  if (expirationSeconds > MAX_SECONDS) refuse("may not specify a duration larger than 2^32 seconds");
+  if (isWebhookReference(boundObjectRef)) {
+    if ((audiences ?? []).length !== 1) {
+      errors.push(invalid("spec.audiences", audiences ?? [], "must be length 1 when bound to a webhook config"));
+    }
+    return [...errors, ...validateAttestations(spec.attestations)];
+  }
+  if (Object.keys(attestations).length === 0) return errors;
+  const why = "attestations may only be specified with a webhook bound object reference";
+  return [invalid("spec.attestations", attestations, why)];
+}
+
+function isWebhookReference(reference: BoundObjectReference | null | undefined): boolean {
+  return reference?.apiVersion === "admissionregistration.k8s.io/v1" &&
+    (reference.kind === "ValidatingWebhookConfiguration" || reference.kind === "MutatingWebhookConfiguration");
+}
+
+function validateAttestations(attestations: TokenRequestSpec["attestations"]): FieldError[] {
+  const [first, ...more] = Object.entries(attestations ?? {});
+  if (first === undefined || more.length > 0) {
+    const why = "webhook bound requests require exactly one admissionReviewAPIGroups attestation";
+    return [invalid("spec.attestations", attestations ?? null, why)];
+  }
+  const [key, values] = first;
+  const path = `spec.attestations[${key}]`;
+  if (key !== API_GROUPS) return [notSupported(path, key, [API_GROUPS])];
+  const [group] = values;
+  if (group === undefined || values.length !== 1) return [invalid(path, values, "must specify a single value")];
+  if (group === "") return [invalid(`${path}[0]`, group, "may not be an empty string")];
+  if (group === "*") return [];
+  return subdomainNameErrors(group, false).map((fault) =>
+    invalid(`${path}[0]`, group, `must specify a valid API Group: ${fault}`)
+  );
 }

@@ -6,7 +6,15 @@ export { type JsonDocument, parseJson } from "./json_parser.ts";
 export { decodeUtf8 } from "../../lib/utf8.ts";
 export { formatYaml } from "../../lib/yaml/format.ts";
 export { parseYaml } from "./yaml.ts";
-export { decodeEnvelope, encodeEnvelope, encodeWatchFrame, type Envelope } from "./protobuf_envelope.ts";
-export { type DecodedList, decodeList, encodeListItem, encodeListOfItems } from "./protobuf_list.ts";
+export {
+  type DecodedList,
+  decodeEnvelope,
+  decodeList,
+  encodeEnvelope,
+  encodeListItem,
+  encodeListOfItems,
+  encodeWatchFrame,
+  type Envelope,
+} from "./protobuf_envelope.ts";
 export { decodeMessage } from "./protobuf_read.ts";
 export { encodeMessage } from "./protobuf_write.ts";

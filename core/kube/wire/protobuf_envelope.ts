@@ -1,11 +1,18 @@
 /**
  * The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (apimachinery
- * `pkg/runtime/serializer/protobuf/protobuf.go`).
+ * `pkg/runtime/serializer/protobuf/protobuf.go`). The items of a list may be encoded already, so that a long list is a
+ * concatenation.
  */
 import { Buffer } from "node:buffer";
 import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
 import { WireWriter } from "./wire_writer.ts";
 import { DecodeError } from "./errors.ts";
+import { ElementBudget } from "./element_budget.ts";
+import { decodeMessage } from "./protobuf_read.ts";
+import { encodeField } from "./protobuf_write.ts";
+import type { ListMeta } from "../meta.ts";
+import { listMetaSchema } from "../kinds/meta_v1.ts";
+import { formatApiVersion, type Kind } from "../schema.ts";
 
 /** A decoded envelope: the type of an object, and the encoded object. */
 export interface Envelope {
@@ -26,7 +33,7 @@ export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array
 }
 
 /** Encodes an envelope around a long object without copying it: its pieces become pieces of the result. */
-export function encodeEnvelopeOfPieces(
+function encodeEnvelopeOfPieces(
   apiVersion: string,
   kind: string,
   raw: readonly Uint8Array[],
@@ -115,4 +122,29 @@ function readFields<const Names extends readonly string[]>(
     if (wireType !== LENGTH_DELIMITED) throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${name}`);
     take(name, reader.bytes());
   }
+}
+
+export interface DecodedList {
+  readonly metadata: ListMeta;
+  readonly items: readonly Record<string, unknown>[];
+}
+
+export function encodeListItem(kind: Kind, object: object): Uint8Array {
+  return encodeField(2, kind.schema, object);
+}
+
+/** Encodes a list with its envelope from items that `encodeListItem` has encoded, which become pieces of the result. */
+export function encodeListOfItems(
+  kind: Kind,
+  listMeta: ListMeta,
+  items: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const meta = encodeField(1, listMetaSchema, listMeta);
+  return encodeEnvelopeOfPieces(formatApiVersion(kind), kind.listKind, [meta, ...items]);
+}
+
+/** Decodes the `raw` of a list's envelope; throws `DecodeError`. */
+export function decodeList(kind: Kind, raw: Uint8Array): DecodedList {
+  const { metadata, items } = decodeMessage(kind.listSchema, raw, ElementBudget.unlimited());
+  return { metadata: metadata as ListMeta, items: (items ?? []) as Record<string, unknown>[] };
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { assertNoActiveLease } from "./restore.ts";
+import { assertNoActiveLease, inParallel, putAside } from "./restore.ts";
+import { RESTORE_MARKER_KEY } from "./restore_plan.ts";
+import type { EtcdKeyValue } from "./wire.ts";
 
 const now = new Date("2026-11-25T10:00:00Z");
 const values = { decode: (_key: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString()) };
@@ -49,4 +51,73 @@ for (
 test("assertNoActiveLease() ignores a lease that cannot be read", async () => {
   const kvs = [{ key: "/registry/leases/kube-system/it", modRevision: 1, version: 1, value: Buffer.from("{") }];
   await assertNoActiveLease({ range: async () => ({ revision: 1, kvs, more: false, count: 0 }) }, values, now);
+});
+
+/** An etcd of keys; `move` can be made to fail. */
+function etcdWith(names: readonly string[], move: (key: string) => boolean | Error = () => true) {
+  const keys = new Map(names.map((key) => [key, 1]));
+  return {
+    keys,
+    client: {
+      async range({ key, below = "", limit = 0 }: { key: string; below?: string; limit?: number }) {
+        const found = [...keys.keys()].filter((name) => name >= key && name.startsWith(below)).sort();
+        const kvs = found.slice(0, limit).map((name) => ({
+          ...{ key: name, modRevision: 1, version: 1, value: new Uint8Array() },
+        }));
+        return { revision: 1, kvs, more: found.length > limit, count: found.length };
+      },
+      async move(kv: EtcdKeyValue, to: string) {
+        const outcome = move(kv.key);
+        if (outcome instanceof Error) throw outcome;
+        if (outcome) keys.delete(kv.key);
+        if (outcome) keys.set(to, 1);
+        return outcome;
+      },
+    },
+  };
+}
+
+test("putAside() moves every key but the marker, however many there are", async () => {
+  const names = Array.from({ length: 1_234 }, (_, index) => `/registry/pods/${String(index).padStart(4, "0")}`);
+  const { keys, client } = etcdWith([...names, RESTORE_MARKER_KEY, "/other/a"]);
+  await putAside(client, "/registry/", "/registry.old");
+  const moved = names.map((name) => name.replace("/registry/", "/registry.old/"));
+  assert.deepEqual([...keys.keys()].sort(), ["/other/a", ...moved, RESTORE_MARKER_KEY].sort());
+});
+
+test("putAside() retries a key that was written or whose lease ended meanwhile, and gives up while others keep writing", async () => {
+  let attempts = 0;
+  const lease = new Error("etcdserver: requested lease not found");
+  const { keys, client } = etcdWith(["/registry/a", "/registry/b"], (key) => {
+    if (key !== "/registry/a") return true;
+    attempts++;
+    return attempts === 1 ? false : attempts === 2 ? lease : true;
+  });
+  await putAside(client, "/registry/", "/old");
+  assert.deepEqual([...keys.keys()].sort(), ["/old/a", "/old/b"]);
+  const busy = etcdWith(["/registry/a"], () => false);
+  await assert.rejects(putAside(busy.client, "/registry/", "/old"), { code: "conflict" });
+  const broken = etcdWith(["/registry/a"], () => new Error("no space"));
+  await assert.rejects(putAside(broken.client, "/registry/", "/old"), /no space/);
+});
+
+test("inParallel() runs each item once, some at a time, and ends at the first failure", async () => {
+  let running = 0;
+  let most = 0;
+  const seen: number[] = [];
+  await inParallel(Array.from({ length: 500 }, (_, index) => index), async (item) => {
+    most = Math.max(most, ++running);
+    await Promise.resolve();
+    seen.push(item);
+    running--;
+  });
+  assert.deepEqual(seen.sort((a, b) => a - b), Array.from({ length: 500 }, (_, index) => index));
+  assert.ok(most > 1 && most <= 64, String(most));
+  let begun = 0;
+  const failing = inParallel(Array.from({ length: 500 }, (_, index) => index), async () => {
+    begun++;
+    throw new Error("first");
+  });
+  await assert.rejects(failing, /first/);
+  assert.ok(begun <= 64, String(begun));
 });

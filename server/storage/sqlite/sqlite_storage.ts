@@ -1,6 +1,7 @@
 /**
- * The default store: one SQLite file for one process. All objects are in memory too, so reads are fast. A write is
- * acknowledged when its commit is on disk, and one commit carries all writes that came during the commit before it.
+ * The default store: one SQLite file for one process, which can be created from the objects of a backup. All objects are in
+ * memory too, so reads are fast. A write is acknowledged when its commit is on disk, and one commit carries all writes that
+ * came during the commit before it.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";

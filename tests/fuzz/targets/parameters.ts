@@ -21,7 +21,7 @@ import {
 } from "../../../server/http/options.ts";
 import { parseRequestInfo, parseTarget, toAttributes } from "../../../server/http/request_info.ts";
 import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
-import { parseContinue } from "../../../server/registry/continue_token.ts";
+import { parseContinue } from "../../../server/registry/read.ts";
 import { JSON_WORDS } from "../inputs/seeds.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "WATCH"];

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { readPublicKeyPin } from "./public_key_file.ts";
-import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
-import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
+import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
+import { readPublicKeyPin } from "./limits.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 
 test("readPublicKeyPin() finds one key in its public key and in a request for it", async () => {
   const key = await generatePrivateKey("ecdsa-p256");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClockCache } from "./clock_cache.ts";
+import { ClockCache } from "./stored.ts";
 
 class Entry {
   isUsed = false;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../status/field_error.ts";
-import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
+import { getWarningsForCidr, networkFamily, validateCidr } from "./nodes.ts";
 
 const NONE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 const ZEROS = "must not have leading 0s in IP or prefix length";

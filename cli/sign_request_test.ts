@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRequestFile } from "./request_file.ts";
+import { parseRequestFile } from "./sign_request.ts";
 import { buildRequest, fromBase64 } from "../tests/support/csr_builder.ts";
 import { encodePem, parsePemBlocks } from "../core/pki/asn1/pem.ts";
 

@@ -7,7 +7,7 @@ import { decodeBase64 } from "../../core/lib/base64.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { hasMlDsa } from "../../core/pki/keys/ml_dsa.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { findTlsPairFault } from "./tls_pair.ts";
+import { findTlsPairFault } from "./secrets.ts";
 
 const made = makePair();
 
