@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { type Finished, spawnTlsbootToEnd } from "../support/child.ts";
 import { connect, startUp } from "../support/interop/faulty_instance.ts";
@@ -50,7 +49,7 @@ test("up on a data directory with a changed byte names the file, or makes it aga
     await waitUntilUp(running);
     await using client = await connect(data);
     assert.equal(await client.create("kept", 10), undefined);
-    process.kill(running.pid, "SIGTERM");
+    running.kill("SIGTERM");
     await running.finished();
   }
   await cp(data, good, { recursive: true });
@@ -77,7 +76,7 @@ test("up on a data directory with a changed byte names the file, or makes it aga
       assert.notDeepEqual(new Uint8Array(await readFile(path)), changed, `${what}: the file is still damaged`);
       await using client = await connect(data);
       assert.ok((await client.names()).has("kept"), what);
-      process.kill(running.pid, "SIGKILL");
+      running.kill("SIGKILL");
       await running.finished();
     }
   }

@@ -1,7 +1,6 @@
 /** Rotation under realistic failures: a full disk, an API that is away, a machine that sleeps, a kill. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import process from "node:process";
 import { test } from "node:test";
 import { type Child, spawnTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -59,7 +58,7 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
   const running = rotate(instance.bootstrapKubeconfig, folder);
   try {
     await renewedTimes(running, 1);
-    process.kill(instance.running.pid, "SIGTERM");
+    instance.running.kill("SIGTERM");
     await instance.running.finished();
     await running.waitFor(/cannot renew the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
@@ -67,7 +66,7 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
     await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
     await renewedTimes(running, away + 1);
-    process.kill(running.pid, "SIGSTOP");
+    running.kill("SIGSTOP");
     let asleep = 0;
     {
       // It sleeps while a machine that is awake joins and renews twice.
@@ -78,9 +77,9 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
       await renewedTimes(awake, 2);
     }
     assert.equal(count(running.stdout(), /certificate renewed/g), asleep);
-    process.kill(running.pid, "SIGCONT");
+    running.kill("SIGCONT");
     await renewedTimes(running, asleep + 2);
-    process.kill(running.pid, "SIGKILL");
+    running.kill("SIGKILL");
     await running.finished();
     await assertNodePair(instance.caPath, link, "n1");
     await using next = rotate(instance.bootstrapKubeconfig, folder);

@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
@@ -34,7 +33,7 @@ async function createStopped(folder: TempFolder): Promise<Stopped> {
   {
     await using life = await begin(dataDir, await findServerPort());
     assert.equal(await life.client.create("kept", 100), undefined);
-    process.kill(life.running.pid, "SIGTERM");
+    life.running.kill("SIGTERM");
     await life.running.finished();
   }
   const identity = await generateX25519Identity();

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import process from "node:process";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { type Child, spawnTlsboot } from "../support/child.ts";
@@ -131,7 +130,7 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);
   assert.ok(instance.running.stderr().includes("audit events lost"));
   assert.ok(instance.running.stderr().includes("a full log file cannot be rotated and keeps growing"));
-  process.kill(instance.running.pid, "SIGTERM");
+  instance.running.kill("SIGTERM");
   assert.equal((await instance.running.finished()).code, 0);
   await readLog(folder);
 });

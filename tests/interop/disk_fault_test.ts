@@ -109,7 +109,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
     const names = await life.client.names();
     assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
     assert.deepEqual([...refused].filter((name) => names.has(name)), []);
-    process.kill(life.running.pid, "SIGKILL");
+    life.running.kill("SIGKILL");
     await life.running.finished();
   } finally {
     await life[Symbol.asyncDispose]();
@@ -130,7 +130,7 @@ test("up that cannot sync the files of a killed one keeps them for the next star
   {
     await using life = await begin(dataDir, port);
     for (const name of names) assert.equal(await life.client.create(name, 10), undefined);
-    process.kill(life.running.pid, "SIGKILL");
+    life.running.kill("SIGKILL");
     await life.running.finished();
   }
   const left = await readFile(log);
