@@ -7,7 +7,6 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
