@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { test } from "node:test";
 import { succeedTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
@@ -26,8 +27,12 @@ test("kubelet gets its certificate by automatic approval; once it lost its key i
   await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
   await instance.running.waitFor(/CSR held for a person.*n1 already has a certificate until/);
   const events = ["get", "events", "--namespace=default", "--field-selector=reason=NameClaimed"];
+  // It is recorded after it is logged.
   assert.match(
-    await instance.kubectl.run(...events, "--output=jsonpath={.items[*].message}"),
+    await eventually(
+      "an event",
+      async () => await instance.kubectl.run(...events, "--output=jsonpath={.items[*].message}") || undefined,
+    ),
     /^Left pending: n1 already has a certificate until \S+; another machine may be claiming its name\. Find out which machine /,
   );
   await succeedTlsboot(["approve", "n1", "--yes", "--kubeconfig", instance.adminKubeconfig]);
