@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
@@ -20,7 +20,8 @@ const listNames = async (kubectl: Kubectl): Promise<readonly string[]> =>
 test("up on a full disk refuses writes with the reason, continues to read, and recovers when space is freed", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
-  await using instance = await startInstance({ dataDir: `${disk.path}/data` });
+  const port = ["--secure-port", String(await findServerPort())];
+  await using instance = await startInstance({ dataDir: `${disk.path}/data`, args: port });
   const acknowledged: string[] = [];
   const createAcknowledged = async (name: string) => {
     const { code, stderr } = await create(instance.kubectl, name);
@@ -60,13 +61,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
   instance.running.kill("SIGKILL");
   await instance.running.finished();
   await disk.free();
-  await using again = spawnTlsboot([
-    "up",
-    "--secure-port",
-    instance.server.split(":").at(-1) ?? "",
-    "--data-dir",
-    instance.dataDir,
-  ]);
+  await using again = spawnTlsboot(["up", ...port, "--data-dir", instance.dataDir]);
   await waitUntilUp(again);
   assert.deepEqual([...await listNames(instance.kubectl)].sort(), [...acknowledged].sort());
 });
