@@ -20,7 +20,7 @@ const byFile = (name: string, code = 0): Command =>
   discover(`--config \${home}/kubeadm-join-discovery/${name} --ignore-preflight-errors all`, code);
 
 /** A complete configuration. kubeadm repeats each failure until its timeout, which is short here. */
-const joinConfig = (discovery: string, timeouts = "timeouts: {discovery: 2s, kubernetesAPICall: 2s}"): string => `
+const joinConfig = (discovery: string, timeouts = "timeouts: {discovery: 6s, kubernetesAPICall: 6s}"): string => `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 nodeRegistration: {name: ${NODE}, criSocket: "unix://\${socket}"}
@@ -95,8 +95,8 @@ export const joining: Script = {
     machine(
       "kubectl --kubeconfig /etc/kubernetes/kubelet.conf auth whoami -o 'jsonpath={.status.userInfo.username} {.status.userInfo.groups}'",
     ),
-    kubectl(`wait node/${NODE} --for=create --timeout=30s`),
-    kubectl(`wait node/${NODE} --for=condition=Ready --timeout=60s`),
+    kubectl(`wait node/${NODE} --for=create --timeout=150s`),
+    kubectl(`wait node/${NODE} --for=condition=Ready --timeout=150s`),
     kubectl("get nodes"),
     kubectl("get csr"),
     // There is a node of this name, and it is Ready.

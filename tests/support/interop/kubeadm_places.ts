@@ -37,7 +37,7 @@ export async function startClusters(): Promise<Clusters> {
   const instance = stack.use(await startInstance({ dataDir }));
   const theirKubectl = createKubectl(plane.folder, plane.adminKubeconfig);
   for (const namespace of ["kube-public", "kube-system"]) {
-    await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
+    await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await theirKubectl.create(await ownToken(instance));
   const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);

@@ -78,7 +78,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: 192.0.2.1}
 bootstrapTokens: [{token: forbid.0123456789abcdef}]
-timeouts: {kubernetesAPICall: 1s}
+timeouts: {kubernetesAPICall: 6s}
 ---
 ${CLUSTER_CONFIG}`,
   },
@@ -152,7 +152,7 @@ export const preparing: Script = {
     kubectl(`get -n kube-public -o yaml ${READERS}`),
     getSecretCommand("joiner"),
     getSecretCommand("second"),
-    kubectl("wait configmap/cluster-info -n kube-public --for=jsonpath={.data.jws-kubeconfig-joiner} --timeout=20s"),
+    kubectl("wait configmap/cluster-info -n kube-public --for=jsonpath={.data.jws-kubeconfig-joiner} --timeout=150s"),
     kubectl("get configmap cluster-info -n kube-public -o jsonpath={.data.kubeconfig}"),
     kubectl("get configmap cluster-info -n kube-public -o name --as=system:anonymous"),
     { run: "get configmaps -n kube-public --as=system:anonymous", code: 1 },

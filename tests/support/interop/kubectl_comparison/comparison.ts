@@ -72,7 +72,7 @@ export interface ComparedStep {
 }
 
 /** kubectl delete and wait run forever when the server never sends the response that they wait for. */
-const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
+const PATIENCE = ["timeout", "--signal=KILL", "180"] as const;
 /** The exit codes of `timeout` for a program that is missing or cannot be run. */
 const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
@@ -212,7 +212,7 @@ async function createRunner(
     await running.waitFor(/watch=true.* status="200 OK"/);
     for (const one of step.while) await runCommand(typeof one === "string" ? { run: one } : one);
     // The log of requests has lines, too. Too few of the answer show in the comparison.
-    await running.waitFor(new RegExp(`^(?:[^\\n]*\\n){${step.lines}}`), 20_000, "stdout").catch(() => {});
+    await running.waitFor(new RegExp(`^(?:[^\\n]*\\n){${step.lines}}`), 150_000, "stdout").catch(() => {});
     return blankAll({ code: 0, stdout: running.stdout(), stderr: running.stderr().replaceAll(KLOG_LINE, "") });
   };
 }
