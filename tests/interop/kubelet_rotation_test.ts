@@ -20,7 +20,8 @@ const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/k
  * of the whole, does so within 78 seconds.
  */
 const LIFE = "2m";
-const RENEWED_WITHIN_S = 90;
+/** The longest time until a kubelet has a certificate, on a machine that does other work too. */
+const PATIENCE_MS = 180_000;
 
 test("kube-apiserver with our signer and our approver with a policy: a kubelet renews both certificates and stays Ready", async () => {
   await using plane = await sharedControlPlane();
@@ -33,17 +34,15 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   await using kubelet = await startWholeKubelet(plane.folder, NODE, bootstrap);
   const [client, serving] = ["client", "server"].map((kind) => `${kubelet.certDir}/kubelet-${kind}-current.pem`);
   assert.ok(client !== undefined && serving !== undefined);
-  const [firstClient, firstServing] = await Promise.all([untilOther(client, 60), untilOther(serving, 60)]);
+  const [firstClient, firstServing] = await Promise.all([untilOther(client), untilOther(serving)]);
   await untilReady(kubectl, NODE);
 
-  const [newClient, newServing] = await Promise.all([
-    untilOther(client, RENEWED_WITHIN_S, firstClient),
-    untilOther(serving, RENEWED_WITHIN_S, firstServing),
+  // Each is verified at once, before it expires. Not the links: they may already point to the next certificate.
+  await Promise.all([
+    untilOther(client, firstClient).then((path) => assertNodePair(plane.caPath, path, NODE)),
+    untilOther(serving, firstServing).then((path) => assertChain(plane.caPath, path, "sslserver")),
   ]);
   const renewedAt = new Date();
-  // Not the links: they may already point to the next certificate.
-  await assertNodePair(plane.caPath, newClient, NODE);
-  await assertChain(plane.caPath, newServing, "sslserver");
   await untilServed(kubelet.port, serving);
   await untilLease(kubectl, NODE, renewedAt);
   assert.match(await kubectl.run("get", "nodes", "--no-headers"), new RegExp(`^${NODE} +Ready +<none> .*\n$`));
@@ -69,11 +68,11 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
 });
 
 /** Resolves with the target of a link once it has changed. */
-function untilOther(link: string, seconds: number, before = ""): Promise<string> {
+function untilOther(link: string, before = ""): Promise<string> {
   return eventually(`${link} changes`, async () => {
     const target = await readlink(link).catch(() => "");
     return target === "" || target === before ? undefined : target;
-  }, seconds * 1000);
+  }, PATIENCE_MS);
 }
 
 /** A kubelet's server takes a new certificate up a moment after it was written. */
