@@ -6,7 +6,7 @@ const LOOK_EVERY_MS = 50;
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined>,
-  withinMs = 60_000,
+  withinMs = 180_000,
 ): Promise<T> {
   for (const until = Date.now() + withinMs; Date.now() < until;) {
     const found = await look();

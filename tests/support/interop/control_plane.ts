@@ -232,7 +232,7 @@ async function waitReady(server: string, folder: TempFolder, apiserver: Child): 
   const [ca, cert, key] = await Promise.all(
     ["ca.crt", "admin.crt", "admin.key"].map((name) => readFile(folder.join(name), "utf8")),
   );
-  const deadline = Date.now() + 90_000;
+  const deadline = Date.now() + 180_000;
   for (const path of ["/readyz", "/api/v1/namespaces/default"]) {
     for (;;) {
       const { code } = await ask({ port: new URL(server).port, path, ca, cert, key }).catch(() => ({ code: 0 }));

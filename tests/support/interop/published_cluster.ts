@@ -14,7 +14,7 @@ export async function startPublishedCluster(controllerFlags: readonly string[] =
   const plane = stack.use(await startControlPlane({ controllers: true, controllerFlags: flags }));
   const { kubectl } = plane;
   for (const namespace of ["kube-system", "kube-public"]) {
-    await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=60s");
+    await kubectl.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await publishClusterInfo(plane, kubectl);
   await kubectl.create(await readFile("docs/rbac/bootstrap.yaml", "utf8"));

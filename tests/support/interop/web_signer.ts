@@ -39,12 +39,12 @@ export async function approveWebRequest(
 /** Waits until a request has a certificate; answers it, PEM. */
 export async function waitForCertificate(kubectl: Kubectl, name: string): Promise<string> {
   const field = "jsonpath={.status.certificate}";
-  await kubectl.run("wait", `csr/${name}`, `--for=${field}`, "--timeout=50s");
+  await kubectl.run("wait", `csr/${name}`, `--for=${field}`);
   return Buffer.from(await kubectl.run("get", "csr", name, `--output=${field}`), "base64").toString();
 }
 
 /** Waits until a request has failed; answers the message. */
 export async function waitForFailure(kubectl: Kubectl, name: string): Promise<string> {
-  await kubectl.run("wait", `csr/${name}`, "--for=condition=Failed", "--timeout=50s");
+  await kubectl.run("wait", `csr/${name}`, "--for=condition=Failed");
   return await kubectl.run("get", "csr", name, '--output=jsonpath={.status.conditions[?(@.type=="Failed")].message}');
 }
