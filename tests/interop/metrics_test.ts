@@ -5,6 +5,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
+import { eventually } from "../support/eventually.ts";
 import { runProgram, spawnTlsbootToEnd, succeedProgram } from "../support/child.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { findServerPort } from "../support/temp.ts";
@@ -74,12 +75,11 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
   const theirs = await theirFamilies();
   await using instance = await sharedInstance();
   await exercise(instance.kubectl);
-  const watch = (await createApiClient(instance, "admin-token"))(
-    "GET",
-    "/api/v1/configmaps?watch=true&timeoutSeconds=3",
-  );
+  const watched = "/api/v1/configmaps?watch=true&sendInitialEvents=true&allowWatchBookmarks=true" +
+    "&resourceVersionMatch=NotOlderThan";
+  await using watch = instance.kubectl.start("get", "--raw", watched);
+  await watch.waitFor(/initial-events-end/);
   const { families, problems } = await check(await ourPage(instance));
-  await watch;
 
   assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
   const shared = [...families.values()].filter(({ name }) => theirs.has(name));
@@ -160,11 +160,12 @@ test("signer alone answers /metrics and /healthz at the given address, and nothi
     ...["--cluster-signing-cert-file", instance.caPath, "--cluster-signing-key-file", `${instance.dataDir}/pki/ca.key`],
   );
   await signer.waitFor(/"?leading"?/);
-  const { families, problems } = await check((await fetchPlain(port, "/metrics")).text);
+  const names = ["workqueue_depth", "leader_election_master_status", "rest_client_requests_total"];
+  const { problems } = await eventually(`series of ${names}`, async () => {
+    const checked = await check((await fetchPlain(port, "/metrics")).text);
+    return names.every((name) => (checked.families.get(name)?.series ?? 0) > 0) ? checked : undefined;
+  });
   assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
-  for (const name of ["workqueue_depth", "leader_election_master_status", "rest_client_requests_total"]) {
-    assert.ok((families.get(name)?.series ?? 0) > 0, `${name} is missing`);
-  }
   assert.deepEqual(await fetchPlain(port, "/healthz"), { code: 200, text: "ok" });
   assert.equal((await fetchPlain(port, "/debug")).code, 404);
 });
