@@ -177,13 +177,9 @@ test("a member that is cut off with its server: no stale data is served, and all
   await using server = start(...place.wrap(...tlsbootCommand(up)));
   await server.waitFor(/tlsboot is up at/);
   const kubectl = (...args: readonly string[]) =>
-    start(
-      ...place.wrap(peerPath("kubectl"), [
-        ...["--kubeconfig", `${dataDir}/admin.kubeconfig`, "--request-timeout=60s"],
-        ...args,
-      ]),
-      { env: { HOME: steady.folder.path } },
-    );
+    start(...place.wrap(peerPath("kubectl"), ["--kubeconfig", `${dataDir}/admin.kubeconfig`, ...args]), {
+      env: { HOME: steady.folder.path },
+    });
   const ask = async (...args: readonly string[]) => {
     await using running = kubectl(...args);
     return await running.finished();
