@@ -9,10 +9,10 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { runProgram, spawnTlsbootToEnd, succeedTlsboot, tlsbootCommand } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
-import { waitForCertificate, waitForFailure } from "../support/interop/web_signer.ts";
+import { waitForFailure } from "../support/interop/web_signer.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const ACCOUNT = "tlsboot-csr-import";

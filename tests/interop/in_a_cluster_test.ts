@@ -16,11 +16,10 @@ import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { type Child, ROOT, spawnTlsboot, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";
-import { waitForCertificate } from "../support/interop/web_signer.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { findServerPort } from "../support/temp.ts";
 

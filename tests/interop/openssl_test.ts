@@ -8,6 +8,7 @@ import { runProgram, spawnTlsbootToEnd, start, succeedProgram } from "../support
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertLints } from "../support/interop/zlint.ts";
 
 /** One PEM block and where it came from. */
@@ -152,10 +153,8 @@ describe("openssl and a server", () => {
     const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
     await instance.kubectl.create(manifest);
     await instance.kubectl.run("certificate", "approve", "robot");
-    await instance.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-    const base64 = await instance.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
     const path = instance.folder.join("robot.crt");
-    await writeFile(path, Buffer.from(base64, "base64"));
+    await writeFile(path, await waitForCertificate(instance.kubectl, "robot"));
 
     await assertChain(instance.caPath, path, "sslclient");
     assert.equal(await readSubject(path), "CN=robot,O=robots");

@@ -10,7 +10,7 @@ import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { cpuSecondsIn } from "../bench/processes.ts";
 import { type Child, spawnTlsboot, succeedProgram, succeedTlsboot } from "../support/child.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, untilAllowed } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { type SharedControlPlane, sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
@@ -195,7 +195,7 @@ test("tlsboot up with the same signer: a request that an administrator makes is 
   for (const namespace of ["work", "default"]) {
     await kubectl.create(await requestManifest(namespace));
   }
-  const request = ["podcertificaterequests/by-hand", "--timeout=30s"];
+  const request = ["podcertificaterequests/by-hand"];
   await kubectl.run("wait", ...request, "--for=condition=Issued", "--namespace=work");
   await kubectl.run("wait", ...request, "--for=condition=Denied", "--namespace=default");
   const found = await instance.tlsboot("get", "certificates", "--kubeconfig", instance.adminKubeconfig, "-o", "json");
@@ -232,7 +232,11 @@ async function grantRights(): Promise<string> {
   const manifest = await succeedTlsboot(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
-  return await plane.kubeconfigWithToken("pod-signer", token.trim());
+  const kubeconfig = await plane.kubeconfigWithToken("pod-signer", token.trim());
+  // The last of the cluster roles and of the roles.
+  await untilAllowed(kubectl.as(kubeconfig), "list", "podcertificaterequests");
+  await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
+  return kubeconfig;
 }
 
 /** Makes an intermediate CA, followed by its root, which may sign DNS names of the cluster only. */

@@ -6,6 +6,7 @@ import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
 import { spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { waitForCertificate } from "../support/interop/kubectl.ts";
 
 const GATE = "--feature-gates=MLDSA=true";
 const ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
@@ -74,13 +75,9 @@ test("a request that OpenSSL makes gets a certificate over the API, but none for
   assert.match(wrong.stderr, /spec\.usages: Invalid value: .*an ML-DSA key must not have the usage "key encipherment"/);
   await kubectl.create(await manifest(["digital signature", "client auth"]));
   await kubectl.run("certificate", "approve", "ann");
-  await kubectl.run("wait", "csr/ann", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-  const certificate = Buffer.from(
-    await kubectl.run("get", "csr", "ann", "-o=jsonpath={.status.certificate}"),
-    "base64",
-  );
   const pair = folder.join("ann.pem");
-  await writeFile(pair, `${certificate.toString()}${await readFile(key, "utf8")}`, { mode: 0o600 });
+  const certificate = await waitForCertificate(kubectl, "ann");
+  await writeFile(pair, `${certificate}${await readFile(key, "utf8")}`, { mode: 0o600 });
   await openssl(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", instance.caPath, pair]);
   assert.match(await whoami(instance, pair), /"username":"ann"/);
 });

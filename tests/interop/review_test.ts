@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { start, tlsbootCommand } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
+import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 
@@ -61,7 +62,7 @@ for (const [name, startCluster] of CLUSTERS) {
         /Request 2 of 2: mallory, [^]*\n\x1b\[33mWarning: roles already let this user or one of the groups do everything at the API/,
       );
       assert.match(text, /denied: mallory\n\n1 approved, 1 denied\n$/);
-      await cluster.kubectl.run("wait", "csr/alice", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+      await waitForCertificate(cluster.kubectl, "alice");
       assert.match(
         await cluster.kubectl.run("get", "csr", "mallory", "-o", "jsonpath={.status.conditions[0].message}"),
         /^Not for mallory\. \(denied by user "(kubernetes-)?admin" with tlsboot approve -i\)$/,

@@ -2,15 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { spawnTlsboot, succeedTlsboot } from "../support/child.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { eventually } from "../support/eventually.ts";
+import { type Kubectl, untilAllowed, waitForCertificate } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
-import {
-  approveWebRequest,
-  waitForCertificate,
-  waitForFailure,
-  writeWebProfile,
-} from "../support/interop/web_signer.ts";
+import { approveWebRequest, waitForFailure, writeWebProfile } from "../support/interop/web_signer.ts";
 
 const ACCOUNT = "tlsboot-signer.example.com.web";
 
@@ -24,6 +20,9 @@ async function grantRights(): Promise<readonly string[]> {
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
   const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
+  // The last of the cluster roles and of the roles.
+  await untilAllowed(kubectl.as(kubeconfig), "list", "csr");
+  await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
   return ["signer", "--kubeconfig", kubeconfig, "--profile", profile, ...plane.caFlags];
 }
 
@@ -55,6 +54,11 @@ describe("a signer with the rights of --print-rbac", () => {
   test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
     const command = await grantRights();
     await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
+    await eventually("the right is gone", async () => {
+      const read = ["auth", "can-i", "get", "configmap/extension-apiserver-authentication", "--namespace=kube-system"];
+      const account = `--as=system:serviceaccount:kube-system:${ACCOUNT}`;
+      return (await kubectl.try(...read, account)).code !== 0 || undefined;
+    });
     await using signer = spawnTlsboot(command);
     await approveWebRequest(kubectl, "web-2", { usages: ["client auth"] });
     const why = "client auth is not allowed: it is unknown whether the API trusts this CA for clients";

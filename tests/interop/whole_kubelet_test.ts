@@ -5,7 +5,7 @@ import { KUBERNETES_RELEASES } from "../support/peers/go.ts";
 import { type Finished, runProgram } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { isFullRun } from "../support/full_run.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { type Complaint, startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
@@ -27,30 +27,34 @@ const NO_OOM_SCORE =
 const CGROUP_ENDED =
   /Error while processing event \("\/sys\/fs\/cgroup\/.*inotify_add_watch .*: no such file or directory/;
 
+/** A kubelet reports work and answers that took a second or more, which another program on the machine may cause. */
+const SLOW =
+  /took longer than expected|context deadline exceeded|DeadlineExceeded|TLS handshake timeout|Client\.Timeout/;
+
 /** What a kubelet reports about the group that is served here, which is nothing once it has a certificate. */
 const ABOUT_CERTIFICATES = /certificates\.k8s\.io|CertificateSigningRequest|ClusterTrustBundle|PodCertificateRequest/;
 
 /** A kubelet starts its informers before its first certificate is issued, and lists without a credential until then. */
 const WITHOUT_CERTIFICATE = /is forbidden: User \\?"system:anonymous\\?" cannot list resource/;
 
-/** How long a kubelet logs messages of its start, also beside a kube-apiserver. */
-const START_SECONDS = 30;
-
 /** A reflector that backs off for up to half a minute lists at most this often in a minute. */
 const MOST_PER_MINUTE = 10;
 
-/** A kubelet renews its lease every ten seconds: the newest one lives for a minute, or for five in the full run. */
-const RENEWALS = isFullRun ? 30 : 6;
+/**
+ * A kubelet renews its lease every ten seconds. It logs messages of its start until about the third time, also beside a
+ * kube-apiserver. The newest one lives for a minute, or for five in the full run.
+ */
+const [START_RENEWALS, RENEWALS] = [3, isFullRun ? 30 : 6];
 const RENEWED_WITHIN_MS = 900_000;
 
 for (const [index, release] of KUBERNETES_RELEASES.entries()) {
   test(
     `a whole kubelet ${release} is and stays Ready, keeps its lease, and serves with the certificate that is approved`,
-    () => assertLives(release, index === 0 ? RENEWALS : 1),
+    () => assertLives(release, index === 0),
   );
 }
 
-async function assertLives(release: string, renewals: number): Promise<void> {
+async function assertLives(release: string, isNewest: boolean): Promise<void> {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await using kubelet = await startWholeKubelet(instance.folder, NODE, instance.bootstrapKubeconfig, release);
   const { kubectl } = instance;
@@ -61,18 +65,22 @@ async function assertLives(release: string, renewals: number): Promise<void> {
   assert.match(asNode, new RegExp(`Username +system:node:${NODE}\n`));
   const serving = await servingRequest(kubectl);
   await assertReady(kubectl, release);
-  await untilRenewed(kubectl, renewals);
+  await untilRenewed(kubectl, isNewest ? START_RENEWALS : 1);
+  if (isNewest) {
+    const settledAt = new Date();
+    await untilRenewed(kubectl, RENEWALS - START_RENEWALS);
+    assertContent(kubelet.complaints().filter(({ at }) => at > settledAt));
+  }
 
   assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
   await assertReady(kubectl, release);
   const aboutCertificates = kubelet.complaints().filter(({ text }) => ABOUT_CERTIFICATES.test(text));
   assert.deepEqual(aboutCertificates.filter(({ at, text }) => at > startedAt || !WITHOUT_CERTIFICATE.test(text)), []);
-  assertContent(kubelet.complaints().filter(({ at }) => at.getTime() > startedAt.getTime() + START_SECONDS * 1000));
   assert.match(await kubectl.run("get", "csr", serving, "--no-headers"), / Pending\n$/);
   assert.equal((await handshake(kubelet.port, instance.caPath)).code, 1, "it serves without a certificate");
 
   await kubectl.run("certificate", "approve", serving);
-  await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await waitForCertificate(kubectl, serving);
   const address = await kubectl.run(
     ...["get", "node", NODE, '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'],
   );
@@ -99,7 +107,7 @@ async function assertReady(kubectl: Kubectl, release: string): Promise<void> {
 /** Waits until the lease of the node has been renewed so many times. */
 async function untilRenewed(kubectl: Kubectl, times: number): Promise<void> {
   const lease = [`lease/${NODE}`, "--namespace=kube-node-lease"];
-  await kubectl.run("wait", ...lease, "--for=create", "--timeout=60s");
+  await kubectl.run("wait", ...lease, "--for=create");
   await using watch = kubectl.start("get", ...lease, "--watch", '--output=jsonpath={.spec.renewTime}{"\\n"}');
   // The first line is the state at the start.
   await watch.waitFor(new RegExp(`^(?:\\S+\\n){${times + 1}}`), RENEWED_WITHIN_MS, "stdout");
@@ -109,7 +117,7 @@ async function untilRenewed(kubectl: Kubectl, times: number): Promise<void> {
 function assertContent(complaints: readonly Complaint[]): void {
   const texts = complaints.map(({ text }) => text);
   assert.deepEqual(
-    texts.filter((text) => ![ABSENT, NO_IMAGES, NO_OOM_SCORE, CGROUP_ENDED].some((known) => known.test(text))),
+    texts.filter((text) => ![ABSENT, NO_IMAGES, NO_OOM_SCORE, CGROUP_ENDED, SLOW].some((known) => known.test(text))),
     [],
   );
   const minutes = new Map<string, number>();

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { peerPath } from "../peers/go.ts";
 import { type Child, type Finished, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
+import { Buffer } from "node:buffer";
+import { eventually } from "../eventually.ts";
 
 const PATIENCE_MS = 180_000;
 
@@ -87,4 +89,19 @@ export async function waitForCsr(kubectl: Kubectl, pattern = /\S+/): Promise<str
   await using watch = kubectl.start("get", "csr", "--watch", "--output=name");
   const line = new RegExp(`certificatesigningrequest\\.certificates\\.k8s\\.io/(${pattern.source})\n`);
   return (await watch.waitFor(line))[1] ?? "";
+}
+
+/** Waits until a request has a certificate; answers it, PEM. */
+export async function waitForCertificate(kubectl: Kubectl, name: string): Promise<string> {
+  const field = "jsonpath={.status.certificate}";
+  await kubectl.run("wait", `csr/${name}`, `--for=${field}`);
+  return Buffer.from(await kubectl.run("get", "csr", name, `--output=${field}`), "base64").toString();
+}
+
+/** Waits until the server lets the user do something (`auth can-i`): it learns of a new binding by a watch. */
+export async function untilAllowed(kubectl: Kubectl, ...action: readonly string[]): Promise<void> {
+  await eventually(
+    `the user may ${action.join(" ")}`,
+    async () => (await kubectl.try("auth", "can-i", ...action)).code === 0 || undefined,
+  );
 }

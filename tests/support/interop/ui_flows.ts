@@ -10,6 +10,7 @@ import { submitFirstRequest } from "../node_requests.ts";
 import { type RunningUi, startUi } from "../ui_client.ts";
 import type { Cluster } from "./clusters.ts";
 import { csrManifest } from "./csr_manifest.ts";
+import { untilAllowed } from "./kubectl.ts";
 import { follow, HANDS, logIn } from "./ui.ts";
 
 export { AUDIT_POLICY } from "./control_plane.ts";
@@ -50,11 +51,7 @@ export async function startWorld(
   auditLog: string,
 ): Promise<UiWorld> {
   const kubeconfig = await letIn(cluster, "alice", "cluster-admin");
-  // kube-apiserver learns of a binding by a watch of its own.
-  await eventually("alice may do everything", async () => {
-    const { code } = await cluster.kubectl.as(kubeconfig).try("auth", "can-i", "approve", "signers/a.b");
-    return code === 0 ? true : undefined;
-  });
+  await untilAllowed(cluster.kubectl.as(kubeconfig), "approve", "signers/a.b");
   const ui = stack.use(await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path }));
   return { cluster, browser, ui, alice: await logIn(browser, ui), auditLog };
 }
@@ -255,10 +252,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     );
     await ask(getWorld(), "fred");
     const kubeconfig = await letIn(cluster, "vera", "reader");
-    await eventually("vera may list requests", async () => {
-      const { code } = await cluster.kubectl.as(kubeconfig).try("auth", "can-i", "list", "csr");
-      return code === 0 ? true : undefined;
-    });
+    await untilAllowed(cluster.kubectl.as(kubeconfig), "list", "csr");
     await using ui = await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path });
     const { page } = await logIn(browser, ui);
     await follow(page, HANDS[0]!.press(page, link("fred")));

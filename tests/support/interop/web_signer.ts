@@ -36,13 +36,6 @@ export async function approveWebRequest(
   await kubectl.run("certificate", "approve", name);
 }
 
-/** Waits until a request has a certificate; answers it, PEM. */
-export async function waitForCertificate(kubectl: Kubectl, name: string): Promise<string> {
-  const field = "jsonpath={.status.certificate}";
-  await kubectl.run("wait", `csr/${name}`, `--for=${field}`);
-  return Buffer.from(await kubectl.run("get", "csr", name, `--output=${field}`), "base64").toString();
-}
-
 /** Waits until a request has failed; answers the message. */
 export async function waitForFailure(kubectl: Kubectl, name: string): Promise<string> {
   await kubectl.run("wait", `csr/${name}`, "--for=condition=Failed");
