@@ -52,7 +52,7 @@ test("every command that the demo prints works against up in an empty folder, an
     const isLockedOut = /get csr --kubeconfig/.test(command);
     const { code, stdout, stderr } = await eventually(command, async () => {
       const answer = await shell.run(typed);
-      // The certificate of two seconds has not expired yet when the command is typed at once.
+      // The certificate of five seconds has not expired yet when the command is typed at once.
       return isLockedOut && answer.code === 0 ? undefined : answer;
     });
     const isRefusal = command.includes("refused.yaml");

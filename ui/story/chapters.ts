@@ -14,7 +14,7 @@ export interface Cast {
 /** The machine that is switched off until its certificate has expired. */
 export const SLEEPER = "sleeper";
 /** The lifetime of the sleeper's certificate in seconds, so that an expiry can be watched. */
-export const SHORT_LIFE_SECONDS = 2;
+export const SHORT_LIFE_SECONDS = 5;
 /** The number of days after its end for which a certificate is accepted to request the next one. */
 export const RECOVERY_DAYS = 90;
 
@@ -137,7 +137,8 @@ export const STEPS = {
   short: {
     chapter: "expiry",
     title: () => `${SLEEPER} gets a certificate for ${SHORT_LIFE_SECONDS} seconds, and is switched off`,
-    happens: "The server is started again with a limit of two seconds for new certificates, so that an expiry can be " +
+    happens:
+      "The server is started again with a limit of five seconds for new certificates, so that an expiry can be " +
       "watched. A request cannot ask for less than ten minutes, but the signer may grant less.",
     why: "A certificate has an end, so that it needs no list and no connection to become worthless.",
     without: "A disk in a drawer would be a key to the API for all time.",
