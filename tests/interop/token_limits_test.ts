@@ -15,7 +15,7 @@ import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
-import { startEtcd } from "../support/interop/etcd.ts";
+import { startEtcd, STEADY_LEADER } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
@@ -90,7 +90,7 @@ async function submit(instance: RunningInstance, token: string, node: string): P
 }
 
 test("of many keys that race for one token at three servers on one etcd, exactly one wins", async () => {
-  await using etcd = await startEtcd({ members: 3 });
+  await using etcd = await startEtcd({ members: 3, flags: STEADY_LEADER });
   await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
   const [first] = servers.instances as [RunningInstance];
   for (let round = 1; round <= 5; round++) {
