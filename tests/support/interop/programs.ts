@@ -79,6 +79,8 @@ spec: {user: alice, resourceAttributes: {verb: get, resource: secrets, namespace
     steps: [
       run("create -f objects.yaml", 0),
       run("create -f objects.yaml", 1),
+      // The objects of every namespace, which controllers create.
+      { run: `wait --for=create --timeout=150s -n ${name} cm/kube-root-ca.crt sa/default`, code: 0 },
       run(`get cm,secret,role -n ${name}`, 0),
       run(`get cm map -n ${name} -o yaml`, 0),
       run("apply -f map.yaml", 0),
@@ -197,9 +199,12 @@ subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
   ],
 };
 
-/** Deletes owners by every policy and prints their dependents. The collector takes its time at both places. */
+/**
+ * Deletes owners by every policy and prints their dependents. The collector takes its time at both places: it has seen a
+ * dependent once it has deleted a later one, whose owner does not exist.
+ */
 const GARBAGE = `
-import sys, time
+import time
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -233,7 +238,9 @@ for policy in ["Background", "Foreground", "Orphan"]:
     held = ["example.com/hold"] if policy == "Foreground" else None
     metadata = {"name": name, "ownerReferences": [owner], "finalizers": held}
     leases.create_namespaced_lease(NAMESPACE, {"metadata": metadata, "spec": {"holderIdentity": name}})
-    time.sleep(1)
+    absent = dict(owner, name="absent", uid="00000000-0000-4000-8000-000000000000")
+    leases.create_namespaced_lease(NAMESPACE, {"metadata": {"name": name + "-seen", "ownerReferences": [absent]}})
+    wait(policy + ": a lease without an owner:", lambda: lease(name + "-seen"), 404)
     core.delete_node(name, propagation_policy=policy)
     if held:
         wait(policy + ": the node waits:", lambda: node(name), "foregroundDeletion")
@@ -262,7 +269,7 @@ print([m.metadata.name for m in rest.items])
 print(core.patch_namespaced_config_map("m0", "python", {"data": {"a": "b"}}).data)
 version = core.list_namespaced_config_map("python").metadata.resource_version
 core.delete_namespaced_config_map("m1", "python")
-for event in watch.Watch().stream(core.list_namespaced_config_map, "python", resource_version=version, timeout_seconds=20):
+for event in watch.Watch().stream(core.list_namespaced_config_map, "python", label_selector="odd", resource_version=version, timeout_seconds=60):
     print(event["type"], event["object"].metadata.name)
     break
 print(len(core.list_pod_for_all_namespaces().items))
