@@ -200,6 +200,8 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await page.select("#state", "denied");
       await hands.fill(page, "#q", name);
       await follow(page, hands.press(page, button("Show")));
+      // The page follows the requests by a watch.
+      await waitForText(page, "tbody tr", name);
       const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
       assert.equal(rows.length, 1, rows.join("\n"));
       assert.match(rows[0] ?? "", new RegExp(`denied[^]*${name}`));
