@@ -40,7 +40,7 @@ test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found;
 
   await page.goto(`${ui.origin}/requests?state=issued`);
   await page.focus("input[type=search]");
-  const before = requests.length;
+  const [before, startedAt] = [requests.length, Date.now()];
   const storm = { isOver: false };
   const storming = load(instance, "storm", `-nodes=${MACHINES}`).finally(() => storm.isOver = true);
   // Each key waits for the page, as a person who sees what is typed.
@@ -56,8 +56,8 @@ test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found;
   ) as { readonly value: string; readonly active: string };
   assert.equal(value, typed, "nothing that was typed is lost");
   assert.equal(active, "q", "the focus stays where it was");
-  // Each machine changes its request three times.
-  const fetched = requests.length - before;
-  assert.ok(fetched > 0 && fetched < MACHINES, `the page was fetched ${fetched} times for ${3 * MACHINES} changes`);
+  // Each machine changes its request three times, and the page is fetched once a second, however long that takes.
+  const [fetched, seconds] = [requests.length - before, (Date.now() - startedAt) / 1_000];
+  assert.ok(fetched > 0 && fetched < 10 + 2 * seconds, `the page was fetched ${fetched} times in ${seconds} seconds`);
   assert.deepEqual(problems, []);
 });
