@@ -43,8 +43,9 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
         "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
       );
       assert.notEqual(ca, await readFile(folder.join("work/old/ca.crt"), "utf8"));
-    }
-    await run(line);
+      // It is refused until n1 has also reported that it trusts the new CA.
+      await untilTrue("the old CA to be of no use", `set -e\n${line}`);
+    } else await run(line);
     await run(
       [whoami("n1/kubeconfig"), whoami("tlsboot-data/admin.kubeconfig"), whoami("alice.kubeconfig")].join("\n"),
     );
