@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
-import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -18,6 +17,7 @@ import { createShell, type Shell } from "../support/interop/shell.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { peerPath } from "../support/peers/go.ts";
 import type { TempFolder } from "../support/temp.ts";
+import process from "node:process";
 
 const SIGNER = "example.com/work";
 const ACCOUNT = "tlsboot-pod-signer.example.com.work";
@@ -69,7 +69,7 @@ describe("beside a kube-apiserver", () => {
       await writeFile(`${work}/${file}`, text.replace("  containers:", "  nodeName: guide-node\n  containers:"));
     }
     const kubeconfig = await createNode("guide-node");
-    const kubelet = `'${peerPath("podcertificates")}' -kubeconfig='${kubeconfig}' -node=guide-node`;
+    const kubelet = `'${peerPath("podcertificates")}' -kubeconfig='${kubeconfig}' -node=guide-node -timeout=4m`;
     const script = toScript([`export KUBECONFIG='${plane.adminKubeconfig}'`, ...blocks], 0)
       .replaceAll("https://10.0.0.1:6443", plane.server)
       .replace("kubectl apply -f shop.yaml", `kubectl apply -f shop.yaml; ${kubelet}`);
@@ -156,7 +156,7 @@ describe("beside a kube-apiserver", () => {
       }),
     );
     const before = await readCpuMs(second);
-    const many = await kubelet([`-pods=${pods}`, "-timeout=5m"]);
+    const many = await kubelet([`-pods=${pods}`]);
     assert.equal(many.filter(({ state }) => state === "issued").length, MANY);
     if (MANY > PER_POD) process.stderr.write(`CPU of the signer for ${MANY}: ${await readCpuMs(second) - before} ms\n`);
 
@@ -272,7 +272,7 @@ async function createNode(name: string): Promise<string> {
 
 /** Runs kubelet's manager of pod certificates until all are settled. */
 async function runKubelet(args: readonly string[]): Promise<readonly Line[]> {
-  const { stdout, stderr } = await succeedProgram(peerPath("podcertificates"), args);
+  const { stdout, stderr } = await succeedProgram(peerPath("podcertificates"), ["-timeout=4m", ...args]);
   if (MANY > PER_POD) process.stderr.write(stderr.match(/settled .*\n/)?.[0] ?? "");
   return stdout.trim().split("\n").map((line) => JSON.parse(line) as Line);
 }
