@@ -6,7 +6,7 @@ import { before, test } from "node:test";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { listUsages } from "../../core/pki/x509/usages.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { type Finished, startTlsboot } from "../support/child.ts";
+import { type Finished, type Running, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -35,9 +35,10 @@ describeInstance("certificates of web servers", {
     return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /** Runs `tlsboot request web` for a certificate that it must not get. */
+  /** Runs `tlsboot request web` for a certificate that it must not get. Its time is over some time after its request. */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
-    return instance.timeOut(end, "request", "web", ...args);
+    const endLater = (running: Running) => running.waitFor(/request \S+ made at/).then(end);
+    return instance.timeOut(endLater, "request", "web", ...args);
   }
 
   test("the greeting of a server with a web domain names what is approved by itself", () => {
