@@ -15,7 +15,6 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { StatusError } from "../../core/kube/status/error.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
-import { pick } from "../support/dice.ts";
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
 import { formatBootstrapToken, generateBootstrapToken } from "../../core/token/bootstrap_token.ts";
@@ -78,15 +77,18 @@ interface Victim {
   readonly life?: Life;
 }
 
-/** How victims are chosen: by what is stolen of them, and by what is revoked of that. */
+/**
+ * How victims are chosen, in turn: by what is stolen of them, and by what is revoked of that. Every second one has a watch,
+ * so that a few revocations show that watches end.
+ */
 const VICTIMS = [
   "certificate node",
-  "certificate user",
-  "certificate serial",
-  "certificate token",
   "bootstrap token",
+  "certificate user",
   "bootstrap group",
+  "certificate serial",
   "bootstrap user",
+  "certificate token",
 ] as const;
 const ACCOUNTS = ["account user", "account group"] as const;
 type VictimKind = typeof VICTIMS[number] | typeof ACCOUNTS[number];
@@ -112,11 +114,12 @@ export function createRevoker(options: RevokerOptions): Revoker {
   const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, hasServiceAccounts, onFault } = options;
   const { clientCertificate: _certificate, clientKey: _key, ...anonymous } = cluster;
   const kinds = [...VICTIMS, ...hasServiceAccounts ? ACCOUNTS : []];
+  const firstKind = Math.floor(random.float() * kinds.length);
   const stolen: Stolen[] = [];
   const counts = { revocations: 0, refusals: 0, endedWatches: 0 };
 
   async function revokeNext(api: ApiClient, number: number, signal: AbortSignal): Promise<void> {
-    const victim = await createVictim(api, pick(random, kinds), number, signal);
+    const victim = await createVictim(api, kinds[(firstKind + number) % kinds.length]!, number, signal);
     const { target, open, life } = victim;
     const earlier = await open();
     const openedMs = clock.elapsedMs();
