@@ -298,7 +298,7 @@ describe("text of servers and files", () => {
           cwd: folder.path,
           isTerminal,
           env: args[0] === "serve" ? { TLSBOOT_MAX_REQUESTS_INFLIGHT: HOSTILE } : {},
-        }, AbortSignal.timeout(20_000));
+        }, AbortSignal.timeout(60_000));
         assertShown(run.stderr, isTerminal, "stderr");
         assertShown(run.stdout, isTerminal, "stdout");
         const says = HOSTILE_ARCHIVES[args[1] ?? ""];

@@ -45,7 +45,7 @@ async function record(
           }),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }), "client")(CLUSTER);
-    const { body } = await transport.send({ headers: {}, ...request }, AbortSignal.timeout(10_000));
+    const { body } = await transport.send({ headers: {}, ...request }, AbortSignal.timeout(120_000));
     await (async () => {
       for await (const _chunk of body);
     })().catch(() => {});
@@ -117,7 +117,7 @@ test("observe() leaves out a call that was never sent, and no other one that has
       await using transport = await observe(connect, "client")(CLUSTER);
       const body = configMap("4");
       const request = { method: "POST", path: CONFIG_MAPS, headers: {}, body } as const;
-      await assert.rejects(transport.send(request, AbortSignal.timeout(10_000)), isAppError);
+      await assert.rejects(transport.send(request, AbortSignal.timeout(120_000)), isAppError);
       assert.equal(written.length, recorded, server);
     }
   } finally {
