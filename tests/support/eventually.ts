@@ -8,7 +8,10 @@ export async function eventually<T>(
   look: () => Promise<T | undefined>,
   withinMs = 180_000,
 ): Promise<T> {
-  for (const until = Date.now() + withinMs; Date.now() < until;) {
+  const until = Date.now() + withinMs;
+  // The last look begins when the time is over: the machine may have held up this process since the one before.
+  for (let isOver = false; !isOver;) {
+    isOver = Date.now() >= until;
     const found = await look();
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

@@ -93,7 +93,8 @@ const LOOK_FOR_MS = 60_000;
 /** Turns the event loop until a condition holds: for cryptography and disks, which take real turns and no fake time. */
 export async function until(condition: () => boolean): Promise<void> {
   const end = Date.now() + LOOK_FOR_MS;
-  for (let turn = 0; Date.now() < end; turn += 1) {
+  for (let [turn, isOver] = [0, false]; !isOver; turn += 1) {
+    isOver = Date.now() >= end;
     if (condition()) return;
     if (turn < QUICK_TURNS) await settle(1);
     else await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
