@@ -3,6 +3,7 @@
  * The view holds what is known and nothing else: a fact that could not be read is absent. It holds no secrets, and it is
  * plain data that survives JSON. Its texts contain what clients have sent, so each face escapes them for its medium.
  */
+import type { RuleTrace } from "../approval/rules/evaluate_policies.ts";
 import type { CsrState } from "./request_summary.ts";
 
 /** The view of one request. Times are in RFC 3339. */
@@ -121,24 +122,11 @@ export interface VerdictView {
 }
 
 /** The decision of one rule, with the checks that led to it. */
-export interface RuleView {
-  readonly policy: string;
-  readonly rule: string;
-  readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
+export interface RuleView extends Omit<RuleTrace, "mismatch"> {
   /** The outcome in words: `approves`, `does not apply: signer example.com/web does not match`. */
   readonly text: string;
   /** Why the rule does not apply to the request; absent when it does. */
   readonly mismatch?: string;
-  readonly checks: readonly CheckView[];
-}
-
-/** One requirement of a rule: what was checked, what the request has, and what would fix a failure. */
-export interface CheckView {
-  readonly what: string;
-  readonly saw: string;
-  readonly outcome: "holds" | "fails" | "unknown";
-  readonly fault?: string;
-  readonly fix?: string;
 }
 
 /** One requirement or remark of the signer. */

@@ -14,14 +14,11 @@ const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
 };
 
 export function toRuleViews(trace: readonly RuleTrace[]): readonly RuleView[] {
-  return trace.map(({ policy, rule, mismatch, checks, outcome }) => ({
-    policy,
-    rule,
-    outcome,
-    text: mismatch === undefined ? OUTCOMES[outcome] : `does not apply: ${mismatch}`,
-    ...(mismatch === undefined ? {} : { mismatch }),
-    checks,
-  }));
+  return trace.map(({ mismatch, ...rule }) =>
+    mismatch === undefined
+      ? { ...rule, text: OUTCOMES[rule.outcome] }
+      : { ...rule, text: `does not apply: ${mismatch}`, mismatch }
+  );
 }
 
 export function toVerdictView({ kind, message }: PolicyVerdict): VerdictView {

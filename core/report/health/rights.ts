@@ -33,7 +33,7 @@ import {
 } from "../../kube/user.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { shellWord } from "../../lib/shell_word.ts";
-import { createDefaultRbac } from "../../rbac/default_roles.ts";
+import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.ts";
 import { evaluateRbac, findRoleRules, type RbacObjects } from "../../rbac/evaluate.ts";
 import { ruleAllows } from "../../rbac/rules.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
@@ -44,14 +44,6 @@ export const SYSTEM_NAMESPACE = "kube-system";
 const KUBEADM_ADMINS = "kubeadm:cluster-admins";
 const ADMIN_ROLE = "cluster-admin";
 const REQUESTS = "certificatesigningrequests";
-
-/** The RBAC objects of a cluster. Only the roles and bindings of `kube-system` matter among the namespaced ones. */
-export interface RbacLists {
-  readonly clusterRoles: readonly ClusterRole[];
-  readonly clusterRoleBindings: readonly ClusterRoleBinding[];
-  readonly roles: readonly Role[];
-  readonly roleBindings: readonly RoleBinding[];
-}
 
 /** The checks of rights, by the right that they check. */
 const CHECKS = {
@@ -76,8 +68,8 @@ export interface CertificateRight {
   readonly reviews: readonly SubjectAccessReviewSpec[];
 }
 
-/** Lists each right that a binding gives to a subject. Kubernetes' and tlsboot's own subjects are omitted. */
-export function listCertificateRights(lists: RbacLists): readonly CertificateRight[] {
+/** Lists each right that a binding gives to a subject; only roles and bindings of `kube-system` matter beside those of the cluster. Kubernetes' and tlsboot's own subjects are omitted. */
+export function listCertificateRights(lists: RbacDefaults): readonly CertificateRight[] {
   const objects: RbacObjects = {
     clusterRoles: new Map(lists.clusterRoles.map((role) => [getName(role), role])),
     clusterRoleBindings: lists.clusterRoleBindings,

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterRole, type PolicyRule, RBAC_GROUP, type Subject } from "../../kube/kinds/rbac_v1.ts";
-import { createDefaultRbac } from "../../rbac/default_roles.ts";
-import { listCertificateRights, type RbacLists, reportCertificateRights } from "./rights.ts";
+import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.ts";
+import { listCertificateRights, reportCertificateRights } from "./rights.ts";
 
-const defaults: RbacLists = createDefaultRbac();
+const defaults: RbacDefaults = createDefaultRbac();
 const rule = (verbs: string, resource: string, names?: readonly string[]): PolicyRule => ({
   verbs: verbs.split(" "),
   apiGroups: ["certificates.k8s.io"],
@@ -17,7 +17,7 @@ const masters: Subject = { kind: "Group", apiGroup: RBAC_GROUP, name: "system:ma
 const account: Subject = { kind: "ServiceAccount", name: "robot", namespace: "web" };
 
 /** Adds a role and its binding, both named `x`, to the default ones. */
-function withBinding(rules: readonly PolicyRule[] | string, subjects: readonly Subject[]): RbacLists {
+function withBinding(rules: readonly PolicyRule[] | string, subjects: readonly Subject[]): RbacDefaults {
   const roles: readonly ClusterRole[] = typeof rules === "string" ? [] : [{ metadata: { name: "x" }, rules }];
   const roleRef = { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: typeof rules === "string" ? rules : "x" };
   return {
@@ -27,7 +27,7 @@ function withBinding(rules: readonly PolicyRule[] | string, subjects: readonly S
   };
 }
 
-function findWarnings(lists: RbacLists): readonly string[] {
+function findWarnings(lists: RbacDefaults): readonly string[] {
   return reportCertificateRights(listCertificateRights(lists), { target: "t", kubectl: "kubectl" })
     .filter(({ severity }) => severity === "warning" || severity === "error")
     .map(({ check, message, fix }) => `${check}: ${message.replace(/, through .*/, "")}; ${fix}`);
@@ -94,7 +94,7 @@ for (
         'csr-approve: Group "system:serviceaccounts:web" can do everything, and so become an administrator; ' + DELETE,
       ],
     },
-  ] satisfies readonly { name: string; lists: RbacLists; warnings: readonly string[] }[]
+  ] satisfies readonly { name: string; lists: RbacDefaults; warnings: readonly string[] }[]
 ) {
   test(`reportCertificateRights() finds ${name}`, () => assert.deepEqual(findWarnings(lists), warnings));
 }
