@@ -13,7 +13,8 @@ import { formatFingerprint } from "../../core/report/words.ts";
 export interface Inspection {
   /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
-  readonly lines: readonly (readonly [string, string])[];
+  /** The facts for people; one without a value is not shown. */
+  readonly lines: readonly (readonly [title: string, value: string | undefined])[];
   /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
   /** The certificate, if it is one. */
@@ -24,10 +25,8 @@ export interface Inspection {
 
 /** Describes a certificate for people and for `-o json`. */
 export function describeCertificate(certificate: CertificateFacts, now: Date): Inspection {
-  const subject = formatName(certificate.subject);
-  const names = listNames(certificate);
+  const { nameConstraints } = certificate;
   const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
-  const usages = [...certificate.keyUsages, ...extended];
   const unable = listUnable(certificate);
   return {
     title: `${certificate.isCa ? "CA certificate" : "certificate"} "${nameCertificate(certificate)}"`,
@@ -36,32 +35,26 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
       ["Serial number", certificate.serialNumber],
       ["Key", formatKey(certificate)],
       ["Signature", certificate.signatureAlgorithm],
-      ...(unable.length === 0 ? [] : [["Not verified by", unable.join(", ")] as const]),
+      ["Not verified by", unable?.join(", ")],
       ["Validity", formatValidity(certificate, now)],
-      ...(usages.length === 0 ? [] : [["Usages", usages.join(", ")] as const]),
-      ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
-      ...(certificate.nameConstraints === undefined
-        ? []
-        : [["May issue for", describeNameConstraints(certificate.nameConstraints)] as const]),
+      ["Usages", [...certificate.keyUsages, ...extended].join(", ")],
+      ["Names", listNames(certificate).join(", ")],
+      ["May issue for", nameConstraints && describeNameConstraints(nameConstraints)],
       ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
     ],
     facts: {
       kind: "certificate",
-      subject,
       issuer: formatName(certificate.issuer),
       serialNumber: certificate.serialNumber,
-      keyAlgorithm: certificate.keyAlgorithm,
-      keyBits: certificate.keyBits,
-      signatureAlgorithm: certificate.signatureAlgorithm,
-      ...(unable.length === 0 ? {} : { notVerifiedBy: unable }),
+      ...commonFacts(certificate),
+      notVerifiedBy: unable,
       notBefore: formatTime(certificate.notBefore),
       notAfter: formatTime(certificate.notAfter),
       state: getValidityState(certificate, now),
       isCa: certificate.isCa,
       keyUsages: certificate.keyUsages,
       extendedKeyUsages: extended,
-      ...alternativeNames(certificate),
-      ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
+      nameConstraints,
       sha256Fingerprint: certificate.sha256Fingerprint,
     },
     certificate,
@@ -70,29 +63,23 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
 
 /** Describes a certificate request for people and for `-o json`. */
 export function describeRequestFacts(request: RequestFacts): Inspection {
-  const subject = formatName(request.subject);
   const signature = verifyRequest(request, { allowMlDsa: true });
-  const names = listNames(request);
   const unable = listUnable(request);
   const extensions = request.requestedExtensions.map(({ oid }) => oid);
   return {
-    title: `certificate request "${subject}"`,
+    title: `certificate request "${formatName(request.subject)}"`,
     lines: [
       ["Key", formatKey(request)],
       ["Signature", `${request.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`],
-      ...(unable.length === 0 ? [] : [["Not verified by", unable.join(", ")] as const]),
-      ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
-      ...(extensions.length === 0 ? [] : [["Requested extensions", extensions.join(", ")] as const]),
+      ["Not verified by", unable?.join(", ")],
+      ["Names", listNames(request).join(", ")],
+      ["Requested extensions", extensions.join(", ")],
     ],
     facts: {
       kind: "certificateRequest",
-      subject,
-      keyAlgorithm: request.keyAlgorithm,
-      keyBits: request.keyBits,
-      signatureAlgorithm: request.signatureAlgorithm,
+      ...commonFacts(request),
       isSignatureValid: signature.ok,
-      ...(unable.length === 0 ? {} : { notVerifiedBy: unable }),
-      ...alternativeNames(request),
+      notVerifiedBy: unable,
       requestedExtensions: extensions,
     },
   };
@@ -116,9 +103,9 @@ const WITHOUT_ML_DSA = [
   "Deno",
 ];
 
-/** Lists the programs that cannot verify a certificate or a request; empty for algorithms that all of them know. */
-function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | RequestFacts): readonly string[] {
-  return isMlDsa(keyAlgorithm) || isMlDsa(signatureAlgorithm) ? WITHOUT_ML_DSA : [];
+/** Lists the programs that cannot verify a certificate or a request; undefined for algorithms that all of them know. */
+function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | RequestFacts) {
+  return isMlDsa(keyAlgorithm) || isMlDsa(signatureAlgorithm) ? WITHOUT_ML_DSA : undefined;
 }
 
 /** A finding and the file that contains it. */
@@ -149,7 +136,7 @@ export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
         facts: {
           ...finding.facts,
           belongsToCertificate: owner !== undefined,
-          ...(owner === undefined ? {} : { certificate: owner.certificate.sha256Fingerprint }),
+          certificate: owner?.certificate.sha256Fingerprint,
         },
       },
     };
@@ -174,11 +161,8 @@ function listNames(facts: CertificateFacts | RequestFacts): readonly string[] {
   return [...facts.dnsNames, ...facts.ipAddresses, ...facts.emailAddresses, ...facts.uris];
 }
 
-function alternativeNames(facts: CertificateFacts | RequestFacts): Readonly<Record<string, unknown>> {
-  return {
-    dnsNames: facts.dnsNames,
-    ipAddresses: facts.ipAddresses,
-    emailAddresses: facts.emailAddresses,
-    uris: facts.uris,
-  };
+function commonFacts(facts: CertificateFacts | RequestFacts): Readonly<Record<string, unknown>> {
+  const { subject, keyAlgorithm, keyBits, signatureAlgorithm, dnsNames, ipAddresses, emailAddresses, uris } = facts;
+  const names = { dnsNames, ipAddresses, emailAddresses, uris };
+  return { subject: formatName(subject), keyAlgorithm, keyBits, signatureAlgorithm, ...names };
 }

@@ -3,6 +3,8 @@
  * that have it, and the text after the last tab is not padded.
  */
 
+import { escapeValue, oneLine } from "../../core/lib/printable.ts";
+
 /** The width and the padding of columns. */
 export interface TabOptions {
   /** The minimum width of a column, including its padding. */
@@ -15,6 +17,19 @@ export interface TabOptions {
 export const TABLE_TABS: TabOptions = { minWidth: 6, padding: 3 };
 /** The spacing of `kubectl describe`. */
 export const DESCRIBE_TABS: TabOptions = { minWidth: 0, padding: 2 };
+
+/** A line of a description: a title with its value, which has no line when it is absent or empty; or any other text. */
+export type DescribedLine = readonly [title: string, value: string | undefined] | string;
+
+/** Formats a description as `kubectl describe` does, with aligned columns and no line break at its end. */
+export function formatDescription(lines: readonly DescribedLine[]): string {
+  const texts = lines.flatMap((line) => {
+    if (typeof line === "string") return [oneLine(line)];
+    const [title, value = ""] = line;
+    return value === "" ? [] : [`${title}:\t${escapeValue(value)}`];
+  });
+  return alignTabs(texts.join("\n"), DESCRIBE_TABS);
+}
 
 /** Aligns the columns of a text of several lines. */
 export function alignTabs(text: string, options: TabOptions): string {

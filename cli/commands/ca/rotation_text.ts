@@ -4,8 +4,7 @@ import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { describeCa, describeCounts, describeStep } from "../../../core/report/ca_rotation.ts";
-import { oneLine } from "../../../core/lib/printable.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { formatDescription } from "../../output/tab_writer.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
 
 /** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
@@ -18,15 +17,16 @@ export function formatRotation(
   rows: readonly CensusRow[],
 ): string {
   const { step, renewBy } = rotation.spec;
-  const lines = [
-    `Rotation:\t${getName(rotation)}, ${describeStep(rotation)}`,
-    `Old CA:\t${describeCa(rotation.spec.oldCA)}`,
-    `New CA:\t${describeCa(rotation.spec.newCA)}`,
-    ...((renewBy ?? null) !== null && step !== "Finish" ? [`Renewal:\tnodes renew until ${renewBy}`] : []),
-    ca.describeFollowers(rotation).join(":\t"),
-    ...(step === "Finish" && rows.length === 0 ? [] : [`Ready:\t${describeCounts(rows)}`]),
-  ];
-  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`;
+  return `${
+    formatDescription([
+      ["Rotation", `${getName(rotation)}, ${describeStep(rotation)}`],
+      ["Old CA", describeCa(rotation.spec.oldCA)],
+      ["New CA", describeCa(rotation.spec.newCA)],
+      ["Renewal", renewBy && step !== "Finish" ? `nodes renew until ${renewBy}` : undefined],
+      ca.describeFollowers(rotation),
+      ["Ready", step === "Finish" && rows.length === 0 ? undefined : describeCounts(rows)],
+    ])
+  }\n`;
 }
 
 const ON_MACHINE = "tlsboot bootstrap";

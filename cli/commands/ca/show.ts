@@ -11,17 +11,12 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import {
-  type AuthorityPaths,
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-} from "../../../instance/authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
 import type { caShowCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { type DescribedLine, formatDescription } from "../../output/tab_writer.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
@@ -49,11 +44,11 @@ export async function run({ settings }: Input<typeof caShowCommand.flags>, tools
   const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, tools)));
   const now = tools.clock.now();
   if (settings.output === undefined) {
-    const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
+    const texts = shown.map((one) => formatDescription(describeCa(one, split, now)));
     tools.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
     const [first, ...others] = shown.map((one) => toFacts(one, now));
-    writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, tools);
+    writeStructured({ ...first, split: split ? others : undefined }, settings.output, tools);
   }
   return EXIT.done;
 }
@@ -72,30 +67,30 @@ function describeCa(
   { purpose, paths, chain, key, beside }: Shown,
   split: boolean,
   now: Date,
-): readonly string[] {
+): readonly DescribedLine[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
-  const usages = certificate.extendedKeyUsages.map(getExtendedUsageName);
   const top = issuers.at(-1) ?? certificate;
   return [
-    ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
-    `Certificate:\t${paths.certificate}`,
-    `Private key:\t${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`,
-    `Subject:\t${formatName(certificate.subject)}`,
-    ...issuers.map((issuer) => `Issued by:\t${formatIssuer(issuer, now)}`),
-    ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
-    `Serial number:\t${certificate.serialNumber}`,
-    `Key:\t${formatKey(certificate)}`,
-    `Validity:\t${formatValidity(certificate, now)}`,
-    ...[certificate, ...issuers].flatMap((one) => constraintLine(one, certificate)),
-    ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
-    ...(maxPathLength === undefined
-      ? []
-      : [`CAs below it:\t${maxPathLength === 0 ? "none" : `at most ${maxPathLength}`}`]),
-    `SHA-256:\t${formatFingerprint(certificate.sha256Fingerprint)}`,
-    `Public key pin:\t${publicKeyPin(certificate)}`,
-    ...(beside.next === undefined ? [] : [`Next CA:\t${describeBeside(beside.next)}`]),
-    ...(beside.old === undefined ? [] : [`Old CA:\t${describeBeside(beside.old)}`]),
+    ["For", split ? PURPOSE_TEXT[purpose] : undefined],
+    ["Certificate", paths.certificate],
+    ["Private key", `${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`],
+    ["Subject", formatName(certificate.subject)],
+    ...issuers.map((issuer) => ["Issued by", formatIssuer(issuer, now)] as const),
+    ["Issued by", isSelfSigned(top) ? undefined : `${formatName(top.issuer)}, which is not in the file`],
+    ["Serial number", certificate.serialNumber],
+    ["Key", formatKey(certificate)],
+    ["Validity", formatValidity(certificate, now)],
+    ...[certificate, ...issuers].map((one) => ["May issue for", describeConstraints(one, certificate)] as const),
+    ["Certifies for", certificate.extendedKeyUsages.map(getExtendedUsageName).join(", ")],
+    [
+      "CAs below it",
+      maxPathLength === 0 ? "none" : maxPathLength === undefined ? undefined : `at most ${maxPathLength}`,
+    ],
+    ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
+    ["Public key pin", publicKeyPin(certificate)],
+    ["Next CA", beside.next && describeBeside(beside.next)],
+    ["Old CA", beside.old && describeBeside(beside.old)],
   ];
 }
 
@@ -109,10 +104,10 @@ function formatIssuer(issuer: CertificateFacts, now: Date): string {
   return `${formatName(issuer.subject)}${root}, ${formatValidity(issuer, now)}`;
 }
 
-function constraintLine(one: CertificateFacts, certificate: CertificateFacts): readonly string[] {
-  if (one.nameConstraints === undefined) return one === certificate ? ["May issue for:\tany name"] : [];
+function describeConstraints(one: CertificateFacts, certificate: CertificateFacts): string | undefined {
+  if (one.nameConstraints === undefined) return one === certificate ? "any name" : undefined;
   const whose = one === certificate ? "" : ` (so says ${formatName(one.subject)})`;
-  return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
+  return `${describeNameConstraints(one.nameConstraints)}${whose}`;
 }
 
 function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Readonly<Record<string, unknown>> {
@@ -123,18 +118,14 @@ function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Read
     isKeyEncrypted: key === "encrypted",
     ...certificateFacts(chain.certificate, now),
     issuers: chain.issuers.map((issuer) => certificateFacts(issuer, now)),
-    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate, now) }),
-    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate, now) }),
+    nextCA: beside.next && certificateFacts(beside.next.certificate, now),
+    oldCA: beside.old && certificateFacts(beside.old.certificate, now),
   };
 }
 
 function certificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
-  const { maxPathLength } = certificate;
-  return {
-    ...describeCertificate(certificate, now).facts,
-    ...(maxPathLength === undefined ? {} : { maxPathLength }),
-    publicKeyPin: publicKeyPin(certificate),
-  };
+  const { facts } = describeCertificate(certificate, now);
+  return { ...facts, maxPathLength: certificate.maxPathLength, publicKeyPin: publicKeyPin(certificate) };
 }
 
 /** The purpose of each CA in words. */

@@ -7,8 +7,8 @@ import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
-import { line, oneLine } from "../../../core/lib/printable.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { line } from "../../../core/lib/printable.ts";
+import { type DescribedLine, formatDescription } from "../../output/tab_writer.ts";
 import {
   allowedLines,
   certificateLines,
@@ -53,14 +53,10 @@ export function describeRequest(
     certificateLines(view, now),
   ].filter((lines) => lines.length > 0);
   const rest = sections.flatMap((lines, index) => index === 0 ? lines : ["", ...lines]);
-  return `${align(page)}\n\n${align(rest)}\n`;
+  return `${formatDescription(page)}\n\n${formatDescription(rest)}\n`;
 }
 
-function align(lines: readonly string[]): string {
-  return alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS);
-}
-
-function summaryLines(csr: CertificateSigningRequest): string[] {
+function summaryLines(csr: CertificateSigningRequest): readonly DescribedLine[] {
   const { metadata, spec } = csr;
   const seconds = spec.expirationSeconds;
   return [
@@ -69,8 +65,8 @@ function summaryLines(csr: CertificateSigningRequest): string[] {
     line`Annotations:\t${formatLabels(metadata.annotations)}`,
     line`CreationTimestamp:\t${formatRfc1123(metadata.creationTimestamp)}`,
     line`Requesting User:\t${spec.username ?? ""}`,
-    ...(spec.signerName === "" ? [] : [line`Signer:\t${spec.signerName}`]),
-    ...(seconds === undefined ? [] : [line`Requested Duration:\t${formatHumanDuration(seconds * 1000)}`]),
+    ["Signer", spec.signerName],
+    ["Requested Duration", seconds === undefined ? undefined : formatHumanDuration(seconds * 1000)],
     line`Status:\t${formatConditionCell(csr)}`,
   ];
 }

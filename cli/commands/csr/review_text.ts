@@ -1,9 +1,9 @@
 /** The text of `review`: one request on less than a screen, and on request everything that is known about it. */
 import type { RequestView } from "../../../core/report/request_view.ts";
 import { capitalize, formatTimeAgo, joinWords } from "../../../core/report/words.ts";
-import { escapeValue, oneLine } from "../../../core/lib/printable.ts";
+import { escapeValue } from "../../../core/lib/printable.ts";
 import type { Style } from "../../output/style.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { formatDescription } from "../../output/tab_writer.ts";
 import { wrapWords } from "../../output/wrap.ts";
 import { formatToken, historyLines, identityLines, requestLines, ruleLines, signerLines } from "./view_text.ts";
 
@@ -94,5 +94,5 @@ export function formatWhy(view: RequestView, now: Date): string {
     signerLines(view),
   ].filter((lines) => lines.length > 0);
   const lines = sections.flatMap((section) => ["", ...section]);
-  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n\n`;
+  return `${formatDescription(lines)}\n\n`;
 }

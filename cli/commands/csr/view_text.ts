@@ -5,15 +5,16 @@ import type { RequestView, SignerRuleView, TokenView } from "../../../core/repor
 import { formatTimeAgo } from "../../../core/report/words.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { line } from "../../../core/lib/printable.ts";
+import type { DescribedLine } from "../../output/tab_writer.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 
 /** Shows the warnings; nothing when there are none. */
-export function warningLines({ warnings }: RequestView): readonly string[] {
-  return warnings.map((warning) => line`Warning:\t${warning}`);
+export function warningLines({ warnings }: RequestView): readonly DescribedLine[] {
+  return warnings.map((warning) => ["Warning", warning]);
 }
 
 /** Shows the requested identity next to the requester, because an approver decides about the difference. */
-export function identityLines({ requested, requester }: RequestView): readonly string[] {
+export function identityLines({ requested, requester }: RequestView): readonly DescribedLine[] {
   const { commonName, organizations } = requested;
   const rows = Math.max(organizations.length, requester.groups.length, 1);
   return [
@@ -28,22 +29,22 @@ export function identityLines({ requested, requester }: RequestView): readonly s
 }
 
 /** Shows the key, the usages and the rest of the request, and where it came from. */
-export function requestLines({ requested, requester }: RequestView, now: Date): readonly string[] {
+export function requestLines({ requested, requester }: RequestView, now: Date): readonly DescribedLine[] {
   const { otherAttributes, signatureAlgorithm, signatureFault, usages, extensions, lifetime } = requested;
   const { token, address, userAgent } = requester;
   const signature = signatureFault === undefined ? "verified" : `not valid: ${signatureFault}`;
   return [
     "Request:",
     // kubectl does not show these attributes, but signers that copy the subject put them into the certificate.
-    ...(otherAttributes.length === 0 ? [] : [line`  Other subject attributes:\t${otherAttributes.join(", ")}`]),
-    line`  Key:\t${requested.key}, SHA-256 ${requested.keyFingerprint}`,
-    line`  Signature:\t${signatureAlgorithm}, ${signature}`,
-    line`  Usages:\t${usages.length === 0 ? "<none>" : usages.join(", ")}`,
-    line`  Lifetime:\t${lifetime ?? "left to the signer"}`,
-    line`  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
-    ...(token === undefined ? [] : [line`  Token:\t${formatToken(token, now)}`]),
-    ...(address === undefined ? [] : [line`  Address:\t${address}`]),
-    ...(userAgent === undefined ? [] : [line`  Program:\t${userAgent}`]),
+    ["  Other subject attributes", otherAttributes.join(", ")],
+    ["  Key", `${requested.key}, SHA-256 ${requested.keyFingerprint}`],
+    ["  Signature", `${signatureAlgorithm}, ${signature}`],
+    ["  Usages", usages.join(", ") || "<none>"],
+    ["  Lifetime", lifetime ?? "left to the signer"],
+    ["  Requested extensions", extensions.join(", ") || "<none>"],
+    ["  Token", token && formatToken(token, now)],
+    ["  Address", address],
+    ["  Program", userAgent],
   ];
 }
 
@@ -66,16 +67,16 @@ export function formatToken(token: TokenView, now: Date): string {
 }
 
 /** Shows the last certificate, and what is different now; nothing when none is known. */
-export function historyLines({ lastCertificate, difference = [] }: RequestView): readonly string[] {
+export function historyLines({ lastCertificate, difference = [] }: RequestView): readonly DescribedLine[] {
   if (lastCertificate === undefined) return [];
   const { serialNumber, notBefore, notAfter, state, requestedBy, address } = lastCertificate;
   const from = address === undefined ? "" : ` from ${address}`;
   const range = notBefore === undefined || notAfter === undefined ? "" : `, from ${notBefore} to ${notAfter}`;
   return [
     "Last certificate:",
-    line`  State:\t${state}${range}`,
-    ...(serialNumber === undefined ? [] : [line`  Serial number:\t${serialNumber}`]),
-    ...(requestedBy === undefined ? [] : [line`  Requested by:\t${requestedBy}${from}`]),
+    ["  State", `${state}${range}`],
+    ["  Serial number", serialNumber],
+    ["  Requested by", requestedBy && `${requestedBy}${from}`],
     ...(difference.length === 0 ? ["  Differences:\tnone"] : [
       "  Differences:\tBefore\tNow",
       ...difference.map(({ what, before, now }) => line`    ${what}\t${before}\t${now}`),
@@ -84,7 +85,7 @@ export function historyLines({ lastCertificate, difference = [] }: RequestView):
 }
 
 /** Shows other open requests for the same machine or names; nothing when there are none. */
-export function otherLines({ others = [] }: RequestView, now: Date): readonly string[] {
+export function otherLines({ others = [] }: RequestView, now: Date): readonly DescribedLine[] {
   if (others.length === 0) return [];
   return [
     "Other open requests:",
@@ -98,12 +99,12 @@ export function otherLines({ others = [] }: RequestView, now: Date): readonly st
 }
 
 /** Shows what the holder of the certificate could do. */
-export function allowedLines({ allows }: RequestView): readonly string[] {
+export function allowedLines({ allows }: RequestView): readonly DescribedLine[] {
   return allows.length === 0 ? [] : ["The holder of the certificate may:", ...allows.map((text) => line`  ${text}`)];
 }
 
 /** Shows the conditions, and whom the server authenticated for the decision. */
-export function conditionLines({ conditions, decision }: RequestView, now: Date): readonly string[] {
+export function conditionLines({ conditions, decision }: RequestView, now: Date): readonly DescribedLine[] {
   if (conditions.length === 0) return ["Conditions:\t<none>"];
   const from = decision?.address === undefined ? "" : ` from ${decision.address}`;
   return [
@@ -121,23 +122,23 @@ export function conditionLines({ conditions, decision }: RequestView, now: Date)
 }
 
 /** Shows the approval rules with their evidence, the verdict, and the changes that would alter it; nothing without a verdict. */
-export function ruleLines(view: RequestView): readonly string[] {
+export function ruleLines(view: RequestView): readonly DescribedLine[] {
   const { name, verdict, origin, rules, changes } = view;
   if (verdict === undefined) return [];
   return [
     "Approval rules:",
-    line`  Policies:\t${origin ?? "unknown"}`,
+    ["  Policies", origin ?? "unknown"],
     ...formatTrace(rules, { isBrief: true }),
-    line`Verdict:\t${verdict.text}`,
-    ...changes.map((change) => line`  To change it:\t${change}`),
+    ["Verdict", verdict.text],
+    ...changes.map((change) => ["  To change it", change] as const),
     ...view.otherPolicies.map((policy) =>
-      line`Other policies:\tsee tlsboot policy explain ${shellWord(name)} --policy ${policy}`
+      ["Other policies", `see tlsboot policy explain ${shellWord(name)} --policy ${policy}`] as const
     ),
   ];
 }
 
 /** Shows the rules of the signer, each with its outcome before it. */
-export function signerLines({ requested, signerRules }: RequestView): readonly string[] {
+export function signerLines({ requested, signerRules }: RequestView): readonly DescribedLine[] {
   if (signerRules.length === 0) return [];
   return ["Signer rules:", ...signerRules.map((rule) => formatSignerRule(rule, requested.signerName))];
 }
@@ -148,7 +149,7 @@ function formatSignerRule({ outcome, sentence, fault }: SignerRuleView, signerNa
 }
 
 /** Shows the certificate, or why there is none. */
-export function certificateLines({ certificate, unsigned }: RequestView, now: Date): readonly string[] {
+export function certificateLines({ certificate, unsigned }: RequestView, now: Date): readonly DescribedLine[] {
   if (certificate === undefined) {
     return ["Certificate:\t<none>", ...(unsigned === undefined ? [] : [line`  ${unsigned}`])];
   }

@@ -28,34 +28,28 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
     ...identities.slice(0, 1).map((certificate) => ["Client certificate", certificate] as const),
   ];
   const keyFault = clientKey === undefined ? undefined : await findKeyFault(clientKey, identities[0]);
-  const bootstrap = token === undefined ? undefined : parseBootstrapToken(token.reveal());
-  const tokenWords = bootstrap === undefined
-    ? undefined
-    : bootstrap.ok
-    ? `bootstrap token ${bootstrap.value.id}`
-    : "a token";
+  const parsed = token && parseBootstrapToken(token.reveal());
+  const bootstrap = parsed?.ok === true ? parsed.value : undefined;
   return [{
     title: `kubeconfig, context "${config.value.currentContext}"`,
     lines: [
       ["Server", server],
       ...certificates.map(([name, certificate]) => [name, summarizeCertificate(certificate, now)] as const),
-      ...(ca !== undefined && authorities.length === 0 ? [["Trusts", "cannot be read"] as const] : []),
-      ...(clientCertificate !== undefined && identities.length === 0
-        ? [["Client certificate", "cannot be read"] as const]
-        : []),
-      ...(clientKey === undefined ? [] : [["Client key", keyFault ?? "belongs to the client certificate"] as const]),
-      ...(tokenWords === undefined ? [] : [["Token", tokenWords] as const]),
-      ...(tokenFile === undefined ? [] : [["Token file", tokenFile] as const]),
+      ["Trusts", ca !== undefined && authorities.length === 0 ? "cannot be read" : undefined],
+      ["Client certificate", clientCertificate !== undefined && identities.length === 0 ? "cannot be read" : undefined],
+      ["Client key", clientKey && (keyFault ?? "belongs to the client certificate")],
+      ["Token", token && (bootstrap === undefined ? "a token" : `bootstrap token ${bootstrap.id}`)],
+      ["Token file", tokenFile],
     ],
     facts: {
       kind: "kubeconfig",
       context: config.value.currentContext,
       server,
       trusts: authorities.map((certificate) => describeCertificate(certificate, now).facts),
-      ...(identities[0] === undefined ? {} : { clientCertificate: describeCertificate(identities[0], now).facts }),
-      ...(clientKey === undefined ? {} : { clientKeyMatches: keyFault === undefined }),
-      ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
-      ...(tokenFile === undefined ? {} : { tokenFile }),
+      clientCertificate: identities[0] && describeCertificate(identities[0], now).facts,
+      clientKeyMatches: clientKey && keyFault === undefined,
+      bootstrapTokenId: bootstrap?.id,
+      tokenFile,
     },
   }];
 }

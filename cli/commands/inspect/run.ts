@@ -23,7 +23,7 @@ import {
   relateKeys,
 } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { formatDescription } from "../../output/tab_writer.ts";
 import type { inspectCommand } from "./flags.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
 
@@ -80,8 +80,7 @@ async function readBytes(file: string, tools: Tools): Promise<Uint8Array<ArrayBu
 }
 
 function render({ file, finding: { title, lines } }: FoundIn): string {
-  const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
-  return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
+  return `${line`${file}: ${title}`}\n${formatDescription(lines.map(([name, value]) => [`  ${name}`, value]))}\n`;
 }
 
 /** Finds everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to `path`. */

@@ -19,19 +19,14 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { line, oneLine } from "../../../core/lib/printable.ts";
+import { formatDescription } from "../../output/tab_writer.ts";
+import { line } from "../../../core/lib/printable.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
 import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
 import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
-import {
-  explainRequest,
-  type Explanation,
-  gatherFromApi,
-  gatherFromFile,
-} from "../../../client/admin/explain_request.ts";
+import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../../client/admin/explain_request.ts";
 
 export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
@@ -112,7 +107,7 @@ function formatExplanation(
       ...formatTrace(toRuleViews(other.trace)),
     ]),
   ];
-  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
+  return `${formatDescription(lines).trimEnd()}\n`;
 }
 
 function toFacts(

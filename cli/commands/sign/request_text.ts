@@ -16,8 +16,8 @@ import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { toVerdictView } from "../../../core/report/rule_views.ts";
-import { line, oneLine } from "../../../core/lib/printable.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { line } from "../../../core/lib/printable.ts";
+import { formatDescription } from "../../output/tab_writer.ts";
 import type { DecidedRequest, SignDecision } from "./decide.ts";
 
 /** Describes a request in words: what for, for whom, names, usages, key, lifetime, and what the rules say. */
@@ -26,21 +26,21 @@ export function describeOfflineRequest(decided: DecidedRequest, origin: RequestB
   const { facts, signerName, usages, expirationSeconds, approved } = request;
   const { reason = "", message = "" } = approved?.approval ?? {};
   const approval = [reason, message].filter((text) => text !== "").join(": ") || "without a reason";
-  const lines = [
-    line`  Signer:\t${signerName}`,
-    line`  Subject:\t${formatSubject(facts)}`,
-    line`  Names:\t${listAlternativeNames(facts).join(", ") || "none"}`,
-    line`  Usages:\t${usages.join(", ") || "those of the signer"}`,
-    line`  Lifetime:\t${formatOfflineLifetime(expirationSeconds)}`,
-    line`  Key:\t${formatKey(facts)}, ${publicKeyPin(facts)}`,
-    line`  Requester:\t${describeRequester(decided, origin)}`,
-    ...(approved === undefined ? [] : [line`  Approved:\t${approval}`]),
-    ...(opinion?.warning === undefined ? [] : [line`  Warning:\t${opinion.warning}`]),
-    ...(opinion?.verdict === undefined ? [] : [line`  Policies:\t${toVerdictView(opinion.verdict).text}`]),
-    line`  Verdict:\t${describeDecision(decision)}`,
-  ];
+  const lines = formatDescription([
+    ["  Signer", signerName],
+    ["  Subject", formatSubject(facts)],
+    ["  Names", listAlternativeNames(facts).join(", ") || "none"],
+    ["  Usages", usages.join(", ") || "those of the signer"],
+    ["  Lifetime", formatOfflineLifetime(expirationSeconds)],
+    ["  Key", `${formatKey(facts)}, ${publicKeyPin(facts)}`],
+    ["  Requester", describeRequester(decided, origin)],
+    ["  Approved", approved && approval],
+    ["  Warning", opinion?.warning],
+    ["  Policies", opinion?.verdict && toVerdictView(opinion.verdict).text],
+    ["  Verdict", describeDecision(decision)],
+  ]);
   const title = line`${request.name}: ${describePurpose(request)}`;
-  return `${title}\n${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`;
+  return `${title}\n${lines}\n`;
 }
 
 function describeDecision(decision: SignDecision): string {
