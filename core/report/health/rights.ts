@@ -12,14 +12,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../kube/kinds/certificates_v1.ts";
 import { getName } from "../../kube/meta.ts";
-import type {
-  ClusterRole,
-  ClusterRoleBinding,
-  PolicyRule,
-  Role,
-  RoleBinding,
-  Subject,
-} from "../../kube/kinds/rbac_v1.ts";
+import type { ClusterRoleBinding, PolicyRule, RoleBinding, Subject } from "../../kube/kinds/rbac_v1.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,
