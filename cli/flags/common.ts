@@ -106,6 +106,14 @@ export const STRUCTURED_OUTPUT = choiceFlag({
   summary: "Output format. Without it, text.",
 });
 
+/** The flag `--offline` of commands that request a certificate. */
+export const OFFLINE_FLAG = directoryFlag({
+  isCommandLineOnly: true,
+  summary:
+    "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
+    "same command does both; tlsboot sign FOLDER answers it.",
+});
+
 /** The flag that also prints a bundle. */
 export const QR_FLAG = directoryFlag({
   isCommandLineOnly: true,

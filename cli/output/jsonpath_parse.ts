@@ -138,17 +138,9 @@ function parseFilter(text: string, reader: Reader): Filter {
 function findOperator(
   text: string,
 ): { readonly at: number; readonly text: NonNullable<Filter["operator"]> } | undefined {
-  let quote = "";
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at] ?? "";
-    if (quote !== "") {
-      if (char === "\\") at++;
-      else if (char === quote) quote = "";
-    } else if (char === '"' || char === "'") quote = char;
-    else {
-      const found = (["==", "!=", "<=", ">=", "<", ">"] as const).find((item) => text.startsWith(item, at));
-      if (found !== undefined) return { at, text: found };
-    }
+  for (const at of listUnquoted(text)) {
+    const found = (["==", "!=", "<=", ">=", "<", ">"] as const).find((item) => text.startsWith(item, at));
+    if (found !== undefined) return { at, text: found };
   }
   return undefined;
 }
@@ -164,17 +156,24 @@ function parseOperand(text: string, reader: Reader): Operand {
 
 function closingBracket(text: string): number {
   let depth = 0;
+  for (const at of listUnquoted(text)) {
+    if (text[at] === "[") depth++;
+    else if (text[at] === "]" && --depth === 0) return at;
+  }
+  return -1;
+}
+
+/** Lists the places of the characters outside of quotes, from one on. */
+function* listUnquoted(text: string, from = 0): Generator<number> {
   let quote = "";
-  for (let at = 0; at < text.length; at++) {
+  for (let at = from; at < text.length; at++) {
     const char = text[at] ?? "";
     if (quote !== "") {
       if (char === "\\") at++;
       else if (char === quote) quote = "";
     } else if (char === '"' || char === "'") quote = char;
-    else if (char === "[") depth++;
-    else if (char === "]" && --depth === 0) return at;
+    else yield at;
   }
-  return -1;
 }
 
 function splitOutsideQuotes(text: string, separator: string): readonly string[] {
@@ -208,18 +207,11 @@ class Reader {
   }
 
   takeExpression(): string {
-    let quote = "";
-    for (let at = this.#at + 1; at < this.#template.length; at++) {
-      const char = this.#template[at] ?? "";
-      if (quote !== "") {
-        if (char === "\\") at++;
-        else if (char === quote) quote = "";
-      } else if (char === '"' || char === "'") quote = char;
-      else if (char === "}") {
-        const expression = this.#template.slice(this.#at + 1, at).trim();
-        this.#at = at + 1;
-        return expression;
-      }
+    for (const at of listUnquoted(this.#template, this.#at + 1)) {
+      if (this.#template[at] !== "}") continue;
+      const expression = this.#template.slice(this.#at + 1, at).trim();
+      this.#at = at + 1;
+      return expression;
     }
     throw this.fault("unclosed action");
   }

@@ -2,6 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
+import { OFFLINE_FLAG } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
@@ -44,12 +45,7 @@ export const BOOTSTRAP_FLAGS = {
   }),
   tokenFile: fileFlag({ summary: "File that holds the token." }),
   caCertHash: CA_CERT_HASH,
-  offline: directoryFlag({
-    isCommandLineOnly: true,
-    summary:
-      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
-      "same command does both; tlsboot sign FOLDER answers it.",
-  }),
+  offline: OFFLINE_FLAG,
   kubeconfig: fileFlag({
     // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
     isCommandLineOnly: true,

@@ -90,10 +90,6 @@ function sortByAge(csrs: readonly CertificateSigningRequest[]): readonly Certifi
   return csrs.toSorted((a, b) => getCreation(a) - getCreation(b));
 }
 
-async function readRequest(api: ApiClient, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
-  return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
-}
-
 type Outcome = "approved" | "denied" | "skipped" | "failed" | "gone" | "quit";
 
 /** The questions and answers of one run, and their results. */
@@ -215,7 +211,8 @@ class ReviewSession {
   ): Promise<CertificateSigningRequest | undefined> {
     const name = getName(listed);
     try {
-      const csr = await readRequest(this.#connection.api, name, signal);
+      const path = csrPath(name);
+      const csr = await this.#connection.api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
       if (csr.metadata.uid === listed.metadata.uid && !isSettled(csr)) return csr;
       const why = isSettled(csr) ? `is not pending any more: ${formatConditionCell(csr)}` : "was made anew";
       this.#tools.stderr.write(line`${name} ${why}\n`);

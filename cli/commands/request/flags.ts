@@ -1,5 +1,5 @@
 /** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
-import { API_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { API_FLAGS, DATA_DIR_FLAG, OFFLINE_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import {
   CA_CERT_HASH,
@@ -129,12 +129,7 @@ export const requestCommand = defineCommand({
     featureGates: FEATURE_GATES_FLAG,
     key: fileFlag({ summary: "Private key to use instead of a new one." }),
     out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
-    offline: directoryFlag({
-      isCommandLineOnly: true,
-      summary:
-        "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
-        "same command does both; tlsboot sign FOLDER answers it.",
-    }),
+    offline: OFFLINE_FLAG,
     caCertHash: CA_CERT_HASH,
     noWait: switchFlag({
       isCommandLineOnly: true,
