@@ -7,10 +7,10 @@
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import { AppError } from "../../core/errors.ts";
+import { findCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import { type CertificateFacts, isSelfIssued, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findKeyFault, verifyChain } from "../../core/pki/x509/chain.ts";
 import { findNameFault, NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
-import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { NO_ALTERNATIVE_NAMES } from "../../core/pki/x509/subject_alternative_names.ts";
 import type { Result } from "../../core/lib/result.ts";
 import { canonicalIp, withoutBrackets } from "../../core/lib/ip_address.ts";
@@ -38,7 +38,7 @@ export type ServerIdentityCheck = (host: string, shown: PeerCertificate) => Erro
 /** Creates the check: names by subject alternative names, and the path to one of the roots by `verifyChain`. */
 export function createServerIdentityCheck(options: ServerIdentityOptions): ServerIdentityCheck {
   const { caPem, origin, verifiesPath, now } = options;
-  const roots = caPem === undefined ? [] : readRoots(caPem);
+  const roots = caPem === undefined ? [] : findCertificates(caPem);
   return (host, shown) => {
     const [leaf, ...behind] = listShownCertificates(shown).map((der) => parseCertificate(der));
     if (leaf === undefined || !leaf.ok) return createUntrustedError(origin, leaf?.error ?? "it sent no certificate");
@@ -89,13 +89,6 @@ function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly Cer
 function createUntrustedError(origin: string, why: string): AppError {
   return new AppError("tls_untrusted", `cannot trust "${origin}": its certificates break a rule: ${why}`, {
     hint: "inspect the server's certificate and its CAs with: tlsboot inspect FILE",
-  });
-}
-
-function readRoots(caPem: string): readonly CertificateFacts[] {
-  return parsePemBlocks(caPem).flatMap(({ label, bytes }) => {
-    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
-    return parsed?.ok === true ? [parsed.value] : [];
   });
 }
 

@@ -14,13 +14,8 @@ import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, parseNodeUser } from "../../core/kube/user.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import {
-  type CertificateFacts,
-  parseCertificate,
-  verifyCertificateSignature,
-} from "../../core/pki/x509/certificate.ts";
+import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
-import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { type CertificateChain, encodeTrust } from "../../core/pki/authority/issue.ts";
 import { listSubjects, SIGN_AGAIN } from "../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
@@ -29,6 +24,7 @@ import { getRotatedCas, type RotationPaths } from "./rotation_record.ts";
 import { listCsrs } from "../../client/admin/csrs.ts";
 import { readTrustBundles } from "../../client/admin/trust_bundles.ts";
 import { findObject } from "../../client/admin/records.ts";
+import { findCertificates } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {
@@ -120,7 +116,7 @@ async function readFilePlaces({ cas, paths, files, show }: Sources): Promise<rea
   const places: ClusterPlace[] = [];
   for (const name of await list(folder, /\.(?:crt|pem)$/)) {
     const path = join(folder, name);
-    const [certificate] = parsePem(await files.readText(path) ?? "");
+    const [certificate] = findCertificates(await files.readText(path) ?? "");
     const issuer = certificate === undefined || certificate.isCa ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined) continue;
     const fix = `kubeadm certs renew ${name.replace(/\.[^.]*$/, "")}`;
@@ -138,7 +134,7 @@ async function readFilePlaces({ cas, paths, files, show }: Sources): Promise<rea
       shellWord(show(path))
     } --embed-certs --certificate-authority ${shellWord(show(paths.bundle))}`;
     places.push({ kind: "place", name: show(path), trusted, fix });
-    const [certificate] = parsePem(await readPem(clientCertificate, files));
+    const [certificate] = findCertificates(await readPem(clientCertificate, files));
     const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined) continue;
     places.push({
@@ -198,7 +194,7 @@ async function readClusterPlaces(
   const { items: nodes } = await api.requestList<KubeObject>({ method: "GET", path: "/api/v1/nodes" }, signal);
   for (const node of nodes) holders.add(NODE_USER_PREFIX + getName(node));
   for (const { spec, status } of (await listCsrs(api, {}, signal)).items) {
-    const [certificate] = parsePem(status.certificate === undefined ? "" : atob(status.certificate));
+    const [certificate] = findCertificates(status.certificate === undefined ? "" : atob(status.certificate));
     const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined || !spec.usages?.includes("client auth")) continue;
     const { notBefore, notAfter } = certificate;
@@ -262,7 +258,7 @@ function findIssuer(certificate: CertificateFacts, { oldCa, newCa }: RotatedCas)
 }
 
 function findTrusted(pem: string, { oldCa, newCa }: RotatedCas): readonly RotatedCa[] {
-  const found = new Set(parsePem(pem).map(({ sha256Fingerprint }) => sha256Fingerprint));
+  const found = new Set(findCertificates(pem).map(({ sha256Fingerprint }) => sha256Fingerprint));
   return ([["old", oldCa], ["new", newCa]] as const)
     .filter(([, { certificate }]) => found.has(certificate.sha256Fingerprint)).map(([name]) => name);
 }
@@ -274,13 +270,6 @@ function findClusterName({ contexts, currentContext }: Kubeconfig): string {
 async function readPem(source: ResolvedCluster["ca"], files: FilePort): Promise<string> {
   if (source === undefined) return "";
   return source.kind === "pem" ? source.pem : await files.readText(source.path) ?? "";
-}
-
-function parsePem(pem: string): readonly CertificateFacts[] {
-  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
-    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
-    return parsed?.ok === true ? [parsed.value] : [];
-  });
 }
 
 async function list(folder: string, pattern: RegExp): Promise<readonly string[]> {

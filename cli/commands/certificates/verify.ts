@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { type CertificateFacts, parseCertificate } from "../../../core/pki/x509/certificate.ts";
-import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
+import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { type RegisterFault, type RegisterReport, verifyRecords } from "../../../core/register/verify.ts";
 import type { verifyCertificatesCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -45,24 +45,17 @@ async function readCas(
   }
   const ca = connection?.cluster.ca;
   if (ca === undefined) return [];
-  return parseCas(ca.kind === "pem" ? ca.pem : await tools.files.readText(ca.path) ?? "");
+  return findCertificates(ca.kind === "pem" ? ca.pem : await tools.files.readText(ca.path) ?? "");
 
   async function readCaFile(path: string): Promise<readonly CertificateFacts[]> {
     const text = await tools.files.readText(path);
     if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
-    const cas = parseCas(text);
+    const cas = findCertificates(text);
     if (cas.length === 0) {
       throw new AppError("ca_invalid", `cannot use CA file "${path}": it has no certificate in PEM`);
     }
     return cas;
   }
-}
-
-function parseCas(pem: string): readonly CertificateFacts[] {
-  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
-    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
-    return parsed?.ok === true ? [parsed.value] : [];
-  });
 }
 
 /** The number of records before the end of which a fault may be about. */

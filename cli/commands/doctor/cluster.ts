@@ -7,7 +7,7 @@ import { type ApiClient, createApiClient } from "../../../client/objects/api.ts"
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
-import { checkAuthorities, checkExpiry, type StoredPair } from "../../../core/report/health/certificates.ts";
+import { checkAuthorities, checkExpiry } from "../../../core/report/health/certificates.ts";
 import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/token/cluster_info.ts";
 import { checkClusterInfo, checkRotations } from "../../../core/report/health/server.ts";
 import { type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
@@ -30,8 +30,7 @@ import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
-import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
+import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
 import { askAs } from "./files.ts";
 import { examineServer, listReadable, reportListed } from "./server.ts";
@@ -101,10 +100,7 @@ async function examineServing(
   });
   if (presented === undefined) return [];
   const pem = ca === undefined ? "" : await readCa(ca, files);
-  const authorities = parsePemBlocks(pem).flatMap(({ bytes }): readonly StoredPair[] => {
-    const parsed = parseCertificate(bytes);
-    return parsed.ok ? [{ file: server, chain: [parsed.value] }] : [];
-  });
+  const authorities = findCertificates(pem).map((certificate) => ({ file: server, chain: [certificate] }));
   const leaf = { file: server, chain: [presented] };
   const now = clock.now();
   const report = reportOn(target);

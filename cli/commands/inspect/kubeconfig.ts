@@ -5,10 +5,10 @@ import { KUBECONFIG_KIND } from "../../../client/health/files.ts";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig/context.ts";
 import type { Secret } from "../../../core/lib/brand.ts";
-import { type CertificateFacts, parseCertificate } from "../../../core/pki/x509/certificate.ts";
+import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys/keys.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { describeCertificate, describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
 import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
@@ -73,9 +73,5 @@ async function findKeyFault(
 }
 
 async function readCertificates(source: PemSource): Promise<readonly CertificateFacts[]> {
-  const pem = source.kind === "pem" ? source.pem : await readFile(source.path, "utf8").catch(() => "");
-  return parsePemBlocks(pem)
-    .filter(({ label }) => label === "CERTIFICATE")
-    .map(({ bytes }) => parseCertificate(bytes))
-    .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
+  return findCertificates(source.kind === "pem" ? source.pem : await readFile(source.path, "utf8").catch(() => ""));
 }

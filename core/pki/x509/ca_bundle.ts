@@ -1,7 +1,7 @@
 /** CA bundles, the certificates that a client or server trusts. */
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { findPemBlock } from "../asn1/pem.ts";
+import { findPemBlock, parsePemBlocks } from "../asn1/pem.ts";
 
 /**
  * Parses a bundle: at least one certificate and only `CERTIFICATE` blocks, each with one certificate and no headers. Text
@@ -31,6 +31,14 @@ export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], 
 export function listBundled(pem: string): readonly CertificateFacts[] {
   const bundle = parseCaBundle(pem);
   return bundle.ok ? bundle.value : [];
+}
+
+/** Finds the certificates in a PEM text that can be parsed, and ignores everything else in it. */
+export function findCertificates(pem: string): readonly CertificateFacts[] {
+  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
+    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
+    return parsed?.ok === true ? [parsed.value] : [];
+  });
 }
 
 function countBegins(text: string): number {
