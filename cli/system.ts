@@ -45,7 +45,6 @@ export function createSystemRandom(): Random {
   };
 }
 
-/** Creates the tools of a command that runs in an environment. */
 export function createTools(io: Io, signal: AbortSignal, isDebug: boolean): Tools {
   const files = createFilePort();
   return {

@@ -25,7 +25,6 @@ export interface VersionFacts {
   readonly opensslVersion?: string;
 }
 
-/** Collects the versions of this program and of its runtime. */
 export function getVersionFacts(versions: RuntimeVersions): VersionFacts {
   const runtime = getRuntime(versions);
   return {

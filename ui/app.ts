@@ -4,8 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { HttpBindings } from "@hono/node-server";
-import { Hono } from "hono";
-import type { Context } from "hono";
+import { type Context, Hono } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { ApiConnection } from "../client/admin/connection.ts";
@@ -36,7 +35,6 @@ export interface UiAppDeps {
   readonly flags: CommandFlags;
   /** Finds out whose a connection is. */
   readonly findPeer: (socket: Socket) => Promise<Peer>;
-  /** Returns the port on which the server listens. */
   readonly port: () => number;
   /** Aborts when the server stops. */
   readonly signal: AbortSignal;

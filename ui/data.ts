@@ -58,7 +58,6 @@ export interface UiData {
   waitForChange(ids: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
-/** The parts that the data needs. */
 export interface UiDataDeps {
   readonly transport: Transport;
   readonly clock: Clock;

@@ -88,7 +88,6 @@ export function getCookieName(port: number): string {
   return `tlsboot-${port}`;
 }
 
-/** Finds the value of a cookie in the header of a request. */
 export function findCookie(header: string | undefined, name: string): string | undefined {
   for (const pair of (header ?? "").split(";")) {
     const at = pair.indexOf("=");

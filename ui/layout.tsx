@@ -7,7 +7,6 @@ import type { UiContent, UiContext, UiElement } from "./page.ts";
 import type { Notice } from "./session.ts";
 import { formatTime } from "../core/kube/meta.ts";
 
-/** The pages in the navigation. */
 export interface NavEntry {
   readonly path: string;
   readonly words: string;
@@ -119,7 +118,6 @@ export function describeFailure(error: unknown): { readonly message: string; rea
   return { message: getErrorMessage(error), hint: isAppError(error) ? error.hint : undefined };
 }
 
-/** The properties of a form that changes something. */
 export interface PostFormProps {
   readonly context: Pick<UiContext, "formToken">;
   readonly action: string;
@@ -213,7 +211,6 @@ export function Facts(
 export interface PagerProps {
   readonly page: number;
   readonly pages: number;
-  /** Returns the address of a page of the list. */
   href(page: number): string;
 }
 

@@ -13,7 +13,6 @@ import { DataTable, Moment, Pager } from "./layout.tsx";
 import type { CommandFlags, UiElement } from "./page.ts";
 import type { Missing } from "./sources.ts";
 
-/** The number of rows of a page of a list. */
 const ROWS = 100;
 
 /** One line for each reason why the page cannot show something. */

@@ -16,7 +16,6 @@ import { REQUESTS } from "./pages/requests.tsx";
 import { createPeerCheck } from "./peer.ts";
 import { createUiSessions } from "./session.ts";
 
-/** The settings of the server. */
 export interface UiOptions {
   readonly connection: ApiConnection;
   readonly io: UiPorts;
@@ -34,7 +33,6 @@ export interface UiOptions {
   readonly sources?: Readonly<Record<string, UiSource>>;
 }
 
-/** A running server of the page. */
 export interface Ui extends AsyncDisposable {
   /** The address of the page, without a key. */
   readonly url: string;

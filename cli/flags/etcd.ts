@@ -20,7 +20,6 @@ export const ETCD_FLAGS = inGroup("etcd", {
   }),
 });
 
-/** The rules of these flags. */
 export const ETCD_RULES = [
   together("etcdCertfile", "etcdKeyfile"),
   needs(["etcdCafile", "etcdCertfile", "etcdKeyfile", "etcdPrefix"], "etcdServers"),

@@ -209,7 +209,6 @@ export const SERVER_FLAGS = {
   featureGates: FEATURE_GATES_FLAG,
 } as const;
 
-/** The rules of these flags. */
 export const SERVER_RULES = [
   together("tlsCertFile", "tlsPrivateKeyFile"),
   needs("auditPolicyFile", "auditLogPath"),

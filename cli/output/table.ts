@@ -17,7 +17,6 @@ export interface TableColumn {
   readonly heading?: string;
   /** The narrowest width to which the column is cut on a narrow terminal; without it the column is never cut. */
   readonly minWidth?: number;
-  /** Colours a cell on a terminal. */
   readonly paint?: (cell: string, style: Style) => string;
 }
 

@@ -6,7 +6,6 @@ import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress
 import { assertPlausibleClock } from "../plausible_clock.ts";
 import { createPassphrases } from "./passphrase.ts";
 
-/** The settings that concern CA keys. */
 export interface CaKeySettings {
   /** A file with the passphrase, or files with its shares; `-` is stdin. */
   readonly caPassphraseFile?: readonly string[] | undefined;

@@ -123,7 +123,6 @@ export function isOfHolder(earlier: EarlierCertificate, signerName: string, hold
   return commonName !== "" || isSameSet(earlier.names, listAlternativeNames(holder));
 }
 
-/** Determines the state of a certificate at a time. */
 export function getEarlierState(earlier: EarlierCertificate, now: Date): EarlierCertificateView["state"] {
   const { notBefore = "", notAfter = "", isRevoked } = earlier;
   if (isRevoked) return "revoked";

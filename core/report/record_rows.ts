@@ -36,7 +36,6 @@ export type IssuedSince =
  */
 export type RecordStatus = "valid" | "replaced" | "untrusted" | "expired" | "revoked" | "unknown";
 
-/** One certificate of the register. */
 export interface RecordRow {
   readonly record: IssuedCertificate;
   readonly status: RecordStatus;

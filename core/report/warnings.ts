@@ -43,7 +43,6 @@ export interface WarningFacts {
 
 type Warn = (about: WarningFacts) => readonly string[];
 
-/** Lists the warnings about a request that can be read. */
 export function listWarnings(about: WarningFacts): readonly string[] {
   return [...new Set(CHECKS.flatMap((check) => check(about)))];
 }

@@ -14,7 +14,6 @@ import {
   type PlannedMachine,
 } from "../../client/admin/expected_machines.ts";
 
-/** The page with the list of expected machines. */
 export const expectedPage: UiPage = {
   path: "/expected",
   live: [],

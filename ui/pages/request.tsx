@@ -118,7 +118,6 @@ function DecisionForms(
   );
 }
 
-/** Approves the request that the user has seen. */
 export const approveRequestAction: UiAction = {
   path: "/requests/:name/approve",
   async run(context, form) {

@@ -9,7 +9,6 @@ import { PictureView } from "./story_picture.tsx";
 /** The id of the board in the page's stream of events. */
 export const STORY_ID = "story";
 
-/** Creates the page and the actions of a board. */
 export function createStoryPage(
   board: StoryBoard,
 ): { readonly page: UiPage; readonly actions: readonly UiAction[] } {

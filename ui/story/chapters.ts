@@ -42,7 +42,6 @@ export interface StepText {
   title(cast: Cast): string;
   /** The work of the parts of the program in this step. */
   readonly happens: string;
-  /** The reason for the step. */
   readonly why: string;
   /** The harm that would follow without the step. */
   readonly without: string;

@@ -1,7 +1,6 @@
 /** The command `tlsboot completion`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
-/** The shells that have a completion script. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
 export const completionCommand = defineCommand({

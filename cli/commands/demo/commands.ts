@@ -18,7 +18,6 @@ export interface KnownPrograms {
   readonly openssl: boolean;
 }
 
-/** Finds out which programs are on the PATH. */
 export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "stat">): Promise<KnownPrograms> {
   const folders = (io.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
   const has = async (name: string): Promise<boolean> => {

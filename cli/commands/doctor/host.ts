@@ -26,7 +26,6 @@ import type { DataDir } from "../../../instance/data_dir.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
-/** Names of files that may be backups. */
 const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
 const AGE_HEADER = "age-encryption.org/v1\n-> ";
 const AGE_HEADER_END = /\n--- [A-Za-z0-9+/]{43}\n/;

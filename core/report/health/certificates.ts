@@ -23,7 +23,6 @@ export interface StoredPair {
   readonly file: string;
   /** The position of each certificate among the PEM blocks of the file; absent for a kubeconfig. */
   readonly blocks?: readonly number[];
-  /** The number of PEM blocks in the file. */
   readonly blockCount?: number;
   /** The path of the key; undefined when there is none. */
   readonly keyFile?: string | undefined;

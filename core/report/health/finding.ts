@@ -85,7 +85,6 @@ export function reportOn(target: string): Reporter {
   };
 }
 
-/** How many findings there are of each severity. */
 export type FindingCounts = Readonly<Record<Severity, number>>;
 
 export function countFindings(findings: readonly Finding[]): FindingCounts {
