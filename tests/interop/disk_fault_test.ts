@@ -41,6 +41,12 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   /** Refused since all was well. */
   const doubtful = new Set<string>();
   let ends = 0;
+  {
+    // A new instance seals its register a minute after its start, or at its end.
+    await using first = await begin(dataDir, port);
+    first.running.kill("SIGTERM");
+    await first.running.finished();
+  }
   let life = await begin(dataDir, port, disk);
   try {
     await quiet(life.client);
