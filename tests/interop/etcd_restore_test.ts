@@ -226,6 +226,8 @@ describe("restores into an etcd", () => {
   test("--force-etcd puts nothing aside that another program uses", async () => {
     const backup = await makeBackup("busy", 3);
     await using instance = await spawnInstance(folder, flags("busy"));
+    const lease = "leases/kube-system/tlsboot-controllers";
+    await eventually("the server has a Lease", async () => (await keysBelow("busy")).includes(lease) || undefined);
     await refused(
       restore(backup, "busy", "busy", "--force-etcd"),
       /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
