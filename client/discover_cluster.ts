@@ -4,7 +4,7 @@
  * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is
  * never sent.
  */
-import { CLUSTER_INFO_PATH } from "../core/token/cluster_info.ts";
+import { checkClusterInfoSignature, checkPins, CLUSTER_INFO_PATH, type PinnedCluster } from "../core/token/cluster_info.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
@@ -14,7 +14,6 @@ import type { Clock } from "../core/ports.ts";
 import { createApiClient } from "./objects/api.ts";
 import type { Connect } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
-import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/token/cluster_info_signatures.ts";
 import { type BootstrapToken, formatBootstrapToken } from "../core/token/bootstrap_token.ts";
 
 /** The server, and what is known about the cluster. */

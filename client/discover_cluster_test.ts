@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeClusterInfo } from "../core/token/cluster_info.ts";
-import { signDetached } from "../core/token/cluster_info_signatures.ts";
+import { encodeClusterInfo, signDetached } from "../core/token/cluster_info.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";

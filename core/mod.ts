@@ -341,10 +341,9 @@ export {
   type TokenSigner,
 } from "./service_accounts/keys.ts";
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/x509/names.ts";
-export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/keys/public_key.ts";
+export type { CurveName, PublicKeyAlgorithm, PublicKeyFacts } from "./pki/keys/public_key.ts";
 export type { Bytes } from "./pki/asn1/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature_algorithm.ts";
-export type { CurveName } from "./pki/keys/curves.ts";
 export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
 export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
 export type { ExtensionFacts } from "./pki/x509/certificate_extensions.ts";

@@ -49,8 +49,7 @@ import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_cont
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
-import { createPodRequestCommit, createRequestCommit } from "./register/request_commit.ts";
-import { followUnrecorded } from "./register/unrecorded.ts";
+import { createPodRequestCommit, createRequestCommit, followUnrecorded } from "./register/request_commit.ts";
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { followSeenClients, type SeenClients } from "./authn/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";

@@ -8,7 +8,7 @@ import { readSources } from "./support/sources.ts";
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig/kubeconfig.ts": "written into the requested kubeconfig",
   "core/token/token_secret.ts": "written into the Secret; compared in constant time",
-  "core/token/cluster_info_signatures.ts": "the key of an HMAC",
+  "core/token/cluster_info.ts": "the key of an HMAC",
   "core/token/bootstrap_token.ts": "put together for whoever made the token",
   "controllers/signer/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
@@ -94,7 +94,7 @@ test("the three that compare secrets compare them in constant time", () => {
   for (
     const path of [
       "core/token/token_secret.ts",
-      "core/token/cluster_info_signatures.ts",
+      "core/token/cluster_info.ts",
       "cli/passphrases/passphrase.ts",
     ]
   ) {

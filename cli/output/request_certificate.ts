@@ -1,7 +1,7 @@
 /** Requests a certificate for a user who waits: the steps on stderr, and what the certificate does not have. */
 import { type RequestOutcome, type RequestProgress, RequestRefusedError } from "../../client/request_certificate.ts";
 import { getRenewalTime } from "../../core/machine/renewal_schedule.ts";
-import { describeMissingSigner } from "../../core/request/missing_signer.ts";
+import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";

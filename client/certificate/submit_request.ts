@@ -15,7 +15,7 @@ import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
-import { describeMissingSigner } from "../../core/request/missing_signer.ts";
+import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import { createObjectStore } from "../objects/object_store.ts";
 

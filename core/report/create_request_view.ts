@@ -4,7 +4,7 @@ import type { NodeNames } from "../approval/evidence/inventory.ts";
 import type { Verdict } from "../approval/decide_request.ts";
 import { isSettled } from "../approval/recognizers.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
-import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/missing_signer.ts";
+import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/signer_name.ts";
 import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../request/phase.ts";
 import { parseRequest, verifyRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";

@@ -1,4 +1,7 @@
-/** The syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
+/**
+ * Signer names: their syntax (`pkg/apis/core/validation/names.go` ValidateSignerName), and advice for a CSR that is approved
+ * and has no certificate. The API does not list signers, so a client only knows that none has issued so far.
+ */
 import { type FieldError, invalid, requiredField, tooLong } from "../kube/status/field_error.ts";
 import {
   dns1123LabelErrors,
@@ -6,7 +9,13 @@ import {
   DNS_LABEL_MAX_LENGTH,
   DNS_SUBDOMAIN_MAX_LENGTH,
 } from "../kube/names.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import { byteLength, goQuote } from "../lib/quote.ts";
+import { shellWord } from "../lib/shell_word.ts";
 
 /** A domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
@@ -40,4 +49,22 @@ function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) 
     }
   }
   return [];
+}
+
+/** The signers of `tlsboot up` and, by default, of kube-controller-manager. */
+const COMMON_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+];
+
+/** A running signer issues within moments, so a CSR that has waited longer seems to have no signer. */
+export const SIGNER_OVERDUE_MS = 10_000;
+
+/** Describes what a user can do when no signer issues a certificate. */
+export function describeMissingSigner(signerName: string): string {
+  const start = COMMON_SIGNERS.includes(signerName)
+    ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"
+    : `tlsboot signer --signer ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;
+  return `see that a signer for "${signerName}" runs and has a CA: ${start}`;
 }

@@ -26,7 +26,7 @@ import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { certificateSigningRequestKind, clusterTrustBundleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { getCsrPhase, hasCertificate } from "../../core/request/phase.ts";
-import { describeMissingSigner } from "../../core/request/missing_signer.ts";
+import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { findSubjectRestriction } from "../../core/request/validate.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { tooManyRequests } from "../../core/kube/status/status.ts";

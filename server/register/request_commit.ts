@@ -1,8 +1,11 @@
 /**
  * The writes of CertificateSigningRequests and PodCertificateRequests. Each takes effect together with what the server
- * records about it: the certificate, and for the former the address of the requester and the user who decided.
+ * records about it: the certificate, and for the former the address of the requester and the user who decided. Certificates
+ * of requests that came into the storage without a record, from an earlier build or by a kube-apiserver on the same etcd,
+ * are recorded afterwards.
  */
-import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
+import { setImmediate } from "node:timers/promises";
+import { findLeafCertificate, hashFirstBlock } from "../../core/request/issued_certificate.ts";
 import { findCondition } from "../../core/request/phase.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -10,13 +13,14 @@ import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
-import type { Random } from "../../core/ports.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
 import { describePodOrigin, describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
-import { createUid, toStorageKey } from "../registry/registry.ts";
+import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
 import type { CommitContext } from "../registry/resource.ts";
+import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,
@@ -25,6 +29,7 @@ import {
   type Stored,
   type Write,
 } from "../storage/storage.ts";
+import { followResource } from "../storage/follow.ts";
 import { findIssuer, type Register } from "./register.ts";
 
 export interface RequestCommitDeps {
@@ -156,7 +161,7 @@ function findDecision(
   };
 }
 
-export function describeRequested(
+function describeRequested(
   { register, clientCas }: Pick<RequestCommitDeps, "register" | "clientCas">,
   csr: CertificateSigningRequest,
   leaf: CertificateFacts,
@@ -176,4 +181,83 @@ export function describeRequested(
     }),
     ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
   });
+}
+
+/** The pause before a new certificate is recorded here, so that a record on its way arrives first. */
+const PAUSE_MS = 1_000;
+/** The pause after a failure of the storage. */
+const RETRY_MS = 10_000;
+/** How many certificates are parsed before other work may run. */
+const PARSED_AT_ONCE = 100;
+
+/** Records the unrecorded certificates that exist, and then those that arrive, until it is disposed. */
+export async function followUnrecorded(
+  deps: Pick<RequestCommitDeps, "storage" | "register" | "clientCas"> & {
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+): Promise<Disposable> {
+  const { storage, register, clock, logger } = deps;
+  const waiting = new Map<string, CertificateSigningRequest>();
+  const stop = new AbortController();
+  let isDue = false;
+
+  async function recordWaiting(): Promise<void> {
+    let parsed = 0;
+    const recording: Promise<unknown>[] = [];
+    for (const [name, csr] of waiting) {
+      const leaf = findLeafCertificate(csr.status.certificate ?? "");
+      if (++parsed % PARSED_AT_ONCE === 0) await setImmediate();
+      if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) {
+        waiting.delete(name);
+        continue;
+      }
+      const known = await storage.get(toStorageKey(requestRecords, "", name));
+      const recorded = register.record(describeRequested(deps, csr, leaf, known), []);
+      recording.push(recorded.then(() => {
+        waiting.delete(name);
+        logger.info("certificate without a record recorded", { request: name });
+      }));
+    }
+    await Promise.all(recording);
+  }
+
+  function recordSoon(ms: number): void {
+    if (isDue || stop.signal.aborted) return;
+    isDue = true;
+    clock.sleep(ms, stop.signal).then(() => {
+      isDue = false;
+      return recordWaiting();
+    }).catch((error: unknown) => {
+      if (stop.signal.aborted) return;
+      logger.warn("cannot record certificates, trying again", { error });
+      recordSoon(RETRY_MS);
+    });
+  }
+
+  /** Reports whether a change added a certificate without a record. */
+  function isUnrecorded(certificate: string, { previous }: StorageEvent<CertificateSigningRequest>): boolean {
+    if ((previous?.object.status.certificate ?? "") !== "") return false;
+    // Of the certificates of other servers only those without a record are parsed.
+    if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return false;
+    const leaf = findLeafCertificate(certificate);
+    return leaf !== undefined && register.index.findSequence(leaf.sha256Fingerprint) === undefined;
+  }
+
+  const watch = await followResource(storage, toKeyPrefix(certificateSigningRequests, ""), {
+    clear() {},
+    added(name, { object: csr }: Stored<CertificateSigningRequest>, change) {
+      const { certificate = "" } = csr.status;
+      if (certificate === "" || (change !== undefined && !isUnrecorded(certificate, change))) return;
+      waiting.set(name, csr);
+      recordSoon(PAUSE_MS);
+    },
+    removed() {},
+  });
+  return {
+    [Symbol.dispose]() {
+      stop.abort();
+      watch.stop();
+    },
+  };
 }

@@ -15,7 +15,7 @@ import { createSigningCa, issueClientCertificate } from "../../tests/support/sig
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";
-import { followUnrecorded } from "./unrecorded.ts";
+import { followUnrecorded } from "./request_commit.ts";
 import { RegisterUpkeep, type UpkeepDeps } from "./upkeep.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,11 +1,20 @@
 /**
  * Transactions of a store: several writes that take place together or not at all, and the single writes, each of which is a
- * transaction of its own.
+ * transaction of its own. The size limits of objects are the defaults of etcd and its client, so that the built-in store
+ * accepts and refuses the same objects, with the same messages.
  */
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { AlreadyExistsError, RevisionConflictError, type StorageEvent, type Stored, type Write } from "./storage.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type StorageEvent,
+  type Stored,
+  type Write,
+  WriteRefusedError,
+} from "./storage.ts";
+import { encodeTransaction, type GuardedWrite } from "./etcd/wire.ts";
 
 /** The single writes of a store, by its transactions. */
 export abstract class SingleWrites {
@@ -97,4 +106,27 @@ export function findConflict(
     } else if (present !== undefined) return new AlreadyExistsError(key);
   }
   return undefined;
+}
+
+/** The largest request that etcd accepts (`--max-request-bytes`, 1.5 MiB by default). */
+const MAX_REQUEST_BYTES = 1_572_864;
+/** The bytes that etcd adds to a transaction: its length and the number of the request (`InternalRaftRequest`). */
+const RAFT_BYTES = 17;
+/** The largest message that kube-apiserver sends to etcd (`clientv3` defaultMaxCallSendMsgSize). */
+const MAX_MESSAGE_BYTES = 2_097_152;
+
+/** Throws WriteRefusedError for a transaction that kube-apiserver would not even send. */
+export function assertSendable(writes: readonly GuardedWrite[]): void {
+  const size = encodeTransaction(writes).length;
+  if (size <= MAX_MESSAGE_BYTES) return;
+  const what = `trying to send message larger than max (${size} vs. ${MAX_MESSAGE_BYTES})`;
+  throw new WriteRefusedError(`rpc error: code = ResourceExhausted desc = ${what}`, "tooLarge");
+}
+
+/** Throws WriteRefusedError for a transaction that etcd would refuse. */
+export function assertAcceptable(writes: readonly GuardedWrite[]): void {
+  assertSendable(writes);
+  if (encodeTransaction(writes).length + RAFT_BYTES > MAX_REQUEST_BYTES) {
+    throw new WriteRefusedError("etcdserver: request is too large", "tooLarge");
+  }
 }

@@ -1,18 +1,18 @@
-/** The page of one request, with the forms that decide it. */
+/** The page of one request: the view that `describe csr` and `approve -i` show too, with the forms that decide it. */
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import type { RequestView } from "../../core/report/request_view.ts";
+import type { RequestView, RuleView } from "../../core/report/request_view.ts";
 import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
 import { createApproval, createDenial, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../client/admin/published_settings.ts";
 import { createRequestViews } from "../../client/admin/request_views.ts";
 import { capitalize } from "../../core/report/words.ts";
-import { PostForm } from "../layout.tsx";
-import { addFlags } from "../parts.tsx";
+import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
+import { addFlags, RequestLink } from "../parts.tsx";
 import type { CommandFlags, UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
-import { RequestDetails, RequestHead } from "./request_facts.tsx";
 import { REQUESTS } from "./requests.tsx";
+import { type FactSection, type FactValue, listFactSections } from "../request_rows.ts";
 
 /** The name of the page in the conditions of requests. */
 export const UI_TOOL = "tlsboot ui";
@@ -177,4 +177,91 @@ function readSeen(form: URLSearchParams): SeenRequest {
   const resourceVersion = form.get("resourceVersion") ?? "";
   if (uid === "" || resourceVersion === "") throw new AppError("invalid", "the form does not name what it decides");
   return { uid, resourceVersion };
+}
+
+/** The properties of the parts of a request's page. */
+interface RequestPartProps {
+  readonly view: RequestView;
+  readonly now: Date;
+}
+
+/** The beginning of the page: the request in a sentence, its state, and the warnings. */
+function RequestHead({ view, now }: RequestPartProps): UiElement {
+  return (
+    <>
+      <p class="faint name">{view.name}</p>
+      <p>
+        <span class={`state ${view.state}`}>{view.stateText}</span>
+        {" requested "}
+        <Moment at={view.createdAt} now={now} />
+      </p>
+      {view.unsigned === undefined ? "" : <p class="notice wait">{view.unsigned}</p>}
+      {view.warnings.length === 0 ? "" : (
+        <div class="notice warning">
+          <h2>Warnings</h2>
+          <ul>{view.warnings.map((warning) => <li>{warning}</li>)}</ul>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Everything else that is known about a request. */
+function RequestDetails({ view, now }: RequestPartProps): UiElement {
+  return <>{listFactSections(view).map((section) => <Section section={section} now={now} />)}</>;
+}
+
+function Section({ section, now }: { readonly section: FactSection; readonly now: Date }): UiElement {
+  const { title, paragraphs = [], facts, lists = [], rules = [], table } = section;
+  const show = (value: FactValue | undefined) => <Value value={value} now={now} />;
+  return (
+    <section>
+      <h2>{title}</h2>
+      {paragraphs.map((text) => <p>{text}</p>)}
+      {facts === undefined ? "" : <Facts facts={facts.map(([name, value]) => [name, show(value)])} />}
+      {lists.map((list) => (
+        <>
+          {list.title === undefined ? "" : <h3>{list.title}</h3>}
+          <ul>{list.texts.map((text) => <li>{text}</li>)}</ul>
+        </>
+      ))}
+      {rules.map((rule, index) => <RuleDetails rule={rule} id={`rule-${index}`} />)}
+      {table === undefined ? "" : (
+        <DataTable
+          caption={table.caption}
+          rows={table.rows}
+          empty={table.empty}
+          columns={table.columns.map((heading, at) => ({
+            heading,
+            cell: (row: readonly FactValue[]) => show(row[at]),
+          }))}
+        />
+      )}
+    </section>
+  );
+}
+
+function Value({ value = "", now }: { readonly value: FactValue | undefined; readonly now: Date }): UiElement {
+  if (typeof value === "string") return <>{value}</>;
+  return "time" in value ? <Moment at={value.time} now={now} /> : <RequestLink name={value.request} />;
+}
+
+function RuleDetails({ rule, id }: { readonly rule: RuleView; readonly id: string }): UiElement {
+  return (
+    <details id={id}>
+      <summary>{`${rule.policy}, ${rule.rule}: ${rule.text}`}</summary>
+      {rule.checks.length === 0 ? "" : (
+        <ul>
+          {rule.checks.map(({ what, saw, outcome, fault, fix }) => (
+            <li>
+              <span class={`check ${outcome}`}>{outcome}</span> {what}
+              {saw === "" ? "" : `: ${saw}`}
+              {fault === undefined ? "" : <p>{fault}</p>}
+              {fix === undefined ? "" : <p>{`To change it: ${fix}`}</p>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </details>
+  );
 }

@@ -1,7 +1,7 @@
 /** Decides requests as kubectl does (`pkg/cmd/certificates/certificates.go`), denies them, and reports what is not signed. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
-import { describeMissingSigner } from "../../../core/request/missing_signer.ts";
+import { describeMissingSigner } from "../../../core/request/signer_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { denyCommand } from "./flags.ts";

@@ -9,9 +9,9 @@ import { configMapKind } from "../kinds/mod.ts";
 import { applyConfig } from "./apply.ts";
 import { findConfigFault } from "./check_config.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
-import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
+import { formatFieldsV1, parseFieldsV1 } from "./managers.ts";
 import { getAtom } from "./atom.ts";
-import { collectLeaves } from "./leaves.ts";
+import { collectLeaves } from "./prune.ts";
 import { trackUpdate } from "./track_update.ts";
 
 const MAIN = createManagedEndpoint(thingKind, "", ["status"]);

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { getAtom } from "./atom.ts";
 import { compareFields } from "./compare.ts";
 import { createFieldSet } from "./field_set.ts";
-import { formatFieldsV1 } from "./fields_v1.ts";
-import { collectLeaves } from "./leaves.ts";
+import { formatFieldsV1 } from "./managers.ts";
+import { collectLeaves } from "./prune.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingKind.schema);

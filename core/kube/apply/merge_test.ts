@@ -4,7 +4,7 @@ import fc from "../../../tests/support/properties.ts";
 import { findMemberAtom, getAtom } from "./atom.ts";
 import { findConfigFault } from "./check_config.ts";
 import { createFieldSet } from "./field_set.ts";
-import { formatFieldsV1 } from "./fields_v1.ts";
+import { formatFieldsV1 } from "./managers.ts";
 import { mergeValue } from "./merge.ts";
 import { removeFields, withNamedFields } from "./prune.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";

@@ -1,13 +1,21 @@
 /**
- * Removes the fields that an applier no longer sets, unless another manager owns them (structured-merge-diff
- * `merge/update.go`, `typed/remove.go`).
+ * Finds the fields that a configuration sets (structured-merge-diff `typed/tofieldset.go`), and removes those that an applier
+ * no longer sets, unless another manager owns them (`merge/update.go`, `typed/remove.go`).
  */
 import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
-import { type FieldNode, type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
-import { collectLeaves } from "./leaves.ts";
+import {
+  type FieldNode,
+  type FieldSet,
+  type FieldSetBuilder,
+  insertPath,
+  intersect,
+  subtract,
+  unite,
+  uniteAll,
+} from "./field_set.ts";
 import type { Managers } from "./managers.ts";
 import { setOwn } from "../wire/json_parser.ts";
-import { isJsonObject, type JsonObject } from "../json_value.ts";
+import { isEmptyMap, isJsonObject, type JsonObject } from "../json_value.ts";
 import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
@@ -98,4 +106,72 @@ export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet
     named.set(element, node);
   }
   return named ?? set;
+}
+
+/** Collects every leaf and every item of a value that fits its type, without those at or below `ignored`. */
+export function collectLeaves(value: unknown, atom: Atom, ignored?: FieldSet): FieldSet {
+  const walk = new Walk();
+  walk.visit(value, atom, ignored);
+  return walk.set;
+}
+
+class Walk {
+  readonly set: FieldSetBuilder = new Map();
+  readonly #path: string[] = [];
+
+  visit(value: unknown, atom: Atom, ignored: FieldSet | undefined): void {
+    switch (atom.kind) {
+      case "scalar":
+      case "any":
+        return this.#insert();
+      case "list":
+        if (atom.relation === "atomic") return this.#insert();
+        if (Array.isArray(value)) this.#items(value, atom);
+        return;
+      default:
+        if (atom.isAtomic) return this.#insert();
+        if (isJsonObject(value)) this.#members(value, atom, ignored);
+    }
+  }
+
+  #members(value: object, atom: Members, ignored?: FieldSet): void {
+    for (const [name, member] of Object.entries(value)) {
+      const element = fieldElement(name);
+      const type = findMemberAtom(atom, name);
+      const skipped = ignored?.get(element);
+      if (type === undefined || skipped?.isMember === true) continue;
+      this.#path.push(element);
+      this.visit(member, type, skipped?.children);
+      // Entries of maps are owned in addition to their contents, fields of structs only if they are empty.
+      if (atom.kind === "map" || member === null || (isJsonObject(member) && isEmptyMap(member))) this.#insert();
+      this.#path.pop();
+    }
+  }
+
+  #items(items: readonly unknown[], list: AssociativeList): void {
+    const elements = items.map((item) => getElement(list, item));
+    const seen = new Set<string>();
+    const repeated = new Set<string>();
+    for (const element of elements) {
+      if (seen.has(element)) repeated.add(element);
+      seen.add(element);
+    }
+    items.forEach((item, index) => {
+      this.#path.push(elements[index]!);
+      // Items with the same identity are only owned as a whole.
+      if (!repeated.has(elements[index]!)) this.visit(item, list.of, undefined);
+      this.#insert();
+      this.#path.pop();
+    });
+  }
+
+  #insert(): void {
+    insertPath(this.set, this.#path);
+  }
+}
+
+function getElement(list: AssociativeList, item: unknown): string {
+  const element = getItemElement(list, item);
+  // Items without an element cannot be owned; a valid value has none.
+  return element.ok ? element.value : "v:null";
 }

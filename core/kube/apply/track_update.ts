@@ -1,13 +1,13 @@
 /**
  * Tracks the owners of fields through creations, updates and patches other than apply (apimachinery
- * `managedfields/internal`, the chain of managers for `Update`).
+ * `managedfields/internal`, the chain of managers for `Update`). A manager no longer owns the fields that another one has
+ * changed or removed (structured-merge-diff `merge/update.go`).
  */
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
-import { getChangedFields } from "./compare.ts";
+import { compareFields, type Comparison, getChangedFields } from "./compare.ts";
 import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
-import { type FieldNode, type FieldSet, NO_FIELDS, subtract, unite } from "./field_set.ts";
+import { type FieldNode, type FieldSet, intersect, NO_FIELDS, subtract, unite } from "./field_set.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, formatManagerKey, type Managers } from "./managers.ts";
-import { takeOver } from "./take_over.ts";
 import { type Atom, findMemberAtom } from "./atom.ts";
 
 /** The manager that writes, and the time of the write. */
@@ -128,4 +128,45 @@ function isAtomic(atom: Atom): boolean {
   return atom.kind === "list"
     ? atom.relation === "atomic"
     : (atom.kind === "map" || atom.kind === "struct") && atom.isAtomic;
+}
+
+/** The changed fields that other managers own, by manager. */
+export type Overlaps = ReadonlyMap<string, FieldSet>;
+
+/** The effect of a change on all managers but its author. */
+export interface TakeOver {
+  readonly comparison: Comparison;
+  /** Fields that others own and whose value the change replaces. */
+  readonly overlaps: Overlaps;
+  /** The managers afterwards, without those that no longer own anything. */
+  readonly managers: Managers;
+}
+
+/** Computes the effect; undefined if the two states cannot be compared. The set of `author` stays, unless it is empty. */
+export function takeOver(
+  endpoint: ManagedEndpoint,
+  before: object,
+  after: object,
+  managers: Managers,
+  author: string | undefined,
+): TakeOver | undefined {
+  const comparison = compareFields(before, after, endpoint.atom, endpoint.ignored);
+  if (comparison === undefined) return undefined;
+  const version = getApiVersion(endpoint);
+  const changed = getChangedFields(comparison);
+  const overlaps = new Map<string, FieldSet>();
+  const left: Managers = new Map();
+  for (const [key, entry] of managers) {
+    let { set } = entry;
+    if (key !== author) {
+      // Objects of other versions cannot be compared. That holds for events too, although both versions are served: core
+      // and the named groups only know their own types (apiserver `server/genericapiserver.go`, `getOpenAPIModels`).
+      if (entry.apiVersion !== version) continue;
+      const overlap = intersect(set, changed);
+      if (overlap.size > 0) overlaps.set(key, overlap);
+      set = subtract(subtract(set, overlap), comparison.removed);
+    }
+    if (set.size > 0) left.set(key, set === entry.set ? entry : { ...entry, set });
+  }
+  return { comparison, overlaps, managers: left };
 }

@@ -5,7 +5,6 @@ import { AppError, getErrorMessage } from "../../errors.ts";
 import { lookup } from "../../lib/record.ts";
 import type { CaKey, SignatureAlgorithm } from "../../ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { CurveName } from "./curves.ts";
 import { type Bytes, decodeOid, DerError, DerReader, TAG, toResult } from "../asn1/der.ts";
 import {
   getPrivateKeyAlgorithm,
@@ -17,7 +16,7 @@ import {
 } from "./key_algorithm.ts";
 import { encodeMlDsaKey, findMlDsa, hasMlDsa, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem, findKeyBlock, type PemBlock } from "../asn1/pem.ts";
-import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
+import { type CurveName, parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
 export {

@@ -8,7 +8,7 @@ import {
   parsePublishedCluster,
 } from "../../token/cluster_info.ts";
 import type { TokenFacts } from "../../token/token_secret.ts";
-import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../request/missing_signer.ts";
+import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../request/signer_name.ts";
 import { findCondition, getCsrPhase } from "../../request/phase.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../kube/kinds/core_v1.ts";

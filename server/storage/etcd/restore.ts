@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import {
+  findRestoreMarker,
   formatRestoreMarker,
   planEtcdRestore,
   RESTORE_MARKER_KEY,
@@ -17,7 +18,6 @@ import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.t
 import { isCompacted, isLeaseGone } from "./errors.ts";
 import { EventLeases } from "./leases.ts";
 import { assertReleases } from "./release.ts";
-import { findRestoreMarker } from "./restore_marker.ts";
 import { DEFAULT_STORAGE_TIMES } from "../memory/journaled_storage.ts";
 import { releaseObject } from "../stored.ts";
 import { asidePrefix, plainPrefix } from "./prefix.ts";

@@ -7,9 +7,8 @@ import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror, type SentChange } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
-import { assertSendable } from "../size_limit.ts";
 import { createStored } from "../stored.ts";
-import { assertOneOfEachResource, findConflict, SingleWrites } from "../transaction.ts";
+import { assertOneOfEachResource, assertSendable, findConflict, SingleWrites } from "../transaction.ts";
 import type { LostListener, WatchListener } from "../follow.ts";
 import {
   AlreadyExistsError,

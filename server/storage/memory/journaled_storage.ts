@@ -9,9 +9,8 @@ import type { Engine } from "./engine.ts";
 import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
 import { measureStored } from "./key_index.ts";
-import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
-import { assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
+import { assertAcceptable, assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../follow.ts";
 import {
   type AlreadyExistsError,

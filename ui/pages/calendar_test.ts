@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRecords, type RecordEdit } from "../tests/support/issued_records.ts";
-import { createExpiryCalendar, type ExpiryCalendar } from "./calendar.ts";
-import { addReplacement, type Replacements, toRow } from "../core/report/record_rows.ts";
+import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
+import { createExpiryCalendar, type ExpiryCalendar } from "./calendar.tsx";
+import { addReplacement, type Replacements, toRow } from "../../core/report/record_rows.ts";
 
 const NOW = new Date("2026-11-28T10:00:00Z");
 
