@@ -24,7 +24,7 @@ import { InstanceRotations } from "./parts/rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
-import { assertEtcdPlace } from "./storage/etcd_place.ts";
+import { assertEtcdPlace } from "./storage/etcd.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
 import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./parts/register.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFilePort } from "../client/files.ts";
-import { readEtcdEndpoints } from "./storage/etcd_endpoints.ts";
+import { readEtcdEndpoints } from "./storage/etcd.ts";
 import { readWebScope } from "./web_certificates.ts";
 import { parseWebDomain, parseWebName, parseWebNetwork } from "./web_names.ts";
 

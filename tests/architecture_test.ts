@@ -69,7 +69,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
       "settings",
       "web_names",
     ],
-    storage: ["etcd_endpoints", "etcd_place"],
+    storage: ["etcd"],
     parts: ["crl_files", "parts"],
     controllers: [
       "controllers",

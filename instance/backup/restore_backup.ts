@@ -18,7 +18,7 @@ import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createRestoredDatabase, openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/mod.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
-import { type EtcdPlace, formatEtcdPlace } from "../storage/etcd_place.ts";
+import { type EtcdPlace, formatEtcdPlace } from "../storage/etcd.ts";
 
 export interface RestoredBackup {
   readonly manifest: BackupManifest;

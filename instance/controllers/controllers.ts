@@ -99,8 +99,7 @@ export async function runInProcess(
   const store = createStore(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
   const { clock, logger } = deps;
   const secrets = createSecretStore(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
-  const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
-  const { reconcile } = tokenCleaner;
+  const { reconcile } = createTokenCleaner({ store: secrets, clock, logger });
   const roles = createObjectStore<ClusterRole>(
     server.transportFor(controllerUser("clusterrole-aggregation-controller"), USER_AGENT),
     clusterRoleKind,

@@ -8,8 +8,7 @@ import { ABSENT_RESOURCES, createStoredValues, STORED_RESOURCES } from "../../se
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { DataDir } from "../data_dir.ts";
-import { readEtcdEndpoints } from "./etcd_endpoints.ts";
-import { writeEtcdPlace } from "./etcd_place.ts";
+import { readEtcdEndpoints, writeEtcdPlace } from "./etcd.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { readFreeBytes } from "../../client/health/host.ts";
 import type { ServerSettings } from "../settings.ts";

@@ -15,8 +15,7 @@ import { line } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
 import { warn } from "../../framework/report.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
-import { readEtcdEndpoints } from "../../../instance/storage/etcd_endpoints.ts";
-import { readEtcdPlace } from "../../../instance/storage/etcd_place.ts";
+import { readEtcdEndpoints, readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../../instance/backup/restore_backup.ts";
 import { connect } from "../../connection.ts";
 

@@ -14,7 +14,7 @@ import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/author
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
-import { readEtcdPlace } from "../../../instance/storage/etcd_place.ts";
+import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";

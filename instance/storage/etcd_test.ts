@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { dataDirAt } from "../data_dir.ts";
-import { assertEtcdPlace, formatEtcdPlace, readEtcdPlace } from "./etcd_place.ts";
+import { assertEtcdPlace, formatEtcdPlace, readEtcdPlace } from "./etcd.ts";
 
 const dir = dataDirAt("/instance");
 

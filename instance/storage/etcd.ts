@@ -1,7 +1,9 @@
 /**
  * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is
- * old and must not be used.
+ * old and must not be used. Also the address of an etcd and the credentials for it, from settings and the files that they
+ * name.
  */
+import { resolve } from "node:path";
 import {
   mapping,
   nonEmptyListOf,
@@ -14,9 +16,14 @@ import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
+import { encodeCertificates } from "../../core/pki/authority/authority_chain.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";
-import { DEFAULT_SETTINGS, type EtcdSettings } from "../settings.ts";
+import type { InstanceDeps } from "../deps.ts";
+import { readCaFile, readPairFiles } from "../named_files.ts";
+import { DEFAULT_SETTINGS, type EtcdSettings, parseEtcdServer, parseSetting } from "../settings.ts";
 
 /** The etcd that holds the objects of a data directory. */
 export interface EtcdPlace {
@@ -106,4 +113,52 @@ export async function assertEtcdPlace(
 function formatEtcdSettings({ servers, prefix }: EtcdPlace): string {
   const below = prefix === DEFAULT_SETTINGS.etcdPrefix ? "" : ` and the setting etcdPrefix ${shellWord(prefix)}`;
   return `the setting etcdServers ${shellWord(servers.join(","))}${below}`;
+}
+
+/**
+ * Reads and checks the settings and files of etcd. AppError `usage`, `io`, `ca_invalid`, `key_invalid`,
+ * `file_permissions`.
+ */
+export async function readEtcdEndpoints(
+  settings: EtcdSettings,
+  place: Pick<InstanceDeps, "files" | "cwd">,
+): Promise<EtcdEndpoints> {
+  const { etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
+  const servers = parseSetting("etcdServers", settings.etcdServers, parseEtcdServer);
+  const scheme = assertOneScheme(servers);
+  if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
+    throw new AppError(
+      "usage",
+      `the setting ${etcdCafile === undefined ? "etcdCertfile" : "etcdCafile"} has no effect for an etcd without TLS`,
+      { hint: "write https:// in the setting etcdServers, or leave the certificates out" },
+    );
+  }
+  return {
+    servers,
+    caPem: etcdCafile === undefined
+      ? undefined
+      : encodeCertificates(await readCaFile(etcdCafile, "etcd CA file", place)),
+    certificate: etcdCertfile === undefined || etcdKeyfile === undefined
+      ? undefined
+      : await readCertificate(etcdCertfile, etcdKeyfile, place),
+    prefix,
+  };
+}
+
+function assertOneScheme(servers: readonly string[]): string {
+  const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
+  if (others.every((scheme) => scheme === first)) return first;
+  throw new AppError("usage", "the setting etcdServers: some servers are http and others https", {
+    hint: "give all with the same scheme",
+  });
+}
+
+async function readCertificate(
+  certificatePath: string,
+  keyPath: string,
+  place: Pick<InstanceDeps, "files" | "cwd">,
+): Promise<EtcdEndpoints["certificate"]> {
+  await checkPrivateFile(resolve(place.cwd, keyPath), place.files);
+  const pair = await readPairFiles(certificatePath, keyPath, "connect to etcd with", place);
+  return { certificatePem: pair.certificatePem, keyPem: pair.privateKeyPem };
 }
