@@ -4,7 +4,12 @@
  * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is
  * never sent.
  */
-import { checkClusterInfoSignature, checkPins, CLUSTER_INFO_PATH, type PinnedCluster } from "../core/token/cluster_info.ts";
+import {
+  checkClusterInfoSignature,
+  checkPins,
+  CLUSTER_INFO_PATH,
+  type PinnedCluster,
+} from "../core/token/cluster_info.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";

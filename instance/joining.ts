@@ -3,9 +3,21 @@
  * with a bootstrap token that is replaced when it has expired or was deleted.
  */
 import { basename } from "node:path";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, planClusterInfo, type PublishedCluster } from "../core/token/cluster_info.ts";
+import {
+  CLUSTER_INFO_NAME,
+  CLUSTER_INFO_NAMESPACE,
+  planClusterInfo,
+  type PublishedCluster,
+} from "../core/token/cluster_info.ts";
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
-import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, decideTokenSecret, listTokenFacts, toTokenSecretName, UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
+  decideTokenSecret,
+  listTokenFacts,
+  toTokenSecretName,
+  UP_TOKEN_GROUP,
+} from "../core/token/token_secret.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";

@@ -2,7 +2,17 @@
  * Manual pages from the command table, with the content of help, in the macros of man(7). Text is escaped so that no
  * character is taken as a command (groff_man(7), mandoc_char(7)).
  */
-import { type Command, COMMAND_GROUPS, type CommandFamily, type CommandTable, findSubcommands, findVariable, getCommandName, getExitCodes, GLOBAL_FLAGS } from "./command.ts";
+import {
+  type Command,
+  COMMAND_GROUPS,
+  type CommandFamily,
+  type CommandTable,
+  findSubcommands,
+  findVariable,
+  getCommandName,
+  getExitCodes,
+  GLOBAL_FLAGS,
+} from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 import { describeRule } from "./rules.ts";

@@ -2,7 +2,7 @@
  * The controllers of bootstrap tokens (`pkg/controller/bootstrap`): the signatures of the tokens in
  * `kube-public/cluster-info`, and the deletion of expired tokens.
  */
-import { signClusterInfo } from "../../core/token/cluster_info_signatures.ts";
+import { signClusterInfo } from "../../core/token/cluster_info.ts";
 import { decideTokenCleaning } from "../../core/token/token_secret.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";

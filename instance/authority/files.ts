@@ -1,11 +1,21 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
-import { type CertificateChain, encodeTrust, parseAuthorityChain, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import {
+  type CertificateChain,
+  encodeTrust,
+  parseAuthorityChain,
+  SERIAL_BYTES,
+} from "../../core/pki/authority/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
-import { type Authority, createAuthority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority/authority.ts";
+import {
+  type Authority,
+  createAuthority,
+  joinAuthority,
+  parseAuthorityCertificates,
+} from "../../core/pki/authority/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { NameConstraints } from "../../core/pki/x509/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";

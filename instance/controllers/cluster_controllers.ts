@@ -5,10 +5,22 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import {
+  type ClusterTrustBundle,
+  KUBE_APISERVER_SERVING_SIGNER,
+  type PodCertificateRequest,
+} from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
-import { clusterTrustBundleKind, configMapKind, leaseKind, namespaceKind, podCertificateRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import {
+  clusterTrustBundleKind,
+  configMapKind,
+  leaseKind,
+  namespaceKind,
+  podCertificateRequestKind,
+  secretKind,
+  serviceAccountKind,
+} from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
@@ -17,8 +29,16 @@ import { createObjectStore, type ObjectStoreOptions } from "../../client/objects
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
 import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
-import { createNamespaceController, type NamespaceContent, type NamespacedResource } from "../../controllers/upkeep/namespace_controller.ts";
-import { createRootCaPublisher, createServiceAccountController, DEFAULT_SERVICE_ACCOUNT } from "../../controllers/upkeep/namespace_defaults.ts";
+import {
+  createNamespaceController,
+  type NamespaceContent,
+  type NamespacedResource,
+} from "../../controllers/upkeep/namespace_controller.ts";
+import {
+  createRootCaPublisher,
+  createServiceAccountController,
+  DEFAULT_SERVICE_ACCOUNT,
+} from "../../controllers/upkeep/namespace_defaults.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followResource } from "../../server/storage/follow.ts";

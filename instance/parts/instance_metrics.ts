@@ -2,7 +2,12 @@
 import { basename } from "node:path";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
-import { createExpiryMetrics, createMetricsRegistry, type ExpiryMetrics, type MetricsRegistry } from "../../server/metrics/registry.ts";
+import {
+  createExpiryMetrics,
+  createMetricsRegistry,
+  type ExpiryMetrics,
+  type MetricsRegistry,
+} from "../../server/metrics/registry.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { Part } from "./parts.ts";
 import { parseLeaf } from "./register.ts";

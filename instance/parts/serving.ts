@@ -2,13 +2,24 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
-import { type AdvertisedHost, chooseAdvertisedHost, isUnspecified, listReachableHosts, LOOPBACK } from "../../core/machine/node_addresses.ts";
+import {
+  type AdvertisedHost,
+  chooseAdvertisedHost,
+  isUnspecified,
+  listReachableHosts,
+  LOOPBACK,
+} from "../../core/machine/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import { findRenewalReason, planPermittedNames, planServingNames, type ServerNames } from "../../core/pki/authority/serving_certificate.ts";
+import {
+  findRenewalReason,
+  planPermittedNames,
+  planServingNames,
+  type ServerNames,
+} from "../../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";

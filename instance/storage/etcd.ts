@@ -17,7 +17,7 @@ import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { encodeCertificates } from "../../core/pki/authority/authority_chain.ts";
+import { encodeCertificates } from "../../core/pki/authority/issue.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";

@@ -16,7 +16,7 @@ import type { ServerSettings } from "../settings.ts";
 /** An open storage, with what is known about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
   readonly storage: Storage;
-  /** True when the storage was empty. */
+  /** True when no start has written all of its first objects yet. */
   readonly isNew: boolean;
   /** All objects of a storage that other servers may share, tlsboot or kube-apiserver; undefined for a database. */
   readonly contents: StoreContents | undefined;
@@ -34,7 +34,6 @@ export async function openStorage(
   deps: InstanceDeps & { readonly registry: MetricsRegistry },
 ): Promise<InstanceStorage> {
   if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
-  const isNew = (await deps.files.stat(dir.database)) === undefined;
   // SQLite opens a database on a full disk, and the server would say that it is up and refuse the first write.
   if (await readFreeBytes(dir.root) === 0) {
     throw new AppError("io", `cannot open storage "${dir.database}": the disk is full`, {
@@ -57,6 +56,7 @@ export async function openStorage(
     observer,
     onLost,
   });
+  const isNew = await isNewStorage(storage);
   return { storage, isNew, contents: undefined, lost: lost.signal, [Symbol.asyncDispose]: close(storage) };
 }
 
@@ -77,14 +77,19 @@ async function openShared(
     observer: createEtcdMetrics(deps.registry, STORED_RESOURCES),
   });
   try {
-    const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
+    const isNew = await isNewStorage(storage);
     await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
     const { signal: lost } = new AbortController();
-    return { storage, isNew: items.length === 0, contents, lost, [Symbol.asyncDispose]: close(storage) };
+    return { storage, isNew, contents, lost, [Symbol.asyncDispose]: close(storage) };
   } catch (error) {
     await storage[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A start writes the system namespaces after its other objects. */
+async function isNewStorage(storage: Storage): Promise<boolean> {
+  return (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
 }
 
 function close(storage: Storage): () => Promise<void> {

@@ -3,7 +3,12 @@
  * certificate does not end the handshake; it leads to a 401.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createSecureServer, type Http2SecureServer, type SecureServerOptions, type ServerHttp2Session } from "node:http2";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+} from "node:http2";
 import { type AddressInfo, createServer, isIP, type Server, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { AppError } from "../../core/errors.ts";
@@ -15,7 +20,16 @@ import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { ConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
 import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
-import { createRefusals, findHeadFault, fromMessage, fromStream, type Received, refusePlainHttp, refuseRest, type StreamEvent } from "./received.ts";
+import {
+  createRefusals,
+  findHeadFault,
+  fromMessage,
+  fromStream,
+  type Received,
+  refusePlainHttp,
+  refuseRest,
+  type StreamEvent,
+} from "./received.ts";
 import { deferSessionDestroy, isEnding } from "../http2_sessions.ts";
 
 /** The serving certificate (leaf first) and its key, in PEM. */

@@ -16,7 +16,7 @@ import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import { createKubectl, PATIENTLY } from "../support/interop/kubectl.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
@@ -55,7 +55,7 @@ async function startPlaces() {
   for (const { home } of places) {
     const kubectl = createKubectl(folder, join(home, "admin.kubeconfig"));
     for (const object of ["serviceaccount/default", "configmap/kube-root-ca.crt"]) {
-      await kubectl.run("wait", "--for=create", PATIENTLY, object);
+      await kubectl.run("wait", "--for=create", object);
     }
   }
   const running = opened.move();
@@ -152,8 +152,8 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
   const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
   await kubectl.create(JSON.stringify(node));
-  await kubectl.run("wait", "--for=create", PATIENTLY, "-n", "state", "serviceaccount/default");
-  await kubectl.run("wait", "--for=create", PATIENTLY, "-n", "state", "configmap/kube-root-ca.crt");
+  await kubectl.run("wait", "--for=create", "-n", "state", "serviceaccount/default");
+  await kubectl.run("wait", "--for=create", "-n", "state", "configmap/kube-root-ca.crt");
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
@@ -210,14 +210,14 @@ async function playKwok({ home }: Place, folder: TempFolder) {
   ], { cwd: home });
   const node = JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "kwok-node" } });
   await kubectl.create(node);
-  await kubectl.run("wait", "node/kwok-node", "--for=condition=Ready", PATIENTLY);
-  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=create", PATIENTLY);
+  await kubectl.run("wait", "node/kwok-node", "--for=condition=Ready");
+  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=create");
   const conditions = await kubectl.run("get", "node", "kwok-node", "-o=jsonpath={.status.conditions[*].type}");
   const owner = await kubectl.run(
     ...["get", "lease", "-n", "kube-node-lease", "kwok-node"],
     "-o=jsonpath={.metadata.ownerReferences[*].kind}/{.metadata.ownerReferences[*].name}",
   );
   await kubectl.run("delete", "node", "kwok-node");
-  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=delete", PATIENTLY);
+  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=delete");
   return { conditions, owner, hasEnded: kwok.hasEnded() };
 }

@@ -26,7 +26,12 @@ import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
 import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
 import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
-import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "../../../client/admin/explain_request.ts";
+import {
+  explainRequest,
+  type Explanation,
+  gatherFromApi,
+  gatherFromFile,
+} from "../../../client/admin/explain_request.ts";
 
 export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
