@@ -94,6 +94,8 @@ async function collectAnswers(
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, Outcome>> {
   await using running = signer;
+  // The times of the certificates are compared, so neither signer starts while its requests wait.
+  await running.waitFor(/Starting certificate controller|working for an API server/);
   await submitRequests(plane, kubectl, requests);
   const answers = await waitForOutcomes(kubectl, requests, running);
   // One request; kubectl's own deletion is one for each, and throttled.
