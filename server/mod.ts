@@ -153,7 +153,7 @@ export {
   WriteRefusedError,
 } from "./storage/storage.ts";
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory/memory_storage.ts";
-export type { JournalObserver } from "./storage/memory/observed_journal.ts";
+export type { JournalObserver } from "./storage/sqlite/journal.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite/sqlite_storage.ts";
 export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_storage.ts";
 export type { StoredValues } from "./storage/etcd/contents.ts";

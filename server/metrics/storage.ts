@@ -3,7 +3,7 @@
  * space, and the calls to an etcd.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
-import type { JournalObserver } from "../storage/memory/observed_journal.ts";
+import type { JournalObserver } from "../storage/sqlite/journal.ts";
 import { createExponentialBuckets, type MetricsRegistry, REQUEST_BUCKETS } from "./registry.ts";
 import type { Resource, StoredResource } from "../registry/resource.ts";
 import { toKeyPrefix } from "../registry/registry.ts";

@@ -8,16 +8,10 @@ import { setImmediate } from "node:timers";
 import type { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { Engine } from "../memory/engine.ts";
-import {
-  DEFAULT_STORAGE_TIMES,
-  JournaledStorage,
-  type StorageLimits,
-  type StorageTimes,
-} from "../memory/journaled_storage.ts";
+import { DEFAULT_STORAGE_TIMES, JournaledStorage, type StorageLimits, type StorageTimes } from "../memory/journaled_storage.ts";
 import { openError } from "./errors.ts";
 import { openDatabaseFile } from "./file.ts";
-import { loadChanges, SqliteJournal } from "./journal.ts";
-import { type JournalObserver, observeJournal } from "../memory/observed_journal.ts";
+import { type JournalObserver, loadChanges, observeJournal, SqliteJournal } from "./journal.ts";
 import type { SnapshotObject } from "../snapshot_lines.ts";
 import type { Storage } from "../storage.ts";
 import { readStored } from "../stored.ts";

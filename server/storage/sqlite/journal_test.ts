@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoggedEvent } from "./history.ts";
-import { observeJournal } from "./observed_journal.ts";
+import type { LoggedEvent } from "../memory/history.ts";
+import { observeJournal } from "./journal.ts";
 
 test("observeJournal() times each commit with its changes, and counts those that fail", async () => {
   const observed: string[] = [];
