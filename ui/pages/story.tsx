@@ -7,15 +7,7 @@ import { PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import type { BoardStep, StoryBoard } from "../story/board.ts";
 import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../story/chapters.ts";
-import {
-  chooseMachines,
-  describeMachine,
-  describePicture,
-  type DrawnMachine,
-  type DrawnRequest,
-  type Flow,
-  type Picture,
-} from "../story/picture.ts";
+import { chooseMachines, describeMachine, describePicture, type DrawnMachine, type DrawnRequest, type Flow, type Picture } from "../story/picture.ts";
 
 /** The id of the board in the page's stream of events. */
 export const STORY_ID = "story";
@@ -191,7 +183,7 @@ const [SHOWN_REQUESTS, SHOWN_BOXES] = [4, 6];
 const GAP = 8;
 
 /** The picture: approver and signer, the API server with its requests, and the machines. */
-export function PictureView({ picture }: { readonly picture: Picture }): UiElement {
+function PictureView({ picture }: { readonly picture: Picture }): UiElement {
   const { authority, server, flow, requests, issued, hasRule } = picture;
   const others = requests.length - SHOWN_REQUESTS;
   const shown = requests.slice(0, SHOWN_REQUESTS);

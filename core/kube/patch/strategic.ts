@@ -5,7 +5,6 @@
 import { setOwn } from "../wire/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { badDirective, badPatchType, badType, noMergeKey, otherFault, PatchFault } from "./patch_fault.ts";
 import {
   cloneJson,
   getJsonType,
@@ -16,13 +15,19 @@ import {
   withoutNulls,
 } from "../json_value.ts";
 import {
+  badDirective,
+  badPatchType,
+  badType,
   deleteFromList,
   elementKind,
   findListMeta,
   findObjectMeta,
   getElementKey,
   mergeList,
+  noMergeKey,
   orderElements,
+  otherFault,
+  PatchFault,
   storedOrderAfter,
 } from "./strategic_list.ts";
 import { printGoValue } from "./go_value.ts";

@@ -1,13 +1,14 @@
 /**
  * Merges lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). In a merged list, the elements
  * that the patch names have the patch's order, those that only the server has keep theirs, and the two are interleaved
- * by the order of the stored list (`normalizeElementOrder`).
+ * by the order of the stored list (`normalizeElementOrder`). Faults are thrown, and `strategic.ts` converts them to values.
  */
 import type { FieldSchema, FieldType } from "../schema.ts";
-import { badPatchType, badType, listOfLists, noMergeKey, otherFault } from "./patch_fault.ts";
 import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
-import { printGoValue } from "./go_value.ts";
+import { getGoType, printGoValue } from "./go_value.ts";
+import type { PatchError } from "./patch_result.ts";
 import { goQuote } from "../../lib/quote.ts";
+import { AppError } from "../../errors.ts";
 
 /** Merges one map into another. The function is passed in, because maps and lists contain each other. */
 export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
@@ -244,4 +245,55 @@ function findField(parent: FieldType, key: string): FieldSchema {
 /** Returns the merge strategy of a field, without `retainKeys`, which only matters for creating patches. */
 function getStrategy(field: FieldSchema): string {
   return (field.patchStrategy ?? "").split(",").find((item) => item !== "retainKeys") ?? "";
+}
+
+/** Ends a strategic merge. It is caught within this folder. */
+export class PatchFault extends AppError {
+  readonly patchError: PatchError;
+
+  constructor(patchError: PatchError) {
+    super("invalid", patchError.message);
+    this.patchError = patchError;
+  }
+}
+
+/** Creates the error of a malformed directive, which is answered with 400. */
+export function badDirective(name: "primitive list" | "retainKeys" | "setElementOrder list"): PatchFault {
+  return new PatchFault({ kind: "badRequest", message: `invalid patch format of ${name}` });
+}
+
+/** Creates the error of a list of lists, which cannot be merged and is answered with 422. */
+function listOfLists(): PatchFault {
+  return new PatchFault({ kind: "unprocessable", message: "lists of lists are not supported" });
+}
+
+/** Creates an error that has no type upstream and is answered with 500. */
+export function otherFault(message: string): PatchFault {
+  return new PatchFault({ kind: "internal", message });
+}
+
+/** Creates the error of a list element that lacks the merge key. */
+export function noMergeKey(element: unknown, mergeKey: string): PatchFault {
+  return otherFault(`map: ${printGoValue(element)} does not contain declared merge key: ${mergeKey}`);
+}
+
+/** Creates the error of a value whose type does not fit the directive. */
+export function badType(expected: "list" | "map", value: unknown): PatchFault {
+  return otherFault(`expected a ${getGoType(expected === "list" ? [] : {})}, but received a ${getGoType(value)}`);
+}
+
+/** Creates the error of an unknown `$patch` directive. */
+export function badPatchType(directive: unknown, map: unknown): PatchFault {
+  return otherFault(`unknown patch type: ${printAsText(directive)} in map: ${printGoValue(map)}`);
+}
+
+/** Prints a value as `fmt.Sprintf("%s")` does, which marks values that are not text. */
+function printAsText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return `[${value.map(printAsText).join(" ")}]`;
+  if (isJsonObject(value)) {
+    return `map[${Object.keys(value).sort().map((key) => `${key}:${printAsText(value[key])}`).join(" ")}]`;
+  }
+  const type = getGoType(value);
+  return value === null ? type : `%!s(${type}=${printGoValue(value)})`;
 }

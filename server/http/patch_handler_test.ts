@@ -11,9 +11,8 @@ import { ADMIN } from "../../tests/support/test_app.ts";
 import { MAX_ELEMENTS } from "../../core/kube/wire/element_budget.ts";
 import { configMaps } from "../registry/configmaps.ts";
 import type { Resource } from "../registry/resource.ts";
-import { applyBody, readConfig } from "./patch_handler.ts";
+import { applyBody, applyPatch, readConfig, readPatch } from "./patch_handler.ts";
 import { type Exchange, Warnings } from "./exchange.ts";
-import { applyPatch, readPatch } from "./patch_body.ts";
 
 // Of an exchange, patches know the warnings only.
 const EXCHANGE = { warnings: new Warnings() } as unknown as Exchange;
