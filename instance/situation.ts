@@ -7,9 +7,8 @@ import {
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { REGISTER_PREFIX } from "../server/register/register.ts";
-import { certificateSigningRequests } from "../server/registry/certificatesigningrequests.ts";
-import { toKeyPrefix } from "../server/registry/registry.ts";
-import type { Storage } from "../server/storage/storage.ts";
+import type { Storage } from "../server/mod.ts";
+import { certificateSigningRequests, toKeyPrefix } from "../server/registry/mod.ts";
 
 /** What an administrator can do next depends on this. */
 export interface Situation {

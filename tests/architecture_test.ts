@@ -26,7 +26,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
   client: {
     objects: ["access_reviews", "api", "object_store", "read_client_trust", "trust_bundles", "watch_events"],
     transport: ["connect", "server_names", "time_limit", "tls_transport"],
-    certificate: ["credential_store", "obtain_certificate", "offline_exchange", "pair_folder", "submit_request"],
+    certificate: ["credential_store", "pair_folder", "submit_request"],
     health: ["examine", "files", "host", "machine", "machine_evidence"],
   },
   controllers: {
@@ -67,6 +67,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
       "named_files",
       "quiet_heap",
       "settings",
+      "situation",
       "web_names",
     ],
     storage: ["etcd"],

@@ -90,7 +90,7 @@ test("kube-apiserver: files of a kubelet are taken over, renewed, and used by th
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
-  // Before it expires: nobody approves the next one.
+  // Before it expires: no one approves the next one.
   await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
   await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
   running.kill("SIGKILL");

@@ -7,7 +7,15 @@ import { PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import type { BoardStep, StoryBoard } from "../story/board.ts";
 import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../story/chapters.ts";
-import { chooseMachines, describeMachine, describePicture, type DrawnMachine, type DrawnRequest, type Flow, type Picture } from "../story/picture.ts";
+import {
+  chooseMachines,
+  describeMachine,
+  describePicture,
+  type DrawnMachine,
+  type DrawnRequest,
+  type Flow,
+  type Picture,
+} from "../story/picture.ts";
 
 /** The id of the board in the page's stream of events. */
 export const STORY_ID = "story";

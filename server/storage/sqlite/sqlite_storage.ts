@@ -8,7 +8,12 @@ import { setImmediate } from "node:timers";
 import type { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { Engine } from "../memory/engine.ts";
-import { DEFAULT_STORAGE_TIMES, JournaledStorage, type StorageLimits, type StorageTimes } from "../memory/journaled_storage.ts";
+import {
+  DEFAULT_STORAGE_TIMES,
+  JournaledStorage,
+  type StorageLimits,
+  type StorageTimes,
+} from "../memory/journaled_storage.ts";
 import { openError } from "./errors.ts";
 import { openDatabaseFile } from "./file.ts";
 import { type JournalObserver, loadChanges, observeJournal, SqliteJournal } from "./journal.ts";

@@ -82,12 +82,12 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const { members = 1, flags = [], places = [HERE], releases = ["etcd"], isTls = false } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
-  while (plans.length < members) {
-    const { address, wrap } = places[plans.length % places.length]!;
+  for (let member = 0; member < members; member++) {
+    const { address, wrap } = places[member % places.length]!;
     plans.push({
       wrap,
-      name: `m${plans.length}`,
-      program: peerPath(releases[plans.length % releases.length]!),
+      name: `m${member}`,
+      program: peerPath(releases[member % releases.length]!),
       client: `${isTls ? "https" : "http"}://${address}:${await findServerPort()}`,
       metrics: `http://${address}:${await findServerPort()}`,
       peer: `http://${address}:${await findServerPort()}`,
