@@ -29,8 +29,15 @@ import { waitUntilUp } from "../support/interop/instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { readShownCertificate } from "../support/shown_certificate.ts";
 
-/** A checkpoint writes a thousand pages, all alike, and syncs once. */
-const CHECKPOINT_CALLS = [0, 1, 2, 10, 100, 500];
+/**
+ * The files of a running instance, and the calls to try. Which call of a commit syncs the journal depends on its pages, so
+ * that the sync is tried for itself. A checkpoint writes a thousand pages, all alike, and syncs once.
+ */
+const RUNNING = [
+  { file: "tlsboot.db-wal" },
+  { file: "tlsboot.db-wal", faults: FAULTS.filter(({ kinds }) => kinds === "s"), calls: [0] },
+  { file: "tlsboot.db", calls: [0, 1, 2, 10, 100, 500] },
+];
 
 test("up on a disk that fails at every call in turn acknowledges nothing that it has not stored, and continues or ends clearly", async () => {
   await using folder = await createTempFolder();
@@ -80,11 +87,10 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
       doubtful.clear();
       assert.equal(await create(name, 10), undefined, name);
     };
-    for (const file of ["tlsboot.db-wal", "tlsboot.db"]) {
+    for (const { file, ...which } of RUNNING) {
       const needle = `${dataDir}/${file}$`;
       // The database file itself is written at a checkpoint only, some megabytes later.
       const isCheckpoint = file === "tlsboot.db";
-      const calls = isCheckpoint ? { calls: CHECKPOINT_CALLS } : {};
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
         const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
         let refusal: Refusal | undefined;
@@ -99,7 +105,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
           assert.equal(refusal !== undefined, hits.length > 0, `${what}: ${hits}`);
         }
         await recover(`${name}-after`);
-      }, calls);
+      }, which);
     }
     for (const [index, fault] of FAULTS.entries()) {
       // Down for a while, as a full disk is.
