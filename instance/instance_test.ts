@@ -14,10 +14,17 @@ import { parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
 import type { Clock, Transport } from "../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../core/revocation/revocation.ts";
 import { readShownCertificate } from "../tests/support/shown_certificate.ts";
+import { createDefaultRbacObjects, reconcileObjects } from "../server/bootstrap_objects.ts";
+import { createMemoryStorage, type Storage } from "../server/mod.ts";
+import { openSqliteStorage } from "../server/storage/sqlite/sqlite_storage.ts";
+import { WriteRefusedError } from "../server/storage/storage.ts";
+import { createTestApp } from "../tests/support/test_app.ts";
 import { startInstance } from "./instance.ts";
+import { initialBindings } from "./instance_rbac.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { parseLeaf } from "./parts/register.ts";
+import { isNewStorage } from "./storage/storage.ts";
 
 const DAY_S = 86_400;
 
@@ -44,6 +51,56 @@ test("renew() of an instance logs certificates of an earlier run that were not r
   await instance.renew();
   assert.deepEqual(readWarnings(), ["a disk is almost full", "a certificate is not renewed"]);
   assert.equal(logger.entries.find(({ message }) => message === readWarnings()[1])?.fields["subject"], "CN=late");
+});
+
+/** A binding that only a first start creates. */
+const NODE_BOOTSTRAPPER = "/registry/clusterrolebindings/tlsboot:node-bootstrapper";
+
+async function readFirstObjects(storage: Pick<Storage, "get" | "list">) {
+  const binding = await storage.get(NODE_BOOTSTRAPPER);
+  return { hasBinding: binding !== undefined, isNew: await isNewStorage(storage) };
+}
+
+for (
+  const { name, error, isRejected } of [
+    { name: "ends", error: new Error("no power"), isRejected: true },
+    { name: "is refused by a full storage", error: new WriteRefusedError("full", "full"), isRejected: false },
+  ]
+) {
+  test(`createApi() leaves a storage new when one of its first writes ${name}`, async () => {
+    const clock = createFakeClock();
+    const storage = createMemoryStorage({ clock });
+    const create = storage.create.bind(storage);
+    storage.create = (key, object) => key === NODE_BOOTSTRAPPER ? Promise.reject(error) : create(key, object);
+    await using apps = new AsyncDisposableStack();
+    const start = async () => void apps.use(await createTestApp({ clock, storage, objects: initialBindings() }));
+    if (isRejected) await assert.rejects(start, error);
+    else await start();
+    assert.deepEqual(await readFirstObjects(storage), { hasBinding: false, isNew: true });
+    storage.create = create;
+    await start();
+    assert.deepEqual(await readFirstObjects(storage), { hasBinding: true, isNew: false });
+  });
+}
+
+test("startInstance() completes a first start that was interrupted, and creates no binding that was deleted since", async () => {
+  await using folder = await createTempFolder();
+  const deps = createInstanceDeps(folder.path, {});
+  const settings = { ...DEFAULT_SETTINGS, dataDir: folder.join("data"), securePort: 0 };
+  await createFilePort().makeDirectory(settings.dataDir, 0o700);
+  {
+    await using storage = await openSqliteStorage({ path: folder.join("data/tlsboot.db"), clock: deps.clock });
+    await reconcileObjects({ ...deps, storage }, createDefaultRbacObjects());
+  }
+  const start = () => startInstance(settings, deps, (isNew) => isNew ? initialBindings() : []);
+  {
+    await using completed = await start();
+    assert.deepEqual(await readFirstObjects(completed.storage), { hasBinding: true, isNew: false });
+    const binding = await completed.storage.get(NODE_BOOTSTRAPPER);
+    await completed.storage.delete(NODE_BOOTSTRAPPER, binding!.revision);
+  }
+  await using next = await start();
+  assert.deepEqual(await readFirstObjects(next.storage), { hasBinding: false, isNew: false });
 });
 
 const NEVER = new AbortController().signal;

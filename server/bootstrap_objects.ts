@@ -48,23 +48,28 @@ const MANAGER = "kube-apiserver";
 /** Another server on the same storage may write the same objects at the same moment, so a write is retried. */
 const ATTEMPTS = 5;
 
-/** Creates missing objects and reconciles changed ones. Runs before the first request is served. */
-export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<void> {
-  await Promise.all(wanted.map(async (item) => {
+/**
+ * Creates missing objects and reconciles changed ones. Runs before the first request is served. Returns whether the
+ * storage has all of them now; a full one refuses writes.
+ */
+export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<boolean> {
+  const written = await Promise.all(wanted.map(async (item) => {
     for (let attempt = 1;; attempt++) {
       try {
-        return await reconcileObject(deps, item);
+        await reconcileObject(deps, item);
+        return true;
       } catch (error) {
         if (error instanceof WriteRefusedError) {
           // The existing objects must be served, even when the storage is full.
           deps.logger.error("default object not written", { key: item.key, error });
-          return;
+          return false;
         }
         const isRace = isAppError(error, "already_exists") || isAppError(error, "conflict");
         if (!isRace || attempt === ATTEMPTS) throw error;
       }
     }
   }));
+  return written.every(Boolean);
 }
 
 async function reconcileObject(deps: ReconcileDeps, item: BootstrapObject): Promise<void> {

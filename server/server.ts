@@ -229,13 +229,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const { storage, clock, random } = options;
   const stopping = new AbortController();
   const logger = limitRepeats(options.logger, clock, stopping.signal);
-  await reconcileObjects(options, [
+  const isComplete = await reconcileObjects(options, [
     createApiService(options.port === undefined || options.port === 0 ? DEFAULT_PORT : options.port),
     ...createDefaultRbacObjects(),
     ...options.objects,
   ]);
   // They come last: without them a storage is new, so that a start after an interrupted first one writes everything.
-  await reconcileObjects(options, createSystemNamespaces());
+  if (isComplete) await reconcileObjects(options, createSystemNamespaces());
   const { registry = createMetricsRegistry() } = options;
   const metrics = createMetrics(registry);
   addBuildInfo(registry, options);

@@ -47,17 +47,20 @@ export async function openStorage(
     logger.error("the storage is lost, the server stops", { error });
     lost.abort(error);
   };
-  const storage = await openSqliteStorage({
-    path: dir.database,
-    quotaBytes: settings.storageQuota * 1_048_576,
-    values: createStoredValues(STORED_RESOURCES),
-    clock,
-    logger,
-    observer,
-    onLost,
-  });
+  await using opening = new AsyncDisposableStack();
+  const storage = opening.use(
+    await openSqliteStorage({
+      path: dir.database,
+      quotaBytes: settings.storageQuota * 1_048_576,
+      values: createStoredValues(STORED_RESOURCES),
+      clock,
+      logger,
+      observer,
+      onLost,
+    }),
+  );
   const isNew = await isNewStorage(storage);
-  return { storage, isNew, contents: undefined, lost: lost.signal, [Symbol.asyncDispose]: close(storage) };
+  return { storage, isNew, contents: undefined, lost: lost.signal, [Symbol.asyncDispose]: close(opening) };
 }
 
 async function openShared(
@@ -68,6 +71,7 @@ async function openShared(
   const endpoints = await readEtcdEndpoints(settings, deps);
   // Imported here, so that an instance with a database does not load it.
   const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
+  await using opening = new AsyncDisposableStack();
   const { storage, contents } = await openEtcdStorage({
     endpoints,
     values: createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES),
@@ -76,24 +80,22 @@ async function openShared(
     logger: deps.logger,
     observer: createEtcdMetrics(deps.registry, STORED_RESOURCES),
   });
-  try {
-    const isNew = await isNewStorage(storage);
-    await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
-    const { signal: lost } = new AbortController();
-    return { storage, isNew, contents, lost, [Symbol.asyncDispose]: close(storage) };
-  } catch (error) {
-    await storage[Symbol.asyncDispose]();
-    throw error;
-  }
+  opening.use(storage);
+  const isNew = await isNewStorage(storage);
+  await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
+  const { signal: lost } = new AbortController();
+  return { storage, isNew, contents, lost, [Symbol.asyncDispose]: close(opening) };
 }
 
-/** A start writes the system namespaces after its other objects. */
-async function isNewStorage(storage: Storage): Promise<boolean> {
+/** Reports whether no start has written all of its first objects yet: it writes the system namespaces last. */
+export async function isNewStorage(storage: Pick<Storage, "list">): Promise<boolean> {
   return (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
 }
 
-function close(storage: Storage): () => Promise<void> {
-  return async () => await storage[Symbol.asyncDispose]();
+/** Keeps what was opened until the returned function is called. */
+function close(opening: AsyncDisposableStack): () => Promise<void> {
+  const opened = opening.move();
+  return () => opened.disposeAsync();
 }
 
 async function readSizes(database: string): Promise<StorageSizes> {

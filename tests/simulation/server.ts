@@ -16,6 +16,7 @@ import { autoApproveBinding, initialBindings, offeredRoles } from "../../instanc
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
 import { Parts, renewEachMinute, runBeside } from "../../instance/parts/parts.ts";
 import { openRegister, parseLeaf } from "../../instance/parts/register.ts";
+import { isNewStorage } from "../../instance/storage/storage.ts";
 import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
 import { type Election, runElected, SHARED_STORE_ELECTION } from "../../instance/controllers/run_elected.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
@@ -74,7 +75,7 @@ export function createServerProgram(cluster: Cluster): Program {
     const signal = new AbortController().signal;
     const deps = createDeps(own);
     const { storage, contents } = await cluster.openStorage(own);
-    const isNew = (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
+    const isNew = await isNewStorage(storage);
     const parts = new Parts();
     const { register, recordUsed, record } = parts.add(
       await openRegister({
