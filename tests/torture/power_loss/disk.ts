@@ -22,10 +22,11 @@ export interface Luck {
   readonly content: "none" | "all" | "some" | "zeros";
 }
 
+export const EVERYTHING: Luck = { names: "all", content: "all" };
 /** The extremes are tried at each name, sync and mark; chance everywhere. */
 export const EXTREMES: readonly Luck[] = [
   { names: "none", content: "none" },
-  { names: "all", content: "all" },
+  EVERYTHING,
   { names: "all", content: "none" },
   { names: "none", content: "all" },
   { names: "all", content: "zeros" },

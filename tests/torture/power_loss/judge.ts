@@ -9,6 +9,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";
 import { createSystemClock } from "../../../cli/system.ts";
+import { isNewStorage } from "../../../instance/storage/storage.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import { findStoredFaults } from "../register_audit.ts";
 import type { Tree } from "./disk.ts";
@@ -16,6 +17,8 @@ import type { PowerLossLedger } from "./ledger.ts";
 
 const CONFIG_MAPS = "/registry/configmaps/default/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
+/** A binding that a start creates only in a new storage. */
+const BOOTSTRAPPERS = "/registry/clusterrolebindings/tlsboot:node-bootstrapper";
 /** The objects that a scene writes; others are the server's own. */
 export const WRITTEN = /^w\d/;
 /** The certificates of nodes, whose keys are in the same files. */
@@ -53,6 +56,7 @@ async function findStoreFaults(
     return [
       ...(ledger.stores.has(path.replace(/\.replaced-.*/, "")) ? ledger.findObjectFaults(readWritten(objects)) : []),
       ...findStoredFaults(objects),
+      ...(objects.has(BOOTSTRAPPERS) || await isNewStorage(storage) ? [] : ["no start creates its first objects"]),
       ...await findRecordFaults(records, path, tree),
     ];
   } catch (error) {

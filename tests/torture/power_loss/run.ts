@@ -8,7 +8,7 @@ import { below } from "../../support/dice.ts";
 import { createRecordedDisk, type DiskRecord, type RecordedDisk } from "../../support/interop/recorded_disk.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
 import { type TempFolder, toTempFolder } from "../../support/temp.ts";
-import { CHANCE, Disk, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
+import { CHANCE, Disk, EVERYTHING, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
 import { findCrashFaults } from "./judge.ts";
 import { PowerLossLedger } from "./ledger.ts";
 import { type Scene, SCENES } from "./scenes.ts";
@@ -64,8 +64,8 @@ export async function runScene(scene: Scene, options: PowerLossOptions): Promise
   const recorded = await createRecordedDisk(place);
   await scene.run(recorded, place);
   const random = createSeededRandom(seed);
-  const { whole, places, syncs } = await readWhole(recorded);
-  const chosen = choosePlaces(places, options.states, random);
+  const { whole, places, firstCommits, syncs } = await readWhole(recorded);
+  const chosen = choosePlaces(places, firstCommits, options.states, random);
   const disk = createDisk(recorded);
   const ledger = new PowerLossLedger(recorded.root, whole);
   const seen = new Set<string>();
@@ -88,7 +88,9 @@ export async function runScene(scene: Scene, options: PowerLossOptions): Promise
       const state = place.join(`state-${seen.size}`);
       await writeTree(tree, state);
       const found = [...await findCrashFaults(tree, state, ledger)];
-      if (found.length === 0 && below(random, remaining + 1) < options.starts - starts) {
+      // Half of the starts are after the first commits, the others at any place.
+      const isDue = firstCommits.includes(at - 1) && 2 * starts < options.starts;
+      if (found.length === 0 && (isDue || below(random, remaining + 1) < options.starts - starts)) {
         starts++;
         await rm(state, { recursive: true });
         await writeTree(tree, state);
@@ -116,29 +118,39 @@ async function readWhole(recorded: RecordedDisk) {
   const disk = createDisk(recorded);
   const whole = new PowerLossLedger(recorded.root);
   const places: DiskRecord["kind"][] = [];
+  const firstCommits: number[] = [];
+  const journals = new Set<number>();
   let syncs = 0;
   for await (const record of recorded.read()) {
     disk.apply(record);
     whole.apply(record, disk);
+    if (record.kind === "create" && JOURNAL.test(record.path)) journals.add(record.inode);
+    if (record.kind === "syncEnds") {
+      syncs++;
+      if (whole.promises === 0 && journals.has(record.inode)) firstCommits.push(places.length);
+    }
     places.push(record.kind);
-    if (record.kind === "syncEnds") syncs++;
   }
-  const repeated = disk.crash({ names: "all", content: "all" }, createSeededRandom(0));
+  const repeated = disk.crash(EVERYTHING, createSeededRandom(0));
   const gap = findDifference(repeated, await readTree(recorded.root));
   if (gap !== undefined) throw new Error(`the record of ${recorded.root} has a gap: ${gap} is not what it says`);
-  return { whole, places, syncs };
+  return { whole, places, firstCommits, syncs };
 }
+
+/** A sync of this file ends each commit of SQLite. */
+const JOURNAL = /\.db-wal$/;
 
 function createDisk({ root }: RecordedDisk): Disk {
   return new Disk(root, statSync(root).ino);
 }
 
 /**
- * Chooses where the power fails: at each sync, name and mark before at each write, in random order when there are more than
- * states are wanted. At each place everything is lost, or kept, or what chance says.
+ * Chooses where the power fails: after each commit of the first start, then at each sync, name, mark and write in random
+ * order, as many as states are wanted. At each place everything is lost, or kept, or what chance says.
  */
 function choosePlaces(
   places: readonly DiskRecord["kind"][],
+  firstCommits: readonly number[],
   states: number,
   random: Random,
 ): ReadonlyMap<number, readonly Luck[]> {
@@ -150,8 +162,9 @@ function choosePlaces(
     const other = below(random, index + 1);
     [all[index], all[other]] = [all[other]!, all[index]!];
   }
+  const first = firstCommits.map((at) => ({ at, luck: EVERYTHING }));
   const chosen = new Map<number, Luck[]>();
-  for (const { at, luck } of all.slice(0, states)) chosen.set(at, [...chosen.get(at) ?? [], luck]);
+  for (const { at, luck } of [...first, ...all].slice(0, states)) chosen.set(at, [...chosen.get(at) ?? [], luck]);
   return chosen;
 }
 
