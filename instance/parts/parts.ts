@@ -2,6 +2,7 @@
  * The parts of an instance, such as its storage or its server: they start and renew in order, and end in reverse. Renewal is
  * checked each minute and after a clock change, and repeated after failures.
  */
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 
 /** A part that has started. */
@@ -40,12 +41,13 @@ export class Parts implements AsyncDisposable {
 
   /**
    * Renews the parts in the order in which they started, after an earlier call that is still at it. A part that fails does
-   * not keep the others from it; the first failure is thrown afterwards.
+   * not keep the others from it; afterwards its failure is thrown, or one with the messages of all.
    */
   renew(): Promise<void> {
     const renewing = this.#renewed.then(async () => {
       const failures: unknown[] = [];
       for (const renew of this.#renewals) await renew().catch((error: unknown) => failures.push(error));
+      if (failures.length > 1) throw new AggregateError(failures, failures.map(getErrorMessage).join("; "));
       if (failures.length > 0) throw failures[0];
     });
     this.#renewed = renewing.catch(() => undefined);

@@ -58,12 +58,14 @@ test("after Parts.move() there is nothing to renew or to dispose", async () => {
   assert.deepEqual(events, ["renew first", "dispose first"]);
 });
 
-test("Parts.renew() renews the other parts after a failure, and throws it", async () => {
+test("Parts.renew() renews the other parts after a failure, and throws each failure", async () => {
   const events: string[] = [];
   await using parts = new Parts();
   for (const name of ["first", "second"]) parts.add(createRecorded(events, "first")(name));
-  await assert.rejects(parts.renew(), /first failed/);
+  await assert.rejects(parts.renew(), { name: "Error", message: "first failed" });
   assert.deepEqual(events, ["renew first", "renew second"]);
+  parts.add(createRecorded(events, "third")("third"));
+  await assert.rejects(parts.renew(), /^AggregateError: first failed; third failed$/);
 });
 
 /** Work that ends when it is aborted, and can be made to fail then. */
