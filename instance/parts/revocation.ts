@@ -52,6 +52,7 @@ export function keepRevocations(
   const marks = new RecordMarks({ storage, revocations });
   let wake = Promise.withResolvers<void>();
   let isChanged = true;
+  let secondPassAtMs = 0;
   revocations.onChange(() => {
     isChanged = true;
     wake.resolve();
@@ -60,7 +61,8 @@ export function keepRevocations(
 
   /** Does everything that is due; returns how long to wait for the next pass, undefined for the next change. */
   async function pass(signal: AbortSignal): Promise<number | undefined> {
-    const isFirst = isChanged;
+    const startedAtMs = clock.elapsedMs();
+    if (isChanged) secondPassAtMs = startedAtMs + SECOND_PASS_MS;
     isChanged = false;
     try {
       const isDisturbed = revocations.index.size > 0 &&
@@ -70,12 +72,9 @@ export function keepRevocations(
         );
       const changed = await marks.update(signal);
       if (changed > 0) logger.info("records of issued certificates marked or unmarked as revoked", { changed });
-      if (isDisturbed || marks.isDue) {
-        // The retry is the first pass again, so that a second one follows it.
-        isChanged ||= isFirst;
-        return RETRY_MS;
-      }
-      return isFirst && revocations.index.size > 0 ? SECOND_PASS_MS : undefined;
+      if (isDisturbed || marks.isDue) return RETRY_MS;
+      if (revocations.index.size === 0 || startedAtMs >= secondPassAtMs) return undefined;
+      return Math.max(0, secondPassAtMs - clock.elapsedMs());
     } catch (error) {
       signal.throwIfAborted();
       isChanged = true;

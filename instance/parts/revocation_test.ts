@@ -130,6 +130,27 @@ test("keepRevocations() denies a request that was admitted before, also when ano
   await part[Symbol.asyncDispose]?.();
 });
 
+test("keepRevocations() denies a request that was admitted before, also when a record was marked between the passes", async () => {
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  await using app = await start(storage);
+  await permitAll(app);
+  await addRequest(app, "pending", "alice");
+  const late = await storage.get("/registry/certificatesigningrequests/pending");
+  const part = app.keep();
+  await settle();
+  await revoke(app, { kind: "user", value: "alice" });
+  await settle(50);
+  await record(app, 1, "CN=alice");
+  await settle(50);
+  assert.deepEqual(Object.keys(await listMarks(app)), ["1"]);
+  const object = { ...late!.object, metadata: { ...late!.object.metadata, name: "late", uid: "late" } };
+  await storage.create("/registry/certificatesigningrequests/late", object);
+  await app.clock.advance(5_000);
+  await settle(50);
+  assert.match(await describe(app, "late"), /^denied Revoked/);
+  await part[Symbol.asyncDispose]?.();
+});
+
 test("keepRevocations() does the same after a restart in between", async () => {
   await using app = await start();
   await permitAll(app);
