@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createFilePort, type FilePort } from "../client/files.ts";
+import { condition } from "../tests/support/csr_builder.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
@@ -22,6 +23,7 @@ import { createTestApp } from "../tests/support/test_app.ts";
 import { startInstance } from "./instance.ts";
 import { initialBindings } from "./instance_rbac.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
+import { readSituation } from "./situation.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { isNewStorage } from "./storage/storage.ts";
@@ -101,6 +103,16 @@ test("startInstance() completes a first start that was interrupted, and creates 
   }
   await using next = await start();
   assert.deepEqual(await readFirstObjects(next.storage), { hasBinding: false, isNew: false });
+});
+
+test("readSituation() finds the requests that are pending, which a failed one is not", async () => {
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  for (const type of ["Approved", "Denied", "Failed", undefined] as const) {
+    const name = type ?? "new";
+    const object = { metadata: { name }, status: { conditions: type === undefined ? [] : [condition(type)] } };
+    await storage.create(`/registry/certificatesigningrequests/${name}`, object);
+  }
+  assert.deepEqual(await readSituation(storage), { pending: ["new"], hasMachines: false });
 });
 
 const NEVER = new AbortController().signal;

@@ -1,5 +1,5 @@
 /** What a new start finds: the requests that are pending, and whether machines have certificates. */
-import { isSettled } from "../core/approval/recognizers.ts";
+import { getCsrPhase } from "../core/request/phase.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -12,7 +12,7 @@ import { certificateSigningRequests, toKeyPrefix } from "../server/registry/mod.
 
 /** What an administrator can do next depends on this. */
 export interface Situation {
-  /** The names of the requests without a decision, in byte order. */
+  /** The names of the pending requests, in byte order. */
   readonly pending: readonly string[];
   /** Whether the register has a client certificate of a node. */
   readonly hasMachines: boolean;
@@ -22,7 +22,7 @@ export async function readSituation(storage: Storage): Promise<Situation> {
   const { items } = await storage.list(toKeyPrefix(certificateSigningRequests, ""));
   const requests = items.map(({ object }) => object as CertificateSigningRequest);
   return {
-    pending: requests.filter((csr) => !isSettled(csr)).map(getName),
+    pending: requests.filter((csr) => getCsrPhase(csr).kind === "pending").map(getName),
     hasMachines: await hasMachines(storage),
   };
 }
