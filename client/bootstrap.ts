@@ -25,7 +25,7 @@ import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_ku
 import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/tls_transport.ts";
+import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
 
 /**

@@ -56,15 +56,12 @@ export {
 } from "./transport/connect.ts";
 export {
   type ClientPair,
-  type ClockSkew,
   createTlsTransport,
-  isSkewed,
-  observeServerTime,
-  type TimedTransport,
   type TlsTransport,
   type TlsTransportOptions,
   type TransportTimeouts,
 } from "./transport/tls_transport.ts";
+export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.

@@ -5,7 +5,7 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { defaultUsages } from "../core/pki/x509/usages.ts";
-import { findRefusals } from "../core/signing/profile.ts";
+import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/decide_renewal.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { createCsrName } from "../core/request/csr_name.ts";

@@ -17,7 +17,7 @@ import {
   type WaitOptions,
 } from "./submit_request.ts";
 import { createObjectStore } from "../objects/object_store.ts";
-import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/tls_transport.ts";
+import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
 import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */

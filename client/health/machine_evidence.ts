@@ -12,7 +12,8 @@ import type { FilePort } from "../files.ts";
 import { createApiClient } from "../objects/api.ts";
 import { isOpenToAll, isOpenToGroup } from "../private_file.ts";
 import { limitTime } from "../transport/time_limit.ts";
-import { observeServerTime, type TlsTransport } from "../transport/tls_transport.ts";
+import { observeServerTime } from "../transport/server_time.ts";
+import type { TlsTransport } from "../transport/tls_transport.ts";
 
 /** The timeout for the server's answer, because users and scripts wait for the status. */
 const ANSWER_MS = 5_000;

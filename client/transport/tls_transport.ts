@@ -1,7 +1,4 @@
-/**
- * HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. The `Date`
- * header of each answer is compared with the clock of this machine.
- */
+/** HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. */
 import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
@@ -16,7 +13,6 @@ import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionE
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
 import { openTunnel, type TunnelOptions } from "./tunnel.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
-import { type ClockReading, findSkewMs } from "../../core/report/health/machine.ts";
 
 /** A client certificate with its key, as PEM. */
 export interface ClientPair {
@@ -328,32 +324,4 @@ async function findServingDer(
       finish(raw === undefined ? undefined : new Uint8Array(raw));
     });
   });
-}
-
-/** One reading of the server's clock and of this machine's clock at the same moment. */
-export type ClockSkew = ClockReading;
-
-/** A transport that keeps the latest time from a `Date` header. */
-export interface TimedTransport extends Transport {
-  /** The latest reading; undefined before the first answer with a date. */
-  findSkew(): ClockSkew | undefined;
-}
-
-/** Wraps a transport and reads the server's clock from every answer. */
-export function observeServerTime(transport: Transport, clock: Clock): TimedTransport {
-  let skew: ClockSkew | undefined;
-  return {
-    async send(request, signal) {
-      const answer = await transport.send(request, signal);
-      const serverTime = new Date(answer.headers["date"] ?? "");
-      if (!Number.isNaN(serverTime.getTime())) skew = { serverTime, ourTime: clock.now() };
-      return answer;
-    },
-    findSkew: () => skew,
-  };
-}
-
-/** Reports whether the clocks are further apart than certificates tolerate. */
-export function isSkewed(skew: ClockSkew | undefined): skew is ClockSkew {
-  return findSkewMs(skew) !== undefined;
 }

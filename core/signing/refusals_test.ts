@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { findRefusals } from "./profile.ts";
+import { findRefusals } from "./refusals.ts";
 
 const CLIENT = "kubernetes.io/kube-apiserver-client";
 const masters = { signerName: CLIENT, organizations: ["a", "system:masters"], usages: ["client auth"] };
