@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_plan.ts";
+import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";

@@ -3,7 +3,7 @@ import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints, type EtcdObserver } from "./client.ts";
 import { assertReleases } from "./release.ts";
-import { assertNotRestoring } from "./restore_plan.ts";
+import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
 import { EtcdMirror } from "./mirror.ts";
 import { EtcdStorage } from "./storage.ts";

@@ -11,7 +11,7 @@ import {
   RESTORE_MARKER_KEY,
   type RestoreMarker,
   type RestorePlan,
-} from "./restore_plan.ts";
+} from "./restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";

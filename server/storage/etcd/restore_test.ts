@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { assertNoActiveLease, inParallel, putAside } from "./restore.ts";
-import { RESTORE_MARKER_KEY } from "./restore_plan.ts";
+import { RESTORE_MARKER_KEY } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 
 const now = new Date("2026-11-25T10:00:00Z");

@@ -4,7 +4,7 @@ import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
 import { isCompacted } from "./errors.ts";
 import { assertReleases } from "./release.ts";
-import { assertNoMarker } from "./restore_plan.ts";
+import { assertNoMarker } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { createStored } from "../stored.ts";
 import { plainPrefix } from "./prefix.ts";

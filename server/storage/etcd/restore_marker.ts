@@ -1,6 +1,7 @@
 /**
- * The marker that an etcd contains while a backup is restored into it. It is written first and removed last. While it
- * exists, no tlsboot server uses the prefix, and an interrupted restore continues from it.
+ * The marker that an etcd contains while a backup is restored into it, and what a restore does when it finds one. The
+ * marker is written first and removed last. While it exists, no tlsboot server uses the prefix, and an interrupted
+ * restore continues from it.
  */
 import { Buffer } from "node:buffer";
 import { TLSBOOT_API_VERSION } from "../../../core/version.ts";

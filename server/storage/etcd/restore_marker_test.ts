@@ -10,7 +10,7 @@ import {
   planEtcdRestore,
   RESTORE_MARKER_KEY,
   type RestoreMarker,
-} from "./restore_plan.ts";
+} from "./restore_marker.ts";
 
 const writing: RestoreMarker = {
   backup: "aa",
