@@ -1,7 +1,7 @@
 /**
- * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is
- * old and must not be used. Also the address of an etcd and the credentials for it, from settings and the files that they
- * name.
+ * The etcd of a data directory. Its file `etcd.yaml` names the etcd that has the objects; without that file they are in
+ * the database. Data in the other one is old and must not be used. The address of the etcd and the credentials for it are
+ * read from settings and the files that they name.
  */
 import { resolve } from "node:path";
 import {
@@ -121,7 +121,7 @@ function formatEtcdSettings({ servers, prefix }: EtcdPlace): string {
  */
 export async function readEtcdEndpoints(
   settings: EtcdSettings,
-  place: Pick<InstanceDeps, "files" | "cwd">,
+  deps: Pick<InstanceDeps, "files" | "cwd">,
 ): Promise<EtcdEndpoints> {
   const { etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
   const servers = parseSetting("etcdServers", settings.etcdServers, parseEtcdServer);
@@ -137,10 +137,10 @@ export async function readEtcdEndpoints(
     servers,
     caPem: etcdCafile === undefined
       ? undefined
-      : encodeCertificates(await readCaFile(etcdCafile, "etcd CA file", place)),
+      : encodeCertificates(await readCaFile(etcdCafile, "etcd CA file", deps)),
     certificate: etcdCertfile === undefined || etcdKeyfile === undefined
       ? undefined
-      : await readCertificate(etcdCertfile, etcdKeyfile, place),
+      : await readCertificate(etcdCertfile, etcdKeyfile, deps),
     prefix,
   };
 }
@@ -156,9 +156,9 @@ function assertOneScheme(servers: readonly string[]): string {
 async function readCertificate(
   certificatePath: string,
   keyPath: string,
-  place: Pick<InstanceDeps, "files" | "cwd">,
+  deps: Pick<InstanceDeps, "files" | "cwd">,
 ): Promise<EtcdEndpoints["certificate"]> {
-  await checkPrivateFile(resolve(place.cwd, keyPath), place.files);
-  const pair = await readPairFiles(certificatePath, keyPath, "connect to etcd with", place);
+  await checkPrivateFile(resolve(deps.cwd, keyPath), deps.files);
+  const pair = await readPairFiles(certificatePath, keyPath, "connect to etcd with", deps);
   return { certificatePem: pair.certificatePem, keyPem: pair.privateKeyPem };
 }

@@ -177,7 +177,7 @@ export function createBootstrapTokenPlugins(
   ];
 }
 
-/** The settings of the two plugins. */
+/** The settings of OpenRequestLimit and SignerWarning. */
 export interface SigningRequestLimits {
   /** The largest number of open requests of one requester; 0 for no limit. */
   readonly maxOpenPerRequester: number;
@@ -185,7 +185,7 @@ export interface SigningRequestLimits {
   readonly servedSigners: (() => readonly string[]) | undefined;
 }
 
-/** The plugins, over an index of the stored requests that follows them until it is disposed. */
+/** Those two plugins, over an index of the stored requests that follows them until it is disposed. */
 export interface SigningRequestPlugins extends Disposable {
   readonly plugins: readonly AdmissionPlugin[];
 }

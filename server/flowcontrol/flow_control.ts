@@ -90,6 +90,10 @@ function isNode({ apiGroup, resource, subresource, isResourceRequest }: RequestI
     (subresource === "" || subresource === "status");
 }
 
+/**
+ * The seats of a level: how many of its requests are served at the same time
+ * (`apiserver/pkg/util/flowcontrol/apf_controller.go`, `NominalConcurrencyLimit` and borrowing).
+ */
 export interface LevelSeats {
   readonly nominal: number;
   /** The number of these seats that the level never lends; at least one. */

@@ -1,6 +1,6 @@
 /**
- * Deletion of one object or of a selection, its rules, and how resources deviate from them
- * (`registry/generic/registry/store.go`, `rest/delete.go`, strategies).
+ * Deletion of one object or of a selection: an object without finalizers is removed, and any other is marked
+ * (`registry/generic/registry/store.go`, `rest/delete.go`).
  */
 import { isAppError } from "../../core/errors.ts";
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";

@@ -1,8 +1,7 @@
 /**
  * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. One encoding of it is always kept:
- * its JSON, encoded once, or the value of a shared store until someone asks for the JSON. Objects, which take several times
- * as much memory, are decoded when they are read. A cache of limited size has those of newest states, and evicts what was
- * not used since the clock hand last passed it (CLOCK).
+ * its JSON, encoded once, or the value of a shared store until the JSON is needed. Objects take several times as much
+ * memory, so they are decoded when they are read, and a cache of limited size keeps those of newest states.
  */
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
@@ -45,7 +44,10 @@ export interface Reclaimable {
   release(): void;
 }
 
-/** Keeps entries whose sizes add up to at most a limit. */
+/**
+ * Keeps entries whose sizes add up to at most a limit. It evicts those that have not been used since the clock hand last
+ * passed them (CLOCK).
+ */
 export class ClockCache<T extends Reclaimable> {
   readonly #most: number;
   /** Entries in the order in which the clock hand passes them; it has passed those before `#next`. */

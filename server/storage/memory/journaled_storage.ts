@@ -307,6 +307,10 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/**
+ * The writes that wait for the next commit. They are checked and numbered when they are requested, against the committed
+ * state and the writes before them, so the order of calls is the order of revisions.
+ */
 export class Batch {
   readonly #events: StorageEvent[] = [];
   readonly #waiters: Waiter[] = [];
