@@ -74,10 +74,10 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
     parts: ["crl_files", "parts"],
     controllers: [
       "controllers",
-      "pod_signer",
       "policy_files",
       "run_approver",
       "run_elected",
+      "run_pod_signer",
       "signer_cas",
       "signer_profiles",
     ],

@@ -18,7 +18,7 @@ import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runSigner } from "../../../instance/controllers/controllers.ts";
-import { runPodSigner } from "../../../instance/controllers/pod_signer.ts";
+import { runPodSigner } from "../../../instance/controllers/run_pod_signer.ts";
 import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { runRemoteController } from "../../remote_controller.ts";
