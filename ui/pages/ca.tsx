@@ -2,7 +2,6 @@
  * The CAs that are trusted, from the places in which an installation publishes them, and the rotations that replace one: the
  * servers, the census, and the commands of the next step.
  */
-import { createFilePort } from "../../client/files.ts";
 import { readCa } from "../../client/transport/connect.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
@@ -91,7 +90,7 @@ export const caPage: UiPage = {
 
 /** Reads the CAs that the API publishes for clients and for machines. */
 async function readPublished(
-  { connection: { api, cluster }, signal }: UiContext,
+  { connection: { api, cluster, files }, signal }: UiContext,
 ): Promise<{ readonly places: readonly PublishedCas[]; readonly missing: readonly Missing[] }> {
   const missing: Missing[] = [];
   const read = async (path: string, what: string): Promise<ConfigMap | undefined> => {
@@ -106,7 +105,7 @@ async function readPublished(
   };
   const info = await read(CLUSTER_INFO_PATH, `the CA for the server (${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME})`);
   const accepted = await read(CLIENT_CA_PATH, "the CAs for clients (extension-apiserver-authentication)");
-  const own = cluster.ca === undefined ? undefined : await readCa(cluster.ca, createFilePort());
+  const own = cluster.ca === undefined ? undefined : await readCa(cluster.ca, files);
   const target = info === undefined ? undefined : parseJoinTarget(info);
   const clientCas = accepted?.data?.["client-ca-file"];
   return {
