@@ -5,7 +5,7 @@
 import { checkAdoptable } from "../../core/machine/adoption.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { certificateSigningRequestKind, certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
@@ -95,8 +95,8 @@ async function adopt(
 export function buildCsr(request: CertificateRequest): CertificateSigningRequest {
   const requestPem = encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
   return {
-    apiVersion: formatApiVersion(kind),
-    kind: kind.kind,
+    apiVersion: formatApiVersion(certificateSigningRequestKind),
+    kind: certificateSigningRequestKind.kind,
     metadata: "fixed" in request.name ? { name: request.name.fixed } : { generateName: request.name.prefix },
     spec: {
       request: encodeBase64(requestPem),
