@@ -13,7 +13,7 @@ import { DataTable, Moment, Pager } from "./layout.tsx";
 import type { CommandFlags, UiElement } from "./page.ts";
 import type { Missing } from "./sources.ts";
 
-const ROWS = 100;
+const ROWS_PER_PAGE = 100;
 
 /** One line for each reason why the page cannot show something. */
 export function MissingNotes({ notes }: { readonly notes: readonly (Missing | undefined)[] }): UiElement {
@@ -38,14 +38,17 @@ export interface Paged<T> {
 
 /** Takes the page of a list that the address names. */
 export function takePage<T>(all: readonly T[], path: string, query: URLSearchParams): Paged<T> {
-  const pages = Math.max(1, Math.ceil(all.length / ROWS));
+  const pages = Math.max(1, Math.ceil(all.length / ROWS_PER_PAGE));
   const page = Math.min(Math.max(1, Number.parseInt(query.get("page") ?? "1", 10) || 1), pages);
   const href = (other: number): string => {
     const parameters = new URLSearchParams(query);
     parameters.set("page", String(other));
     return `${path}?${parameters}`;
   };
-  return { rows: all.slice((page - 1) * ROWS, page * ROWS), pager: <Pager page={page} pages={pages} href={href} /> };
+  return {
+    rows: all.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE),
+    pager: <Pager page={page} pages={pages} href={href} />,
+  };
 }
 
 export interface ListFilterProps {

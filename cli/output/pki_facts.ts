@@ -44,9 +44,9 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
     ],
     facts: {
       kind: "certificate",
+      ...commonFacts(certificate),
       issuer: formatName(certificate.issuer),
       serialNumber: certificate.serialNumber,
-      ...commonFacts(certificate),
       notVerifiedBy: unable,
       notBefore: formatTime(certificate.notBefore),
       notAfter: formatTime(certificate.notAfter),

@@ -19,6 +19,7 @@ import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 export interface LimitSettings {
   readonly uses: number | undefined;
   readonly cidr: TokenLimits["networks"];
+  /** The path of a file with a public key. */
   readonly publicKey: string | undefined;
   readonly approve: boolean;
 }

@@ -61,7 +61,10 @@ export interface CertificateRight {
   readonly reviews: readonly SubjectAccessReviewSpec[];
 }
 
-/** Lists each right that a binding gives to a subject; only roles and bindings of `kube-system` matter beside those of the cluster. Kubernetes' and tlsboot's own subjects are omitted. */
+/**
+ * Lists each right that a binding gives to a subject. Of the namespaced roles and bindings only those of `kube-system` are
+ * read. Kubernetes' and tlsboot's own subjects are omitted.
+ */
 export function listCertificateRights(lists: RbacDefaults): readonly CertificateRight[] {
   const objects: RbacObjects = {
     clusterRoles: new Map(lists.clusterRoles.map((role) => [getName(role), role])),
