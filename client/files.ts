@@ -19,6 +19,13 @@ import { basename, dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
 import { AppError, findErrorCode, getErrorMessage } from "../core/errors.ts";
 
+/** The mode of folders that hold credentials. */
+export const FOLDER_MODE = 0o700;
+/** The mode of files that contain a secret. */
+export const SECRET_MODE = 0o600;
+/** The mode of certificates and other public files. */
+export const PUBLIC_MODE = 0o644;
+
 /** The kind, mode and owner of what is at a path. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "symlink" | "other";

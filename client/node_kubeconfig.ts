@@ -8,7 +8,7 @@ import { formatTime } from "../core/kube/meta.ts";
 import type { Clock } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import { type Connect, readClientPair, readCluster } from "./transport/connect.ts";
-import type { FilePort } from "./files.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "./files.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 
@@ -104,9 +104,6 @@ export async function adoptKubeconfigPair(options: NodeConnectionOptions): Promi
   await store.update(pair.certificatePem, pair.keyPem);
 }
 
-const KUBECONFIG_MODE = 0o600;
-const FOLDER_MODE = 0o700;
-
 /** Writes the kubeconfig of a node, and creates its folder when it is missing. */
 export async function writeNodeKubeconfig(
   path: string,
@@ -115,7 +112,7 @@ export async function writeNodeKubeconfig(
   files: FilePort,
 ): Promise<void> {
   await files.makeDirectory(dirname(path), FOLDER_MODE);
-  await files.writeAtomic(path, encodeNodeKubeconfig(cluster, certificatePath), KUBECONFIG_MODE);
+  await files.writeAtomic(path, encodeNodeKubeconfig(cluster, certificatePath), SECRET_MODE);
 }
 
 /**

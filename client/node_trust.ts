@@ -10,7 +10,7 @@ import { shellWord } from "../core/lib/shell_word.ts";
 import { parsePemBlocks } from "../core/pki/asn1/pem.ts";
 import { decideTrust, type TrustDecision } from "../core/pki/x509/trust_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
-import type { FilePort } from "./files.ts";
+import { type FilePort, PUBLIC_MODE, SECRET_MODE } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
 import {
@@ -232,7 +232,7 @@ async function storeCa(kubeconfigPath: string, ca: PemSource, pem: string, files
   if (ca.kind === "file") {
     const path = await files.realPath(ca.path) ?? ca.path;
     await checkBundleFile(path, files);
-    await files.writeAtomic(path, pem, await readMode(path, CA_MODE, files));
+    await files.writeAtomic(path, pem, await readMode(path, PUBLIC_MODE, files));
     return path;
   }
   const path = await files.realPath(kubeconfigPath) ?? kubeconfigPath;
@@ -242,12 +242,9 @@ async function storeCa(kubeconfigPath: string, ca: PemSource, pem: string, files
       hint: "move the CA into a file, and name it as certificate-authority in the kubeconfig",
     });
   }
-  await files.writeAtomic(path, text.value, await readMode(path, KUBECONFIG_MODE, files));
+  await files.writeAtomic(path, text.value, await readMode(path, SECRET_MODE, files));
   return path;
 }
-
-const CA_MODE = 0o644;
-const KUBECONFIG_MODE = 0o600;
 
 async function readMode(path: string, missing: number, files: FilePort): Promise<number> {
   return (await files.stat(path))?.mode ?? missing;

@@ -15,7 +15,7 @@ import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folder.ts";
 import type { FindBootstrapCluster } from "./bootstrap.ts";
-import type { FilePort } from "./files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
 import {
   requestCertificate,
@@ -74,9 +74,6 @@ export type WebServerOutcome =
     /** When the next run has something to do. */
     readonly nextAt: Date;
   };
-
-const PUBLIC_MODE = 0o644;
-const FOLDER_MODE = 0o700;
 
 export function webServerPaths(folder: string, files: FilePort): WebServerPaths {
   return {

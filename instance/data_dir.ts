@@ -1,8 +1,10 @@
 /** A data directory (`dataDir`): its layout, and the format of its files. */
 import { join } from "node:path";
 import { authorityPaths } from "./authority/layout.ts";
-import type { FilePort } from "../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
+
+export { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE };
 
 /** The paths in one data directory. */
 export interface DataDir {
@@ -33,13 +35,6 @@ export interface DataDir {
 
 /** The file name of `etcdPlace`. A restore does not take this file from a backup, because it belongs to one place. */
 export const ETCD_PLACE_NAME = "etcd.yaml";
-
-/** The mode of folders in a data directory. */
-export const FOLDER_MODE = 0o700;
-/** The mode of files that contain a secret. */
-export const SECRET_MODE = 0o600;
-/** The mode of certificates and other public files. */
-export const PUBLIC_MODE = 0o644;
 
 /** Returns the paths in the data directory at an absolute path. */
 export function dataDirAt(root: string): DataDir {

@@ -19,7 +19,7 @@ import {
   publicKeysEqual,
 } from "../../core/pki/keys/keys.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import type { FilePort } from "../files.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../files.ts";
 import { checkSecretFolder, findSecretFault } from "../private_file.ts";
 
 /** The location of the stored pairs. */
@@ -62,10 +62,6 @@ export interface CredentialStore {
   update(certificatePem: string, keyPem: Secret<string>): Promise<CredentialPair>;
 }
 
-const FILE_MODE = 0o600;
-/** kubelet uses 0755, but other users have no reason to read a folder of keys. */
-const DIRECTORY_MODE = 0o700;
-
 /**
  * Opens the store and completes an interrupted switch: an `-updated.pem` link without `-current.pem` takes its place.
  * AppError `file_permissions` for a world-writable folder.
@@ -88,8 +84,9 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
       const text = encodeCombined(certificatePem, keyPem.reveal());
       const path = join(certDir, `${prefix}-${formatLocalTime(clock.now())}.pem`);
       const pair = load(text, text, path);
-      await files.makeDirectory(certDir, DIRECTORY_MODE);
-      await files.writeAtomic(path, text, FILE_MODE);
+      // kubelet uses 0755, but other users have no reason to read a folder of keys.
+      await files.makeDirectory(certDir, FOLDER_MODE);
+      await files.writeAtomic(path, text, SECRET_MODE);
       await switchCurrent(files, { path, currentPath, updatedPath });
       return pair;
     },
@@ -238,8 +235,6 @@ export interface RequestNote {
   readonly command: string;
 }
 
-const KEY_MODE = 0o600;
-const FOLDER_MODE = 0o700;
 /** The note before the PEM block, where RFC 7468 section 5.2 allows text. */
 const NOTE = /^# The request of node (\S+) waits; to continue: (.+)$/;
 
@@ -254,7 +249,7 @@ export async function keepKey(options: KeepKeyOptions): Promise<KeptKey> {
     if (algorithm !== undefined) checkAlgorithm(kept.key, algorithm, path);
     check?.(kept.key);
     const text = formatKey(kept.key, note);
-    if (note !== undefined && kept.text !== text) await files.writeAtomic(path, text, KEY_MODE);
+    if (note !== undefined && kept.text !== text) await files.writeAtomic(path, text, SECRET_MODE);
     return { key: kept.key, path, isReused: true };
   }
   const key = await generatePrivateKey(algorithm ?? "ecdsa-p256");
@@ -263,7 +258,7 @@ export async function keepKey(options: KeepKeyOptions): Promise<KeptKey> {
   if (kept !== undefined) await files.unlink(path);
   await files.makeDirectory(dirname(path), FOLDER_MODE);
   try {
-    await files.createExclusive(path, formatKey(key, note), KEY_MODE);
+    await files.createExclusive(path, formatKey(key, note), SECRET_MODE);
     return { key, path, isReused: false };
   } catch (error) {
     if (!isAppError(error, "file_exists")) throw error;

@@ -4,7 +4,7 @@
  * Or one kubeconfig, replaced as a whole.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import type { FilePort } from "../files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
 import { readClientPair, readCluster } from "../transport/connect.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -41,9 +41,6 @@ const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as
 const DATA = "..data";
 /** The folders of the current and the previous pair; each update writes to the other one. */
 const SLOTS = ["..pair-1", "..pair-2"] as const;
-const SECRET_MODE = 0o600;
-const PUBLIC_MODE = 0o644;
-const FOLDER_MODE = 0o700;
 /**
  * How many names are tried for a temporary link. A name in use belongs to another writer, or was left behind by a
  * crash.

@@ -5,7 +5,7 @@
 import { join, resolve } from "node:path";
 import type { PairPaths } from "../../../client/certificate/pair_folder.ts";
 import type { SubmittedRequest } from "../../../client/certificate/submit_request.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, SECRET_MODE } from "../../../client/files.ts";
 import type { RequestOutcome } from "../../../client/request_certificate.ts";
 import { type CredentialPair, parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -45,8 +45,6 @@ export interface Delivery extends Tools {
 export type DeliveredOutcome =
   | RequestOutcome & { readonly kind: "pending" }
   | { readonly kind: "kept" | "issued"; readonly leaf: CertificateFacts; readonly submitted?: SubmittedRequest };
-
-const SECRET_MODE = 0o600;
 
 /** Throws UsageError for settings that contradict each other. */
 export function checkCertificateSettings(settings: Delivery["settings"]): void {
