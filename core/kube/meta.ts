@@ -141,6 +141,11 @@ export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";
 }
 
+/** Returns the time of an object's creation, in milliseconds; 0 for one that the API has not stored. */
+export function getCreationMs({ metadata }: KubeObject): number {
+  return Date.parse(metadata.creationTimestamp ?? "") || 0;
+}
+
 /** Returns the key of an object among those of its kind in all namespaces: namespace, slash and name. */
 export function toObjectKey({ metadata }: KubeObject): string {
   return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { toTrustBundlePrefix } from "../request/validate_trust_bundle.ts";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
-import { getName } from "../kube/meta.ts";
+import { getCreationMs, getName } from "../kube/meta.ts";
 
 /** The changes that make the trust bundles of a signer current: first the write, then the deletions. */
 export interface TrustBundlePlan {
@@ -35,7 +35,7 @@ export function planTrustBundles(
   const own = existing.filter((bundle) => bundle.spec.signerName === signerName);
   const present = own.find((bundle) => getName(bundle) === name);
   const others = own.filter((bundle) => bundle !== present).map((bundle) => {
-    const replacedAt = present === undefined ? now.getTime() : Math.max(readCreation(present), readCreation(bundle));
+    const replacedAt = present === undefined ? now.getTime() : Math.max(getCreationMs(present), getCreationMs(bundle));
     return { bundle, restMs: replacedAt + keepMs - now.getTime() };
   });
   const rests = others.map(({ restMs }) => restMs).filter((restMs) => restMs > 0);
@@ -58,11 +58,6 @@ const OWN_PREFIX = "tlsboot/";
 
 function listOwn({ metadata: { annotations = {} } }: ClusterTrustBundle): [string, string][] {
   return Object.entries(annotations).filter(([key]) => key.startsWith(OWN_PREFIX));
-}
-
-/** Reads when a bundle was created, in milliseconds; 0 when that is unknown. */
-function readCreation({ metadata }: ClusterTrustBundle): number {
-  return Date.parse(metadata.creationTimestamp ?? "") || 0;
 }
 
 /** Returns the name of a bundle, such as `example.com:web:3f…`: the signer, and the first 12 bytes of a SHA-256. */

@@ -9,7 +9,7 @@ import { formatConditionCell } from "../../../core/request/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
-import { getName } from "../../../core/kube/meta.ts";
+import { getCreationMs, getName } from "../../../core/kube/meta.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
@@ -85,9 +85,7 @@ async function findPending(
 }
 
 function sortByAge(csrs: readonly CertificateSigningRequest[]): readonly CertificateSigningRequest[] {
-  const getCreation = ({ metadata }: CertificateSigningRequest): number =>
-    Date.parse(metadata.creationTimestamp ?? "") || 0;
-  return csrs.toSorted((a, b) => getCreation(a) - getCreation(b));
+  return csrs.toSorted((a, b) => getCreationMs(a) - getCreationMs(b));
 }
 
 type Outcome = "approved" | "denied" | "skipped" | "failed" | "gone" | "quit";

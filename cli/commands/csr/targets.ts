@@ -6,7 +6,7 @@ import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
-import { getName } from "../../../core/kube/meta.ts";
+import { getCreationMs, getName } from "../../../core/kube/meta.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
@@ -56,7 +56,7 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
     const pending = [...new Set([...requests.filter((csr) => !isSettled(csr)), ...shortened])];
     if (own !== undefined) return choose(arg, [own, ...pending]) ?? name;
     // A decided request of the machine is only meant when none is pending.
-    const [latest] = requests.toSorted((a, b) => getCreation(b) - getCreation(a));
+    const [latest] = requests.toSorted((a, b) => getCreationMs(b) - getCreationMs(a));
     const found = choose(arg, pending) ?? (latest === undefined ? undefined : getName(latest));
     if (found !== undefined) return found;
     throw notFound(arg);
@@ -145,12 +145,8 @@ function describeAll(csrs: readonly CertificateSigningRequest[], now: Date): str
     const { signerName, username = "", request } = csr.spec;
     const parsed = parseRequest(request);
     const subject = parsed.ok ? parsed.value.subject.commonName : "a malformed request";
-    const age = formatHumanDuration(now.getTime() - getCreation(csr));
+    const age = formatHumanDuration(now.getTime() - getCreationMs(csr));
     return `  csr/${getName(csr)}: ${subject} from ${signerName}, requested by ${username} ${age} ago, ` +
       formatConditionCell(csr);
   }).join("\n");
-}
-
-function getCreation({ metadata }: CertificateSigningRequest): number {
-  return Date.parse(metadata.creationTimestamp ?? "") || 0;
 }

@@ -5,7 +5,7 @@
 import { findCondition } from "../../request/phase.ts";
 import { parseRequest } from "../../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
-import { getName } from "../../kube/meta.ts";
+import { getCreationMs, getName } from "../../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../kube/user.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
 import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./node_claims.ts";
@@ -43,7 +43,7 @@ export function planExpectedMachine(
     decideHold({ reissue: "never", machines: "any" }, { ...claim, now, evidence }).kind === "none"
   );
   const names = pending.map(({ csr }) => getName(csr));
-  const [newest] = free.toSorted((a, b) => getCreation(b.csr) - getCreation(a.csr));
+  const [newest] = free.toSorted((a, b) => getCreationMs(b.csr) - getCreationMs(a.csr));
   if (known.length > 0) return newest === undefined ? { kind: "arrived", pending: names } : approve(newest.csr);
   if (newest === undefined) return { kind: "missing" };
   const keys = new Set(free.map(({ request }) => computeKeyFingerprint(request)));
@@ -61,8 +61,4 @@ function readClaim(csr: CertificateSigningRequest, node: string): RequestFacts |
   if (csr.spec.username?.startsWith(NODE_USER_PREFIX) === true) return undefined;
   const request = parseRequest(csr.spec.request);
   return request.ok && findClaimedNode(csr, request.value) === node ? request.value : undefined;
-}
-
-function getCreation({ metadata }: CertificateSigningRequest): number {
-  return Date.parse(metadata.creationTimestamp ?? "") || 0;
 }
