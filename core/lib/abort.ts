@@ -17,6 +17,12 @@ export function createChildAbort(parent: AbortSignal): ChildAbort {
   };
 }
 
+/** Waits until a signal aborts, and does not reject. */
+export async function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
 /** Waits for a promise or for the abort, whichever is first; an abort rejects with the signal's reason. */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();

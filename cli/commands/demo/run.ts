@@ -1,5 +1,5 @@
 /** Runs the demo: prepares its folder, runs the story, and keeps the files. */
-import { once } from "node:events";
+import { waitForAbort } from "../../../core/lib/abort.ts";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Logger } from "../../../core/ports.ts";
@@ -49,8 +49,7 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
   await runStory(stage);
   if (!settings.keep && page === undefined) return EXIT.done;
   narrator({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });
-  const until = stage.signal;
-  if (!until.aborted) await once(until, "abort");
+  await waitForAbort(stage.signal);
   stage.instance.lost.throwIfAborted();
   return EXIT.done;
 }

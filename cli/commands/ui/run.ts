@@ -1,6 +1,6 @@
 /** Serves the page until it is stopped. */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { waitForAbort } from "../../../core/lib/abort.ts";
 import { platform } from "node:os";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -34,10 +34,6 @@ async function printMoreLinks(ui: Ui, tools: Tools): Promise<void> {
   } catch (error) {
     if (!tools.signal.aborted) throw error;
   }
-}
-
-async function waitForAbort(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, "abort");
 }
 
 /** The programs that open an address in the user's browser. */

@@ -1,5 +1,5 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
-import { once } from "node:events";
+import { waitForAbort } from "../../../core/lib/abort.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
@@ -53,10 +53,6 @@ async function servePage(
   const ui = await openUi({ kubeconfig: undefined, dataDir }, { logger, port: uiPort }, tools);
   tools.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;
-}
-
-async function waitForAbort(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, "abort");
 }
 
 /** Describes who can reach the server, and how to change that; `hosts` are the addresses of this machine for others. */
