@@ -21,13 +21,12 @@ import {
   checkExpiry,
   checkKeyPairs,
   checkStrictly,
-  didIssue,
 } from "../../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";
 import { AppError } from "../../../core/errors.ts";
-import { isSelfSigned } from "../../../core/pki/authority/issue.ts";
+import { didIssue, isSelfSigned } from "../../../core/pki/authority/issue.ts";
 
 export interface StoredFiles {
   readonly target: string;

@@ -317,7 +317,8 @@ export function encodeCertificates(certificates: readonly CertificateFacts[]): s
   return certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
 }
 
-function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
+/** Reports whether one certificate issued the other one, by names and signature. */
+export function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
   return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
 }
 

@@ -3,10 +3,9 @@ import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal_schedule.ts";
-import { isSelfSigned } from "../../pki/authority/issue.ts";
-import { type CertificateFacts, verifyCertificateSignature } from "../../pki/x509/certificate.ts";
+import { didIssue, isSelfSigned } from "../../pki/authority/issue.ts";
+import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import { verifyChain } from "../../pki/x509/chain.ts";
-import { equalBytes } from "../../pki/asn1/der.ts";
 import { publicKeysEqual } from "../../pki/keys/keys.ts";
 import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
@@ -306,11 +305,6 @@ function includesBytes(bytes: Uint8Array, part: Uint8Array): boolean {
     if (part.every((byte, index) => bytes[at + index] === byte)) return true;
   }
   return false;
-}
-
-/** Reports whether one certificate issued the other one, by names and signature. */
-export function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
-  return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
 }
 
 /** Describes a certificate for a message: `CA "tlsboot-ca"`, `certificate "system:node:n1"`. */
