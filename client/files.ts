@@ -151,6 +151,16 @@ export async function readStickFile(
   });
 }
 
+/** Writes a file when its content changes, so that programs that watch it see no other change. */
+export async function writeChanged(
+  path: string,
+  text: string,
+  mode: number,
+  files: Pick<FilePort, "readText" | "writeAtomic">,
+): Promise<void> {
+  if (await files.readText(path) !== text) await files.writeAtomic(path, text, mode);
+}
+
 /**
  * Reads a file that the user has named, which may be a pipe or a device. No more than `maxBytes` are read: AppError
  * `invalid` for a larger file, and `io` for every other failure. `file` is the path as the messages show it.

@@ -15,7 +15,7 @@ import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folder.ts";
 import type { FindBootstrapCluster } from "./bootstrap.ts";
-import { type FilePort, FOLDER_MODE, PUBLIC_MODE } from "./files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, writeChanged } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
 import {
   requestCertificate,
@@ -96,7 +96,7 @@ export async function updateWebServer(options: WebServerOptions, signal: AbortSi
   const outcome = await updateIdentity(paths.identity, identity, retirement, options, signal);
   if (outcome.kind === "pending") return outcome;
   const cluster = await readCluster(paths.identity, files);
-  if (cluster.ca !== undefined) await writeChanged(paths.ca, await readCa(cluster.ca, files), files);
+  if (cluster.ca !== undefined) await writeChanged(paths.ca, await readCa(cluster.ca, files), PUBLIC_MODE, files);
   const served = await updateCertificate(cluster, retirement, options, signal);
   if (served.kind === "pending") return served;
   const { leaf } = served;
@@ -254,8 +254,4 @@ function explainRefusal(
         "has one: give it with the setting join"
       : "it was revoked, or belongs to another server; to set this machine up anew, remove the file and give a token",
   });
-}
-
-async function writeChanged(path: string, text: string, files: FilePort): Promise<void> {
-  if (await files.readText(path) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
 }

@@ -3,7 +3,7 @@
  * run that was killed is completed by the next one.
  */
 import { basename, dirname, join } from "node:path";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, writeChanged } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
@@ -92,9 +92,9 @@ export async function storeRotationRecord(
   const { kind } = caRotationKind;
   const record = { apiVersion: formatApiVersion(caRotationKind), kind, ...rotation };
   await files.writeAtomic(paths.record, `${JSON.stringify(record, null, 2)}\n`, PUBLIC_MODE);
-  await writeUnlessSame(paths.bundle, newCA + (step === "Finish" ? "" : oldCA), files);
+  await writeChanged(paths.bundle, newCA + (step === "Finish" ? "" : oldCA), PUBLIC_MODE, files);
   if (step === "Finish") await files.unlink(paths.crossSigned);
-  else await writeUnlessSame(paths.crossSigned, crossSignedCA, files);
+  else await writeChanged(paths.crossSigned, crossSignedCA, PUBLIC_MODE, files);
   if (adopted === undefined) await arrange(target, paths, deps);
 }
 
@@ -111,7 +111,7 @@ export async function removeRotationRecord(
   const isOld = current.certificate.sha256Fingerprint === getRotatedCas(rotation).oldCa.certificate.sha256Fingerprint;
   // A run was killed before the old CA signed again.
   if (!isOld) await storeRotationRecord(rotation, paths, deps);
-  await writeUnlessSame(paths.bundle, rotation.spec.oldCA, deps.files);
+  await writeChanged(paths.bundle, rotation.spec.oldCA, PUBLIC_MODE, deps.files);
   await deps.files.unlink(paths.crossSigned);
   await arrange(undefined, paths, deps);
   await deps.files.unlink(paths.record);
@@ -147,8 +147,4 @@ async function arrange(
     });
   };
   await applyCaFileSteps({ paths: signing, steps: steps.value, adopt, verify }, files);
-}
-
-async function writeUnlessSame(path: string, text: string, files: FilePort): Promise<void> {
-  if (await files.readText(path) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
 }

@@ -4,17 +4,10 @@
  * read from settings and the files that they name.
  */
 import { resolve } from "node:path";
-import {
-  mapping,
-  nonEmptyListOf,
-  optionalKey,
-  parseConfigDocument,
-  requiredKey,
-  text,
-} from "../../core/lib/config_file.ts";
+import { mapping, nonEmptyListOf, optionalKey, parseConfigDocument, requiredKey, text } from "../../core/lib/config_file.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, writeChanged } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { encodeCertificates } from "../../core/pki/authority/issue.ts";
@@ -59,8 +52,7 @@ export async function writeEtcdPlace(
   place: EtcdPlace,
   files: Pick<FilePort, "readText" | "writeAtomic">,
 ): Promise<void> {
-  const content = formatEtcdPlace(place);
-  if (await files.readText(dir.etcdPlace) !== content) await files.writeAtomic(dir.etcdPlace, content, PUBLIC_MODE);
+  await writeChanged(dir.etcdPlace, formatEtcdPlace(place), PUBLIC_MODE, files);
 }
 
 /** Formats `etcd.yaml`, with JSON values because JSON is YAML. */
