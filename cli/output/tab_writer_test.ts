@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
+import { alignTabs, DESCRIBE_TABS, formatDescription } from "./tab_writer.ts";
 
 for (
   const { name, text, want } of [
@@ -16,3 +16,11 @@ for (
 ) {
   test(`alignTabs() aligns ${name}`, () => assert.equal(alignTabs(text, DESCRIBE_TABS), want));
 }
+
+test("formatDescription() omits titles without a value, and no value starts another line or column", () => {
+  const lines = [["Name", "n1"], ["Token", undefined], ["Usages", ""], "", "Rules:", [
+    "  Message",
+    "a\tb\nName:  n2",
+  ]] as const;
+  assert.equal(formatDescription(lines), "Name:  n1\n\nRules:\n  Message:  a^Ib^JName:  n2");
+});
