@@ -1,4 +1,4 @@
-/** New files with tokens, none of which replaces another. */
+/** New files: one with a token never replaces another file, and other files do so only with `--force`. */
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -15,6 +15,19 @@ export async function assertNoFiles(paths: readonly string[], files: Pick<FilePo
       hint: "remove it if its machine no longer needs it, or choose another path with --out",
     });
   }
+}
+
+/** Throws AppError `file_exists` when a file exists and is not to be replaced. `what` is the content, such as "certificate". */
+export async function assertReplaceable(
+  what: string,
+  path: string,
+  isForced: boolean,
+  files: Pick<FilePort, "lstat">,
+): Promise<void> {
+  if (isForced || await files.lstat(path) === undefined) return;
+  throw new AppError("file_exists", `cannot write ${what} "${path}": it exists`, {
+    hint: "replace it with --force, or choose another path with --out",
+  });
 }
 
 /** Writes a text with a token to a new file and prints its path, or prints the text if there is no path. */

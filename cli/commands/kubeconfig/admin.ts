@@ -1,6 +1,7 @@
 /** Issues an administrator's certificate and writes the kubeconfig. */
 import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
+import { assertReplaceable } from "../../output/new_file.ts";
 import {
   encodeKubeconfigEntry,
   type KubeconfigCluster,
@@ -42,7 +43,7 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
   const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
-  if (target !== "-") await checkTarget(resolve(tools.cwd, target), settings.force, tools);
+  if (target !== "-") await assertReplaceable("kubeconfig", resolve(tools.cwd, target), settings.force, tools.files);
   const paths = pairPaths(resolve(tools.cwd, settings.dataDir), settings.user);
   if (!settings.embedCerts) await checkPair(paths, settings.force, tools);
   const cluster = await readClusterEntry(settings, server, tools);
@@ -107,14 +108,6 @@ async function findAdvertisedServer(dataDir: string, tools: Tools): Promise<stri
   const text = await tools.files.readText(path);
   const config = text === undefined ? undefined : parseKubeconfig(text, path);
   return config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
-}
-
-/** Throws AppError `file_exists` for an existing file, before anything is created. */
-async function checkTarget(path: string, isForced: boolean, { files }: Tools): Promise<void> {
-  if (isForced || await files.lstat(path) === undefined) return;
-  throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
-    hint: "replace it with --force, or choose another file with --out",
-  });
 }
 
 interface PairPaths {

@@ -9,6 +9,7 @@ import type { CredentialPair } from "../../../core/machine/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/request/validate.ts";
 import { validateSignerName } from "../../../core/request/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
+import { assertReplaceable } from "../../output/new_file.ts";
 import type { SelfSubjectRulesReview } from "../../../core/kube/kinds/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { KubeconfigCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
@@ -44,11 +45,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates);
   const shownPath = settings.out ?? `${name}.kubeconfig`;
   const path = resolve(tools.cwd, shownPath);
-  if (!settings.force && await files.lstat(path) !== undefined) {
-    throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
-      hint: "replace it with --force, or choose another file with --out",
-    });
-  }
+  await assertReplaceable("kubeconfig", path, settings.force, files);
   await using connection = await connect(settings, tools);
   // Before the certificate, so that a run that fails here can be repeated.
   if (settings.role !== undefined) {

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
 import { type FilePort, readNamedFile } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
+import { assertReplaceable } from "../../output/new_file.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import type { IssuedLog } from "../../../instance/authority/issued_log.ts";
@@ -139,7 +140,7 @@ async function planTargets(
     if (sources.some((source) => source !== STDIN && resolve(cwd, source) === target)) {
       throw new UsageError(`--out: "${target}" is a request that is to be signed`);
     }
-    if (!force) await refuseExisting(target, files);
+    await assertReplaceable("certificate", target, force, files);
   }
   if (isFolder) await files.makeDirectory(folder, FOLDER_MODE);
   return targets;
@@ -149,16 +150,9 @@ function getBaseName(source: string): string {
   return source === STDIN ? "stdin" : basename(source).replace(/\.(?:csr|req|pem|der|p10)$/i, "");
 }
 
-async function refuseExisting(target: string, files: FilePort): Promise<void> {
-  if (await files.lstat(target) === undefined) return;
-  throw new AppError("file_exists", `cannot write certificate "${target}": it exists`, {
-    hint: "replace it with --force, or choose another place with --out",
-  });
-}
-
 async function writeCertificate(target: string, pem: string, force: boolean, files: FilePort): Promise<void> {
   // Another program may have created the file while the certificate was signed.
-  if (!force) await refuseExisting(target, files);
+  await assertReplaceable("certificate", target, force, files);
   await files.writeAtomic(target, pem, PUBLIC_MODE);
 }
 
