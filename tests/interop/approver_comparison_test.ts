@@ -54,7 +54,7 @@ async function collectDecisions(
     for (let count = 0; count < LAST; count++) {
       const csr = `last-${prefix}-${count}`;
       await createRequests(kubectl, [{ ...requests[0]!, csr }], ...BOOTSTRAP);
-      await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved", "--timeout=60s");
+      await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved");
     }
   }
   const { items }: { readonly items: readonly CertificateSigningRequest[] } = JSON.parse(

@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -47,7 +47,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   const { kubectl } = instance;
   await using first = await startWholeKubelet(instance.folder, "first", instance.bootstrapKubeconfig);
   const own = await findServingRequest(kubectl, "first", first);
-  await kubectl.run("wait", `csr/${own}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
+  await waitForCertificate(kubectl, own);
   assert.match(
     await kubectl.run("get", "csr", own, "--output=jsonpath={.status.conditions[*].message}"),
     /^Approved by rule "kubelet-serving" of policy "kubelet-serving": .* first by inventory/,
@@ -92,7 +92,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await using leader = await startApprover(plane, ...policy);
   const holder = () =>
     kubectl.run("get", "lease/tlsboot-approver", "--namespace=kube-system", "--output=jsonpath={.spec.holderIdentity}");
-  await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=60s");
+  await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create");
   const first = await holder();
   await using follower = await startApprover(plane, ...policy);
   const { code, stderr } = await spawnTlsbootToEnd([
@@ -106,11 +106,11 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   leader.kill("SIGKILL");
   await leader.finished();
   await using kubelet = await startWholeKubelet(plane.folder, "whole", bootstrap);
-  await kubectl.run("wait", "node/whole", "--for=create", "--timeout=90s");
+  await kubectl.run("wait", "node/whole", "--for=create");
   assert.notEqual(await holder(), first);
   const serving = await findServingRequest(kubectl, "whole", kubelet);
-  await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
-  await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
+  await waitForCertificate(kubectl, serving);
+  await untilReady(kubectl, "whole");
   await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");
   await follower.waitFor(/CSR approved.*kubelet-serving/);
   await untilEvent(
@@ -169,7 +169,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
     const csr = await buildCsr({ name });
     const { username: _username, groups: _groups, ...spec } = csr.spec;
     await thief.create(JSON.stringify({ ...csr, spec, status: {} }));
-    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}", "--timeout=60s");
+    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}");
     return await kubectl.run(
       ...["get", "csr", name, "--output=jsonpath={.status.conditions[0].type}: {.status.conditions[0].message}"],
     );

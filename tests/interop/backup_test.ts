@@ -6,6 +6,7 @@ import { runProgram, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startInstance } from "../support/interop/instance.ts";
+import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
 /** A key pair as an operator makes one. */
@@ -25,7 +26,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
     await using instance = await startInstance({ dataDir: folder.join("first") });
     await instance.kubectl.create(await csrManifest("kept"));
     await instance.kubectl.run("certificate", "approve", "kept");
-    await instance.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+    await waitForCertificate(instance.kubectl, "kept");
     await instance.succeed("backup", backup, "--data-dir", instance.dataDir, "--recipient", recipient);
     await instance.kubectl.create(await csrManifest("lost"));
 
@@ -51,7 +52,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   );
   await instance.kubectl.create(await csrManifest("next"));
   await instance.kubectl.run("certificate", "approve", "next");
-  await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+  await waitForCertificate(instance.kubectl, "next");
 });
 
 test("a full disk ends backup and restore with the reason, and no partial files remain", async () => {

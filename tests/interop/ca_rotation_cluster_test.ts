@@ -92,7 +92,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   const kubectl = createKubectl(folder, conf);
   const admin = createKubectl(folder, plane.adminKubeconfig);
   for (const namespace of ["kube-system", "kube-public"]) {
-    await admin.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=60s");
+    await admin.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await publishClusterInfo(plane, admin);
   // As kubeadm init does for the administrator in admin.conf.

@@ -1,6 +1,5 @@
 /** The CA in all its forms, judged by openssl, kubelet, kubectl and kube-apiserver. */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -12,7 +11,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
-import { createKubectl } from "../support/interop/kubectl.ts";
+import { createKubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -123,10 +122,8 @@ test("kube-apiserver takes the chain that the signer sends with --cluster-signin
   ]);
   await kubectl.create(await csrManifest("robot"));
   await kubectl.run("certificate", "approve", "robot");
-  await kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=60s");
-  const base64 = await kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
   const path = plane.folder.join("robot.crt");
-  await writeFile(path, Buffer.from(base64, "base64"));
+  await writeFile(path, await waitForCertificate(kubectl, "robot"));
   await assertChainedTo(plane.folder.join("root.crt"), path, "sslclient");
 });
 

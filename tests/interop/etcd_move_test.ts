@@ -13,7 +13,7 @@ import { startControllerManager } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { everything, steady, untilFurnished, withoutVersions, writeSamples } from "../support/interop/everything.ts";
-import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { createKubectl, type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { readRegister } from "../support/interop/register.ts";
@@ -205,7 +205,7 @@ describe("moves into an etcd", () => {
     const sign = async (name: string) => {
       await kubectl.create(await csrManifest(name));
       await kubectl.run("certificate", "approve", name);
-      await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}");
+      await waitForCertificate(kubectl, name);
     };
     let instance = await spawnInstance(folder, port, "serve");
     try {

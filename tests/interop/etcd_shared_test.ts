@@ -3,7 +3,6 @@
  * list and watch, for every kind that we serve.
  */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -16,7 +15,7 @@ import { type ControlPlane, startControlPlane } from "../support/interop/control
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { COLLECTIONS, everything, steady, untilFurnished, writeSamples } from "../support/interop/everything.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { parseCertificates, readRegister } from "../support/interop/register.ts";
 
@@ -236,9 +235,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   test("what kube-apiserver stores is recorded soon, and it does not see the register", async () => {
     await theirs.create(await csrManifest("foreign"));
     await theirs.run("certificate", "approve", "foreign");
-    await theirs.run("wait", "csr/foreign", "--for=jsonpath={.status.certificate}");
-    const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
-    const { sha256Fingerprint } = parseCertificates(Buffer.from(certificate, "base64").toString())[0]!;
+    const { sha256Fingerprint } = parseCertificates(await waitForCertificate(theirs, "foreign"))[0]!;
     const record = await eventually("the certificate is recorded", async () => {
       const { items } = await readRegister(ours, instance.caPath);
       return items.find(({ spec }) => spec.fingerprint === sha256Fingerprint);

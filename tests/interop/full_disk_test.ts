@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
@@ -54,7 +54,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
   await disk.free();
   await createAcknowledged("after-1");
   await instance.kubectl.run("certificate", "approve", "after-1");
-  await instance.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}");
+  await waitForCertificate(instance.kubectl, "after-1");
 
   await disk.fill();
   await createUntilRefused("again");

@@ -11,7 +11,7 @@ import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { findServerPort } from "../support/temp.ts";
 import { createApiClient } from "../support/interop/api_client.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
-import type { Kubectl } from "../support/interop/kubectl.ts";
+import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 
@@ -39,7 +39,7 @@ async function exercise(kubectl: Kubectl): Promise<void> {
   await kubectl.create(await csrManifest("issued", { spec: { expirationSeconds: 3600 } }));
   await kubectl.create(await csrManifest("waiting"));
   await kubectl.run("certificate", "approve", "issued");
-  await kubectl.run("wait", "csr/issued", "--for=jsonpath={.status.certificate}");
+  await waitForCertificate(kubectl, "issued");
   await kubectl.try("get", "csr", "missing");
   await kubectl.run("auth", "can-i", "--list", "--as=jane");
 }

@@ -16,6 +16,7 @@ import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
+import { untilFurnished } from "../support/interop/everything.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
@@ -53,10 +54,7 @@ async function startPlaces() {
   ] as const;
   // The objects of every namespace exist before anything is compared.
   for (const { home } of places) {
-    const kubectl = createKubectl(folder, join(home, "admin.kubeconfig"));
-    for (const object of ["serviceaccount/default", "configmap/kube-root-ca.crt"]) {
-      await kubectl.run("wait", "--for=create", object);
-    }
+    await untilFurnished(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
   const running = opened.move();
   return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -152,8 +150,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
   const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
   await kubectl.create(JSON.stringify(node));
-  await kubectl.run("wait", "--for=create", "-n", "state", "serviceaccount/default");
-  await kubectl.run("wait", "--for=create", "-n", "state", "configmap/kube-root-ca.crt");
+  await untilFurnished(kubectl, "state");
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],

@@ -1,11 +1,11 @@
 /** `tlsboot ui` in front of a real kube-apiserver, whose own controllers sign what is approved on the page. */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startBrowser } from "../support/browser.ts";
 import { getRecordedSerial } from "../support/issued_records.ts";
+import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
 
@@ -42,10 +42,7 @@ describe("ui at kube-apiserver", () => {
     };
     const node = { apiVersion: "v1", kind: "Node", metadata: { name: "w1" } };
     await kubectl.create(JSON.stringify(node));
-    const issued = await eventually("the controllers have signed", async () => {
-      const text = await kubectl.run("get", "csr", "bert-mouse", "-o", "jsonpath={.status.certificate}");
-      return text === "" ? undefined : new X509Certificate(Buffer.from(text, "base64"));
-    });
+    const issued = new X509Certificate(await waitForCertificate(kubectl, "bert-mouse"));
     await eventually("the Node is a machine", async () => /\bw1\b/.test(await read("/machines")) ? true : undefined);
     const missing = /Not shown: certificates without a request that still exists.*: this is another API server/;
     assert.match(await read("/machines"), missing);

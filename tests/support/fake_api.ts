@@ -89,13 +89,11 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
 
   const server = createServer(
     {
-      ...{
-        cert: serving.certificatePem,
-        key: serving.keyPem,
-        ca: ca.caPem,
-        requestCert: true,
-        rejectUnauthorized: false,
-      },
+      cert: serving.certificatePem,
+      key: serving.keyPem,
+      ca: ca.caPem,
+      requestCert: true,
+      rejectUnauthorized: false,
       // After Node's five seconds, a kept connection would end under the request of a test that the machine held up.
       keepAliveTimeout: 0,
     },

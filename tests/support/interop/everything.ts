@@ -1,6 +1,6 @@
 /** All objects that a server holds, for a comparison with another server. */
 import { csrManifest } from "./csr_manifest.ts";
-import type { Kubectl } from "./kubectl.ts";
+import { type Kubectl, waitForCertificate } from "./kubectl.ts";
 import { SAMPLE_OBJECTS } from "./sample_objects.ts";
 
 /** The collections of every served kind. */
@@ -54,7 +54,7 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
   await kubectl.run("certificate", "approve", `sample-${suffix}`);
   await kubectl.run("annotate", "configmap", "-n", `sample-${suffix}`, "sample", "note=änderung");
   await kubectl.run("delete", "secret", "-n", `sample-${suffix}`, "gone");
-  await kubectl.run("wait", `csr/sample-${suffix}`, "--for=jsonpath={.status.certificate}");
+  await waitForCertificate(kubectl, `sample-${suffix}`);
 }
 
 /** Waits until the controllers of `up` have done what they do for a new namespace. */
