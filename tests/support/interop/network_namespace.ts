@@ -29,18 +29,17 @@ export interface Network extends AsyncDisposable {
 /** An address of the link layer that no place has. */
 const NOWHERE = "02:00:00:00:00:00";
 
+/** The number of subnets to choose from, below the addresses that clouds use for themselves. */
+const SUBNETS = 160;
+
 /** Creates the network of this process; needs root, and fails loudly without. */
 export async function createNetwork(count: number): Promise<Network> {
   // Names of interfaces have at most 15 characters, ids of processes at most 7 digits.
   const hub = `tb-${process.pid}`;
-  const subnet = `169.254.${1 + process.pid % 160}`;
   const outer = `${hub}-h`;
   const names = Array.from({ length: count }, (_, index) => `${hub}-${index}`);
-  const host: Place = { ...HERE, address: `${subnet}.1` };
-  const places = names.map((name, index): Place => ({
-    address: `${subnet}.${2 + index}`,
-    wrap: (command, args) => ["ip", ["netns", "exec", name, command, ...args]],
-  }));
+  let host: Place;
+  let places: readonly Place[];
   /** Where a place's packets leave: options of `ip`, and the interface. */
   function locate(place: Place): readonly [readonly string[], string] {
     return place === host ? [[], outer] : [["-n", names[places.indexOf(place)]!], "bridged"];
@@ -62,8 +61,14 @@ export async function createNetwork(count: number): Promise<Network> {
     await ip("-n", hub, "link", "add", "bridge", "type", "bridge");
     await ip("-n", hub, "link", "set", "bridge", "up");
     await ip("link", "add", outer, "type", "veth", "peer", "name", "cable-host", "netns", hub);
-    await ip("address", "add", `${host.address}/24`, "dev", outer);
     await ip("link", "set", outer, "up");
+    const subnet = await claimSubnet(outer);
+    host = { ...HERE, address: `${subnet}.1` };
+    places = names.map((name, index): Place => ({
+      address: `${subnet}.${2 + index}`,
+      wrap: (command, args) => ["ip", ["netns", "exec", name, command, ...args]],
+    }));
+    await ip("address", "add", `${host.address}/24`, "dev", outer, "noprefixroute");
     await ip("-n", hub, "link", "set", "cable-host", "master", "bridge", "up");
     for (const [index, name] of names.entries()) {
       const cable = `cable-${index}`;
@@ -95,6 +100,19 @@ export async function createNetwork(count: number): Promise<Network> {
     },
     [Symbol.asyncDispose]: remove,
   };
+}
+
+/** Finds a subnet that no other process has: it has one route, and the second process cannot add it again. */
+async function claimSubnet(device: string): Promise<string> {
+  for (let number = 1;; number++) {
+    const subnet = `169.254.${number}`;
+    try {
+      await ip("route", "add", `${subnet}.0/24`, "dev", device);
+      return subnet;
+    } catch (error) {
+      if (number === SUBNETS) throw error;
+    }
+  }
 }
 
 async function ip(...args: readonly string[]): Promise<void> {
