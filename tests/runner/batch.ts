@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { stripVTControlCharacters } from "node:util";
 import { pathToFileURL } from "node:url";
+import { findErrorCode } from "../../core/errors.ts";
 import { cacheDir } from "../../scripts/processes.ts";
 import { NODE_FLAGS, ROOT } from "../support/child.ts";
 import { failure, type Outcome, readOutcome } from "./junit.ts";
@@ -147,7 +148,12 @@ export function runUntilSilent(
     let output = "";
     let isSilent = false;
     const kill = (signal: "SIGKILL" | "SIGTERM" | "SIGCONT"): void => {
-      if (child.pid !== undefined) process.kill(-child.pid, signal);
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, signal);
+      } catch (error) {
+        // The programs have ended, which is not reported yet.
+        if (findErrorCode(error) !== "ESRCH") throw error;
+      }
     };
     // An interrupted run asks its programs to end. A runner among them passes this on to its own groups, and a program
     // that a test has stopped gets SIGTERM only when it continues.
