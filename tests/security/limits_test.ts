@@ -161,14 +161,15 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
 
   test("refused requests write little to the log, however long they are", async () => {
     const before = instance.stderr().length;
-    for (let index = 0; index < 30; index++) {
+    for (let index = 0; index < 200; index++) {
       const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
       const { codes } = await sendRaw(instance.server.port, `${head}\r\nConnection: close\r\n\r\n`);
       assert.deepEqual(codes, [401]);
     }
     const written = instance.stderr().slice(before);
     assert.match(written, /request refused: not authenticated/);
-    assert.ok(written.length < 32_768, `${written.length} characters`);
+    // A kilobyte of each request is twice as much. What is written in ten seconds is a tenth, and the machine may be slow.
+    assert.ok(written.length < 131_072, `${written.length} characters`);
   });
 
   test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server keeps serving", async () => {
