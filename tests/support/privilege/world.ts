@@ -7,7 +7,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import { buildRequest } from "../csr_builder.ts";
 import { buildStubRequest } from "../pod_request_builder.ts";
 import type { Callers, JudgedServer, Reply } from "./callers.ts";
-import { MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
+import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
 import { type Route, toCollectionRoute } from "./routes.ts";
 
@@ -31,9 +31,15 @@ export async function createParts(server: JudgedServer): Promise<SampleParts> {
   };
 }
 
-/**
- * Creates namespaces, rights and tokens; RBAC of a real server takes a moment to follow, which the caller waits for.
- */
+/** The codes of reads once a server follows the last object of each kind that `createWorld` creates. */
+const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[] = [
+  ["sa:sgn", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 200],
+  ["sa:sgn", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/tlsboot-signer", 404],
+  ["boot", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 200],
+  ["bootgrp", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 403],
+];
+
+/** Creates namespaces, rights and tokens, and waits until the server follows them: a real one reads them by watches. */
 export async function createWorld(callers: Callers): Promise<void> {
   const post = (path: string, body: object) => made(callers, path, body);
   for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
@@ -61,6 +67,13 @@ export async function createWorld(callers: Callers): Promise<void> {
       metadata: { name: `bootstrap-token-${id}` },
       type: "bootstrap.kubernetes.io/token",
       stringData: { "token-id": id, "token-secret": secret, ...data },
+    });
+  }
+  for (const [name, path, want] of FOLLOWED) {
+    const identity = IDENTITIES.find((one) => one.name === name)!;
+    await eventually(`${name} gets ${want} from ${path}`, async () => {
+      const { code } = await callers.call(identity, { method: "GET", path });
+      return code === want || undefined;
     });
   }
 }
