@@ -230,7 +230,9 @@ function withoutPauses(f: Fixture): BootstrapOptions {
 
 test("bootstrap() waits a minute for a server that is down, then reports it", async () => {
   await using f = await fixture();
-  await f.api[Symbol.asyncDispose]();
+  const path = "/node/bootstrap.kubeconfig";
+  const text = f.files.text(path)!.replace(f.api.server, "https://127.0.0.1:1");
+  f.files.entries.set(path, { kind: "file", text, mode: 0o600 });
   await assert.rejects(bootstrap(withoutPauses(f), f.abort.signal), (error) => {
     assert.ok(error instanceof AppError);
     assert.equal(error.code, "unreachable");

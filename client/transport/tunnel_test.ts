@@ -117,6 +117,6 @@ test("a proxy that is down is named in the error, and a request can be aborted w
   await until(() => proxy.heads.length === 1);
   stop.abort(new Error("enough"));
   await assert.rejects(sent, /enough/);
-  await proxy[Symbol.asyncDispose]();
-  await assert.rejects(get(transport), /cannot reach "api\.example\.test:443" through the proxy "http:.*refused/i);
+  await using down = open("https://api.example.test", "http://127.0.0.1:1", {});
+  await assert.rejects(get(down), /cannot reach "api\.example\.test:443" through the proxy "http:.*refused/i);
 });

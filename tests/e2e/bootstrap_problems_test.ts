@@ -10,7 +10,7 @@ import { createIssuingCa } from "../support/issuing_ca.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { type Instance, startInstance } from "../support/instance_process.ts";
 import { runInShell } from "../support/shell.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
 /** Runs a command with the system's clock shifted by some hours. */
 function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<Finished> {
@@ -27,7 +27,8 @@ const AGAIN = [
 ];
 
 async function startWithNode(folder: TempFolder): Promise<Instance> {
-  const instance = await startInstance(folder, ["--auto-approve"]);
+  // No other server gets the port once this one has ended.
+  const instance = await startInstance(folder, ["--auto-approve", "--secure-port", String(await findServerPort())]);
   const { code, stderr } = await run(folder, AGAIN);
   assert.equal(code, 0, stderr);
   return instance;
