@@ -45,8 +45,9 @@ type election struct {
 	terms  []*term
 	report leadershipReport
 	last   resourcelock.LeaderElectionRecord
-	lastAt time.Time
-	crash  map[string]context.CancelFunc
+	// lastSentAt is when the request of the last acknowledged write was sent.
+	lastSentAt time.Time
+	crash      map[string]context.CancelFunc
 	// doomed is whether the next leader vanishes as it begins to lead.
 	doomed bool
 }
@@ -181,23 +182,26 @@ type overheardLock struct {
 }
 
 func (l *overheardLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	sentAt := time.Now()
 	err := l.Interface.Create(ctx, record)
 	if err == nil {
-		l.court.acknowledged(record)
+		l.court.acknowledged(record, sentAt)
 	}
 	return err
 }
 
 func (l *overheardLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	sentAt := time.Now()
 	err := l.Interface.Update(ctx, record)
 	if err == nil {
-		l.court.acknowledged(record)
+		l.court.acknowledged(record, sentAt)
 	}
 	return err
 }
 
-// acknowledged checks the fence: another holder has another number, and comes when the time of the last one is over.
-func (e *election) acknowledged(record resourcelock.LeaderElectionRecord) {
+// acknowledged checks the fence: another holder has another number, and comes when the time of the last one is over. That
+// time begins when its renewal is sent at the earliest: the answer may be late.
+func (e *election) acknowledged(record resourcelock.LeaderElectionRecord, sentAt time.Time) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	now := time.Now()
@@ -214,11 +218,10 @@ func (e *election) acknowledged(record resourcelock.LeaderElectionRecord) {
 			e.faults.add("lease transition %d of %s after %d of %s", record.LeaderTransitions, record.HolderIdentity,
 				e.last.LeaderTransitions, e.last.HolderIdentity)
 		}
-		// A second for the way of an answer.
-		if held := now.Sub(e.lastAt); !isSame && held < leaseDuration-time.Second {
+		if held := now.Sub(e.lastSentAt); !isSame && held < leaseDuration {
 			e.faults.add("%s took the lease %s after %s renewed it", record.HolderIdentity, held, e.last.HolderIdentity)
 		}
 	}
-	e.last, e.lastAt = record, now
+	e.last, e.lastSentAt = record, sentAt
 	e.report.Renewals = append(e.report.Renewals, now)
 }
