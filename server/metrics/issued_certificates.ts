@@ -153,7 +153,7 @@ export function addIssuedMetrics(
   );
   gauge(
     "tlsboot_issued_certificates_overdue",
-    "Those of them that are past nine tenths of their life: kubelets have been given another one by then.",
+    "Those that are past nine tenths of their life. A kubelet renews before that.",
     ["signer"],
     (set, signer, { overdue }) => set({ signer }, overdue),
   );

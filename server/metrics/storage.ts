@@ -41,7 +41,7 @@ export function createStorageMetrics(
       asked = undefined;
     });
   new Gauge({
-    ...options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log beside the database."),
+    ...options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log next to the database."),
     async collect() {
       this.set((await sizes()).journal);
     },
