@@ -8,12 +8,15 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { formatCommandFlags } from "../../cli/open_ui.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
 import { assertShown, HOSTILE } from "../support/hostile_text.ts";
 import { type Connected, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
 import { grant } from "../support/node_requests.ts";
 import { findSecrets, type Known } from "../support/secret_search.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
+import type { UiContext } from "../../ui/page.ts";
+import { approveRequestAction, denyRequestAction } from "../../ui/pages/request.tsx";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -127,6 +130,20 @@ describeInstance("tlsboot ui: requests", {
     await client.submit("/requests/advised/deny", 303, { ...seen(created), reason: "Not ours." });
     const decided = await client.send("/requests/advised", 200);
     assert.doesNotMatch(decided.body, /left pending|To change/);
+  });
+
+  test("ui: the page after a decision does not count the request as pending, though the watch is late", async () => {
+    for (const [action, name] of [[approveRequestAction, "late-1"], [denyRequestAction, "late-2"]] as const) {
+      const form = new URLSearchParams({ ...seen(await create(name)), confirmed: "yes", reason: "Not ours." });
+      const entries = new Map([[name, { state: "pending" }]]);
+      const data = {
+        read: () => Promise.resolve({ entries }),
+        waitForChange: () => Promise.resolve(entries.set(name, { state: "decided" })),
+      };
+      const context = { data, connection: admin, io: { clock: createFakeClock() }, params: { name }, signal: quiet };
+      assert.equal((await action.run(context as unknown as UiContext, form)).kind, "moved");
+      assert.equal(entries.get(name)?.state, "decided");
+    }
   });
 
   test("ui: a request with warnings is approved when they are confirmed", async () => {

@@ -7,6 +7,7 @@ import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows } from "../parts.tsx";
 import { UI_TOOL } from "./request.tsx";
+import { waitUntilDecided } from "./requests.tsx";
 import { createApproval, decideOne } from "../../client/admin/decisions.ts";
 import {
   parseExpectedMachines,
@@ -88,7 +89,9 @@ export const approveExpectedAction: UiAction = {
       }
     }
 
-    const count = results.filter(({ result }) => result === "approved").length;
+    const approved = results.filter(({ result }) => result === "approved");
+    const count = approved.length;
+    await waitUntilDecided(context, approved.map(({ name }) => name));
     const body = (
       <>
         <p class="lead">{count === 1 ? "One request is approved." : `${count} requests are approved.`}</p>

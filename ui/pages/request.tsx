@@ -11,7 +11,7 @@ import { capitalize } from "../../core/report/words.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import { addFlags, RequestLink } from "../parts.tsx";
 import type { CommandFlags, UiAction, UiContext, UiElement, UiOutcome, UiPage } from "../page.ts";
-import { REQUESTS } from "./requests.tsx";
+import { REQUESTS, waitUntilDecided } from "./requests.tsx";
 import { type FactSection, type FactValue, listFactSections } from "../request_rows.ts";
 
 /** The name of the page in the conditions of requests. */
@@ -127,7 +127,7 @@ export const approveRequestAction: UiAction = {
     await checkConfirmed(context, name, form);
     const approval = await createApproval(api, UI_TOOL, signal);
     await decideOne(api, name, approval, io, signal, seen);
-    return moveToRequest(name, `Request ${name} is approved.`);
+    return await moveToRequest(context, name, `Request ${name} is approved.`);
   },
 };
 
@@ -158,11 +158,12 @@ export const denyRequestAction: UiAction = {
     }
     const denial = await createDenial(api, UI_TOOL, signal, { message });
     await decideOne(api, name, denial, io, signal, readSeen(form));
-    return moveToRequest(name, `Request ${name} is denied.`);
+    return await moveToRequest(context, name, `Request ${name} is denied.`);
   },
 };
 
-function moveToRequest(name: string, message: string): UiOutcome {
+async function moveToRequest(context: UiContext, name: string, message: string): Promise<UiOutcome> {
+  await waitUntilDecided(context, [name]);
   return { kind: "moved", location: `/requests/${encodeURIComponent(name)}`, message };
 }
 

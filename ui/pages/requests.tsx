@@ -6,8 +6,9 @@ import { findMachineOfRequest } from "../machines.ts";
 import { type CsrState, type RequestSummary, shortenNames } from "../../core/report/request_summary.ts";
 import type { UiCollection, UiWatch } from "../data.ts";
 import { DataTable, Moment } from "../layout.tsx";
-import type { UiElement, UiPage } from "../page.ts";
+import type { UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows, ListFilter, takePage } from "../parts.tsx";
+import { waitUntilShown } from "../sources.ts";
 
 /** A request as lists show it. */
 export interface KeptRequest extends RequestSummary, ActivityRequest {
@@ -21,6 +22,11 @@ export const REQUESTS: UiWatch<CertificateSigningRequest, KeptRequest> = {
   kind: certificateSigningRequestKind,
   keep: (csr) => ({ ...toActivityRequest(csr), node: findMachineOfRequest(csr) }),
 };
+
+/** Waits until the list shows that requests are decided, so that the next page does not count them as pending. */
+export function waitUntilDecided(context: UiContext, names: readonly string[]): Promise<void> {
+  return waitUntilShown(context, REQUESTS, (entries) => names.every((name) => entries.get(name)?.state !== "pending"));
+}
 
 const STATES: readonly CsrState[] = ["pending", "approved", "issued", "denied", "failed"];
 
