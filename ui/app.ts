@@ -12,8 +12,9 @@ import { escapeText } from "../core/lib/printable.ts";
 import type { Peer } from "./peer.ts";
 import type { UiData } from "./data.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
-import { BarePage, describeFailure, Frame, type NavEntry } from "./layout.tsx";
+import { BarePage, Frame, type NavEntry } from "./layout.tsx";
 import type { CommandFlags, UiAction, UiContent, UiContext, UiElement, UiPage, UiPorts } from "./page.ts";
+import { addFlags } from "./parts.tsx";
 import { REQUESTS, requestsPage } from "./pages/requests.tsx";
 import { FailedBody, LoginHelp, NotFoundBody } from "./pages/failure.tsx";
 import { SCRIPT } from "./script.ts";
@@ -177,8 +178,9 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
   }
 
   function sendFailure(c: Context<Env>, error: unknown, live: readonly string[]): Promise<Response> {
-    const failure = describeFailure(error);
-    return sendPage(c, toStatus(error), { title: "This did not work", body: FailedBody(failure) }, live);
+    const hint = isAppError(error) && error.hint !== undefined ? addFlags(error.hint, deps.flags) : undefined;
+    const body = FailedBody({ message: getErrorMessage(error), hint });
+    return sendPage(c, toStatus(error), { title: "This did not work", body }, live);
   }
 
   /** Sends a page. When its objects changed while it was rendered, it has no version, so that it is fetched again. */

@@ -1,6 +1,5 @@
 /** The frame of every page: head, navigation, messages, and the parts that pages are made of. */
 import type { PropsWithChildren } from "hono/jsx";
-import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { formatHumanDuration } from "../core/kube/human_duration.ts";
 import type { UiFault } from "./data.ts";
 import type { UiContent, UiContext, UiElement } from "./page.ts";
@@ -111,11 +110,6 @@ function Head({ title }: { readonly title: string }): UiElement {
 /** Reports whether a page is the one of a navigation entry, or below it. */
 function isWithin(path: string, entry: string): boolean {
   return path === entry || path.startsWith(`${entry}/`);
-}
-
-/** Describes a failure for the user: what happened, and the next step. */
-export function describeFailure(error: unknown): { readonly message: string; readonly hint: string | undefined } {
-  return { message: getErrorMessage(error), hint: isAppError(error) ? error.hint : undefined };
 }
 
 export interface PostFormProps {

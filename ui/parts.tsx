@@ -1,12 +1,5 @@
 /** Parts that several pages share: notes about what is missing, links to objects, tables of certificates, commands. */
-import {
-  findNodeOfRecord,
-  getApprover,
-  getSigner,
-  listNames,
-  type RecordRow,
-  shortenSerial,
-} from "../core/report/record_rows.ts";
+import { findNodeOfRecord, getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../core/report/record_rows.ts";
 import { joinWords } from "../core/report/words.ts";
 import { shortenSignerName } from "../core/report/request_summary.ts";
 import { DataTable, Moment, Pager } from "./layout.tsx";
@@ -166,12 +159,12 @@ export function Commands(
   return <pre class="commands" tabindex={0}><code>{lines.map((line) => addFlags(line, flags)).join("\n")}</code></pre>;
 }
 
+/** The commands that have these flags, of those that the page prints. */
+const COMMANDS =
+  /\btlsboot (?:approve|ca rotate \w+|delete csr|describe \w+|get \w+|kubeconfig user|revoke|token \w+|unrevoke)\b/g;
+
 /** Adds the flags of this server to the commands in a text that tlsboot has written. */
 export function addFlags(text: string, flags: CommandFlags): string {
-  return text
-    .replace(
-      /\btlsboot (?:approve|ca rotate \w+|get certificates|revoke|token create|unrevoke)\b/g,
-      `$&${flags.tlsboot}`,
-    )
-    .replace(/\bkubectl create\b/g, `kubectl${flags.kubectl} create`);
+  return text.replace(COMMANDS, (command) => command + flags.tlsboot)
+    .replace(/\bkubectl(?= (?:create|get)\b)/g, (command) => command + flags.kubectl);
 }

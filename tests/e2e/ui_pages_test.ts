@@ -220,7 +220,11 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
       async () => /The token does not exist any more/.test(await read(`/tokens/${id}`)) ? true : undefined,
     );
     assert.match(await read(`/tokens/${id}`), /node n1/);
-    assert.match((await client.submit(`/tokens/${id}/delete`, 404)).body, /there is no token with that id/);
+    const again = await client.submit(`/tokens/${id}/delete`, 404);
+    assert.match(
+      again.body,
+      /there is no token with that id.*Next: list the tokens with: tlsboot token list --data-dir/,
+    );
   });
 
   test("ui: a user sees what the user may see, is shown what is missing, and may not do more", async () => {
@@ -252,7 +256,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     const page = await read("/ca");
     assert.match(page, /It began at .*: both CAs are trusted, the old one signs\./);
     assert.match(page, /has adopted Trust/);
-    assert.match(page, /jane user not seen since .* tlsboot kubeconfig user jane --force/);
+    assert.match(page, /jane user not seen since .* tlsboot kubeconfig user --data-dir \S+ jane --force/);
     assert.match(page, /tlsboot ca rotate status --data-dir \S+ --wait 1h tlsboot ca rotate switch --data-dir \S+/);
   });
 

@@ -16,6 +16,7 @@ import { findSecrets, type Known } from "../support/secret_search.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
 import type { UiContext } from "../../ui/page.ts";
+import { addFlags } from "../../ui/parts.tsx";
 import { approveRequestAction, denyRequestAction } from "../../ui/pages/request.tsx";
 
 const quiet = new AbortController().signal;
@@ -124,6 +125,11 @@ describeInstance("tlsboot ui: requests", {
     const { kubectl, tlsboot } = formatCommandFlags({ kubeconfig: undefined, dataDir: instance.data });
     assert.ok(page.body.includes(`kubectl${kubectl} ${grant}`), page.body);
     assert.ok((await client.send("/tokens", 200)).body.includes(`token create${tlsboot} -o command`));
+    const odd = { tlsboot: " --data-dir 'a$&b'", kubectl: " --kubeconfig 'a$&b/c'" };
+    assert.equal(
+      addFlags("tlsboot get certificates -o wide, then kubectl create x", odd),
+      `tlsboot get certificates${odd.tlsboot} -o wide, then kubectl${odd.kubectl} create x`,
+    );
     const described = await instance.tlsboot("describe", "csr", "advised");
     assert.ok(described.stdout.includes(`kubectl ${grant}\n`), described.stdout);
     assert.ok(instance.running.stdout().includes(grant), "up prints the same");

@@ -21,15 +21,8 @@ import { formatKey } from "../../core/pki/keys/key_algorithm.ts";
 import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
-import { Commands, MachineLink, MissingNotes } from "../parts.tsx";
-import {
-  explainMissing,
-  type Missing,
-  readCertificates,
-  readIfPossible,
-  RECORD_WATCH,
-  ROTATION_WATCH,
-} from "../sources.ts";
+import { addFlags, Commands, MachineLink, MissingNotes } from "../parts.tsx";
+import { explainMissing, type Missing, readCertificates, readIfPossible, RECORD_WATCH, ROTATION_WATCH } from "../sources.ts";
 import { readCensus } from "../../client/admin/ca_rotations.ts";
 import { describeCa, describeCounts, describeStep, listNextCommands } from "../../core/report/ca_rotation.ts";
 import { formatFingerprint } from "../../core/report/words.ts";
@@ -203,7 +196,7 @@ function Rotation(
       {isInProgress(rotation)
         ? (
           <>
-            <Census rows={waiting} now={now} />
+            <Census rows={waiting} now={now} flags={flags} />
             <h4>Next step, in a terminal</h4>
             <Commands
               lines={listNextCommands((verb) => formatRotateCommand(verb, name), rotation, isReady)}
@@ -239,11 +232,19 @@ function Servers(
 /** The number of machines and users that are listed; the command lists all. */
 const MAX_CENSUS = 200;
 
-function Census({ rows, now }: { readonly rows: readonly CensusRow[]; readonly now: Date }): UiElement {
+function Census(
+  { rows, now, flags }: {
+    readonly rows: readonly CensusRow[];
+    readonly now: Date;
+    readonly flags: CommandFlags;
+  },
+): UiElement {
   return (
     <DataTable
       caption={rows.length > MAX_CENSUS
-        ? `The first ${MAX_CENSUS} of ${rows.length} machines and users that are not ready: tlsboot ca rotate status -o wide lists all`
+        ? `The first ${MAX_CENSUS} of ${rows.length} machines and users that are not ready. All: ${
+          addFlags("tlsboot ca rotate status", flags)
+        } -o wide`
         : "Machines and users that are not ready"}
       rows={rows.slice(0, MAX_CENSUS)}
       empty="Every machine and user is ready."
@@ -255,7 +256,10 @@ function Census({ rows, now }: { readonly rows: readonly CensusRow[]; readonly n
           heading: "Last seen",
           cell: ({ lastSeen }) => <Moment at={lastSeen === undefined ? undefined : formatTime(lastSeen)} now={now} />,
         },
-        { heading: "Command", cell: ({ command }) => command === undefined ? "–" : <code>{command}</code> },
+        {
+          heading: "Command",
+          cell: ({ command }) => command === undefined ? "–" : <code>{addFlags(command, flags)}</code>,
+        },
       ]}
     />
   );

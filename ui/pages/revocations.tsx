@@ -88,7 +88,7 @@ export const revocationPage: UiPage = {
   path: "/revocations/:name",
   live: [REVOCATION_WATCH.id, RECORD_WATCH.id],
   async render(context) {
-    const { params: { name = "" }, now, connection, signal } = context;
+    const { params: { name = "" }, now, connection, flags, signal } = context;
     const { entries, missing } = await readIfPossible(context, REVOCATION_WATCH, "revocations");
     const revocation = entries.get(name);
     if (revocation === undefined) {
@@ -150,7 +150,9 @@ export const revocationPage: UiPage = {
             {isReturnable
               ? (
                 <>
-                  <p>{`${describeReleased(released)}${target?.kind === "token" ? TOKEN_NOTE : "."}`}</p>
+                  <p>
+                    {`${describeReleased(released)}${target?.kind === "token" ? addFlags(TOKEN_NOTE, flags) : "."}`}
+                  </p>
                   <PostForm
                     context={context}
                     action={`/revocations/${getPathName(revocation)}/unrevoke`}
@@ -173,7 +175,7 @@ export const revocationPage: UiPage = {
   },
 };
 
-const TOKEN_NOTE = ". A deleted token does not come back; make another one with tlsboot token create.";
+const TOKEN_NOTE = ". A deleted token does not come back; make another one with: tlsboot token create";
 
 /** The form that takes a revocation back. */
 export const unrevokeAction: UiAction = {
