@@ -200,21 +200,3 @@ export function Facts(
     </dl>
   );
 }
-
-/** The properties of a page's links to the pages of a long list. */
-export interface PagerProps {
-  readonly page: number;
-  readonly pages: number;
-  href(page: number): string;
-}
-
-/** The links to the previous and the next page of a long list, hidden for a list of one page. */
-export function Pager({ page, pages, href }: PagerProps): UiElement {
-  return (
-    <nav class="pager" aria-label="Pages of the list" hidden={pages <= 1}>
-      {page > 1 ? <a href={href(page - 1)} rel="prev">Previous</a> : <span>Previous</span>}
-      <span>{`Page ${page} of ${pages}`}</span>
-      {page < pages ? <a href={href(page + 1)} rel="next">Next</a> : <span>Next</span>}
-    </nav>
-  );
-}

@@ -1,8 +1,15 @@
 /** Parts that several pages share: notes about what is missing, links to objects, tables of certificates, commands. */
-import { findNodeOfRecord, getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../core/report/record_rows.ts";
+import {
+  findNodeOfRecord,
+  getApprover,
+  getSigner,
+  listNames,
+  type RecordRow,
+  shortenSerial,
+} from "../core/report/record_rows.ts";
 import { joinWords } from "../core/report/words.ts";
 import { shortenSignerName } from "../core/report/request_summary.ts";
-import { DataTable, Moment, Pager } from "./layout.tsx";
+import { DataTable, Moment } from "./layout.tsx";
 import type { CommandFlags, UiElement } from "./page.ts";
 import type { Missing } from "./sources.ts";
 
@@ -23,7 +30,7 @@ export function MissingNotes({ notes }: { readonly notes: readonly (Missing | un
   );
 }
 
-/** The rows of one page of a list, and the links to the others. */
+/** The rows of one page of a list, and the links to the previous and the next one, hidden for a list of one page. */
 export interface Paged<T> {
   readonly rows: readonly T[];
   readonly pager: UiElement;
@@ -38,10 +45,14 @@ export function takePage<T>(all: readonly T[], path: string, query: URLSearchPar
     parameters.set("page", String(other));
     return `${path}?${parameters}`;
   };
-  return {
-    rows: all.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE),
-    pager: <Pager page={page} pages={pages} href={href} />,
-  };
+  const pager = (
+    <nav class="pager" aria-label="Pages of the list" hidden={pages <= 1}>
+      {page > 1 ? <a href={href(page - 1)} rel="prev">Previous</a> : <span>Previous</span>}
+      <span>{`Page ${page} of ${pages}`}</span>
+      {page < pages ? <a href={href(page + 1)} rel="next">Next</a> : <span>Next</span>}
+    </nav>
+  );
+  return { rows: all.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE), pager };
 }
 
 export interface ListFilterProps {
@@ -91,6 +102,11 @@ export function TokenLink({ id }: { readonly id: string }): UiElement {
 
 export function RequestLink({ name }: { readonly name: string }): UiElement {
   return <a href={`/requests/${encodeURIComponent(name)}`}>{name}</a>;
+}
+
+/** Some links, with commas between them. */
+export function Links({ links }: { readonly links: readonly UiElement[] }): UiElement {
+  return <span>{links.flatMap((link, index) => index === 0 ? [link] : [", ", link])}</span>;
 }
 
 /** A link to the page of a certificate, with the beginning of its serial number. */

@@ -28,7 +28,7 @@ import type {
   Revocation,
   TrustReport,
 } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { MachineToken, SeenNode } from "./machines.ts";
+import type { SeenNode } from "./machines.ts";
 import {
   addReplacement,
   isCertificateRecord,
@@ -268,20 +268,6 @@ export async function readTokens(
   const tokens = [...entries.values()].filter((one) => one !== undefined)
     .sort((a, b) => Date.parse(b.createdAt ?? "") - Date.parse(a.createdAt ?? "") || (a.id < b.id ? -1 : 1));
   return { tokens, missing };
-}
-
-/** Converts a token to what the list of machines takes of it. */
-export function toMachineToken({ id, node, lastUse }: KnownToken): MachineToken {
-  return { id, node, lastUseAt: lastUse?.time };
-}
-
-export function findRowBySerial(rows: readonly RecordRow[], serialNumber: string): RecordRow | undefined {
-  return rows.find(({ record }) => record.spec.serialNumber === serialNumber);
-}
-
-/** Finds the certificates that a token's holder requested. */
-export function listRowsOfToken(rows: readonly RecordRow[], id: string): readonly RecordRow[] {
-  return rows.filter(({ record }) => record.spec.requester?.tokenID === id);
 }
 
 /** Creates the error of a page about an object that does not exist. */

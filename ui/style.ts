@@ -150,7 +150,6 @@ summary { cursor: pointer; padding: .15rem 0; }
 .calendar .ending { background: var(--wait-back); }
 .calendar [aria-current] { outline: 2px solid var(--link); outline-offset: -2px; }
 .ends { padding-left: 1.25rem; }
-@media (prefers-reduced-motion: no-preference) { .fresh { transition: background-color 1s; } }
 `;
 
 /** The icon of the page: a key over a shield. */

@@ -75,6 +75,11 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     const machine = await read("/machines/n1");
     assert.ok(machine.includes((spec.serialNumber ?? "").slice(0, 12)), machine);
     assert.ok(machine.includes(`Came in with token ${token.slice(0, 6)}`), machine);
+    for (let count = 0; count < 2; count++) await instance.succeed("token", "create", "--node", "n1");
+    await eventually("the tokens for n1 alone are listed", async () => {
+      const { body } = await client.send("/machines/n1", 200);
+      return /Tokens for it alone<\/dt><dd><span><a [^>]*>\w{6}<\/a>, <a [^>]*>\w{6}<\/a>/.test(body) || undefined;
+    });
     assert.match(await read("/machines?state=expired"), /No machine matches/);
     assert.match(await read("/machines/nowhere", 404), /the machine "nowhere" is not known here/);
   });

@@ -22,7 +22,14 @@ import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
 import { addFlags, Commands, MachineLink, MissingNotes } from "../parts.tsx";
-import { explainMissing, type Missing, readCertificates, readIfPossible, RECORD_WATCH, ROTATION_WATCH } from "../sources.ts";
+import {
+  explainMissing,
+  type Missing,
+  readCertificates,
+  readIfPossible,
+  RECORD_WATCH,
+  ROTATION_WATCH,
+} from "../sources.ts";
 import { readCensus } from "../../client/admin/ca_rotations.ts";
 import { describeCa, describeCounts, describeStep, listNextCommands } from "../../core/report/ca_rotation.ts";
 import { formatFingerprint } from "../../core/report/words.ts";

@@ -30,7 +30,6 @@ import {
 } from "../parts.tsx";
 import {
   createNotFound,
-  findRowBySerial,
   readCertificates,
   RECORD_WATCH,
   REQUEST_CERTIFICATE_WATCH,
@@ -219,7 +218,7 @@ export const certificatePage: UiPage = {
   async render(context) {
     const { params: { serial = "" }, now } = context;
     const { rows, missing, isRegister } = await readCertificates(context);
-    const row = findRowBySerial(rows, serial.toLowerCase());
+    const row = rows.find(({ record }) => record.spec.serialNumber === serial.toLowerCase());
     if (row === undefined) {
       throw createNotFound(`the certificate "${serial}"`, "find it in the list of certificates");
     }

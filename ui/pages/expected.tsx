@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { getName } from "../../core/kube/meta.ts";
 import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
-import { describeFoundRows } from "../parts.tsx";
+import { describeFoundRows, Links, RequestLink } from "../parts.tsx";
 import { UI_TOOL } from "./request.tsx";
 import { waitUntilDecided } from "./requests.tsx";
 import { createApproval, decideOne } from "../../client/admin/decisions.ts";
@@ -39,7 +39,10 @@ export const planExpectedAction: UiAction = {
           columns={[
             { heading: "Machine", cell: ({ node }) => node },
             { heading: "State", cell: ({ state }) => describeState(state) },
-            { heading: "Request", cell: ({ state }) => <RequestLinks names={listRequestNames(state)} /> },
+            {
+              heading: "Request",
+              cell: ({ state }) => <Links links={listRequestNames(state).map((name) => <RequestLink name={name} />)} />,
+            },
           ]}
         />
         {ready.length === 0
@@ -101,7 +104,7 @@ export const approveExpectedAction: UiAction = {
           empty="No request of these machines could be approved."
           columns={[
             { heading: "Machine", cell: ({ node }) => node },
-            { heading: "Request", cell: ({ name }) => <RequestLinks names={[name]} /> },
+            { heading: "Request", cell: ({ name }) => <RequestLink name={name} /> },
             { heading: "Result", cell: ({ result }) => result },
           ]}
         />
@@ -149,19 +152,6 @@ function ListForm({ context, machines }: { readonly context: UiContext; readonly
       </p>
       <button type="submit">Show what would be approved</button>
     </PostForm>
-  );
-}
-
-function RequestLinks({ names }: { readonly names: readonly string[] }): UiElement {
-  return (
-    <span>
-      {names.map((name, index) => (
-        <>
-          {index === 0 ? "" : ", "}
-          <a href={`/requests/${encodeURIComponent(name)}`}>{name}</a>
-        </>
-      ))}
-    </span>
   );
 }
 

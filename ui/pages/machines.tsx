@@ -7,6 +7,7 @@ import {
   CertificateTable,
   Commands,
   describeFoundRows,
+  Links,
   ListFilter,
   MachineLink,
   MissingNotes,
@@ -26,7 +27,6 @@ import {
   REQUEST_CERTIFICATE_WATCH,
   ROTATION_WATCH,
   TOKEN_WATCH,
-  toMachineToken,
   TRUST_REPORT_WATCH,
 } from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
@@ -135,7 +135,7 @@ async function readMachines(context: UiContext): Promise<KnownMachines> {
         : [{ name, node, createdAt, isPending: state === "pending", isOwn: isMachineUser(username, node) }]
     ),
     seenUsers: new Map([...reports.entries.values()].map(({ username, at }) => [username, at])),
-    tokens: tokens.map(toMachineToken),
+    tokens: tokens.map(({ id, node, lastUse }) => ({ id, node, lastUseAt: lastUse?.time })),
     now: context.now,
   });
   // Where there is no register, there are no reports either, which is said once.
@@ -214,27 +214,11 @@ function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readon
         ],
         [
           "Tokens for it alone",
-          boundTokens.length === 0 ? undefined : (
-            <>
-              {boundTokens.map((id) => (
-                <>
-                  <TokenLink id={id} />
-                </>
-              ))}
-            </>
-          ),
+          boundTokens.length === 0 ? undefined : <Links links={boundTokens.map((id) => <TokenLink id={id} />)} />,
         ],
         [
           "Waits for a decision",
-          pending.length === 0 ? undefined : (
-            <>
-              {pending.map((name) => (
-                <>
-                  <RequestLink name={name} />
-                </>
-              ))}
-            </>
-          ),
+          pending.length === 0 ? undefined : <Links links={pending.map((name) => <RequestLink name={name} />)} />,
         ],
       ]}
     />

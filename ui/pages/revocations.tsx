@@ -240,12 +240,9 @@ export const revokeAction: UiAction = {
   },
 };
 
-interface PlanInput {
+interface PlanInput extends ShownInput {
   /** The target as the user typed it, such as `node/n1`. */
   readonly text: string;
-  readonly certificates: boolean;
-  readonly reason?: string;
-  readonly message?: string;
 }
 
 async function createPlan(

@@ -15,7 +15,6 @@ import {
 import {
   createNotFound,
   type KnownToken,
-  listRowsOfToken,
   readCertificates,
   readIfPossible,
   readTokens,
@@ -80,7 +79,7 @@ export const tokenPage: UiPage = {
       readIfPossible(context, REQUESTS, "certificate signing requests"),
     ]);
     const token = tokens.find((one) => one.id === id);
-    const rows = listRowsOfToken(certificates.rows, id).toReversed();
+    const rows = certificates.rows.filter(({ record }) => record.spec.requester?.tokenID === id).toReversed();
     const own = [...requests.entries.values()].filter(({ username }) => username === `system:bootstrap:${id}`);
     if (token === undefined && rows.length === 0 && own.length === 0) {
       throw createNotFound(`the token "${id}"`, "find it in the list of tokens; an expired one is deleted");
