@@ -193,6 +193,11 @@ export const unrevokeAction: UiAction = {
     }
     const count = await takeBackRevocation(describeTarget(revocation), target, api, now, signal);
     await waitUntilShown(context, REVOCATION_WATCH, (entries) => !entries.has(name));
+    await waitUntilShown(
+      context,
+      RECORD_WATCH,
+      (entries) => entries.values().every(({ status }) => status.revocation?.name !== name),
+    );
     const done = `${describeTarget(revocation)} is no longer revoked. ${describeReleased(count)}.`;
     return { kind: "moved", location: "/revocations", message: done };
   },
@@ -230,6 +235,12 @@ export const revokeAction: UiAction = {
     if (fault !== undefined) return { kind: "shown", content: showPlan(context, plan, shown, fault) };
     const { isTokenDeleted, failure } = await carryOutRevocation(plan, api, signal);
     await waitUntilShown(context, REVOCATION_WATCH, (entries) => entries.has(getName(plan.revocation)));
+    const affected = listAffectedCertificates(plan, now).map(getName);
+    await waitUntilShown(
+      context,
+      RECORD_WATCH,
+      (entries) => affected.every((name) => entries.get(name)?.status.revocation !== undefined),
+    );
     const steps = [...(failure === undefined ? [] : [failure]), ...describeNextSteps(plan, now)];
     return {
       kind: "moved",
