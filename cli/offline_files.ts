@@ -16,6 +16,7 @@ import { renderQrDocument } from "./output/qr_pages.ts";
 const MAX_BYTES = 128 * 1_048_576;
 /** The largest number of faults that a message lists. */
 const MAX_FAULTS = 20;
+/** The largest number of names on a page. */
 const MAX_NAMES = 6;
 
 const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title: string; readonly reader: string }>> =

@@ -246,7 +246,7 @@ function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst:
   return `${what} renewed, valid until ${formatTime(pair.leaf.notAfter)}\n`;
 }
 
-const MAKE_ONE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
+const MAKE_JOIN_FILE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
 
 /** The name of the installed join file, kubeadm's. */
 const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
@@ -272,11 +272,11 @@ async function applyJoinFile(
   const path = isFolder ? join(named, PACK_JOIN_FILE) : named;
   const content = await files.readText(path);
   if (content === undefined) {
-    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, { hint: MAKE_ONE });
+    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, { hint: MAKE_JOIN_FILE });
   }
   const packed = isTar(content) ? readPack(content, path) : undefined;
   const machine = parseJoinFile(packed ?? content, path);
-  if (!machine.ok) throw new AppError("config_invalid", machine.error, { hint: MAKE_ONE });
+  if (!machine.ok) throw new AppError("config_invalid", machine.error, { hint: MAKE_JOIN_FILE });
   const { node, kubeconfig, certDir } = machine.value;
   const completed = {
     ...settings,
@@ -307,5 +307,5 @@ function readPack(content: string, path: string): string {
   const found = files.ok ? files.value.get(PACK_JOIN_FILE) : undefined;
   if (found !== undefined) return Buffer.from(found).toString("utf8");
   const why = files.ok ? `it has no ${PACK_JOIN_FILE}` : files.error;
-  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, { hint: MAKE_ONE });
+  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, { hint: MAKE_JOIN_FILE });
 }
