@@ -35,7 +35,8 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
     const second = begin();
     await approveSome();
     await waitForCertificate(kubectl, `web-${count}`);
-    assert.equal(signedBy(second).length, 0, "only the leader works");
+    // Only the leader works, unless it was held up for so long that it is the leader no more.
+    if (signedBy(second).length > 0) await first.waitFor(/not leading any more/);
 
     // Some are approved before, some while there is no leader.
     await approveSome();
