@@ -21,8 +21,6 @@ import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
-/** A clock that was set is noticed within seconds, on a machine that does other things too. */
-const RECOVERS_WITHIN_MS = 180_000;
 /** How long a machine waits for its certificate before the test starts it again. */
 const ATTEMPT = "60s";
 
@@ -92,7 +90,7 @@ test("up continues when its clock is set a second, an hour and more than a year 
     await eventually(`a node bootstraps at ${time}`, async () => {
       assert.equal(instance.running.hasEnded(), false, instance.running.stderr());
       return (await instance.bootstrap(node)).code === 0 || undefined;
-    }, RECOVERS_WITHIN_MS);
+    });
     await assertPair(folder, clock, node);
     const requests = await instance.requests();
     assert.equal(requests.code, 0, requests.stderr);
@@ -112,7 +110,7 @@ test("up whose clock is set to before its CA waits, and continues when the clock
   await eventually("a node bootstraps", async () => {
     assert.equal(instance.running.hasEnded(), false, instance.running.stderr());
     return (await instance.bootstrap("n1")).code === 0 || undefined;
-  }, RECOVERS_WITHIN_MS);
+  });
   await assertPair(folder, clock, "n1");
 });
 
@@ -169,7 +167,6 @@ for (
     await eventually(
       "a node bootstraps",
       async () => (await instance.bootstrap("n2")).code === 0 || undefined,
-      RECOVERS_WITHIN_MS,
     );
     const notAfter = await assertPair(folder, clock, "n2");
     assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
@@ -207,7 +204,7 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
   const recovered = await eventually("the node comes back", async () => {
     const finished = await bootstrapAgain(folder, clock, "n1");
     return finished.code === 0 ? finished : undefined;
-  }, RECOVERS_WITHIN_MS);
+  });
   assert.match(recovered.stderr, /the certificate expired at 20.*; requesting the next one with it from https:/);
   assert.match(recovered.stdout, /certificate of n1 issued/);
   await assertPair(folder, clock, "n1");
@@ -238,7 +235,7 @@ test("a server without --node-recovery, or beyond it, refuses an expired certifi
     const refused = await eventually("the server answers by the new clock", async () => {
       const finished = await bootstrapAgain(folder, clock, "n1");
       return /the server does not accept the expired certificate/.test(finished.stderr) ? finished : undefined;
-    }, RECOVERS_WITHIN_MS);
+    });
     assert.equal(refused.code, 1);
     assert.match(
       refused.stderr,

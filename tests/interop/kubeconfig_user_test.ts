@@ -7,6 +7,7 @@ import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
+import { untilAllowed } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, readMode, readSubject } from "../support/interop/openssl.ts";
 
 /** Runs the command as the cluster's administrator; answers stderr. */
@@ -66,10 +67,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );
     // kube-apiserver learns of a binding by a watch of its own.
-    await eventually(
-      "alice may list configmaps",
-      async () => (await alice.try("auth", "can-i", "list", "configmaps")).code === 0 || undefined,
-    );
+    await untilAllowed(alice, "list", "configmaps");
     await alice.run("get", "configmaps");
     assert.match(
       await letIn(cluster, "alice", "--force"),
@@ -123,7 +121,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
         ["operator", "delete csr"],
         ["operator", "list secrets -n kube-system"],
       ] as const
-    ) await eventually(`${role} may ${what}`, async () => await mayDo(role, what) || undefined);
+    ) await untilAllowed(asPerson(role), ...what.split(" "));
     for (
       const [what, first] of [
         ["get nodes", 0],

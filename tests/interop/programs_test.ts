@@ -171,7 +171,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
     return lines.map((line) =>
       line.replace(/uid="[^"]+"/, "uid").replace(/(_created|_resource_version)(\{.*\}) .*/, "$1$2")
     ).sort();
-  }, 60_000);
+  });
 }
 
 /** The stage of kwok that makes a node Ready. */

@@ -58,11 +58,7 @@ interface KeyValue {
 }
 
 /** Flags of members that keep their leader on a machine that does other work too; by default one second costs it. */
-export const STEADY_LEADER: readonly string[] = [
-  "--unsafe-no-fsync",
-  "--heartbeat-interval=500",
-  "--election-timeout=5000",
-];
+export const STEADY_LEADER: readonly string[] = ["--heartbeat-interval=500", "--election-timeout=5000"];
 
 interface MemberPlan {
   readonly name: string;

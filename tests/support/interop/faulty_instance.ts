@@ -13,8 +13,6 @@ import { waitUntilUp } from "./instance.ts";
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 /** The longest time of one request, with the retries that clients make. */
 const ANSWERED_WITHIN_MS = 180_000;
-/** A new instance settles beside whatever else the machine does. */
-const QUIET_WITHIN_MS = 120_000;
 /** The number of answers with the same revision after which an instance has settled. */
 const QUIET_ANSWERS = 30;
 
@@ -98,7 +96,7 @@ export async function quiet(client: Client): Promise<void> {
     alike = revision === last ? alike + 1 : 0;
     last = revision;
     return alike > QUIET_ANSWERS || undefined;
-  }, QUIET_WITHIN_MS);
+  });
 }
 
 /** A clear refusal: 5xx, without internals of the program. */

@@ -1,9 +1,9 @@
 /** Stock kubectl with one kubeconfig, and a home of its own so that its discovery cache is cold and thrown away. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { peerPath } from "../peers/go.ts";
 import { type Child, type Finished, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
-import { Buffer } from "node:buffer";
 import { eventually } from "../eventually.ts";
 
 const PATIENCE_MS = 180_000;

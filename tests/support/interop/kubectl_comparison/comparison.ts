@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { isPeer, peerPath } from "../../peers/go.ts";
 import { type Finished, runProgram, start } from "../../child.ts";
 import { sortManagersInYaml } from "../../../interop/comparison/managers.ts";
@@ -15,7 +16,6 @@ import { createRequest } from "../csr_manifest.ts";
 import { formatKubeconfig } from "../kubectl.ts";
 import { createTextBlanker, cutDescriptions, keepLines } from "./blank.ts";
 import { formatDiff } from "./diff.ts";
-import process from "node:process";
 
 /** A command that ends by itself; a bare text is one without anything else. */
 export interface Command {
