@@ -168,7 +168,7 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
     }
     const written = instance.stderr().slice(before);
     assert.match(written, /request refused: not authenticated/);
-    // A kilobyte of each request is twice as much. What is written in ten seconds is a tenth, and the machine may be slow.
+    // One line for each request would be twice as much. The log takes 20 kB in ten seconds, and the machine may be slow.
     assert.ok(written.length < 131_072, `${written.length} characters`);
   });
 

@@ -104,15 +104,17 @@ export async function createNetwork(count: number): Promise<Network> {
 
 /** Finds a subnet that no other process has: it has one route, and the second process cannot add it again. */
 async function claimSubnet(device: string): Promise<string> {
-  for (let number = 1;; number++) {
+  let failure: unknown;
+  for (let number = 1; number <= SUBNETS; number++) {
     const subnet = `169.254.${number}`;
     try {
       await ip("route", "add", `${subnet}.0/24`, "dev", device);
       return subnet;
     } catch (error) {
-      if (number === SUBNETS) throw error;
+      failure = error;
     }
   }
+  throw failure;
 }
 
 async function ip(...args: readonly string[]): Promise<void> {
