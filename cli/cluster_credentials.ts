@@ -63,7 +63,7 @@ export function createClusterFinder(
   if (pins.length === 0) {
     throw new UsageError(
       "--server needs --ca-cert-hash, to verify the cluster",
-      "tlsboot ca show prints it beside the CA, and tlsboot token create -o command the whole command",
+      "tlsboot ca show prints it at the CA, and tlsboot token create -o command prints the whole command",
     );
   }
   const readToken = createTokenReader(settings, tools);

@@ -13,13 +13,7 @@ import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/port
 import { type FilePort, PUBLIC_MODE, SECRET_MODE } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
-import {
-  followTrustBundles,
-  getTrustBundlePem,
-  reportTrust,
-  type TrustBundleFollower,
-  type TrustBundleOutcome,
-} from "./objects/trust_bundles.ts";
+import { followTrustBundles, getTrustBundlePem, reportTrust, type TrustBundleFollower, type TrustBundleOutcome } from "./objects/trust_bundles.ts";
 import type { Holder } from "./keep_fresh.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
@@ -261,7 +255,7 @@ export async function checkBundleFile(path: string, files: Pick<FilePort, "readT
   if (blocks.length === 0 || blocks.some(({ label }) => label !== "CERTIFICATE")) {
     throw new AppError(
       "file_exists",
-      `cannot write the bundle to "${path}": the file does not hold certificates alone`,
+      `cannot write the bundle to "${path}": the file does not contain only certificates`,
       { hint: "choose another path, or delete the file if nothing needs it" },
     );
   }

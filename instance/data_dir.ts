@@ -101,7 +101,7 @@ async function readFormat(root: string, files: Pick<FilePort, "readText">): Prom
     if (format <= DATA_FORMAT) return format;
     throw new AppError(
       "format_unknown",
-      `cannot use data directory "${root}": it has format ${format}, this program knows ${DATA_FORMAT}`,
+      `cannot use data directory "${root}": it has format ${format}, but this program knows only ${DATA_FORMAT}`,
       { hint: "use the newer tlsboot that wrote it, or another folder with the setting dataDir" },
     );
   }

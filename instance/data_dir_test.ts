@@ -34,7 +34,7 @@ for (
   const { text, message, hint } of [
     {
       text: "2\n",
-      message: 'cannot use data directory "/data": it has format 2, this program knows 1',
+      message: 'cannot use data directory "/data": it has format 2, but this program knows only 1',
       hint: /the newer tlsboot that wrote it/,
     },
     { text: "100000000000000000000", message: /it has format 100000000000000000000,/, hint: /newer/ },

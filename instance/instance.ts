@@ -260,7 +260,7 @@ function assertAuthorizationMode(text: string): void {
   if (modes === "Node,RBAC") return;
   throw new AppError(
     "usage",
-    `the setting authorizationMode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
+    `the setting authorizationMode: "${text}" is not supported: tlsboot always authorizes by Node,RBAC`,
     { hint: "omit it, and grant rights with kubectl create clusterrolebinding" },
   );
 }

@@ -28,7 +28,7 @@ export interface PeerDeps {
 /** The kernel's lists of sockets. A program may also connect over IPv4 with a socket of IPv6. */
 const SOCKET_LISTS = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 
-/** The state of an open connection. Late states have no user any more, and report 0 (`net/ipv4/tcp_ipv4.c`). */
+/** The state of an open connection. Late states no longer have a user, and report 0 (`net/ipv4/tcp_ipv4.c`). */
 const ESTABLISHED = "01";
 
 /**
@@ -58,7 +58,7 @@ export function createPeerCheck(deps: PeerDeps): (socket: Socket) => Promise<Pee
   };
 }
 
-/** The owner of a socket. The user is not known for certain when the socket is not open any more. */
+/** The owner of a socket. The user is not known for certain when the socket is no longer open. */
 export interface SocketOwner {
   readonly uid: number;
   readonly isOpen: boolean;

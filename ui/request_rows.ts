@@ -82,7 +82,7 @@ function listRules({ verdict, origin, changes, rules }: RequestView): FactSectio
 function listTokenFacts(token: TokenView): readonly (readonly [string, FactValue | undefined])[] {
   const { id, isGone, createdAt, createdBy, expiresAt, description, node, usesLeft } = token;
   return [
-    ["Token", isGone === true ? `${id}, which does not exist any more` : id],
+    ["Token", isGone === true ? `${id}, which no longer exists` : id],
     ["Token made", toTime(createdAt)],
     ["Token made by", createdBy],
     ["Token expires", toTime(expiresAt)],

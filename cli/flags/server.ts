@@ -23,7 +23,7 @@ import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 /** The flags for the users of the API, and what they may do. */
 const ACCESS_FLAGS = {
   clientCaFile: fileFlag({
-    summary: "PEM bundle of CAs whose client certificates are accepted, beside the CA in --data-dir.",
+    summary: "PEM bundle of CAs whose client certificates are accepted, in addition to the CA in --data-dir.",
   }),
   tokenAuthFile: fileFlag({ summary: 'Static tokens: lines of token,user,uid,"group1,group2". Read once.' }),
   enableBootstrapTokenAuth: switchFlag({
@@ -34,7 +34,7 @@ const ACCESS_FLAGS = {
     ...listFlag({
       default: DEFAULT_SETTINGS.serviceAccountIssuer,
       summary:
-        "Issuer of service account tokens, best an https URL; repeat it to accept the tokens of others too. The first " +
+        "Issuer of service account tokens, preferably an https URL; repeat it to accept the tokens of others too. The first " +
         "one issues.",
     }),
     placeholder: "URLS",

@@ -85,7 +85,7 @@ interface TableLayout {
   readonly padding: number;
 }
 
-/** Narrows the widest columns that may be cut until a line fits, or until none may be cut any more. */
+/** Narrows the widest columns that may be cut until a line fits, or until no more may be cut. */
 function fitColumns(
   columns: readonly TableColumn[],
   natural: readonly number[],

@@ -240,7 +240,7 @@ async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: 
 }
 
 function createLateError(name: string): AppError {
-  return new AppError("already_exists", `another command has begun to replace the CA "${name}" just now`, {
+  return new AppError("already_exists", `another command has just begun to replace the CA "${name}"`, {
     hint: `see what it does with: ${formatRotateCommand("status", name)}`,
   });
 }

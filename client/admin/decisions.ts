@@ -66,13 +66,13 @@ export async function decideOne(
     }
     if (seen.resourceVersion !== undefined && csr.metadata.resourceVersion !== seen.resourceVersion) {
       throw new AppError("conflict", `request "${name}" has changed since it was shown: nothing was decided`, {
-        hint: "look at it again, and decide then",
+        hint: "review it again, then decide",
       });
     }
     const decided = decision.decide(csr, decision.text, clock.now());
     if (!decided.ok) {
       throw new AppError("invalid", decided.error.message, {
-        hint: "a decision cannot be taken back: delete the request and let the client ask again",
+        hint: "a decision cannot be undone: delete the request and let the client send a new one",
       });
     }
     return decided.value === csr ? undefined : decided.value;

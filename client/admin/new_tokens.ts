@@ -82,7 +82,7 @@ export async function readMachines(
 function createUnknownNodeError(node: NodeName, where: string, names: readonly string[]): AppError {
   const nearest = findNearest(node, names);
   return new AppError("not_found", `cannot make a token for "${node}": ${where} does not have it`, {
-    hint: nearest === undefined ? "add it to the inventory first" : `did you mean "${nearest}"? Else add it first`,
+    hint: nearest === undefined ? "add it to the inventory first" : `did you mean "${nearest}"? Otherwise add it first`,
   });
 }
 
@@ -186,7 +186,7 @@ function unjoinable(why: string, cause?: unknown): AppError {
   return new AppError("not_found", `cannot let a machine join: ${why}`, {
     cause,
     hint:
-      "publish it with: kubeadm init phase bootstrap-token, or write a file, by a kubeconfig that names the CA, with: " +
+      "publish it with: kubeadm init phase bootstrap-token, or, with a kubeconfig that names the CA, write a file with: " +
       "tlsboot token create -o kubeconfig",
   });
 }

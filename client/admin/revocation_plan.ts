@@ -146,9 +146,13 @@ export class RevocationPlanner {
     }
     if (others.length > 0) {
       const serials = found.map(({ spec }) => spec.serialNumber ?? "").join(", ");
-      return new AppError("invalid", `cannot revoke "${text}": requests of that name got the certificates ${serials}`, {
-        hint: "revoke one of them by its serial number",
-      });
+      return new AppError(
+        "invalid",
+        `cannot revoke "${text}": requests with that name got the certificates ${serials}`,
+        {
+          hint: "revoke one of them by its serial number",
+        },
+      );
     }
     return new AppError("not_found", `cannot revoke "${text}": neither a request nor a certificate has that name`, {
       cause,
@@ -275,7 +279,7 @@ function isOwnTarget({ kind, value }: RevocationTarget, own: OwnCredential): boo
 function coversAuthor(text: string, username: string): AppError {
   return new AppError("invalid", `cannot revoke "${text}": it covers "${username}", the user of this command`, {
     hint:
-      "a new credential of this name would be refused too. Make an administrator of another name, and revoke it with " +
+      "a new credential of this name would be refused too. Make an administrator with another name, and revoke with " +
       "that kubeconfig: tlsboot kubeconfig admin --user NAME --out NAME.kubeconfig; or revoke a certificate by its serial number",
   });
 }
@@ -286,7 +290,7 @@ function alreadyRevoked(text: string, earlier: Revocation): AppError {
   const by = revokedBy === undefined ? "" : ` by ${revokedBy}`;
   return new AppError(
     "already_exists",
-    `cannot revoke "${text}": it is revoked since ${time ?? "?"}${by} (${reason})`,
+    `cannot revoke "${text}": it has been revoked since ${time ?? "?"}${by} (${reason})`,
     {
       hint: `show the revocation with: tlsboot get revocations ${shellWord(getName(earlier))} -o yaml`,
     },

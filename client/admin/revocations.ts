@@ -100,7 +100,7 @@ export async function takeBackRevocation(
   if (!canBeTakenBack(revocation)) {
     throw new AppError(
       "invalid",
-      `cannot take back the revocation of "${text}": only a certificate on hold can return`,
+      `cannot take back the revocation of "${text}": only a certificate on hold can be restored`,
       {
         hint: "issue a new certificate, such as with tlsboot kubeconfig user or tlsboot request",
       },

@@ -62,7 +62,7 @@ export function explainTrustBundleFailure(error: unknown): unknown {
   return new AppError("access_denied", error.message, {
     cause: error,
     hint:
-      "it takes the verbs get, list and watch on clustertrustbundles.certificates.k8s.io; an administrator grants " +
+      "it needs the verbs get, list and watch on clustertrustbundles.certificates.k8s.io; an administrator grants " +
       "them with: kubectl create clusterrolebinding NAME --user=USER " +
       "--clusterrole=system:cluster-trust-bundle-discovery",
   });

@@ -86,7 +86,7 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
       "csr_denied",
       `cannot get a certificate for "${name}": the CA refused it at ${found.bundle.answeredAt}: ${outcome.message}`,
       {
-        hint: "ask the people of the CA why; when they allow it, they run again: tlsboot sign",
+        hint: "ask the operators of the CA why; if they allow it, they run again: tlsboot sign",
       },
     );
   }
@@ -160,7 +160,7 @@ async function submitRequest(exchange: Exchange): Promise<OfflineExchange> {
   const found = text === undefined || text.trim() === "" ? undefined : readRequests(text);
   if (found?.ok === false) {
     throw new AppError("file_exists", `cannot write the request "${requestPath}": ${found.error.join("; ")}`, {
-      hint: "another machine or an earlier build may have written this file; remove it if it is of this machine",
+      hint: "another machine or an earlier build may have written this file; remove it if it belongs to this machine",
     });
   }
   if (found !== undefined) {
@@ -198,9 +198,9 @@ async function checkReplaceable(
   if (key === publicKeyPin(request.facts) || (stored !== undefined && key === publicKeyPin(stored))) return;
   const answers = readAnswers(await readStickFile(join(folder, toStickFileName(name, "answer")), files) ?? "");
   if (answers.ok && answers.value.answers[0]?.id === computeRequestId(found)) return;
-  throw new AppError("file_exists", `cannot write the request "${path}": there is one of another key, ${key}`, {
+  throw new AppError("file_exists", `cannot write the request "${path}": there is one for another key, ${key}`, {
     hint:
-      "another machine may have this name; remove the file if it is of an earlier key of this machine, or give this " +
+      "another machine may have this name; remove the file if it is for an earlier key of this machine, or give this " +
       "request another name (tlsboot request --name)",
   });
 }

@@ -74,7 +74,7 @@ export async function runWhileLeading(
       await Promise.allSettled([work, kept]);
       options.metrics?.setLeading(options.leaseName, false);
       await elector.release();
-      logger.info("not leading any more");
+      logger.info("no longer leading");
     }
   }
 }

@@ -170,7 +170,7 @@ export async function openPrivateKey(
   if (plain.ok) return parsePrivateKey(plain.value);
   if (plain.error.kind === "unreadable") return err(plain.error.message);
   throw new AppError("passphrase_wrong", `cannot open the key "${name}": the passphrase does not fit`, {
-    hint: "give the passphrase of this key with the setting caPassphraseFile or the shares of it, or type it again",
+    hint: "give the passphrase of this key with the setting caPassphraseFile, or its shares, or type it again",
   });
 }
 

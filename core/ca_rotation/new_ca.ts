@@ -163,7 +163,7 @@ export function decideBegin(
   if (existing === undefined || newCa === undefined || !isInProgress(existing)) return ok("begin");
   const { fingerprint, isLeaked } = repeated;
   const began = `a rotation to "${newCa.subject.commonName}" is in progress since ${existing.status.beganAt}`;
-  if (isAborting(existing) && !isLeaked) return err(`${began}, and is being taken back`);
+  if (isAborting(existing) && !isLeaked) return err(`${began}, and is being aborted`);
   if (fingerprint !== undefined && fingerprint !== newCa.sha256Fingerprint) return err(`${began}, with another CA`);
   return ok("continue");
 }

@@ -140,7 +140,7 @@ for (
       repeated: { isLeaked: true },
       want: "continue",
     },
-    { name: "one that is aborted", step: "Trust", renewFrom: "2026-06-02T00:00:00Z", want: /being taken back$/ },
+    { name: "one that is aborted", step: "Trust", renewFrom: "2026-06-02T00:00:00Z", want: /being aborted$/ },
   ] as const
 ) {
   test(`decideBegin() takes up a rotation or refuses a second one: ${name}`, () => {

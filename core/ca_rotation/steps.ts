@@ -149,7 +149,7 @@ export function decideStep(
     case "finish": {
       if (step === "Finish") return { kind: "repeat" };
       if (step === "Trust") {
-        const reason = isAborting(rotation) ? "it is being taken back" : "the new CA does not sign yet";
+        const reason = isAborting(rotation) ? "it is being aborted" : "the new CA does not sign yet";
         return { kind: "refused", reason, next: isAborting(rotation) ? "abort" : "switch" };
       }
       const all = [...new Set([...leftBehind, ...leaveBehind])];

@@ -57,7 +57,7 @@ for (
     },
     { verb: "switch", rotation: createRotation("Finish"), edit: { isWindowGiven: true }, want: "repeat" },
     { verb: "finish", rotation: createRotation("Trust"), want: "the new CA does not sign yet: switch" },
-    { verb: "finish", rotation: createRotation("Trust", ABORTED), want: "it is being taken back: abort" },
+    { verb: "finish", rotation: createRotation("Trust", ABORTED), want: "it is being aborted: abort" },
     { verb: "finish", rotation: createRotation("Switch"), want: "step=Finish leftBehind=" },
     { verb: "finish", rotation: createRotation("Switch"), rows: [n1], want: "blocked by n1" },
     {

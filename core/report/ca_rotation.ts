@@ -23,7 +23,7 @@ export function describeStep(rotation: CaRotation): string {
   const { step, isLeaked } = rotation.spec;
   const { beganAt, switchedAt, finishedAt } = rotation.status;
   if (step === "Finish") return `finished at ${finishedAt}: the old CA is no longer trusted`;
-  if (isAborting(rotation)) return "is being taken back: both CAs are trusted, the old one signs again";
+  if (isAborting(rotation)) return "is being aborted: both CAs are trusted, the old one signs again";
   const leaked = isLeaked === true ? ", certificates of the old one are refused" : ", both are trusted";
   return step === "Trust"
     ? `began at ${beganAt}: both CAs are trusted, the old one signs`

@@ -47,7 +47,7 @@ export function describePlan(plan: RevocationPlan, now: Date): readonly string[]
   }
   if (affected.length > MAX_LISTED) lines.push(line`  and ${affected.length - MAX_LISTED} more`);
   lines.push(...describeUnidentified(plan, now).map((text) => `  ${text}`));
-  if (plan.isUnknown) lines.push("  the register has no certificate of it: check the spelling");
+  if (plan.isUnknown) lines.push("  the register has no certificate for it: check the spelling");
   if (plan.isOwn) lines.push("  this command uses a credential that it covers: you lose your own access");
   return lines;
 }

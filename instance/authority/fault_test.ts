@@ -79,9 +79,9 @@ test("readAuthority() says how a CA is completed whose files were being exchange
   await createAuthorityFiles(next, NEW_CA, deps);
   await deps.files.rename(next.key, paths.key);
   const read = () => readAuthority(paths, deps.files, deps.keys);
-  await assert.rejects(read(), { code: "ca_invalid", hint: /^put back the certificate/ });
+  await assert.rejects(read(), { code: "ca_invalid", hint: /^restore a certificate/ });
   await deps.files.writeAtomic(folder.join("pki/.ca.swap"), "next\n", 0o644);
-  await assert.rejects(read(), { code: "ca_invalid", hint: /the next start of the server completes that/ });
+  await assert.rejects(read(), { code: "ca_invalid", hint: /start the server, or run the stopped/ });
   await completeCaSwap(paths, deps.files);
   await read();
 });

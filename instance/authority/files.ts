@@ -80,8 +80,8 @@ async function readWithKey(
   if (authority.ok) return authority.value;
   if (await files.lstat(getSwapMarker(paths)) === undefined) throw invalidCa(paths.certificate, authority.error);
   throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
-    hint: "a program was stopped while it replaced this CA: the next start of the server completes that, and so does " +
-      "the command tlsboot ca rotate that was stopped, run again",
+    hint: "a program was stopped while it replaced this CA: to complete that, start the server, or run the stopped " +
+      "tlsboot ca rotate command again",
   });
 }
 
@@ -123,7 +123,7 @@ export async function hasSplitAuthorities(dataDir: string, files: FilePort): Pro
     purposes.map((purpose) => authorityPaths(dataDir, purpose).certificate).join(", ")
   );
   throw new AppError("ca_invalid", `cannot use the CAs in "${dataDir}": there is ${present} but not ${absent}`, {
-    hint: "put back the missing files; pki/ca.crt is used for everything only when all of these are absent",
+    hint: "restore the missing files; pki/ca.crt is used for everything only when all of these are absent",
   });
 }
 
@@ -249,7 +249,7 @@ async function assertNoneBegun(dataDir: string, files: FilePort): Promise<void> 
   if (begun === undefined) return;
   const { certificate } = authorityPaths(dataDir, begun);
   throw new AppError("file_exists", `cannot create a CA for everything: "${certificate}" exists`, {
-    hint: "finish what was begun with: tlsboot ca init --split",
+    hint: "complete the interrupted command with: tlsboot ca init --split",
   });
 }
 
@@ -263,7 +263,7 @@ async function existingPurposes(dataDir: string, files: FilePort): Promise<reado
 
 function invalidCa(path: string, error: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
-    hint: "put back the certificate and the key that belong together",
+    hint: "restore a certificate and a key that belong together",
   });
 }
 

@@ -107,7 +107,7 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
   const top = all.at(-1);
   if (top === undefined || isSelfSigned(top)) return;
   const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
-  throw refused(path, why, "put each issuer behind the certificate that it issued, up to the root");
+  throw refused(path, why, "put each issuer after the certificate that it issued, up to the root");
 }
 
 function quoteSubject({ subject }: CertificateFacts): string {

@@ -269,7 +269,7 @@ export class FileLock implements Disposable {
             "io",
             `cannot record a certificate in issued log "${this.#path}": another program holds it`,
             {
-              hint: "a program that was stopped may hold its lock: find it with fuser, and continue or end it",
+              hint: "a suspended program may hold its lock: find it with fuser, and resume or end it",
               retryable: true,
             },
           );

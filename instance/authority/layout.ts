@@ -60,7 +60,7 @@ export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly
   if (crlUrl === undefined || urls.size === new Set(certificates).size) return;
   throw new AppError(
     "usage",
-    `the setting crlUrl: "${crlUrl}" is one URL, and each of the CAs ${certificates.join(", ")} has a CRL of its own`,
+    `the setting crlUrl: "${crlUrl}" is one URL, but each of the CAs ${certificates.join(", ")} has its own CRL`,
     { hint: "give the URL of a folder, which ends with /; the name of each CA's file is added to it" },
   );
 }

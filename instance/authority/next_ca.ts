@@ -72,7 +72,7 @@ export async function findContinued(
   const decision = decideBegin(existing, known.ok ? known.value.certificate : undefined, { fingerprint, isLeaked });
   if (decision.ok) return decision.value === "continue" ? existing : undefined;
   throw new AppError("already_exists", `cannot begin to replace the CA "${ca.name}": ${decision.error}`, {
-    hint: `see it with: ${ca.command("status")}; go on with it, or end it with: ${ca.command("abort")}`,
+    hint: `see it with: ${ca.command("status")}; continue it, or end it with: ${ca.command("abort")}`,
   });
 }
 
@@ -185,5 +185,5 @@ async function assertNamesPermitted(
 }
 
 function refused({ name }: ReplaceableCa, message: string, hint: string): AppError {
-  return new AppError("ca_invalid", `cannot replace the CA "${name}" by the new one: ${message}`, { hint });
+  return new AppError("ca_invalid", `cannot replace the CA "${name}" with the new one: ${message}`, { hint });
 }

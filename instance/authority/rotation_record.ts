@@ -51,7 +51,7 @@ export async function readRotationRecord(paths: RotationPaths, files: FilePort):
   const rotation = parseRotationFile(text);
   if (rotation.ok) return rotation.value;
   throw new AppError("invalid", `cannot read the rotation "${paths.record}": ${rotation.error}`, {
-    hint: "put back the file from a backup; nothing was changed",
+    hint: "restore the file from a backup; nothing was changed",
   });
 }
 

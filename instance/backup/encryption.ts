@@ -79,7 +79,7 @@ function toOpeningError(error: unknown, opener: BackupOpener): AppError {
           hint: "for a backup made with the setting recipient, give the secret key with the setting identity",
         },
       )
-      : new AppError("key_invalid", "cannot open the backup: it is encrypted for none of these keys", {
+      : new AppError("key_invalid", "cannot open the backup: it is not encrypted for any of these keys", {
         hint: "for a backup with a passphrase, omit the setting identity",
       });
   }

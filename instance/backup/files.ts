@@ -74,7 +74,7 @@ export async function assertOutside(root: string, target: string): Promise<void>
   const steps = relative(await resolveLinks(root), path).split(sep);
   if (steps[0] === "..") return;
   throw new AppError("invalid", `cannot write backup "${target}": it is inside the data directory "${root}"`, {
-    hint: "keep backups elsewhere, best on another machine: each would contain the ones before it",
+    hint: "keep backups elsewhere, ideally on another machine: otherwise each would contain the earlier ones",
   });
 }
 

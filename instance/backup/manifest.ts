@@ -50,11 +50,11 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
     return err("its manifest is not the manifest of a backup");
   }
   const format = Number(value["format"]);
-  if (format !== BACKUP_FORMAT) return err(`it has format ${format}, this program knows ${BACKUP_FORMAT}`);
+  if (format !== BACKUP_FORMAT) return err(`it has format ${format}, but this program knows only ${BACKUP_FORMAT}`);
   const manifest = value as object as BackupManifest;
   if (!Number.isSafeInteger(manifest.dataFormat)) return err("its manifest is not complete");
   if (manifest.dataFormat > dataFormat) {
-    return err(`its data directory has format ${manifest.dataFormat}, this program knows ${dataFormat}`);
+    return err(`its data directory has format ${manifest.dataFormat}, but this program knows only ${dataFormat}`);
   }
   const hasOrigin = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
   const isWhole = hasOrigin && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&

@@ -34,7 +34,7 @@ for (
     [
       "a newer format",
       formatManifest(manifest).replace('"format": 1', '"format": 2'),
-      /format 2, this program knows 1/,
+      /format 2, but this program knows only 1/,
     ],
     [
       "a data directory without a number",

@@ -116,6 +116,6 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
 export function backupInvalid(what: string, cause?: unknown): AppError {
   return new AppError("backup_invalid", `cannot use the backup: ${what}`, {
     cause,
-    hint: "take another copy of it, or an older backup",
+    hint: "use another copy of it, or an older backup",
   });
 }

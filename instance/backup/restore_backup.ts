@@ -193,7 +193,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
   const { database } = dataDirAt(root);
   const server = current === undefined ? undefined : await findServer?.();
   if (server !== undefined) {
-    throw new AppError("storage_locked", `cannot restore into "${root}": a server of it answers at ${server}`, {
+    throw new AppError("storage_locked", `cannot restore into "${root}": its server answers at ${server}`, {
       hint: "stop it first, and every other server of the instance",
     });
   }
@@ -295,7 +295,7 @@ async function moveBack(replaced: string, root: string, cause: unknown, move: ty
   } catch (error) {
     throw new AppError(
       "io",
-      `cannot restore into "${root}": ${getErrorMessage(cause)}; nor move back: ${getErrorMessage(error)}`,
+      `cannot restore into "${root}": ${getErrorMessage(cause)}; moving it back failed too: ${getErrorMessage(error)}`,
       {
         cause,
         hint: `the old folder is "${replaced}": move it back by hand`,

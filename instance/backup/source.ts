@@ -110,7 +110,7 @@ async function askServer(
   } catch (error) {
     await connection[Symbol.asyncDispose]();
     if (!isAppError(error, "unreachable")) throw error;
-    throw new AppError("unreachable", `cannot ask the server that uses "${dir.root}": ${getErrorMessage(error)}`, {
+    throw new AppError("unreachable", `cannot query the server that uses "${dir.root}": ${getErrorMessage(error)}`, {
       cause: error,
       hint: "a program uses the database but its API does not answer: check its log, or stop it and try again",
     });
@@ -135,8 +135,12 @@ export function assertOneInstance({ items, caFile, root }: Sides): void {
   if (clusterInfo === undefined || !chain?.ok || !namesOtherCa(clusterInfo as ConfigMap, encodeTrust(chain.value))) {
     return;
   }
-  throw new AppError("ca_invalid", `cannot back up "${root}": the objects in etcd are of an instance with another CA`, {
-    hint:
-      "name the folder of a server of that instance with the setting dataDir, or check the setting etcdServers and the setting etcdPrefix",
-  });
+  throw new AppError(
+    "ca_invalid",
+    `cannot back up "${root}": the objects in etcd belong to an instance with another CA`,
+    {
+      hint:
+        "name the folder of a server of that instance with the setting dataDir, or check the setting etcdServers and the setting etcdPrefix",
+    },
+  );
 }

@@ -64,7 +64,7 @@ export async function openSignerProfiles(
       throw new AppError(
         "usage",
         `the setting profile: "${file}" is for signer "${signerName}", which the setting signer does not name`,
-        { hint: `add the setting signer ${signerName}, or leave the profile out` },
+        { hint: `add the setting signer ${signerName}, or omit the profile` },
       );
     }
     profiles.set(signerName, source);

@@ -88,7 +88,7 @@ function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
   } catch (cause) {
     throw new AppError("io", `cannot open audit log "${settings.auditLogPath}": ${getErrorMessage(cause)}`, {
       cause,
-      hint: "give a path that can be written",
+      hint: "use a path that can be written",
     });
   }
 }

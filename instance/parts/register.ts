@@ -109,7 +109,7 @@ function createUnidentifiedReport(
     if (found.length === 0) return;
     for (const sequence of found) reported.add(sequence);
     logger.warn(
-      "the register does not say for whom certificates are, so revocations of users and nodes do not mark them",
+      "the register does not say who its certificates are for, so revocations of users and nodes do not mark them",
       {
         certificates: found.length,
         records: found.slice(0, MAX_REPORTED).map(formatRecordName).join(", "),

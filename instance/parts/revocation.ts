@@ -100,6 +100,6 @@ export function keepRevocations(
     });
   return runBeside(endQuietly, {
     until: never,
-    onFailure: (error) => logger.error("what follows from revocations is not done any more", { error }),
+    onFailure: (error) => logger.error("the consequences of revocations are no longer applied", { error }),
   });
 }

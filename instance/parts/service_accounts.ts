@@ -66,14 +66,16 @@ function checkIssuers(issuers: readonly string[]): readonly [string, ...string[]
   const setting = "the setting serviceAccountIssuer";
   const [first, ...more] = issuers;
   if (first === undefined) {
-    throw new AppError("usage", `${setting} is empty`, { hint: "give the name of the issuer, best an https URL" });
+    throw new AppError("usage", `${setting} is empty`, {
+      hint: "give the name of the issuer, preferably an https URL",
+    });
   }
   for (const [index, issuer] of issuers.entries()) {
     if (issuers.indexOf(issuer) < index) {
       throw new AppError("usage", `${setting}: "${issuer}" is given twice`, { hint: "give it once" });
     }
     if (!issuer.includes(":") || URL.canParse(issuer)) continue;
-    throw new AppError("usage", `${setting}: "${issuer}" contains a colon but is no URL`, {
+    throw new AppError("usage", `${setting}: "${issuer}" contains a colon but is not a URL`, {
       hint: "give an https URL",
     });
   }

@@ -86,7 +86,7 @@ for (
     {
       name: "a malformed URL",
       edit: { serviceAccountIssuer: ["https://[x"] },
-      message: /contains a colon but is no URL/,
+      message: /contains a colon but is not a URL/,
     },
     {
       name: "a short lifetime",

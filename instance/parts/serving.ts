@@ -62,7 +62,7 @@ export async function findHost(
     const hosts = listReachableHosts(facts);
     throw new AppError(
       "usage",
-      `the setting advertiseAddress: "${advertiseAddress}" is no address that a client can connect to`,
+      `the setting advertiseAddress: "${advertiseAddress}" is not an address that a client can connect to`,
       { hint: hosts.length === 0 ? "give the name of this host" : `this host has ${hosts.join(", ")}` },
     );
   }

@@ -4,14 +4,7 @@
  * read from settings and the files that they name.
  */
 import { resolve } from "node:path";
-import {
-  mapping,
-  nonEmptyListOf,
-  optionalKey,
-  parseConfigDocument,
-  requiredKey,
-  text,
-} from "../../core/lib/config_file.ts";
+import { mapping, nonEmptyListOf, optionalKey, parseConfigDocument, requiredKey, text } from "../../core/lib/config_file.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
 import { type FilePort, writeChanged } from "../../client/files.ts";
@@ -103,7 +96,7 @@ export async function assertEtcdPlace(
   if (place === undefined && await files.stat(dir.database) !== undefined) {
     throw cannot(
       "its objects are in its database",
-      "leave the setting etcdServers out; or move them with tlsboot backup and tlsboot restore; or, if that " +
+      "omit the setting etcdServers; or move them with tlsboot backup and tlsboot restore; or, if that " +
         "database is old, move tlsboot.db elsewhere",
     );
   }
@@ -129,7 +122,7 @@ export async function readEtcdEndpoints(
     throw new AppError(
       "usage",
       `the setting ${etcdCafile === undefined ? "etcdCertfile" : "etcdCafile"} has no effect for an etcd without TLS`,
-      { hint: "write https:// in the setting etcdServers, or leave the certificates out" },
+      { hint: "write https:// in the setting etcdServers, or omit the certificates" },
     );
   }
   return {
@@ -148,7 +141,7 @@ function assertOneScheme(servers: readonly string[]): string {
   const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
   if (others.every((scheme) => scheme === first)) return first;
   throw new AppError("usage", "the setting etcdServers: some servers are http and others https", {
-    hint: "give all with the same scheme",
+    hint: "use the same scheme for all",
   });
 }
 

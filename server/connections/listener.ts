@@ -204,7 +204,7 @@ class HttpsListener implements Listener {
       "config_invalid",
       `cannot listen on "${bindAddress}:${wanted}": the socket that systemd has passed listens on "${address}:${port}"`,
       {
-        hint: "make ListenStream= of the socket unit, and the setting bindAddress and the setting securePort, the same",
+        hint: "make ListenStream= of the socket unit match the setting bindAddress and the setting securePort",
       },
     );
   }

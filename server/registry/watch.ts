@@ -84,7 +84,7 @@ export async function openWatch(
   try {
     const watch = deps.storage.watch(prefix, afterRevision, (events) => {
       // Another server has created objects of this kind, so the client must list again and then gets 404.
-      if (target.resource.isAbsent === true) return queue.fail(resourceExpired("the kind is not served any more"));
+      if (target.resource.isAbsent === true) return queue.fail(resourceExpired("the kind is no longer served"));
       queue.push(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
         events.at(-1)?.revision ?? 0,

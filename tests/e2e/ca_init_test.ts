@@ -93,7 +93,7 @@ test("tlsboot ca init --split continues after an interruption, and nothing else 
   for (const name of ["ca.crt", "ca.key", "kubelet-client-ca.crt"]) await rm(at(name));
   assert.match(
     await tlsboot.refuse(1, "ca init"),
-    /client-ca\.crt" exists\ntlsboot: hint: finish .*: tlsboot ca init --split/,
+    /client-ca\.crt" exists\ntlsboot: hint: complete .*: tlsboot ca init --split/,
   );
   assert.match(await tlsboot.refuse(1, "serve --secure-port 0"), /tlsboot ca init --split/);
   assert.equal((await tlsboot("ca init --split")).code, 0);
@@ -109,7 +109,7 @@ test("a split instance with a CA missing is refused, never served by another CA"
   for (const line of ["ca show", "kubeconfig admin", "serve --secure-port 0", "up --secure-port 0"]) {
     assert.match(
       await tlsboot.refuse(1, line),
-      /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: put back the missing files/,
+      /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: restore the missing files/,
     );
   }
 });
@@ -184,7 +184,7 @@ const REFUSALS: readonly Refusal[] = [
     name: "a chain without its root",
     given: async () => ({ ...toPair(await root), ...await lone() }),
     want:
-      /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer behind the certificate that it issued/,
+      /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer after the certificate that it issued/,
   },
   {
     name: "an expired CA",

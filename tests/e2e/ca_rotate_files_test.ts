@@ -128,9 +128,9 @@ test("ca rotate in files: abort goes back, also after switch, and leaves the old
   assert.match(await rotate(folder, 0, "abort"), /the CA ca is not being replaced/);
   await rotate(folder, 0, "begin");
   await rotate(folder, 0, "switch");
-  assert.match(await rotate(folder, 0, "abort"), /is being taken back: both CAs are trusted, the old one signs again/);
+  assert.match(await rotate(folder, 0, "abort"), /is being aborted: both CAs are trusted, the old one signs again/);
   assert.equal(await readPki(folder, "ca.key"), oldKey);
-  assert.match(await rotate(folder, 1, "begin"), /and is being taken back/);
+  assert.match(await rotate(folder, 1, "begin"), /and is being aborted/);
   await rotate(folder, 0, "abort");
   assert.equal(await readPki(folder, "ca.crt"), oldCa);
   assert.equal(await readPki(folder, "ca-bundle.crt"), oldCa);

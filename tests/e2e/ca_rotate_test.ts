@@ -180,7 +180,10 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   await runPrintedCommands(folder, ["ops"]);
   assert.deepEqual(await readCaNames(folder.join("ops.kubeconfig")), ["tlsboot-ca", "tlsboot-ca-2"]);
   const ended = await folder.succeed("ca", "rotate", "abort");
-  assert.match(ended.stdout, /^the rotation of ca is deleted: the old CA signs, and the new one is trusted no more$/m);
+  assert.match(
+    ended.stdout,
+    /^the rotation of ca is deleted: the old CA signs, and the new one is no longer trusted$/m,
+  );
   assert.deepEqual(await readPublishedNames(instance.data), ["tlsboot-ca"]);
   assert.match((await folder.succeed("ca", "rotate", "abort")).stderr, /^nothing to do/);
   await waitForOldCa(instance.data);
@@ -192,16 +195,16 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   await folder.succeed("ca", "rotate", "switch");
   await folder.succeed(...bootstrapLine("n1"));
   const back = await folder.succeed("ca", "rotate", "abort", "--over", "10m");
-  assert.match(back.stdout, /^Rotation: +ca, is being taken back/m);
+  assert.match(back.stdout, /^Rotation: +ca, is being aborted/m);
   assert.equal(await readFile(`${instance.data}/pki/ca.crt`, "utf8"), before);
-  assert.match(await folder.fail(1, "ca", "rotate", "begin"), /and is being taken back$/m);
+  assert.match(await folder.fail(1, "ca", "rotate", "begin"), /and is being aborted$/m);
   const sooner = await folder.succeed("ca", "rotate", "abort", "--over", "5m");
   assert.notEqual(findRenewal(sooner.stdout), findRenewal(back.stdout));
   const held = await folder.fail(3, "ca", "rotate", "abort");
   assert.match(held, /^n1 +node +trusts both, renewal due/m);
   assert.match(
     await folder.fail(1, "ca", "rotate", "now"),
-    /^the rotation of ca is being taken back.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
+    /^the rotation of ca is being aborted.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
   );
   assert.match((await folder.succeed("ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
   await waitForOldCa(instance.data);

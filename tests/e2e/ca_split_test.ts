@@ -31,7 +31,7 @@ test("up over a split CA needs a folder as --crl-url, because each CA has its ow
   const line = ["up", "--data-dir", "data", "--secure-port", "0", "--crl-url", "http://pki.example.com/ca.crl"];
   assert.match(
     await folder.refuse(2, ...line),
-    /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, and each of the CAs /,
+    /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, but each of the CAs /,
   );
   await using instance = await startInstance(folder, ["--auto-approve", "--crl-url", "http://pki.example.com/"]);
   await folder.succeed(...bootstrapLine("n1"));

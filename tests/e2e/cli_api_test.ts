@@ -226,7 +226,7 @@ describeInstance("commands of the API", {}, (instance) => {
       code: 1,
       stdout: "certificatesigningrequest.certificates.k8s.io/decide-2 denied\n",
       stderr: 'tlsboot: error: certificate signing request "decide-1" is already Approved\n' +
-        "tlsboot: hint: a decision cannot be taken back: delete the request and let the client ask again\n",
+        "tlsboot: hint: a decision cannot be undone: delete the request and let the client send a new one\n",
     });
     assert.deepEqual(await tlsboot("deny", "decide-2"), answer("decide-2 already denied"));
     assert.equal(

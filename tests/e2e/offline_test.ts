@@ -237,7 +237,12 @@ test("offline: cut, altered and exchanged files are named, and the other request
   const twin = "bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1";
   assertRun(await tlsboot(twin), 1, /^$/, /it is for another key, sha256:/);
   await rm(folder.join("stick/n1.answer.pem"));
-  assertRun(await tlsboot(twin), 1, /^$/, /cannot write the request ".*n1\.request\.pem": there is one of another key/);
+  assertRun(
+    await tlsboot(twin),
+    1,
+    /^$/,
+    /cannot write the request ".*n1\.request\.pem": there is one for another key/,
+  );
   assertRun(await tlsboot("sign stick --data-dir ca"), 1, /^n1\.answer\.pem: already signed/m);
   assertRun(await machine("n1"), 0, /certificate of n1 issued/);
 });

@@ -128,7 +128,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
       /Request 1 of 2: csr-c1[^]*Request 1 of 2: csr-c1[^]*approved: csr-c1\n\nRequest 2 of 2: csr-c2[^]*: y\n1 approved\n$/,
     );
     assert.match(io.stderrText(), /"csr-c1" has changed since it was shown: nothing was decided\n/);
-    assert.match(io.stderrText(), /\ncsr-c2 is not pending any more: Denied\n$/);
+    assert.match(io.stderrText(), /\ncsr-c2 is no longer pending: Denied\n$/);
   });
 
   test("tlsboot approve -i colours and wraps on a terminal, and does neither with NO_COLOR or TERM=dumb alone", async () => {

@@ -104,7 +104,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     ]);
     assert.match(
       await instance.refuse(1, "revoke", "node/n1"),
-      /cannot revoke "node\/n1": it is revoked since \S+Z by kubernetes-admin \(keyCompromise\)/,
+      /cannot revoke "node\/n1": it has been revoked since \S+Z by kubernetes-admin \(keyCompromise\)/,
     );
   });
 
@@ -182,7 +182,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     await succeed("revoke", serial);
     assert.match(
       await instance.refuse(1, "unrevoke", serial),
-      /only a certificate on hold can return\ntlsboot: hint: issue a new certificate/,
+      /only a certificate on hold can be restored\ntlsboot: hint: issue a new certificate/,
     );
     assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
   });
@@ -202,10 +202,13 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
 
   for (
     const { target, want } of [
-      { target: "user/nobody", want: /the register has no certificate of it\n.*with --yes it is revoked all the same/ },
+      {
+        target: "user/nobody",
+        want: /the register has no certificate for it\n.*with --yes it is revoked all the same/,
+      },
       { target: "user/system:serviceaccount:default:app", want: /a service account has tokens instead: with --yes/ },
-      { target: "node/n99", want: /the register has no certificate of it/ },
-      { target: "token/zzzzzz", want: /the register has no certificate of it/ },
+      { target: "node/n99", want: /the register has no certificate for it/ },
+      { target: "token/zzzzzz", want: /the register has no certificate for it/ },
       { target: "dddddddd", want: /cannot find certificate "dddddddd"/ },
       {
         target: "user/kubernetes-admin",

@@ -144,7 +144,7 @@ for (
       intercept: () => failure(403, "Forbidden", 'clustertrustbundles.certificates.k8s.io "bundle" is forbidden'),
       error: /^clustertrustbundles\.certificates\.k8s\.io "bundle" is forbidden$/,
       hint:
-        /^it takes the verbs get, list and watch on clustertrustbundles\.certificates\.k8s\.io; .*--clusterrole=system:cluster-trust-bundle-discovery$/,
+        /^it needs the verbs get, list and watch on clustertrustbundles\.certificates\.k8s\.io; .*--clusterrole=system:cluster-trust-bundle-discovery$/,
     },
     {
       name: "an API without the kind",
@@ -186,7 +186,7 @@ test("trust fetch replaces no file that does not hold certificates alone", async
       assert.equal(code, 1);
       assert.match(
         stderr,
-        /error: cannot write the bundle to ".*out\.pem": the file does not hold certificates alone\n/,
+        /error: cannot write the bundle to ".*out\.pem": the file does not contain only certificates\n/,
       );
       assert.equal(await readFile(folder.join("out.pem"), "utf8"), content);
     }
@@ -204,7 +204,7 @@ for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotF
     await using watching = watch(folder);
     const { code, stderr } = await watching.finished();
     assert.equal(code, 1);
-    assert.match(stderr, /tlsboot: hint: (it takes the verbs|Kubernetes serves them)/);
+    assert.match(stderr, /tlsboot: hint: (it needs the verbs|Kubernetes serves them)/);
   });
 }
 

@@ -182,12 +182,12 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
       await read("/activity?kind=revoked"),
       /node n2 was revoked: keyCompromise: found in a bin user kubernetes-admin/,
     );
-    assert.match(await read(path, 409), /it is revoked since/);
+    assert.match(await read(path, 409), /it has been revoked since/);
   });
 
   test("ui: what is unknown or one's own is revoked only after a confirmation", async () => {
     const path = "/revoke?target=user%2Fnoone";
-    assert.match(await read(path), /The register has no certificate of it: check the spelling/);
+    assert.match(await read(path), /The register has no certificate for it: check the spelling/);
     const form = {
       target: "user/noone",
       certificates: "no",
@@ -211,14 +211,14 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     const revoke = `/revoke?target=${serialNumber}`;
     const form = { target: serialNumber, certificates: "no", reason: "superseded" };
     await client.submit("/revoke", 303, { ...form, seen: await findHidden(revoke, "seen") });
-    assert.match(await read(`/revocations/serial%3A${serialNumber}`), /Only a certificate on hold can return/);
+    assert.match(await read(`/revocations/serial%3A${serialNumber}`), /Only a certificate on hold can be restored/);
   });
 
   test("ui: a token is deleted, and its page still shows what it brought in", async () => {
     const id = token.slice(0, 6);
     await client.submit(`/tokens/${id}/delete`, 303);
     assert.match(await read("/tokens"), new RegExp(`Token ${id} is deleted`));
-    assert.match(await read(`/tokens/${id}`), /The token does not exist any more.*node n1/);
+    assert.match(await read(`/tokens/${id}`), /The token no longer exists.*node n1/);
     const again = await client.submit(`/tokens/${id}/delete`, 404);
     assert.match(
       again.body,

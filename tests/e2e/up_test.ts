@@ -325,7 +325,7 @@ test("faults that keep an instance from starting, such as another one on its fol
   await fails(
     ["--authorization-mode", "AlwaysAllow"],
     2,
-    /error: --authorization-mode: "AlwaysAllow" is not possible: tlsboot always authorizes by Node,RBAC\n.*hint: omit it, and grant rights with kubectl /,
+    /error: --authorization-mode: "AlwaysAllow" is not supported: tlsboot always authorizes by Node,RBAC\n.*hint: omit it, and grant rights with kubectl /,
   );
   await fails(
     ["--data-dir", "d3", "--tls-cert-file", `${instance.data}/pki/apiserver.crt`],
@@ -379,6 +379,6 @@ test("tlsboot up on the network names an address of this host, and how to choose
   assert.match(made.stdout, new RegExp(`^tlsboot bootstrap --server https://${host.replaceAll(".", "\\.")}:`));
   assert.match(
     await folder.refuse(2, "up", "--data-dir", folder.join("other"), "--advertise-address", "::"),
-    /"::" is no address that a client can connect to\n/,
+    /"::" is not an address that a client can connect to\n/,
   );
 });

@@ -96,7 +96,7 @@ test("a data directory of a newer format is refused by every command, and not ch
     assert.deepEqual({ code, stdout }, { code: 1, stdout: "" }, args.join(" "));
     assert.match(
       stderr,
-      /^tlsboot: error: cannot use data directory "[^"]+": it has format 2, this program knows 1\ntlsboot: hint: use the newer tlsboot that wrote it, or another folder with --data-dir\n$/m,
+      /^tlsboot: error: cannot use data directory "[^"]+": it has format 2, but this program knows only 1\ntlsboot: hint: use the newer tlsboot that wrote it, or another folder with --data-dir\n$/m,
       args.join(" "),
     );
   }
@@ -115,7 +115,7 @@ test("a database of a newer format is refused, and not changed", async () => {
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /cannot open storage "[^"]+": the file has format 2, this program knows 1\ntlsboot: hint: use the newer tlsboot that wrote it\n/,
+    /cannot open storage "[^"]+": the file has format 2, but this program knows only 1\ntlsboot: hint: use the newer tlsboot that wrote it\n/,
   );
   assert.deepEqual(await listContents(data), before);
 });

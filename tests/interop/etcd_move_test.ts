@@ -103,7 +103,7 @@ describe("moves into an etcd", () => {
       await untilFurnished(instance.kubectl, "sample-moved");
       state = await readState(instance.kubectl);
       register = await readRecords(instance);
-      await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
+      await refused(/its objects are in its database\n.*omit --etcd-servers/, "serve", ...data, ...inEtcd);
       await stop(instance);
     }
     const first = folder.join("first.backup");
@@ -159,7 +159,7 @@ describe("moves into an etcd", () => {
       const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
       assert.match(online.stdout, /objects of etcd at revision \d+ and/);
       assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
-      await refused(/a server of it answers at https:/, "restore", first, ...data, ...open, "--force");
+      await refused(/its server answers at https:/, "restore", first, ...data, ...open, "--force");
       await refused(
         /is below "\/registry" in etcd already/,
         "restore",

@@ -114,7 +114,7 @@ describe("restores into an etcd", () => {
           /a restore of the backup of \S+ is not finished/,
         );
         await succeedTlsboot(command);
-      } else await refused(command, /something is below "\S+" in etcd already/);
+      } else await refused(command, /below "\S+" in etcd: there are already keys/);
       assert.equal((await keysBelow(prefix)).length, count);
       assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
       assert.ok(!existsSync(folder.join(`${root}.restoring`)));
@@ -151,7 +151,7 @@ describe("restores into an etcd", () => {
     await serveIsRefused("spoiled");
     await refused(
       command,
-      /below "\/spoiled" in etcd another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
+      /below "\/spoiled" in etcd: another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
     );
     await refused([...command, "--force"], /another program wrote/);
     await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
@@ -166,7 +166,7 @@ describe("restores into an etcd", () => {
     await succeedTlsboot(restore(first, "taken", "taken"));
     await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
     const before = await etcd.members[0]!.read("/taken/");
-    const isTaken = /something is below "\/taken" in etcd already\n.*--force-etcd/;
+    const isTaken = /below "\/taken" in etcd: there are already keys\n.*--force-etcd/;
     await refused(restore(second, "taken", "taken-2"), isTaken);
     assert.ok(!existsSync(folder.join("taken-2")));
     // That is for the folder, which is there.
@@ -185,7 +185,7 @@ describe("restores into an etcd", () => {
     const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
     await serveIsRefused("taken");
-    await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: continue with --force-etcd/);
+    await refused(restore(first, "taken", "taken-3"), /is only partly put aside\n.*hint: continue with --force-etcd/);
     await succeedTlsboot(restore(first, "taken", "taken-3", "--force-etcd"));
     assert.equal((await keysBelow("taken.replaced-then")).length, 3);
     assert.equal((await keysBelow("taken")).length, 40);
@@ -216,7 +216,7 @@ describe("restores into an etcd", () => {
       /its objects are below/,
     );
     const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
-    await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
+    await refused(["backup", folder.join("z"), ...elsewhere], /etcd has no objects below "\/empty"/);
     await refused(
       ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("reported"), ...seal],
       /it is not a data directory of a server/,
@@ -249,7 +249,7 @@ describe("restores into an etcd", () => {
     ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
     await refused(
       back("no", foreign, "paired"),
-      /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
+      /the objects in etcd belong to an instance with another CA\n.*hint: name the folder/,
     );
     await succeedTlsboot(back("own", home.join("data"), "paired"));
     // Without a record of the owner there is nothing to compare.

@@ -147,7 +147,7 @@ describe("etcd by TLS", () => {
         server: () => `${etcd.urls[0]!},http://127.0.0.1:1`,
         flags: () => [],
         code: 2,
-        want: /--etcd-servers: some servers are http and others https\n.*hint: give all with the same scheme/,
+        want: /--etcd-servers: some servers are http and others https\n.*hint: use the same scheme for all/,
       },
     ]
   ) {

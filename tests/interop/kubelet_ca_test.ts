@@ -47,7 +47,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
     assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
   }
 
-  // The old CA is trusted no more. The file holds the new one, which a kubelet that renews certificates has not read.
+  // The old CA is no longer trusted. The file holds the new one, which a kubelet that renews certificates has not read.
   await writeFile(at("trust.crt"), await readFile(at("new.crt")));
   await using _finished = await up(...withPair("serving.crt"));
   await kubelet.running.waitFor(UNKNOWN_CA);

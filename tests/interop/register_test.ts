@@ -96,7 +96,7 @@ test("three servers on an etcd keep one chain, also when the one that signs is k
   const pems = (await Promise.all([a, b, c].map(({ kubectl }, index) => issue(kubectl, ...names(`s${index}`))))).flat();
 
   // A server that stalls for long is no longer the leader, and its log says so.
-  const leads = /"message":"leading"(?![^]*"message":"not leading any more")/;
+  const leads = /"message":"leading"(?![^]*"message":"no longer leading")/;
   const leader = await eventually("one server leads", async () => {
     const leaders = servers.instances.filter(({ running }) => leads.test(running.stderr()));
     return leaders.length === 1 ? leaders[0] : undefined;

@@ -106,7 +106,7 @@ test("EtcdRestore writes a backup into an empty prefix, continues where it stopp
     assert.deepEqual([findCompactedRevision(storage), aside], [revision, []]);
     const spec = { holderIdentity: "server", renewTime: deps.clock.now().toISOString() };
     const held = await storage.create("/registry/leases/kube-system/a", Object.assign(thing("a"), { spec }));
-    await refuses(restore(), "file_exists", /something is below/);
+    await refuses(restore(), "file_exists", /there are already keys/);
     await refuses(restore({ force: true }), "storage_locked", /"server" has renewed/);
     await storage.delete(held.key, held.revision);
   }

@@ -7,36 +7,14 @@ import { type RecordRow, toRow } from "../../core/report/record_rows.ts";
 import { canBeTakenBack, findRevocationTarget } from "../../core/revocation/revocation.ts";
 import { explainMissingGroup, revocationPath } from "../../client/admin/records.ts";
 import { RevocationPlanner } from "../../client/admin/revocation_plan.ts";
-import type { RevocationPlan } from "../../core/report/revocation_text.ts";
+import { describeDone, describeNextSteps, describePlanEffect, listAffectedCertificates, type RevocationPlan } from "../../core/report/revocation_text.ts";
 import { parseTypedTarget } from "../../client/admin/revocation_targets.ts";
-import {
-  describeDone,
-  describeNextSteps,
-  describePlanEffect,
-  listAffectedCertificates,
-} from "../../core/report/revocation_text.ts";
 import { carryOutRevocation, countReleased, takeBackRevocation } from "../../client/admin/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
 import { capitalize } from "../../core/report/words.ts";
-import {
-  addFlags,
-  CertificateTable,
-  describeFoundRows,
-  MachineLink,
-  MissingNotes,
-  takePage,
-  TokenLink,
-} from "../parts.tsx";
-import {
-  createNotFound,
-  getPathName,
-  readCertificates,
-  readIfPossible,
-  RECORD_WATCH,
-  REVOCATION_WATCH,
-  waitUntilShown,
-} from "../sources.ts";
+import { addFlags, CertificateTable, describeFoundRows, MachineLink, MissingNotes, takePage, TokenLink } from "../parts.tsx";
+import { createNotFound, getPathName, readCertificates, readIfPossible, RECORD_WATCH, REVOCATION_WATCH, waitUntilShown } from "../sources.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 
@@ -164,7 +142,7 @@ export const revocationPage: UiPage = {
               )
               : (
                 <p>
-                  Only a certificate on hold can return; this one is revoked for good. Its holder needs a new
+                  Only a certificate on hold can be restored; this one is revoked for good. Its holder needs a new
                   certificate.
                 </p>
               )}
@@ -293,7 +271,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
         {fault === undefined ? "" : <p class="notice fault" role="alert">{fault}</p>}
         <p class="lead">{`If you revoke it, ${describePlanEffect(plan, affected.length)}.`}</p>
         {target.kind === "serial" ? <p>This cannot be taken back, unless the reason is certificateHold.</p> : ""}
-        {isUnknown ? <p class="notice fault">The register has no certificate of it: check the spelling.</p> : ""}
+        {isUnknown ? <p class="notice fault">The register has no certificate for it: check the spelling.</p> : ""}
         {isOwn ? <p class="notice fault">This page uses a credential that it covers: you lose your own access.</p> : ""}
         <CertificateTable
           rows={rows.slice(0, MAX_AFFECTED)}

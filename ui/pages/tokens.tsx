@@ -2,28 +2,8 @@
 import { deleteToken } from "../../client/admin/tokens.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
-import {
-  CertificateTable,
-  Commands,
-  describeFoundRows,
-  MachineLink,
-  MissingNotes,
-  RequestLink,
-  takePage,
-  TokenLink,
-} from "../parts.tsx";
-import {
-  createNotFound,
-  type KnownToken,
-  readCertificates,
-  readIfPossible,
-  readTokens,
-  RECORD_WATCH,
-  REQUEST_CERTIFICATE_WATCH,
-  ROTATION_WATCH,
-  TOKEN_WATCH,
-  waitUntilShown,
-} from "../sources.ts";
+import { CertificateTable, Commands, describeFoundRows, MachineLink, MissingNotes, RequestLink, takePage, TokenLink } from "../parts.tsx";
+import { createNotFound, type KnownToken, readCertificates, readIfPossible, readTokens, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH, TOKEN_WATCH, waitUntilShown } from "../sources.ts";
 import { type KeptRequest, REQUESTS } from "./requests.tsx";
 
 export const tokensPage: UiPage = {
@@ -67,7 +47,7 @@ export const tokensPage: UiPage = {
   },
 };
 
-/** The page of one token, also of one that does not exist any more but has brought in machines. */
+/** The page of one token, also of one that no longer exists but has brought in machines. */
 export const tokenPage: UiPage = {
   path: "/tokens/:id",
   live: [TOKEN_WATCH.id, RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id, REQUESTS.id],
@@ -92,7 +72,7 @@ export const tokenPage: UiPage = {
           <MissingNotes notes={[missing, ...certificates.missing, requests.missing]} />
           <div id="token" data-swap>
             {token === undefined
-              ? <p class="lead">The token does not exist any more: it has expired, or was deleted or revoked.</p>
+              ? <p class="lead">The token no longer exists: it has expired, or was deleted or revoked.</p>
               : <TokenFacts token={token} now={now} />}
             <h2>Certificates requested with the token</h2>
             {own.length === 0 ? "" : <Requests requests={own} now={now} />}
@@ -187,7 +167,7 @@ function TokenForms({ context, id, valid, hasRevocations }: TokenFormsProps): Ui
     <div class="forms">
       <section class="panel" aria-labelledby="delete">
         <h2 id="delete">Delete it</h2>
-        <p>{`No machine can join with it any more, and it cannot be restored. ${stay}`}</p>
+        <p>{`No machine can join with it now, and it cannot be restored. ${stay}`}</p>
         <PostForm context={context} action={`/tokens/${encodeURIComponent(id)}/delete`}>
           <button type="submit" class="danger">{`Delete token ${id}`}</button>
         </PostForm>

@@ -13,7 +13,7 @@ export const approverCommand = defineCommand({
  Approves kubelet client certificates, the first one and renewals, when a SubjectAccessReview says that the requester
  may have them (create certificatesigningrequests/nodeclient or /selfnodeclient). --policy decides about other requests;
  without it they stay pending for users to decide. Verdicts are recorded with their reason in the request's condition and
- in Events. A check that fails for technical reasons is never a denial: it is tried again.
+ in Events. A check that fails for technical reasons is never a denial: it is retried.
 
  Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates. A
  request for a node that has a valid certificate from another key stays pending, unless a policy allows it (reissue).

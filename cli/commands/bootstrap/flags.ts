@@ -153,10 +153,10 @@ export const bootstrapCommand = defineCommand({
  The bootstrap credentials are a join file or a pack, which name the node and the CA too; a kubeconfig; or an address, a
  token and the hash of the CA, as for kubeadm join. For the last, cluster-info is read from the address, accepted when
  the token has signed it and the CA has the hash, and read again from the server whose certificate this CA has signed.
- The token is sent to no other server. The files of a pack are installed beside the kubeconfig first.
+ The token is sent to no other server. The files of a pack are installed next to the kubeconfig first.
 
  With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder;
- beside the CA, tlsboot sign answers it; another run checks the answer and writes the files. Renew the same way. Without
+ at the CA, tlsboot sign answers it; another run checks the answer and writes the files. Renew the same way. Without
  --ca-cert-hash the first answer is trusted, and later ones must come from the same CA.
 
  A clock that shows a time before this program was built was not set since the machine was started: the command waits
@@ -172,7 +172,7 @@ export const bootstrapCommand = defineCommand({
       "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Find the cluster by the hash of its CA, with the token on stdin":
       "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
-    "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again":
+    "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Keep both certificates of a server fresh":
       "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",

@@ -141,7 +141,7 @@ export async function takeStep(
       return reportBlocking(verb, ca, rotation, decision, io);
     case "end": {
       const isUntrusted = await ca.end(rotation);
-      const rest = isUntrusted ? ", and the new one is trusted no more" : "";
+      const rest = isUntrusted ? ", and the new one is no longer trusted" : "";
       io.stdout.write(line`the rotation of ${ca.name} is deleted: the old CA signs${rest}\n`);
       const { newCa } = getRotatedCas(rotation);
       const where = ca.describeRetiredKey(newCa.certificate.sha256Fingerprint);

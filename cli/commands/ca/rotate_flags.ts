@@ -255,7 +255,7 @@ export const caRotateAbortCommand = defineCommand({
   description: `Go back to the old CA.
 
  Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
- renew back, spread over --over; when no certificate of the new CA is in use any more, run the command again to delete the
+ renew back, spread over --over; once no certificate of the new CA is in use, run the command again to delete the
  rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with tlsboot ca rotate now, has no way back.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],

@@ -119,7 +119,7 @@ async function countHolders({ name, paths, census }: ReplaceableCa, { files }: T
   return rows.filter(({ certificateUntil }) => certificateUntil !== undefined).length;
 }
 
-/** Names the CA that a rotation in progress, even one that is being taken back, has chosen already. */
+/** Names the CA that a rotation in progress, even one that is being aborted, has chosen already. */
 function reportTakenOver({ name }: ReplaceableCa, rotation: CaRotation, io: Io): void {
   io.stderr.write(line`the rotation of ${name} ${describeStep(rotation)}\n`);
   io.stderr.write(line`its new CA is the one that stays: ${describeCa(rotation.spec.newCA)}\n`);

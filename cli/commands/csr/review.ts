@@ -202,7 +202,7 @@ class ReviewSession {
     }
   }
 
-  /** Reads a request as it is now; undefined, with a message, when there is nothing to decide any more. */
+  /** Reads a request as it is now; undefined, with a message, when there is nothing left to decide. */
   async #readPending(
     listed: CertificateSigningRequest,
     signal: AbortSignal,
@@ -212,7 +212,7 @@ class ReviewSession {
       const path = csrPath(name);
       const csr = await this.#connection.api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
       if (csr.metadata.uid === listed.metadata.uid && !isSettled(csr)) return csr;
-      const why = isSettled(csr) ? `is not pending any more: ${formatConditionCell(csr)}` : "was made anew";
+      const why = isSettled(csr) ? `is no longer pending: ${formatConditionCell(csr)}` : "was made anew";
       this.#tools.stderr.write(line`${name} ${why}\n`);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;

@@ -51,7 +51,7 @@ export function requestLines({ requested, requester }: RequestView, now: Date): 
 /** Describes a bootstrap token in one line. */
 export function formatToken(token: TokenView, now: Date): string {
   const { id, createdAt, createdBy, expiresAt, description, node, usesLeft, isGone } = token;
-  if (isGone === true) return `${id}, which does not exist any more`;
+  if (isGone === true) return `${id}, which no longer exists`;
   const left = expiresAt === undefined ? undefined : Date.parse(expiresAt) - now.getTime();
   const by = createdBy === undefined ? "" : ` by ${createdBy}`;
   return [

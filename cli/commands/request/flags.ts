@@ -83,8 +83,8 @@ export const requestCommand = defineCommand({
  in time, and at once when the request has changed.
 
  With --offline there is no API. The first run writes the request into a folder, such as a USB stick; tlsboot sign answers
- it there, beside the CA; another run takes up the answer. Later runs renew the certificate when 30 % of its lifetime
- are left, or as --renew-before says.`,
+ it at the CA; another run takes up the answer. Later runs renew the certificate when 30 % of its lifetime is left,
+ or as --renew-before says.`,
   group: "Request Commands",
   flags: {
     ...API_FLAGS,
@@ -143,7 +143,7 @@ export const requestCommand = defineCommand({
       "tlsboot request --signer kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
     "Send the request now, and fetch the certificate after the approval":
       "tlsboot request --signer example.com/web --subject CN=web --out web --no-wait",
-    "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again":
+    "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
       "tlsboot request --signer example.com/web --dns web.example.com --out web --offline /media/stick",
     "Keep a certificate fresh, from cron or a systemd timer":
       "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",

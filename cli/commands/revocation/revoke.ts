@@ -65,7 +65,7 @@ function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | Ap
   }
   if (!plan.isUnknown) return plan;
   const isServiceAccount = plan.text.startsWith("user/system:serviceaccount:");
-  return new AppError("not_found", `cannot revoke "${plan.text}": the register has no certificate of it`, {
+  return new AppError("not_found", `cannot revoke "${plan.text}": the register has no certificate for it`, {
     hint: isServiceAccount
       ? "a service account has tokens instead: with --yes they are refused, as long as it is revoked"
       : "check the spelling with: tlsboot get certificates; with --yes it is revoked all the same",

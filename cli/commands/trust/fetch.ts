@@ -123,7 +123,7 @@ async function runExec(context: Context, signal: AbortSignal): Promise<string | 
 
 /**
  * Keeps the file fresh until the signal aborts. Before the first answer of the API, an error that does not pass by itself
- * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more, and when
+ * ends the command. Later the kubeconfig is read again when the credentials or the CA in it no longer work, and when
  * the disk fails.
  */
 async function keepBundleFresh(context: Context): Promise<never> {

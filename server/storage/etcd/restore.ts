@@ -4,14 +4,7 @@
  * removed: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
-import {
-  findRestoreMarker,
-  formatRestoreMarker,
-  planEtcdRestore,
-  RESTORE_MARKER_KEY,
-  type RestoreMarker,
-  type RestorePlan,
-} from "./restore_marker.ts";
+import { findRestoreMarker, formatRestoreMarker, planEtcdRestore, RESTORE_MARKER_KEY, type RestoreMarker, type RestorePlan } from "./restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
@@ -174,7 +167,7 @@ export class EtcdRestore implements AsyncDisposable {
     }
     const missing = [...wanted.keys()].find((key) => !found.has(key));
     if (missing === undefined) return revision;
-    throw new AppError("conflict", `cannot restore into etcd: "${missing}" was written and is gone`, {
+    throw new AppError("conflict", `cannot restore into etcd: "${missing}" was written but is gone`, {
       hint: `${OTHERS_WRITE}, then run the same command again, which continues`,
     });
   }
@@ -199,24 +192,24 @@ function refusal(
   const place = `"${plainPrefix(prefix)}" in etcd`;
   switch (why) {
     case "taken":
-      return new AppError("file_exists", `cannot restore: something is below ${place} already`, {
+      return new AppError("file_exists", `cannot restore below ${place}: there are already keys`, {
         hint:
           "choose another value of the setting etcdPrefix; or stop every server there and put it aside with the setting forceEtcd",
       });
     case "otherBackup":
       return new AppError(
         "file_exists",
-        `cannot restore: below ${place} a restore of the backup of ${marker?.createdAt} is not finished`,
+        `cannot restore below ${place}: a restore of the backup of ${marker?.createdAt} is not finished`,
         { hint: "run it again with that backup, or put aside what it has written with the setting forceEtcd" },
       );
     case "spoiled":
       return new AppError(
         "file_exists",
-        `cannot restore: below ${place} another program wrote while the backup of ${marker?.createdAt} was restored`,
+        `cannot restore below ${place}: another program wrote while the backup of ${marker?.createdAt} was restored`,
         { hint: "stop every server there and put aside what is there with the setting forceEtcd" },
       );
     case "halfAside":
-      return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {
+      return new AppError("file_exists", `cannot restore: what was below ${place} is only partly put aside`, {
         hint: "continue with the setting forceEtcd",
       });
   }
@@ -224,7 +217,7 @@ function refusal(
 
 function elsewhereError(): AppError {
   return new AppError("conflict", "cannot restore into etcd: another restore is running there", {
-    hint: "let it end, then look again",
+    hint: "wait until it ends, then try again",
   });
 }
 

@@ -100,7 +100,7 @@ function readMarker({ value }: EtcdKeyValue): RestoreMarker {
   const marker = parseRestoreMarker(Buffer.from(value).toString("utf8"));
   if (marker.ok) return marker.value;
   throw new AppError("storage_corrupt", `cannot read "${RESTORE_MARKER_KEY}" in etcd: ${marker.error}`, {
-    hint: "a restore was not finished there: continue with the tlsboot that began it",
+    hint: "a restore was not finished there: complete it with the version of tlsboot that began it",
   });
 }
 
@@ -119,7 +119,7 @@ export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): vo
     `cannot use what is below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,
     {
       hint:
-        "wait for tlsboot restore if it still runs; otherwise run the same command again, it continues where it ended",
+        "wait for tlsboot restore if it still runs; otherwise run the same command again, which continues where it stopped",
     },
   );
 }

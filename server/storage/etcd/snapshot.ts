@@ -44,7 +44,7 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
     assertNoMarker(kvs, endpoints.prefix);
     const snapshot = decodeSnapshot(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
-    throw new AppError("not_found", `cannot back up: no object is below "${plainPrefix(endpoints.prefix)}" in etcd`, {
+    throw new AppError("not_found", `cannot back up: etcd has no objects below "${plainPrefix(endpoints.prefix)}"`, {
       hint: "check the setting etcdServers and the setting etcdPrefix",
     });
   } finally {

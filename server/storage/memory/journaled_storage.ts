@@ -12,19 +12,7 @@ import { measureStored } from "./key_index.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { assertAcceptable, assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../follow.ts";
-import {
-  type AlreadyExistsError,
-  createSteadyNow,
-  type RevisionConflictError,
-  type Storage,
-  type StorageEvent,
-  type StorageListOptions,
-  type StoragePage,
-  type StorageWatch,
-  type Stored,
-  type Write,
-  WriteRefusedError,
-} from "../storage.ts";
+import { type AlreadyExistsError, createSteadyNow, type RevisionConflictError, type Storage, type StorageEvent, type StorageListOptions, type StoragePage, type StorageWatch, type Stored, type Write, WriteRefusedError } from "../storage.ts";
 import type { StoredValues } from "../etcd/contents.ts";
 
 export interface Journal {
@@ -155,7 +143,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
     if (waitedMs > HUNG_MS) {
       throw new AppError(
         "io",
-        `cannot write the storage: the disk has not answered for ${Math.round(waitedMs / 1000)} s`,
+        `cannot write to the storage: the disk has not answered for ${Math.round(waitedMs / 1000)} s`,
       );
     }
     this.#deps.journal.check();

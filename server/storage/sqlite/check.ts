@@ -59,10 +59,10 @@ function assertOurs(path: string, header: Buffer): void {
 /** Throws AppError `storage_corrupt` for a database that is not ours or newer. */
 export function assertFormat(path: string, applicationId: number, version: number): void {
   if (applicationId !== APPLICATION_ID) {
-    throw corruptError(path, "the file is a database of another program", { hint: "choose another file" });
+    throw corruptError(path, "the database belongs to another program", { hint: "choose another file" });
   }
   if (version > FORMAT_VERSION) {
-    throw corruptError(path, `the file has format ${version}, this program knows ${FORMAT_VERSION}`, {
+    throw corruptError(path, `the file has format ${version}, but this program knows only ${FORMAT_VERSION}`, {
       hint: "use the newer tlsboot that wrote it",
     });
   }

@@ -72,7 +72,7 @@ export function ioError(what: string, error: unknown): AppError {
 export function lostError(error: unknown): AppError {
   return new AppError(
     "io",
-    `cannot write the storage any more: the disk did not keep a write: ${getErrorMessage(error)}`,
+    `cannot write to the storage: the disk did not keep a write: ${getErrorMessage(error)}`,
     {
       cause: error,
       hint: "check the disk, then start tlsboot again; every acknowledged write is stored",

@@ -113,7 +113,7 @@ export class SqliteJournal implements Journal {
     if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
   }
 
-  /** Moves the log into the database. After a failure the changes are still in the log, and it is tried again later. */
+  /** Moves the log into the database. After a failure the changes are still in the log, and it is retried later. */
   #checkpoint(): void {
     this.#pages = 0;
     try {
@@ -138,7 +138,7 @@ export class SqliteJournal implements Journal {
     try {
       this.#file.assertInPlace();
     } catch (error) {
-      throw ioError("cannot write the storage", error);
+      throw ioError("cannot write to the storage", error);
     }
   }
 
@@ -153,7 +153,7 @@ export class SqliteJournal implements Journal {
     } catch (error) {
       this.#failed = true;
       this.#tryToLeaveTransaction();
-      throw ioError("cannot write the storage", error);
+      throw ioError("cannot write to the storage", error);
     }
   }
 

@@ -124,7 +124,7 @@ for (
     { name: "less than a header", damage: (path: string) => truncate(path, 20), want: /not a database/ },
     { name: "the first half of itself", damage: cutInHalf, want: /malformed|Tree|page|database/ },
     { name: "a database of another program", damage: makeForeign, want: /another program/ },
-    { name: "a newer format", damage: makeNewer, want: /has format 2, this program knows 1/ },
+    { name: "a newer format", damage: makeNewer, want: /has format 2, but this program knows only 1/ },
     {
       name: "a flipped bit in a value",
       damage: (path: string) => replaceOnce(path, "needle", "needlf"),
@@ -546,7 +546,7 @@ for (
     ]);
     for (const write of writes) {
       assert.ok(write.status === "rejected" && isAppError(write.reason, "io"), "every write of the commit fails");
-      assert.match(write.reason.message, /^cannot write the storage: /);
+      assert.match(write.reason.message, /^cannot write to the storage: /);
       assert.match(write.reason.hint ?? "", hint);
     }
     assert.deepEqual(await storage.list("/registry/"), before);
