@@ -118,6 +118,19 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     assert.equal(await page.evaluate("document.activeElement.value"), "half a wo");
   });
 
+  flow("the title of a hidden tab counts the pending requests", async (world, page) => {
+    await page.evaluateOnNewDocument(`
+      Object.defineProperty(document, "hidden", { value: true });
+      const every = setInterval;
+      globalThis.setInterval = (run, ms) => every(run, Math.min(ms, 1000));
+    `);
+    await page.goto(`${world.ui.origin}/requests`);
+    const before = await page.title();
+    await ask(world, "ada");
+    await page.waitForFunction(`document.title !== ${JSON.stringify(before)}`, { polling: 100 });
+    assert.match(await page.title(), /^\(\d+\) Requests/);
+  });
+
   flow("a click counts, though a new request appears while the button of the mouse is down", async (world, page) => {
     await ask(world, "abel");
     await page.goto(`${world.ui.origin}/requests`);
