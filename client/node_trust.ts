@@ -13,7 +13,13 @@ import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/port
 import { type FilePort, PUBLIC_MODE, SECRET_MODE } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
-import { followTrustBundles, getTrustBundlePem, reportTrust, type TrustBundleFollower, type TrustBundleOutcome } from "./objects/trust_bundles.ts";
+import {
+  followTrustBundles,
+  getTrustBundlePem,
+  reportTrust,
+  type TrustBundleFollower,
+  type TrustBundleOutcome,
+} from "./objects/trust_bundles.ts";
 import type { Holder } from "./keep_fresh.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";

@@ -3,7 +3,12 @@
  * `pkg/controller/certificates/signer/signer.go`). Refusals are predicted, so that a client can report them before it
  * generates a key or sends a request.
  */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  LEGACY_UNKNOWN_SIGNER,
+} from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/x509/extra_extensions.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";

@@ -4,7 +4,14 @@
  * read from settings and the files that they name.
  */
 import { resolve } from "node:path";
-import { mapping, nonEmptyListOf, optionalKey, parseConfigDocument, requiredKey, text } from "../../core/lib/config_file.ts";
+import {
+  mapping,
+  nonEmptyListOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../../core/lib/config_file.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
 import { type FilePort, writeChanged } from "../../client/files.ts";

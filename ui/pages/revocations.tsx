@@ -7,14 +7,36 @@ import { type RecordRow, toRow } from "../../core/report/record_rows.ts";
 import { canBeTakenBack, findRevocationTarget } from "../../core/revocation/revocation.ts";
 import { explainMissingGroup, revocationPath } from "../../client/admin/records.ts";
 import { RevocationPlanner } from "../../client/admin/revocation_plan.ts";
-import { describeDone, describeNextSteps, describePlanEffect, listAffectedCertificates, type RevocationPlan } from "../../core/report/revocation_text.ts";
+import {
+  describeDone,
+  describeNextSteps,
+  describePlanEffect,
+  listAffectedCertificates,
+  type RevocationPlan,
+} from "../../core/report/revocation_text.ts";
 import { parseTypedTarget } from "../../client/admin/revocation_targets.ts";
 import { carryOutRevocation, countReleased, takeBackRevocation } from "../../client/admin/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
 import { capitalize } from "../../core/report/words.ts";
-import { addFlags, CertificateTable, describeFoundRows, MachineLink, MissingNotes, takePage, TokenLink } from "../parts.tsx";
-import { createNotFound, getPathName, readCertificates, readIfPossible, RECORD_WATCH, REVOCATION_WATCH, waitUntilShown } from "../sources.ts";
+import {
+  addFlags,
+  CertificateTable,
+  describeFoundRows,
+  MachineLink,
+  MissingNotes,
+  takePage,
+  TokenLink,
+} from "../parts.tsx";
+import {
+  createNotFound,
+  getPathName,
+  readCertificates,
+  readIfPossible,
+  RECORD_WATCH,
+  REVOCATION_WATCH,
+  waitUntilShown,
+} from "../sources.ts";
 
 type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
 

@@ -2,8 +2,28 @@
 import { deleteToken } from "../../client/admin/tokens.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
-import { CertificateTable, Commands, describeFoundRows, MachineLink, MissingNotes, RequestLink, takePage, TokenLink } from "../parts.tsx";
-import { createNotFound, type KnownToken, readCertificates, readIfPossible, readTokens, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH, TOKEN_WATCH, waitUntilShown } from "../sources.ts";
+import {
+  CertificateTable,
+  Commands,
+  describeFoundRows,
+  MachineLink,
+  MissingNotes,
+  RequestLink,
+  takePage,
+  TokenLink,
+} from "../parts.tsx";
+import {
+  createNotFound,
+  type KnownToken,
+  readCertificates,
+  readIfPossible,
+  readTokens,
+  RECORD_WATCH,
+  REQUEST_CERTIFICATE_WATCH,
+  ROTATION_WATCH,
+  TOKEN_WATCH,
+  waitUntilShown,
+} from "../sources.ts";
 import { type KeptRequest, REQUESTS } from "./requests.tsx";
 
 export const tokensPage: UiPage = {

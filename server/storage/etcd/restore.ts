@@ -4,7 +4,14 @@
  * removed: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
-import { findRestoreMarker, formatRestoreMarker, planEtcdRestore, RESTORE_MARKER_KEY, type RestoreMarker, type RestorePlan } from "./restore_marker.ts";
+import {
+  findRestoreMarker,
+  formatRestoreMarker,
+  planEtcdRestore,
+  RESTORE_MARKER_KEY,
+  type RestoreMarker,
+  type RestorePlan,
+} from "./restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";

@@ -12,7 +12,19 @@ import { measureStored } from "./key_index.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { assertAcceptable, assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../follow.ts";
-import { type AlreadyExistsError, createSteadyNow, type RevisionConflictError, type Storage, type StorageEvent, type StorageListOptions, type StoragePage, type StorageWatch, type Stored, type Write, WriteRefusedError } from "../storage.ts";
+import {
+  type AlreadyExistsError,
+  createSteadyNow,
+  type RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type StorageListOptions,
+  type StoragePage,
+  type StorageWatch,
+  type Stored,
+  type Write,
+  WriteRefusedError,
+} from "../storage.ts";
 import type { StoredValues } from "../etcd/contents.ts";
 
 export interface Journal {
