@@ -13,6 +13,8 @@ export interface InstanceDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly cwd: string;
+  /** The variables of the environment, of which HTTPS_PROXY and NO_PROXY are read; by default none. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly keys: CaKeys;
   /** The heap; undefined when the runtime cannot collect on request. */
   readonly heap: Heap | undefined;

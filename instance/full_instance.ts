@@ -23,6 +23,7 @@ import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
 import { followPolicies, withInventoryOnly } from "./controllers/policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./controllers/run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./controllers/signer_profiles.ts";
+import { createEndingSearch, openNotifications } from "./notifications.ts";
 import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
 import { USER_AGENT } from "../core/version.ts";
 import { allowsMlDsa } from "./feature_gates.ts";
@@ -59,6 +60,7 @@ export async function startFullInstance(
   const web = readWebScope(settings, deps.logger);
   const custom = withWebSigner(await openSignerProfiles(settings, deps), web);
   assertCustom(custom.signerNames);
+  const sender = await openNotifications(settings, deps);
   const policies = await followPolicies(withInventoryOnly(settings), deps, listWebPolicies(web));
   await using starting = new Parts();
   let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
@@ -116,6 +118,7 @@ export async function startFullInstance(
     without,
     cleaning: toCleaning(settings),
     approval: policies === undefined ? undefined : createPolicyApproval(instance, policies, deps),
+    notifications: sender && { sender, server: instance.url, findEnding: createEndingSearch(instance, deps) },
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
   const onFailure = (error: unknown): void => failure.abort(error);

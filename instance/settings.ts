@@ -79,6 +79,11 @@ export interface InstanceSettings {
   readonly gcDenied: number;
   readonly gcFailed: number;
   readonly gcInterval: number;
+  readonly notify?: string | undefined;
+  readonly notifyFile?: string | undefined;
+  readonly notifyInsecure: boolean;
+  readonly notifyKeyFile?: string | undefined;
+  readonly notifyCaFile?: string | undefined;
 }
 
 type Keys<P extends string> = Pick<InstanceSettings, Extract<keyof InstanceSettings, P>>;
@@ -104,11 +109,15 @@ export type ProfileFiles = Keys<"signer" | "profile">;
 /** The CA for all signers, or the CA of each signer. */
 export type SigningCaFiles = Omit<Keys<`clusterSigning${string}`>, "clusterSigningDuration">;
 
+/** The receiver of notifications: its URL or the file with it, the CAs that are trusted for it, and the key that signs. */
+export type NotificationSettings = Keys<`notify${string}`>;
+
 /** The settings of an API server over a data directory, without those of controllers. */
 export type ServerSettings = Omit<
   InstanceSettings,
   | keyof PolicyFiles
   | keyof ProfileFiles
+  | keyof NotificationSettings
   | keyof Keys<`clusterSigning${string}` | `gc${string}` | `web${string}`>
   | "autoApprove"
   | "sharedToken"
@@ -164,6 +173,7 @@ export const DEFAULT_SETTINGS: InstanceSettings = {
   gcDenied: HOUR_MS,
   gcFailed: HOUR_MS,
   gcInterval: HOUR_MS,
+  notifyInsecure: false,
 };
 
 /** Parses each value of a setting. AppError `usage` for one that cannot be used. */

@@ -18,6 +18,7 @@ export const FLAG_GROUPS = {
   Access: "The users that a server lets in, and its service account tokens.",
   Audit: "The log of requests.",
   etcd: "An etcd that holds the objects, instead of a database in --data-dir.",
+  Notification: "Messages to a person, such as to a phone.",
   Tuning: "Limits, times and leader election.",
   Feature: "Features that are off by default.",
   Logging: "The log on stderr.",

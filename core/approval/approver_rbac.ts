@@ -9,7 +9,7 @@ import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kub
 import type { ClusterRole, Role, Subject } from "../kube/kinds/rbac_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { createManifest, leaseRole, type ManifestPart } from "../rbac/manifest.ts";
+import { createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
 
 /** The options of an approver that determine its permissions. */
@@ -19,6 +19,8 @@ export interface ApproverRbacOptions {
   readonly dryRun: boolean;
   /** Whether the approver enforces the limits of bootstrap tokens, whose Secrets it reads and updates. */
   readonly tokens: boolean;
+  /** Whether the approver notifies a person. */
+  readonly notifies?: boolean;
   /** The namespace of the approver's Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
 }
@@ -39,8 +41,8 @@ export function createApproverManifest(options: ApproverRbacOptions, subject?: S
 /** Lists the roles of an approver without `apiVersion` and `kind`; the first one is a ClusterRole. */
 export function listApproverRoles(
   options: ApproverRbacOptions,
-): readonly [ManifestPart<ClusterRole>, ...ManifestPart<Role>[]] {
-  const { tokens, dryRun, leaseNamespace } = options;
+): readonly [ManifestPart<ClusterRole>, ...ManifestPart<Role | ClusterRole>[]] {
+  const { tokens, dryRun, notifies = false, leaseNamespace } = options;
   return [
     approverClusterRole(options),
     {
@@ -52,6 +54,7 @@ export function listApproverRoles(
     },
     ...(dryRun ? [] : [settingsRole()]),
     ...(tokens ? [approverTokenRole(dryRun)] : []),
+    ...(notifies ? [notifierRole(APPROVER_ROLE)] : []),
     ...(leaseNamespace === undefined ? [] : [leaseRole(APPROVER_ROLE, leaseNamespace, APPROVER_LEASE)]),
   ];
 }

@@ -60,6 +60,14 @@ export function bindRole(role: ClusterRole | Role, subject: Subject, name: strin
   };
 }
 
+/** Creates the role for the Events from which a controller notifies a person. */
+export function notifierRole(name: string): ManifestPart<ClusterRole> {
+  return {
+    comment: "For notifications; not needed without --notify and --notify-file.",
+    object: { metadata: { name: `${name}-notifications` }, rules: [allow("list watch", "core", "events")] },
+  };
+}
+
 /** Creates the role for leader election with a Lease. */
 export function leaseRole(name: string, namespace: string, lease: string): ManifestPart<Role> {
   return {

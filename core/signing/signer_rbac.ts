@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
-import { createManifest, leaseRole, type ManifestPart } from "../rbac/manifest.ts";
+import { createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
 import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 
@@ -14,6 +14,8 @@ export interface SignerRbacOptions {
   /** Whether it signs for pods, and publishes its CAs; by default it signs CertificateSigningRequests. */
   readonly isForPods?: boolean;
   readonly names: SignerObjectNames;
+  /** Whether the signer notifies a person. */
+  readonly notifies?: boolean;
   /** The namespace of its Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
 }
@@ -49,7 +51,7 @@ export function createSignerObjectNames(chosen: readonly string[], isForPods = f
 
 /** Creates the manifest in the order of its application. */
 export function createSignerManifest(
-  { signerNames, isForPods = false, names, leaseNamespace }: SignerRbacOptions,
+  { signerNames, isForPods = false, names, notifies = false, leaseNamespace }: SignerRbacOptions,
 ): readonly ManifestPart[] {
   const { serviceAccount, role, lease } = names;
   return createManifest(
@@ -66,6 +68,7 @@ export function createSignerManifest(
           object: signerClusterRole(role, signerNames),
         },
       clientCaRole(role),
+      ...(notifies ? [notifierRole(role)] : []),
       ...(leaseNamespace === undefined ? [] : [leaseRole(role, leaseNamespace, lease)]),
     ],
   );

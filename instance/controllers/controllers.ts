@@ -1,5 +1,5 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
-import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import {
   type CertificateSigningRequest,
@@ -12,6 +12,7 @@ import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../.
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { runAggregation } from "../../controllers/upkeep/aggregation.ts";
+import { type NotifierOptions, runNotifier } from "../../controllers/upkeep/notifier.ts";
 import {
   type CleanerOptions,
   createSigner,
@@ -23,7 +24,7 @@ import {
 import { followProfiles, type ProfileSource } from "../../controllers/signer/profile_provider.ts";
 import { NameClaims } from "../../server/register/name_claims.ts";
 import type { Register, Server } from "../../server/mod.ts";
-import { certificateSigningRequests, findLimitedToken, toKeyPrefix } from "../../server/registry/mod.ts";
+import { certificateSigningRequests, events, findLimitedToken, toKeyPrefix } from "../../server/registry/mod.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
 import type { ControllerDeps } from "../deps.ts";
@@ -67,6 +68,8 @@ export interface InProcessSettings extends SigningSettings, ClusterSettings {
   readonly customSigning?: SigningSettings | undefined;
   /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
   readonly approval?: PolicyApproval | undefined;
+  /** The receiver of notifications; absent when a person wants none. */
+  readonly notifications?: Pick<NotifierOptions, "sender" | "server" | "findEnding"> | undefined;
 }
 
 /** The signers that run in process: all built-in ones except `legacy-unknown`, which guarantees nothing. */
@@ -138,6 +141,14 @@ export async function runInProcess(
   if (settings.customSigning !== undefined) {
     const customStore = createStore(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
     running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
+  }
+  if (settings.notifications !== undefined) {
+    const onResult: NotifierOptions["onResult"] = (result) => deps.metrics?.notified(result);
+    const stored = {
+      requests: { changes },
+      events: createStoredChanges<Event>(settings.storage, toKeyPrefix(events, "")),
+    };
+    running.push(runNotifier({ ...settings.notifications, ...stored, clock, logger, onResult }, signal));
   }
   await Promise.all(running);
 }

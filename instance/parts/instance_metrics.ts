@@ -1,6 +1,7 @@
 /** The metrics of an instance: one registry for the server, its storage, its controllers and its certificates. */
 import { basename } from "node:path";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { CA_ENDING_MS } from "../../core/report/notification.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import {
   createExpiryMetrics,
@@ -14,7 +15,6 @@ import { parseLeaf } from "./register.ts";
 import { chainNotAfter } from "../../core/pki/authority/issue.ts";
 
 const DAY_MS = 86_400_000;
-const CA_WARNING_MS = 90 * DAY_MS;
 
 /** The metrics of each part of an instance. */
 export interface InstanceMetrics {
@@ -59,7 +59,7 @@ export function watchCaExpiry(
     renew() {
       const notAfter = record();
       const now = clock.now().getTime();
-      if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
+      if (notAfter.getTime() - now < CA_ENDING_MS && now - warnedAt >= DAY_MS) {
         warnedAt = now;
         logger.warn("the CA expires soon, and its certificates expire with it", { notAfter });
       }

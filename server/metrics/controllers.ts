@@ -10,6 +10,8 @@ export interface ControllerMetrics {
   setLeading(leaseName: string, isLeading: boolean): void;
   /** Counts a request that an approver holds for a person. */
   requestHeld(reason: string): void;
+  /** Counts a notification that was sent or dropped, or an attempt that failed. */
+  notified(result: "sent" | "failed" | "dropped"): void;
 }
 
 /** Ten decades from ten nanoseconds on, as in client-go. */
@@ -50,11 +52,20 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
     registers: [registry],
   });
 
+  const notifications = new Counter({
+    name: "tlsboot_notifications_total",
+    help: "Notifications that were sent or dropped, and attempts that failed.",
+    labelNames: ["result"],
+    registers: [registry],
+  });
+
   // The increase from nothing to one is no increase for Prometheus.
+  for (const result of ["sent", "failed", "dropped"]) notifications.inc({ result }, 0);
   for (const reason of ["NameClaimed", "NotInInventory", "UnusualSubject"]) held.inc({ reason }, 0);
 
   return {
     requestHeld: (reason) => held.inc({ reason }),
+    notified: (result) => notifications.inc({ result }),
     setLeading: (leaseName, isLeading) => leading.set({ name: leaseName }, isLeading ? 1 : 0),
     queue(name) {
       const queue = observers.get(name) ?? timeQueue(clock, {

@@ -7,6 +7,7 @@ export { createStoredValues } from "./stored_values.ts";
 // The resources that controllers read in the storage.
 export { caRotations } from "./carotations.ts";
 export { certificateSigningRequests } from "./certificatesigningrequests.ts";
+export { events } from "./events.ts";
 export { issuedCertificates } from "./issuedcertificates.ts";
 export { requestRecords } from "./requestrecords.ts";
 export { findLimitedToken, findTokenSecret } from "./secrets.ts";

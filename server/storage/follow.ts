@@ -203,8 +203,8 @@ export function followInto<T extends KubeObject>(
 const BATCH = 100;
 
 /**
- * Creates the changes of the objects of a resource without namespaces, for the controllers in the same process. They reject
- * when the first reading fails.
+ * Creates the changes of the objects of a resource, for the controllers in the same process. A deleted object has only its
+ * name, after its namespace and a slash where there is one. They reject when the first reading fails.
  */
 export function createStoredChanges<T extends KubeObject>(
   storage: Pick<Storage, "list" | "watch">,

@@ -1,11 +1,13 @@
 /** The guides, typed as they stand, with stock kubectl, curl and openssl. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
+import { startNotificationReceiver } from "../support/notification_receiver.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
@@ -449,6 +451,30 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
   assert.match(out, /SUCCESS: [0-9]+ rules found[^]*^up\{[^}]*job="tlsboot"/m);
   assert.match(out, /^ +[0-9]+ "health":"ok"\nalice\.kubeconfig\n(?:data for .*\n)+\[\+\]/m);
   assert.equal(out.match(/^data for /gm)?.length, queries.length);
+});
+
+test("notifications: a test message, a signed one and the sentence of a pending request reach the receiver", async () => {
+  await using receiver = await startNotificationReceiver();
+  const guide = await readGuide("notifications");
+  const metrics = "kubectl --kubeconfig tlsboot-data/admin.kubeconfig get --raw /metrics";
+  const isSent = `eventually "${metrics} | grep 'tlsboot_notifications_total{result=.sent.} 1' > sent"`;
+  const out = await type({ ...guide, blocks: [...guide.blocks, 'echo "key: $(cat notify.key)"'] }, {
+    files: new Map([["phone.crt", receiver.caPem]]),
+    values: {
+      "https://ntfy.example.com": receiver.url,
+      "--notify-file notify.url": "--notify-file notify.url --notify-ca-file phone.crt",
+      "tlsboot approve ": `${isSent}; tlsboot approve `,
+    },
+  });
+  const [first, pending, signed] = receiver.received;
+  assert.match(first?.notification.sentence ?? "", /^The notifications of tlsboot on .* arrive here$/);
+  assert.match(
+    pending?.notification.sentence ?? "",
+    /^Node n1, with the token [a-z0-9]{6}, asks for a client certificate, /,
+  );
+  const [, key = ""] = /^key: (\w{64})$/m.exec(out) ?? [];
+  const digest = createHmac("sha256", key).update(signed?.body ?? "").digest("hex");
+  assert.equal(signed?.headers["x-tlsboot-signature"], `sha256=${digest}`);
 });
 
 /** Waits until a query has a result. */

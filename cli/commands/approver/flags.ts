@@ -3,6 +3,7 @@ import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.
 import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
+import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 
 export const approverCommand = defineCommand({
   path: ["approver"],
@@ -31,6 +32,7 @@ ${describePolicies()}`,
   flags: {
     ...CONTROLLER_FLAGS,
     ...POLICY_FLAGS,
+    ...NOTIFY_FLAGS,
     tokenLimits: switchFlag({
       summary:
         "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
@@ -51,6 +53,7 @@ ${describePolicies()}`,
     "Grant it the permissions that it needs, and no more":
       "tlsboot approver --print-rbac --policy kubelet-serving --inventory inventory.yaml | kubectl apply -f -",
   },
+  rules: NOTIFY_RULES,
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });
 

@@ -15,6 +15,7 @@ import { createCsrStore } from "../../../instance/controllers/controllers.ts";
 import { followPolicies, readPolicies } from "../../../instance/controllers/policy_files.ts";
 import { runRemoteController } from "../../remote_controller.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
+import { openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/controllers/run_approver.ts";
 
 export async function run(input: Input<typeof approverCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -33,6 +34,7 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
   }
   const logger = createRoleLogger(input.settings, tools);
   const policies = await followPolicies(settings, { ...tools, logger });
+  const sender = await openNotifications(settings, tools);
   // A dry run must not take the lease from an approver that decides.
   const remote = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
@@ -50,7 +52,10 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
         published: createSettingsStore(transport, deps),
         register: watchRegister(transport, deps),
       };
-      await runApprover(createCsrStore(transport, deps), transport, approver, deps, leading);
+      await Promise.all([
+        runApprover(createCsrStore(transport, deps), transport, approver, deps, leading),
+        runRemoteNotifier({ sender, server: cluster.server }, transport, deps, leading),
+      ]);
     },
   );
   return EXIT.done;
@@ -65,6 +70,7 @@ function createRightsManifest(
     needs: collectPolicyNeeds(policies),
     dryRun,
     tokens: settings.tokenLimits,
+    notifies: (settings.notify ?? settings.notifyFile) !== undefined,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
   });
 }

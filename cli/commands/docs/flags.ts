@@ -50,7 +50,7 @@ export const GUIDE_GROUPS = {
     "pod_certificates",
   ],
   "The CA": ["ca", "ca_on_paper", "new_ca", "leaked_ca_key", "post_quantum"],
-  Operation: ["install", "containers", "backup", "monitoring", "etcd"],
+  Operation: ["install", "containers", "backup", "monitoring", "notifications", "etcd"],
 } as const;
 
 export const guideCommand = defineCommand({

@@ -1,5 +1,6 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
+import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { excludes, needs } from "../../framework/rules.ts";
 
@@ -15,6 +16,8 @@ export const doctorCommand = defineCommand({
  A machine is its folder, such as n1, the folder of its certificates, such as n1/pki or /var/lib/kubelet/pki, its
  kubeconfig, or its name when its folder is in tlsboot-data/nodes. The server that a kubeconfig names is asked whether it
  accepts the certificate in it; a server that does not answer is a warning.
+
+ With --notify or --notify-file a test message is sent, and without a TARGET nothing else is checked.
 
  Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Machine Commands",
@@ -61,17 +64,19 @@ export const doctorCommand = defineCommand({
       isCommandLineOnly: true,
       summary: "File for the output, which is replaced at once. Without it, stdout.",
     }),
+    ...NOTIFY_FLAGS,
     strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
   },
   examples: {
     "Check the server in ./tlsboot-data, or this machine": "tlsboot doctor",
     "Check a machine of tlsboot bootstrap": "tlsboot doctor n1",
     "See who can approve and sign in a cluster": "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",
+    "Send a test message to the receiver of notifications": "tlsboot doctor --notify-file notify.url",
     "Check the CAs that kubeadm made": "tlsboot doctor /etc/kubernetes/pki",
     "Give the end of every certificate to Prometheus":
       "tlsboot doctor -o textfile --out /var/lib/prometheus/node-exporter/tlsboot.prom",
   },
-  rules: [excludes("cluster", "TARGET"), needs("cluster", "kubeconfig")],
+  rules: [excludes("cluster", "TARGET"), needs("cluster", "kubeconfig"), ...NOTIFY_RULES],
   exitCodes: {
     0: "nothing is wrong",
     1: "something is wrong, or a target could not be read",

@@ -1,6 +1,5 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
-import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import type { FoundFile } from "../../../client/health/files.ts";
@@ -8,29 +7,23 @@ import { readInterfaces } from "../../../client/host_facts.ts";
 import { chooseAdvertisedHost, LOOPBACK } from "../../../core/machine/node_addresses.ts";
 import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import {
-  type BackupEvidence,
   checkBackups,
   checkDatabase,
   checkOpenFiles,
   checkPort,
   checkServingNames,
   findNewest,
-  isWholeArchive,
   type OpenFilesEvidence,
   type ProcessEvidence,
 } from "../../../core/report/health/host.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
+import { findBackups } from "../../../instance/backup/found_backups.ts";
 import type { DataDir } from "../../../instance/data_dir.ts";
 
 /** The words of a command line that is tlsboot: the file itself, or the sources. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
-const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
-const AGE_HEADER = "age-encryption.org/v1\n-> ";
-const AGE_HEADER_END = /\n--- [A-Za-z0-9+/]{43}\n/;
-/** Enough for the header of a backup for a hundred keys. */
-const AGE_HEADER_BYTES = 16_384;
 /** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
 const DATABASE_ATTEMPTS = 3;
 const DATABASE_PAUSE_MS = 100;
@@ -175,43 +168,5 @@ async function findDatabaseFault(path: string): Promise<string | undefined> {
       }
       await setTimeout(DATABASE_PAUSE_MS);
     }
-  }
-}
-
-/** Finds the backups that flags name, and those beside the data directory and in the current folder. */
-async function findBackups(
-  root: string,
-  named: readonly string[],
-  deps: ExamineDeps,
-): Promise<readonly BackupEvidence[]> {
-  const paths = new Set(named.map((path) => resolve(deps.cwd, path)));
-  for (const folder of [dirname(root), deps.cwd]) {
-    for (const name of await readdir(folder).catch(() => [])) {
-      if (BACKUP_NAME.test(name)) paths.add(join(folder, name));
-    }
-  }
-  const found = await Promise.all([...paths].map(async (path): Promise<readonly BackupEvidence[]> => {
-    const head = await readHead(path);
-    if (!head.startsWith(AGE_HEADER)) return [];
-    const hasPassphrase = head.startsWith("scrypt ", AGE_HEADER.length);
-    const { mtime: madeAt, size } = await stat(path);
-    const end = AGE_HEADER_END.exec(head);
-    const isWhole = end !== null && isWholeArchive(size - end.index - end[0].length);
-    return [{ path: deps.show(path), madeAt, hasPassphrase, isWhole }];
-  }));
-  return found.flat();
-}
-
-async function readHead(path: string): Promise<string> {
-  try {
-    const handle = await open(path, "r");
-    try {
-      const { buffer, bytesRead } = await handle.read(new Uint8Array(AGE_HEADER_BYTES), 0, AGE_HEADER_BYTES, 0);
-      return new TextDecoder("latin1").decode(buffer.subarray(0, bytesRead));
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    return "";
   }
 }

@@ -1,11 +1,15 @@
 /** The action of `tlsboot doctor`: recognizes the targets, examines each one, and prints the findings. */
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { countFindings } from "../../../core/report/health/finding.ts";
+import { isAppError } from "../../../core/errors.ts";
+import { countFindings, reportOn } from "../../../core/report/health/finding.ts";
 import { formatTextfile } from "../../../core/report/health/textfile.ts";
+import { createTestNotification, type NotificationSender } from "../../../core/report/notification.ts";
+import { openNotifications } from "../../../instance/notifications.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import type { Settings } from "../../framework/flags.ts";
+import { nameFlags, type Settings } from "../../framework/flags.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -31,8 +35,9 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
   };
   const { cluster, kubeconfig } = settings;
   const named = cluster && kubeconfig !== undefined ? [kubeconfig] : args;
-  const names = named.length > 0 ? named : await findTargets(deps);
-  const all: Examined[] = [];
+  const sender = await openNotifications(settings, tools);
+  const names = named.length > 0 || sender !== undefined ? named : await findTargets(deps);
+  const all: Examined[] = sender === undefined ? [] : [await testReceiver(sender, tools)];
   const code = await forEachName(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
     else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
@@ -48,7 +53,7 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
       findings,
       certificates: all.flatMap(({ certificates = [] }) => certificates),
       unreadableFiles: all.flatMap(({ unreadable = [] }) => unreadable).length,
-      uncheckedTargets: names.length - all.length,
+      uncheckedTargets: names.length + (sender === undefined ? 0 : 1) - all.length,
       now: tools.clock.now(),
     });
   if (settings.out === undefined) tools.stdout.write(text);
@@ -57,6 +62,20 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
   const { error, warning } = countFindings(findings);
   if (error > 0) return EXIT.failed;
   return settings.strict && warning > 0 ? EXIT.no : EXIT.done;
+}
+
+/** Sends a test message to the receiver of notifications. */
+async function testReceiver(sender: NotificationSender, { clock, signal }: Tools): Promise<Examined> {
+  const report = reportOn(`receiver ${sender.host}`);
+  try {
+    await sender.send(createTestNotification(hostname(), clock.now()), signal);
+    return { findings: report.check("notification", []) };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    const { message, hint } = error;
+    const advice = hint && nameFlags(hint);
+    return { findings: report.check("notification", [{ severity: "error", message, advice }]) };
+  }
 }
 
 async function examine(

@@ -2,6 +2,7 @@
 import { CA_KEY_FLAGS, CRL_URL_FLAG } from "../../flags/common.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
+import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
@@ -37,6 +38,7 @@ export const signerCommand = defineCommand({
         "each profile says for which pods.",
     }),
     ...SIGNING_FLAGS,
+    ...NOTIFY_FLAGS,
     ...CA_KEY_FLAGS,
     crlUrl: CRL_URL_FLAG,
     featureGates: FEATURE_GATES_FLAG,
@@ -56,5 +58,6 @@ export const signerCommand = defineCommand({
     "Grant it the permissions that it needs, and no more":
       "tlsboot signer --print-rbac --signer example.com/web --profile web.yaml | kubectl apply -f -",
   },
+  rules: NOTIFY_RULES,
   exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the permissions are printed" },
 });

@@ -26,6 +26,7 @@ import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
 import { openSigningCas, signingDurationSeconds } from "../../../instance/controllers/signer_cas.ts";
+import { createCaSearch, openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
 
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
 const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
@@ -56,6 +57,7 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
   }
   const allowMlDsa = openMlDsaGate(settings.featureGates);
   const cas = await openSigningCas(settings, chosen, { ...deps, crlUrl: settings.crlUrl });
+  const sender = await openNotifications(settings, tools);
   keys.passphrases.stopPrompting();
   using log = settings.issuedLog === undefined ? undefined : openIssuedLog(resolve(tools.cwd, settings.issuedLog), {
     clock: tools.clock,
@@ -70,14 +72,22 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
     settings,
     tools,
     logger,
-    async (transport, deps, leading) => {
+    async (transport, deps, leading, { server }) => {
+      const findEnding = createCaSearch(cas, deps.clock);
+      const notifier = { sender, server, hasRequests: !isForPods, findEnding };
       const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
       if (isForPods) {
         await checkServedKinds(createApiClient(transport, deps), POD_KINDS, UPGRADE, leading);
-        await runPodSigner(transport, { ...trusting, record: log && createPodRecorder(log) }, deps, leading);
+        await Promise.all([
+          runPodSigner(transport, { ...trusting, record: log && createPodRecorder(log) }, deps, leading),
+          runRemoteNotifier(notifier, transport, deps, leading),
+        ]);
       } else {
         const signer = { ...trusting, record: log && createRecorder(log) };
-        await runSigner(createCsrStore(transport, deps), signer, deps, leading);
+        await Promise.all([
+          runSigner(createCsrStore(transport, deps), signer, deps, leading),
+          runRemoteNotifier(notifier, transport, deps, leading),
+        ]);
       }
     },
   );
@@ -101,5 +111,6 @@ function createRightsManifest(
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
   const isForPods = settings.podCertificates;
   const names = createSignerObjectNames(chosen, isForPods);
-  return createSignerManifest({ signerNames, isForPods, names, leaseNamespace });
+  const notifies = (settings.notify ?? settings.notifyFile) !== undefined;
+  return createSignerManifest({ signerNames, isForPods, names, notifies, leaseNamespace });
 }

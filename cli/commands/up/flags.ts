@@ -1,6 +1,7 @@
 /** The command `tlsboot up`: its flags, help and examples. */
 import { DEFAULT_SETTINGS } from "../../../instance/settings.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../../flags/controller.ts";
+import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
@@ -50,6 +51,7 @@ export const upCommand = defineCommand({
     },
     ...WEB_FLAGS,
     ...SIGNING_FLAGS,
+    ...NOTIFY_FLAGS,
     ...inGroup("Tuning", CLEANER_FLAGS),
   },
   examples: {
@@ -64,8 +66,9 @@ export const upCommand = defineCommand({
     "Issue certificates to web servers in a network":
       "tlsboot up --web-domain home.lan --web-network 192.168.1.0/24 --bind-address 0.0.0.0 " +
       "--advertise-address 192.168.1.2",
+    "Get a message on your phone when a request is pending": "tlsboot up --notify https://ntfy.example.com/machines",
     "Run a custom signer too": "tlsboot up --profile web.yaml",
   },
-  rules: [needs("webNetwork", "webDomain"), ...SERVER_RULES],
+  rules: [needs("webNetwork", "webDomain"), ...NOTIFY_RULES, ...SERVER_RULES],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

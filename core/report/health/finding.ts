@@ -45,6 +45,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   expiry: "no certificate has expired or is overdue for renewal",
   inventory: "the inventory can be used",
   "key-pair": "each key belongs to its certificate",
+  notification: "the receiver has accepted a test message",
   "open-files": "the server may open enough files",
   "pending-requests": "no request has waited for more than a day",
   policy: "every rule can apply to a request",

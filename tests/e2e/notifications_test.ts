@@ -1,0 +1,141 @@
+/** Notifications of `up` and of an approver, to a receiver over HTTPS. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { NotificationKind } from "../../core/report/notification.ts";
+import { type Running, startCaptured } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { bootstrapLine, createWorkplace, machineFlags, type Workplace } from "../support/instance_process.ts";
+import {
+  type NotificationReceiver,
+  type ReceivedNotification,
+  startNotificationReceiver,
+} from "../support/notification_receiver.ts";
+
+/** How many times as fast the clock of a controller is, which leaves a request to its approver for ten seconds. */
+const SPEED = 10;
+
+function createFastClock(): Clock {
+  const clock = createSystemClock();
+  return {
+    ...clock,
+    elapsedMs: () => clock.elapsedMs() * SPEED,
+    sleep: (ms, signal) => clock.sleep(ms / SPEED, signal),
+  };
+}
+
+/** Starts a command whose notifications go to a receiver, whose URL is in a file because it has a secret. */
+async function startNotifying(
+  folder: Workplace,
+  { url, caPem }: NotificationReceiver,
+  ...args: readonly string[]
+): Promise<Running> {
+  await writeFile(folder.join("notify.url"), `${url}/secret-topic\n`, { mode: 0o600 });
+  await writeFile(folder.join("phone.crt"), caPem);
+  return startCaptured([...args, "--notify-file", "notify.url", "--notify-ca-file", "phone.crt"], {
+    cwd: folder.path,
+    env: {},
+    clock: createFastClock(),
+    random: createSystemRandom(),
+  });
+}
+
+function awaitNotification(receiver: NotificationReceiver, kind: NotificationKind): Promise<ReceivedNotification> {
+  return eventually(kind, () => Promise.resolve(receiver.received.find((one) => one.notification.kind === kind)));
+}
+
+test("tlsboot up --notify-file reports a pending request, a claimed name and a revoked credential", async () => {
+  await using folder = await createWorkplace();
+  await using receiver = await startNotificationReceiver();
+  const up = ["up", "--data-dir", "data", "--secure-port", "0"];
+  await using running = await startNotifying(folder, receiver, ...up);
+  await running.waitFor(/tlsboot is up at /);
+  await using first = folder.start(...bootstrapLine("n1"));
+  const { path, notification } = await awaitNotification(receiver, "RequestPending");
+  assert.equal(path, "/secret-topic");
+  assert.match(notification.sentence, /^Node n1, with the token [a-z0-9]{6}, asks for a client certificate, /);
+  const [object] = notification.objects;
+  assert.equal(object?.kind, "CertificateSigningRequest");
+  assert.ok(notification.message.endsWith(`To look at it: tlsboot describe csr ${object.name}`));
+  await folder.succeed("approve", object.name);
+  assert.equal((await first.finished()).code, 0);
+  const thief = ["--kubeconfig", "thief/kubeconfig", "--cert-dir", "thief/pki", "--hostname-override", "n1"];
+  await using second = folder.start("bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...thief);
+  const claim = await awaitNotification(receiver, "NameClaimed");
+  assert.match(claim.notification.sentence, /^Left pending: .*n1.* certificate/);
+  assert.equal(claim.notification.priority, 9);
+  second.kill("SIGINT");
+  await folder.succeed("revoke", "node/n1", "--yes");
+  await folder.tlsboot("bootstrap", ...machineFlags("n1"), "--timeout", "1s");
+  await folder.tlsboot("get", "csr", "--kubeconfig", "n1/kubeconfig");
+  const refused = await awaitNotification(receiver, "CredentialRefused");
+  assert.match(refused.notification.sentence, /^A revoked credential of "system:node:n1" was used/);
+  const log = running.stderr();
+  assert.ok(log.includes(new URL(receiver.url).host));
+  assert.doesNotMatch(log, /secret-topic/);
+});
+
+test("tlsboot approver --notify-file reports a pending request of another server", async () => {
+  await using folder = await createWorkplace();
+  await using receiver = await startNotificationReceiver();
+  await using up = folder.start("up", "--secure-port", "0");
+  await up.waitFor(/tlsboot is up at /);
+  const admin = ["--kubeconfig", "data/admin.kubeconfig"];
+  await using _approver = await startNotifying(folder, receiver, "approver", ...admin, "--leader-elect=false");
+  await using _first = folder.start(...bootstrapLine("n1"));
+  assert.match((await awaitNotification(receiver, "RequestPending")).notification.sentence, /^Node n1, /);
+});
+
+test("tlsboot approver --print-rbac --notify grants the reading of Events", async () => {
+  await using folder = await createWorkplace();
+  const print = async (...args: readonly string[]) =>
+    (await folder.succeed("approver", "--print-rbac", ...args)).stdout;
+  assert.match(await print("--notify", "https://ntfy.example.com/t"), /name: tlsboot:approver-notifications\n/);
+  assert.doesNotMatch(await print(), /notifications/);
+});
+
+test("tlsboot doctor --notify-file sends a test message, and says why it was not accepted", async () => {
+  await using folder = await createWorkplace();
+  await using receiver = await startNotificationReceiver();
+  await writeFile(folder.join("notify.url"), `${receiver.url}/secret-topic\n`, { mode: 0o600 });
+  await writeFile(folder.join("phone.crt"), receiver.caPem);
+  const args = ["doctor", "--notify-file", "notify.url"];
+  const untrusted = await folder.tlsboot(...args);
+  assert.equal(untrusted.code, 1);
+  assert.match(
+    untrusted.stdout,
+    /error +notification +cannot trust [^]*give the CA of the receiver with --notify-ca-file/,
+  );
+  const { stdout } = await folder.succeed(...args, "--notify-ca-file", "phone.crt");
+  assert.match(stdout, /^receiver 127\.0\.0\.1:\d+\n {2}ok +notification +the receiver has accepted a test message\n/);
+  assert.equal(receiver.received[0]?.notification.kind, "Test");
+  receiver.status = 404;
+  const refused = await folder.tlsboot(...args, "--notify-ca-file", "phone.crt");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /error +notification +"127\.0\.0\.1:\d+" answered 404/);
+  assert.doesNotMatch(untrusted.stdout + refused.stdout, /secret/);
+});
+
+for (
+  const { args, message } of [
+    { args: ["--notify", "ntfy"], message: /^tlsboot: error: --notify: want a URL such as https:\/\// },
+    {
+      args: ["--notify", "https://a.example", "--notify-file", "b"],
+      message: /--notify and --notify-file exclude each other/,
+    },
+    { args: ["--notify-key-file", "key"], message: /--notify-key-file needs --notify or --notify-file/ },
+    {
+      args: ["--notify", "http://a.example/t"],
+      message: /--notify: http:\/\/ sends .*\n.*allow it with --notify-insecure/,
+    },
+  ]
+) {
+  test(`tlsboot up ${args.join(" ")} is wrong usage`, async () => {
+    await using folder = await createWorkplace();
+    const { code, stderr } = await folder.tlsboot("up", ...args);
+    assert.equal(code, 2);
+    assert.match(stderr, message);
+  });
+}
