@@ -1,8 +1,8 @@
 /** Sends notifications to a receiver over HTTPS. Errors and logs name its host only, because the URL may hold a credential. */
 import { createHmac } from "node:crypto";
 import { AppError, isAppError } from "../core/errors.ts";
-import { encodeBase64 } from "../core/lib/base64.ts";
 import type { Secret } from "../core/lib/brand.ts";
+import { readBasicAuthorization } from "../core/lib/proxy.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import type { Clock } from "../core/ports.ts";
 import { listNtfyHeaders, type Notification, type NotificationSender } from "../core/report/notification.ts";
@@ -30,22 +30,25 @@ export function parseReceiver(text: string): Result<URL, string> {
   if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
   // Part of a password with a "/" would be taken for the host, and be shown.
   if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
-  return ok(url);
+  const authorization = readBasicAuthorization(url);
+  return authorization.ok ? ok(url) : authorization;
 }
 
 /** Creates a sender. AppError `config_invalid` for a proxy that cannot be used. */
 export function createNotificationSender(url: URL, options: NotificationSenderOptions): NotificationSender {
   const { caPem, signingKey, clock } = options;
-  const { host, origin, pathname, search, username, password } = url;
+  const { host, origin, pathname, search } = url;
   const proxy = chooseProxy({ server: origin }, options.env);
-  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = readBasicAuthorization(url);
 
   async function post(notification: Notification, signal: AbortSignal): Promise<number> {
     const headers: Record<string, string> = {
       ...listNtfyHeaders(notification),
       "content-type": "application/json",
-      ...(user === ":" ? {} : { authorization: `Basic ${encodeBase64(user)}` }),
     };
+    if (authorization.ok && authorization.value !== undefined) {
+      headers["authorization"] = authorization.value.reveal();
+    }
     const body = JSON.stringify(notification);
     if (signingKey !== undefined) {
       const digest = createHmac("sha256", signingKey.reveal()).update(body).digest("hex");

@@ -20,7 +20,16 @@ async function send(url: string, options: Omit<NotificationSenderOptions, "clock
   await createNotificationSender(parsed.value, { ...options, clock }).send(NOTIFICATION, NEVER);
 }
 
-for (const text of ["", "phone", "ftp://phone.example.com/t", "https://", "https://u:p/w@phone.example.com/secret"]) {
+for (
+  const text of [
+    "",
+    "phone",
+    "ftp://phone.example.com/t",
+    "https://",
+    "https://u:p/w@phone.example.com/secret",
+    "https://%zz@phone.example.com/secret",
+  ]
+) {
   test(`parseReceiver() refuses "${text}" without a quote of it`, () => {
     const parsed = parseReceiver(text);
     assert.ok(!parsed.ok);

@@ -81,7 +81,10 @@ export async function runNotifier(options: NotifierOptions, signal: AbortSignal)
         const notice = readEventNotice(change.object);
         if (notice === undefined || !isSynced && !isRecent(change.object, clock.now())) continue;
         // The Event says more about the request than its sentence.
-        if (pending.delete(notice.object.name)) reported.add(notice.object.name);
+        if (notice.object.kind === "CertificateSigningRequest") {
+          pending.delete(notice.object.name);
+          reported.add(notice.object.name);
+        }
         add(notice);
       }
     }

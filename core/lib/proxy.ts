@@ -34,26 +34,26 @@ export function parseProxyUrl(text: string): Result<HttpProxy, string> {
     return err('it has "@" after the host: write special characters of a password as %40 for @ and %2F for /');
   }
   const isTls = url.protocol === "https:";
-  const authorization = toAuthorization(url);
-  if (authorization === undefined) return err('its user name or password has "%" without two hexadecimal digits');
+  const authorization = readBasicAuthorization(url);
+  if (!authorization.ok) return authorization;
   return ok({
     origin: url.origin,
     isTls,
     host: withoutBrackets(url.hostname),
     port: Number(url.port || (isTls ? 443 : 80)),
-    ...(authorization === "" ? {} : { authorization: new Secret(authorization) }),
+    ...(authorization.value === undefined ? {} : { authorization: authorization.value }),
     url: new Secret(text),
   });
 }
 
-/** Returns the value of Proxy-Authorization, empty without a user; undefined when the user is not encoded properly. */
-function toAuthorization({ username, password }: URL): string | undefined {
-  if (username === "" && password === "") return "";
+/** Returns the value of the header (Proxy-)Authorization for the user in a URL; undefined without a user. */
+export function readBasicAuthorization({ username, password }: URL): Result<Secret<string> | undefined, string> {
+  if (username === "" && password === "") return ok(undefined);
   try {
     const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return `Basic ${encodeBase64(user)}`;
+    return ok(new Secret(`Basic ${encodeBase64(user)}`));
   } catch {
-    return undefined;
+    return err('its user name or password has "%" without two hexadecimal digits');
   }
 }
 
