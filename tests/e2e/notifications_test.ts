@@ -77,16 +77,27 @@ test("tlsboot up --notify-file reports a pending request, a claimed name and a r
   assert.doesNotMatch(log, /secret-topic/);
 });
 
-test("tlsboot approver --notify-file reports a pending request of another server", async () => {
-  await using folder = await createWorkplace();
-  await using receiver = await startNotificationReceiver();
-  await using up = folder.start("up", "--secure-port", "0");
-  await up.waitFor(/tlsboot is up at /);
-  const admin = ["--kubeconfig", "data/admin.kubeconfig"];
-  await using _approver = await startNotifying(folder, receiver, "approver", ...admin, "--leader-elect=false");
-  await using _first = folder.start(...bootstrapLine("n1"));
-  assert.match((await awaitNotification(receiver, "RequestPending")).notification.sentence, /^Node n1, /);
-});
+const CA = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
+for (const role of [["approver"], ["signer", ...CA]]) {
+  test(`tlsboot ${role[0]} --notify-file reports a pending request and a refused token of another server`, async () => {
+    await using folder = await createWorkplace();
+    await using receiver = await startNotificationReceiver();
+    await using up = folder.start("up", "--secure-port", "0");
+    const [, url = ""] = await up.waitFor(/tlsboot is up at (\S+)/);
+    const admin = ["--kubeconfig", "data/admin.kubeconfig"];
+    await using _controller = await startNotifying(folder, receiver, ...role, ...admin, "--leader-elect=false");
+    await using _first = folder.start(...bootstrapLine("n1"));
+    assert.match((await awaitNotification(receiver, "RequestPending")).notification.sentence, /^Node n1, /);
+    const token = (await folder.succeed("token", "create", "--node", "n2", "--cidr", "10.9.8.0/24")).stdout.trim();
+    const [pin = ""] = /sha256:[0-9a-f]{64}/.exec((await folder.succeed("ca", "show")).stdout) ?? [];
+    const joining = ["--server", url, "--token", token, "--ca-cert-hash", pin, ...machineFlags("n2")];
+    assert.equal((await folder.tlsboot("bootstrap", ...joining)).code, 1);
+    const { sentence, objects } = (await awaitNotification(receiver, "CredentialRefused")).notification;
+    assert.match(sentence, /^An attempt from 127\.0\.0\.1 to use bootstrap token "[a-z0-9]{6}" was refused: /);
+    assert.equal(objects[0]?.namespace, "kube-system");
+    assert.ok(!JSON.stringify(receiver.received).includes(token.slice(7)));
+  });
+}
 
 test("tlsboot approver --print-rbac --notify grants the reading of Events", async () => {
   await using folder = await createWorkplace();
