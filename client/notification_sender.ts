@@ -70,7 +70,8 @@ export function createNotificationSender(url: URL, options: NotificationSenderOp
     try {
       return (await transport.send({ method: "POST", path, headers, body: notification }, signal)).status;
     } catch (cause) {
-      if (!isAppError(cause, "tls_untrusted")) throw cause;
+      // The receiver has no kubeconfig, which the hint for an unknown CA names.
+      if (!isAppError(cause, "tls_untrusted") || !cause.message.endsWith("unknown authority")) throw cause;
       const hint = "give the CA of the receiver with the setting notifyCaFile";
       throw new AppError("tls_untrusted", cause.message, { cause, hint });
     }

@@ -10,7 +10,8 @@ import { startNotificationReceiver } from "../tests/support/notification_receive
 import { createNotificationSender, type NotificationSenderOptions, parseReceiver } from "./notification_sender.ts";
 
 const NEVER = new AbortController().signal;
-const clock = createFakeClock();
+// The certificate of the receiver is valid now.
+const clock = createFakeClock(new Date());
 const NOTICE: NotifiedEvent = { kind: "RequestPending", sentence: "Node n1 – asks", object: { kind: "X", name: "n1" } };
 const NOTIFICATION = createNotification({ first: [NOTICE], count: 1 }, { server: "https://boot", now: clock.now() });
 
