@@ -140,7 +140,7 @@ describe("beside a kube-apiserver", () => {
     await assertStatus();
     assert.doesNotMatch(first.stderr(), /forbidden|(?<!lease )cannot|rights are missing/i);
     // Only the leader works, unless it was held up for so long that it is the leader no more.
-    if (/pod certificate/.test(second.stderr())) await first.waitFor(/not leading any more/);
+    if (/pod certificate/.test(second.stderr())) await first.waitFor(/no longer leading/);
 
     // The second one takes over.
     first.kill("SIGTERM");

@@ -36,7 +36,7 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
     await approveSome();
     await waitForCertificate(kubectl, `web-${count}`);
     // Only the leader works, unless it was held up for so long that it is the leader no more.
-    if (signedBy(second).length > 0) await first.waitFor(/not leading any more/);
+    if (signedBy(second).length > 0) await first.waitFor(/no longer leading/);
 
     // Some are approved before, some while there is no leader.
     await approveSome();
