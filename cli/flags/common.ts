@@ -9,8 +9,10 @@ import {
   integerFlag,
   listFlag,
   parsedFlag,
+  switchFlag,
   textFlag,
 } from "../framework/flags.ts";
+import { atMostOneOf, needs } from "../framework/rules.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags that say where the server is. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
@@ -49,6 +51,33 @@ export const LOG_FLAGS = {
     summary: "Verbosity of the log; from 4 on, each step is logged.",
   }),
 } as const;
+
+/** The flags of commands that can run as a service of systemd. */
+export const SERVICE_FLAGS = {
+  installService: switchFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Run this as a service of systemd, with these flags: write what it needs, start it, and wait until it is " +
+      "ready. A second run changes only what differs. Shows each step first, and asks.",
+  }),
+  uninstallService: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Stop that service and remove it with its settings. Its data stays.",
+  }),
+  yes: switchFlag({
+    isCommandLineOnly: true,
+    summary: "With --install-service or --uninstall-service: do not ask. Required without a terminal.",
+  }),
+} as const;
+
+/** The values of these flags in a command that runs as a service. */
+export const NO_SERVICE = { installService: false, uninstallService: false, yes: false } as const;
+
+/** The rules between the flags of a service. */
+export const SERVICE_RULES = [
+  atMostOneOf("installService", "uninstallService"),
+  needs("yes", "installService", "uninstallService"),
+] as const;
 
 const PASSPHRASE_FILES = listFlag({
   placeholder: "FILE",

@@ -28,11 +28,25 @@ function formatFlag(
   const name = `--${flagName(key)}`;
   if (flag.placeholder === undefined) return [value === true ? name : `${name}=false`];
   if (flag.isSecret) return [name, "-"];
+  return formatSetting(flag, value, showPath).flatMap((text) => [name, text]);
+}
+
+/** Returns the texts of a setting, which its flag and a configuration file read again. */
+export function formatSetting(
+  flag: Flag<unknown>,
+  value: unknown,
+  showPath: (path: string) => string,
+): readonly string[] {
   const isPath = flag.completion.kind === "file" || flag.completion.kind === "directory";
-  return flag.format(value, showPath).flatMap((text) => [name, isPath && text !== "-" ? showPath(text) : text]);
+  return flag.format(value, showPath).map((text) => isPath && text !== "-" ? showPath(text) : text);
 }
 
 /** Formats words as a line for a shell. Flags and `-` for stdin have no quotes. */
+export function formatWords(words: readonly string[]): string {
+  return words.map((word) => /^-[a-z0-9-]*$/.test(word) ? word : shellWord(word)).join(" ");
+}
+
+/** Formats the words after the program name as a line for a shell. */
 export function formatCommandLine(words: readonly string[]): string {
-  return ["tlsboot", ...words.map((word) => /^-[a-z0-9-]*$/.test(word) ? word : shellWord(word))].join(" ");
+  return formatWords(["tlsboot", ...words]);
 }

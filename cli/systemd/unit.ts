@@ -21,10 +21,8 @@ export interface RenewalUnit {
 /** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
 export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): string {
   const folders = [...new Set(unit.folders)];
-  const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
-  const command = [program, ...unit.words].map(quoteWord).join(" ");
   const seesHomes = unit.words.some((word) => HOMES.test(word));
-  checkProgram(program, seesHomes);
+  const command = [findUnitProgram(io, seesHomes), ...unit.words].map(quoteWord).join(" ");
   return `# Written by ${unit.writtenBy}.
 [Unit]
 Description=${unit.description}
@@ -78,19 +76,25 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */
-function checkProgram(program: string, seesHomes: boolean): void {
+/** Finds the program that a unit starts. Refuses one that systemd cannot find: each start would report 203/EXEC. */
+export function findUnitProgram({ execPath }: Pick<Io, "execPath">, seesHomes = false): string {
+  const program = basename(execPath) === "tlsboot" ? execPath : INSTALLED_PROGRAM;
   const why = isTemporary(program)
     ? "files there are removed when the machine restarts"
     : HOMES.test(program) && !seesHomes
     ? "the unit hides that folder from its program (ProtectHome=)"
     : undefined;
-  if (why === undefined) return;
+  if (why === undefined) return program;
   throw new UsageError(
     `a unit cannot start "${program}": ${why}`,
     `install it first: sudo install -m 755 ${shellWord(program)} ${INSTALLED_PROGRAM}; ` +
       "then run the same command with the installed program",
   );
+}
+
+/** Reports whether a unit with ProtectHome= and PrivateTmp= hides a path from its program. */
+export function isHiddenByUnit(path: string): boolean {
+  return HOMES.test(path) || isTemporary(path);
 }
 
 function isTemporary(path: string): boolean {

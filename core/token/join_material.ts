@@ -46,7 +46,7 @@ export const KUBELET_PATHS = {
 export const PACK_JOIN_FILE = "bootstrap-kubelet.conf";
 
 /** The unit in a pack, which keeps the certificate of the machine fresh. */
-const PACK_UNIT = "tlsboot-bootstrap.service";
+export const PACK_UNIT = "tlsboot-bootstrap.service";
 const UNIT_FOLDER = "/etc/systemd/system";
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;

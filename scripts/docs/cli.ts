@@ -1,5 +1,5 @@
 /**
- * `deno task docs`: writes `docs/reference/cli.md` from the command table, and the guides and the mixin into the program. Tests fail when
+ * `deno task docs`: writes `docs/reference/cli.md` from the command table, and the guides, the mixin and the service into the program. Tests fail when
  * they have parted.
  */
 import { mkdir, writeFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import process from "node:process";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { mustRun } from "../processes.ts";
 import { renderManual } from "./manual.ts";
-import { readGuides, readMixin, renderTexts } from "./texts.ts";
+import { readGuides, readMixin, readService, renderTexts } from "./texts.ts";
 
 const MODULES = "cli/commands/docs";
 
@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   const root = process.cwd();
   const modules = {
     [`${MODULES}/guide_texts.ts`]: renderTexts("GUIDES", "docs/guides", await readGuides(root)),
+    ["cli/commands/up/service_texts.ts"]: renderTexts("SERVICE", "packaging/systemd", await readService(root)),
     [`${MODULES}/mixin_texts.ts`]: renderTexts("MIXIN", "packaging/mixin", await readMixin(root)),
   };
   for (const [path, text] of Object.entries(modules)) await writeFile(path, text);

@@ -19,6 +19,12 @@ export async function readMixin(root: string): Promise<Readonly<Record<string, s
   return Object.fromEntries(await readTexts(join(root, "packaging", "mixin")));
 }
 
+/** Reads the files of the service of `tlsboot up`, which are those of the packages. */
+export async function readService(root: string): Promise<Readonly<Record<string, string>>> {
+  const texts = await readTexts(join(root, "packaging", "systemd"));
+  return Object.fromEntries(texts.filter(([name]) => ["sysusers.conf", "tlsboot.service", "up.yaml"].includes(name)));
+}
+
 /** Renders the module that holds the texts of a folder. */
 export function renderTexts(constant: string, folder: string, texts: Readonly<Record<string, string>>): string {
   return `/** The texts of ${folder}; made by scripts/docs/cli.ts, do not edit. */

@@ -8,7 +8,8 @@ import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { GUIDE_GROUPS, MIXIN_NAMES } from "../../cli/commands/docs/flags.ts";
 import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
 import { MIXIN } from "../../cli/commands/docs/mixin_texts.ts";
-import { readGuides, readMixin } from "../../scripts/docs/texts.ts";
+import { SERVICE } from "../../cli/commands/up/service_texts.ts";
+import { readGuides, readMixin, readService } from "../../scripts/docs/texts.ts";
 import { NODE_FLAGS, ROOT, runProgram, runTlsboot } from "../support/child.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -108,6 +109,10 @@ test("the guides inside the program are those of docs/guides; otherwise run deno
   const guides = await readGuides(ROOT);
   assert.deepEqual(GUIDES, guides);
   assert.deepEqual(Object.keys(guides), Object.values(GUIDE_GROUPS).flat().sort());
+});
+
+test("the service inside the program is that of packaging/systemd; otherwise run deno task docs", async () => {
+  assert.deepEqual(SERVICE, await readService(ROOT));
 });
 
 test("tlsboot mixin lists the files of packaging/mixin, and prints each unchanged", async () => {

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
@@ -74,6 +74,14 @@ async function useServer(root: OtherRoot): Promise<string> {
   const answer = await root.attempt(`tlsboot get csr --data-dir ${DATA}`);
   assert.equal(answer.code, 0, answer.stderr);
   return url;
+}
+
+/** Creates a root in which the program is a file, without a package. */
+async function createInstalledRoot(name: string): Promise<OtherRoot> {
+  await mkdir(folder.join(`mount-${name}`));
+  const root = await createOtherRoot(folder.join(`mount-${name}`), folder.join("share"));
+  await root.run(`install -m 755 /tmp/share/${PROGRAM} /usr/local/bin/tlsboot`);
+  return root;
 }
 
 /** Types a block of the guide in a root of its own. Not every machine has `sudo`, and an editor needs a person. */
@@ -325,12 +333,122 @@ describe("the Debian package", () => {
     });
   });
 
-  test("docs/guides/install.md: on any other machine with systemd the service runs", async () => {
-    await cp(join(ROOT, "packaging"), folder.join("share", "packaging"), { recursive: true });
+  test("docs/guides/install.md: on any other machine with systemd one command installs the service", async () => {
     await typeBlock(2, "/tmp/download", async (root) => {
       assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
-      await root.run(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
+      await root.run("systemd-analyze verify --man=no tlsboot.service");
       await useServer(root);
+      const packaged = await readFile(join(ROOT, "packaging", "systemd", "tlsboot.service"), "utf8");
+      const unit = await root.run("cat /etc/systemd/system/tlsboot.service");
+      assert.equal(
+        unit.replace(/^# Written by .*\n/, "").replace("ExecStart=/usr/local/bin/tlsboot", "ExecStart=tlsboot"),
+        packaged,
+      );
+      assert.match(await root.run("stat -c '%U %G %a' /etc/tlsboot/up.yaml"), /^root root 644\n$/);
     });
+  });
+
+  test("a second run changes what differs, continues a half installation, and says who has the port", async () => {
+    await using root = await createInstalledRoot("service");
+    const install = (flags = "") => root.attempt(`tlsboot up --install-service --yes ${flags}`);
+    const first = await install();
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /^tlsboot\.service is ready: serving https:\/\/127\.0\.0\.1:6443\n/);
+    assert.match(first.stdout, /^ {2}sudo tlsboot get csr --data-dir \/var\/lib\/tlsboot$/m);
+    assert.match(first.stdout, /^To undo this: sudo tlsboot up --uninstall-service\n$/m);
+    const [pid] = await show(root, "tlsboot", "MainPID");
+
+    const second = await install();
+    assert.match(second.stderr, /^it is installed like this already, and runs: nothing is changed$/m);
+    assert.deepEqual(await show(root, "tlsboot", "MainPID"), [pid]);
+
+    const comment = "# of the administrator";
+    await root.run(`echo '${comment}' >> /etc/tlsboot/up.yaml`);
+    const moved = await install("--secure-port 7443");
+    assert.deepEqual(
+      [...moved.stderr.matchAll(/^ {2}(?:write|change) (.*)$/gm)].map(([, path]) => path),
+      ["/etc/tlsboot/up.yaml"],
+    );
+    assert.match(await useServer(root), /:7443$/);
+    assert.match(
+      await root.run("cat /etc/tlsboot/up.yaml"),
+      new RegExp(`^${comment}\nsecurePort: 7443|^securePort: 7443\n${comment}`, "m"),
+    );
+
+    await root.run("rm /etc/systemd/system/multi-user.target.wants/tlsboot.service && systemctl stop tlsboot");
+    assert.equal((await install()).code, 0);
+    assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
+
+    await root.run("systemd-run --unit other tlsboot serve --data-dir /srv/other --secure-port 8443");
+    await until(root, "curl --silent --insecure https://127.0.0.1:8443/readyz");
+    const taken = await install("--secure-port 8443");
+    assert.equal(taken.code, 1);
+    const [other] = await show(root, "other", "MainPID");
+    assert.match(taken.stderr, new RegExp(`the address is in use by tlsboot, process ${other}$`, "m"));
+
+    // The service reports why it does not start, and a run with other settings continues.
+    const failed = await install("--inventory /etc/none.yaml --auto-approve");
+    assert.equal(failed.code, 1, failed.stdout);
+    assert.match(failed.stderr, /tlsboot\.service does not start: .*none\.yaml/);
+    await root.run("sed -i '/^inventory/d' /etc/tlsboot/up.yaml");
+    assert.equal((await install()).code, 0);
+
+    await root.run(`cp -a ${DATA}/pki/ca.crt /run/ca.crt`);
+    const removed = await root.attempt("tlsboot up --uninstall-service --yes");
+    assert.equal(removed.stdout, `tlsboot.service is removed. Its data stays in ${DATA}\n`);
+    await root.run(`cmp ${DATA}/pki/ca.crt /run/ca.crt && getent passwd tlsboot`);
+    await root.run("test ! -e /etc/tlsboot/up.yaml && test ! -e /etc/systemd/system/tlsboot.service");
+    assert.notEqual((await root.attempt("systemctl cat tlsboot")).code, 0);
+
+    await root.run("printf '[Unit]\\nDescription=mine\\n' > /etc/systemd/system/tlsboot.service");
+    assert.match((await install()).stderr, /"\/etc\/systemd\/system\/tlsboot\.service" was not written by tlsboot/);
+    await root.run(`rm /etc/systemd/system/tlsboot.service && dpkg -i /tmp/share/${toFileName(1)}`);
+    assert.match(
+      (await install()).stderr,
+      /tlsboot\.service belongs to a package[^]*hint: change \/etc\/tlsboot\/up\.yaml/,
+    );
+  });
+
+  test("a machine and a web server get services by one command too, and the unit has no token", async () => {
+    await using root = await createInstalledRoot("machine");
+    const tlsboot = (line: string) => root.attempt(`tlsboot ${line}`);
+    assert.equal((await tlsboot("up --install-service --yes --web-domain home.lan")).code, 0);
+    const token = (await root.run(`tlsboot token create --data-dir ${DATA}`)).trim();
+    const [hash] = (await root.run(`tlsboot ca show --data-dir ${DATA}`)).match(/sha256:[0-9a-f]{64}/) ?? [];
+    const server = `--server https://127.0.0.1:6443 --token ${token} --ca-cert-hash ${hash}`;
+    const machine = `bootstrap ${server} --hostname-override n1 --kubeconfig /etc/n1/kubeconfig --cert-dir /etc/n1/pki`;
+    const waiting = await tlsboot(`${machine} --install-service --yes --timeout 0`);
+    assert.equal(waiting.code, 3, waiting.stderr);
+    assert.match(waiting.stdout, /^tlsboot-bootstrap\.service is installed, and continues by itself: /);
+    assert.equal(await root.run("stat -c %a /etc/tlsboot/bootstrap.token"), "600\n");
+    assert.equal((await root.attempt(`grep -r ${token} /etc/systemd/system`)).stdout, "");
+    await until(root, `tlsboot approve n1 --data-dir ${DATA}`);
+    const again = await tlsboot(`${machine} --install-service --yes`);
+    assert.match(
+      again.stdout,
+      /^tlsboot-bootstrap\.service is ready: keeping the certificates of n1 fresh$/m,
+      again.stderr,
+    );
+    const foreign = await tlsboot(`${machine.replace("n1", "n2")} --install-service --yes`);
+    assert.match(
+      foreign.stderr,
+      /tlsboot-bootstrap\.service exists for something else: Certificates of Kubernetes node n1/,
+    );
+    const removed = await tlsboot("bootstrap --uninstall-service --yes");
+    assert.match(
+      removed.stdout,
+      /^tlsboot-bootstrap\.service is removed\. Its data stays in \/etc\/n1\/pki \/etc\/n1\n$/,
+    );
+    await root.run("test ! -e /etc/tlsboot/bootstrap.token && test -f /etc/n1/kubeconfig");
+
+    const web = await tlsboot(
+      `request web nas.home.lan --join ${DATA}/web.kubeconfig --out /srv/nas --install-service --yes`,
+    );
+    assert.match(
+      web.stdout,
+      /^tlsboot-web-nas\.home\.lan\.service is ready: certificate of nas\.home\.lan valid until /,
+    );
+    assert.equal(await root.run("systemctl is-enabled tlsboot-web-nas.home.lan"), "enabled\n");
+    await root.run("tlsboot request web nas.home.lan --uninstall-service --yes && test -f /srv/nas/tls.crt");
   });
 });

@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { bootstrapCommand } from "./flags.ts";
+import { NO_SERVICE } from "../../flags/common.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -16,7 +17,7 @@ export function commandWords(
   cwd: string,
 ): readonly string[] {
   const machine = { kubeconfig: kubeconfigPath, certDir, hostnameOverride: nodeName };
-  const prints = { printPublicKey: false, printSystemdUnit: false };
+  const prints = { printPublicKey: false, printSystemdUnit: false, ...NO_SERVICE };
   const again = { ...settings, ...machine, ...prints };
   // Absolute paths, because the command is run from another folder later.
   return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
@@ -39,7 +40,7 @@ export function systemdUnit(
     throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
   }
   return formatSystemdUnit({
-    writtenBy: "tlsboot bootstrap --print-systemd-unit",
+    writtenBy: `tlsboot bootstrap ${settings.installService ? "--install-service" : "--print-systemd-unit"}`,
     description: `Certificates of Kubernetes node ${machine.nodeName}`,
     words: commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
     folders: [machine.certDir, dirname(machine.kubeconfigPath)],

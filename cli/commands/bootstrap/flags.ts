@@ -2,7 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
-import { OFFLINE_FLAG } from "../../flags/common.ts";
+import { OFFLINE_FLAG, SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
@@ -121,6 +121,7 @@ export const BOOTSTRAP_FLAGS = {
     isCommandLineOnly: true,
     summary: "Only print a systemd unit that runs this with --rotate-certificates.",
   }),
+  ...SERVICE_FLAGS,
 } as const;
 
 function parseIp(text: string): Result<string, string> {
@@ -174,13 +175,16 @@ export const bootstrapCommand = defineCommand({
       "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
+    "Do that as a service, which keeps the certificate fresh":
+      "sudo tlsboot bootstrap --join n1.kubeconfig --install-service",
     "Keep both certificates of a server fresh":
       "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
     "Write a unit that does so and signals a server after each new certificate":
       "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
   },
   rules: [
-    atMostOneOf("printSystemdUnit", "printPublicKey"),
+    atMostOneOf("printSystemdUnit", "printPublicKey", "installService"),
+    ...SERVICE_RULES,
     needs(["servingDns", "servingIp"], "serving"),
     needs("renewBefore", "offline"),
     atMostOneOf("token", "tokenFile"),
@@ -194,6 +198,7 @@ export const bootstrapCommand = defineCommand({
         "tokenFile",
         "rotateCertificates",
         "printSystemdUnit",
+        "installService",
       ),
       "run the same command again for each step, also to renew",
     ),

@@ -34,7 +34,7 @@ import {
   describeServing,
   type MachineProgress,
 } from "./progress_text.ts";
-import type { bootstrapCommand } from "./flags.ts";
+import { bootstrapCommand } from "./flags.ts";
 import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
@@ -51,20 +51,27 @@ import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { readTarFiles } from "../../../core/lib/tar.ts";
-import { KUBELET_PATHS, PACK_JOIN_FILE, parseJoinFile } from "../../../core/token/join_material.ts";
+import { KUBELET_PATHS, PACK_JOIN_FILE, PACK_UNIT, parseJoinFile } from "../../../core/token/join_material.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
+import { addService, removeService } from "./service.ts";
+import { checkHost } from "../../systemd/install.ts";
 
 export async function run(
   { settings: given, origins }: Input<typeof bootstrapCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const { files, signal } = tools;
+  if (given.installService || given.uninstallService) {
+    await checkHost(PACK_UNIT, bootstrapCommand, { settings: given }, tools);
+  }
+  if (given.uninstallService) return await removeService(given, tools);
   const settings = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
   const machine = resolveMachine(settings, tools);
+  if (settings.installService) return await addService(settings, machine, tools);
   if (settings.printPublicKey) {
     const key = await keepNextKey({ ...tools, ...machine });
     tools.stdout.write(encodePem("PUBLIC KEY", key.publicKeyDer()));

@@ -1,5 +1,12 @@
 /** The commands `tlsboot request` and `tlsboot request web`: their flags, help and examples. */
-import { API_FLAGS, DATA_DIR_FLAG, OFFLINE_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import {
+  API_FLAGS,
+  DATA_DIR_FLAG,
+  OFFLINE_FLAG,
+  SERVICE_FLAGS,
+  SERVICE_RULES,
+  STRUCTURED_OUTPUT,
+} from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import {
   CA_CERT_HASH,
@@ -207,10 +214,11 @@ export const requestWebCommand = defineCommand({
       isCommandLineOnly: true,
       summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
     }),
+    ...SERVICE_FLAGS,
   },
   examples: {
     "Get a certificate for a web server, and a service that keeps it fresh":
-      "tlsboot request web nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --print-systemd-unit",
+      "sudo tlsboot request web nas.home.lan --join web.kubeconfig --exec 'systemctl reload nginx' --install-service",
     "Get one with a further name and an address, on the machine of the server":
       "tlsboot request web nas.home.lan --dns nas --ip 192.168.1.9",
   },
@@ -220,6 +228,8 @@ export const requestWebCommand = defineCommand({
     whenTyped(excludes("join", "server", "token", "tokenFile", "caCertHash")),
     excludes("rotateCertificates", "force", "token"),
     excludes("printSystemdUnit", "rotateCertificates", "output"),
+    excludes("installService", "printSystemdUnit", "rotateCertificates", "output"),
+    ...SERVICE_RULES,
   ],
   exitCodes: {
     0: "the certificate is there",

@@ -8,6 +8,7 @@ import { parseWebName } from "../../../instance/web_names.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { NO_SERVICE } from "../../flags/common.ts";
 import type { Input } from "../../framework/command.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import { reportError, warn } from "../../framework/report.ts";
@@ -18,6 +19,7 @@ import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
+import { checkHost, installService, uninstallService } from "../../systemd/install.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
 import {
@@ -50,9 +52,15 @@ export async function run(
   checkCertificateSettings(settings);
   const parsed = parseWebName(given);
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
-  const web = createWebServer(parsed.value, settings, tools);
+  const name = parsed.value;
+  const service = { unit: `tlsboot-web-${name}.service`, files: [] };
+  if (settings.installService || settings.uninstallService) {
+    await checkHost(service.unit, requestWebCommand, { args: [name], settings }, tools);
+  }
+  if (settings.uninstallService) return await uninstallService(service, settings, tools);
+  const web = createWebServer(name, settings, tools);
   // The unit is checked before anything is requested.
-  const unit = settings.printSystemdUnit ? formatUnit(web) : undefined;
+  const unit = settings.printSystemdUnit || settings.installService ? formatUnit(web) : undefined;
   await waitForPlausibleClock(tools, settings.timeout, signal);
   if (settings.rotateCertificates) return await keepWebServerFresh(web, tools);
   const outcome = await web.update(signal);
@@ -61,10 +69,10 @@ export async function run(
     if (outcome.kind === "issued" && settings.output === undefined) {
       const again = formatAgain(
         web,
-        { printSystemdUnit: true },
+        { installService: true },
         (path) => displayPath(resolve(tools.cwd, path), tools.cwd),
       );
-      tools.stderr.write(escapeText(`to keep it fresh, print a service with: ${formatCommandLine(again)}\n`));
+      tools.stderr.write(escapeText(`to keep it fresh, install a service with: sudo ${formatCommandLine(again)}\n`));
     }
     return EXIT.done;
   }
@@ -75,6 +83,23 @@ export async function run(
   }
   // The service repeats what has failed, such as the reload of a web server that does not run yet.
   for (const fault of await followUp(web)) warn(fault, tools);
+  if (settings.installService) {
+    return await installService({ ...service, text: unit }, {
+      ...settings,
+      summary: `keeps the certificate of ${name} in ${web.folder} fresh`,
+      next: () => `
+  # see the certificate
+  ${formatCommandLine(["inspect", join(web.folder, "tls.crt")])}
+
+  # see what the service does
+  systemctl status ${service.unit}
+
+  # read what it has done
+  journalctl --unit ${service.unit}
+`,
+      undo: `sudo tlsboot request web ${name} --uninstall-service`,
+    }, tools);
+  }
   tools.stdout.write(unit);
   return EXIT.done;
 }
@@ -166,7 +191,7 @@ function formatUnit(web: WebServer): string {
   const { settings: { pkcs12 }, name, folder, cwd } = web;
   const toAbsolute = (path: string) => resolve(cwd, path);
   return formatSystemdUnit({
-    writtenBy: "tlsboot request web --print-systemd-unit",
+    writtenBy: `tlsboot request web ${web.settings.installService ? "--install-service" : "--print-systemd-unit"}`,
     description: `Certificate of ${name}`,
     words: formatAgain(
       { ...web, settings: { ...web.settings, out: folder } },
@@ -180,10 +205,13 @@ function formatUnit(web: WebServer): string {
 /** Returns the words that repeat the command for its identity, without a token. */
 function formatAgain(
   { settings, name }: WebServer,
-  mode: Partial<Pick<WebSettings, "printSystemdUnit" | "rotateCertificates">>,
+  mode: Partial<Pick<WebSettings, "installService" | "rotateCertificates">>,
   showPath: (path: string) => string,
 ): readonly string[] {
-  const modes = { printSystemdUnit: false, rotateCertificates: false, force: false, output: undefined, ...mode };
+  const modes = {
+    ...{ printSystemdUnit: false, rotateCertificates: false, force: false, output: undefined, ...NO_SERVICE },
+    ...mode,
+  };
   // The identity exists then, so that no file of the server's data directory is needed.
   const { default: dataDir } = requestWebCommand.flags.dataDir;
   // Without its token the address of the server is of no use.

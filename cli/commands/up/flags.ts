@@ -5,7 +5,8 @@ import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
-import { needs } from "../../framework/rules.ts";
+import { excludes, needs, whenTyped } from "../../framework/rules.ts";
+import { SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
 
 export const upCommand = defineCommand({
   path: ["up"],
@@ -52,10 +53,12 @@ export const upCommand = defineCommand({
     ...WEB_FLAGS,
     ...SIGNING_FLAGS,
     ...NOTIFY_FLAGS,
+    ...SERVICE_FLAGS,
     ...inGroup("Tuning", CLEANER_FLAGS),
   },
   examples: {
     "Run everything on loopback": "tlsboot up",
+    "Run it as a service that starts with this machine": "sudo tlsboot up --install-service",
     "Open it to the network": "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     "Let only machines in that have a token of their own": "tlsboot up --shared-token=false",
     "With a page for the browser": "tlsboot up --ui",
@@ -69,6 +72,15 @@ export const upCommand = defineCommand({
     "Get a message on your phone when a request is pending": "tlsboot up --notify https://ntfy.example.com/machines",
     "Run a custom signer too": "tlsboot up --profile web.yaml",
   },
-  rules: [needs("webNetwork", "webDomain"), ...NOTIFY_RULES, ...SERVER_RULES],
+  rules: [
+    needs("webNetwork", "webDomain"),
+    ...NOTIFY_RULES,
+    ...SERVER_RULES,
+    ...SERVICE_RULES,
+    whenTyped(
+      excludes("installService", "dataDir", "ui"),
+      "the service keeps its data in /var/lib/tlsboot, and tlsboot ui --data-dir /var/lib/tlsboot serves the page",
+    ),
+  ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
 });

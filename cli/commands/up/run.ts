@@ -20,10 +20,12 @@ import { displayPath, pathWord } from "../../output/display_path.ts";
 import { connectService, findPassedSocket } from "../../systemd/service.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
+import { manageService } from "./service.ts";
 
 export async function run(input: Input<typeof upCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
   const { settings } = input;
+  if (settings.installService || settings.uninstallService) return await manageService(input, tools);
   const logger = createRoleLogger(input.settings, tools);
   const keys = createCaKeys(settings, tools);
   using service = connectService(tools, { logger, signal });

@@ -3,12 +3,9 @@
  * tests the new file, and calls systemctl for the services that run the installed one.
  */
 import { createHash } from "node:crypto";
-import { execFile } from "node:child_process";
 import { chown, link, readFile, readlink, stat } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { promisify } from "node:util";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import type { Clock } from "../../../core/ports.ts";
@@ -18,7 +15,9 @@ import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createSteps } from "../../output/progress.ts";
 import { readRelease } from "../../release.ts";
+import { runToEnd } from "../../run_to_end.ts";
 import { DATA_FORMATS } from "../../../instance/formats.ts";
+import { isSystemdRunning } from "../../systemd/install.ts";
 import type { upgradeCommand } from "./flags.ts";
 import { findRaisedFormats, findReleasedFile, isForSameProcessor, type NewFacts, parseFacts } from "./plan.ts";
 
@@ -161,30 +160,12 @@ function refuse(why: string, io: Io, hints: readonly string[] = []): ExitCode {
   return EXIT.no;
 }
 
-/** Where systemd is the init system (sd_booted(3)). */
-const SYSTEMD = "/run/systemd/system";
 /** A service that fails for its settings or its data does so at once; one that fails later would have failed before too. */
 const SETTLE_SECONDS = 10;
 
-/** Runs a program to its end; resolves with its stdout, or with the reason why it did not succeed. */
-async function runToEnd(
-  program: string,
-  args: readonly string[],
-  options: { readonly timeout?: number; readonly signal?: AbortSignal } = {},
-): Promise<Result<string, string>> {
-  try {
-    return ok((await promisify(execFile)(program, [...args], { ...options, cwd: "/" })).stdout);
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    const { stderr = "", killed = false, signal } = error as { stderr?: string; killed?: boolean; signal?: string };
-    if (killed) return err("it does not end");
-    return err(stderr.trim() || (signal ? `it ended by ${signal}` : getErrorMessage(error)));
-  }
-}
-
 /** Finds the services of systemd whose main process runs a file; none where there is no systemd. */
 async function findServices(file: string): Promise<readonly string[]> {
-  if (!existsSync(SYSTEMD)) return [];
+  if (!isSystemdRunning()) return [];
   const services = await readMainPids(["*.service"]);
   const running = await Promise.all([...services].map(async ([unit, pid]) => {
     if (pid === "0") return [];

@@ -1,0 +1,66 @@
+/** Installs the service that keeps the certificates of a machine fresh, and removes it. */
+import { basename, join, resolve } from "node:path";
+import { createMissingCredentialsFinder } from "../../../client/bootstrap.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { PACK_UNIT } from "../../../core/token/join_material.ts";
+import { SECRET_MODE } from "../../../instance/data_dir.ts";
+import { createClusterFinder } from "../../cluster_credentials.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import { formatWords } from "../../framework/command_line.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Tools } from "../../io.ts";
+import { installService, uninstallService } from "../../systemd/install.ts";
+import { systemdUnit } from "./command_words.ts";
+import { bootstrapCommand } from "./flags.ts";
+import type { Machine } from "./machine.ts";
+
+type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
+
+/** The file for a token of the command line, because every user can read a unit. */
+const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";
+
+export async function addService(settings: BootstrapSettings, machine: Machine, tools: Tools): Promise<ExitCode> {
+  const { kubeconfigPath, nodeName } = machine;
+  // Incomplete credentials are refused here, and not by the service.
+  createClusterFinder(
+    settings,
+    { path: settings.bootstrapKubeconfig },
+    createMissingCredentialsFinder(kubeconfigPath, nodeName),
+    { ...tools, onProgress: () => {} },
+  );
+  const given = settings.bootstrapKubeconfig ?? settings.tokenFile;
+  const path = given === undefined ? undefined : resolve(tools.cwd, given);
+  if (path !== undefined && (await tools.files.stat(path))?.isOwnedByOther) {
+    throw new UsageError(
+      `the service cannot read "${path}": it belongs to another user, and the service may read files of root only`,
+      `copy it: sudo install -D -m 600 ${shellWord(path)} ${shellWord(join("/etc/tlsboot", basename(path)))}`,
+    );
+  }
+  const typed = settings.token?.reveal();
+  const token = typed === "-" ? await tools.stdin.readAll(tools.signal) : typed;
+  const files = token === undefined ? [] : [{ path: TOKEN_FILE, text: `${token.trim()}\n`, mode: SECRET_MODE }];
+  const credentials = token === undefined ? {} : { token: undefined, tokenFile: TOKEN_FILE };
+  // The limit is for this command: the service starts again after its own, and continues.
+  const kept = { ...settings, ...credentials, timeout: bootstrapCommand.flags.timeout.default };
+  return await installService({ unit: PACK_UNIT, text: systemdUnit(kept, machine, tools), files }, {
+    ...settings,
+    summary: `keeps the certificate of ${nodeName} in ${machine.certDir} fresh, with ${kubeconfigPath}`,
+    next: () => `
+  # check this machine
+  ${formatWords(["sudo", "tlsboot", "doctor", kubeconfigPath])}
+
+  # see what the service does
+  systemctl status ${PACK_UNIT}
+
+  # read what it has done
+  journalctl --unit ${PACK_UNIT}
+`,
+    undo: "sudo tlsboot bootstrap --uninstall-service",
+  }, tools);
+}
+
+export async function removeService(settings: BootstrapSettings, tools: Tools): Promise<ExitCode> {
+  const files = [{ path: TOKEN_FILE, text: "", mode: SECRET_MODE }];
+  return await uninstallService({ unit: PACK_UNIT, files }, settings, tools);
+}

@@ -1,0 +1,174 @@
+/** Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. */
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
+import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
+import { readInterfaces } from "../../../client/host_facts.ts";
+import { checkAddress } from "../../../server/connections/listener.ts";
+import { canAsk } from "../../confirm.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { formatSetting } from "../../framework/command_line.ts";
+import { parseConfigFile } from "../../framework/config_file.ts";
+import { flagName } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Tools } from "../../io.ts";
+import { runToEnd } from "../../run_to_end.ts";
+import { checkHost, installService, showUnit, uninstallService } from "../../systemd/install.ts";
+import { findUnitProgram, isHiddenByUnit } from "../../systemd/unit.ts";
+import { upCommand } from "./flags.ts";
+import { SERVICE } from "./service_texts.ts";
+import { findListener, FIREWALLS, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+
+type UpInput = Input<typeof upCommand.flags>;
+type Texts = Readonly<Record<string, readonly string[]>>;
+
+const UNIT = "tlsboot.service";
+const SETTINGS = "/etc/tlsboot/up.yaml";
+const DATA = "/var/lib/tlsboot";
+
+/** Installs the service or removes it, as the flags say. */
+export async function manageService({ settings, origins }: UpInput, tools: Tools): Promise<ExitCode> {
+  const { yes } = settings;
+  await checkHost(UNIT, upCommand, { settings }, tools);
+  if (settings.uninstallService) {
+    return await uninstallService({ unit: UNIT, files: [{ path: SETTINGS, text: "", mode: 0o644 }] }, settings, tools);
+  }
+  const program = findUnitProgram(tools);
+  const before = await tools.files.readText(SETTINGS) ?? SERVICE["up.yaml"] ?? "";
+  const present = readSettings(before);
+  const given = listGiven(settings, origins, tools.cwd);
+  const address = await chooseAddress(given, present, yes, tools);
+  const text = setSettings(before, { ...given, ...address }, present);
+  const { sharedToken: [sharedToken] = [] } = readSettings(text);
+  const [bindAddress = "", port = ""] = [address["bindAddress"]?.[0], address["securePort"]?.[0]];
+  await checkPort(bindAddress, Number(port), (await showUnit(UNIT))["MainPID"]);
+  const unitText = (SERVICE["tlsboot.service"] ?? "").replace(/(?<=^ExecStart=)tlsboot/m, () => program);
+  return await installService({
+    unit: UNIT,
+    text: `# Written by tlsboot up --install-service.\n${unitText}`,
+    files: [{ path: SETTINGS, text, mode: 0o644 }],
+    user: SERVICE["sysusers.conf"]?.split("\n").find((line) => line.startsWith("u ")),
+  }, {
+    yes,
+    timeout: Infinity,
+    summary: `listens on ${bindAddress}, port ${port}; data in ${DATA}, settings in ${SETTINGS}`,
+    next: (status) => formatNext(status, bindAddress, sharedToken !== "false"),
+    undo: "sudo tlsboot up --uninstall-service",
+  }, tools);
+}
+
+/** Reads a settings file. UsageError for one with which the server would not start. */
+function readSettings(text: string): Texts {
+  const { raw, faults } = parseConfigFile(text, SETTINGS, upCommand.flags);
+  if (faults.length === 0) return raw;
+  throw new UsageError(faults.join("\n"), `correct the file: sudoedit ${SETTINGS}`);
+}
+
+/** Lists the settings that the user has given, with absolute paths. UsageError for a path that the unit hides. */
+function listGiven(settings: UpInput["settings"], origins: UpInput["origins"], cwd: string): Texts {
+  const given = Object.entries(upCommand.flags).filter(([key, flag]) =>
+    origins[key] !== "default" && !flag.isCommandLineOnly && key !== "dataDir"
+  );
+  return Object.fromEntries(given.map(([key, flag]) => {
+    const toAbsolute = (path: string): string => {
+      const absolute = BUILTIN_POLICIES.has(path) ? path : resolve(cwd, path);
+      if (!isHiddenByUnit(absolute)) return absolute;
+      throw new UsageError(
+        `--${flagName(key)}: the service cannot read "${absolute}", because its unit hides that folder`,
+        "copy the file to /etc/tlsboot, where the user tlsboot can read it",
+      );
+    };
+    return [key, formatSetting(flag, settings[key as keyof typeof settings], toAbsolute)];
+  }));
+}
+
+/** Chooses where to listen: as given, else as typed on a terminal, else as the settings file says, else the default. */
+async function chooseAddress(given: Texts, present: Texts, yes: boolean, tools: Tools): Promise<Texts> {
+  const hosts = listReachableHosts(await readInterfaces(tools.files));
+  const others = hosts.length === 0 ? "" : `, who reach it at ${hosts.join(" or ")}`;
+  const questions = {
+    bindAddress: `Address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for others too${others}`,
+    securePort: "Port",
+  } as const;
+  const chosen: Record<string, readonly string[]> = {};
+  for (const key of ["bindAddress", "securePort"] as const) {
+    const known = given[key] ?? present[key] ?? [String(upCommand.flags[key].default)];
+    chosen[key] = given[key] !== undefined || yes || !canAsk(tools)
+      ? known
+      : [await ask(key, questions[key], known.join(), tools)];
+  }
+  return chosen;
+}
+
+/** Asks until the answer is a value of the flag; the empty answer is `initially`. */
+async function ask(
+  key: "bindAddress" | "securePort",
+  question: string,
+  initially: string,
+  { stdin, stderr, signal }: Tools,
+): Promise<string> {
+  for (;;) {
+    stderr.write(`${question} [${initially}] `);
+    const line = await stdin.readLine(signal);
+    if (line === undefined) throw new UsageError("the terminal was closed before the last answer");
+    const answer = line.trim() === "" ? initially : line.trim();
+    const parsed = upCommand.flags[key].parse([answer]);
+    if (parsed.ok) return answer;
+    stderr.write(`"${answer}": ${parsed.error}\n`);
+  }
+}
+
+/** Checks that the service can listen, unless the service itself does. Names the program that has the port. */
+async function checkPort(bindAddress: string, port: number, ownPid: string | undefined): Promise<void> {
+  try {
+    await checkAddress({ bindAddress, port });
+  } catch (error) {
+    if (!isAppError(error, "port_in_use")) throw error;
+    const pid = await findListenerPid(port);
+    if (pid !== undefined && pid === ownPid) return;
+    const by = pid === undefined
+      ? ""
+      : ` by ${basename(await readlink(`/proc/${pid}/exe`).catch(() => "a program"))}, process ${pid}`;
+    throw new AppError("port_in_use", `${error.message}${by}`, { cause: error, hint: error.hint });
+  }
+}
+
+/** Finds the process that listens on a port (proc_net(5)); undefined where the system does not say. */
+async function findListenerPid(port: number): Promise<string | undefined> {
+  const tables = await Promise.all(
+    ["/proc/net/tcp", "/proc/net/tcp6"].map((path) => readFile(path, "utf8").catch(() => "")),
+  );
+  const socket = findListener(tables.join("\n"), port);
+  if (socket === undefined) return undefined;
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids) {
+    const open = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    const links = await Promise.all(open.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
+    if (links.includes(`socket:[${socket}]`)) return pid;
+  }
+  return undefined;
+}
+
+/** Formats what to do after the start: the firewall, and the commands for the first machine. */
+async function formatNext(status: string, bindAddress: string, sharedToken: boolean): Promise<string> {
+  const url = status.replace("serving ", "");
+  const active = await Promise.all(FIREWALLS.map((name) => runToEnd("systemctl", ["is-active", name])));
+  return `
+${
+    isLoopbackServer(url)
+      ? formatLocal(bindAddress, sharedToken)
+      : `${formatFirewall(new URL(url).port || "443", FIREWALLS.filter((_, index) => active[index]?.ok))}
+  # let a machine in: run there what this prints
+  sudo tlsboot token create ${sharedToken ? "" : "--node NAME "}-o command --data-dir ${DATA}
+`
+  }
+  # see the requests
+  sudo tlsboot get csr --data-dir ${DATA}
+
+  # approve one
+  sudo tlsboot approve NAME --data-dir ${DATA}
+`;
+}

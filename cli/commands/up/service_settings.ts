@@ -1,0 +1,64 @@
+/** The texts that the service of `tlsboot up` needs and shows: its settings file, listening sockets, and the firewall. */
+
+/**
+ * Sets keys of a settings file to texts, and leaves all else in it as it is, also comments. A key whose texts are `present`
+ * already keeps its line; an example in a comment is replaced.
+ */
+export function setSettings(
+  text: string,
+  wanted: Readonly<Record<string, readonly string[]>>,
+  present: Readonly<Record<string, readonly string[]>>,
+): string {
+  return Object.entries(wanted).reduce((edited, [key, texts]) => {
+    if (JSON.stringify(present[key]) === JSON.stringify(texts)) return edited;
+    const [first = ""] = texts;
+    const isPlain = texts.length === 1 && /^(?:0|[1-9]\d*|true|false)$/.test(first);
+    const line = `${key}: ${isPlain ? first : JSON.stringify(texts.length === 1 ? first : texts)}\n`;
+    // A list is in the lines below its key.
+    const entries = [`^${key}:.*\n(?:(?:[ \t]|- ).*\n)*`, `^# ${key}:.*\n`].map((entry) => new RegExp(entry, "m"));
+    const entry = entries.find((one) => one.test(edited));
+    return entry === undefined ? `${edited}${line}` : edited.replace(entry, () => line);
+  }, `${text.trimEnd()}\n`);
+}
+
+/** Finds the number of the socket that listens on a port, in the text of `/proc/net/tcp` (proc_net(5)). */
+export function findListener(table: string, port: number): string | undefined {
+  const LISTENING = "0A";
+  const rows = table.split("\n").map((row) => row.trim().split(/\s+/));
+  return rows.find(([, local = "", , state]) =>
+    state === LISTENING && Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16) === port
+  )?.[9];
+}
+
+/** The firewalls whose services are looked for. */
+export const FIREWALLS: readonly string[] = ["firewalld", "ufw", "nftables"];
+
+/** Formats the command that opens a port in the active firewalls; without any, the commands of the usual ones. */
+export function formatFirewall(port: string, active: readonly string[]): string {
+  const commands: Readonly<Record<string, string>> = {
+    firewalld: `sudo firewall-cmd --permanent --add-port=${port}/tcp && sudo firewall-cmd --reload`,
+    ufw: `sudo ufw allow ${port}/tcp`,
+    nftables: `sudo nft add rule inet filter input tcp dport ${port} accept   # and in /etc/nftables.conf`,
+  };
+  const isKnown = active.length > 0;
+  const lines = (isKnown ? active : ["firewalld", "ufw"]).map((name) => `  ${commands[name]}\n`);
+  return `${isKnown ? "Open its port in the firewall" : "If this machine has a firewall, open its port"}:\n${
+    lines.join("")
+  }`;
+}
+
+/** Formats how to open a server that only this machine can reach, and the command of a machine on it. */
+export function formatLocal(bindAddress: string, sharedToken: boolean): string {
+  const open = bindAddress === "0.0.0.0" || bindAddress === "::"
+    ? "this host has no other address: name one with --advertise-address"
+    : "to open it to the network, run: sudo tlsboot up --install-service --bind-address 0.0.0.0";
+  const join = sharedToken
+    ? `  # request the certificate of a machine called n1
+  sudo tlsboot bootstrap --bootstrap-kubeconfig /var/lib/tlsboot/bootstrap.kubeconfig --kubeconfig n1/kubeconfig \\
+    --cert-dir n1/pki --hostname-override n1
+`
+    : `  # make a token that only a machine called n1 can use
+  sudo tlsboot token create --node n1 --data-dir /var/lib/tlsboot
+`;
+  return `Only this machine can reach it; ${open}\n\n${join}`;
+}

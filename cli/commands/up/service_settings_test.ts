@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfigFile } from "../../framework/config_file.ts";
+import { upCommand } from "./flags.ts";
+import { findListener, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+import { SERVICE } from "./service_texts.ts";
+
+const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: Config\n";
+
+for (
+  const { name, text, wanted, want } of [
+    { name: "adds a key", text: "v: 4", wanted: { securePort: ["7443"] }, want: "v: 4\nsecurePort: 7443\n" },
+    { name: "keeps a key that has the value", text: "v: 4  # much\n", wanted: { v: ["4"] }, want: "v: 4  # much\n" },
+    { name: "changes a key in its place", text: "v: 4\nui: true\n", wanted: { v: ["2"] }, want: "v: 2\nui: true\n" },
+    {
+      name: "replaces an example in a comment",
+      text: "# About it.\n# bindAddress: 0.0.0.0\n",
+      wanted: { bindAddress: ["::1"] },
+      want: '# About it.\nbindAddress: "::1"\n',
+    },
+    {
+      name: "prefers the key to the example",
+      text: "# bindAddress: 0.0.0.0\nbindAddress: ::1\n",
+      wanted: { bindAddress: ["127.0.0.1"] },
+      want: '# bindAddress: 0.0.0.0\nbindAddress: "127.0.0.1"\n',
+    },
+    {
+      name: "replaces a list of several lines",
+      text: "webDomain:\n  - a.lan\n- b.lan\nv: 4\n",
+      wanted: { webDomain: ["c.lan", "$&"] },
+      want: 'webDomain: ["c.lan","$&"]\nv: 4\n',
+    },
+  ]
+) {
+  test(`setSettings() ${name}`, () => {
+    const { raw } = parseConfigFile(`${HEAD}${text}`, "up.yaml", upCommand.flags);
+    assert.equal(setSettings(text, wanted, raw), want);
+  });
+}
+
+test("setSettings() writes into the packaged file what the server reads", () => {
+  const wanted = { bindAddress: ["0.0.0.0"], securePort: ["6443"], webDomain: ["home.lan"], autoApprove: ["true"] };
+  const text = setSettings(SERVICE["up.yaml"] ?? "", wanted, {});
+  assert.deepEqual(parseConfigFile(text, "up.yaml", upCommand.flags), { raw: wanted, faults: [] });
+});
+
+test("findListener() finds the socket that listens on a port, in both families", () => {
+  const table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+    "   0: 0100007F:192B 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 11 1\n" +
+    "   1: 0100007F:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22 1\n" +
+    "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0:0 00:0 0     0        0 33 1\n";
+  assert.equal(findListener(table, 6443), "22");
+  assert.equal(findListener(table, 8080), "33");
+  assert.equal(findListener(table, 80), undefined);
+});
+
+test("formatFirewall() prints the command of the firewall that runs, and of the usual ones without any", () => {
+  assert.equal(formatFirewall("6443", ["ufw"]), "Open its port in the firewall:\n  sudo ufw allow 6443/tcp\n");
+  assert.match(formatFirewall("6443", []), /^If .*\n {2}sudo firewall-cmd .*6443.*\n {2}sudo ufw allow 6443\/tcp\n$/);
+});
+
+test("formatLocal() says how to open a server that only this machine can reach, where that is possible", () => {
+  assert.match(
+    formatLocal("127.0.0.1", true),
+    /--install-service --bind-address 0\.0\.0\.0\n[^]*--hostname-override n1\n$/,
+  );
+  assert.match(formatLocal("0.0.0.0", false), /--advertise-address\n[^]*token create --node n1 /);
+});

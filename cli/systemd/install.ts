@@ -1,0 +1,208 @@
+/** Installs a service of systemd, waits until it works, and removes it again. */
+import { existsSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import process from "node:process";
+import { AppError } from "../../core/errors.ts";
+import type { Result } from "../../core/lib/result.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { canAsk, confirm } from "../confirm.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { CommandSpec } from "../framework/command.ts";
+import { formatCommand, formatCommandLine } from "../framework/command_line.ts";
+import type { FlagSet, Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Tools } from "../io.ts";
+import { createSteps } from "../output/progress.ts";
+import { runToEnd } from "../run_to_end.ts";
+import {
+  checkServiceHost,
+  describeServiceStep,
+  findDataFolders,
+  type FoundService,
+  listServicePaths,
+  planInstallation,
+  planRemoval,
+  type ServiceRefusal,
+  type ServiceStep,
+  unitPath,
+  type WantedService,
+} from "./service_plan.ts";
+import { findUnitProgram } from "./unit.ts";
+
+/** Reports whether systemd is the init system (sd_booted(3)). */
+export function isSystemdRunning(): boolean {
+  return existsSync("/run/systemd/system");
+}
+
+/**
+ * Throws unless this machine can have a service of that name, and this user may install it and can be asked or has said
+ * yes. Called before anything is asked or done.
+ */
+export async function checkHost<F extends FlagSet>(
+  unit: string,
+  command: Pick<CommandSpec<F>, "path" | "flags">,
+  typed: { readonly args?: readonly string[]; readonly settings: Settings<F> & { readonly yes: boolean } },
+  tools: Tools,
+): Promise<void> {
+  const line = formatCommandLine(formatCommand(command, typed, (path) => path));
+  const refusal = checkServiceHost({ hasSystemd: isSystemdRunning(), isRoot: process.getuid?.() === 0 }, line);
+  if (refusal !== undefined) throw toError(refusal);
+  if (!typed.settings.yes && !canAsk(tools)) {
+    throw new UsageError("cannot ask before each change without a terminal: add --yes");
+  }
+  required(planRemoval({ unit, files: [] }, await readService({ unit, files: [] }, tools)));
+}
+
+/** How a service is installed. */
+export interface InstallOptions {
+  /** True to do it without asking. */
+  readonly yes: boolean;
+  /** How long to wait until the service works, in milliseconds. */
+  readonly timeout: number;
+  /** What the service does, for the user before it is installed. */
+  readonly summary: string;
+  /** Formats what the user can do next, from the status of the running service. */
+  readonly next: (status: string) => string | Promise<string>;
+  /** The command that removes the service. */
+  readonly undo: string;
+}
+
+/** Installs a service, or changes what differs, and waits until it works. */
+export async function installService(service: WantedService, options: InstallOptions, tools: Tools): Promise<ExitCode> {
+  const { unit, files } = service;
+  const program = findUnitProgram(tools);
+  if (!existsSync(program)) {
+    const source = basename(tools.execPath).startsWith("tlsboot") ? shellWord(tools.execPath) : "FILE";
+    throw toError({
+      message: `the service starts "${program}", which does not exist`,
+      hint: `install it first: sudo install -m 755 ${source} ${program}`,
+    });
+  }
+  const found = await readService(service, tools);
+  const plan = required(planInstallation(service, found));
+  const written = plan.flatMap((step) => step.kind === "write" ? [step.file.path] : []);
+  const kept = [...files.map(({ path }) => path), unitPath(unit)].filter((path) => !written.includes(path));
+  tools.stderr.write(`${unit}: ${options.summary}\n`);
+  if (plan.length === 0) tools.stderr.write("it is installed like this already, and runs: nothing is changed\n");
+  else for (const path of kept) tools.stderr.write(`  unchanged: ${path}\n`);
+  if (!await carryOut(plan, found, options.yes, tools)) return EXIT.no;
+  const { isReady, status } = await waitUntilReady(unit, options.timeout, tools);
+  const next = isReady
+    ? `${unit} is ready: ${status}\n${await options.next(status)}`
+    : `${unit} is installed, and continues by itself: ${status}\n`;
+  tools.stdout.write(`${next}\nTo undo this: ${options.undo}\n`);
+  return isReady ? EXIT.done : EXIT.no;
+}
+
+/** Removes a service with its files, and says which data stays. */
+export async function uninstallService(
+  service: Pick<WantedService, "unit" | "files">,
+  { yes }: { readonly yes: boolean },
+  tools: Tools,
+): Promise<ExitCode> {
+  const found = await readService(service, tools);
+  const plan = required(planRemoval(service, found));
+  if (plan.length === 0) {
+    tools.stdout.write(`there is no ${service.unit}: nothing is changed\n`);
+    return EXIT.done;
+  }
+  if (!await carryOut(plan, found, yes, tools)) return EXIT.no;
+  const data = findDataFolders(found.texts.get(unitPath(service.unit)) ?? "");
+  tools.stdout.write(`${service.unit} is removed. Its data stays in ${data}\n`);
+  return EXIT.done;
+}
+
+/** Shows the steps, asks, and does them. False when the user says no. */
+async function carryOut(
+  plan: readonly ServiceStep[],
+  found: FoundService,
+  yes: boolean,
+  tools: Tools,
+): Promise<boolean> {
+  const { files, stderr, signal } = tools;
+  if (plan.length === 0) return true;
+  for (const step of plan) stderr.write(`  ${describeServiceStep(step, found)}\n`);
+  if (!yes && !await confirm("Do this?", tools)) {
+    stderr.write("none of this is done\n");
+    return false;
+  }
+  for (const step of plan) {
+    if (step.kind === "remove") await files.unlink(step.path);
+    else if (step.kind === "write") {
+      await files.makeDirectory(dirname(step.file.path), 0o755);
+      await files.writeAtomic(step.file.path, step.file.text, step.file.mode);
+    } else {
+      const [program, ...args] = step.words;
+      const done = await runToEnd(program, args, { signal });
+      if (!done.ok) {
+        throw new AppError("io", `cannot ${describeServiceStep(step, found)}: ${done.error}`, {
+          hint: "fix this, and run the same command again: it continues",
+        });
+      }
+    }
+  }
+  return true;
+}
+
+async function readService({ unit, files, user }: Omit<WantedService, "text">, tools: Tools): Promise<FoundService> {
+  const texts = await Promise.all(
+    listServicePaths({ unit, files }).map(async (path) => [path, await tools.files.readText(path)] as const),
+  );
+  const { ActiveState: state = "inactive", UnitFileState: fileState } = await showUnit(unit);
+  const name = user?.split(" ")[1];
+  return {
+    texts: new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text]])),
+    hasUser: name === undefined || (await runToEnd("id", [name])).ok,
+    isEnabled: fileState === "enabled",
+    state,
+  };
+}
+
+/** Reads what systemd knows of a unit. */
+export async function showUnit(unit: string): Promise<Readonly<Record<string, string>>> {
+  const shown = await runToEnd("systemctl", ["show", unit]);
+  if (!shown.ok) throw new AppError("io", `cannot ask systemd for ${unit}: ${shown.error}`);
+  return Object.fromEntries(shown.value.split("\n").map((line) => line.split(/=(.*)/s, 2)));
+}
+
+const POLL_MS = 300;
+
+/** Waits until a unit has started; false when it still waits for something at the end of the time. */
+async function waitUntilReady(
+  unit: string,
+  timeout: number,
+  tools: Tools,
+): Promise<{ readonly isReady: boolean; readonly status: string }> {
+  const { clock, signal } = tools;
+  using steps = createSteps(tools);
+  const endsAt = clock.elapsedMs() + timeout;
+  let shown = "";
+  for (;;) {
+    const { ActiveState, SubState, StatusText: status = "", InvocationID, Job } = await showUnit(unit);
+    if (ActiveState === "active") return { isReady: true, status };
+    const isStarting = ActiveState === "activating" || Job !== undefined;
+    if (!isStarting || SubState === "auto-restart") throw await findFailure(unit, InvocationID);
+    if (clock.elapsedMs() >= endsAt) return { isReady: false, status };
+    if (status !== shown && status !== "") steps.step(shown = status);
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+/** Finds what a service has reported before it ended. */
+async function findFailure(unit: string, invocation: string | undefined): Promise<AppError> {
+  const log = await runToEnd("journalctl", ["--no-pager", "-o", "cat", `_SYSTEMD_INVOCATION_ID=${invocation}`]);
+  const [, why, hint] = /^tlsboot: error: (.*)\n(?:tlsboot: hint: (.*)$)?/m.exec(log.ok ? log.value : "") ?? [];
+  const advice = `see: journalctl --unit ${unit}; then run the same command again, it continues`;
+  return new AppError("io", `${unit} does not start: ${why ?? "it ended"}`, {
+    hint: hint === undefined ? advice : `${hint}; ${advice}`,
+  });
+}
+
+function required<T>(result: Result<T, ServiceRefusal>): T {
+  if (result.ok) return result.value;
+  throw toError(result.error);
+}
+
+function toError({ message, hint }: ServiceRefusal): AppError {
+  return new AppError("invalid", message, { hint });
+}
