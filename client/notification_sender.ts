@@ -3,7 +3,6 @@ import { createHmac } from "node:crypto";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { Secret } from "../core/lib/brand.ts";
 import { readBasicAuthorization } from "../core/lib/proxy.ts";
-import { err, ok, type Result } from "../core/lib/result.ts";
 import type { Clock } from "../core/ports.ts";
 import { listNtfyHeaders, type Notification, type NotificationSender } from "../core/report/notification.ts";
 import { USER_AGENT } from "../core/version.ts";
@@ -23,16 +22,6 @@ export interface NotificationSenderOptions {
 
 const TIME_LIMIT_MS = 30_000;
 const CONNECT_MS = 10_000;
-
-/** Parses the URL of a receiver. The error does not quote it, because it may contain a password. */
-export function parseReceiver(text: string): Result<URL, string> {
-  const url = URL.parse(text.trim());
-  if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
-  // Part of a password with a "/" would be taken for the host, and be shown.
-  if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
-  const authorization = readBasicAuthorization(url);
-  return authorization.ok ? ok(url) : authorization;
-}
 
 /** Creates a sender. AppError `config_invalid` for a proxy that cannot be used. */
 export function createNotificationSender(url: URL, options: NotificationSenderOptions): NotificationSender {

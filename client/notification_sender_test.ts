@@ -7,7 +7,8 @@ import { Secret } from "../core/lib/brand.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { startHttpProxy } from "../tests/support/http_proxy.ts";
 import { startNotificationReceiver } from "../tests/support/notification_receiver.ts";
-import { createNotificationSender, type NotificationSenderOptions, parseReceiver } from "./notification_sender.ts";
+import { parseReceiver } from "../core/lib/proxy.ts";
+import { createNotificationSender, type NotificationSenderOptions } from "./notification_sender.ts";
 
 const NEVER = new AbortController().signal;
 // The certificate of the receiver is valid now.

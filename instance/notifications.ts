@@ -1,7 +1,7 @@
 /** Notifications: their settings, what ends soon in an instance or at a signer, and the notifier of a remote API. */
 import { resolve } from "node:path";
 import type { FilePort } from "../client/files.ts";
-import { createNotificationSender, parseReceiver } from "../client/notification_sender.ts";
+import { createNotificationSender } from "../client/notification_sender.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import { readPrivateFile } from "../client/private_file.ts";
 import { type NotifierOptions, runNotifier } from "../controllers/upkeep/notifier.ts";
@@ -9,6 +9,7 @@ import { AppError } from "../core/errors.ts";
 import type { Event } from "../core/kube/kinds/core_v1.ts";
 import { eventKind } from "../core/kube/kinds/mod.ts";
 import { Secret } from "../core/lib/brand.ts";
+import { parseReceiver } from "../core/lib/proxy.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import { type CertificateChain, chainNotAfter, encodeCertificates } from "../core/pki/authority/issue.ts";
 import type { Clock, Transport } from "../core/ports.ts";

@@ -1,7 +1,7 @@
 /** The flags for notifications, of `up`, `signer`, `approver` and `doctor`. */
 import { fileFlag, inGroup, parsedFlag, switchFlag } from "../framework/flags.ts";
 import { atMostOneOf, needs } from "../framework/rules.ts";
-import { parseReceiver } from "../../client/notification_sender.ts";
+import { parseReceiver } from "../../core/lib/proxy.ts";
 import { ok } from "../../core/lib/result.ts";
 
 export const NOTIFY_FLAGS = inGroup("Notification", {

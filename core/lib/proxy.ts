@@ -1,6 +1,6 @@
 /**
  * Which proxy a connection uses: the rules of Go's `golang.org/x/net/http/httpproxy`, by which kubectl and kubelet read
- * HTTPS_PROXY and NO_PROXY.
+ * HTTPS_PROXY and NO_PROXY. The URL of a receiver of notifications names its user as that of a proxy does.
  */
 import { encodeBase64 } from "./base64.ts";
 import { Secret } from "./brand.ts";
@@ -44,6 +44,16 @@ export function parseProxyUrl(text: string): Result<HttpProxy, string> {
     ...(authorization.value === undefined ? {} : { authorization: authorization.value }),
     url: new Secret(text),
   });
+}
+
+/** Parses the URL of a receiver of notifications. The error does not quote it, because it may contain a password. */
+export function parseReceiver(text: string): Result<URL, string> {
+  const url = URL.parse(text.trim());
+  if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
+  // Part of a password with a "/" would be taken for the host, and be shown.
+  if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
+  const authorization = readBasicAuthorization(url);
+  return authorization.ok ? ok(url) : authorization;
 }
 
 /** Returns the value of the header (Proxy-)Authorization for the user in a URL; undefined without a user. */
