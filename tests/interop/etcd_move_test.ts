@@ -161,7 +161,7 @@ describe("moves into an etcd", () => {
       assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
       await refused(/its server answers at https:/, "restore", first, ...data, ...open, "--force");
       await refused(
-        /is below "\/registry" in etcd already/,
+        /cannot restore below "\/registry" in etcd: there are already keys/,
         "restore",
         first,
         "--data-dir",
