@@ -24,6 +24,7 @@ import { startInstance } from "./instance.ts";
 import { initialBindings } from "./instance_rbac.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 import { readSituation } from "./situation.ts";
+import { RegisterIndex } from "../server/register/index.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { isNewStorage } from "./storage/storage.ts";
@@ -112,7 +113,8 @@ test("readSituation() finds the requests that are pending, which a failed one is
     const object = { metadata: { name }, status: { conditions: type === undefined ? [] : [condition(type)] } };
     await storage.create(`/registry/certificatesigningrequests/${name}`, object);
   }
-  assert.deepEqual(await readSituation(storage), { pending: ["new"], hasMachines: false });
+  const register = { index: new RegisterIndex() };
+  assert.deepEqual(await readSituation({ storage, register }), { pending: ["new"], hasMachines: false });
 });
 
 const NEVER = new AbortController().signal;

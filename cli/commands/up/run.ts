@@ -36,7 +36,7 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
   );
   const hosts = listReachableHosts(await readInterfaces(files));
   const web = settings.webDomain.length === 0 ? "" : await formatWebGreeting(instance, settings.webDomain, tools);
-  const situation = await readSituation(instance.storage);
+  const situation = await readSituation(instance);
   tools.stdout.write(formatGreeting(instance, settings, situation, hosts, tools.cwd) + web);
   await using _ui = settings.ui ? await servePage(settings, tools, logger) : undefined;
   service.ready(`serving ${instance.url}`);
