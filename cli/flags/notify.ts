@@ -9,7 +9,7 @@ export const NOTIFY_FLAGS = inGroup("Notification", {
     ...parsedFlag({
       placeholder: "URL",
       summary:
-        "URL that gets a message when a person has to know something, such as that a request is pending: a topic of ntfy, " +
+        "URL that receives a message when something needs a person, such as a pending request: a topic of ntfy, " +
         "an application of Gotify, or your own program. See: tlsboot guide notifications.",
       parse: (text) => {
         const url = parseReceiver(text);

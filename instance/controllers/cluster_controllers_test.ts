@@ -73,11 +73,11 @@ test("runClusterControllers() fills every namespace, and again when an object is
 
 test("runClusterControllers() publishes changed CAs in every namespace, also while namespaces cannot be listed", async () => {
   let { caPem } = CLUSTER;
-  let tell = (): void => {};
+  let report = (): void => {};
   const trust = {
     content: () => ({ trustBundle: caPem }),
     onChange(listener: () => void) {
-      tell = listener;
+      report = listener;
       return TRUST.onChange();
     },
   };
@@ -88,7 +88,7 @@ test("runClusterControllers() publishes changed CAs in every namespace, also whi
         ? Promise.reject(new AppError("unreachable", "cannot reach etcd"))
         : list(prefix, options);
     caPem += TRUST_ANCHOR;
-    tell();
+    report();
     await rest();
     for (const namespace of ["default", "kube-system"]) {
       const bundle = await app.send("GET", `/api/v1/namespaces/${namespace}/configmaps/kube-root-ca.crt`);
