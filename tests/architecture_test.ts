@@ -127,6 +127,7 @@ const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
     ["signing"],
     ["machine"],
     ["token"],
+    ["attestation"],
     ["approval"],
     ["audit"],
     ["offline"],

@@ -6,7 +6,7 @@ import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import { evaluatePolicy, type PolicyVerdict } from "../rules/evaluate_policies.ts";
 import { findForeignClaim, listRecordedClaims, listRequestClaims } from "./name_claims.ts";
 import { computeKeyFingerprint } from "./node_claims.ts";
-import type { Evidence, NameClaim } from "./ownership.ts";
+import type { NameClaim, OwnershipEvidence } from "./ownership.ts";
 import { createWebPolicy } from "../rules/web_certificates.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
@@ -43,7 +43,7 @@ const OTHER: NameClaim = {
 async function decide(
   options: CsrOptions,
   claims: readonly NameClaim[] | "own key" | null = [],
-  evidence: Partial<Evidence> = {},
+  evidence: Partial<OwnershipEvidence> = {},
 ): Promise<PolicyVerdict> {
   const csr = await buildCsr(options);
   const request = parseRequest(csr.spec.request);
@@ -179,7 +179,7 @@ for (
     readonly name: string;
     readonly csr: CsrOptions;
     readonly claims?: readonly NameClaim[] | "own key" | null;
-    readonly evidence?: Partial<Evidence>;
+    readonly evidence?: Partial<OwnershipEvidence>;
     readonly want: PolicyVerdict["kind"];
     readonly message?: RegExp;
   }[]

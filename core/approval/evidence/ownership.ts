@@ -8,7 +8,7 @@ import { isSharedAddress, parseIpAddress } from "../../lib/ip_address.ts";
 import type { Inventory, NodeNames } from "./inventory.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */
-export interface Evidence {
+export interface OwnershipEvidence {
   readonly inventory: Inventory | undefined;
   /** Names in the node's current serving certificate. */
   readonly held: Lookup<NodeNames>;
@@ -64,7 +64,7 @@ export function decideOwnership(
   node: string,
   field: keyof NodeNames,
   wanted: string,
-  evidence: Evidence,
+  evidence: OwnershipEvidence,
   settings: EvidenceSettings,
 ): Ownership {
   if (field === "dns") {
@@ -94,7 +94,7 @@ function decideByNodes(
   node: string,
   field: keyof NodeNames,
   wanted: string,
-  evidence: Evidence,
+  evidence: OwnershipEvidence,
   settings: EvidenceSettings,
 ): Ownership {
   const unproven = foreign(
@@ -125,7 +125,12 @@ function decideByNodes(
  * Advises how a name or address that the inventory assigns to no node gets into it. It never advises to assign what belongs
  * to another node: its name, or what it reports.
  */
-function adviceFor(node: string, field: keyof NodeNames, wanted: string, { inventory, reported }: Evidence): string {
+function adviceFor(
+  node: string,
+  field: keyof NodeNames,
+  wanted: string,
+  { inventory, reported }: OwnershipEvidence,
+): string {
   const reports = findValue(reported);
   const isNodesName = (name: string): boolean => name !== node && (wanted === name || wanted.startsWith(`${name}.`));
   const other = findClaim(reports, node, field, wanted) ??

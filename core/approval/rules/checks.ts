@@ -5,7 +5,7 @@ import { isInNetwork } from "../../lib/ip_address.ts";
 import { formatName, listExtraAttributes } from "../../pki/x509/names.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
-import { decideOwnership, type Evidence, type Lookup } from "../evidence/ownership.ts";
+import { decideOwnership, type Lookup, type OwnershipEvidence } from "../evidence/ownership.ts";
 import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../../lib/pattern.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../../kube/user.ts";
@@ -34,7 +34,7 @@ export interface PolicyInput {
   readonly csr: CertificateSigningRequest;
   readonly request: RequestFacts;
   readonly now: Date;
-  readonly evidence: Evidence;
+  readonly evidence: OwnershipEvidence;
   /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */

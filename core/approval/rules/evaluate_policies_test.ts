@@ -11,7 +11,7 @@ import {
   type PolicyVerdict,
 } from "./evaluate_policies.ts";
 import type { NodeNames } from "../evidence/inventory.ts";
-import type { Evidence } from "../evidence/ownership.ts";
+import type { OwnershipEvidence } from "../evidence/ownership.ts";
 import type { Policy, RuleMatch } from "../policy.ts";
 import type { PolicyInput } from "./checks.ts";
 
@@ -25,7 +25,7 @@ const INVENTORY = new Map<string, NodeNames>([
   ["b", { dns: ["b.example"], ips: ["10.0.0.2"] }],
 ]);
 
-const NOTHING: Evidence = {
+const NOTHING: OwnershipEvidence = {
   inventory: undefined,
   held: { kind: "none" },
   reported: { kind: "none" },
@@ -33,13 +33,13 @@ const NOTHING: Evidence = {
   server: { dns: ["boot.example"], ips: ["10.0.0.100"] },
 };
 
-function reporting(nodes: Readonly<Record<string, NodeNames>>): Evidence["reported"] {
+function reporting(nodes: Readonly<Record<string, NodeNames>>): OwnershipEvidence["reported"] {
   return { kind: "found", value: new Map(Object.entries(nodes)) };
 }
 
 async function decide(
   edit: CsrOptions,
-  evidence: Partial<Evidence>,
+  evidence: Partial<OwnershipEvidence>,
   policy: Policy = BUILTIN_POLICIES.get("kubelet-serving")!,
   more: Partial<PolicyInput> = {},
 ): Promise<PolicyVerdict> {
@@ -203,7 +203,7 @@ for (
   ] as readonly {
     readonly name: string;
     readonly value: string;
-    readonly evidence?: Partial<Evidence>;
+    readonly evidence?: Partial<OwnershipEvidence>;
     readonly settings?: Policy["evidence"];
     readonly kind?: PolicyVerdict["kind"];
     readonly fix: string;

@@ -1,0 +1,74 @@
+/**
+ * How a machine proves which one it is: what an operator expects, what the machine presents, what the server asks for, and
+ * what the machine answers. Bytes are structures of a TPM, of SSH or of X.509, as named.
+ */
+import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import type { Bytes } from "../pki/asn1/der.ts";
+
+/** What a machine proves with: a TPM 2.0, or the host key of its sshd. */
+export type ProofKind = "tpm" | "ssh";
+
+/** The proofs that an operator expects of one machine; any of them is enough. */
+export interface ExpectedProofs {
+  /** The pin of the TPM's endorsement key: the SHA-256 of its SubjectPublicKeyInfo in DER. */
+  readonly tpm?: PublicKeyPin | undefined;
+  /** The fingerprints of host keys, as `ssh-keygen -l` prints them: `SHA256:` and base64 without padding. */
+  readonly ssh: readonly string[];
+  /** The values of PCRs in the SHA-256 bank that a quote of the TPM must show, by index. */
+  readonly pcrs: ReadonlyMap<number, Uint8Array>;
+}
+
+/** What a machine presents at the first call. */
+export type Evidence =
+  | {
+    readonly kind: "tpm";
+    /** SubjectPublicKeyInfo in DER. */
+    readonly endorsementKey: Bytes;
+    /** The certificate of the endorsement key in DER, if the TPM has one. */
+    readonly endorsementCertificate?: Bytes | undefined;
+    /** TPMT_PUBLIC, without the size before it. */
+    readonly attestationKey: Bytes;
+  }
+  | {
+    readonly kind: "ssh";
+    /** The public key in SSH's wire format (RFC 4253 section 6.6). */
+    readonly hostKey: Bytes;
+  };
+
+/** What the server asks for. A proof by SSH needs no more than the message that is signed. */
+export type ProofChallenge =
+  | {
+    readonly kind: "tpm";
+    /** TPM2B_ID_OBJECT. */
+    readonly credential: Bytes;
+    /** TPM2B_ENCRYPTED_SECRET. */
+    readonly secret: Bytes;
+    /** The PCRs to quote. */
+    readonly pcrs: readonly number[];
+  }
+  | { readonly kind: "ssh" };
+
+/** What a machine answers at the second call. */
+export type ProofAnswer =
+  | {
+    readonly kind: "tpm";
+    /** The secret that the TPM recovered from the challenge. */
+    readonly secret: Bytes;
+    /** TPMS_ATTEST. */
+    readonly quote: Bytes;
+    /** TPMT_SIGNATURE. */
+    readonly signature: Bytes;
+    readonly pcrValues: ReadonlyMap<number, Bytes>;
+  }
+  | {
+    readonly kind: "ssh";
+    /** The binary SSHSIG structure, without armor. */
+    readonly signature: Bytes;
+  };
+
+/** What was proven. */
+export interface ProvenIdentity {
+  readonly kind: ProofKind;
+  /** The key, written as in an inventory: a pin or a fingerprint. */
+  readonly key: string;
+}
