@@ -34,6 +34,7 @@ const RECORDS = {
   usedKeys: "tlsboot/used-keys",
   lastUse: "tlsboot/last-use",
   lastRefusal: "tlsboot/last-refusal",
+  attested: "tlsboot/attested",
 } as const;
 
 /** What a token may be used for. A token without limits has none of the fields. */
@@ -69,6 +70,8 @@ export interface TokenUse {
   readonly usedKeys: readonly PublicKeyPin[];
   readonly lastUse?: TokenMoment;
   readonly lastRefusal?: TokenMoment & { readonly reason: string };
+  /** The proof for which the server gave the token (`core/attestation/token_proof.ts`). */
+  readonly attested?: string;
 }
 
 /** The reason why a token, or a request of a token, is refused. The kind is a label of metrics. */
@@ -169,6 +172,7 @@ export function readTokenUse({ metadata }: SecretObject): TokenUse {
       createdAt,
       lastUse: lastUse && { at: lastUse.at, address: lastUse.address },
       lastRefusal,
+      attested: annotations[RECORDS.attested],
     }),
   };
 }
