@@ -273,33 +273,53 @@ export function withLastRefusal(
 }
 
 /**
- * Returns the annotations of a limited token that is being created: who creates it and when, which no client can forge.
- * An unlimited token keeps its annotations.
+ * Returns the annotations of a limited token that is being created: who creates it, when, and the proof for which the server
+ * gives it, none of which a client can forge. An unlimited token keeps its other annotations.
  */
 export function withCreator(
   secret: SecretObject,
   username: string,
   now: Date,
+  attested?: string,
 ): SecretObject["metadata"]["annotations"] {
   const { annotations } = secret.metadata;
-  if (!isLimitedToken(secret)) return annotations;
+  if (!isLimitedToken(secret)) return withoutProof(secret);
   const { [RECORDS.usedKeys]: _used, [RECORDS.lastUse]: _use, [RECORDS.lastRefusal]: _refusal, ...rest } =
     annotations ?? {};
-  return sorted({ ...rest, [RECORDS.createdBy]: username, [RECORDS.createdAt]: now.toISOString() });
+  return sorted({
+    ...rest,
+    [RECORDS.createdBy]: username,
+    [RECORDS.createdAt]: now.toISOString(),
+    [RECORDS.attested]: attested,
+  });
+}
+
+function withoutProof({ type, metadata: { annotations } }: SecretObject): SecretObject["metadata"]["annotations"] {
+  if (type !== BOOTSTRAP_TOKEN_TYPE || annotations?.[RECORDS.attested] === undefined) return annotations;
+  const { [RECORDS.attested]: _proof, ...rest } = annotations;
+  return rest;
 }
 
 /**
  * Returns the annotations of a token that a client updates. The creator stays, and keys are only ever added, so that no
- * update makes a token usable again by mistake.
+ * update makes a token usable again by mistake. The proof stays as long as the token is for the same node and key.
  */
 export function withKeptRecords(secret: SecretObject, stored: SecretObject): SecretObject["metadata"]["annotations"] {
   if (stored.type !== BOOTSTRAP_TOKEN_TYPE) return secret.metadata.annotations;
   const before = stored.metadata.annotations ?? {};
+  const isSameMachine = [LIMITS.node, LIMITS.publicKey]
+    .every((name) => secret.metadata.annotations?.[name] === before[name]);
   const kept = Object.fromEntries(
-    [RECORDS.createdBy, RECORDS.createdAt, RECORDS.lastUse, RECORDS.lastRefusal]
-      .flatMap((name) => before[name] === undefined ? [] : [[name, before[name]]]),
+    [
+      RECORDS.createdBy,
+      RECORDS.createdAt,
+      RECORDS.lastUse,
+      RECORDS.lastRefusal,
+      ...(isSameMachine ? [RECORDS.attested] : []),
+    ].flatMap((name) => before[name] === undefined ? [] : [[name, before[name]]]),
   );
-  const { [RECORDS.createdBy]: _by, [RECORDS.createdAt]: _at, ...sent } = secret.metadata.annotations ?? {};
+  const { [RECORDS.createdBy]: _by, [RECORDS.createdAt]: _at, [RECORDS.attested]: _proof, ...sent } =
+    secret.metadata.annotations ?? {};
   let annotations: Readonly<Record<string, string>> = { ...sent, ...kept };
   for (const name of [RECORDS.boundKeys, RECORDS.usedKeys]) {
     const all = [...new Set([...parseKeys(before[name]), ...parseKeys(annotations[name])])];

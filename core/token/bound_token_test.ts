@@ -289,6 +289,32 @@ test("withCreator() records who makes a limited token, whatever the client sent,
   assert.equal(withCreator({ ...sent, metadata: { name: "x" } }, "alice", now), undefined);
 });
 
+test("withCreator() writes the proof of the server, and removes one that a client sent", () => {
+  const forged = { "tlsboot/attested": "ssh SHA256:forged 2026-11-28T02:00:00Z" };
+  const limits = { "tlsboot/node": "n1", "tlsboot/public-key": keyA };
+  const sent = createSecret({ ...limits, ...forged });
+  assert.equal(withCreator(sent, "alice", now)?.["tlsboot/attested"], undefined);
+  const proof = "ssh SHA256:abc 2026-11-28T02:00:00Z";
+  assert.equal(withCreator(sent, "system:attestation", now, proof)?.["tlsboot/attested"], proof);
+  assert.deepEqual(withCreator(createSecret(forged), "alice", now), {});
+});
+
+test("withKeptRecords() keeps the proof only of a token that stays for the same node and key", () => {
+  const proof = "ssh SHA256:abc 2026-11-28T02:00:00Z";
+  const limits = { "tlsboot/node": "n1", "tlsboot/public-key": keyA };
+  const stored = createSecret({ ...limits, "tlsboot/attested": proof });
+  const readProof = (annotations: Readonly<Record<string, string>>): string | undefined =>
+    readTokenUse(withAnnotations(stored, withKeptRecords(createSecret(annotations), stored))).attested;
+  assert.equal(readProof(limits), proof);
+  assert.equal(readProof({ ...limits, "tlsboot/attested": "ssh SHA256:forged 2026-11-28T02:00:00Z" }), proof);
+  assert.equal(readProof({ ...limits, "tlsboot/node": "n2" }), undefined);
+  assert.equal(readProof({ ...limits, "tlsboot/public-key": keyB }), undefined);
+  assert.equal(readProof({}), undefined);
+  const plain = createSecret(limits);
+  const forged = createSecret({ ...limits, "tlsboot/attested": proof });
+  assert.equal(readTokenUse(withAnnotations(plain, withKeptRecords(forged, plain))).attested, undefined);
+});
+
 test("withKeptRecords() keeps the keys and the creator of a token that is replaced", () => {
   const secret = createLimited({ node: n1 });
   const made = withAnnotations(secret, withCreator(secret, "alice", now));
