@@ -61,6 +61,7 @@ export const ALL_KINDS: readonly Kind[] = [
   tlsboot.revocationKind,
   tlsboot.caRotationKind,
   tlsboot.trustReportKind,
+  tlsboot.nodeAttestationKind,
 ];
 
 const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));

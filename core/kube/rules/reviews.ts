@@ -1,6 +1,6 @@
 /**
- * The rules of access reviews (`pkg/apis/authorization/validation/validation.go`) and of token requests
- * (`pkg/apis/authentication/validation/validation.go`).
+ * The rules of access reviews (`pkg/apis/authorization/validation/validation.go`), of token requests
+ * (`pkg/apis/authentication/validation/validation.go`) and of node attestations.
  */
 import type {
   NonResourceAttributesSpec,
@@ -9,11 +9,22 @@ import type {
   SubjectAccessReviewSpec,
 } from "../kinds/authorization_v1.ts";
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../kinds/authentication_v1.ts";
+import type { AttestationPcr, NodeAttestation } from "../kinds/tlsboot_v1alpha1.ts";
 import { byteLength } from "../../lib/quote.ts";
-import { checkEach, type FieldError, invalid, notSupported, requiredField, tooLong } from "../status/field_error.ts";
+import {
+  checkEach,
+  duplicate,
+  type FieldError,
+  forbiddenField,
+  invalid,
+  notSupported,
+  requiredField,
+  tooLong,
+} from "../status/field_error.ts";
 import type { ObjectMeta, SelectorRequirement } from "../meta.ts";
 import { validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
 import { subdomainNameErrors } from "../names.ts";
+import { decodeCanonicalBase64 } from "../wire/base64.ts";
 
 /**
  * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every
@@ -157,4 +168,70 @@ function validateAttestations(attestations: TokenRequestSpec["attestations"]): F
   return subdomainNameErrors(group, false).map((fault) =>
     invalid(`${path}[0]`, group, `must specify a valid API Group: ${fault}`)
   );
+}
+
+/** The number of PCRs that a TPM of a PC has (TCG PC Client Platform TPM Profile). */
+const PCR_COUNT = 24;
+const SHA256_BYTES = 32;
+
+/** Validates a node attestation: the first call has evidence, the second one an answer and the state of the first. */
+export function validateNodeAttestation({ spec }: NodeAttestation): FieldError[] {
+  const { nodeName, publicKey, evidence, answer, state = "" } = spec;
+  const calls = "the first call has evidence, the second one an answer and the state of the first";
+  const errors: FieldError[] = nodeName === ""
+    ? [requiredField("spec.nodeName")]
+    : subdomainNameErrors(nodeName, false).map((fault) => invalid("spec.nodeName", nodeName, fault));
+  errors.push(...requireBytes("spec", { publicKey }));
+  if (evidence === undefined) {
+    if (answer === undefined) errors.push(requiredField(state === "" ? "spec.evidence" : "spec.answer", calls));
+    if (answer !== undefined && state === "") errors.push(requiredField("spec.state", calls));
+  } else {
+    if (answer !== undefined) errors.push(forbiddenField("spec.answer", calls));
+    if (state !== "") errors.push(forbiddenField("spec.state", calls));
+    const { tpm, ssh } = evidence;
+    errors.push(...requireOne("spec.evidence", evidence));
+    if (tpm !== undefined) {
+      const { endorsementKey, attestationKey } = tpm;
+      errors.push(...requireBytes("spec.evidence.tpm", { endorsementKey, attestationKey }));
+    }
+    if (ssh !== undefined) errors.push(...requireBytes("spec.evidence.ssh", { hostKey: ssh.hostKey }));
+  }
+  if (answer !== undefined) {
+    const { tpm, ssh } = answer;
+    errors.push(...requireOne("spec.answer", answer));
+    if (tpm !== undefined) {
+      const { secret, quote, signature, pcrs = [] } = tpm;
+      errors.push(...requireBytes("spec.answer.tpm", { secret, quote, signature }));
+      errors.push(...validatePcrs(pcrs, "spec.answer.tpm.pcrs"));
+    }
+    if (ssh !== undefined) errors.push(...requireBytes("spec.answer.ssh", { signature: ssh.signature }));
+  }
+  return errors;
+}
+
+/** Returns a fault for each field without bytes. */
+function requireBytes(path: string, fields: Readonly<Record<string, string | null>>): FieldError[] {
+  return Object.entries(fields).filter(([, bytes]) => (bytes ?? "") === "")
+    .map(([name]) => requiredField(`${path}.${name}`));
+}
+
+function requireOne(path: string, { tpm, ssh }: { readonly tpm?: object; readonly ssh?: object }): FieldError[] {
+  const detail = "exactly one of tpm or ssh must be specified";
+  if (tpm === undefined && ssh === undefined) return [requiredField(path, detail)];
+  return tpm === undefined || ssh === undefined ? [] : [forbiddenField(`${path}.ssh`, detail)];
+}
+
+function validatePcrs(pcrs: readonly AttestationPcr[], path: string): FieldError[] {
+  return checkEach(pcrs, ({ index, sha256 }, at) => {
+    const errors: FieldError[] = [];
+    const field = `${path}[${at}]`;
+    if (index < 0 || index >= PCR_COUNT) {
+      errors.push(invalid(`${field}.index`, index, `must be between 0 and ${PCR_COUNT - 1}`));
+    }
+    if (pcrs.findIndex((other) => other.index === index) < at) errors.push(duplicate(`${field}.index`, index));
+    if (decodeCanonicalBase64(sha256 ?? "").length !== SHA256_BYTES) {
+      errors.push(invalid(`${field}.sha256`, sha256, `must have ${SHA256_BYTES} bytes`));
+    }
+    return errors;
+  });
 }

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SubjectAccessReview } from "../kinds/authorization_v1.ts";
+import type { NodeAttestation } from "../kinds/tlsboot_v1alpha1.ts";
 import { formatFieldError } from "../status/field_error.ts";
 import { invalidObject } from "../status/status.ts";
 import {
   MAX_RAW_SELECTOR_BYTES,
   validateLocalSubjectAccessReview,
+  validateNodeAttestation,
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
 } from "./reviews.ts";
@@ -134,4 +136,79 @@ test("a review's 422 has no kind", () => {
     validateSelfSubjectAccessReview(review({})),
   );
   assert.equal(error.message, `.authorization.k8s.io "" is invalid: spec: Invalid value: null: ${ONE_OF}`);
+});
+
+const CALLS = "the first call has evidence, the second one an answer and the state of the first";
+const ssh = { hostKey: "AAAA" };
+const tpm = { endorsementKey: "AAAA", attestationKey: "AAAA" };
+const PCR = { index: 7, sha256: "A".repeat(43) + "=" };
+
+for (
+  const { name, spec, want } of [
+    { name: "a first call with a host key", spec: { evidence: { ssh } }, want: [] },
+    { name: "a first call with a TPM", spec: { evidence: { tpm } }, want: [] },
+    { name: "a second call", spec: { answer: { ssh: { signature: "AAAA" } }, state: "AAAA" }, want: [] },
+    { name: "nothing", spec: {}, want: [`spec.evidence: Required value: ${CALLS}`] },
+    { name: "a state alone", spec: { state: "AAAA" }, want: [`spec.answer: Required value: ${CALLS}`] },
+    {
+      name: "an answer alone",
+      spec: { answer: { ssh: { signature: "AAAA" } } },
+      want: [`spec.state: Required value: ${CALLS}`],
+    },
+    {
+      name: "both calls at once",
+      spec: { evidence: { ssh }, answer: { ssh: { signature: "AAAA" } }, state: "AAAA" },
+      want: [`spec.answer: Forbidden: ${CALLS}`, `spec.state: Forbidden: ${CALLS}`],
+    },
+    {
+      name: "no name and no key",
+      spec: { nodeName: "", publicKey: null, evidence: { ssh } },
+      want: ["spec.nodeName: Required value", "spec.publicKey: Required value"],
+    },
+    {
+      name: "two kinds of evidence, with an empty key",
+      spec: { evidence: { tpm: { ...tpm, attestationKey: null }, ssh } },
+      want: [
+        "spec.evidence.ssh: Forbidden: exactly one of tpm or ssh must be specified",
+        "spec.evidence.tpm.attestationKey: Required value",
+      ],
+    },
+    {
+      name: "no kind of evidence",
+      spec: { evidence: {} },
+      want: ["spec.evidence: Required value: exactly one of tpm or ssh must be specified"],
+    },
+    {
+      name: "PCRs that a TPM does not have",
+      spec: {
+        answer: {
+          tpm: {
+            secret: "AAAA",
+            quote: "AAAA",
+            signature: "AAAA",
+            pcrs: [PCR, PCR, { index: 24, sha256: "AAAA" }, { index: -1, sha256: PCR.sha256 }],
+          },
+        },
+        state: "AAAA",
+      },
+      want: [
+        "spec.answer.tpm.pcrs[1].index: Duplicate value: 7",
+        "spec.answer.tpm.pcrs[2].index: Invalid value: 24: must be between 0 and 23",
+        'spec.answer.tpm.pcrs[2].sha256: Invalid value: "AAAA": must have 32 bytes',
+        "spec.answer.tpm.pcrs[3].index: Invalid value: -1: must be between 0 and 23",
+      ],
+    },
+  ] satisfies readonly { name: string; spec: Partial<NodeAttestation["spec"]>; want: readonly string[] }[]
+) {
+  test(`validateNodeAttestation() answers ${want.length} faults for ${name}`, () => {
+    const attestation = { metadata: {}, spec: { nodeName: "n1", publicKey: "AAAA", ...spec }, status: {} };
+    assert.deepEqual(validateNodeAttestation(attestation).map(formatFieldError), want);
+  });
+}
+
+test("validateNodeAttestation() refuses a name that no node has", () => {
+  const spec = { nodeName: "N_1", publicKey: "AAAA", evidence: { ssh } };
+  const [fault, ...more] = validateNodeAttestation({ metadata: {}, spec, status: {} });
+  assert.equal(fault?.field, "spec.nodeName");
+  assert.deepEqual(more, []);
 });
