@@ -51,11 +51,11 @@ export function parseTokenNetwork(text: string): Result<string, string> {
 }
 
 /** Generates a new random token. */
-export function generateBootstrapToken(random: Random): BootstrapToken {
+export function generateBootstrapToken(random: Pick<Random, "bytes">): BootstrapToken {
   return { id: randomText(ID_LENGTH, random), secret: new Secret(randomText(SECRET_LENGTH, random)) };
 }
 
-function randomText(length: number, random: Random): string {
+function randomText(length: number, random: Pick<Random, "bytes">): string {
   let text = "";
   while (text.length < length) {
     for (const byte of random.bytes(length)) {

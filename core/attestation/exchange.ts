@@ -1,0 +1,291 @@
+/**
+ * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. What it has to know at the
+ * second call travels in a state that only the servers of the installation can read and make. The token is derived from the
+ * challenge, so a repeated second call has the same answer.
+ */
+import { Buffer } from "node:buffer";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { NodeName } from "../machine/node_name.ts";
+import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
+import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import type { Random } from "../ports.ts";
+import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_token.ts";
+import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProofKind } from "./proof.ts";
+import type { TokenProof } from "./token_proof.ts";
+
+/** How long a challenge can be answered, and how long the token lives. */
+export const EXCHANGE_MS = 600_000;
+/** How far the clock of another server may be ahead. */
+const MAX_SKEW_MS = 60_000;
+
+const CHALLENGE_BYTES = 32;
+/** The first byte of a state. */
+const VERSION = 1;
+const CIPHER = "aes-256-gcm";
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** What a proof is for. */
+export interface ProofSubject {
+  readonly node: NodeName;
+  /** The key of the future request. */
+  readonly key: PublicKeyPin;
+}
+
+/** What a proof is for, at which server, and the challenge in base64url. */
+export interface ProofMessage extends ProofSubject {
+  /** The pin of the server's CA. */
+  readonly caHash: PublicKeyPin;
+  readonly challenge: string;
+}
+
+/** Creates the text that is signed. A signature for another purpose, server, node or key never fits. */
+export function createProofMessage({ caHash, node, key, challenge }: ProofMessage): Bytes {
+  const lines = ["tlsboot node attestation v1", `ca: ${caHash}`, `node: ${node}`, `key: ${key}`, `challenge: ${challenge}`];
+  return new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** The evidence of a kind, and its answer. */
+type Of<T, K extends ProofKind> = Extract<T, { readonly kind: K }>;
+
+/** A part of the evidence that cannot prove anything. */
+export interface EvidenceFault {
+  /** The path of the field below the evidence, such as `tpm.attestationKey`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What is challenged, and what the second call has to know about it. */
+export interface Challenged {
+  readonly challenge: ProofChallenge;
+  /** The key as an inventory has it. */
+  readonly proven: string;
+  /** The key that verifies the answer. */
+  readonly verifyingKey: Bytes;
+  /** The secret that a TPM has to decrypt; empty for other kinds. */
+  readonly secret: Bytes;
+}
+
+/** A kind of proof. */
+export interface ProofMethod<K extends ProofKind> {
+  /** Challenges the keys of evidence, whether they are expected or not. */
+  challenge(
+    evidence: Of<Evidence, K>,
+    options: { readonly pcrs: readonly number[]; readonly random: Pick<Random, "bytes"> },
+  ): Promise<Result<Challenged, EvidenceFault>>;
+  /** Verifies the answer; the error says what is wrong with it, for the log of the server. */
+  verify(
+    challenged: Pick<Challenged, "verifyingKey" | "secret"> & { readonly pcrs: readonly number[] },
+    answer: Of<ProofAnswer, K>,
+    message: Bytes,
+  ): Promise<Result<undefined, string>>;
+}
+
+/** Every kind of proof. */
+export type ProofMethods = { readonly [K in ProofKind]: ProofMethod<K> };
+
+/** Returns the key for a purpose at a time. It is another one each day, so that a state ends with its day. */
+export type SealingKey = (purpose: "state" | "token", at: Date) => Uint8Array;
+
+/** Creates the sealing key of an installation from the secret bytes in its file. */
+export function createSealingKey(secret: Uint8Array): SealingKey {
+  return (purpose, at) =>
+    Buffer.from(hkdfSync("sha256", secret, "tlsboot attestation", `${purpose} ${formatDay(at)}`, KEY_BYTES));
+}
+
+function formatDay(at: Date): string {
+  return at.toISOString().slice(0, "2026-12-02".length);
+}
+
+/** The server and the time of a call. */
+export interface ExchangeContext {
+  readonly caHash: PublicKeyPin;
+  readonly now: Date;
+  readonly sealingKey: SealingKey;
+  readonly methods: ProofMethods;
+}
+
+/** The answer to the first call. */
+export interface BegunExchange {
+  readonly nonce: string;
+  readonly challenge: ProofChallenge;
+  readonly state: Bytes;
+}
+
+/** Begins an exchange. Which machines are expected plays no part in it, so that its answer does not show that. */
+export async function beginAttestation(
+  { node, key, evidence }: ProofSubject & { readonly evidence: Evidence },
+  { caHash, now, sealingKey, methods, pcrs, random }: ExchangeContext & {
+    /** The PCRs that a TPM has to quote, the same ones for every machine. */
+    readonly pcrs: readonly number[];
+    readonly random: Pick<Random, "bytes">;
+  },
+): Promise<Result<BegunExchange, EvidenceFault>> {
+  const challenged = evidence.kind === "tpm"
+    ? await methods.tpm.challenge(evidence, { pcrs, random })
+    : await methods.ssh.challenge(evidence, { pcrs, random });
+  if (!challenged.ok) return challenged;
+  const { challenge, proven, verifyingKey, secret } = challenged.value;
+  const nonce = Buffer.from(random.bytes(CHALLENGE_BYTES)).toString("base64url");
+  const state: SealedState = {
+    kind: evidence.kind,
+    node,
+    key,
+    caHash,
+    challenge: nonce,
+    proven,
+    verifyingKey: encodeBase64(verifyingKey),
+    secret: encodeBase64(secret),
+    pcrs,
+    at: now.getTime(),
+  };
+  return ok({ nonce, challenge, state: seal(state, sealingKey("state", now), random.bytes(NONCE_BYTES)) });
+}
+
+/** What was proven, and the token for it. */
+export interface AttestedNode {
+  readonly proof: TokenProof;
+  readonly token: BootstrapToken;
+  readonly expiration: Date;
+}
+
+/** A refused second call. */
+export interface AttestationRefusal {
+  /** The label of metrics. */
+  readonly reason: "state" | "proof" | "inventory";
+  /** The sentence for the client, which does not show what is expected. */
+  readonly message: string;
+  /** The reason for the log of the server. */
+  readonly detail: string;
+}
+
+const BEGIN_AGAIN = "the challenge is not valid here any longer: begin again";
+const NOT_ACCEPTED = "the proof was not accepted: the inventory of the server must list this node with this key, and the " +
+  "log of the server says what is wrong";
+
+/**
+ * Completes an exchange. The proof is verified before the inventory is asked, so that the time of the answer does not show
+ * which machines are expected either.
+ */
+export async function completeAttestation(
+  { node, key, answer, state: sealed }: ProofSubject & { readonly answer: ProofAnswer; readonly state: Bytes },
+  { caHash, now, sealingKey, methods, findExpected }: ExchangeContext & {
+    readonly findExpected: (node: NodeName) => ExpectedProofs | undefined;
+  },
+): Promise<Result<AttestedNode, AttestationRefusal>> {
+  const refuse = (reason: AttestationRefusal["reason"], detail: string, message = NOT_ACCEPTED) =>
+    err({ reason, message, detail });
+  const state = openState(sealed, sealingKey, now);
+  if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
+  const { kind, challenge, proven, pcrs } = state.value;
+  if (state.value.caHash !== caHash) return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
+  if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
+  if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
+  const message = createProofMessage({ caHash, node, key, challenge });
+  const challenged = {
+    verifyingKey: decodeBase64(state.value.verifyingKey)!,
+    secret: decodeBase64(state.value.secret)!,
+    pcrs,
+  };
+  const verified = answer.kind !== kind
+    ? err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`)
+    : answer.kind === "tpm"
+    ? await methods.tpm.verify(challenged, answer, message)
+    : await methods.ssh.verify(challenged, answer, message);
+  if (!verified.ok) return refuse("proof", `${kind} ${proven}: ${verified.error}`);
+  const unexpected = findUnexpected(findExpected(node), state.value, answer);
+  if (unexpected !== undefined) return refuse("inventory", `${kind} ${proven}: ${unexpected}`);
+  return ok({
+    proof: { kind, key: proven, at: now },
+    token: deriveToken(sealingKey("token", new Date(state.value.at)), { node, key, challenge }),
+    expiration: new Date(now.getTime() + EXCHANGE_MS),
+  });
+}
+
+/** Explains why a verified proof is not one that is expected of the machine; undefined when it is. */
+function findUnexpected(
+  expected: ExpectedProofs | undefined,
+  { kind, proven, pcrs }: SealedState,
+  answer: ProofAnswer,
+): string | undefined {
+  if (expected === undefined) return "the inventory lists no proof of this node";
+  const isListed = kind === "tpm" ? expected.tpm === proven : expected.ssh.includes(proven);
+  if (!isListed) return "the inventory does not list this key for this node";
+  if (answer.kind !== "tpm") return undefined;
+  // The quote says nothing about other PCRs than those that were requested.
+  const wrong = [...expected.pcrs].filter(([index, value]) =>
+    !pcrs.includes(index) || !equalBytes(answer.pcrValues.get(index) ?? new Uint8Array(), value)
+  );
+  if (wrong.length === 0) return undefined;
+  return `PCR ${wrong.map(([index]) => index).join(", ")} differs from the inventory`;
+}
+
+/** Lists the PCRs that every machine quotes: those of the firmware, and those that any machine is expected to have. */
+export function listQuotedPcrs(expected: Iterable<ExpectedProofs>): readonly number[] {
+  const pcrs = new Set([0, 1, 2, 3, 4, 5, 6, 7]);
+  for (const proofs of expected) for (const index of proofs.pcrs.keys()) pcrs.add(index);
+  return [...pcrs].sort((a, b) => a - b);
+}
+
+/** What travels from the first call to the second. Bytes are base64 text. */
+interface SealedState extends ProofMessage {
+  readonly kind: ProofKind;
+  readonly proven: string;
+  readonly verifyingKey: string;
+  readonly secret: string;
+  readonly pcrs: readonly number[];
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+function seal(state: SealedState, key: Uint8Array, nonce: Uint8Array): Bytes {
+  const head = Buffer.from([VERSION]);
+  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(head);
+  const text = Buffer.concat([cipher.update(JSON.stringify(state), "utf8"), cipher.final()]);
+  return new Uint8Array(Buffer.concat([head, nonce, cipher.getAuthTag(), text]));
+}
+
+/** Opens a state, and refuses one that is too old. */
+function openState(sealed: Bytes, sealingKey: SealingKey, now: Date): Result<SealedState, string> {
+  const days = new Map([-EXCHANGE_MS, 0, MAX_SKEW_MS].map((offset) => {
+    const at = new Date(now.getTime() + offset);
+    return [formatDay(at), at] as const;
+  }));
+  for (const at of days.values()) {
+    const text = decrypt(sealed, sealingKey("state", at));
+    if (text === undefined) continue;
+    // Only a server of the installation can have sealed it.
+    const state = JSON.parse(text) as SealedState;
+    const ageMs = now.getTime() - state.at;
+    if (ageMs <= EXCHANGE_MS && ageMs >= -MAX_SKEW_MS) return ok(state);
+    return err(`the challenge is ${Math.floor(ageMs / 1_000)} seconds old`);
+  }
+  return err("the state was changed, is older than a day, or is of a server with another sealing key");
+}
+
+function decrypt(sealed: Bytes, key: Uint8Array): string | undefined {
+  const [nonceAt, tagAt, textAt] = [1, 1 + NONCE_BYTES, 1 + NONCE_BYTES + TAG_BYTES];
+  if (sealed[0] !== VERSION || sealed.length <= textAt) return undefined;
+  const decipher = createDecipheriv(CIPHER, key, sealed.subarray(nonceAt, tagAt))
+    .setAAD(sealed.subarray(0, nonceAt))
+    .setAuthTag(sealed.subarray(tagAt, textAt));
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(textAt)), decipher.final()]).toString("utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Derives the token of an exchange, which cannot be guessed without the key. */
+function deriveToken(key: Uint8Array, subject: ProofSubject & Pick<ProofMessage, "challenge">): BootstrapToken {
+  let block = 0;
+  return generateBootstrapToken({
+    bytes(length) {
+      const hmac = createHmac("sha256", key).update(`${subject.challenge} ${subject.node} ${subject.key} ${block++}`);
+      return new Uint8Array(hmac.digest()).subarray(0, length);
+    },
+  });
+}

@@ -1,0 +1,312 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { err, ok } from "../lib/result.ts";
+import type { NodeName } from "../machine/node_name.ts";
+import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import type { Bytes } from "../pki/asn1/der.ts";
+import { formatBootstrapToken } from "../token/bootstrap_token.ts";
+import {
+  beginAttestation,
+  type BegunExchange,
+  completeAttestation,
+  createProofMessage,
+  createSealingKey,
+  EXCHANGE_MS,
+  type ExchangeContext,
+  listQuotedPcrs,
+  type ProofMethods,
+} from "./exchange.ts";
+import type { Evidence, ExpectedProofs, ProofAnswer } from "./proof.ts";
+
+const n1 = "n1" as NodeName;
+const keyA = `sha256:${"a".repeat(64)}` as PublicKeyPin;
+const keyB = `sha256:${"b".repeat(64)}` as PublicKeyPin;
+const caHash = `sha256:${"c".repeat(64)}` as PublicKeyPin;
+const now = new Date("2026-12-02T01:00:00Z");
+const random = createSeededRandom(7);
+const bytes = (text: string): Bytes => new TextEncoder().encode(text);
+const text = (read: Uint8Array): string => Buffer.from(read).toString();
+const MINUTE_MS = 60_000;
+
+/** A proof whose signature is the name of the key before the message, and of a TPM also the secret that it decrypted. */
+const methods: ProofMethods = {
+  ssh: {
+    challenge: ({ hostKey }) =>
+      Promise.resolve(
+        text(hostKey) === "bad"
+          ? err({ field: "ssh.hostKey", message: "not a key" })
+          : ok({
+            challenge: { kind: "ssh" },
+            proven: `SHA256:${text(hostKey)}`,
+            verifyingKey: hostKey,
+            secret: bytes(""),
+          }),
+      ),
+    verify: ({ verifyingKey }, { signature }, message) =>
+      Promise.resolve(
+        text(signature) === text(verifyingKey) + text(message) ? ok(undefined) : err("the signature is wrong"),
+      ),
+  },
+  tpm: {
+    challenge: ({ endorsementKey, attestationKey }, { pcrs, random }) => {
+      const secret = random.bytes(8);
+      return Promise.resolve(ok({
+        challenge: { kind: "tpm", credential: secret, secret: bytes(""), pcrs },
+        proven: `sha256:${text(endorsementKey)}`,
+        verifyingKey: attestationKey,
+        secret,
+      }));
+    },
+    verify: ({ verifyingKey, secret, pcrs }, answer, message) =>
+      Promise.resolve(
+        text(answer.secret) === text(secret) &&
+          text(answer.signature) === `${text(verifyingKey)}${pcrs}${text(message)}`
+          ? ok(undefined)
+          : err("the quote is wrong"),
+      ),
+  },
+};
+
+const context: ExchangeContext = { caHash, now, sealingKey: createSealingKey(bytes("secret")), methods };
+const at = (ms: number): Date => new Date(now.getTime() + ms);
+const hostKey: Evidence = { kind: "ssh", hostKey: bytes("host") };
+const listed: ExpectedProofs = { ssh: ["SHA256:other", "SHA256:host"], pcrs: new Map() };
+const subject = { node: n1, key: keyA };
+
+async function begin(more: Partial<ExchangeContext> = {}, evidence = hostKey): Promise<BegunExchange> {
+  const begun = await beginAttestation({ ...subject, evidence }, { ...context, pcrs: [0, 7], random, ...more });
+  assert.ok(begun.ok);
+  return begun.value;
+}
+
+function sign({ nonce }: BegunExchange, key = "host", message = { ...subject, caHash }): ProofAnswer {
+  const signed = createProofMessage({ ...message, challenge: nonce });
+  return { kind: "ssh", signature: bytes(key + text(signed)) };
+}
+
+interface Call extends ExchangeContext {
+  readonly node: NodeName;
+  readonly key: PublicKeyPin;
+  readonly expected: ExpectedProofs | "none";
+}
+
+function complete(
+  { state }: Pick<BegunExchange, "state">,
+  answer: ProofAnswer,
+  { node = n1, key = keyA, expected = listed, ...more }: Partial<Call> = {},
+) {
+  const findExpected = () => expected === "none" ? undefined : expected;
+  return completeAttestation({ node, key, answer, state }, { ...context, ...more, findExpected });
+}
+
+test("createProofMessage() names the purpose, the server, the node, the key and the challenge", () => {
+  assert.equal(
+    text(createProofMessage({ caHash, node: n1, key: keyA, challenge: "AQID" })),
+    `tlsboot node attestation v1\nca: ${caHash}\nnode: n1\nkey: ${keyA}\nchallenge: AQID\n`,
+  );
+});
+
+test("completeAttestation() gives a token for the node and the key, for ten minutes", async () => {
+  const begun = await begin();
+  assert.match(begun.nonce, /^[A-Za-z0-9_-]{43}$/);
+  const done = await complete(begun, sign(begun), { now: at(MINUTE_MS) });
+  assert.ok(done.ok);
+  assert.match(formatBootstrapToken(done.value.token), /^[a-z0-9]{6}\.[a-z0-9]{16}$/);
+  assert.deepEqual(done.value.proof, { kind: "ssh", key: "SHA256:host", at: at(MINUTE_MS) });
+  assert.deepEqual(done.value.expiration, at(MINUTE_MS + EXCHANGE_MS));
+});
+
+test("completeAttestation() gives the same token for a repeated call, and another one for each exchange", async () => {
+  const midnight = new Date("2026-12-02T23:59:59Z");
+  const begun = await begin({ now: midnight });
+  const later = new Date(midnight.getTime() + 2_000);
+  const answers = await Promise.all([
+    complete(begun, sign(begun), { now: midnight }),
+    complete(begun, sign(begun), { now: later }),
+    begin().then((other) => complete(other, sign(other))),
+  ]);
+  const tokens = answers.map((answer) => answer.ok && formatBootstrapToken(answer.value.token));
+  assert.equal(tokens[0], tokens[1]);
+  assert.notEqual(tokens[0], tokens[2]);
+  assert.ok(!tokens.includes(false));
+});
+
+for (
+  const { name, run, want } of [
+    {
+      name: "a signature by another key",
+      run: (begun: BegunExchange) => complete(begun, sign(begun, "stolen")),
+      want: ["proof", "ssh SHA256:host: the signature is wrong"],
+    },
+    {
+      name: "a proof for another key of the node",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { key: keyB }),
+      want: ["state", `the challenge is for the key ${keyA}`],
+    },
+    {
+      name: "a proof for another node",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { node: "n2" as NodeName }),
+      want: ["state", 'the challenge is for node "n1"'],
+    },
+    {
+      name: "a signature for another key",
+      run: (begun: BegunExchange) => complete(begun, sign(begun, "host", { ...subject, key: keyB, caHash })),
+      want: ["proof", "ssh SHA256:host: the signature is wrong"],
+    },
+    {
+      name: "a signature for another server",
+      run: (begun: BegunExchange) => complete(begun, sign(begun, "host", { ...subject, caHash: keyB })),
+      want: ["proof", "ssh SHA256:host: the signature is wrong"],
+    },
+    {
+      name: "the answer to another challenge",
+      run: async (begun: BegunExchange) => complete(begun, sign(await begin())),
+      want: ["proof", "ssh SHA256:host: the signature is wrong"],
+    },
+    {
+      name: "a proof of another kind",
+      run: (begun: BegunExchange) => {
+        const quote = bytes("quote");
+        const answer = { kind: "tpm", secret: quote, quote, signature: quote, pcrValues: new Map() } as const;
+        return complete(begun, answer);
+      },
+      want: ["proof", "ssh SHA256:host: the challenge is for a proof by ssh, and the answer is one by tpm"],
+    },
+    {
+      name: "a challenge of ten minutes and a second ago",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(EXCHANGE_MS + 1_000) }),
+      want: ["state", "the challenge is 601 seconds old"],
+    },
+    {
+      name: "a challenge of two minutes ahead",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(-2 * MINUTE_MS) }),
+      want: ["state", "the challenge is -120 seconds old"],
+    },
+    {
+      name: "a server with another CA",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { caHash: keyB }),
+      want: ["state", "the challenge names another CA of the server"],
+    },
+    {
+      name: "a node that is not listed",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { expected: "none" }),
+      want: ["inventory", "ssh SHA256:host: the inventory lists no proof of this node"],
+    },
+    {
+      name: "a key that is not listed",
+      run: (begun: BegunExchange) =>
+        complete(begun, sign(begun), { expected: { ssh: ["SHA256:other"], pcrs: new Map() } }),
+      want: ["inventory", "ssh SHA256:host: the inventory does not list this key for this node"],
+    },
+  ]
+) {
+  test(`completeAttestation() refuses ${name}`, async () => {
+    const refused = await run(await begin());
+    assert.ok(!refused.ok);
+    assert.deepEqual([refused.error.reason, refused.error.detail], want);
+    assert.doesNotMatch(refused.error.message, /SHA256|n1|n2/);
+  });
+}
+
+test("completeAttestation() has one sentence for wrong proofs and unexpected machines", async () => {
+  const begun = await begin();
+  const refusals = await Promise.all([
+    complete(begun, sign(begun, "stolen")),
+    complete(begun, sign(begun), { expected: "none" }),
+    complete(begun, sign(begun), { expected: { ssh: [], pcrs: new Map() } }),
+    complete(begun, sign(begun), { key: keyB }),
+  ]);
+  assert.equal(new Set(refusals.map((refused) => !refused.ok && refused.error.message)).size, 1);
+});
+
+test("completeAttestation() refuses a state with any changed byte, a part of one, and that of another installation", async () => {
+  const begun = await begin();
+  const other = await begin({ sealingKey: createSealingKey(bytes("another secret")) });
+  const changed = Array.from({ length: begun.state.length }, (_, index) => {
+    const state = begun.state.slice();
+    state[index]! ^= 1;
+    return state;
+  });
+  for (const state of [...changed, begun.state.slice(0, -1), begun.state.slice(0, 20), bytes(""), other.state]) {
+    const refused = await complete({ state }, sign(begun));
+    assert.ok(!refused.ok);
+    assert.equal(refused.error.reason, "state");
+    assert.equal(refused.error.message, "the challenge is not valid here any longer: begin again");
+  }
+});
+
+test("completeAttestation() accepts a state of the day before for ten minutes", async () => {
+  const begun = await begin({ now: new Date("2026-12-02T23:55:00Z") });
+  const accept = async (time: string) => (await complete(begun, sign(begun), { now: new Date(time) })).ok;
+  assert.equal(await accept("2026-12-03T00:05:00Z"), true);
+  assert.equal(await accept("2026-12-03T00:05:01Z"), false);
+  assert.equal(await accept("2026-12-04T23:55:00Z"), false);
+});
+
+test("completeAttestation() accepts a state of a server whose clock is slightly ahead, also at midnight", async () => {
+  const begun = await begin({ now: new Date("2026-12-03T00:00:10Z") });
+  assert.equal((await complete(begun, sign(begun), { now: new Date("2026-12-02T23:59:50Z") })).ok, true);
+});
+
+test("beginAttestation() does not repeat a challenge, and its state does not show its content", async () => {
+  const [one, two] = [await begin(), await begin()];
+  assert.notEqual(one.nonce, two.nonce);
+  assert.notDeepEqual(one.state, two.state);
+  assert.equal(one.state.length, two.state.length);
+  assert.doesNotMatch(Buffer.from(one.state).toString("latin1"), /host|n1|sha256/);
+});
+
+test("beginAttestation() names the field of evidence that cannot be used", async () => {
+  const evidence: Evidence = { kind: "ssh", hostKey: bytes("bad") };
+  const begun = await beginAttestation({ ...subject, evidence }, { ...context, pcrs: [], random });
+  assert.deepEqual(begun, err({ field: "ssh.hostKey", message: "not a key" }));
+});
+
+const tpm: Evidence = { kind: "tpm", endorsementKey: bytes("ek"), attestationKey: bytes("ak") };
+const pin = "sha256:ek" as PublicKeyPin;
+const SEVEN = bytes("a value of PCR 7");
+
+function quote(
+  { nonce, challenge }: BegunExchange,
+  pcrValues: ReadonlyMap<number, Bytes> = new Map(),
+  secret = challenge.kind === "tpm" ? challenge.credential : bytes(""),
+): ProofAnswer {
+  const signed = createProofMessage({ ...subject, caHash, challenge: nonce });
+  const pcrs = challenge.kind === "tpm" ? challenge.pcrs : [];
+  return { kind: "tpm", secret, quote: bytes(""), signature: bytes(`ak${pcrs}${text(signed)}`), pcrValues };
+}
+
+for (
+  const { name, pcrs, values, want } of [
+    { name: "no PCRs are listed", pcrs: [], values: [], want: undefined },
+    { name: "the listed PCR is quoted", pcrs: [[7, SEVEN]], values: [[7, SEVEN]], want: undefined },
+    { name: "the listed PCR differs", pcrs: [[7, SEVEN]], values: [[7, bytes("x")]], want: "PCR 7" },
+    { name: "the listed PCR is missing", pcrs: [[7, SEVEN]], values: [], want: "PCR 7" },
+    { name: "the listed PCR was not requested", pcrs: [[9, SEVEN]], values: [[9, SEVEN]], want: "PCR 9" },
+  ] as const
+) {
+  test(`completeAttestation() answers a quote ${want === undefined ? "with a token" : `naming ${want}`} when ${name}`, async () => {
+    const begun = await begin({}, tpm);
+    const expected = { tpm: pin, ssh: [], pcrs: new Map<number, Uint8Array>(pcrs) };
+    const done = await complete(begun, quote(begun, new Map<number, Bytes>(values)), { expected });
+    if (want === undefined) assert.ok(done.ok);
+    else assert.ok(!done.ok && done.error.detail.includes(want) && done.error.reason === "inventory");
+  });
+}
+
+test("completeAttestation() refuses a quote without the decrypted secret, and a TPM that is not listed", async () => {
+  const begun = await begin({}, tpm);
+  const expected = { tpm: pin, ssh: [], pcrs: new Map() };
+  const guessed = await complete(begun, quote(begun, new Map(), bytes("guess")), { expected });
+  assert.ok(!guessed.ok && guessed.error.reason === "proof");
+  const foreign = await complete(begun, quote(begun), { expected: { ...expected, tpm: keyA } });
+  assert.ok(!foreign.ok && foreign.error.reason === "inventory");
+});
+
+test("listQuotedPcrs() has those of the firmware, and those of every machine", () => {
+  assert.deepEqual(listQuotedPcrs([]), [0, 1, 2, 3, 4, 5, 6, 7]);
+  const expected = [{ ssh: [], pcrs: new Map([[11, SEVEN], [7, SEVEN]]) }, { ssh: [], pcrs: new Map([[9, SEVEN]]) }];
+  assert.deepEqual(listQuotedPcrs(expected), [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]);
+});
