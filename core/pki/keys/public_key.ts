@@ -1,6 +1,6 @@
 /**
- * Parses SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) and checks that the key is valid: its point must be on the NIST prime curve
- * that it names (FIPS 186-4, D.1.2; a = −3).
+ * Parses and encodes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), and checks that the key is valid: its point must be on the
+ * NIST prime curve that it names (FIPS 186-4, D.1.2; a = −3).
  */
 import {
   type Bytes,
@@ -15,6 +15,7 @@ import {
   TAG,
   withText,
 } from "../asn1/der.ts";
+import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
 import type { MlDsaName } from "./key_algorithm.ts";
 import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
 import { encodeHex } from "../../lib/hex.ts";
@@ -43,7 +44,7 @@ export interface PublicKeyFacts extends PublicKeyDescription {
 const MAX_RSA_BITS = 16_384;
 
 /** Object identifiers of public keys (RFC 3279 §2.3, RFC 8410 §3). */
-const PUBLIC_KEY_OID = {
+export const PUBLIC_KEY_OID = {
   rsa: "1.2.840.113549.1.1.1",
   dsa: "1.2.840.10040.4.1",
   ec: "1.2.840.10045.2.1",
@@ -144,7 +145,7 @@ function isEven(unsigned: Bytes): boolean {
 
 function parseEc(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {
   if (parameters?.tag !== TAG.oid) throw new DerError("x509: invalid ECDSA parameters");
-  const curve = findCurve(withText("x509: invalid ECDSA parameters", () => decodeOid(parameters.content)));
+  const curve = CURVE_OF_OID.get(withText("x509: invalid ECDSA parameters", () => decodeOid(parameters.content)));
   if (curve === undefined) throw new DerError("x509: unsupported elliptic curve");
   if (keyBytes[0] !== 4) throw new DerError("ecdsa: invalid uncompressed public key");
   const name = curve.name.replace("-", "");
@@ -194,8 +195,9 @@ export interface Curve {
   readonly b: bigint;
 }
 
-const CURVES: readonly Curve[] = [
-  {
+/** The curves by name. */
+export const CURVES: Readonly<Record<CurveName, Curve>> = {
+  "P-224": {
     name: "P-224",
     oid: "1.3.132.0.33",
     bits: 224,
@@ -203,7 +205,7 @@ const CURVES: readonly Curve[] = [
     p: 2n ** 224n - 2n ** 96n + 1n,
     b: 0xb4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4n,
   },
-  {
+  "P-256": {
     name: "P-256",
     oid: "1.2.840.10045.3.1.7",
     bits: 256,
@@ -211,7 +213,7 @@ const CURVES: readonly Curve[] = [
     p: 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n,
     b: 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn,
   },
-  {
+  "P-384": {
     name: "P-384",
     oid: "1.3.132.0.34",
     bits: 384,
@@ -219,7 +221,7 @@ const CURVES: readonly Curve[] = [
     p: 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n,
     b: 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aefn,
   },
-  {
+  "P-521": {
     name: "P-521",
     oid: "1.3.132.0.35",
     bits: 521,
@@ -227,13 +229,36 @@ const CURVES: readonly Curve[] = [
     p: 2n ** 521n - 1n,
     b: 0x051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00n,
   },
-];
+};
 
-const CURVE_OF_OID: ReadonlyMap<string, Curve> = new Map(CURVES.map((curve) => [curve.oid, curve]));
+/** The curves by their named-curve OID (RFC 5480 §2.1.1.1). */
+const CURVE_OF_OID: ReadonlyMap<string, Curve> = new Map(Object.values(CURVES).map((curve) => [curve.oid, curve]));
 
-/** Finds the curve of a named-curve OID (RFC 5480 §2.1.1.1); undefined for curves that Go's x509 does not know. */
-export function findCurve(oid: string): Curve | undefined {
-  return CURVE_OF_OID.get(oid);
+/** The parts of a public key; numbers are unsigned and big-endian. */
+export type PublicKeyParts =
+  | { readonly algorithm: "RSA"; readonly modulus: Uint8Array; readonly exponent: Uint8Array }
+  | {
+    readonly algorithm: "ECDSA";
+    readonly curve: CurveName;
+    /** The uncompressed point: 0x04 ‖ x ‖ y. */
+    readonly point: Uint8Array;
+  }
+  | { readonly algorithm: "Ed25519"; readonly keyBytes: Uint8Array };
+
+/** Encodes a SubjectPublicKeyInfo. It does not check the parts: `parsePublicKey` does. */
+export function encodePublicKey(parts: PublicKeyParts): Bytes {
+  const encode = (key: Uint8Array, ...algorithm: readonly Bytes[]): Bytes =>
+    encodeSequence(encodeSequence(...algorithm), encodeBitString(key));
+  switch (parts.algorithm) {
+    case "RSA": {
+      const key = encodeSequence(encodeUnsigned(parts.modulus), encodeUnsigned(parts.exponent));
+      return encode(key, encodeOid(PUBLIC_KEY_OID.rsa), encodeNull());
+    }
+    case "ECDSA":
+      return encode(parts.point, encodeOid(PUBLIC_KEY_OID.ec), encodeOid(CURVES[parts.curve].oid));
+    case "Ed25519":
+      return encode(parts.keyBytes, encodeOid(PUBLIC_KEY_OID.ed25519));
+  }
 }
 
 /** Reports whether bytes are an uncompressed point (0x04 ‖ x ‖ y) on the curve. */

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import { type Bytes, toResult } from "../asn1/der.ts";
 import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
-import { findCurve, isPointOnCurve, parsePublicKey } from "./public_key.ts";
+import { CURVES, encodePublicKey, isPointOnCurve, parsePublicKey } from "./public_key.ts";
 
 const NULL = encodeNull();
 const ED25519 = encodeOid("1.3.101.112");
@@ -133,8 +133,8 @@ for (
   ] as const
 ) {
   test(`isPointOnCurve() accepts a key of ${name}, and no neighbour`, () => {
-    const curve = findCurve(oid);
-    assert.ok(curve?.name === name);
+    const curve = CURVES[name];
+    assert.deepEqual([curve.name, curve.oid], [name, oid]);
     const { publicKey } = generateKeyPairSync("ec", { namedCurve });
     const spki = publicKey.export({ format: "der", type: "spki" });
     const point = new Uint8Array(spki.subarray(-2 * curve.size - 1));
@@ -154,3 +154,22 @@ for (
     assert.equal(isPointOnCurve(curve, point.with(0, 2)), false);
   });
 }
+
+test("encodePublicKey() writes what node:crypto exports", () => {
+  const read = (text = "") => new Uint8Array(Buffer.from(text, "base64url"));
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
+  const { n, e } = rsa.export({ format: "jwk" });
+  const ed25519 = generateKeyPairSync("ed25519").publicKey;
+  const ecdsa = (["P-256", "P-384", "P-521"] as const).map((curve) => {
+    const key = generateKeyPairSync("ec", { namedCurve: curve }).publicKey;
+    const { x, y } = key.export({ format: "jwk" });
+    return [key, { algorithm: "ECDSA", curve, point: Uint8Array.of(4, ...read(x), ...read(y)) }] as const;
+  });
+  for (
+    const [key, parts] of [
+      [rsa, { algorithm: "RSA", modulus: read(n), exponent: read(e) }],
+      [ed25519, { algorithm: "Ed25519", keyBytes: read(ed25519.export({ format: "jwk" }).x) }],
+      ...ecdsa,
+    ] as const
+  ) assert.deepEqual(Buffer.from(encodePublicKey(parts)), key.export({ format: "der", type: "spki" }));
+});
