@@ -1,0 +1,234 @@
+/**
+ * SSH public keys (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4), their fingerprints, and signatures over a message (OpenSSH's
+ * `PROTOCOL.sshsig`), by which a machine proves that it can use its host key.
+ */
+import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
+import { decodeBase64 } from "../lib/base64.ts";
+import { decodeHex } from "../lib/hex.ts";
+import { lookup } from "../lib/record.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { type Bytes, DerError, DerReader, equalBytes, TAG, toResult } from "../pki/asn1/der.ts";
+import { encodeSequence, encodeUnsigned } from "../pki/asn1/der_writer.ts";
+import type { HashName, PrivateKey } from "../pki/keys/keys.ts";
+import {
+  type Curve,
+  CURVES,
+  encodePublicKey,
+  parsePublicKey,
+  type PublicKeyFacts,
+  type PublicKeyParts,
+} from "../pki/keys/public_key.ts";
+import { findSignatureFault, type SignedBytes } from "../pki/keys/signature.ts";
+import { concatBytes, encodeStrings, encodeUint32, SshReader } from "./ssh_wire.ts";
+
+/** The namespace of a proof, which keeps it apart from all that the key signs for other purposes. */
+export const PROOF_NAMESPACE = "tlsboot-join";
+
+/** The types of keys that can prove something. */
+const KEY_TYPES = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "ssh-rsa",
+] as const;
+
+export type SshKeyType = typeof KEY_TYPES[number];
+
+/** A parsed public key. */
+export interface SshPublicKey {
+  readonly type: SshKeyType;
+  /** The key in SSH's wire format. A key has no second encoding. */
+  readonly wire: Bytes;
+  readonly facts: PublicKeyFacts;
+}
+
+const LEAST_RSA_BITS = 2048;
+
+const CURVE_OF_TYPE: Readonly<Record<Extract<SshKeyType, `ecdsa-${string}`>, Curve>> = {
+  "ecdsa-sha2-nistp256": CURVES["P-256"],
+  "ecdsa-sha2-nistp384": CURVES["P-384"],
+  "ecdsa-sha2-nistp521": CURVES["P-521"],
+};
+
+/** Parses a public key in SSH's wire format. */
+export function parseSshPublicKey(wire: Bytes): Result<SshPublicKey, string> {
+  return toResult(() => {
+    const reader = new SshReader(wire);
+    const type = readKeyType(reader);
+    const parts = readKeyParts(reader, type);
+    reader.expectEnd();
+    const facts = parsePublicKey(encodePublicKey(parts));
+    if (facts.weakness !== undefined) throw new DerError(facts.weakness);
+    if (facts.algorithm === "RSA" && facts.bits < LEAST_RSA_BITS) {
+      throw new DerError(`an RSA key of ${facts.bits} bits is too small: want ${LEAST_RSA_BITS} or more`);
+    }
+    return { type, wire, facts };
+  });
+}
+
+/** Reads the type of a key. Throws `DerError` for one that is not supported. */
+export function readKeyType(reader: SshReader): SshKeyType {
+  const name = reader.readName();
+  const type = KEY_TYPES.find((one) => one === name);
+  if (type !== undefined) return type;
+  throw new DerError(`keys of type "${name}" are not supported; want one of ${KEY_TYPES.join(", ")}`);
+}
+
+function readKeyParts(reader: SshReader, type: SshKeyType): PublicKeyParts {
+  switch (type) {
+    case "ssh-ed25519":
+      return { algorithm: "Ed25519", keyBytes: reader.readString() };
+    case "ssh-rsa": {
+      const exponent = reader.readNumber();
+      return { algorithm: "RSA", exponent, modulus: reader.readNumber() };
+    }
+    default: {
+      const curve = readCurve(reader, type);
+      return { algorithm: "ECDSA", curve: curve.name, point: reader.readString() };
+    }
+  }
+}
+
+/** Reads the name of the curve, which must be that of the type of key. */
+export function readCurve(reader: SshReader, type: keyof typeof CURVE_OF_TYPE): Curve {
+  if (reader.readName() !== toCurveName(type)) throw new DerError("the curve of the key is not that of its type");
+  return CURVE_OF_TYPE[type];
+}
+
+function toCurveName(type: string): string {
+  return type.slice("ecdsa-sha2-".length);
+}
+
+/** Converts the public key of a private key. The error says that SSH has no such keys, or that the key is too small. */
+export function toSshPublicKey(key: Pick<PrivateKey, "publicKeyDer">): Result<SshPublicKey, string> {
+  const { algorithm, curve, keyBytes } = parsePublicKey(key.publicKeyDer());
+  if (algorithm === "Ed25519") return parseSshPublicKey(encodeStrings("ssh-ed25519", keyBytes));
+  if (algorithm === "RSA") {
+    const [modulus = "", exponent = ""] = readNumbers(keyBytes);
+    return parseSshPublicKey(encodeStrings("ssh-rsa", exponent, modulus));
+  }
+  const [type] = Object.entries(CURVE_OF_TYPE).find(([, { name }]) => name === curve) ?? [];
+  if (type === undefined) return err(`SSH has no keys of ${curve ?? algorithm}`);
+  return parseSshPublicKey(encodeStrings(type, toCurveName(type), keyBytes));
+}
+
+/** Parses the type and the base64 of a public key, as `known_hosts` and `.pub` files have them. */
+export function parseSshKeyText(type: string, base64: string): Result<SshPublicKey, string> {
+  const wire = decodeBase64(base64);
+  if (wire === undefined) return err("the key is not valid base64");
+  const key = parseSshPublicKey(wire);
+  if (!key.ok || key.value.type === type) return key;
+  return err(`the key is of type ${key.value.type}, not "${type}"`);
+}
+
+/** Formats the fingerprint of a key as `ssh-keygen -l` prints it. */
+export function formatSshFingerprint({ wire }: Pick<SshPublicKey, "wire">): string {
+  return `SHA256:${Buffer.from(hash("sha256", wire), "hex").toString("base64").replace("=", "")}`;
+}
+
+/** Explains why a text is not a fingerprint; undefined when it is one. */
+export function findSshFingerprintFault(text: string): string | undefined {
+  const [, base64] = /^SHA256:([A-Za-z0-9+/]{43})$/.exec(text) ?? [];
+  // The last character has two bits to spare, which are zero.
+  if (base64 !== undefined && Buffer.from(base64, "base64").toString("base64") === `${base64}=`) return undefined;
+  return "want SHA256: and 43 characters, as ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub prints them";
+}
+
+/** What was signed, and for what. */
+export interface SshMessage {
+  readonly namespace: string;
+  readonly message: Uint8Array;
+}
+
+const MAGIC = "SSHSIG";
+const VERSION = 1;
+
+/** Verifies a signature, the binary structure without armor. The error is the reason, for a log. */
+export function verifySshSignature(
+  { publicKey, signature, namespace, message }: SshMessage & {
+    readonly publicKey: SshPublicKey;
+    readonly signature: Bytes;
+  },
+): Result<undefined, string> {
+  const checked = toResult(() => {
+    const reader = new SshReader(signature);
+    reader.expectText(MAGIC, "it is not an SSH signature");
+    const version = reader.readUint32();
+    if (version !== VERSION) throw new DerError(`version ${version} of SSH signatures is not supported`);
+    if (!equalBytes(reader.readString(), publicKey.wire)) throw new DerError("the signature is by another key");
+    const purpose = reader.readName();
+    if (purpose !== namespace) throw new DerError(`the signature has the namespace "${purpose}", not "${namespace}"`);
+    if (reader.readString().length > 0) throw new DerError("the reserved field of the signature is not empty");
+    const digest = reader.readName();
+    if (digest !== "sha512" && digest !== "sha256") {
+      throw new DerError(`the hash "${digest}" is not supported; want sha512 or sha256`);
+    }
+    const { algorithm, signature: raw } = readSignature(new SshReader(reader.readString()), publicKey);
+    reader.expectEnd();
+    const data = encodeSigned({ namespace, message }, digest);
+    const [allowSha1, allowMlDsa] = [false, false];
+    return findSignatureFault({ algorithm, key: publicKey.facts, data, signature: raw, allowSha1, allowMlDsa });
+  });
+  if (!checked.ok) return checked;
+  if (checked.value === undefined) return ok(undefined);
+  const { kind, message: why } = checked.value;
+  return err(kind === "invalid" ? "the key did not sign the message" : why);
+}
+
+/** Signs a message as `ssh-keygen -Y sign` does, RSA with SHA-512. The result is the binary structure without armor. */
+export function signSsh(
+  { publicKey, privateKey, namespace, message }: SshMessage & {
+    readonly publicKey: SshPublicKey;
+    readonly privateKey: Pick<PrivateKey, "sign">;
+  },
+): Bytes {
+  const digest = "sha512";
+  const isRsa = publicKey.type === "ssh-rsa";
+  // ECDSA has the hash of its curve (RFC 5656 §6.2.1), which is the default of the key.
+  const raw = privateKey.sign(encodeSigned({ namespace, message }, digest), isRsa ? "sha512" : undefined);
+  const blob = publicKey.facts.algorithm === "ECDSA" ? encodeStrings(...readNumbers(raw)) : raw;
+  const signature = encodeStrings(isRsa ? "rsa-sha2-512" : publicKey.type, blob);
+  return concatBytes(MAGIC, encodeUint32(VERSION), encodeStrings(publicKey.wire, namespace, "", digest, signature));
+}
+
+/** Encodes what is signed: the hash of the message, and its purpose. */
+function encodeSigned({ namespace, message }: SshMessage, digest: "sha256" | "sha512"): Bytes {
+  return concatBytes(MAGIC, encodeStrings(namespace, "", digest, decodeHex(hash(digest, message))));
+}
+
+/** The signature algorithms and their hashes. RSA with SHA-1 is not one of them. */
+const SIGNATURE_HASHES: Readonly<Record<SshKeyType, Readonly<Record<string, HashName | "none">>>> = {
+  "ssh-ed25519": { "ssh-ed25519": "none" },
+  "ecdsa-sha2-nistp256": { "ecdsa-sha2-nistp256": "sha256" },
+  "ecdsa-sha2-nistp384": { "ecdsa-sha2-nistp384": "sha384" },
+  "ecdsa-sha2-nistp521": { "ecdsa-sha2-nistp521": "sha512" },
+  "ssh-rsa": { "rsa-sha2-256": "sha256", "rsa-sha2-512": "sha512" },
+};
+
+/** Reads a signature into the form in which X.509 has it. */
+function readSignature(
+  reader: SshReader,
+  { type, facts }: SshPublicKey,
+): Pick<SignedBytes, "algorithm" | "signature"> {
+  const name = reader.readName();
+  const hashName = lookup(SIGNATURE_HASHES[type], name);
+  if (hashName === undefined) throw new DerError(`a key of type ${type} does not sign with "${name}"`);
+  const blob = reader.readString();
+  reader.expectEnd();
+  const algorithm = { name, keyAlgorithm: facts.algorithm, hash: hashName, isPss: false };
+  if (facts.algorithm !== "ECDSA") return { algorithm, signature: blob };
+  const numbers = new SshReader(blob);
+  const [r, s] = [numbers.readNumber(), numbers.readNumber()];
+  numbers.expectEnd();
+  return { algorithm, signature: encodeSequence(encodeUnsigned(r), encodeUnsigned(s)) };
+}
+
+/** Reads the numbers of a DER SEQUENCE; their content is that of SSH's numbers. */
+function readNumbers(der: Bytes): readonly Bytes[] {
+  const reader = new DerReader(der).enter(TAG.sequence, "numbers");
+  const numbers: Bytes[] = [];
+  while (!reader.isAtEnd()) numbers.push(reader.read(TAG.integer, "integer").content);
+  return numbers;
+}
