@@ -1,6 +1,7 @@
 /** The state of the machines that a person expects, for the plan on the page. */
 import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
-import { parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { isKnownHosts } from "../../core/attestation/known_hosts.ts";
+import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { findRequestedNode } from "../../core/approval/evidence/node_claims.ts";
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
@@ -18,11 +19,12 @@ export interface PlannedMachine {
   readonly state: ExpectedMachine;
 }
 
-/** Parses a list of machines: names with spaces, commas or lines between them, or a file of kind Inventory. */
+/** Parses a list of machines: names with spaces, commas or lines between them, or an inventory. */
 export function parseExpectedMachines(text: string): Result<readonly string[], readonly string[]> {
-  if (/^kind:/m.test(text)) {
+  if (/^kind:/m.test(text) || isKnownHosts(text)) {
     const inventory = parseInventory(text);
-    return inventory.ok ? ok([...inventory.value.keys()]) : inventory;
+    if (!inventory.ok) return inventory;
+    return inventory.value.hashedHosts === undefined ? ok([...inventory.value.keys()]) : err([HASHED_NAMES_FAULT]);
   }
   const names: string[] = [];
   const faults: string[] = [];

@@ -3,7 +3,7 @@ import type { FilePort } from "../files.ts";
 import { findOwnUsername } from "../objects/access_reviews.ts";
 import type { ApiClient } from "../objects/api.ts";
 import { readCa } from "../transport/connect.ts";
-import { parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { encodeTokenLimits, isLimitedToken, type TokenLimits, withCreator } from "../../core/token/bound_token.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
 import { type JoinTarget, parseJoinTarget } from "../../core/token/join_material.ts";
@@ -62,7 +62,10 @@ export async function readMachines(
     });
   }
   const names = [...inventory.value.keys()];
-  if (only !== undefined && !names.includes(only)) {
+  if (only === undefined && inventory.value.hashedHosts !== undefined) {
+    throw new AppError("config_invalid", `${path}: ${HASHED_NAMES_FAULT}`);
+  }
+  if (only !== undefined && !inventory.value.has(only)) {
     throw createUnknownNodeError(only, `the inventory "${path}"`, names);
   }
   const nodes: NodeName[] = [];

@@ -46,6 +46,7 @@ export function createNoSettings(why: string): ChosenSettings {
 /** Names policies, and says how many machines an inventory has. */
 export function describePolicies({ policies, inventory }: PolicySettings): string {
   const names = policies.map(({ name }) => name).join(", ");
-  const nodes = inventory === undefined ? "" : `, inventory of ${inventory.size}`;
+  const hashed = inventory?.hashedHosts === undefined ? "" : ` and ${inventory.hashedHosts.length} with hashed names`;
+  const nodes = inventory === undefined ? "" : `, inventory of ${inventory.size}${hashed}`;
   return `${names === "" ? "none" : names}${nodes}`;
 }

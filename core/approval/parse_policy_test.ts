@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 import { WEEKDAYS } from "./policy.ts";
 
@@ -187,36 +186,6 @@ test("parsePolicy() refuses text that is not YAML, and bombs of aliases", () => 
     `a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`;
   const exploded = parsePolicy(bomb);
   assert.ok(!exploded.ok && exploded.error[0]!.startsWith("not YAML: "));
-});
-
-test("parseInventory() reads nodes, addresses in canonical form", () => {
-  const read = parseInventory(
-    "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - {name: a, dns: [a.example], ips: ['2001:0db8::0001', 10.0.0.1]}\n  - {name: b}\n",
-  );
-  assert.ok(read.ok);
-  assert.deepEqual([...read.value], [["a", { dns: ["a.example"], ips: ["2001:db8::1", "10.0.0.1"] }], ["b", {
-    dns: [],
-    ips: [],
-  }]]);
-});
-
-test("parseInventory() refuses names that cannot be compared and values that two nodes share", () => {
-  const of = (nodes: string) => parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: ${nodes}\n`);
-  for (
-    const [nodes, fault] of [
-      ["[{name: a, dns: [A.example]}]", 'nodes[0].dns[0]: "A.example" is not in lower case'],
-      ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
-      ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
-      ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is not an IP address'],
-      ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
-      ["[{name: a}, {name: a}]", 'nodes[1].name: "a" is listed twice'],
-      ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],
-    ] as const
-  ) {
-    const read = of(nodes);
-    assert.ok(!read.ok);
-    assert.deepEqual(read.error, [fault]);
-  }
 });
 
 for (const [then, otherwise] of [["deny", "next"], ["pending", "pending"]] as const) {

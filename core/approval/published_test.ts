@@ -4,6 +4,7 @@ import { BUILTIN_POLICIES } from "./rules/builtin_policies.ts";
 import { parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 import { formatPublishedSettings, parsePublishedSettings } from "./published.ts";
+import { SSH_VECTORS, type SshVector } from "../../tests/support/ssh_vectors.ts";
 
 const WEB = `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
@@ -39,6 +40,12 @@ test("parsePublishedSettings() returns what formatPublishedSettings() was given"
     signers: undefined,
     tokenLimits: "none",
   });
+});
+
+test("parsePublishedSettings() reads an inventory that is a known_hosts file", () => {
+  const [{ type, publicKey, fingerprint }] = SSH_VECTORS as readonly [SshVector];
+  const parsed = parsePublishedSettings(formatPublishedSettings(createSettings(`n1 ${type} ${publicKey}\n`)));
+  assert.deepEqual(parsed.ok && parsed.value.inventory?.get("n1")?.proofs?.ssh, [fingerprint]);
 });
 
 test("parsePublishedSettings() accepts an approver without policies", () => {

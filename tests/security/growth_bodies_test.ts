@@ -30,6 +30,7 @@ import { Warnings } from "../../server/http/exchange.ts";
 import { buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { assertLinear, STEP } from "../support/growth.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
+import { SSH_VECTORS } from "../support/ssh_vectors.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
@@ -479,6 +480,10 @@ describe("the time of readers of bodies", () => {
             `${head("Inventory")}nodes:\n${
               lines(size, (index) => `- {name: n${index}, dns: [n${index}.example.com]}\n`)
             }`,
+        },
+        {
+          read: parseInventory,
+          input: (size: number) => lines(size, (index) => `n1,n${index}.example.com ssh-ed25519 ${SSH_VECTORS[0]?.publicKey}\n`),
         },
       ]
     ) {

@@ -1,15 +1,29 @@
-/** The inventory (`kind: Inventory`), in which the operator assigns names and addresses to nodes. */
+/**
+ * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys by
+ * which they prove which machine they are. It is a file of kind Inventory, or a `known_hosts` file of SSH.
+ */
+import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
+import type { ExpectedProofs } from "../../attestation/proof.ts";
+import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
 import {
   checkedText,
+  type ConfigPlace,
+  fault,
   listOf,
+  mapped,
   mapping,
+  nonEmptyListOf,
   optionalKey,
   parseConfigDocument,
   requiredKey,
   text,
 } from "../../lib/config_file.ts";
+import { FifoCache } from "../../lib/fifo_cache.ts";
+import { decodeHex } from "../../lib/hex.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
+import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { parsePublicKeyPin } from "../../pki/keys/public_key_pin.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */
@@ -18,10 +32,24 @@ export interface NodeNames {
   readonly ips: readonly string[];
 }
 
-/** The names and addresses of each node, by the node's name. */
-export type Inventory = ReadonlyMap<string, NodeNames>;
+/** What an inventory says about one node. */
+export interface InventoryNode extends NodeNames {
+  /** Undefined when no key of the machine is listed. */
+  readonly proofs?: ExpectedProofs;
+}
+
+/** The machines that are expected, by the node's name. */
+export interface Inventory extends ReadonlyMap<string, InventoryNode> {
+  /** The machines that `get` and `has` find but that are not listed, because their names are hashed. */
+  readonly hashedHosts?: readonly HashedHost[];
+}
+
+/** Why the machines of an inventory cannot be listed. */
+export const HASHED_NAMES_FAULT = "the names of the machines are hashed; give their names";
 
 const INVENTORY_KIND = "Inventory";
+
+const FINGERPRINT = checkedText(findSshFingerprintFault);
 
 const NODE = mapping({
   name: requiredKey(text),
@@ -29,28 +57,122 @@ const NODE = mapping({
   ips: optionalKey(
     listOf(checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined)),
   ),
+  tpm: optionalKey(mapped(text, (value, place) => {
+    const pin = parsePublicKeyPin(value);
+    return pin.ok ? pin.value : fault(place, "want sha256: and 64 hexadecimal digits, the pin of the endorsement key");
+  })),
+  ssh: optionalKey((value: unknown, place: ConfigPlace): readonly string[] | undefined => {
+    if (Array.isArray(value)) return nonEmptyListOf(FINGERPRINT)(value, place);
+    const one = FINGERPRINT(value, place);
+    return one === undefined ? undefined : [one];
+  }),
+  pcrs: optionalKey(readPcrs),
 });
+
+/** The values of PCRs by index, as hexadecimal digits: `{ 7: "…" }`. */
+function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8Array> | undefined {
+  if (!isRecord(value)) return fault(place, "a mapping of PCR numbers to hexadecimal values expected");
+  const pcrs = new Map<number, Uint8Array>();
+  for (const [key, digest] of Object.entries(value)) {
+    const at = { ...place, path: `${place.path}.${key}` };
+    const [, digits] = typeof digest === "string" ? /^(?:0x)?([0-9a-f]{64})$/i.exec(digest) ?? [] : [];
+    if (!/^(?:\d|1\d|2[0-3])$/.test(key)) fault(at, "want the number of a PCR, from 0 to 23");
+    // Digits without quotes may be a number in YAML.
+    else if (digits === undefined) fault(at, "want a SHA-256 hash, 64 hexadecimal digits in quotes");
+    else pcrs.set(Number(key), decodeHex(digits));
+  }
+  return pcrs;
+}
+
+const NO_PCRS: ReadonlyMap<number, Uint8Array> = new Map();
 
 const INVENTORY = mapping({ nodes: requiredKey(listOf(NODE)) });
 
-/** Parses an inventory. The error lists every fault, including a name or address that two nodes share. */
+/** Parses an inventory. The error lists every fault, including a name, an address or a key that two nodes share. */
 export function parseInventory(fileText: string): Result<Inventory, readonly string[]> {
+  return isKnownHosts(fileText) ? parseHostInventory(fileText) : parseNodeInventory(fileText);
+}
+
+function parseNodeInventory(fileText: string): Result<Inventory, readonly string[]> {
   const read = parseConfigDocument(fileText, INVENTORY_KIND, INVENTORY);
   if (!read.ok) return read;
-  const nodes = new Map<string, NodeNames>();
-  const owners = new Map<string, string>();
+  const nodes = new Map<string, InventoryNode>();
   const faults: string[] = [];
-  for (const [index, { name, dns = [], ips = [] }] of read.value.nodes.entries()) {
-    if (nodes.has(name)) faults.push(`nodes[${index}].name: "${name}" is listed twice`);
-    const own = { dns, ips: ips.map((ip) => canonicalIp(ip) ?? ip) };
-    for (const value of [...own.dns, ...own.ips]) {
-      const owner = owners.get(value);
-      if (owner !== undefined && owner !== name) {
-        faults.push(`nodes[${index}]: "${value}" belongs to "${owner}" already`);
-      }
-      owners.set(value, name);
-    }
-    nodes.set(name, own);
+  const owners = new Map<string, string>();
+  for (const [index, { name, dns = [], ips = [], tpm, ssh = [], pcrs }] of read.value.nodes.entries()) {
+    const place = `nodes[${index}]`;
+    if (nodes.has(name)) faults.push(`${place}.name: "${name}" is listed twice`);
+    if (pcrs !== undefined && tpm === undefined) faults.push(`${place}.pcrs: needs tpm, because a TPM reports them`);
+    const names = { dns, ips: ips.map((ip) => canonicalIp(ip) ?? ip) };
+    const keys = tpm === undefined ? ssh : [tpm, ...ssh];
+    const shared = claim(owners, name, [...names.dns, ...names.ips, ...keys]);
+    faults.push(...shared.map((what) => `${place}: ${what}`));
+    nodes.set(name, keys.length === 0 ? names : { ...names, proofs: { tpm, ssh, pcrs: pcrs ?? NO_PCRS } });
   }
   return faults.length === 0 ? ok(nodes) : err(faults);
+}
+
+/** Parses a `known_hosts` file: the names of a line are those of one node, and the lines of a node add up. */
+function parseHostInventory(fileText: string): Result<Inventory, readonly string[]> {
+  const read = parseKnownHosts(fileText);
+  if (!read.ok) return read;
+  const { hosts, hashedHosts } = read.value;
+  const found = new Map<string, Readonly<Record<"names" | "keys", Set<string>>>>();
+  const owners = new Map<string, string>();
+  const faults: string[] = [];
+  for (const { line, names, fingerprint } of hosts) {
+    const [name = ""] = names;
+    faults.push(...claim(owners, name, [...names, fingerprint]).map((shared) => `line ${line}: ${shared}`));
+    const node = found.get(name) ?? { names: new Set(), keys: new Set() };
+    for (const one of names) node.names.add(one);
+    node.keys.add(fingerprint);
+    found.set(name, node);
+  }
+  if (faults.length > 0) return err(faults);
+  const nodes = Array.from(found, ([name, { names, keys }]): readonly [string, InventoryNode] => {
+    const ips = [...names].filter((one) => parseIpAddress(one) !== undefined);
+    const dns = [...names].filter((one) => parseIpAddress(one) === undefined);
+    return [name, { dns, ips, proofs: { ssh: [...keys], pcrs: NO_PCRS } }];
+  });
+  return ok(hashedHosts.length === 0 ? new Map(nodes) : new HashedInventory(nodes, hashedHosts));
+}
+
+/** Machines of which some have a hash instead of a name. */
+class HashedInventory extends Map<string, InventoryNode> implements Inventory {
+  readonly hashedHosts: readonly HashedHost[];
+  /** What `get` has found: it computes a hash for each hashed name. */
+  readonly #found = new FifoCache<{ readonly node: InventoryNode | undefined }>({
+    maxEntries: 10_000,
+    maxKeyLength: 253,
+  });
+
+  constructor(nodes: Iterable<readonly [string, InventoryNode]>, hashedHosts: readonly HashedHost[]) {
+    super(nodes);
+    this.hashedHosts = hashedHosts;
+  }
+
+  override get(name: string): InventoryNode | undefined {
+    const known = this.#found.get(name);
+    if (known !== undefined) return known.node;
+    const keys = this.hashedHosts.filter((host) => isHashOf(host, name)).map(({ fingerprint }) => fingerprint);
+    const listed = super.get(name);
+    const { dns, ips, proofs } = listed ?? { dns: [], ips: [] };
+    const ssh = [...new Set([...proofs?.ssh ?? [], ...keys])];
+    const node = keys.length === 0 ? listed : { dns, ips, proofs: { ssh, pcrs: NO_PCRS } };
+    this.#found.set(name, { node });
+    return node;
+  }
+
+  override has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+}
+
+/** Records that names, addresses and keys are those of a node, and reports those that another node has. */
+function claim(owners: Map<string, string>, node: string, values: readonly string[]): readonly string[] {
+  return values.flatMap((value) => {
+    const owner = owners.get(value);
+    owners.set(value, node);
+    return owner === undefined || owner === node ? [] : [`"${value}" belongs to "${owner}" already`];
+  });
 }

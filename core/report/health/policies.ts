@@ -5,6 +5,7 @@ import {
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
 } from "../../kube/kinds/certificates_v1.ts";
+import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../../approval/policy.ts";
@@ -34,8 +35,9 @@ export interface RuleFileReport {
   readonly sentences: readonly string[];
 }
 
-/** Finds the kind of a file of rules in its text; undefined for any other file. */
+/** Finds the kind of a file of rules in its text; undefined for any other file. A `known_hosts` file is an inventory. */
 export function findRuleFileKind(text: string): typeof RULE_FILE_KINDS[number] | undefined {
+  if (isKnownHosts(text)) return "Inventory";
   const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1];
   return RULE_FILE_KINDS.find((one) => one === kind);
 }

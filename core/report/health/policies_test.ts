@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BUILTIN_POLICIES } from "../../approval/rules/builtin_policies.ts";
 import type { ApprovalRule, Policy } from "../../approval/policy.ts";
-import { checkPolicyRules } from "./policies.ts";
+import { SSH_VECTORS, type SshVector } from "../../../tests/support/ssh_vectors.ts";
+import { checkPolicyRules, checkRuleFile } from "./policies.ts";
 
 const RULE: ApprovalRule = {
   name: "a",
@@ -98,4 +99,14 @@ test("checkPolicyRules() finds nothing in the policies that come with tlsboot", 
   for (const policy of BUILTIN_POLICIES.values()) {
     assert.deepEqual(checkPolicyRules(policy, { file: "", text: "" }), []);
   }
+});
+
+test("checkRuleFile() checks a known_hosts file as an inventory", () => {
+  const [{ type, publicKey }] = SSH_VECTORS as readonly [SshVector];
+  const describe = (text: string) =>
+    checkRuleFile(text, "hosts")?.findings.map(({ check, severity, message }) => `${check} ${severity} ${message}`);
+  assert.deepEqual(describe(`n1 ${type} ${publicKey}\n`), ["inventory ok the inventory can be used"]);
+  assert.deepEqual(describe(`n* ${type} ${publicKey}\n`), [
+    'inventory error "hosts" cannot be used: line 1: "n*" is a wildcard; list each machine by its name',
+  ]);
 });

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HASHED_NAMES, SSH_VECTORS } from "../../../tests/support/ssh_vectors.ts";
+import { parseInventory } from "./inventory.ts";
+
+const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
+const [FIRST = "", SECOND = ""] = SSH_VECTORS.map(({ fingerprint }) => fingerprint);
+const HASH = "ab".repeat(32);
+const PIN = `sha256:${HASH}`;
+const NO_PCRS = new Map();
+const FINGERPRINT_FAULT =
+  "want SHA256: and 43 characters, as ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub prints them";
+
+test("parseInventory() reads nodes, addresses in canonical form", () => {
+  const read = parseInventory(
+    "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - {name: a, dns: [a.example], ips: ['2001:0db8::0001', 10.0.0.1]}\n  - {name: b}\n",
+  );
+  assert.ok(read.ok);
+  assert.deepEqual([...read.value], [["a", { dns: ["a.example"], ips: ["2001:db8::1", "10.0.0.1"] }], ["b", {
+    dns: [],
+    ips: [],
+  }]]);
+});
+
+test("parseInventory() refuses names that cannot be compared and values that two nodes share", () => {
+  const of = (nodes: string) => parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: ${nodes}\n`);
+  for (
+    const [nodes, fault] of [
+      ["[{name: a, dns: [A.example]}]", 'nodes[0].dns[0]: "A.example" is not in lower case'],
+      ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
+      ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
+      ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is not an IP address'],
+      ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
+      ["[{name: a}, {name: a}]", 'nodes[1].name: "a" is listed twice'],
+      ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],
+      [
+        "[{name: a, tpm: abc}]",
+        "nodes[0].tpm: want sha256: and 64 hexadecimal digits, the pin of the endorsement key",
+      ],
+      [`[{name: a, ssh: "${FIRST}="}]`, `nodes[0].ssh: ${FINGERPRINT_FAULT}`],
+      [`[{name: a, ssh: ["${FIRST}", x]}]`, `nodes[0].ssh[1]: ${FINGERPRINT_FAULT}`],
+      ["[{name: a, ssh: []}]", "nodes[0].ssh: at least one expected"],
+      [`[{name: a, ssh: "${FIRST}"}, {name: b, ssh: ["${FIRST}"]}]`, `nodes[1]: "${FIRST}" belongs to "a" already`],
+      [`[{name: a, tpm: "${PIN}"}, {name: b, tpm: "${PIN}"}]`, `nodes[1]: "${PIN}" belongs to "a" already`],
+      [`[{name: a, pcrs: {7: "${HASH}"}}]`, "nodes[0].pcrs: needs tpm, because a TPM reports them"],
+      [`[{name: a, tpm: "${PIN}", pcrs: [7]}]`, "nodes[0].pcrs: a mapping of PCR numbers to hexadecimal values expected"],
+      [`[{name: a, tpm: "${PIN}", pcrs: {24: "${HASH}"}}]`, "nodes[0].pcrs.24: want the number of a PCR, from 0 to 23"],
+      [`[{name: a, tpm: "${PIN}", pcrs: {07: "${HASH}"}}]`, "nodes[0].pcrs.07: want the number of a PCR, from 0 to 23"],
+      [
+        `[{name: a, tpm: "${PIN}", pcrs: {7: ${"0".repeat(64)}}}]`,
+        "nodes[0].pcrs.7: want a SHA-256 hash, 64 hexadecimal digits in quotes",
+      ],
+    ] as const
+  ) {
+    const read = of(nodes);
+    assert.ok(!read.ok);
+    assert.deepEqual(read.error, [fault]);
+  }
+});
+
+test("parseInventory() reads the keys by which machines prove who they are", () => {
+  const read = parseInventory(
+    `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n` +
+      `  - {name: a, tpm: "${PIN.toUpperCase()}", pcrs: {7: "${"0A".repeat(32)}", 23: "0x${"00".repeat(32)}"}}\n` +
+      `  - {name: b, ssh: "${FIRST}"}\n  - {name: c, dns: [c.example], ssh: ["${SECOND}"]}\n  - {name: d}\n`,
+  );
+  assert.ok(read.ok);
+  const pcrs = new Map([[7, new Uint8Array(32).fill(10)], [23, new Uint8Array(32)]]);
+  assert.deepEqual([...read.value], [
+    ["a", { dns: [], ips: [], proofs: { tpm: PIN, ssh: [], pcrs } }],
+    ["b", { dns: [], ips: [], proofs: { tpm: undefined, ssh: [FIRST], pcrs: NO_PCRS } }],
+    ["c", { dns: ["c.example"], ips: [], proofs: { tpm: undefined, ssh: [SECOND], pcrs: NO_PCRS } }],
+    ["d", { dns: [], ips: [] }],
+  ]);
+});
+
+test("parseInventory() reads known_hosts: several lines of a machine add up", () => {
+  const read = parseInventory(`n1,n1.lan,10.0.0.1 ${ED25519}\nn1,10.0.0.2 ${P256}\nn1 ${ED25519}\n`);
+  assert.ok(read.ok);
+  assert.deepEqual([...read.value], [["n1", {
+    dns: ["n1", "n1.lan"],
+    ips: ["10.0.0.1", "10.0.0.2"],
+    proofs: { ssh: [FIRST, SECOND], pcrs: NO_PCRS },
+  }]]);
+});
+
+test("parseInventory() reads known_hosts: a hashed name is found and not listed", () => {
+  const read = parseInventory(`${HASHED_NAMES.n1} ${ED25519}\nn1 ${P256}\n${HASHED_NAMES.n2} ${ED25519}\n`);
+  assert.ok(read.ok);
+  const inventory = read.value;
+  assert.deepEqual([...inventory.keys()], ["n1"]);
+  assert.deepEqual(["n1", "n2", "n3"].map((name) => inventory.has(name)), [true, true, false]);
+  for (let again = 0; again < 2; again++) {
+    assert.deepEqual(inventory.get("n1"), {
+      dns: ["n1"],
+      ips: [],
+      proofs: { ssh: [SECOND, FIRST], pcrs: NO_PCRS },
+    });
+    assert.deepEqual(inventory.get("n2"), { dns: [], ips: [], proofs: { ssh: [FIRST], pcrs: NO_PCRS } });
+    assert.equal(inventory.get("n3"), undefined);
+  }
+  assert.deepEqual(inventory.hashedHosts?.map(({ fingerprint }) => fingerprint), [FIRST, FIRST]);
+});
+
+test("parseInventory() reads known_hosts: a machine whose keys are all revoked is not expected", () => {
+  const read = parseInventory(`n1 ${ED25519}\nn2 ${P256}\n${HASHED_NAMES.n1} ${ED25519}\n@revoked * ${ED25519}\n`);
+  assert.ok(read.ok);
+  assert.deepEqual(["n1", "n2"].map((name) => read.value.has(name)), [false, true]);
+});
+
+for (
+  const { name, text, faults } of [
+    {
+      name: "a key of two nodes",
+      text: `n1 ${ED25519}\nn2 ${ED25519}\n`,
+      faults: [`line 2: "${FIRST}" belongs to "n1" already`],
+    },
+    {
+      name: "a name and an address of two nodes",
+      text: `n1,10.0.0.1 ${ED25519}\nn2,n1,10.0.0.1 ${P256}\n`,
+      faults: ['line 2: "n1" belongs to "n1" already', 'line 2: "10.0.0.1" belongs to "n1" already'],
+    },
+    {
+      name: "a wildcard",
+      text: `n1 ${ED25519}\n*.lan ${P256}\n`,
+      faults: ['line 2: "*.lan" is a wildcard; list each machine by its name'],
+    },
+  ]
+) {
+  test(`parseInventory() refuses known_hosts with ${name}`, () => {
+    assert.deepEqual(parseInventory(text), { ok: false, error: faults });
+  });
+}
