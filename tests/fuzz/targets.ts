@@ -18,6 +18,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   certificate: async () => await (await import("./targets/der.ts")).certificate(),
   jwt: async () => await (await import("./targets/tokens.ts")).jwt(),
   names: async () => (await import("./targets/der.ts")).names,
+  tpm: async () => await (await import("./targets/tpm.ts")).tpm(),
   target: async () => (await import("./targets/parameters.ts")).requestTarget,
   query: async () => (await import("./targets/parameters.ts")).query,
   continue: async () => (await import("./targets/parameters.ts")).continueToken,
