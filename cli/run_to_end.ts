@@ -8,10 +8,13 @@ import { err, ok, type Result } from "../core/lib/result.ts";
 export async function runToEnd(
   program: string,
   args: readonly string[],
-  options: { readonly timeout?: number; readonly signal?: AbortSignal } = {},
+  { input, ...options }: { readonly input?: Uint8Array; readonly timeout?: number; readonly signal?: AbortSignal } = {},
 ): Promise<Result<string, string>> {
   try {
-    return ok((await promisify(execFile)(program, [...args], { ...options, cwd: "/" })).stdout);
+    const running = promisify(execFile)(program, [...args], { ...options, cwd: "/" });
+    // A program that does not read all of its input reports the reason with its exit code.
+    running.child.stdin?.on("error", () => {}).end(input);
+    return ok((await running).stdout);
   } catch (error) {
     options.signal?.throwIfAborted();
     const { stderr = "", killed = false, signal } = error as { stderr?: string; killed?: boolean; signal?: string };

@@ -142,7 +142,7 @@ const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
     ["objects"],
     ["certificate", "admin"],
     ["node_kubeconfig", "certificate_manager", "discover_cluster", "request_certificate"],
-    ["bootstrap", "serving", "node_trust", "notification_sender"],
+    ["bootstrap", "serving", "node_trust", "notification_sender", "attestation"],
     ["offline_bootstrap", "keep_machine_fresh", "web_server", "health"],
     ["mod"],
   ],
