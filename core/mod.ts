@@ -217,7 +217,7 @@ export type { Hold } from "./approval/evidence/node_claims.ts";
 export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/rules/evaluate_policies.ts";
 export { type Inventory, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
-export type { Evidence, Lookup, NameClaim, NodeCertificate } from "./approval/evidence/ownership.ts";
+export type { Lookup, NameClaim, NodeCertificate, OwnershipEvidence } from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
 export { listPastApprovals, type PastApproval } from "./approval/evidence/past_approvals.ts";
 export type {
