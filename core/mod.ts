@@ -215,7 +215,9 @@ export {
 } from "./approval/decide_request.ts";
 export type { Hold } from "./approval/evidence/node_claims.ts";
 export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/rules/evaluate_policies.ts";
-export { type Inventory, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
+export { type Inventory, type InventoryNode, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
+export type { HashedHost } from "./attestation/known_hosts.ts";
+export type { ExpectedProofs } from "./attestation/proof.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
 export type { Lookup, NameClaim, NodeCertificate, OwnershipEvidence } from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
