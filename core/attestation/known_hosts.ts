@@ -1,5 +1,5 @@
 /**
- * Reads a `known_hosts` file of SSH as a list of the machines that are expected (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+ * Reads a `known_hosts` file of SSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") as a list of the machines that are expected.
  * Each line has the names of one machine, of which the first is the node's, and one of its host keys.
  */
 import { createHmac } from "node:crypto";

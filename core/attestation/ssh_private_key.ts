@@ -26,7 +26,7 @@ export interface SshKeyPair {
 const MAGIC = "openssh-key-v1\0";
 const DAMAGED = "the private key is damaged";
 
-/** Parses a private key in the format that ssh-keygen writes since OpenSSH 7.8, or in one of the PEM formats before it. */
+/** Parses a private key in the format of ssh-keygen since OpenSSH 7.8, or in one of the PEM formats before it. */
 export function parseSshPrivateKey(text: string): Result<SshKeyPair, string> {
   const block = findKeyBlock(text);
   if (block?.label !== "OPENSSH PRIVATE KEY") return parsePem(text);

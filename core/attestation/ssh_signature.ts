@@ -1,6 +1,6 @@
 /**
- * SSH public keys (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4), their fingerprints, and signatures over a message (OpenSSH's
- * `PROTOCOL.sshsig`), by which a machine proves that it can use its host key.
+ * SSH public keys (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4), their fingerprints, and signatures over a message
+ * (OpenSSH's `PROTOCOL.sshsig`), by which a machine proves that it can use its host key.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";

@@ -34,7 +34,7 @@ export class SshReader {
     return this.#take(this.readUint32());
   }
 
-  /** Reads a string that names something. Bytes other than printable ASCII become `?`, so that a message can quote it. */
+  /** Reads a name. Bytes other than printable ASCII become `?`, so that a message can quote it. */
   readName(): string {
     const bytes = this.readString();
     if (bytes.length > MAX_NAME_BYTES) throw new DerError(`a name has more than ${MAX_NAME_BYTES} bytes`);
