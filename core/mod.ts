@@ -218,6 +218,7 @@ export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval
 export { type Inventory, type InventoryNode, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
 export type { HashedHost } from "./attestation/known_hosts.ts";
 export type { ExpectedProofs } from "./attestation/proof.ts";
+export type { EndorsementAuthority } from "./attestation/verify_tpm.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
 export type { Lookup, NameClaim, NodeCertificate, OwnershipEvidence } from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";

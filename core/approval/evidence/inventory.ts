@@ -6,6 +6,11 @@ import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../
 import type { ExpectedProofs } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
 import {
+  ENDORSEMENT_NAME_FIELDS,
+  type EndorsementAuthority,
+  parseEndorsementAuthority,
+} from "../../attestation/verify_tpm.ts";
+import {
   checkedText,
   type ConfigPlace,
   fault,
@@ -13,6 +18,7 @@ import {
   mapped,
   mapping,
   nonEmptyListOf,
+  oneOf,
   optionalKey,
   parseConfigDocument,
   requiredKey,
@@ -42,6 +48,8 @@ export interface InventoryNode extends NodeNames {
 export interface Inventory extends ReadonlyMap<string, InventoryNode> {
   /** The machines that `get` and `has` find but that are not listed, because their names are hashed. */
   readonly hashedHosts?: readonly HashedHost[];
+  /** The CAs whose endorsement certificates name further machines. */
+  readonly endorsementAuthorities?: readonly EndorsementAuthority[];
 }
 
 /** Why the machines of an inventory cannot be listed. */
@@ -86,7 +94,18 @@ function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8
 
 const NO_PCRS: ReadonlyMap<number, Uint8Array> = new Map();
 
-const INVENTORY = mapping({ nodes: requiredKey(listOf(NODE)) });
+const AUTHORITY = mapped(
+  mapping({ certificates: requiredKey(text), nodeName: requiredKey(oneOf(ENDORSEMENT_NAME_FIELDS)) }),
+  ({ certificates, nodeName }, place) => {
+    const parsed = parseEndorsementAuthority(certificates, nodeName);
+    return parsed.ok ? parsed.value : fault({ ...place, path: `${place.path}.certificates` }, parsed.error);
+  },
+);
+
+const INVENTORY = mapping({
+  nodes: requiredKey(listOf(NODE)),
+  endorsementAuthorities: optionalKey(nonEmptyListOf(AUTHORITY)),
+});
 
 /** Parses an inventory. The error lists every fault, including a name, an address or a key that two nodes share. */
 export function parseInventory(fileText: string): Result<Inventory, readonly string[]> {
@@ -109,7 +128,9 @@ function parseNodeInventory(fileText: string): Result<Inventory, readonly string
     faults.push(...shared.map((what) => `${place}: ${what}`));
     nodes.set(name, keys.length === 0 ? names : { ...names, proofs: { tpm, ssh, pcrs: pcrs ?? NO_PCRS } });
   }
-  return faults.length === 0 ? ok(nodes) : err(faults);
+  if (faults.length > 0) return err(faults);
+  const { endorsementAuthorities } = read.value;
+  return ok(endorsementAuthorities === undefined ? nodes : Object.assign(nodes, { endorsementAuthorities }));
 }
 
 /** Parses a `known_hosts` file: the names of a line are those of one node, and the lines of a node add up. */

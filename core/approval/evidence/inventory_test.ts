@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HASHED_NAMES, SSH_VECTORS } from "../../../tests/support/ssh_vectors.ts";
+import { TRUST_ANCHOR } from "../../../tests/support/trust_anchor.ts";
 import { parseInventory } from "./inventory.ts";
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
@@ -72,6 +73,27 @@ test("parseInventory() reads the keys by which machines prove who they are", () 
     ["c", { dns: ["c.example"], ips: [], proofs: { tpm: undefined, ssh: [SECOND], pcrs: NO_PCRS } }],
     ["d", { dns: [], ips: [] }],
   ]);
+});
+
+test("parseInventory() reads the CAs of endorsement certificates", () => {
+  const parse = (authorities: unknown) =>
+    parseInventory(
+      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: []\nendorsementAuthorities: ${JSON.stringify(authorities)}\n`,
+    );
+  const read = parse([{ certificates: TRUST_ANCHOR, nodeName: "commonName" }]);
+  assert.ok(read.ok);
+  assert.deepEqual(
+    read.value.endorsementAuthorities?.map(({ certificates, nodeName }) => [certificates.length, nodeName]),
+    [[1, "commonName"]],
+  );
+  for (
+    const [authorities, fault] of [
+      [[{ certificates: "x", nodeName: "dnsName" }], "[0].certificates: must contain at least one CERTIFICATE PEM block"],
+      [[{ certificates: TRUST_ANCHOR, nodeName: "dnsNames" }], '[0].nodeName: "dnsNames" is not possible; did you mean dnsName?'],
+      [[{ certificates: TRUST_ANCHOR }], "[0].nodeName: missing"],
+      [[], ": at least one expected"],
+    ] as const
+  ) assert.deepEqual(parse(authorities), { ok: false, error: [`endorsementAuthorities${fault}`] });
 });
 
 test("parseInventory() reads known_hosts: several lines of a machine add up", () => {
