@@ -73,7 +73,7 @@ test("parseKnownHosts() lists every fault with its line", () => {
     ["n1 ssh-ed25519 AAAA=", "the key is not valid base64"],
     ["n1 ssh-ed25519", "the bytes end too early"],
     ["@revoked * ssh-ed25519 !", "the key is not valid base64"],
-    [`n1 ssh-rsa ${SMALL_RSA_KEY}`, "an RSA key of 1024 bits is too small: want 2048 or more"],
+    [`n1 ssh-rsa ${SMALL_RSA_KEY}`, "an RSA key has 1024 bits: want 2048 to 8192"],
     [`n1 ${ED25519.replace("ssh-ed25519", "ssh-rsa")}`, 'the key is of type ssh-ed25519, not "ssh-rsa"'],
   ];
   const read = parseKnownHosts(lines.map(([line]) => `${line}\n`).join(""));

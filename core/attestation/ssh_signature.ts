@@ -44,7 +44,8 @@ export interface SshPublicKey {
   readonly facts: PublicKeyFacts;
 }
 
-const LEAST_RSA_BITS = 2048;
+/** The sizes of RSA keys. Anyone can let a server verify with a key: one of 16,384 bits would cost milliseconds. */
+const RSA_BITS = { least: 2048, most: 8192 };
 
 const CURVE_OF_TYPE: Readonly<Record<Extract<SshKeyType, `ecdsa-${string}`>, Curve>> = {
   "ecdsa-sha2-nistp256": CURVES["P-256"],
@@ -61,8 +62,8 @@ export function parseSshPublicKey(wire: Bytes): Result<SshPublicKey, string> {
     reader.expectEnd();
     const facts = parsePublicKey(encodePublicKey(parts));
     if (facts.weakness !== undefined) throw new DerError(facts.weakness);
-    if (facts.algorithm === "RSA" && facts.bits < LEAST_RSA_BITS) {
-      throw new DerError(`an RSA key of ${facts.bits} bits is too small: want ${LEAST_RSA_BITS} or more`);
+    if (facts.algorithm === "RSA" && (facts.bits < RSA_BITS.least || facts.bits > RSA_BITS.most)) {
+      throw new DerError(`an RSA key has ${facts.bits} bits: want ${RSA_BITS.least} to ${RSA_BITS.most}`);
     }
     return { type, wire, facts };
   });
@@ -101,7 +102,7 @@ function toCurveName(type: string): string {
   return type.slice("ecdsa-sha2-".length);
 }
 
-/** Converts the public key of a private key. The error says that SSH has no such keys, or that the key is too small. */
+/** Converts the public key of a private key. The error says that SSH has no such keys, or the size is wrong. */
 export function toSshPublicKey(key: Pick<PrivateKey, "publicKeyDer">): Result<SshPublicKey, string> {
   const { algorithm, curve, keyBytes } = parsePublicKey(key.publicKeyDer());
   if (algorithm === "Ed25519") return parseSshPublicKey(encodeStrings("ssh-ed25519", keyBytes));
@@ -165,11 +166,15 @@ export function verifySshSignature(
     if (digest !== "sha512" && digest !== "sha256") {
       throw new DerError(`the hash "${digest}" is not supported; want sha512 or sha256`);
     }
-    const { algorithm, signature: raw } = readSignature(new SshReader(reader.readString()), publicKey);
+    const inner = new SshReader(reader.readString());
     reader.expectEnd();
-    const data = encodeSigned({ namespace, message }, digest);
-    const [allowSha1, allowMlDsa] = [false, false];
-    return findSignatureFault({ algorithm, key: publicKey.facts, data, signature: raw, allowSha1, allowMlDsa });
+    return findSignatureFault({
+      ...readSignature(inner, publicKey),
+      key: publicKey.facts,
+      data: encodeSigned({ namespace, message }, digest),
+      allowSha1: false,
+      allowMlDsa: false,
+    });
   });
   if (!checked.ok) return checked;
   if (checked.value === undefined) return ok(undefined);

@@ -104,7 +104,7 @@ for (const vector of SSH_VECTORS) {
 
 for (
   const { name, wire, fault } of [
-    { name: "a small RSA key", wire: bytes(SMALL_RSA_KEY), fault: /^an RSA key of 1024 bits is too small: want 2048/ },
+    { name: "a small RSA key", wire: bytes(SMALL_RSA_KEY), fault: /^an RSA key has 1024 bits: want 2048 to 8192$/ },
     { name: "a DSA key", wire: bytes(DSA_KEY), fault: /^keys of type "ssh-dss" are not supported; want one of ssh-ed/ },
     { name: "a certificate", wire: bytes(CERTIFIED_KEY), fault: /^keys of type "ecdsa-sha2-nistp256-cert-v01@openssh/ },
     { name: "nothing", wire: new Uint8Array(0), fault: /^the bytes end too early$/ },
@@ -144,6 +144,11 @@ for (
       name: "a negative RSA modulus",
       wire: encodeStrings("ssh-rsa", Uint8Array.of(3), new Uint8Array(256).fill(0x80)),
       fault: /^a number is not positive$/,
+    },
+    {
+      name: "a huge RSA key",
+      wire: encodeStrings("ssh-rsa", Uint8Array.of(3), new Uint8Array(2048).fill(0x7f)),
+      fault: /^an RSA key has 16383 bits: want 2048 to 8192$/,
     },
     {
       name: "an RSA modulus without digits",
