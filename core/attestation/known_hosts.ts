@@ -92,12 +92,11 @@ export function isHashOf({ salt, hash }: HashedHost, name: string): boolean {
 
 interface HostEntry {
   readonly line: number;
-  /** Such as `@revoked`; empty without one. */
+  /** The marker, such as `@revoked`; empty without one. */
   readonly marker: string;
   /** The names, or the hash of one. */
   readonly host: string;
   readonly type: string;
-  /** Base64. */
   readonly key: string;
 }
 

@@ -6,7 +6,7 @@ import { isHashOf, isKnownHosts, parseKnownHosts } from "./known_hosts.ts";
 const [ED25519 = "", P256 = "", P384 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 const [FIRST = "", SECOND = "", THIRD = ""] = SSH_VECTORS.map(({ fingerprint }) => fingerprint);
 
-test("parseKnownHosts() reads names, addresses and keys, whatever stands around them", () => {
+test("parseKnownHosts() reads names, addresses and keys between comments and blanks", () => {
   const read = parseKnownHosts(
     [
       "# written by ssh-keyscan",

@@ -1,6 +1,6 @@
 /**
- * How a machine proves which one it is: what an operator expects, what the machine presents, what the server asks for, and
- * what the machine answers. Bytes are structures of a TPM, of SSH or of X.509, as named.
+ * How a machine proves which one it is: what an operator expects, what the machine presents, the challenge of the server, and
+ * the answer. Bytes are structures of a TPM, of SSH or of X.509, as named.
  */
 import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
@@ -22,7 +22,7 @@ export interface ExpectedProofs {
 export type Evidence =
   | {
     readonly kind: "tpm";
-    /** SubjectPublicKeyInfo in DER. */
+    /** Its SubjectPublicKeyInfo, encoded in DER. */
     readonly endorsementKey: Bytes;
     /** The certificate of the endorsement key in DER, if the TPM has one. */
     readonly endorsementCertificate?: Bytes | undefined;
@@ -35,15 +35,15 @@ export type Evidence =
     readonly hostKey: Bytes;
   };
 
-/** What the server asks for. A proof by SSH needs no more than the message that is signed. */
+/** The challenge of the server. A proof by SSH needs no more than the message that is signed. */
 export type ProofChallenge =
   | {
     readonly kind: "tpm";
-    /** TPM2B_ID_OBJECT. */
+    /** The encrypted secret, a TPM2B_ID_OBJECT. */
     readonly credential: Bytes;
-    /** TPM2B_ENCRYPTED_SECRET. */
+    /** The seed of its keys, a TPM2B_ENCRYPTED_SECRET. */
     readonly secret: Bytes;
-    /** The PCRs to quote. */
+    /** The PCRs that the TPM has to quote. */
     readonly pcrs: readonly number[];
   }
   | { readonly kind: "ssh" };
@@ -54,9 +54,9 @@ export type ProofAnswer =
     readonly kind: "tpm";
     /** The secret that the TPM recovered from the challenge. */
     readonly secret: Bytes;
-    /** TPMS_ATTEST. */
+    /** What the TPM attests, a TPMS_ATTEST. */
     readonly quote: Bytes;
-    /** TPMT_SIGNATURE. */
+    /** The signature of the quote, a TPMT_SIGNATURE. */
     readonly signature: Bytes;
     readonly pcrValues: ReadonlyMap<number, Bytes>;
   }
@@ -66,7 +66,7 @@ export type ProofAnswer =
     readonly signature: Bytes;
   };
 
-/** What was proven. */
+/** The key that a machine has proven to have. */
 export interface ProvenIdentity {
   readonly kind: ProofKind;
   /** The key, written as in an inventory: a pin or a fingerprint. */

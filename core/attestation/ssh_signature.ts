@@ -36,7 +36,7 @@ const KEY_TYPES = [
 
 export type SshKeyType = typeof KEY_TYPES[number];
 
-/** A parsed public key. */
+/** A public key of a supported type and size. */
 export interface SshPublicKey {
   readonly type: SshKeyType;
   /** The key in SSH's wire format. A key has no second encoding. */

@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 
-/** A fault in the encoding. It is caught within core/pki. */
+/** A fault in an encoding, which `toResult` turns into a `Result`. */
 export class DerError extends Error {}
 
 /** Bytes in an `ArrayBuffer`, which WebCrypto requires. */

@@ -181,7 +181,7 @@ function bitLength(unsigned: Bytes): number {
   return (unsigned.length - 1) * 8 + (32 - Math.clz32(unsigned[0] ?? 0));
 }
 
-/** The curves that Go's x509 knows. */
+/** The name of a curve that Go's x509 knows. */
 export type CurveName = "P-224" | "P-256" | "P-384" | "P-521";
 
 /** The domain parameters that the equation of a curve needs. */
@@ -195,7 +195,7 @@ export interface Curve {
   readonly b: bigint;
 }
 
-/** The curves by name. */
+/** The curves that Go's x509 knows, by name. */
 export const CURVES: Readonly<Record<CurveName, Curve>> = {
   "P-224": {
     name: "P-224",
