@@ -23,7 +23,10 @@ function toPem(base64: string, label = "OPENSSH PRIVATE KEY"): string {
 
 function createProver(
   texts: Readonly<Record<string, string>>,
-  { path, run = () => assert.fail("a program was run") }: Partial<SshProverOptions> = {},
+  { path, run = () => assert.fail("a program was run") }: {
+    readonly path?: string | undefined;
+    readonly run?: SshProverOptions["run"] | undefined;
+  } = {},
 ) {
   return createSshProver({ path, run, files: createMemoryFiles(texts) });
 }
@@ -148,7 +151,8 @@ for (
   ]
 ) {
   test(`createSshProver() refuses ${name}`, async () => {
-    await assert.rejects(createProver(texts as Readonly<Record<string, string>>, { path, run }).prove({ kind: "ssh" }, message), error);
+    const prover = createProver(texts as Readonly<Record<string, string>>, { path, run });
+    await assert.rejects(prover.prove({ kind: "ssh" }, message), error);
   });
 }
 

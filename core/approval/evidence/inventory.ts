@@ -177,7 +177,7 @@ class HashedInventory extends Map<string, InventoryNode> implements Inventory {
     if (known !== undefined) return known.node;
     const keys = this.hashedHosts.filter((host) => isHashOf(host, name)).map(({ fingerprint }) => fingerprint);
     const listed = super.get(name);
-    const { dns, ips, proofs } = listed ?? { dns: [], ips: [] };
+    const { dns, ips, proofs }: InventoryNode = listed ?? { dns: [], ips: [] };
     const ssh = [...new Set([...proofs?.ssh ?? [], ...keys])];
     const node = keys.length === 0 ? listed : { dns, ips, proofs: { ssh, pcrs: NO_PCRS } };
     this.#found.set(name, { node });
