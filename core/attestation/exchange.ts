@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
@@ -50,6 +50,12 @@ export function createProofMessage({ caHash, node, key, challenge }: ProofMessag
 
 /** The evidence of a kind, and its answer. */
 type Of<T, K extends ProofKind> = Extract<T, { readonly kind: K }>;
+
+/** The endorsement key of a TPM and its certificate, both in DER. */
+export interface Endorsement {
+  readonly key: Bytes;
+  readonly certificate: Bytes;
+}
 
 /** A part of the evidence that cannot prove anything. */
 export interface EvidenceFault {
@@ -129,6 +135,7 @@ export async function beginAttestation(
     : await methods.ssh.challenge(evidence, { pcrs, random });
   if (!challenged.ok) return challenged;
   const { challenge, proven, verifyingKey, secret } = challenged.value;
+  const { endorsementKey, endorsementCertificate } = evidence.kind === "tpm" ? evidence : {};
   const nonce = Buffer.from(random.bytes(CHALLENGE_BYTES)).toString("base64url");
   const state: SealedState = {
     kind: evidence.kind,
@@ -141,6 +148,9 @@ export async function beginAttestation(
     secret: encodeBase64(secret),
     pcrs,
     at: now.getTime(),
+    ...(endorsementKey === undefined || endorsementCertificate === undefined ? {} : {
+      endorsement: { key: encodeBase64(endorsementKey), certificate: encodeBase64(endorsementCertificate) },
+    }),
   };
   return ok({ nonce, challenge, state: seal(state, sealingKey("state", now), random.bytes(NONCE_BYTES)) });
 }
@@ -173,21 +183,22 @@ const NOT_ACCEPTED = "the proof was not accepted: the inventory of the server mu
 export async function completeAttestation(
   { node, key, answer, state: sealed }: ProofSubject & { readonly answer: ProofAnswer; readonly state: Bytes },
   { caHash, now, sealingKey, methods, findExpected }: ExchangeContext & {
-    readonly findExpected: (node: NodeName) => ExpectedProofs | undefined;
+    /** Finds the proofs that are expected of a node; the error says why there are none, for the log. */
+    readonly findExpected: (node: NodeName, endorsement: Endorsement | undefined) => Result<ExpectedProofs, string>;
   },
 ): Promise<Result<AttestedNode, AttestationRefusal>> {
   const refuse = (reason: AttestationRefusal["reason"], detail: string, message = NOT_ACCEPTED) =>
     err({ reason, message, detail });
   const state = openState(sealed, sealingKey, now);
   if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
-  const { kind, challenge, proven, pcrs } = state.value;
+  const { kind, challenge, proven, pcrs, endorsement } = state.value;
   if (state.value.caHash !== caHash) return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
   if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
   if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
   const message = createProofMessage({ caHash, node, key, challenge });
   const challenged = {
-    verifyingKey: decodeBase64(state.value.verifyingKey)!,
-    secret: decodeBase64(state.value.secret)!,
+    verifyingKey: decodeSealed(state.value.verifyingKey),
+    secret: decodeSealed(state.value.secret),
     pcrs,
   };
   const verified = answer.kind !== kind
@@ -196,7 +207,11 @@ export async function completeAttestation(
     ? await methods.tpm.verify(challenged, answer, message)
     : await methods.ssh.verify(challenged, answer, message);
   if (!verified.ok) return refuse("proof", `${kind} ${proven}: ${verified.error}`);
-  const unexpected = findUnexpected(findExpected(node), state.value, answer);
+  const expected = findExpected(
+    node,
+    endorsement && { key: decodeSealed(endorsement.key), certificate: decodeSealed(endorsement.certificate) },
+  );
+  const unexpected = expected.ok ? findUnexpected(expected.value, state.value, answer) : expected.error;
   if (unexpected !== undefined) return refuse("inventory", `${kind} ${proven}: ${unexpected}`);
   return ok({
     proof: { kind, key: proven, at: now },
@@ -207,11 +222,10 @@ export async function completeAttestation(
 
 /** Explains why a verified proof is not one that is expected of the machine; undefined when it is. */
 function findUnexpected(
-  expected: ExpectedProofs | undefined,
+  expected: ExpectedProofs,
   { kind, proven, pcrs }: SealedState,
   answer: ProofAnswer,
 ): string | undefined {
-  if (expected === undefined) return "the inventory lists no proof of this node";
   const isListed = kind === "tpm" ? expected.tpm === proven : expected.ssh.includes(proven);
   if (!isListed) return "the inventory does not list this key for this node";
   if (answer.kind !== "tpm") return undefined;
@@ -239,6 +253,11 @@ interface SealedState extends ProofMessage {
   readonly pcrs: readonly number[];
   /** Milliseconds since 1970. */
   readonly at: number;
+  readonly endorsement?: { readonly [K in keyof Endorsement]: string };
+}
+
+function decodeSealed(base64: string): Bytes {
+  return new Uint8Array(Buffer.from(base64, "base64"));
 }
 
 function seal(state: SealedState, key: Uint8Array, nonce: Uint8Array): Bytes {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { FAKE_PROOFS, signFakeProof } from "../../tests/support/fake_proofs.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { err, ok } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
@@ -16,7 +17,6 @@ import {
   EXCHANGE_MS,
   type ExchangeContext,
   listQuotedPcrs,
-  type ProofMethods,
 } from "./exchange.ts";
 import type { Evidence, ExpectedProofs, ProofAnswer } from "./proof.ts";
 
@@ -30,46 +30,7 @@ const bytes = (text: string): Bytes => new TextEncoder().encode(text);
 const text = (read: Uint8Array): string => Buffer.from(read).toString();
 const MINUTE_MS = 60_000;
 
-/** A proof whose signature is the name of the key before the message, and of a TPM also the secret that it decrypted. */
-const methods: ProofMethods = {
-  ssh: {
-    challenge: ({ hostKey }) =>
-      Promise.resolve(
-        text(hostKey) === "bad"
-          ? err({ field: "ssh.hostKey", message: "not a key" })
-          : ok({
-            challenge: { kind: "ssh" },
-            proven: `SHA256:${text(hostKey)}`,
-            verifyingKey: hostKey,
-            secret: bytes(""),
-          }),
-      ),
-    verify: ({ verifyingKey }, { signature }, message) =>
-      Promise.resolve(
-        text(signature) === text(verifyingKey) + text(message) ? ok(undefined) : err("the signature is wrong"),
-      ),
-  },
-  tpm: {
-    challenge: ({ endorsementKey, attestationKey }, { pcrs, random }) => {
-      const secret = random.bytes(8);
-      return Promise.resolve(ok({
-        challenge: { kind: "tpm", credential: secret, secret: bytes(""), pcrs },
-        proven: `sha256:${text(endorsementKey)}`,
-        verifyingKey: attestationKey,
-        secret,
-      }));
-    },
-    verify: ({ verifyingKey, secret, pcrs }, answer, message) =>
-      Promise.resolve(
-        text(answer.secret) === text(secret) &&
-          text(answer.signature) === `${text(verifyingKey)}${pcrs}${text(message)}`
-          ? ok(undefined)
-          : err("the quote is wrong"),
-      ),
-  },
-};
-
-const context: ExchangeContext = { caHash, now, sealingKey: createSealingKey(bytes("secret")), methods };
+const context: ExchangeContext = { caHash, now, sealingKey: createSealingKey(bytes("secret")), methods: FAKE_PROOFS };
 const at = (ms: number): Date => new Date(now.getTime() + ms);
 const hostKey: Evidence = { kind: "ssh", hostKey: bytes("host") };
 const listed: ExpectedProofs = { ssh: ["SHA256:other", "SHA256:host"], pcrs: new Map() };
@@ -82,8 +43,7 @@ async function begin(more: Partial<ExchangeContext> = {}, evidence = hostKey): P
 }
 
 function sign({ nonce }: BegunExchange, key = "host", message = { ...subject, caHash }): ProofAnswer {
-  const signed = createProofMessage({ ...message, challenge: nonce });
-  return { kind: "ssh", signature: bytes(key + text(signed)) };
+  return { kind: "ssh", signature: signFakeProof(key, { ...message, challenge: nonce }) };
 }
 
 interface Call extends ExchangeContext {
@@ -97,7 +57,7 @@ function complete(
   answer: ProofAnswer,
   { node = n1, key = keyA, expected = listed, ...more }: Partial<Call> = {},
 ) {
-  const findExpected = () => expected === "none" ? undefined : expected;
+  const findExpected = () => expected === "none" ? err("the inventory lists no proof of this node") : ok(expected);
   return completeAttestation({ node, key, answer, state }, { ...context, ...more, findExpected });
 }
 
@@ -303,6 +263,27 @@ test("completeAttestation() refuses a quote without the decrypted secret, and a 
   assert.ok(!guessed.ok && guessed.error.reason === "proof");
   const foreign = await complete(begun, quote(begun), { expected: { ...expected, tpm: keyA } });
   assert.ok(!foreign.ok && foreign.error.reason === "inventory");
+});
+
+test("completeAttestation() asks the inventory with the endorsement certificate of the first call", async () => {
+  const endorsed: Evidence = { ...tpm, endorsementCertificate: bytes("certificate") };
+  for (const { evidence, want } of [
+    { evidence: tpm, want: undefined },
+    { evidence: endorsed, want: { key: bytes("ek"), certificate: bytes("certificate") } },
+  ]) {
+    const begun = await begin({}, evidence);
+    let asked: unknown = "nothing";
+    const call = { ...subject, answer: quote(begun), state: begun.state };
+    const done = await completeAttestation(call, {
+      ...context,
+      findExpected: (_node, endorsement) => {
+        asked = endorsement;
+        return ok({ tpm: pin, ssh: [], pcrs: new Map() });
+      },
+    });
+    assert.ok(done.ok);
+    assert.deepEqual(asked, want);
+  }
 });
 
 test("listQuotedPcrs() has those of the firmware, and those of every machine", () => {

@@ -2,6 +2,7 @@
  * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys by
  * which they prove which machine they are. It is a file of kind Inventory, or a `known_hosts` file of SSH.
  */
+import type { Endorsement } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
 import type { ExpectedProofs } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
@@ -9,6 +10,7 @@ import {
   ENDORSEMENT_NAME_FIELDS,
   type EndorsementAuthority,
   parseEndorsementAuthority,
+  verifyEndorsement,
 } from "../../attestation/verify_tpm.ts";
 import {
   checkedText,
@@ -29,7 +31,8 @@ import { decodeHex } from "../../lib/hex.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
 import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { parsePublicKeyPin } from "../../pki/keys/public_key_pin.ts";
+import type { NodeName } from "../../machine/node_name.ts";
+import { parsePublicKeyPin, publicKeyPin } from "../../pki/keys/public_key_pin.ts";
 import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */
@@ -50,6 +53,38 @@ export interface Inventory extends ReadonlyMap<string, InventoryNode> {
   readonly hashedHosts?: readonly HashedHost[];
   /** The CAs whose endorsement certificates name further machines. */
   readonly endorsementAuthorities?: readonly EndorsementAuthority[];
+}
+
+/** Reports whether an inventory lists a key by which a machine can prove which one it is. */
+export function listsProofs(inventory: Inventory): boolean {
+  const { hashedHosts, endorsementAuthorities } = inventory;
+  return hashedHosts !== undefined || endorsementAuthorities !== undefined ||
+    [...inventory.values()].some(({ proofs }) => proofs !== undefined);
+}
+
+/**
+ * Finds the proofs that are expected of a node. If no TPM is listed for it, the endorsement certificate of a listed CA admits
+ * the TPM that it is for. The error says why no proof is expected.
+ */
+export function findExpectedProofs(
+  inventory: Inventory,
+  node: NodeName,
+  endorsement: Endorsement | undefined,
+  now: Date,
+): Result<ExpectedProofs, string> {
+  const listed = inventory.get(node)?.proofs;
+  const { endorsementAuthorities } = inventory;
+  if (listed?.tpm === undefined && endorsement !== undefined && endorsementAuthorities !== undefined) {
+    const { key, certificate } = endorsement;
+    const named = verifyEndorsement(certificate, key, endorsementAuthorities, now);
+    if (named.ok && named.value === node) {
+      return ok({ ssh: [], pcrs: NO_PCRS, ...listed, tpm: publicKeyPin({ publicKeyDer: key }) });
+    }
+    if (listed === undefined) {
+      return err(named.ok ? `the endorsement certificate is for node "${named.value}"` : named.error);
+    }
+  }
+  return listed === undefined ? err("the inventory lists no proof of this node") : ok(listed);
 }
 
 /** Why the machines of an inventory cannot be listed. */

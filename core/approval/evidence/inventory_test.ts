@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createHash } from "node:crypto";
+import {
+  basicConstraints,
+  encodeOddCertificate,
+  extendedKeyUsage,
+  keyUsage,
+} from "../../../tests/support/odd_certificate.ts";
+import { createSoftwareTpm } from "../../../tests/support/software_tpm.ts";
 import { HASHED_NAMES, SSH_VECTORS } from "../../../tests/support/ssh_vectors.ts";
 import { TRUST_ANCHOR } from "../../../tests/support/trust_anchor.ts";
-import { parseInventory } from "./inventory.ts";
+import type { NodeName } from "../../machine/node_name.ts";
+import { encodePem } from "../../pki/asn1/pem.ts";
+import { generatePrivateKey } from "../../pki/keys/keys.ts";
+import { findExpectedProofs, listsProofs, parseInventory } from "./inventory.ts";
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 const [FIRST = "", SECOND = ""] = SSH_VECTORS.map(({ fingerprint }) => fingerprint);
@@ -153,3 +164,54 @@ for (
     assert.deepEqual(parseInventory(text), { ok: false, error: faults });
   });
 }
+
+test("findExpectedProofs() takes the TPM of an endorsement certificate for a node without a TPM in the list", async () => {
+  const [now, notBefore, notAfter] = ["2026-12-02", "2026-12-01", "2099-12-31"].map((day) => new Date(day)) as [Date, Date, Date];
+  const ca = await generatePrivateKey("ecdsa-p256");
+  const { endorsementKey: key } = (await createSoftwareTpm()).evidence;
+  const common = { issuer: "vtpm", signer: ca, notBefore, notAfter, serial: Uint8Array.of(1), version: 3 } as const;
+  const authority = encodeOddCertificate({
+    ...common,
+    subject: "vtpm",
+    key: ca,
+    extensions: [basicConstraints(true), keyUsage(5)],
+  });
+  const certificate = encodeOddCertificate({
+    ...common,
+    subject: "n1",
+    key: { algorithm: "ECDSA", publicKeyDer: () => key, sign: () => assert.fail() },
+    extensions: [extendedKeyUsage("2.23.133.8.1")],
+  });
+  const authorities = [{ certificates: encodePem("CERTIFICATE", authority), nodeName: "commonName" }];
+  const find = (nodes: string, node: string, endorsement = { key, certificate }) => {
+    const read = parseInventory(
+      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n` +
+        `endorsementAuthorities: ${JSON.stringify(authorities)}\n`,
+    );
+    assert.ok(read.ok && listsProofs(read.value));
+    return findExpectedProofs(read.value, node as NodeName, endorsement, now);
+  };
+  const tpm = `sha256:${createHash("sha256").update(key).digest("hex")}`;
+  assert.deepEqual(find("", "n1"), { ok: true, value: { ssh: [], pcrs: NO_PCRS, tpm } });
+  assert.deepEqual(find(`{ name: n1, ssh: "${FIRST}" }`, "n1"), { ok: true, value: { ssh: [FIRST], pcrs: NO_PCRS, tpm } });
+  const listed = find(`{ name: n1, tpm: "${PIN}" }`, "n1");
+  assert.equal(listed.ok && listed.value.tpm, PIN);
+  assert.deepEqual(find("", "n2"), { ok: false, error: 'the endorsement certificate is for node "n1"' });
+  const malformed = find("", "n1", { key, certificate: Uint8Array.of(0) });
+  assert.ok(!malformed.ok && malformed.error.startsWith("the endorsement certificate is malformed"));
+});
+
+test("findExpectedProofs() finds what is listed, and listsProofs() whether anything is", () => {
+  const read = (nodes: string) => {
+    const inventory = parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`);
+    assert.ok(inventory.ok);
+    return inventory.value;
+  };
+  const now = new Date("2026-12-02");
+  const listed = read(`{ name: n1, ssh: "${FIRST}" }, { name: n2 }`);
+  assert.equal(listsProofs(listed), true);
+  assert.equal(listsProofs(read("{ name: n1 }")), false);
+  assert.equal(findExpectedProofs(listed, "n1" as NodeName, undefined, now).ok, true);
+  const none = { ok: false, error: "the inventory lists no proof of this node" };
+  assert.deepEqual(findExpectedProofs(listed, "n2" as NodeName, undefined, now), none);
+});
