@@ -1,8 +1,8 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
 import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rbac.ts";
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
-import { AUTHENTICATED_GROUP } from "../core/kube/user.ts";
-import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { ANONYMOUS_USER, AUTHENTICATED_GROUP } from "../core/kube/user.ts";
+import { nodeAttestationKind, TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { READ_VERBS } from "../server/registry/mod.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
@@ -62,6 +62,24 @@ export function trustFollowerObjects(): readonly BootstrapObject[] {
   return [
     createRbacObject("clusterroles", { metadata: { name: TRUST_FOLLOWER_ROLE }, rules }),
     binding(TRUST_FOLLOWER_ROLE, TRUST_FOLLOWER_ROLE, AUTHENTICATED_GROUP),
+  ];
+}
+
+const ATTESTER_ROLE = "tlsboot:node-attester";
+
+/**
+ * Creates the role and the binding by which a machine without a credential exchanges a proof of what it is for a token,
+ * while the inventory lists a proof.
+ */
+export function attesterObjects(): readonly BootstrapObject[] {
+  const role: ClusterRole = {
+    metadata: { name: ATTESTER_ROLE },
+    rules: [{ verbs: ["create"], apiGroups: [TLSBOOT_GROUP], resources: [nodeAttestationKind.plural] }],
+  };
+  const anonymous = { kind: "User", apiGroup: "rbac.authorization.k8s.io", name: ANONYMOUS_USER };
+  return [
+    createRbacObject("clusterroles", role),
+    createRbacObject("clusterrolebindings", bindRole(role, anonymous)),
   ];
 }
 

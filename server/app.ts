@@ -25,7 +25,7 @@ import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
 import { createOpenidRoutes, type DiscoverableIssuer } from "./http/openid.ts";
-import { parseTarget, toAttributes } from "./http/request_info.ts";
+import { parseTarget, type RequestInfo, toAttributes } from "./http/request_info.ts";
 import { createApiRoutes, createServedCheck, respondUnknown, type Served } from "./http/resource_handler.ts";
 import {
   METRICS_PATH,
@@ -47,7 +47,8 @@ import type { Revocations } from "./revocation/revocations.ts";
 
 /** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {
-  readonly served: Served;
+  /** Returns what is served at present: one of a few values, each of which has its routes and documents. */
+  readonly served: () => Served;
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
   /** Absent when nodes with an expired certificate cannot recover. */
@@ -78,11 +79,17 @@ export type App = (incoming: Incoming) => Promise<Answer>;
 /** Creates the app, with the whole pipeline. */
 export function createApp(deps: AppDeps): App {
   const { clock, stopping } = deps;
-  const routes = createRoutes(deps);
-  const router = createRouter(routes);
+  const routings = new Map<Served, Routing>();
+  const findRouting = (): Routing => {
+    const served = deps.served();
+    const known = routings.get(served) ?? createRouting(deps, served);
+    routings.set(served, known);
+    return known;
+  };
+  findRouting();
   const impersonate = createImpersonation(deps.authorizer);
   const deadlines = new Deadlines(clock, stopping);
-  const observe = createObserver(deps, routes);
+  const observe = createObserver(deps, (exchange) => findRouting().isServed(exchange.info));
 
   /** Takes a request through its steps, each of which may refuse it with an error. */
   async function serve(exchange: Exchange): Promise<Answer> {
@@ -97,11 +104,13 @@ export function createApp(deps: AppDeps): App {
       const headers = findImpersonationHeaders(rawHeaders);
       if (headers.length > 0 && !exchange.isPublic) await becomeUser(deps, exchange, headers, impersonate);
       // In-process clients are few and never wait.
-      const place = user === undefined ? findPlace(exchange.user, info) : undefined;
+      const place = user === undefined
+        ? findPlace(exchange.user, info, getClientAddress(exchange.incoming))
+        : undefined;
       if (place !== undefined) exchange.seat = await deps.flowControl.acquireSeat(place, exchange.signal);
       served = deps.inflight.begin(info.verb);
       if (!exchange.isPublic) await authorize(deps, exchange);
-      const [[found]] = router.match(METHOD_NAME_ALL, toRoutedPath(info.path));
+      const [[found]] = findRouting().router.match(METHOD_NAME_ALL, toRoutedPath(info.path));
       return await (found === undefined ? respondUnknown(exchange) : found[0].answer(exchange));
     } finally {
       served?.();
@@ -144,15 +153,25 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-function createRouter(routes: readonly ServedRoute[]): Router<ServedRoute> {
+/** The routes of what is served. */
+interface Routing {
+  readonly router: Router<ServedRoute>;
+  /** Whether the path of a request is served, because only those become labels of metrics. */
+  isServed(info: RequestInfo): boolean;
+}
+
+function createRouting(deps: AppDeps, served: Served): Routing {
+  const routes = createRoutes(deps, served);
   const router = new SmartRouter<ServedRoute>({ routers: [new RegExpRouter(), new TrieRouter()] });
   for (const route of routes) router.add(METHOD_NAME_ALL, route.path, route);
-  return router;
+  const isServedResource = createServedCheck(served);
+  const labels = new Set(routes.filter(({ isLabel }) => isLabel === true).map(({ path }) => path));
+  return { router, isServed: (info) => info.isResourceRequest ? isServedResource(info) : labels.has(info.path) };
 }
 
 /** The routes by path. Their order matters for paths that several of them match, and each handler accepts any method. */
-function createRoutes(deps: AppDeps): readonly ServedRoute[] {
-  const groups = listDiscoveredGroups(deps.served);
+function createRoutes(deps: AppDeps, served: Served): readonly ServedRoute[] {
+  const groups = listDiscoveredGroups(served);
   const kinds = groups.flatMap(({ resources }) => resources);
   const version = encodeIndented(deps.version);
   const respondVersion = (exchange: Exchange): Promise<Answer> => {
@@ -170,7 +189,7 @@ function createRoutes(deps: AppDeps): readonly ServedRoute[] {
     ...(deps.openid === undefined ? [] : createOpenidRoutes(deps.openid)),
     ...createOpenapiRoutes(kinds, deps.version["gitVersion"] ?? "", deps.clock, deps.openid !== undefined),
     ...createDiscoveryRoutes(groups, deps.serverAddress),
-    ...createApiRoutes({ ...deps, encodings: new SharedEncodings() }, deps.served),
+    ...createApiRoutes({ ...deps, encodings: new SharedEncodings() }, served),
   ];
   const listed = routes.filter(({ isListed }) => isListed === true).map(({ path }) => path).sort();
   const index = encodeIndented({ paths: listed });
@@ -195,16 +214,13 @@ function createPlainText(status: number, text: string): Answer {
 /** Creates the function that counts, times and audits each answer, whatever happens later. */
 function createObserver(
   deps: AppDeps,
-  routes: readonly ServedRoute[],
+  isServed: (exchange: Exchange) => boolean,
 ): (exchange: Exchange, code: number, startedMs: number) => void {
-  const isServedResource = createServedCheck(deps.served);
-  const labels = new Set(routes.filter(({ isLabel }) => isLabel === true).map(({ path }) => path));
   const { authenticate, clock, stopping: signal, revocations, onClientCasChange } = deps;
   const reauthenticate = createReauthentication({ authenticate, clock, signal, revocations, onClientCasChange });
   return (exchange, code, startedMs) => {
     const { info, query, streamEnded: ended, authenticated } = exchange;
-    const isServed = info.isResourceRequest ? isServedResource(info) : labels.has(info.path);
-    const observed = { info, dryRun: query.has("dryRun"), isServed };
+    const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(exchange) };
     deps.metrics.observe(observed, code, (clock.elapsedMs() - startedMs) / 1000);
     if (ended !== undefined) {
       void ended.then(deps.metrics.beginLongRunning(observed));

@@ -12,6 +12,7 @@ import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
+import { type AttestationOptions, createNodeAttestations } from "./attestation/node_attestations.ts";
 import {
   createBootstrapTokenPlugins,
   createSigningRequestPlugins,
@@ -35,6 +36,7 @@ import {
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";
+import type { Served } from "./http/resource_handler.ts";
 import type { AuditOptions } from "./http/audit.ts";
 import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
@@ -105,6 +107,8 @@ export interface ServerOptions {
   readonly register?: Register;
   /** The tokens of service accounts; by default none are issued and none accepted. */
   readonly serviceAccounts?: ServiceAccountOptions;
+  /** Lets machines exchange a proof of what they are for a bootstrap token; undefined for never. */
+  readonly attestation?: AttestationOptions | undefined;
 }
 
 /** The settings of service account tokens, as kube-apiserver's flags have them. */
@@ -285,6 +289,15 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
   const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
   gaugeLevels(registry, flowControl);
+  const served: Served = { resources, reviews: createReviews({ authorizer, authenticate, apiAudiences }) };
+  const { attestation } = options;
+  const attesting = attestation && {
+    resources,
+    reviews: [
+      ...served.reviews,
+      createNodeAttestations({ storage, clock, random, logger, registry, stopping: stopping.signal, ...attestation }),
+    ],
+  };
   const app: App = createApp({
     storage,
     clock,
@@ -297,7 +310,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createRevocationPlugins({ revocations, storage, logger }),
       ...(nodeRecovery === undefined ? [] : [nodeRecovery.plugin]),
     ]),
-    served: { resources, reviews: createReviews({ authorizer, authenticate, apiAudiences }) },
+    served: () => attesting === undefined || attestation?.expected().isEmpty === true ? served : attesting,
     authenticate,
     authorizer,
     revocations,

@@ -4,7 +4,10 @@ import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_c
 import { RegisterIndex } from "../server/register/index.ts";
 import { formatTextfile } from "../core/report/health/textfile.ts";
 import { createAuthority } from "../core/pki/authority/authority.ts";
+import { PROOF_METHODS } from "../core/attestation/proof_methods.ts";
+import { err } from "../core/lib/result.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
+import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createMetrics } from "../server/metrics/api_requests.ts";
@@ -15,6 +18,7 @@ import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
 import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
+import { createNodeAttestations } from "../server/attestation/node_attestations.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
 import { openRevocations } from "../server/revocation/revocations.ts";
 import { NodeRecovery } from "../server/node_recovery.ts";
@@ -60,6 +64,14 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   using _tokens = await openBootstrapTokens(reporting);
   using register = await Register.open(reporting);
   using _revocations = await openRevocations({ ...reporting, register });
+  createNodeAttestations({
+    ...reporting,
+    stopping: AbortSignal.abort(),
+    sealingKey: () => new Uint8Array(),
+    methods: PROOF_METHODS,
+    caHash: () => "" as PublicKeyPin,
+    expected: () => ({ isEmpty: true, pcrs: [], find: () => err("none") }),
+  });
   new NodeRecovery({ ...reporting, register, graceMs: 1, perHour: 1 });
   return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];
 }

@@ -85,6 +85,7 @@ const SECRET_RESOURCES: ReadonlySet<string> = new Set([
   "/secrets",
   "/serviceaccounts/token",
   "authentication.k8s.io/tokenreviews",
+  "tlsboot/nodeattestations",
 ]);
 
 /** Reports whether the bodies of a request contain secrets. */

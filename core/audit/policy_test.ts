@@ -86,6 +86,7 @@ for (
     ["", "secrets"],
     ["", "serviceaccounts", "token"],
     ["authentication.k8s.io", "tokenreviews"],
+    ["tlsboot", "nodeattestations"],
   ] as const
 ) {
   test(`decideAudit() never records the bodies of ${name}, whatever the policy requests`, () => {

@@ -74,6 +74,12 @@ export interface IpRange {
   readonly prefixBits: number;
 }
 
+/** Returns the network that one client controls: its IPv4 address, or the /64 of its IPv6 address. */
+export function toClientNetwork(address: string): string {
+  const bytes = parseIpAddress(address);
+  return bytes?.length === 16 ? formatCidr({ bytes, prefixBits: 64 }) : address;
+}
+
 /** Parses a range; undefined when it is malformed, or when bits beyond the prefix are set. */
 export function parseCidr(text: string): IpRange | undefined {
   const [address = "", prefix, ...rest] = text.split("/");

@@ -3,6 +3,8 @@
  * long, or finds its queue full, is refused and may be retried. The levels are those that kube-apiserver suggests
  * (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`); there is no API to change them.
  */
+import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
+import { toClientNetwork } from "../../core/lib/ip_address.ts";
 import type { Clock } from "../../core/ports.ts";
 import { LARGE_BODY_BYTES } from "../http/limits.ts";
 import { PROBE_PATHS, type RequestInfo } from "../http/request_info.ts";
@@ -26,7 +28,8 @@ export type LevelName =
   | "system"
   | "workload-high"
   | "workload-low"
-  | "global-default";
+  | "global-default"
+  | "node-attestation";
 
 interface PriorityLevel {
   /** The level's part of all seats, in proportion to the shares of the other levels. */
@@ -44,6 +47,8 @@ const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "workload-high": { shares: 40, lendable: 0.5, queueLimit: 128 * 50 },
   "workload-low": { shares: 100, lendable: 0.9, queueLimit: 128 * 50 },
   "global-default": { shares: 20, lendable: 0.5, queueLimit: 128 * 50 },
+  // Not a level of Kubernetes, whose catch-all has these shares. Machines that prove which one they are do so unauthenticated.
+  "node-attestation": { shares: 5, lendable: 0.5, queueLimit: 8 * 50 },
 };
 
 /** The names of the levels, in the order in which they get a free seat. */
@@ -59,10 +64,14 @@ export interface Place {
 const KUBE_SYSTEM_ACCOUNT = toAccountUsername("kube-system", "");
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
-/** Finds the place of a request; undefined for requests that never wait: those of administrators, and health checks. */
-export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Place | undefined {
+/**
+ * Finds the place of a request from an address; undefined for requests that never wait: those of administrators, and health
+ * checks.
+ */
+export function findPlace({ username, groups }: UserInfo, info: RequestInfo, address: string): Place | undefined {
   if (groups.includes(MASTERS_GROUP)) return undefined;
   if (!info.isResourceRequest && info.verb === "get" && PROBE_PATHS.includes(info.path)) return undefined;
+  if (isNodeAttestation(info)) return { level: "node-attestation", flow: `node-attestation/${toClientNetwork(address)}` };
   const isKubeSystemAccount = username.startsWith(KUBE_SYSTEM_ACCOUNT);
   const isComponent = username === CONTROLLER_MANAGER_USER || username === SCHEDULER_USER;
   if ((isComponent || isKubeSystemAccount) && isLease(info) && LEASE_VERBS.has(info.verb)) {
@@ -83,6 +92,10 @@ export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Pl
 
 function isLease({ apiGroup, resource, subresource, namespace }: RequestInfo): boolean {
   return apiGroup === "coordination.k8s.io" && resource === "leases" && subresource === "" && namespace !== "";
+}
+
+function isNodeAttestation({ apiGroup, resource, isResourceRequest }: RequestInfo): boolean {
+  return isResourceRequest && apiGroup === nodeAttestationKind.group && resource === nodeAttestationKind.plural;
 }
 
 function isNode({ apiGroup, resource, subresource, isResourceRequest }: RequestInfo): boolean {

@@ -262,6 +262,7 @@ test("Seat.holdBytes() never evicts a body that is served, and counts it until i
 
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const ATTESTATIONS = "/apis/tlsboot/v1alpha1/nodeattestations";
 const NODE = ["system:node:a", "system:nodes"] as const;
 const SIGNER = ["system:serviceaccount:kube-system:signer", "system:serviceaccounts"] as const;
 
@@ -276,6 +277,8 @@ for (
       path: "/livez",
       want: "global-default global-default/system:anonymous",
     },
+    { user: ["root", "system:masters"], method: "POST", path: ATTESTATIONS, want: undefined },
+    { user: ["system:anonymous"], method: "POST", path: ATTESTATIONS, want: "node-attestation node-attestation/192.0.2.7" },
     { user: NODE, method: "PUT", path: `${LEASES}/a`, want: "node-high system-node-high/system:node:a" },
     { user: NODE, method: "PATCH", path: "/api/v1/nodes/a/status", want: "node-high system-node-high/system:node:a" },
     { user: NODE, method: "POST", path: CSRS, want: "system system-nodes/system:node:a" },
@@ -299,21 +302,22 @@ for (
 ) {
   test(`findPlace() puts ${method} ${path} of ${username} at ${want?.split(" ")[0] ?? "no level"}`, () => {
     const user: UserInfo = { username, uid: "", groups, extra: {} };
-    const place = findPlace(user, parseRequestInfo(method, path, new URLSearchParams()));
+    const place = findPlace(user, parseRequestInfo(method, path, new URLSearchParams()), "192.0.2.7");
     assert.equal(place === undefined ? undefined : `${place.level} ${place.flow}`, want);
   });
 }
 
 const NO_SEATS_TAKEN = Object.fromEntries(LEVEL_NAMES.map((name) => [name, 0])) as Record<LevelName, number>;
 
-test("planSeats() distributes 600 seats like kube-apiserver, except for its catch-all level", () => {
+test("planSeats() distributes 600 seats like kube-apiserver, with a level of ours for its catch-all", () => {
   assert.deepEqual(planSeats(600).of, {
     "leader-election": { nominal: 25, kept: 25 },
-    "node-high": { nominal: 100, kept: 75 },
-    "system": { nominal: 75, kept: 50 },
-    "workload-high": { nominal: 100, kept: 50 },
-    "workload-low": { nominal: 250, kept: 25 },
-    "global-default": { nominal: 50, kept: 25 },
+    "node-high": { nominal: 98, kept: 73 },
+    "system": { nominal: 74, kept: 50 },
+    "workload-high": { nominal: 98, kept: 49 },
+    "workload-low": { nominal: 245, kept: 24 },
+    "global-default": { nominal: 49, kept: 24 },
+    "node-attestation": { nominal: 13, kept: 6 },
   });
 });
 
@@ -321,7 +325,7 @@ test("hasFreeSeat() lends free seats, and keeps for each level the seats that it
   const seats = planSeats(600);
   let flood = 0;
   while (hasFreeSeat(seats, { ...NO_SEATS_TAKEN, "global-default": flood }, "global-default")) flood++;
-  assert.equal(flood, 600 - 25 - 75 - 50 - 50 - 25);
+  assert.equal(flood, 600 - 25 - 73 - 50 - 49 - 24 - 6);
   for (const name of LEVEL_NAMES.filter((other) => other !== "global-default")) {
     assert.ok(hasFreeSeat(seats, { ...NO_SEATS_TAKEN, "global-default": flood }, name), name);
   }

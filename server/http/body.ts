@@ -8,7 +8,7 @@ import { decodeEnvelope, decodeMessage, decodeUtf8 } from "../../core/kube/wire/
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
-import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status/status.ts";
+import { badRequest, requestEntityTooLarge } from "../../core/kube/status/status.ts";
 import { createTimeoutError } from "./deadline.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
@@ -25,18 +25,20 @@ import { encodeHex } from "../../core/lib/hex.ts";
 /** The handling of unknown and duplicate fields. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
-/** The number of bytes that are read and discarded, so that a client that only writes can still read its 413. */
-const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
+/** How many bodies are read and discarded, so that a client that only writes can still read its 413. */
+const DRAINED_BODIES = 8;
 
 /**
- * Reads the whole body, and frees the seat of the request meanwhile. Throws StatusError 413 beyond 3 MiB, 400 for a
+ * Reads the whole body, and frees the seat of the request meanwhile. Throws StatusError 413 beyond the limit, 400 for a
  * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
   exchange: Pick<Exchange, "incoming" | "seat" | "isTimedOut" | "beginSteps">,
+  maxBytes: number = MAX_BODY_BYTES,
 ): Promise<Uint8Array> {
   const { seat } = exchange;
-  const bytes = await (seat === undefined ? readAll(exchange) : seat.yieldWhile(() => readAll(exchange)));
+  const read = () => readAll(exchange, maxBytes);
+  const bytes = await (seat === undefined ? read() : seat.yieldWhile(read));
   if (exchange.isTimedOut) throw createTimeoutError();
   exchange.beginSteps(bytes.length);
   return bytes;
@@ -46,25 +48,27 @@ export async function readBody(
 export type Sent = Uint8Array | { readonly value: unknown };
 
 /** Reads a body that is one object. See `readBody`. */
-export async function readSent(exchange: Parameters<typeof readBody>[0]): Promise<Sent> {
+export async function readSent(exchange: Parameters<typeof readBody>[0], maxBytes?: number): Promise<Sent> {
   const { value } = exchange.incoming;
-  return value === undefined ? await readBody(exchange) : { value };
+  return value === undefined ? await readBody(exchange, maxBytes) : { value };
 }
 
-async function readAll(exchange: Pick<Exchange, "incoming" | "seat">): Promise<Uint8Array> {
-  if (Number(findHeader(exchange, "content-length")) > MAX_DRAINED_BYTES) throw createTooLargeError();
+async function readAll(exchange: Pick<Exchange, "incoming" | "seat">, maxBytes: number): Promise<Uint8Array> {
+  const maxDrained = DRAINED_BODIES * maxBytes;
+  const createError = () => requestEntityTooLarge(`limit is ${maxBytes}`);
+  if (Number(findHeader(exchange, "content-length")) > maxDrained) throw createError();
   let bytes = new Uint8Array(0);
   let length = 0;
   await exchange.incoming.readBody((piece) => {
     const at = length;
     length += piece.length;
-    if (length > MAX_BODY_BYTES) return length <= MAX_DRAINED_BYTES;
+    if (length > maxBytes) return length <= maxDrained;
     exchange.seat?.holdBytes(piece.length);
     if (length > bytes.length) bytes = grow(bytes, length);
     bytes.set(piece, at);
     return true;
   }).catch(refuseCutBody);
-  if (length > MAX_BODY_BYTES) throw createTooLargeError();
+  if (length > maxBytes) throw createError();
   return bytes.subarray(0, length);
 }
 
@@ -160,10 +164,6 @@ function summarize(bytes: Uint8Array): string {
   const head = bytes.subarray(0, 30);
   const shown = bytes[0] === 0x7b ? decodeUtf8(head).toWellFormed() : encodeHex(head);
   return bytes.length > 30 ? `${shown} ...` : shown;
-}
-
-function createTooLargeError(): StatusError {
-  return requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
 }
 
 interface Described<T extends object> {

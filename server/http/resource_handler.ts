@@ -112,8 +112,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,
-    // In-process clients have no address.
-    ...(exchange.incoming.user === undefined ? { address: getClientAddress(exchange.incoming) } : {}),
+    address: findAddress(exchange),
     userAgent: findHeader(exchange, "user-agent") ?? "",
     onWarning: (text) => exchange.warnings.add(text),
     pause: exchange.pause,
@@ -162,6 +161,11 @@ function listMethods(resource: Resource, { info }: Exchange): readonly string[] 
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
+/** Finds the address of the client; one in the server's process has none. */
+function findAddress({ incoming }: Exchange): string | undefined {
+  return incoming.user === undefined ? getClientAddress(incoming) : undefined;
+}
+
 function findPosted(resource: Resource, { subresource }: RequestInfo): PostedSubresource | undefined {
   return resource.postedSubresources?.find(({ name }) => name === subresource);
 }
@@ -172,8 +176,10 @@ function toIndexKey(served: { readonly kind: Resource["kind"] }): string {
 
 /** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
 async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
-  const { kind } = review;
-  const { object: sent, representation, fieldManager } = await readPosted(exchange, kind, (object) => object);
+  const { kind, maxBodyBytes } = review;
+  const address = findAddress(exchange);
+  if (address !== undefined) review.admit?.(address);
+  const { object: sent, representation, fieldManager } = await readPosted(exchange, kind, (object) => object, maxBodyBytes);
   const { user, info: { namespace }, audit } = exchange;
   const placed = withoutSystemFields(withNamespace({ namespace }, sent));
   const now = deps.clock.now();
@@ -181,6 +187,7 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
     user,
     namespace,
     now,
+    address,
     annotate: (key, value) => audit?.annotate({ [key]: value }),
   });
   return respondPosted(exchange, kind, answer, representation);
@@ -215,6 +222,7 @@ async function handlePosted(
     name,
     namespace,
     now,
+    address: target.address,
     async validate(object) {
       const refusal = await deps.admission.validate({ ...request, object });
       if (refusal !== undefined) throw forbidden(target.resource.kind, target.name, refusal.message);
@@ -225,10 +233,15 @@ async function handlePosted(
   return respondPosted(exchange, kind, answer, read.representation);
 }
 
-async function readPosted(exchange: Exchange, kind: Kind, applyDefaults: (object: KubeObject) => KubeObject) {
+async function readPosted(
+  exchange: Exchange,
+  kind: Kind,
+  applyDefaults: (object: KubeObject) => KubeObject,
+  maxBodyBytes?: number,
+) {
   const representation = chooseRepresentation(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-  const body = await readSent(exchange);
+  const body = await readSent(exchange, maxBodyBytes);
   const { fieldManager, fieldValidation } = parseWriteOptions(
     "create",
     exchange.query,

@@ -32,7 +32,7 @@ export interface Target {
   readonly name: string;
   readonly user: UserInfo;
   /** The address of the client without its port, as it reached this server. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** The User-Agent header of the request; empty when absent. */
   readonly userAgent?: string;
   /** Receives warnings for the client. */

@@ -182,6 +182,10 @@ export interface GuardedRequest {
 /** A review: a kind that is posted and answered, but never stored. */
 export interface Review {
   readonly kind: Kind;
+  /** The largest body; by default that of every request. */
+  readonly maxBodyBytes?: number;
+  /** Decides whether to read the request of a client at an address; throws StatusError. */
+  admit?(address: string): void;
   /** Answers the posted object with its status filled; throws StatusError. */
   answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
 }
@@ -191,6 +195,8 @@ export interface ReviewContext {
   readonly user: UserInfo;
   readonly namespace: string;
   readonly now: Date;
+  /** The address of the client; undefined for a client in the server's process. */
+  readonly address: string | undefined;
   /** Adds an annotation to the audit event of the request. */
   annotate(key: string, value: string): void;
 }

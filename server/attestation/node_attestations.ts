@@ -1,0 +1,245 @@
+/**
+ * The review of node attestations: a machine exchanges a proof of what it is for a bootstrap token, in two calls
+ * (`core/attestation/exchange.ts`). Anyone may call it, so the calls of each address and of all are limited before their
+ * bodies are read, and nothing is stored for a wrong proof but a limited number of Events.
+ */
+import { Counter } from "prom-client";
+import {
+  type AttestationRefusal,
+  type AttestedNode,
+  beginAttestation,
+  completeAttestation,
+  type Endorsement,
+  type ExchangeContext,
+} from "../../core/attestation/exchange.ts";
+import { type AttestationCall, parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
+import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
+import { formatTokenProof } from "../../core/attestation/token_proof.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import type { NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { validateNodeAttestation } from "../../core/kube/rules/reviews.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import { type FieldError, invalidOmitted } from "../../core/kube/status/field_error.ts";
+import { forbidden, invalidObject, tooManyRequests } from "../../core/kube/status/status.ts";
+import { storedForm } from "../../core/kube/wire/stored_form.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import { toClientNetwork } from "../../core/lib/ip_address.ts";
+import { cutLoggedText, escapeControls } from "../../core/lib/printable.ts";
+import type { Result } from "../../core/lib/result.ts";
+import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
+import {
+  createTokenSecret,
+  decideTokenSecret,
+  decodeSecretValue,
+  toTokenSecretName,
+  UP_TOKEN_GROUP,
+} from "../../core/token/token_secret.ts";
+import type { MetricsRegistry } from "../metrics/registry.ts";
+import { createUid } from "../registry/registry.ts";
+import type { Review, ReviewContext } from "../registry/resource.ts";
+import { findTokenSecret, TOKEN_SECRETS_PREFIX } from "../registry/secrets.ts";
+import { withMeta } from "../registry/write.ts";
+import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
+import { AlreadyExistsError } from "../storage/storage.ts";
+
+/** The machines whose proofs are expected. A changed inventory is another value. */
+export interface ExpectedMachines {
+  /** Whether a proof of any machine is expected; otherwise node attestations are not served. */
+  readonly isEmpty: boolean;
+  /** The PCRs that a TPM has to quote, the same ones for every machine. */
+  readonly pcrs: readonly number[];
+  /** Finds the proofs that are expected of a node; the error says why there are none. */
+  find(node: NodeName, endorsement: Endorsement | undefined, now: Date): Result<ExpectedProofs, string>;
+}
+
+/** The settings of node attestations. */
+export interface AttestationOptions extends Pick<ExchangeContext, "sealingKey" | "methods"> {
+  /** Returns the pin of the CA by which clients trust this server. */
+  readonly caHash: () => ExchangeContext["caHash"];
+  readonly expected: () => ExpectedMachines;
+}
+
+export interface NodeAttestationDeps extends ServerEventDeps, AttestationOptions {
+  readonly registry: MetricsRegistry;
+  /** Aborts when the server stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** The user who creates the tokens, in their records. */
+export const ATTESTATION_USER = "system:attestation";
+
+/** Large keys of every kind fit into less than half of it. */
+const MAX_BODY_BYTES = 16_384;
+/** The calls of one address: many machines behind one address may start at the same moment. */
+const ADDRESS_CALLS = { burst: 100, refillMs: 100 };
+/** The calls of all addresses. A call takes about a millisecond. */
+const ALL_CALLS = { burst: 300, refillMs: 10 };
+/** The tokens of one node, which live for ten minutes. */
+const NODE_TOKENS = { burst: 20, refillMs: 30_000 };
+/** The Events about one machine of the inventory, or about all others together. */
+const MACHINE_EVENTS = { burst: 1, refillMs: 60_000 };
+const ALL_EVENTS = { burst: 30, refillMs: 2_000 };
+/** An Event is written later than the answer, whose time would otherwise show which machines are in the inventory. */
+const EVENT_DELAY_MS = 1_000;
+const RETRY_AFTER_SECONDS = 1;
+
+type CallResult = "challenged" | "accepted" | "malformed" | "limited" | AttestationRefusal["reason"];
+
+/** Creates the review of node attestations. */
+export function createNodeAttestations(deps: NodeAttestationDeps): Review {
+  const { clock, logger, random } = deps;
+  const elapsedMs = (): number => clock.elapsedMs();
+  const addressCalls = createTokenBuckets(elapsedMs, ADDRESS_CALLS);
+  const allCalls = createTokenBuckets(elapsedMs, ALL_CALLS);
+  const nodeTokens = createTokenBuckets(elapsedMs, NODE_TOKENS);
+  const machineEvents = createTokenBuckets(elapsedMs, MACHINE_EVENTS);
+  const allEvents = createTokenBuckets(elapsedMs, ALL_EVENTS);
+  const calls = new Counter({
+    name: "tlsboot_node_attestations_total",
+    help: "Calls by which machines exchange a proof for a bootstrap token, by the kind of proof and the result.",
+    labelNames: ["kind", "result"],
+    registers: [deps.registry],
+  });
+  const count = (kind: ProofKind | "", result: CallResult): void => calls.inc({ kind, result });
+
+  /** Reports a refusal: in the log, in the audit log, and as an Event unless there were enough of them. */
+  const report = (node: NodeName, kind: ProofKind, detail: string, context: ReviewContext): void => {
+    const { now, address = "", annotate } = context;
+    const reason = cutLoggedText(escapeControls(detail));
+    logger.warn("node attestation refused", { node, kind, reason, address });
+    annotate("attestation.tlsboot/refused", reason);
+    machineEvents.sweep();
+    const isListed = deps.expected().find(node, undefined, now).ok;
+    if (!machineEvents.take(isListed ? node : "") || !allEvents.take("")) return;
+    const from = address === "" ? "" : ` from ${address}`;
+    const event = {
+      about: { kind: nodeKind.kind, name: node, apiVersion: formatApiVersion(nodeKind) },
+      namespace: "default",
+      reason: "NodeAttestationRefused",
+      message: `An attempt${from} to prove to be node "${node}" was refused: ${reason}`,
+      action: "Attesting",
+    };
+    clock.sleep(EVENT_DELAY_MS, deps.stopping).then(() => recordServerEvent(deps, event), () => undefined);
+  };
+
+  async function begin(
+    { node, key, evidence }: Extract<AttestationCall, { call: "begin" }>,
+    context: ReviewContext,
+  ): Promise<NodeAttestation["status"]> {
+    const caHash = deps.caHash();
+    const options = { ...deps, caHash, now: context.now, pcrs: deps.expected().pcrs, random };
+    const begun = await beginAttestation({ node, key, evidence }, options);
+    if (!begun.ok) {
+      const { field, message } = begun.error;
+      count(evidence.kind, "malformed");
+      report(node, evidence.kind, `${field}: ${message}`, context);
+      throw refuseFaults([invalidOmitted(`spec.evidence.${field}`, message)]);
+    }
+    count(evidence.kind, "challenged");
+    const { challenge, nonce, state } = begun.value;
+    return { challenge: toWireChallenge(challenge, nonce, caHash), state: encodeBase64(state) };
+  }
+
+  async function complete(
+    call: Extract<AttestationCall, { call: "complete" }>,
+    context: ReviewContext,
+  ): Promise<NodeAttestation["status"]> {
+    const { node, key, answer: { kind } } = call;
+    const { now, address, annotate } = context;
+    const completed = await completeAttestation(call, {
+      ...deps,
+      caHash: deps.caHash(),
+      now,
+      findExpected: (name, endorsement) => deps.expected().find(name, endorsement, now),
+    });
+    if (!completed.ok) {
+      const { reason, message, detail } = completed.error;
+      count(kind, reason);
+      report(node, kind, detail, context);
+      throw forbidden(nodeAttestationKind, node, message);
+    }
+    nodeTokens.sweep();
+    if (!nodeTokens.take(node)) {
+      count(kind, "limited");
+      throw tooManyRequests("too many tokens for this node: try again", NODE_TOKENS.refillMs / 1_000);
+    }
+    const { token, proof } = completed.value;
+    const secret = await storeToken(deps, { node, key, ...completed.value }, now);
+    count(kind, "accepted");
+    logger.info("node attestation accepted", { node, kind, key: proof.key, tokenId: token.id, address });
+    annotate("attestation.tlsboot/proof", formatTokenProof(proof));
+    annotate("attestation.tlsboot/token-id", token.id);
+    return { token: formatBootstrapToken(token), expirationTimestamp: decodeSecretValue(secret, "expiration") };
+  }
+
+  return {
+    kind: nodeAttestationKind,
+    maxBodyBytes: MAX_BODY_BYTES,
+    admit(address) {
+      // The limit of the address comes first, so that one address alone never exhausts the other.
+      if (!addressCalls.take(toClientNetwork(address)) || !allCalls.take("")) {
+        count("", "limited");
+        throw tooManyRequests("too many node attestations: try again", RETRY_AFTER_SECONDS);
+      }
+      addressCalls.sweep();
+    },
+    async answer(object, context) {
+      const { spec } = object as NodeAttestation;
+      const faults = validateNodeAttestation(object as NodeAttestation);
+      const call = faults.length > 0 ? { ok: false, error: faults } as const : parseAttestationCall(object as NodeAttestation);
+      if (!call.ok) {
+        count("", "malformed");
+        throw refuseFaults(call.error);
+      }
+      context.annotate("attestation.tlsboot/node", spec.nodeName);
+      const status = call.value.call === "begin"
+        ? await begin(call.value, context)
+        : await complete(call.value, context);
+      const { nodeName, publicKey } = spec;
+      const answered: NodeAttestation = { metadata: {}, spec: { nodeName, publicKey }, status };
+      return answered;
+    },
+  };
+}
+
+function refuseFaults(faults: readonly FieldError[]) {
+  return invalidObject(nodeAttestationKind, "", faults);
+}
+
+/** Stores the token of a proof, or finds the one that an earlier call has stored. Throws StatusError 403. */
+async function storeToken(
+  { storage, random }: Pick<NodeAttestationDeps, "storage" | "random">,
+  { node, key, token, expiration, proof }: AttestedNode & Pick<AttestationCall, "node" | "key">,
+  now: Date,
+): Promise<SecretObject> {
+  const name = toTokenSecretName(token.id);
+  const secret = withMeta(
+    createTokenSecret({
+      token,
+      expiration,
+      usages: ["authentication"],
+      groups: [UP_TOKEN_GROUP],
+      description: `given to node ${node} for a proof`,
+    }),
+    {
+      annotations: encodeTokenLimits({ node, publicKey: key, networks: [], isApproval: true }),
+      uid: createUid(random),
+      creationTimestamp: formatTime(now),
+    },
+  );
+  const annotations = withCreator(secret, ATTESTATION_USER, now, formatTokenProof(proof));
+  const object = storedForm(secretKind.schema, withMeta(secret, { annotations }));
+  try {
+    return (await storage.create(`${TOKEN_SECRETS_PREFIX}${name}`, object)).object as SecretObject;
+  } catch (error) {
+    if (!(error instanceof AlreadyExistsError)) throw error;
+  }
+  const stored = (await findTokenSecret(storage, name))?.object;
+  if (stored !== undefined && decideTokenSecret(stored, token, now).ok) return stored;
+  throw forbidden(nodeAttestationKind, node, "the token of this proof is not valid any longer: begin again");
+}
