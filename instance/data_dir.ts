@@ -18,6 +18,8 @@ export interface DataDir {
   readonly tokenKey: string;
   /** The public keys of the accepted tokens, under kubeadm's name. */
   readonly tokenPublicKeys: string;
+  /** The key that seals the exchange of proofs. */
+  readonly attestationKey: string;
   readonly database: string;
   /** The file that names the etcd with the objects, when they are not in the database. */
   readonly etcdPlace: string;
@@ -49,6 +51,7 @@ export function dataDirAt(root: string): DataDir {
     servingKey: join(pki, "apiserver.key"),
     tokenKey: join(pki, "sa.key"),
     tokenPublicKeys: join(pki, "sa.pub"),
+    attestationKey: join(pki, "attestation.key"),
     database: join(root, "tlsboot.db"),
     etcdPlace: join(root, ETCD_PLACE_NAME),
     issued: join(root, "issued-certificates.jsonl"),

@@ -61,7 +61,10 @@ export async function startFullInstance(
   const custom = withWebSigner(await openSignerProfiles(settings, deps), web);
   assertCustom(custom.signerNames);
   const sender = await openNotifications(settings, deps);
-  const policies = await followPolicies(withInventoryOnly(settings), deps, listWebPolicies(web));
+  const policies = await followPolicies(withInventoryOnly(settings), deps, {
+    builtIn: listWebPolicies(web),
+    takesProofs: true,
+  });
   await using starting = new Parts();
   let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
   const instance = starting.add(
@@ -73,7 +76,12 @@ export async function startFullInstance(
       ...webObjects(web),
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
       ...tokenApproverObjects(policies !== undefined),
-    ], { customSigners: custom.signerNames, servedSigners: () => served }),
+    ], {
+      customSigners: custom.signerNames,
+      servedSigners: () => served,
+      inventory: policies?.current().inventory &&
+        { current: () => policies.current().inventory!, refresh: policies.refresh },
+    }),
   );
   await onServing?.(instance);
   const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
@@ -89,16 +97,18 @@ export async function startFullInstance(
   rotations.onAdopted(() => ensureClusterInfo(instance, getCluster(), deps, until));
   if (settings.enableBootstrapTokenAuth) {
     const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+    let sharesToken: boolean | undefined;
     const renew = async () => {
       const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
-      if (settings.sharedToken) {
-        await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
-      }
+      const shared = sharesToken;
+      // Where machines prove which one they are, no token is for all of them.
+      sharesToken = settings.sharedToken && !instance.expectsProofs();
+      if (sharesToken) await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
+      else if (shared !== false) await removeSharedToken(instance, secrets, deps, until);
       if (web === undefined) return;
       const target = { path: webKubeconfig, groups: [WEB_TOKEN_GROUP] };
       await ensureBootstrapKubeconfig(target, secrets, getCluster(), deps, until);
     };
-    if (!settings.sharedToken) await removeSharedToken(instance, secrets, deps, until);
     await renew();
     starting.add({ renew });
     rotations.onAdopted(renew);

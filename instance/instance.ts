@@ -18,12 +18,14 @@ import { IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
 import { authorityPaths } from "./authority/layout.ts";
 import { keepAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
+import { type FollowedInventory, openAttestation } from "./parts/attestation.ts";
 import { openAuditLog } from "./parts/audit_log.ts";
 import { startApiServer } from "./parts/api_server.ts";
 import { InstanceRotations } from "./parts/rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
+import { attesterObjects } from "./instance_rbac.ts";
 import { assertEtcdPlace } from "./storage/etcd.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
 import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
@@ -62,6 +64,8 @@ export interface Instance extends InstanceStorage {
   readonly advertised: AdvertisedHost;
   /** True when this start made the CA. */
   readonly isNewCa: boolean;
+  /** Whether machines may exchange proofs for bootstrap tokens at present. */
+  expectsProofs(): boolean;
   /** The names and addresses of the server. */
   readonly names: ServerNames;
   /** True when other servers may share the storage. */
@@ -82,6 +86,8 @@ export interface InstanceOptions {
   readonly customSigners?: readonly string[];
   /** Returns all signers that run in the process; undefined when none runs there, as in `serve`. */
   readonly servedSigners?: () => readonly string[];
+  /** The inventory, whose machines may exchange proofs for bootstrap tokens; undefined for none. */
+  readonly inventory?: FollowedInventory | undefined;
 }
 
 const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
@@ -91,7 +97,7 @@ export async function startInstance(
   settings: ServerSettings,
   deps: InstanceDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
-  { customSigners = [], servedSigners }: InstanceOptions = {},
+  { customSigners = [], servedSigners, inventory }: InstanceOptions = {},
 ): Promise<Instance> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
@@ -163,6 +169,13 @@ export async function startInstance(
     isShared: isShared && !isNew,
     url: () => place.url,
   }, deps);
+  const attestation = inventory && await openAttestation(settings, {
+    dir,
+    isShared,
+    inventory,
+    caHash: () => publicKeyPin(authorities.serving.certificate),
+  }, deps);
+  const expectsProofs = (): boolean => attestation?.options.expected().isEmpty === false;
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
@@ -180,7 +193,8 @@ export async function startInstance(
       serviceAccounts,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
-      objects: [...objects(isNew), ...revocationObjects()],
+      objects: [...objects(isNew), ...revocationObjects(), ...(expectsProofs() ? attesterObjects() : [])],
+      attestation: attestation?.options,
       registry,
       customSigners,
       register,
@@ -213,10 +227,9 @@ export async function startInstance(
   starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
 
   const lost = new AbortController();
-  starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), {
-    until: stored.lost,
-    onFailure: (error) => lost.abort(error),
-  }));
+  const beside = { until: stored.lost, onFailure: (error: unknown) => lost.abort(error) };
+  starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), beside));
+  if (attestation !== undefined) starting.add(runBeside((life) => attestation.follow(storage, life), beside));
   const parts = starting.move();
   rotations.onAdopted(() => parts.renew());
   return {
@@ -228,6 +241,7 @@ export async function startInstance(
     url,
     advertised,
     isNewCa,
+    expectsProofs,
     names,
     isNew,
     isShared,

@@ -179,10 +179,9 @@ test("openInstance() rejects settings with the error of the command", async () =
   await using folder = await createTempFolder();
   const settings = { dataDir: folder.join("data"), securePort: 0 };
   await assert.rejects(openInstance({ ...settings, policy: ["no-such-policy"] }), { code: "config_invalid" });
-  await assert.rejects(
-    openInstance({ ...settings, inventory: "inventory.yaml" }),
-    /the setting inventory has no effect/,
-  );
+  const inventory = folder.join("inventory.yaml");
+  await writeFile(inventory, "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [{ name: n1 }]\n");
+  await assert.rejects(openInstance({ ...settings, inventory }), /the setting inventory has no effect/);
 });
 
 test("signCertificateFor() signs with a CA that loadAuthority() created, by the rules of the signer", async () => {

@@ -4,7 +4,7 @@ import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../../core/approval/rules/builtin_policies.ts";
-import { parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { listsProofs, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { needsInventory } from "../../core/approval/approver_rbac.ts";
 import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import type { Policy } from "../../core/approval/policy.ts";
@@ -29,6 +29,8 @@ export type LoadedPolicies = PolicySettings & ApproverSettingsText;
 /** Settings that follow their files; `current` also returns the texts. */
 export interface FollowedPolicies extends Pick<Trigger, "changes"> {
   current(): LoadedPolicies;
+  /** Reads the files again. A faulty file is logged and not used. */
+  refresh(): Promise<void>;
 }
 
 /** The settings without any policy and inventory, which never change. */
@@ -56,30 +58,34 @@ export async function readPolicies(
 
 /**
  * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect
- * within a second, and a faulty file is logged and not used. The built-in policies come last. Undefined when there is no
- * policy.
+ * within a second, and a faulty file is logged and not used. The built-in policies come last. Undefined when there is
+ * neither a policy nor an inventory.
  */
 export async function followPolicies(
   chosen: PolicyFiles,
   deps: PolicyFileDeps,
-  builtIn: readonly PolicyWithText[] = [],
+  { builtIn = [], takesProofs = false }: {
+    readonly builtIn?: readonly PolicyWithText[];
+    /** Whether an inventory that lists proofs has an effect without a policy. */
+    readonly takesProofs?: boolean;
+  } = {},
 ): Promise<FollowedPolicies | undefined> {
-  if (chosen.policy.length === 0) {
-    if (chosen.inventory === undefined && builtIn.length === 0) return undefined;
-    if (chosen.inventory !== undefined) {
-      throw new AppError("usage", "the setting inventory has no effect without the setting policy", {
-        hint: "add the setting policy kubelet-serving or a policy file; up also takes it with the setting autoApprove",
-      });
-    }
-  }
+  const { policy, inventory } = chosen;
+  if (policy.length === 0 && inventory === undefined && builtIn.length === 0) return undefined;
   const { clock, logger } = deps;
   let texts = await readTexts(chosen, deps);
   let current = assertLoaded(parsePolicies(chosen, texts, { builtIn }));
-  let isDelivered = true;
-  const reload = async (): Promise<void> => {
-    const before = JSON.stringify([...texts]);
-    texts = await readTexts(chosen, deps);
-    if (JSON.stringify([...texts]) === before) return;
+  const listed = current.inventory;
+  if (policy.length === 0 && listed !== undefined && !(takesProofs && listsProofs(listed))) {
+    throw new AppError("usage", "the setting inventory has no effect without the setting policy", {
+      hint: "add the setting policy kubelet-serving or a policy file; up also takes it with the setting autoApprove",
+    });
+  }
+  let delivered = current;
+  const refresh = async (): Promise<void> => {
+    const read = await readTexts(chosen, deps);
+    if (JSON.stringify([...read]) === JSON.stringify([...texts])) return;
+    texts = read;
     const next = parsePolicies(chosen, texts, { builtIn });
     if (!next.ok) {
       logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
@@ -88,7 +94,6 @@ export async function followPolicies(
       return;
     }
     current = next.value;
-    isDelivered = false;
     logger.info("policy or inventory reloaded", {
       policies: current.policies.map(({ name }) => name),
       nodes: current.inventory?.size ?? 0,
@@ -96,14 +101,16 @@ export async function followPolicies(
   };
   return {
     current: () => current,
+    refresh,
     async *changes(signal) {
       while (true) {
         await clock.sleep(CHECK_INTERVAL_MS, signal);
-        await reload();
-        if (isDelivered) continue;
+        await refresh();
+        const changed = current;
+        if (changed === delivered) continue;
         yield { kind: "changed", object: { metadata: {} } };
         // A receiver that failed has ended the loop here, and gets the change again.
-        isDelivered = true;
+        delivered = changed;
       }
     },
   };

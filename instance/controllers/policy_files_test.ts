@@ -110,10 +110,34 @@ test("followPolicies() delivers a change again to a receiver that failed", async
 });
 
 test("followPolicies() follows nothing without a policy, and refuses an inventory without a policy", async () => {
-  const deps = { files: createFiles({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
-  assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
-  await assert.rejects(
-    followPolicies({ policy: [], inventory: "x" }, deps),
-    /the setting inventory has no effect without the setting policy/,
-  );
+  const proofs = INVENTORY.replace("dns: [a.example]", `tpm: "sha256:${"a".repeat(64)}"`);
+  const files = createFiles({ "/names.yaml": INVENTORY, "/proofs.yaml": proofs });
+  const deps = { files, clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
+  const follow = (inventory: string | undefined, takesProofs: boolean) =>
+    followPolicies({ policy: [], inventory }, deps, { takesProofs });
+  const isRefused = /the setting inventory has no effect without the setting policy/;
+  assert.equal(await follow(undefined, true), undefined);
+  await assert.rejects(follow("names.yaml", true), isRefused);
+  await assert.rejects(follow("proofs.yaml", false), isRefused);
+  const followed = await follow("proofs.yaml", true);
+  assert.deepEqual(followed?.current().policies, []);
+  assert.equal(followed?.current().inventory?.get("a")?.proofs?.tpm, `sha256:${"a".repeat(64)}`);
+});
+
+test("followPolicies() reads its files again on request, which does not replace a later change", async () => {
+  const clock = createFakeClock();
+  const files = createFiles({ "/inventory.yaml": INVENTORY });
+  const deps = { files, clock, logger: createMemoryLogger(), cwd: "/" };
+  const followed = await followPolicies({ policy: ["kubelet-serving"], inventory: "inventory.yaml" }, deps);
+  assert.ok(followed);
+  files.texts["/inventory.yaml"] = INVENTORY.replace("name: a,", "name: b,");
+  await Promise.all([followed.refresh(), followed.refresh()]);
+  assert.deepEqual([...followed.current().inventory?.keys() ?? []], ["b"]);
+  const abort = new AbortController();
+  const changes = followed.changes(abort.signal)[Symbol.asyncIterator]();
+  const first = changes.next();
+  await clock.advance(1_000);
+  assert.equal((await first).done, false);
+  abort.abort();
+  await assert.rejects(changes.next());
 });

@@ -107,17 +107,18 @@ function formatGreeting(
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
   tlsboot policy explain NAME${dataDir}`;
+  const sharedToken = settings.sharedToken && !instance.expectsProofs();
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
   return `tlsboot is up at ${instance.url}
 CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
-${settings.sharedToken ? "" : "no shared token: each machine needs a token of its own\n"}
+${sharedToken ? "" : "no shared token: each machine needs a token of its own\n"}
 Next, in another terminal:
 
-${formatNext(instance, settings.sharedToken, situation, dataDir, word)}
+${formatNext(instance, sharedToken, situation, dataDir, word)}
 ${approval}${policy}
-${describeReach(instance, hosts, dataDir, settings.sharedToken)}`;
+${describeReach(instance, hosts, dataDir, sharedToken)}`;
 }
 
 /** Formats the commands for a pending request, for a server without machines, or for one that has some. */

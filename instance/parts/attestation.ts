@@ -1,0 +1,162 @@
+/**
+ * The proofs of machines in an instance: those that the inventory lists, the key that seals their exchanges, and the right
+ * of clients without a credential to exchange them, which exists only while a proof is listed.
+ */
+import { findExpectedProofs, type Inventory, listsProofs } from "../../core/approval/evidence/inventory.ts";
+import { createSealingKey, listQuotedPcrs, type SealingKey } from "../../core/attestation/exchange.ts";
+import { PROOF_METHODS } from "../../core/attestation/proof_methods.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
+import { reconcileObjects } from "../../server/bootstrap_objects.ts";
+import type { AttestationOptions, ExpectedMachines, Storage } from "../../server/mod.ts";
+import { type DataDir, FOLDER_MODE, SECRET_MODE } from "../data_dir.ts";
+import type { InstanceDeps } from "../deps.ts";
+import { attesterObjects } from "../instance_rbac.ts";
+import type { InstanceSettings } from "../settings.ts";
+
+/** An inventory that changes: `refresh` reads its file again. */
+export interface FollowedInventory {
+  current(): Inventory;
+  refresh(): Promise<void>;
+}
+
+/** What an instance's exchange of proofs depends on. */
+export interface AttestationPlace {
+  readonly dir: DataDir;
+  /** Other servers may use the same objects, and must open the same states. */
+  readonly isShared: boolean;
+  readonly inventory: FollowedInventory;
+  readonly caHash: AttestationOptions["caHash"];
+}
+
+/** The exchange of proofs of one server. */
+export interface InstanceAttestation {
+  readonly options: AttestationOptions;
+  /** Follows the inventory until the signal aborts; the right of anonymous clients follows it too. */
+  follow(storage: Storage, signal: AbortSignal): Promise<void>;
+}
+
+type Settings = Pick<InstanceSettings, "anonymousAuth" | "enableBootstrapTokenAuth">;
+type Deps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
+
+const CHECK_INTERVAL_MS = 1_000;
+const KEY_BYTES = 32;
+const NO_INVENTORY: Inventory = new Map();
+const COMMENT = "# Seals the exchange of proofs for bootstrap tokens. Servers on one etcd have the same file.\n";
+
+/**
+ * Opens the exchange with the present inventory. AppError `usage` when the inventory lists a proof and the settings do not
+ * let a machine exchange it, and those of the file with the sealing key.
+ */
+export async function openAttestation(
+  settings: Settings,
+  { dir, isShared, inventory, caHash }: AttestationPlace,
+  deps: Deps,
+): Promise<InstanceAttestation> {
+  let read = NO_INVENTORY;
+  let expected = toExpectedMachines(read);
+  let sealingKey: SealingKey | undefined;
+  const update = async (): Promise<void> => {
+    const next = inventory.current();
+    if (next === read) return;
+    read = next;
+    const machines = toExpectedMachines(next);
+    if (!machines.isEmpty) {
+      assertExchange(settings);
+      sealingKey ??= await openSealingKey(dir, isShared, deps);
+    }
+    expected = machines;
+  };
+  await update();
+  return {
+    options: {
+      // A call is served only while a proof is listed, and then the key is open.
+      sealingKey: (purpose, at) => sealingKey!(purpose, at),
+      methods: PROOF_METHODS,
+      caHash,
+      expected: () => expected,
+    },
+    async follow(storage, signal) {
+      // Another server may list proofs, and then the right is in use there.
+      if (expected.isEmpty && !isShared) await setRight(false, storage, deps);
+      while (!signal.aborted) {
+        await deps.clock.sleep(CHECK_INTERVAL_MS, signal);
+        const wasEmpty = expected.isEmpty;
+        try {
+          await inventory.refresh();
+          await update();
+          if (expected.isEmpty !== wasEmpty) await setRight(!expected.isEmpty, storage, deps);
+        } catch (error) {
+          deps.logger.error("the inventory changed but its proofs cannot be used", { error });
+        }
+      }
+    },
+  };
+}
+
+function toExpectedMachines(inventory: Inventory): ExpectedMachines {
+  const listed = [...inventory.values()].flatMap(({ proofs }) => proofs === undefined ? [] : [proofs]);
+  return {
+    isEmpty: !listsProofs(inventory),
+    pcrs: listQuotedPcrs(listed),
+    find: (node, endorsement, now) => findExpectedProofs(inventory, node, endorsement, now),
+  };
+}
+
+function assertExchange({ anonymousAuth, enableBootstrapTokenAuth }: Settings): void {
+  const setting = !anonymousAuth ? "anonymousAuth" : enableBootstrapTokenAuth ? undefined : "enableBootstrapTokenAuth";
+  if (setting === undefined) return;
+  throw new AppError(
+    "usage",
+    `the setting ${setting} is false, and the inventory lists proofs: a machine without a credential exchanges its proof ` +
+      "for a bootstrap token",
+    { hint: "set it to true, or remove tpm and ssh from the inventory and give each machine a token" },
+  );
+}
+
+/** Creates or removes the role and the binding of clients without a credential. */
+async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promise<void> {
+  const objects = attesterObjects();
+  if (isListed) {
+    await reconcileObjects({ ...deps, storage }, objects);
+    return;
+  }
+  for (const { key } of objects) {
+    const stored = await storage.get(key);
+    if (stored !== undefined) await storage.delete(key, stored.revision).catch(ignoreConflict);
+  }
+}
+
+function ignoreConflict(error: unknown): void {
+  if (!isAppError(error, "conflict")) throw error;
+}
+
+/** Opens the key that seals exchanges, and makes one when there is none. */
+async function openSealingKey(
+  { attestationKey: path, pki }: DataDir,
+  isShared: boolean,
+  { files, random, logger }: Deps,
+): Promise<SealingKey> {
+  const text = await files.readText(path);
+  if (text === undefined) {
+    const secret = random.bytes(KEY_BYTES);
+    await files.makeDirectory(pki, FOLDER_MODE);
+    await files.writeAtomic(path, `${COMMENT}${encodeBase64(secret)}\n`, SECRET_MODE);
+    logger.info("key for the exchange of proofs made", { path });
+    if (isShared) {
+      logger.warn(
+        "this server made its own key for the exchange of proofs; if there are other servers, copy " +
+          "pki/attestation.key of the first one to all and start them again",
+        { path },
+      );
+    }
+    return createSealingKey(secret);
+  }
+  await checkPrivateFile(path, files);
+  const secret = decodeBase64(text.replace(/^#.*$/gm, "").trim());
+  if (secret?.length === KEY_BYTES) return createSealingKey(secret);
+  throw new AppError("key_invalid", `cannot exchange proofs with "${path}": it does not hold ${KEY_BYTES} bytes as base64`, {
+    hint: "delete it: the server makes another one, and machines begin their exchange again",
+  });
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Inventory, parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { err } from "../../core/lib/result.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
+import { createMemoryFiles } from "../../tests/support/memory_files.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { dataDirAt } from "../data_dir.ts";
+import { openAttestation } from "./attestation.ts";
+
+const dir = dataDirAt("/data");
+const PIN = `sha256:${"a".repeat(64)}`;
+
+function readNodes(nodes: string): Inventory {
+  const inventory = parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`);
+  assert.ok(inventory.ok);
+  return inventory.value;
+}
+
+const NAMES = readNodes("{ name: n1 }");
+const PROOFS = readNodes(`{ name: n1, tpm: "${PIN}", pcrs: { 9: "${"b".repeat(64)}" } }, { name: n2 }`);
+
+/** An exchange whose inventory the test changes. */
+async function open(first: Inventory, { isShared = false, files = createMemoryFiles(), settings = {} } = {}) {
+  const [clock, logger] = [createFakeClock(), createMemoryLogger()];
+  const place = { inventory: first };
+  const inventory = { current: () => place.inventory, refresh: () => Promise.resolve() };
+  const attestation = await openAttestation(
+    { anonymousAuth: true, enableBootstrapTokenAuth: true, ...settings },
+    { dir, isShared, inventory, caHash: () => PIN as PublicKeyPin },
+    createInstanceDeps("/", { files, clock, logger }),
+  );
+  return { attestation, place, files, clock, logger, storage: createMemoryStorage({ clock }) };
+}
+
+async function listRights({ storage }: Awaited<ReturnType<typeof open>>): Promise<readonly string[]> {
+  const pages = await Promise.all(["clusterroles", "clusterrolebindings"].map((one) => storage.list(`/registry/${one}/`)));
+  return pages.flatMap(({ items }) => items.map(({ key }) => key));
+}
+
+test("openAttestation() makes the sealing key when a proof is listed, and keeps it", async () => {
+  const files = createMemoryFiles();
+  const without = await open(NAMES, { files });
+  assert.equal(without.attestation.options.expected().isEmpty, true);
+  assert.equal(files.text(dir.attestationKey), undefined);
+  const first = await open(PROOFS, { files });
+  assert.equal(files.mode(dir.attestationKey), 0o600);
+  assert.match(files.text(dir.attestationKey) ?? "", /^# [^\n]+\n[A-Za-z0-9+/]{43}=\n$/);
+  const again = await open(PROOFS, { files });
+  const at = new Date();
+  const derive = ({ attestation }: typeof first) => attestation.options.sealingKey("state", at);
+  assert.deepEqual(derive(again), derive(first));
+  const secret = (files.text(dir.attestationKey) ?? "").split("\n")[1] ?? "";
+  assert.ok(secret !== "" && !JSON.stringify([first.logger.entries, again.logger.entries]).includes(secret));
+});
+
+test("openAttestation() reads what the inventory lists", async () => {
+  const expected = (await open(PROOFS)).attestation.options.expected();
+  assert.equal(expected.isEmpty, false);
+  assert.deepEqual(expected.pcrs, [0, 1, 2, 3, 4, 5, 6, 7, 9]);
+  const find = (node: string) => expected.find(node as NodeName, undefined, new Date());
+  const found = find("n1");
+  assert.ok(found.ok && found.value.tpm === PIN);
+  assert.deepEqual(find("n2"), err("the inventory lists no proof of this node"));
+});
+
+test("openAttestation() warns when it makes a key although other servers may have one", async () => {
+  const { logger } = await open(PROOFS, { isShared: true });
+  assert.equal(logger.entries.filter(({ level }) => level === "warn").length, 1);
+});
+
+for (const setting of ["anonymousAuth", "enableBootstrapTokenAuth"] as const) {
+  test(`openAttestation() refuses proofs without ${setting}, and nothing else`, async () => {
+    await open(NAMES, { settings: { [setting]: false } });
+    await assert.rejects(open(PROOFS, { settings: { [setting]: false } }), new RegExp(`the setting ${setting} is false`));
+  });
+}
+
+test("openAttestation() refuses a key that is damaged or that others can read", async () => {
+  const damaged = createMemoryFiles({ [dir.attestationKey]: "# comment\nAAAA\n" });
+  await assert.rejects(open(PROOFS, { files: damaged }), { code: "key_invalid" });
+});
+
+test("follow() gives and takes the right as the inventory gains and loses its proofs", async () => {
+  const opened = await open(NAMES);
+  const stop = new AbortController();
+  const following = assert.rejects(opened.attestation.follow(opened.storage, stop.signal));
+  await opened.clock.advance(1_000);
+  assert.deepEqual(await listRights(opened), []);
+  opened.place.inventory = PROOFS;
+  await opened.clock.advance(1_000);
+  assert.equal(opened.attestation.options.expected().isEmpty, false);
+  assert.deepEqual(await listRights(opened), [
+    "/registry/clusterroles/tlsboot:node-attester",
+    "/registry/clusterrolebindings/tlsboot:node-attester",
+  ]);
+  opened.place.inventory = NAMES;
+  await opened.clock.advance(1_000);
+  assert.equal(opened.attestation.options.expected().isEmpty, true);
+  assert.deepEqual(await listRights(opened), []);
+  stop.abort();
+  await following;
+});
+
+test("follow() logs proofs that the settings do not let machines exchange, and goes on", async () => {
+  const opened = await open(NAMES, { settings: { anonymousAuth: false } });
+  const stop = new AbortController();
+  const following = assert.rejects(opened.attestation.follow(opened.storage, stop.signal));
+  opened.place.inventory = PROOFS;
+  await opened.clock.advance(3_000);
+  assert.equal(opened.attestation.options.expected().isEmpty, true);
+  assert.equal(opened.logger.entries.filter(({ level }) => level === "error").length, 1);
+  stop.abort();
+  await following;
+});
