@@ -135,7 +135,6 @@ export async function beginAttestation(
     : await methods.ssh.challenge(evidence, { pcrs, random });
   if (!challenged.ok) return challenged;
   const { challenge, proven, verifyingKey, secret } = challenged.value;
-  const { endorsementKey, endorsementCertificate } = evidence.kind === "tpm" ? evidence : {};
   const nonce = Buffer.from(random.bytes(CHALLENGE_BYTES)).toString("base64url");
   const state: SealedState = {
     kind: evidence.kind,
@@ -148,9 +147,9 @@ export async function beginAttestation(
     secret: encodeBase64(secret),
     pcrs,
     at: now.getTime(),
-    ...(endorsementKey === undefined || endorsementCertificate === undefined ? {} : {
-      endorsement: { key: encodeBase64(endorsementKey), certificate: encodeBase64(endorsementCertificate) },
-    }),
+    endorsement: evidence.kind === "tpm" && evidence.endorsementCertificate !== undefined
+      ? { key: encodeBase64(evidence.endorsementKey), certificate: encodeBase64(evidence.endorsementCertificate) }
+      : undefined,
   };
   return ok({ nonce, challenge, state: seal(state, sealingKey("state", now), random.bytes(NONCE_BYTES)) });
 }
@@ -253,7 +252,7 @@ interface SealedState extends ProofMessage {
   readonly pcrs: readonly number[];
   /** Milliseconds since 1970. */
   readonly at: number;
-  readonly endorsement?: { readonly [K in keyof Endorsement]: string };
+  readonly endorsement: { readonly [K in keyof Endorsement]: string } | undefined;
 }
 
 function decodeSealed(base64: string): Bytes {
