@@ -53,8 +53,8 @@ export const POLICY_FLAGS = {
   }),
   inventory: fileFlag({
     summary:
-      "File of kind Inventory: the machines, and which DNS names and addresses belong to which. Read again when " +
-      "it changes.",
+      "File of kind Inventory: the machines, which DNS names and addresses belong to which, and the keys with which " +
+      "they prove to up which ones they are. Read again when it changes.",
   }),
 } as const;
 
