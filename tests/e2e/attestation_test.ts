@@ -63,7 +63,9 @@ describeInstance("proofs of machines", {
 
   test("there is no token that all machines share", async () => {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
-    assert.match(instance.running.stdout(), /no shared token/);
+    const greeting = instance.running.stdout();
+    assert.match(greeting, /^no shared token: the machines in machines\.yaml prove which ones they are$/m);
+    assert.match(greeting, /^ {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:\S+ --rotate-certificates$/m);
   });
 
   test("a machine exchanges its proof for a token, and gets the certificate of its node alone", async () => {

@@ -107,16 +107,20 @@ function formatGreeting(
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
   tlsboot policy explain NAME${dataDir}`;
-  const sharedToken = settings.sharedToken && !instance.expectsProofs();
+  const proving = instance.expectsProofs() ? settings.inventory : undefined;
+  const sharedToken = settings.sharedToken && proving === undefined;
+  const noToken = proving === undefined
+    ? "each machine needs a token of its own"
+    : `the machines in ${word(proving)} prove which ones they are`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
   return `tlsboot is up at ${instance.url}
 CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
-${sharedToken ? "" : "no shared token: each machine needs a token of its own\n"}
+${sharedToken ? "" : `no shared token: ${noToken}\n`}
 Next, in another terminal:
 
-${formatNext(instance, sharedToken, situation, dataDir, word)}
+${formatNext(instance, { sharedToken, proving }, situation, dataDir, word)}
 ${approval}${policy}
 ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 }
@@ -124,7 +128,11 @@ ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 /** Formats the commands for a pending request, for a server without machines, or for one that has some. */
 function formatNext(
   { url, dir, authorities }: Instance,
-  sharedToken: boolean,
+  { sharedToken, proving }: {
+    readonly sharedToken: boolean;
+    /** The inventory whose machines prove which ones they are; undefined for none. */
+    readonly proving: string | undefined;
+  },
   { pending: [request, ...more], hasMachines }: Situation,
   dataDir: string,
   word: (path: string) => string,
@@ -141,19 +149,27 @@ function formatNext(
   tlsboot approve ${request}${dataDir}
 ${all}`;
   }
+  const issued = `  # see which certificates were issued, and until when they are valid
+  tlsboot get certificates${dataDir}
+`;
+  const pin = publicKeyPin(authorities.serving.certificate);
+  if (proving !== undefined) {
+    return `  # on each machine in ${word(proving)}, prove by its SSH host key which one it is, and get its certificate
+  sudo tlsboot bootstrap --attest ssh --server ${url} --ca-cert-hash ${pin} --rotate-certificates
+
+${issued}`;
+  }
   const name = hasMachines ? "n2" : "n1";
   const joining = sharedToken
     ? `  # request the certificate of a machine called ${name}
   tlsboot bootstrap --bootstrap-kubeconfig ${word(dir.bootstrapKubeconfig)}`
     : `  # make a token that only a machine called ${name} can use, and request its certificate with it
   tlsboot token create --node ${name}${dataDir}
-  tlsboot bootstrap --server ${url} --token TOKEN --ca-cert-hash ${publicKeyPin(authorities.serving.certificate)}`;
+  tlsboot bootstrap --server ${url} --token TOKEN --ca-cert-hash ${pin}`;
   const machine = `${joining} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}
 `;
   if (hasMachines) {
-    return `  # see which certificates were issued, and until when they are valid
-  tlsboot get certificates${dataDir}
-
+    return `${issued}
 ${machine}`;
   }
   return `${machine}
