@@ -1,4 +1,4 @@
-/** OpenSSH and tlsboot verify each other's signatures, and name keys and machines alike. */
+/** OpenSSH accepts the signatures that tlsboot makes and makes those that it accepts; both name keys and machines alike. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";

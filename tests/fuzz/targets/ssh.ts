@@ -24,7 +24,7 @@ const PUBLIC_KEYS: readonly SshPublicKey[] = KEYS.map((wire) => {
 const SIGNATURES = [...SSH_VECTORS.map(({ signature }) => signature), ED25519_SIGNATURE_SHA256].map(fromBase64);
 const MESSAGE = encodeText(SSH_MESSAGE);
 const TYPES = [...SSH_VECTORS.map(({ type }) => type), "ssh-dss", "nistp256", "nistp384", "nistp521"];
-const LENGTHS = ["\u0000", "\u0001", "\u000b", "\u0013", "\u0020"].map((last) => `\0\0\0${last}`);
+const LENGTHS = ["\0\0\0\u0000", "\0\0\0\u0001", "\0\0\0\u000b", "\0\0\0\u0013", "\0\0\0\u0020", "\u007f\u007f\u007f\u007f"];
 /** The largest body of a node attestation. */
 const MAX_BYTES = 16_384;
 
