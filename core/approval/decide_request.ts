@@ -5,6 +5,7 @@
  * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
  * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides by it.
  */
+import { describeTokenProof, readTokenProof } from "../attestation/token_proof.ts";
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
@@ -16,6 +17,7 @@ import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
 import {
+  checkRequiredProofs,
   evaluateDenials,
   evaluatePolicies,
   findRequestingNode,
@@ -188,13 +190,14 @@ const NOT_READ = { kind: "failed", message: "it has not been read" } as const;
 
 /** Creates the input of rules. A stage needs what its rules use, so what is not known yet is not used. */
 function toInput({ csr, request, inventory }: Question, known: Known): PolicyInput {
-  const { now, approvals, reported = NOT_READ, server, certificates = NOT_READ, claims, permissions } = known;
+  const { now, token, approvals, reported = NOT_READ, server, certificates = NOT_READ, claims, permissions } = known;
   return {
     csr,
     request,
     now,
     permissions: permissions ?? new Map(),
     approvedBefore: approvals?.before ?? [],
+    proof: token?.kind === "found" ? readTokenProof(token.value) : undefined,
     evidence: {
       inventory,
       held: approvals?.held ?? NOT_READ,
@@ -233,9 +236,12 @@ function decideByDenials(question: Question, known: Known): Step {
 
 /**
  * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). An API server of tlsboot has enforced them when
- * the request was created; a kube-apiserver does not know them. A token that was created with `--approve` is the approval.
+ * the request was created; a kube-apiserver does not know them. A token that was created with `--approve`, or given for a
+ * proof, is the approval, unless a policy requires another proof.
  */
-function decideByToken({ csr, request }: Question, { token }: Known): Step {
+function decideByToken(question: Question, known: Known): Step {
+  const { csr, request, policies } = question;
+  const { token } = known;
   const saw = findTokenId(csr.spec.username ?? "") ?? "";
   const what = "token";
   switch (token?.kind) {
@@ -266,10 +272,13 @@ function decideByToken({ csr, request }: Question, { token }: Known): Step {
   // A subject with other attributes is left to the next stage, which holds it for a person.
   const isClient = isKubeletClientRequest(request, csr.spec.usages ?? []) && listExtraAttributes(subject).length === 0;
   const isApproval = limits.ok && limits.value.isApproval && isClient;
+  const unproven = isApproval
+    ? checkRequiredProofs(policies, toInput(question, known)).find(({ outcome }) => outcome === "fails")
+    : undefined;
   return {
-    ...(isApproval
+    ...(isApproval && unproven === undefined
       ? settle("approve", what, check, { reason: "TokenApproved", message: describeApproval(saw, secret) })
-      : pass(what, check)),
+      : pass(what, unproven ?? check)),
     ...(decision.kind === "bind" ? { binding: { secret, key } } : {}),
   };
 }
@@ -278,6 +287,11 @@ function describeApproval(tokenId: string, secret: SecretObject): string {
   const { createdBy } = readTokenUse(secret);
   const limits = readTokenLimits(secret);
   const node = limits.ok ? limits.value.node ?? "" : "";
+  const proof = readTokenProof(secret);
+  if (proof !== undefined) {
+    return `Approved by bootstrap token "${tokenId}", which node "${node}" got for its proof: ` +
+      `${describeTokenProof(proof)}.`;
+  }
   const by = createdBy === undefined ? "an unknown user" : `user "${escapeControls(createdBy)}"`;
   return `Approved by bootstrap token "${tokenId}", which ${by} created for node "${node}" with --approve.`;
 }
@@ -336,7 +350,8 @@ function listKubeletClientNeeds({ csr, request }: Question, { permissions }: Kno
 }
 
 function decideByKubeletClient(question: Question, known: Known): Step {
-  const verdict = evaluateKubeletClient(toInput(question, known));
+  const input = toInput(question, known);
+  const verdict = evaluateKubeletClient(input, checkRequiredProofs(question.policies, input));
   const { trace } = verdict;
   return verdict.kind === "pending" ? { trace } : { trace, verdict };
 }
@@ -360,14 +375,17 @@ function decideByPolicies(question: Question, known: Known): Step {
     const message = "its requester has too many pending requests";
     return { isWaiting: true, verdict: { kind: "pending", policy: undefined, rule: undefined, trace: [], message } };
   }
-  const verdict = evaluatePolicies(policies, toInput(question, known));
+  const input = toInput(question, known);
+  const verdict = evaluatePolicies(policies, input);
   const { trace } = verdict;
   const hold = findNameHold(verdict);
   if (hold !== undefined) return holdOrDeny({ trace, verdict }, hold, listClaimedNames(request), known);
   // When no policy applies, the reason of the kubelet client rules is more useful.
   const isRefused = verdict.kind === "pending" && verdict.rule === undefined &&
     csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER;
-  return { trace, verdict: isRefused ? { ...verdict, message: "the requester has no right to it" } : verdict };
+  const unproven = checkRequiredProofs(policies, input).find(({ outcome }) => outcome === "fails");
+  const message = unproven?.fault ?? "the requester has no right to it";
+  return { trace, verdict: isRefused ? { ...verdict, message } : verdict };
 }
 
 /** Finds why a policy leaves a request to a person although the requester may have it: another machine has a name. */

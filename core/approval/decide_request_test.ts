@@ -6,6 +6,9 @@ import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./rules/builtin_policies.ts";
 import { decideRequest, decideWith, type Known, listLocks, type Question, type Verdict } from "./decide_request.ts";
 import type { Lookup } from "./evidence/ownership.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
+import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import { omitUndefined } from "../lib/record.ts";
+import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
@@ -407,6 +410,100 @@ test("decideRequest() binds a token whatever the verdict is, unless it refuses",
   assert.ok(!await bound(limited({})));
   assert.ok(!await bound(limited({ "tlsboot/node": "n1" }), { revocation: REVOCATION }));
 });
+
+const PROVEN: Partial<ApprovalRule> = {
+  match: { signerNames: ["kubernetes.io/kube-apiserver-client-kubelet"] },
+  require: { attested: { kind: "tpm" } },
+  then: "next",
+  otherwise: "pending",
+};
+
+/** The token that a server gave for a proof of the node n1 and the key of the tests. */
+async function createProvenToken(edit: Readonly<Record<string, string | undefined>> = {}): Promise<SecretObject> {
+  const annotations = {
+    "tlsboot/node": "n1",
+    "tlsboot/approve": "true",
+    "tlsboot/public-key": publicKeyPin((await ask([], {})).request),
+    "tlsboot/attested": "tpm sha256:0a 2026-03-02T10:28:00Z",
+    ...edit,
+  };
+  return { metadata: { annotations: omitUndefined(annotations) }, type: "bootstrap.kubernetes.io/token", data: {} };
+}
+
+for (
+  const { name, rule = {}, edit = {}, token = {}, want } of [
+    {
+      name: "a proof",
+      want: 'token approve: Approved by bootstrap token "abcdef", which node "n1" got for its proof: TPM with ' +
+        "endorsement key sha256:0a, proven at 2026-03-02T10:28:00Z.",
+    },
+    {
+      name: "a proof that is older than allowed",
+      rule: { require: { attested: { maxAgeMs: 60_000 } } },
+      want: 'policies pending: rule "rule-1" of policy "own": the proof is 2m old, and at most 1m is allowed',
+    },
+    {
+      name: "a proof of another kind",
+      token: { "tlsboot/attested": "ssh SHA256:0a 2026-03-02T10:28:00Z" },
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has proven by ssh which machine it is, ' +
+        "not by tpm",
+    },
+    {
+      name: "a token without a proof, although its creation is an approval",
+      token: { "tlsboot/attested": undefined },
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+    },
+    {
+      name: "a proof for a token of any key",
+      token: { "tlsboot/public-key": undefined },
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+    },
+    {
+      name: "a renewal by the certificate",
+      edit: OWN,
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+    },
+    {
+      name: "a renewal by the certificate, with a rule that passes it on",
+      rule: { otherwise: "next" },
+      edit: OWN,
+      want: "policies pending: the requester has not proven by tpm which machine it is",
+    },
+    {
+      name: "a renewal that breaks another requirement of the rule",
+      rule: { require: { attested: { kind: "tpm" }, lifetime: { mayBeAbsent: false } }, otherwise: "next" },
+      edit: OWN,
+      want: "policies pending: the requester has not proven by tpm which machine it is",
+    },
+    {
+      name: "a renewal of a node that the rule does not allow",
+      rule: {
+        require: { attested: {}, subject: { commonNames: ["system:node:n2"], organizations: ["system:nodes"] } },
+        otherwise: "next",
+      },
+      edit: OWN,
+      want: "kubelet client approve: Auto approving self kubelet client certificate after SubjectAccessReview.",
+    },
+    {
+      name: "a renewal that does not match the rule",
+      rule: { match: { signerNames: ["kubernetes.io/*"], users: ["system:node:n2"] } },
+      edit: OWN,
+      want: "kubelet client approve: Auto approving self kubelet client certificate after SubjectAccessReview.",
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly rule?: Partial<ApprovalRule>;
+    readonly edit?: CsrOptions;
+    readonly token?: Readonly<Record<string, string | undefined>>;
+    readonly want: string;
+  }[]
+) {
+  test(`decideRequest() approves only what is proven where a rule requires it: ${name}`, async () => {
+    const known = { token: { kind: "found", value: await createProvenToken(token) } } as const;
+    const { stage, kind, message } = await decide([createPolicy({ ...PROVEN, ...rule })], edit, known);
+    assert.equal(`${stage} ${kind}: ${message}`, want);
+  });
+}
 
 test("decideRequest() lists what it needs when it knows nothing", async () => {
   const question = await ask([], {});

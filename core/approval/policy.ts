@@ -2,6 +2,7 @@
  * Approval policies decide which requests beyond kubelet's client certificates are approved, denied or pending. Names,
  * usages and subjects that no rule allows are not approved.
  */
+import type { ProofKind } from "../attestation/proof.ts";
 import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 
 /** A policy. Rules that deny come first, then all rules in order; the first one that applies to a request decides. */
@@ -63,6 +64,11 @@ export interface Requirements {
   readonly lifetime?: LifetimeRequirement;
   readonly hours?: HoursRequirement;
   readonly rate?: RateRequirement;
+  /**
+   * The proof for which the requester got its bootstrap token. Without it, the kubelet client rules and tokens do not
+   * approve a request that the rule matches with its subject.
+   */
+  readonly attested?: AttestationRequirement;
 }
 
 /**
@@ -129,6 +135,14 @@ export interface HoursRequirement {
 export const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
 /** One of the names in WEEKDAYS. */
 export type Weekday = (typeof WEEKDAYS)[number];
+
+/** How a machine must have proven which one it is, before it sent the request. */
+export interface AttestationRequirement {
+  /** The kind of proof; any when it is absent. */
+  readonly kind?: ProofKind;
+  /** The largest age of the proof when the request is decided; that of its token when it is absent. */
+  readonly maxAgeMs?: number;
+}
 
 /** The largest number of requests per requester that a rule approves within a period. */
 export interface RateRequirement {

@@ -38,8 +38,13 @@ export function readTokenProof(secret: SecretObject): TokenProof | undefined {
 
 const KEY_NAMES = { tpm: "TPM with endorsement key", ssh: "SSH host key" } as const;
 
-/** Describes a stored proof in words: the key, and when it was proven. */
-export function describeTokenProof(text: string): string {
+/** Describes a proof in words: the key, and when it was proven. */
+export function describeTokenProof({ kind, key, at }: TokenProof): string {
+  return `${KEY_NAMES[kind]} ${key}, proven at ${formatTime(at)}`;
+}
+
+/** Describes a stored proof in words. */
+export function describeStoredProof(text: string): string {
   const proof = parseTokenProof(text);
-  return proof === undefined ? text : `${KEY_NAMES[proof.kind]} ${proof.key}, proven at ${formatTime(proof.at)}`;
+  return proof === undefined ? text : describeTokenProof(proof);
 }

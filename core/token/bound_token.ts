@@ -26,6 +26,9 @@ const LIMITS = {
 } as const;
 const LIMIT_NAMES = Object.values(LIMITS);
 
+/** The annotation with the proof for which the server gave the token (`core/attestation/token_proof.ts`). */
+export const PROOF_ANNOTATION = "tlsboot/attested";
+
 /** The annotations that the server writes. */
 const RECORDS = {
   createdBy: "tlsboot/created-by",
@@ -34,7 +37,7 @@ const RECORDS = {
   usedKeys: "tlsboot/used-keys",
   lastUse: "tlsboot/last-use",
   lastRefusal: "tlsboot/last-refusal",
-  attested: "tlsboot/attested",
+  attested: PROOF_ANNOTATION,
 } as const;
 
 /** What a token may be used for. A token without limits has none of the fields. */
@@ -70,7 +73,7 @@ export interface TokenUse {
   readonly usedKeys: readonly PublicKeyPin[];
   readonly lastUse?: TokenMoment;
   readonly lastRefusal?: TokenMoment & { readonly reason: string };
-  /** The proof for which the server gave the token (`core/attestation/token_proof.ts`). */
+  /** The proof for which the server gave the token. */
   readonly attested?: string;
 }
 

@@ -1,4 +1,5 @@
 /** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
+import { describeTokenProof, type TokenProof } from "../../attestation/token_proof.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
 import { isInNetwork } from "../../lib/ip_address.ts";
@@ -14,6 +15,7 @@ import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
 import {
+  type AttestationRequirement,
   type EvidenceSettings,
   type HoursRequirement,
   type KeyRequirement,
@@ -39,6 +41,8 @@ export interface PolicyInput {
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */
   readonly approvedBefore: readonly PastApproval[];
+  /** What the requester has proven to get its bootstrap token. */
+  readonly proof?: TokenProof | undefined;
 }
 
 /** What is checked: a part of the request, or a fact about it. */
@@ -53,6 +57,7 @@ export type CheckKind =
   | "requester"
   | "machine"
   | "token"
+  | "proof"
   | "revocation";
 
 /** The outcome of one requirement. */
@@ -302,6 +307,24 @@ export function checkRate(
     `${recent} requests of this requester were approved within ${formatDuration(perMs)}, ${max} are allowed`,
     "find out why it asks so often; approve by hand: tlsboot approve",
   );
+}
+
+/** Checks the proof for which the requester got its bootstrap token. */
+export function checkProof({ kind, maxAgeMs }: AttestationRequirement, { csr, proof, now }: PolicyInput): Check {
+  const how = kind === undefined ? "" : ` by ${kind}`;
+  const fix = `get the certificate with: tlsboot bootstrap --attest ${kind ?? "tpm"}; a machine that cannot prove ` +
+    `which one it is needs a person: tlsboot approve ${shellWord(csr.metadata.name ?? "NAME")}`;
+  if (proof === undefined) {
+    return fails("proof", "none", `the requester has not proven${how} which machine it is`, fix);
+  }
+  const saw = describeTokenProof(proof);
+  if (kind !== undefined && proof.kind !== kind) {
+    return fails("proof", saw, `the requester has proven by ${proof.kind} which machine it is, not by ${kind}`, fix);
+  }
+  const ageMs = now.getTime() - proof.at.getTime();
+  if (maxAgeMs === undefined || ageMs <= maxAgeMs) return holds("proof", saw);
+  const age = formatDuration(Math.floor(ageMs / 1_000) * 1_000);
+  return fails("proof", saw, `the proof is ${age} old, and at most ${formatDuration(maxAgeMs)} is allowed`, fix);
 }
 
 /** Checks the result of a SubjectAccessReview that the caller has sent. */

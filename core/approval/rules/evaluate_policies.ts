@@ -11,6 +11,7 @@ import {
   checkNames,
   checkOwned,
   checkPermission,
+  checkProof,
   checkRate,
   checkSubject,
   checkUnclaimed,
@@ -60,6 +61,17 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
 
 export function findRulesAbout(policies: readonly Policy[], csr: CertificateSigningRequest): readonly ApprovalRule[] {
   return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
+}
+
+/**
+ * Checks the proofs that rules about a request require. A rule counts when it matches the request and allows its subject:
+ * another node is another rule's, but any other requirement could be broken on purpose, to be rid of the rule.
+ */
+export function checkRequiredProofs(policies: readonly Policy[], input: PolicyInput): readonly Check[] {
+  return findRulesAbout(policies, input.csr).flatMap(({ require: { attested, subject } }) => {
+    const isOther = subject !== undefined && checkSubject(subject, input).outcome !== "holds";
+    return attested === undefined || isOther ? [] : [checkProof(attested, input)];
+  });
 }
 
 function findDenialRules(
@@ -126,7 +138,7 @@ function runChecks(
   { name, then, require: wanted }: ApprovalRule,
   input: PolicyInput,
 ): readonly Check[] {
-  const { subject, names, usages, keys, lifetime, hours, rate, permission } = wanted;
+  const { subject, names, usages, keys, lifetime, hours, rate, permission, attested } = wanted;
   const checks: Check[] = [];
   if (subject !== undefined) {
     checks.push(then === "deny" ? checkDeniedSubject(subject, input) : checkSubject(subject, input));
@@ -141,6 +153,7 @@ function runChecks(
   if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));
   if (hours !== undefined) checks.push(checkHours(hours, input));
   if (rate !== undefined) checks.push(checkRate(rate, { policy: policy.name, rule: name }, input));
+  if (attested !== undefined) checks.push(checkProof(attested, input));
   if (permission !== undefined) checks.push(checkPermission(permission, input));
   return checks;
 }

@@ -10,11 +10,15 @@ import { KUBELET_CLIENT } from "./builtin_policies.ts";
 import { type Check, checkPermission, type PolicyInput } from "./checks.ts";
 import type { PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
 
-/** Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow. */
-export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
+/**
+ * Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow.
+ *
+ * @param proofs the checks of the proofs that policies require of the request
+ */
+export function evaluateKubeletClient(input: PolicyInput, proofs: readonly Check[]): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const recognizer of RECOGNIZERS) {
-    const one = traceRecognizer(recognizer, input);
+    const one = traceRecognizer(recognizer, input, proofs);
     trace.push(one);
     const base = { policy: KUBELET_CLIENT, rule: recognizer.permission, trace };
     if (one.outcome === "approve") {
@@ -36,7 +40,11 @@ export function listRecognizedPermissions(
   return RECOGNIZERS.filter((recognizer) => recognizer.recognizes(csr, facts)).map(({ permission }) => permission);
 }
 
-function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyInput): RuleTrace {
+function traceRecognizer(
+  { permission, recognizes }: Recognizer,
+  input: PolicyInput,
+  proofs: readonly Check[],
+): RuleTrace {
   const { csr, request } = input;
   const place = { policy: KUBELET_CLIENT, rule: permission };
   if (csr.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {
@@ -44,9 +52,10 @@ function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyIn
   }
   const shape = checkShape(permission, input);
   if (!recognizes(csr, request)) return { ...place, mismatch: undefined, checks: shape, outcome: "next" };
-  const asked = checkPermission(permission, input);
-  const outcome = asked.outcome === "holds" ? "approve" : asked.outcome === "unknown" ? "unknown" : "next";
-  return { ...place, mismatch: undefined, checks: [...shape, asked], outcome };
+  const asked = [...proofs, checkPermission(permission, input)];
+  const failing = asked.find(({ outcome }) => outcome !== "holds");
+  const outcome = failing === undefined ? "approve" : failing.outcome === "unknown" ? "unknown" : "next";
+  return { ...place, mismatch: undefined, checks: [...shape, ...asked], outcome };
 }
 
 /** Checks the requirements of the signer; for `selfnodeclient` also that the requester is the node itself. */

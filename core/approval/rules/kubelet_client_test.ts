@@ -28,7 +28,7 @@ async function decide(edit: CsrOptions, granted: readonly string[], failed = "")
     },
     permissions: new Map(RECOGNIZERS.map(({ permission }) => [permission, answer(permission)])),
     approvedBefore: [],
-  });
+  }, []);
 }
 
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
