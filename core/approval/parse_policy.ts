@@ -20,8 +20,9 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
+import { omitUndefined } from "../lib/record.ts";
 import type { Result } from "../lib/result.ts";
-import { type ApprovalRule, type Policy, type Requirements, WEEKDAYS } from "./policy.ts";
+import { type ApprovalRule, type AttestationRequirement, type Policy, type Requirements, WEEKDAYS } from "./policy.ts";
 
 const POLICY_KIND = "ApprovalPolicy";
 
@@ -43,6 +44,11 @@ const timeOfDay = mapped(text, (read, place) => {
   const isTime = Number(minutes) < 60 && total <= END_OF_DAY;
   return isTime ? total : fault(place, `"${read}" is not a time of day, such as 08:00 or 24:00`);
 });
+
+const ATTESTATION: Shape<AttestationRequirement> = mapped(
+  mapping({ kind: optionalKey(oneOf(["tpm", "ssh"])), maxAge: optionalKey(duration) }),
+  ({ kind, maxAge }) => omitUndefined({ kind, maxAgeMs: maxAge }),
+);
 
 const REQUIREMENTS: Shape<Requirements> = mapping({
   permission: optionalKey(text),
@@ -84,6 +90,8 @@ const REQUIREMENTS: Shape<Requirements> = mapping({
     mapping({ max: requiredKey(integer(1)), per: requiredKey(duration) }),
     ({ max, per }) => ({ max, perMs: per }),
   )),
+  // `tpm` is short for `{ kind: tpm }`.
+  attested: optionalKey((value, place) => ATTESTATION(typeof value === "string" ? { kind: value } : value, place)),
 });
 
 /** The name of a policy or rule. It is written into conditions and parsed from there again. */
@@ -133,6 +141,9 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
 /** Past approvals are counted in the API, where the cleaner keeps issued requests for one hour. */
 const LONGEST_RATE_MS = 3_600_000;
 
+/** The lifetime of the token that is given for a proof, and so the greatest age of a proof. */
+const LONGEST_PROOF_MS = 600_000;
+
 /** Checks what the shape cannot express: the parts that an approving rule needs, and parts that exclude each other. */
 const checkedPolicy = mapped(POLICY, (policy, place) => {
   const { rules, reissue, machines } = policy;
@@ -157,7 +168,16 @@ function findRuleFaults({ then, require: wanted }: ApprovalRule): readonly strin
   if (then === "approve" && wanted.usages === undefined) {
     faults.push("require.usages: a rule that approves must say for which usages");
   }
-  const { hours, rate } = wanted;
+  const { hours, rate, attested, subject } = wanted;
+  if (attested !== undefined && then === "deny") {
+    faults.push("require.attested: a rule that denies cannot require a proof; use then: next with otherwise: deny");
+  }
+  if (attested?.maxAgeMs !== undefined && attested.maxAgeMs > LONGEST_PROOF_MS) {
+    faults.push("require.attested.maxAge: at most 10m; the token that is given for a proof lives no longer");
+  }
+  if (attested !== undefined && subject?.commonNames.some((pattern) => pattern.includes("${requester}")) === true) {
+    faults.push("require.subject: the requester with a proof is a bootstrap token; name nodes, as system:node:*");
+  }
   if (rate !== undefined && rate.perMs > LONGEST_RATE_MS) {
     faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
   }

@@ -42,6 +42,17 @@ test("parsePolicy() reads every requirement, with its defaults", () => {
   });
 });
 
+test("parsePolicy() reads a proof as a word, or with its age", () => {
+  const attested = (text: string) => {
+    const read = parsePolicy(rule(`      attested: ${text}\n`));
+    return read.ok ? read.value.rules[0]?.require.attested : read.error.join();
+  };
+  assert.deepEqual(attested("ssh"), { kind: "ssh" });
+  assert.deepEqual(attested("{kind: tpm, maxAge: 5m}"), { kind: "tpm", maxAgeMs: 300_000 });
+  assert.deepEqual(attested("{}"), {});
+  assert.equal(attested("tmp"), 'rules[0].require.attested.kind: "tmp" is not possible; did you mean tpm?');
+});
+
 test("parsePolicy() fills in what a requirement leaves out", () => {
   const read = parsePolicy(
     rule(`
@@ -87,6 +98,21 @@ for (
       "a rate over too long a period",
       rule("      rate: {max: 1, per: 24h}\n"),
       "rules[0].require.rate.per: at most 1h; Kubernetes forgets an issued request after that",
+    ],
+    [
+      "a proof that is older than its token",
+      rule("      attested: {maxAge: 1h}\n"),
+      "rules[0].require.attested.maxAge: at most 10m; the token that is given for a proof lives no longer",
+    ],
+    [
+      "a proof of the requester as a node",
+      rule("      attested: tpm\n").replace('"*.example.com"', '"${requester}"'),
+      "rules[0].require.subject: the requester with a proof is a bootstrap token; name nodes, as system:node:*",
+    ],
+    [
+      "a denial that requires a proof",
+      rule("      attested: tpm\n").replace("then: approve", "then: deny"),
+      "rules[0].require.attested: a rule that denies cannot require a proof; use then: next with otherwise: deny",
     ],
     [
       "a name that conditions cannot carry",

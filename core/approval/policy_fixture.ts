@@ -17,6 +17,8 @@ import {
 } from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
 import type { Result } from "../lib/result.ts";
+import type { ProofKind } from "../attestation/proof.ts";
+import { findTokenId } from "../token/token_secret.ts";
 import type { NodeNames } from "./evidence/inventory.ts";
 import type { NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 
@@ -56,6 +58,8 @@ export interface PolicyCase {
   readonly permissions: readonly string[];
   /** The parts of the API that cannot be reached. */
   readonly unreachable: readonly ("nodes" | "permissions")[];
+  /** The proof for which the requester got its bootstrap token, and its age. */
+  readonly attested: { readonly kind: ProofKind; readonly ageMs: number } | undefined;
   /** How many requests of the requester the expected rule approved one minute ago. */
   readonly approvedBefore: number;
   readonly expect: Expectation;
@@ -127,6 +131,10 @@ const COMMON = {
   server: TEXTS,
   permissions: TEXTS,
   unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
+  attested: optionalKey(mapped(
+    mapping({ kind: requiredKey(oneOf(["tpm", "ssh"])), age: defaultKey(duration, 0) }),
+    ({ kind, age }) => ({ kind, ageMs: age }),
+  )),
   approvedBefore: optionalKey(integer(0)),
 } as const satisfies Readonly<Record<string, Key<unknown>>>;
 
@@ -170,6 +178,9 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
   const { signerName = "", user = "", ...all } = { ...defaults, ...own };
   if (signerName === "") fault(".signerName: missing, here and in defaults");
   if (user === "") fault(".user: missing, here and in defaults");
+  else if (all.attested !== undefined && findTokenId(user) === undefined) {
+    fault(".attested: a proof is given for a bootstrap token, so user must be one, such as system:bootstrap:abcdef");
+  }
   return {
     name: own.name,
     request: createRequestSource(own, defaults),
@@ -186,6 +197,7 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
     server: all.server ?? [],
     permissions: all.permissions ?? [],
     unreachable: all.unreachable ?? [],
+    attested: all.attested,
     approvedBefore: all.approvedBefore ?? 0,
     expect: own.expect,
   };

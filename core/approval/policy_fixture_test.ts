@@ -30,6 +30,7 @@ test("parsePolicyFixture() takes each field from the case, else from the default
     server: [],
     permissions: [],
     unreachable: [],
+    attested: undefined,
     approvedBefore: 0,
     expect: { verdict: "deny" },
   }]);

@@ -6,7 +6,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
-import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
+import { createCertificationRequest, type RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
 import {
   type Expectation,
@@ -17,6 +17,12 @@ import {
 import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
 import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
 import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
+import { formatTokenProof } from "../../../core/attestation/token_proof.ts";
+import { parseNodeUser } from "../../../core/kube/user.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { encodeTokenLimits, PROOF_ANNOTATION } from "../../../core/token/bound_token.ts";
+import { BOOTSTRAP_TOKEN_TYPE } from "../../../core/token/token_secret.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";
 import { parseCsrFile } from "./kube_file.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
@@ -75,7 +81,7 @@ async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings:
   const known: Known = {
     now: one.now,
     revocation: { kind: "none" },
-    token: { kind: "none" },
+    token: createToken(one, request.value),
     approvals: {
       before: createPastApprovals(one, settings),
       held: one.held === undefined
@@ -95,6 +101,19 @@ async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings:
   return await decideWith({ csr, request: request.value, policies, inventory }, known, (need) => ({
     permissions: new Map(need.kind === "permission" ? [[need.permission, lookUpPermission(one, need.permission)]] : []),
   }));
+}
+
+/** Creates the token that the server gives for a proof; none without a proof. */
+function createToken({ attested, now }: PolicyCase, request: RequestFacts): NonNullable<Known["token"]> {
+  if (attested === undefined) return { kind: "none" };
+  const node = parseNodeName(parseNodeUser(request.subject.commonName) ?? "");
+  const limits = { publicKey: publicKeyPin(request), networks: [], isApproval: node.ok };
+  const proof = { kind: attested.kind, key: "of-the-test", at: new Date(now.getTime() - attested.ageMs) };
+  const annotations = {
+    ...encodeTokenLimits(node.ok ? { ...limits, node: node.value } : limits),
+    [PROOF_ANNOTATION]: formatTokenProof(proof),
+  };
+  return { kind: "found", value: { metadata: { annotations }, type: BOOTSTRAP_TOKEN_TYPE } };
 }
 
 function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {

@@ -1,10 +1,5 @@
 /** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../../kube/kinds/certificates_v1.ts";
 import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";
@@ -17,6 +12,7 @@ import { createCustomProfile } from "../../signing/custom_profile.ts";
 import { describeProfile } from "../../signing/profile.ts";
 import { parseProfile } from "../../signing/profile_file.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
+import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 
 /** The API's minimum of `expirationSeconds`. */
 const LEAST_LIFE_MS = 600_000;
@@ -31,7 +27,7 @@ const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inve
 
 export interface RuleFileReport {
   readonly findings: readonly Finding[];
-  /** What a profile demands and promises, in sentences. */
+  /** What a profile demands and promises, and what a policy means for kubelets, in sentences. */
   readonly sentences: readonly string[];
 }
 
@@ -60,7 +56,10 @@ export function checkRuleFile(text: string, file: string): RuleFileReport | unde
   };
   switch (findRuleFileKind(text)) {
     case "ApprovalPolicy":
-      return report("policy", parsePolicy(text), { find: (policy) => checkPolicyRules(policy, { file, text }) });
+      return report("policy", parsePolicy(text), {
+        find: (policy) => checkPolicyRules(policy, { file, text }),
+        describe: describeRequiredProofs,
+      });
     case "SigningProfile":
       return report("profile", parseProfile(text), {
         describe: (spec) => describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
@@ -107,6 +106,14 @@ export function checkPolicyRules(
   });
 }
 
+/** Says what a rule that requires a proof means for machines that cannot prove which one they are. */
+function describeRequiredProofs({ name, rules }: Policy): readonly string[] {
+  return rules.filter(({ require: { attested } }) => attested !== undefined).map((rule) =>
+    `Rule "${rule.name}" of policy "${name}" requires a proof of each request, also of renewals. A stock kubelet cannot ` +
+    "prove at a renewal, so its renewals wait for a person; tlsboot bootstrap --attest proves at each one."
+  );
+}
+
 /** Reports whether a rule decides about every request that it matches. */
 function isDecisive({ require: wanted, then, otherwise }: ApprovalRule): boolean {
   return then !== "next" && (otherwise !== "next" || Object.keys(wanted).length === 0);
@@ -127,7 +134,9 @@ function coversMatch(wide: RuleMatch, narrow: RuleMatch): boolean {
 }
 
 /** Explains why no request can satisfy a rule; undefined when one can. */
-function findImpossible({ match, require: { usages, lifetime, names } }: ApprovalRule): string | undefined {
+function findImpossible(
+  { match, require: { usages, lifetime, names, attested } }: ApprovalRule,
+): string | undefined {
   const missing = usages?.required.find((usage) => !usages.allowed.includes(usage));
   if (missing !== undefined) return `it requires the usage "${missing}", which it does not allow`;
   if (lifetime?.maxMs !== undefined && lifetime.maxMs < LEAST_LIFE_MS && !lifetime.mayBeAbsent) {
@@ -135,6 +144,10 @@ function findImpossible({ match, require: { usages, lifetime, names } }: Approva
   }
   const hasNames = names === undefined || names.owned || names.dns.length + names.ips.length > 0;
   if (names?.atLeastOne === true && !hasNames) return "it requires a DNS name or an address, and allows none";
+  const isOfKubelets = match.signerNames.some((name) => matchesSigner(KUBE_APISERVER_CLIENT_KUBELET_SIGNER, name));
+  if (attested !== undefined && !isOfKubelets) {
+    return `it requires a proof, which only requests for ${KUBE_APISERVER_CLIENT_KUBELET_SIGNER} have`;
+  }
   const unknown = match.signerNames.every((name) =>
     name.startsWith("kubernetes.io/") && !name.endsWith("/*") && !KUBERNETES_SIGNERS.includes(name)
   );

@@ -86,6 +86,16 @@ for (
       rules: [{ match: { signerNames: ["kubernetes.io/kubelet-server"] } }],
       want: [/never applies: Kubernetes has no signer kubernetes\.io\/kubelet-server/],
     },
+    {
+      name: "a proof of requests that have none",
+      rules: [{ require: { attested: {} } }],
+      want: [/never applies: it requires a proof, which only requests for kubernetes\.io\/kube-apiserver-client-kubelet/],
+    },
+    {
+      name: "a proof of requests that may have one",
+      rules: [{ match: { signerNames: ["kubernetes.io/*"] }, require: { attested: { kind: "tpm" } } }],
+      want: [],
+    },
   ] satisfies readonly { name: string; rules: readonly Partial<ApprovalRule>[]; want: readonly RegExp[] }[]
 ) {
   test(`checkPolicyRules() checks ${name}`, () => {
@@ -94,6 +104,18 @@ for (
     for (const [index, pattern] of want.entries()) assert.match(messages[index] ?? "", pattern);
   });
 }
+
+test("checkRuleFile() says that a stock kubelet cannot renew where a policy requires a proof", () => {
+  const text = `apiVersion: tlsboot/v1alpha1
+kind: ApprovalPolicy
+name: proven
+rules:
+- {name: by-tpm, match: {signerNames: [kubernetes.io/*]}, require: {attested: tpm}, then: next}
+`;
+  const report = checkRuleFile(text, "p.yaml");
+  assert.deepEqual(report?.findings.map(({ severity }) => severity), ["ok"]);
+  assert.match(report?.sentences.join() ?? "", /"by-tpm" .* requires a proof .* stock kubelet cannot prove at a renewal/);
+});
 
 test("checkPolicyRules() finds nothing in the policies that come with tlsboot", () => {
   for (const policy of BUILTIN_POLICIES.values()) {
