@@ -1,4 +1,5 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
+import { EXCHANGE_MS } from "../attestation/exchange.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import {
@@ -141,9 +142,6 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
 /** Past approvals are counted in the API, where the cleaner keeps issued requests for one hour. */
 const LONGEST_RATE_MS = 3_600_000;
 
-/** The lifetime of the token that is given for a proof, and so the greatest age of a proof. */
-const LONGEST_PROOF_MS = 600_000;
-
 /** Checks what the shape cannot express: the parts that an approving rule needs, and parts that exclude each other. */
 const checkedPolicy = mapped(POLICY, (policy, place) => {
   const { rules, reissue, machines } = policy;
@@ -172,7 +170,7 @@ function findRuleFaults({ then, require: wanted }: ApprovalRule): readonly strin
   if (attested !== undefined && then === "deny") {
     faults.push("require.attested: a rule that denies cannot require a proof; use then: next with otherwise: deny");
   }
-  if (attested?.maxAgeMs !== undefined && attested.maxAgeMs > LONGEST_PROOF_MS) {
+  if (attested?.maxAgeMs !== undefined && attested.maxAgeMs > EXCHANGE_MS) {
     faults.push("require.attested.maxAge: at most 10m; the token that is given for a proof lives no longer");
   }
   if (attested !== undefined && subject?.commonNames.some((pattern) => pattern.includes("${requester}")) === true) {
