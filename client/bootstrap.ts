@@ -33,10 +33,18 @@ import { limitTime } from "./transport/time_limit.ts";
  */
 export type FindBootstrapCluster = (signal: AbortSignal) => Promise<ResolvedCluster>;
 
+/** Proves which machine this is, and returns the cluster with credentials for requests with this key alone. */
+export type ProveIdentity = (key: PrivateKey, signal: AbortSignal) => Promise<ResolvedCluster>;
+
 /** The files, the identity and the adapters of a bootstrap. */
 export interface BootstrapOptions {
   /** Finds the cluster; called only when a certificate is needed. */
   readonly findCluster: FindBootstrapCluster;
+  /**
+   * Instead of `findCluster`: each request, also a renewal, is made with credentials from a new proof. A certificate that
+   * exists makes no proof unnecessary.
+   */
+  readonly prove?: ProveIdentity | undefined;
   /** The kubeconfig to write at the end. When it is valid already, there is nothing to do. */
   readonly kubeconfigPath: string;
   readonly certDir: string;
@@ -101,7 +109,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   const validity = await checkKubeconfig(options.kubeconfigPath, options);
   if (validity.kind === "valid") {
     checkOwner(validity.pair, options.nodeName, options.kubeconfigPath);
-    return { kind: "alreadyValid", pair: validity.pair };
+    if (options.prove === undefined) return { kind: "alreadyValid", pair: validity.pair };
   }
   if (validity.kind === "invalid") {
     logger.warn("kubeconfig cannot be used, bootstrapping again", { reason: validity.reason });
@@ -110,11 +118,16 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
   const stored = await findStored(options, store);
   await checkTargets(options, store);
+  const proven = options.prove && await proveWithKey(options, options.prove, store, stored, signal);
   const obtain = (cluster: ResolvedCluster): Promise<ObtainedCertificate> =>
     obtainCertificate({
       ...options,
-      keepKey: () => keepNodeKey(options, store, stored),
-      createRequest: (key) => createClientRequest(options, key),
+      keepKey: async () => proven ?? await keepNodeKey(options, store, stored),
+      createRequest: (key) => ({
+        ...createClientRequest(options, key),
+        // Without a proof an interrupted run finds its request again; with one, another request could be without it.
+        ...(proven === undefined ? {} : { name: { prefix: "csr-" } }),
+      }),
       connect: () => options.connect(cluster),
       beforeSubmit: (transport) => prepareServer(options, cluster, transport, signal),
       timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
@@ -124,12 +137,26 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
         await forgetKey(store.temporaryKeyPath, files, logger);
       },
     }, signal);
-  const { cluster, submitted, pair } = await recoverExpired(options, store, stored, obtain) ??
-    await obtainWith(await options.findCluster(signal), obtain);
+  const { cluster, submitted, pair } = proven === undefined
+    ? await recoverExpired(options, store, stored, obtain) ??
+      await obtainWith(await options.findCluster(signal), obtain)
+    : await obtainWith(proven.cluster, obtain);
   await writeNodeKubeconfig(options.kubeconfigPath, cluster, store.currentPath, files);
   options.onProgress?.({ kind: "kubeconfigWritten", path: options.kubeconfigPath });
   const { name: csrName, adopted } = submitted;
   return { kind: "issued", csrName, adopted, pair, certificatePath: store.currentPath };
+}
+
+/** Chooses the key of the request, and proves for this key which machine this is. */
+async function proveWithKey(
+  options: BootstrapOptions,
+  prove: ProveIdentity,
+  store: CredentialStore,
+  stored: StoredPair,
+  signal: AbortSignal,
+): Promise<KeptKey & { readonly cluster: ResolvedCluster }> {
+  const kept = await keepNodeKey(options, store, stored);
+  return { ...kept, cluster: await prove(kept.key, signal) };
 }
 
 /** Obtains a certificate over a connection to a cluster. */

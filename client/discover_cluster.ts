@@ -9,6 +9,7 @@ import {
   checkPins,
   CLUSTER_INFO_PATH,
   type PinnedCluster,
+  type PublishedCluster,
 } from "../core/token/cluster_info.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
@@ -73,22 +74,27 @@ export async function discoverCluster(options: DiscoveryOptions, signal: AbortSi
     });
   }
   onProgress?.({ kind: "discovered", server: cluster.server });
+  return toTokenCluster(cluster, token);
+}
+
+/** Returns a cluster with a bootstrap token as the credentials. */
+export function toTokenCluster({ server, caPem }: PublishedCluster, token: BootstrapToken): ResolvedCluster {
   return {
-    server: cluster.server,
+    server,
     insecureSkipTlsVerify: false,
-    ca: { kind: "pem", pem: cluster.caPem },
+    ca: { kind: "pem", pem: caPem },
     token: new Secret(formatBootstrapToken(token)),
   };
 }
 
 /**
- * Returns the CAs of a server, PEM, without a token: `cluster-info` is read without verifying the server, its CA is checked
- * with the hash, and it is read again over TLS verified with that CA. AppError as `discoverCluster`.
+ * Returns the cluster that a server publishes, without a token: `cluster-info` is read without verifying the server, its CA
+ * is checked with the hash, and it is read again over TLS verified with that CA. AppError as `discoverCluster`.
  */
-export async function discoverCa(
+export async function discoverPublishedCluster(
   { server, pins, connect, clock, waitSeconds = WAIT_SECONDS }: Omit<DiscoveryOptions, "token" | "onProgress">,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<PublishedCluster> {
   await using limit = limitTime(clock, waitSeconds * 1000, () => createNoAnswerError(server), signal);
   const read = async (cluster: ResolvedCluster): Promise<PinnedCluster> => {
     await using transport = await connect(cluster);
@@ -104,7 +110,7 @@ export async function discoverCa(
   };
   const first = await read({ server, insecureSkipTlsVerify: true });
   const pinned = { kind: "pem", pem: first.pinnedPem } as const;
-  return (await read({ server, insecureSkipTlsVerify: false, ca: pinned })).caPem;
+  return await read({ server, insecureSkipTlsVerify: false, ca: pinned });
 }
 
 function createNoAnswerError(server: string): AppError {
@@ -126,7 +132,7 @@ async function readSigned(
   const { server, token, clock, connect } = options;
   await using transport = await connect(cluster);
   const api = createApiClient(transport, { clock });
-  for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+  return await tryUntilDone(async () => {
     try {
       const verdict = checkClusterInfoSignature(
         await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
@@ -140,6 +146,19 @@ async function readSigned(
       if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
       onDelay(createReadError(server, error));
     }
+    return undefined;
+  }, clock, signal);
+}
+
+/** Repeats an attempt until it has a result, with pauses that double. */
+export async function tryUntilDone<T>(
+  attempt: () => Promise<T | undefined>,
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): Promise<T> {
+  for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+    const result = await attempt();
+    if (result !== undefined) return result;
     await clock.sleep(pauseMs, signal);
   }
 }

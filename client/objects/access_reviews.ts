@@ -28,7 +28,7 @@ export function createAccessReviewer(transport: Transport, options: { readonly c
   const inFlight = new WeakMap<AbortSignal, Map<string, Promise<boolean>>>();
 
   async function ask(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean> {
-    return isAllowing(await post<SubjectAccessReview>(api, subjectAccessReviewKind, { spec }, signal));
+    return isAllowing(await postReview<SubjectAccessReview>(api, subjectAccessReviewKind, { spec }, signal));
   }
 
   return {
@@ -53,7 +53,7 @@ export async function findOwnUsername(api: ApiClient, signal: AbortSignal): Prom
 /** Finds the user of the client, with the groups; undefined when the server cannot report it. */
 export async function findOwnUser(api: ApiClient, signal: AbortSignal): Promise<UserInfoWire | undefined> {
   try {
-    const review = await post<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
+    const review = await postReview<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
     return review.status.userInfo;
   } catch (error) {
     if (!isAppError(error, "not_found", "access_denied", "invalid")) throw error;
@@ -81,14 +81,20 @@ async function hasRight(
   signal: AbortSignal,
 ): Promise<boolean> {
   const spec = { resourceAttributes };
-  return isAllowing(await post<SubjectAccessReview>(api, selfSubjectAccessReviewKind, { spec }, signal));
+  return isAllowing(await postReview<SubjectAccessReview>(api, selfSubjectAccessReviewKind, { spec }, signal));
 }
 
 function isAllowing({ status }: SubjectAccessReview): boolean {
   return status?.allowed === true && status.denied !== true;
 }
 
-async function post<T extends KubeObject>(api: ApiClient, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
+/** Creates an object that is answered and not stored, such as a review. */
+export async function postReview<T extends KubeObject>(
+  api: ApiClient,
+  kind: Kind,
+  more: object,
+  signal: AbortSignal,
+): Promise<T> {
   const body = { apiVersion: formatApiVersion(kind), kind: kind.kind, metadata: {}, ...more };
   return await api.requestObject<T>({ method: "POST", path: formatCollectionPath(kind), body }, signal);
 }

@@ -47,7 +47,7 @@ export interface FakeApi extends AsyncDisposable {
   readonly received: FakeRequest[];
   readonly objects: Map<string, KubeObject>;
   /** Called before the API; undefined lets the API answer. */
-  intercept: ((request: FakeRequest) => FakeAnswer | "destroy" | undefined) | undefined;
+  intercept: ((request: FakeRequest) => Promise<FakeAnswer> | FakeAnswer | "destroy" | undefined) | undefined;
   /** Called after a creation was answered for. */
   onCreate: ((object: KubeObject) => void | Promise<void>) | undefined;
   watchList: boolean;
@@ -110,7 +110,8 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     api.requests.push(`${request.method} ${request.url}`);
     api.received.push(request);
     for (const wake of arrivals) wake();
-    const own = api.intercept?.(request);
+    const given = api.intercept?.(request);
+    const own = given instanceof Promise ? await given : given;
     if (own === "destroy") {
       incoming.socket.destroy();
       return;

@@ -1,6 +1,6 @@
 /** Shows the stores of trusted CAs, prints the CA, and puts it into the stores or takes it out of them. */
 import { resolve } from "node:path";
-import { discoverCa } from "../../../client/discover_cluster.ts";
+import { discoverPublishedCluster } from "../../../client/discover_cluster.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
@@ -97,7 +97,7 @@ async function readCaPem(
 ): Promise<{ readonly pem: string; readonly from: string }> {
   if (server !== undefined) {
     const options = { ...tools, server, pins: caCertHash, waitSeconds: DISCOVERY_SECONDS };
-    return { pem: await discoverCa(options, tools.signal), from: server };
+    return { pem: (await discoverPublishedCluster(options, tools.signal)).caPem, from: server };
   }
   const path = resolve(tools.cwd, certificateAuthority ?? authorityPaths(resolve(tools.cwd, dataDir)).certificate);
   const text = await tools.files.readText(path);

@@ -1,0 +1,347 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import {
+  beginAttestation,
+  completeAttestation,
+  createSealingKey,
+  type ExchangeContext,
+  type ProofMethods,
+} from "../../core/attestation/exchange.ts";
+import { parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
+import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
+import { AppError, type ErrorCode } from "../../core/errors.ts";
+import type { AttestationChallenge, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import { err, ok } from "../../core/lib/result.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import type { Bytes } from "../../core/pki/asn1/der.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { encodeClusterInfo } from "../../core/token/cluster_info.ts";
+import { sharedKey } from "../../tests/support/csr_builder.ts";
+import { type FakeAnswer, type FakeApi, type FakeRequest, startFakeApi } from "../../tests/support/fake_api.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { createMemoryFiles } from "../../tests/support/memory_files.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { createConnector } from "../transport/connect.ts";
+import { attest, type AttestedJoin, type AttestOptions, type AttestProgress, type Prover } from "./attest.ts";
+
+const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
+const PATH = "/apis/tlsboot/v1alpha1/nodeattestations";
+const CLUSTER = "https://cluster.example:6443";
+const n1 = "n1" as NodeName;
+const toBytes = (text: string): Bytes => new TextEncoder().encode(text);
+const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+/** Proofs whose signature is the message, and of a TPM also its secret and a PCR. */
+const PROVERS: Readonly<Record<ProofKind, Prover>> = {
+  ssh: {
+    kind: "ssh",
+    evidence: () => Promise.resolve({ kind: "ssh", hostKey: toBytes("host") }),
+    prove: (_challenge, message) => Promise.resolve({ kind: "ssh", signature: message }),
+  },
+  tpm: {
+    kind: "tpm",
+    evidence: () =>
+      Promise.resolve({
+        kind: "tpm",
+        endorsementKey: toBytes("ek"),
+        endorsementCertificate: toBytes("certificate"),
+        attestationKey: toBytes("ak"),
+      }),
+    prove(challenge, message) {
+      assert.ok(challenge.kind === "tpm");
+      return Promise.resolve({
+        kind: "tpm",
+        secret: toBytes(`${toText(challenge.credential)}${toText(challenge.secret)}`),
+        quote: toBytes(challenge.pcrs.join()),
+        signature: message,
+        pcrValues: new Map([[7, new Uint8Array(32).fill(7)]]),
+      });
+    },
+  },
+};
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+const METHODS: ProofMethods = {
+  ssh: {
+    challenge: ({ hostKey }) =>
+      Promise.resolve(ok({
+        challenge: { kind: "ssh" },
+        proven: toText(hostKey),
+        verifyingKey: hostKey,
+        secret: toBytes(""),
+      })),
+    verify: (_challenged, { signature }, message) =>
+      Promise.resolve(isSame(signature, message) ? ok(undefined) : err("wrong")),
+  },
+  tpm: {
+    challenge: ({ endorsementKey, attestationKey }, { pcrs }) =>
+      Promise.resolve(ok({
+        challenge: { kind: "tpm", credential: toBytes("cred"), secret: toBytes("ential"), pcrs },
+        proven: toText(endorsementKey),
+        verifyingKey: attestationKey,
+        secret: toBytes("credential"),
+      })),
+    verify: ({ secret, pcrs }, answer, message) =>
+      Promise.resolve(
+        isSame(answer.secret, secret) && isSame(answer.signature, message) && toText(answer.quote) === pcrs.join() &&
+          answer.pcrValues.get(7)?.[31] === 7
+          ? ok(undefined)
+          : err("wrong"),
+      ),
+  },
+};
+
+interface FakeServer {
+  readonly api: FakeApi;
+  expected: ExpectedProofs | undefined;
+  /** Changes a challenge on its way. */
+  edit: (challenge: AttestationChallenge) => Partial<AttestationChallenge>;
+  cluster: NodeAttestation["status"]["cluster"];
+  /** Answers before the server does; undefined lets it answer. */
+  intercept: (request: FakeRequest) => FakeAnswer | "destroy" | undefined;
+}
+
+/** A server whose exchange is the real one, with proofs that are easy to make. */
+function serveProofs(api: FakeApi): FakeServer {
+  const fake: FakeServer = {
+    api,
+    expected: { tpm: "ek" as PublicKeyPin, ssh: ["host"], pcrs: new Map() },
+    edit: () => ({}),
+    cluster: undefined,
+    intercept: () => undefined,
+  };
+  const random = createSeededRandom(7);
+  const context: ExchangeContext = {
+    caHash: findPin(api.ca.caPem),
+    now: NOW,
+    sealingKey: createSealingKey(toBytes("secret")),
+    methods: METHODS,
+  };
+  const answer = async (sent: NodeAttestation): Promise<FakeAnswer> => {
+    const call = parseAttestationCall(sent);
+    assert.ok(call.ok);
+    if (call.value.call === "begin") {
+      const begun = await beginAttestation(call.value, { ...context, pcrs: [0, 7], random });
+      assert.ok(begun.ok);
+      const { challenge: own, nonce, state } = begun.value;
+      const challenge = toWireChallenge(own, nonce, context.caHash);
+      const status = { challenge: { ...challenge, ...fake.edit(challenge) }, state: encodeBase64(state) };
+      return { status: 201, body: { ...sent, status } };
+    }
+    const done = await completeAttestation(call.value, { ...context, findExpected: () => fake.expected });
+    if (!done.ok) return fail(403, "Forbidden", done.error.message);
+    const { token, expiration } = done.value;
+    const status = { token: formatBootstrapToken(token), expirationTimestamp: expiration.toISOString() };
+    return { status: 201, body: { ...sent, status: { ...status, ...(fake.cluster && { cluster: fake.cluster }) } } };
+  };
+  api.intercept = (request) => {
+    const own = fake.intercept(request);
+    if (own !== undefined) return own;
+    if (request.path === PATH) return answer(request.body as NodeAttestation);
+    const kubeconfig = encodeClusterInfo({ server: CLUSTER, caPem: api.ca.caPem });
+    return { status: 200, body: { kind: "ConfigMap", metadata: { name: "cluster-info" }, data: { kubeconfig } } };
+  };
+  return fake;
+}
+
+function fail(code: number, reason: string, message: string): FakeAnswer {
+  const body = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", reason, code, message };
+  return { status: code, body };
+}
+
+function findPin(caPem: string): PublicKeyPin {
+  const bundle = parseCaBundle(caPem);
+  assert.ok(bundle.ok && bundle.value[0] !== undefined);
+  return publicKeyPin(bundle.value[0]);
+}
+
+interface Attempt {
+  readonly join: Promise<AttestedJoin>;
+  readonly progress: AttestProgress[];
+}
+
+async function begin({ api }: FakeServer, kind: ProofKind, more: Partial<AttestOptions> = {}): Promise<Attempt> {
+  const clock = createFakeClock(NOW);
+  const impatient = createImpatientClock(clock, 0, 10_000);
+  const progress: AttestProgress[] = [];
+  const join = attest({
+    server: api.server,
+    pins: [findPin(api.ca.caPem)],
+    nodeName: n1,
+    key: await sharedKey(),
+    prover: PROVERS[kind],
+    connect: createConnector({ files: createMemoryFiles(), clock, userAgent: "test" }),
+    // The short pauses move the clock to the limit.
+    clock: {
+      ...impatient,
+      async sleep(ms, signal) {
+        await impatient.sleep(ms, signal);
+        await clock.advance(0);
+      },
+    },
+    onProgress: (event) => progress.push(event),
+    ...more,
+  }, new AbortController().signal);
+  // A test that waits for something else first must not end with an unhandled rejection.
+  join.catch(() => {});
+  return { join, progress };
+}
+
+function failsWith(code: ErrorCode, message: string, hint: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof AppError);
+    assert.equal(error.code, code, error.message);
+    assert.ok(error.message.includes(`that this machine is "n1": ${message}`), error.message);
+    assert.match(error.hint ?? "", hint);
+    return true;
+  };
+}
+
+for (const kind of ["tpm", "ssh"] as const) {
+  test(`attest() exchanges a proof by ${kind} for a token, in two calls without credentials`, async () => {
+    await using api = await startFakeApi({ now: NOW });
+    const fake = serveProofs(api);
+    const { join, progress } = await begin(fake, kind);
+    const { server, caPem, token, expiration } = await join;
+    assert.deepEqual([server, caPem], [CLUSTER, api.ca.caPem]);
+    assert.match(formatBootstrapToken(token), /^[a-z0-9]{6}\.[a-z0-9]{16}$/);
+    assert.deepEqual(expiration, new Date(NOW.getTime() + 600_000));
+    assert.deepEqual(api.requests.slice(2), [`POST ${PATH}`, `POST ${PATH}`]);
+    assert.ok(api.received.every(({ headers, clientName }) => (headers["authorization"] ?? clientName) === undefined));
+    assert.deepEqual(progress, [
+      { kind: "proving", server: api.server, proof: kind },
+      { kind: "proven", server: CLUSTER, expiration },
+    ]);
+  });
+}
+
+test("attest() returns the cluster that the server names, when it is another one", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  fake.cluster = { server: "https://real.example:6443", certificateAuthorityData: encodeBase64("the CA") };
+  const { server, caPem } = await (await begin(fake, "ssh")).join;
+  assert.deepEqual([server, caPem], ["https://real.example:6443", "the CA"]);
+});
+
+test("attest() tries again while the server starts, and begins again when it is cut off between the calls", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  let posts = 0;
+  const cuts = new Set([1, 4, 6]);
+  fake.intercept = ({ method }) => {
+    if (method === "POST") posts++;
+    return cuts.delete(api.requests.length) ? "destroy" : undefined;
+  };
+  const { join, progress } = await begin(fake, "ssh");
+  await join;
+  assert.ok(posts > 2);
+  assert.ok(progress.some(({ kind }) => kind === "provingDelayed"));
+});
+
+test("attest() gives up after its time with the reason of the last try", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  fake.intercept = () => "destroy";
+  await assert.rejects((await begin(fake, "ssh", { waitSeconds: 20 })).join, (error) => {
+    assert.ok(error instanceof AppError && error.code === "unreachable");
+    return true;
+  });
+});
+
+test("attest() signs nothing for a server that names the CA of another one", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  const other = findPin((await createIssuingCa(NOW, "another")).caPem);
+  fake.edit = () => ({ caCertHash: other });
+  const prover: Prover = { ...PROVERS.ssh, prove: () => assert.fail("nothing may be signed") };
+  const { join } = await begin(fake, "ssh", { prover });
+  await assert.rejects(join, failsWith("tls_untrusted", "the challenge is of another server's CA", /address/));
+});
+
+for (const nonce of ["", "short", `${"A".repeat(43)}\nnode: n2`]) {
+  test(`attest() signs no message with the challenge ${JSON.stringify(nonce)}`, async () => {
+    await using api = await startFakeApi({ now: NOW });
+    const fake = serveProofs(api);
+    fake.edit = () => ({ nonce });
+    const prover: Prover = { ...PROVERS.ssh, prove: () => assert.fail("nothing may be signed") };
+    const { join } = await begin(fake, "ssh", { prover });
+    await assert.rejects(join, failsWith("api_error", "the answer cannot be used", /same version/));
+  });
+}
+
+test("attest() refuses a challenge for another kind of proof", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  fake.intercept = ({ path, body }) => {
+    const { spec } = body as Partial<NodeAttestation> ?? {};
+    if (path !== PATH) return undefined;
+    const challenge = { nonce: "A".repeat(43), caCertHash: findPin(api.ca.caPem) };
+    return { status: 201, body: { metadata: {}, spec, status: { challenge, state: "AAAA" } } };
+  };
+  const { join } = await begin(fake, "tpm");
+  await assert.rejects(join, failsWith("api_error", "the answer cannot be used, because it is no challenge", /version/));
+});
+
+for (
+  const { name, answer, code, message, hint } of [
+    {
+      name: "without the kind",
+      answer: fail(404, "NotFound", "the server could not find the requested resource"),
+      code: "not_found",
+      message: "the server exchanges no proofs",
+      hint: /token create/,
+    },
+    {
+      name: "whose inventory lists no proof",
+      answer: fail(403, "Forbidden", "nodeattestations is forbidden"),
+      code: "access_denied",
+      message: "the server expects no proofs",
+      hint: /tlsboot attest --show --hostname-override n1$/,
+    },
+    {
+      name: "that finds a fault in the call",
+      answer: fail(422, "Invalid", "spec.evidence.ssh.hostKey: Invalid value: not a key"),
+      code: "invalid",
+      message: "spec.evidence.ssh.hostKey: Invalid value: not a key",
+      hint: /same version/,
+    },
+  ] satisfies readonly { name: string; answer: FakeAnswer; code: ErrorCode; message: string; hint: RegExp }[]
+) {
+  test(`attest() explains what to do about a server ${name}`, async () => {
+    await using api = await startFakeApi({ now: NOW });
+    const fake = serveProofs(api);
+    fake.intercept = ({ method }) => method === "POST" ? answer : undefined;
+    await assert.rejects((await begin(fake, "ssh")).join, failsWith(code, message, hint));
+  });
+}
+
+test("attest() passes on why the proof was refused", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  fake.expected = undefined;
+  const { join } = await begin(fake, "tpm");
+  await assert.rejects(join, failsWith("access_denied", "the proof was not accepted: ", /attest --show/));
+  assert.equal(api.requests.filter((line) => line.startsWith("POST")).length, 2);
+});
+
+test("attest() refuses a server whose CA does not have the hash, unless this machine's kubeconfig has the CA", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  const pins = [findPin((await createIssuingCa(NOW, "replaced")).caPem)];
+  await assert.rejects((await begin(fake, "ssh", { pins })).join, (error) => {
+    assert.ok(error instanceof AppError && error.code === "tls_untrusted", String(error));
+    return true;
+  });
+  const known = { server: "https://known.example", caPem: api.ca.caPem };
+  const { join } = await begin(fake, "ssh", { pins, readKnownCluster: () => Promise.resolve(known) });
+  assert.equal((await join).server, known.server);
+  const foreign = { ...known, caPem: (await createIssuingCa(NOW, "foreign")).caPem };
+  const refused = await begin(fake, "ssh", { pins, readKnownCluster: () => Promise.resolve(foreign) });
+  await assert.rejects(refused.join, (error) => error instanceof AppError && error.code === "tls_untrusted");
+});
