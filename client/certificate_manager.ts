@@ -290,7 +290,11 @@ function createExitError(cause: AppError): AppError {
   return new AppError(
     "unauthorized",
     "No valid client certificate is found and the server is responsive, exiting.",
-    { cause, hint: "make a token with: tlsboot token create, put it into the bootstrap kubeconfig, and start again" },
+    {
+      cause,
+      hint: cause.hint ??
+        "make a token with: tlsboot token create, put it into the bootstrap kubeconfig, and start again",
+    },
   );
 }
 
@@ -302,7 +306,11 @@ export interface CertificateRequesterOptions {
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number | undefined;
   /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
-  readonly connect: (credentials: "current" | "bootstrap", signal: AbortSignal) => Promise<TlsTransport>;
+  readonly connect: (
+    credentials: "current" | "bootstrap",
+    signal: AbortSignal,
+    key: PrivateKey,
+  ) => Promise<TlsTransport>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -334,7 +342,7 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
         expirationSeconds,
         name: { prefix: "csr-" },
       }),
-      connect: () => options.connect(credentials, signal),
+      connect: () => options.connect(credentials, signal, key),
       timeoutSeconds: WAIT_SECONDS,
     }, signal);
     return pair.certificatePem;

@@ -70,7 +70,7 @@ async function keepClientFresh(
   retirement: Retirement,
   signal: AbortSignal,
 ): Promise<never> {
-  const { files, logger, onChange, keyAlgorithm } = options;
+  const { files, logger, onChange, keyAlgorithm, prove } = options;
   const { requestCertificate, template, ...shared } = createClientOptions(options, store);
   return await runCertificateManager({
     ...shared,
@@ -78,7 +78,7 @@ async function keepClientFresh(
     retirement,
     async requestCertificate(key, template, credentials, signal) {
       const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
-      if (!isExpired) return await requestCertificate(key, template, credentials, signal);
+      if (!isExpired || prove !== undefined) return await requestCertificate(key, template, credentials, signal);
       // The certificate expired while this process was suspended; the server may still accept it for the next one.
       const refused = (reason: string): void =>
         logger.info("the server does not accept the expired certificate", { reason });
@@ -107,10 +107,12 @@ function createClientOptions(options: MachineOptions, store: CredentialStore) {
       ...options,
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-      connect: async (credentials, signal) =>
-        credentials === "current"
+      async connect(credentials, signal, key) {
+        if (options.prove !== undefined) return await options.connect(await options.prove(key, signal));
+        return credentials === "current"
           ? await connectAsNode({ ...options, store })
-          : await options.connect(await options.findCluster(signal)),
+          : await options.connect(await options.findCluster(signal));
+      },
     }),
   };
 }
