@@ -2,6 +2,7 @@
  * The machines of an installation, nodes and web servers: what each one holds, until when, how it came in, and when it was
  * last heard of.
  */
+import { describeStoredProof } from "../core/attestation/token_proof.ts";
 import { WEB_GROUP, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import {
@@ -80,6 +81,8 @@ export interface KnownMachine {
   readonly revocable: readonly string[];
   /** The token with which its first certificate was requested. */
   readonly tokenID: string | undefined;
+  /** What it has proven to get its client certificate, in words. */
+  readonly proof: string | undefined;
   /** Other tokens that are only for this machine. */
   readonly boundTokens: readonly string[];
   /** The names of its requests that wait for a decision. */
@@ -205,17 +208,18 @@ function toMachine(name: string, collected: Collected, now: Date): KnownMachine 
   const tokenID = clients.map(({ record }) => record.spec.requester?.tokenID).find((id) => id !== undefined);
   const { pending } = collected;
   const state = getMachineState(current, pending.length > 0, now);
-  const expiresAt = current?.record.spec.notAfter ?? undefined;
+  const { notAfter, requester } = current?.record.spec ?? {};
   return {
     name,
     state,
     stateText: STATE_TEXT[state],
     node: collected.node,
     certificates,
-    expiresAt,
+    expiresAt: notAfter ?? undefined,
     lastContact: findLatest(collected.contacts),
     revocable: [...new Set(clients.map(({ record }) => toRevocable(record)))],
     tokenID,
+    proof: requester?.attested && describeStoredProof(requester.attested),
     boundTokens: collected.boundTokens.filter((id) => id !== tokenID),
     pending,
   };

@@ -60,7 +60,14 @@ test("listMachines() gives a machine all its certificates, its token, and its se
   };
   const [machine, ...others] = listMachines({
     rows: createRows([
-      { requester: { username: "system:bootstrap:abcdef", tokenID: "abcdef" }, usages: ["client auth"] },
+      {
+        requester: {
+          username: "system:bootstrap:abcdef",
+          tokenID: "abcdef",
+          attested: "ssh SHA256:abc 2026-12-02T01:00:00Z",
+        },
+        usages: ["client auth"],
+      },
       serving,
       { subject: "CN=web", signerName: "example.com/web", requester: { username: USER } },
       { subject: "CN=jane", signerName: "kubernetes.io/kube-apiserver-client" },
@@ -72,6 +79,7 @@ test("listMachines() gives a machine all its certificates, its token, and its se
   assert.deepEqual(others, []);
   assert.deepEqual(machine?.certificates.map(({ record }) => record.spec.sequence), [3, 2, 1]);
   assert.equal(machine?.tokenID, "abcdef");
+  assert.equal(machine?.proof, "SSH host key SHA256:abc, proven at 2026-12-02T01:00:00Z");
   assert.deepEqual(machine?.boundTokens, ["bbbbbb"]);
 });
 

@@ -45,6 +45,7 @@ export function listFactSections(view: RequestView): readonly FactSection[] {
         ["Requester", requester.text],
         ["User", requester.user],
         ["Groups", requester.groups.join(", ")],
+        ["Proof", requester.proof],
         ["Address", requester.address],
         ["Program", requester.userAgent],
         ...(requester.token === undefined ? [] : listTokenFacts(requester.token)),

@@ -29,11 +29,9 @@ export function parseTokenProof(text: string): TokenProof | undefined {
 
 /** Reads the proof for which a token was given. It counts only for a token that is for one node and one key. */
 export function readTokenProof(secret: SecretObject): TokenProof | undefined {
-  const { attested } = readTokenUse(secret);
-  if (attested === undefined) return undefined;
   const limits = readTokenLimits(secret);
-  const isBound = limits.ok && limits.value.node !== undefined && limits.value.publicKey !== undefined;
-  return isBound ? parseTokenProof(attested) : undefined;
+  if (!limits.ok || limits.value.node === undefined || limits.value.publicKey === undefined) return undefined;
+  return parseTokenProof(readTokenUse(secret).attested ?? "");
 }
 
 const KEY_NAMES = { tpm: "TPM with endorsement key", ssh: "SSH host key" } as const;

@@ -43,8 +43,8 @@ function describeRequester(
   { spec: { username, uid, groups } }: CertificateSigningRequest,
   { tokenID, certificateFingerprint, record }: KnownOrigin,
 ): IssuedCertificateRequester {
-  const { address, userAgent } = record?.spec ?? {};
-  return omitEmpty({ username, uid, groups, tokenID, certificateFingerprint, address, userAgent });
+  const { address, userAgent, attested } = record?.spec ?? {};
+  return omitEmpty({ username, uid, groups, tokenID, certificateFingerprint, address, userAgent, attested });
 }
 
 function describeApproval(

@@ -43,6 +43,7 @@ import { describeTarget, listWarnings } from "./warnings.ts";
 import { formatLifetime, joinWords } from "./words.ts";
 import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
+import { describeStoredProof, describeTokenProof, readTokenProof } from "../attestation/token_proof.ts";
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { listTokenFacts } from "../token/token_secret.ts";
 
@@ -272,13 +273,13 @@ function toRequesterView(
   token: TokenView | undefined,
 ): RequesterView {
   const identity = parseIdentity(username);
-  const { address, userAgent } = record?.spec ?? {};
+  const { address, userAgent, attested } = record?.spec ?? {};
   return {
     text: formatIdentity(identity),
     user: username,
     groups,
     ...(identity.kind === "token" ? { token: token ?? { id: identity.id } } : {}),
-    ...omitEmpty({ address, userAgent }),
+    ...omitEmpty({ proof: attested === undefined ? token?.proof : describeStoredProof(attested), address, userAgent }),
   };
 }
 
@@ -385,6 +386,7 @@ export function toTokenView(id: string, secret: SecretObject | undefined): Token
   const { createdAt, createdBy, boundKeys } = readTokenUse(secret);
   const { node, maxKeys } = limits.ok ? limits.value : {};
   const { expiration, description } = facts;
+  const proof = readTokenProof(secret);
   return {
     id,
     ...omitEmpty({
@@ -392,6 +394,7 @@ export function toTokenView(id: string, secret: SecretObject | undefined): Token
       createdBy,
       expiresAt: expiration.kind === "at" ? formatTime(expiration.at) : undefined,
       description,
+      proof: proof && describeTokenProof(proof),
       node,
       usesLeft: maxKeys === undefined ? undefined : Math.max(0, maxKeys - boundKeys.length),
     }),

@@ -62,6 +62,8 @@ export interface RequesterView {
   readonly user: string;
   readonly groups: readonly string[];
   readonly token?: TokenView;
+  /** What the requester has proven to get its token, in words; it is known longer than the token. */
+  readonly proof?: string;
   /** The address from which the request was created, and the program that sent it. */
   readonly address?: string;
   readonly userAgent?: string;
@@ -75,6 +77,8 @@ export interface TokenView {
   /** Absent also for a token that never expires. */
   readonly expiresAt?: string;
   readonly description?: string;
+  /** What its holder has proven to get it, in words. */
+  readonly proof?: string;
   /** The only node that the token may be used for. */
   readonly node?: string;
   /** For how many more keys the token may be used; absent also for a token without such a limit. */

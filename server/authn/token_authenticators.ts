@@ -2,6 +2,7 @@
  * Bearer tokens: the Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`), and the
  * authenticators for bootstrap tokens and for the tokens of a static token file.
  */
+import { formatTokenProof, readTokenProof } from "../../core/attestation/token_proof.ts";
 import { decideTokenBearer, type TokenRefusal } from "../../core/token/bound_token.ts";
 import { parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
@@ -46,9 +47,9 @@ export function createBootstrapTokenAuthenticator(
     const decide = async (withinMs: number) => {
       const secret = await tokens.getSecret(toTokenSecretName(id), withinMs);
       const identity = decideTokenSecret(secret, token.value, clock.now());
-      return { identity, refusal: identity.ok ? decideTokenBearer(secret, remoteAddress) : undefined };
+      return { secret, identity, refusal: identity.ok ? decideTokenBearer(secret, remoteAddress) : undefined };
     };
-    const { identity, refusal } = await decide(REVOKED_WITHIN_MS)
+    const { secret, identity, refusal } = await decide(REVOKED_WITHIN_MS)
       .then((known) => known.identity.ok && known.refusal === undefined ? known : decide(0))
       .catch((error: unknown) => {
         logger.warn("bootstrap token not read", { tokenId: id, reason: getErrorMessage(error) });
@@ -64,9 +65,15 @@ export function createBootstrapTokenAuthenticator(
       return { kind: "failed", reason: `bootstrap token ${id}: ${refusal.message}`, isGenuine: true };
     }
     if (!isRepeated) tokens.onUsed?.(id, remoteAddress);
-    return { kind: "user", user: { ...identity.value, uid: "", extra: {} } };
+    const user = { ...identity.value, uid: "", extra: {} };
+    const proof = secret && readTokenProof(secret);
+    if (proof === undefined) return { kind: "user", user };
+    return { kind: "user", user, auditAnnotations: { [PROOF_AUDIT_ANNOTATION]: formatTokenProof(proof) } };
   };
 }
+
+/** The annotation of the audit log for what the holder of a token has proven. */
+const PROOF_AUDIT_ANNOTATION = "authentication.tlsboot/attested";
 
 /**
  * Creates the authenticator for a token file that was read at start. It looks tokens up by their hash, so that the time of

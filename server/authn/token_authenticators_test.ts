@@ -106,6 +106,28 @@ for (
   }
 }
 
+test("createBootstrapTokenAuthenticator() names in the audit log what the holder of a token has proven", async () => {
+  const token = parseBootstrapToken(BOOTSTRAP);
+  assert.ok(token.ok);
+  const made = createTokenSecret({ token: token.value, usages: ["authentication"], groups: [], description: "" });
+  const attested = "ssh SHA256:abc 2026-01-01T00:00:00Z";
+  const annotations = {
+    "tlsboot/attested": attested,
+    "tlsboot/node": "n1",
+    "tlsboot/public-key": `sha256:${"0a".repeat(32)}`,
+  };
+  const secret = { ...made, metadata: { ...made.metadata, annotations } };
+  const authenticate = createBootstrapTokenAuthenticator({
+    clock: createFakeClock(),
+    logger: createMemoryLogger(),
+    tokens: { getSecret: () => Promise.resolve(secret) },
+  });
+  const result = await authenticate(BOOTSTRAP, {});
+  assert.deepEqual(result.kind === "user" && result.auditAnnotations, { "authentication.tlsboot/attested": attested });
+  const plain = await bootstrapTokens()(BOOTSTRAP, {});
+  assert.equal(plain.kind === "user" && plain.auditAnnotations, undefined);
+});
+
 test("an authenticator that looks up the token itself is detected", async () => {
   const authenticate = byTheTokenItself(tokenFile());
   assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC, {})), ["get"]);

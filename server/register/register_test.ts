@@ -16,6 +16,7 @@ import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { TOKEN_SECRETS_PREFIX } from "../registry/secrets.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { type Storage, type Write, WriteRefusedError } from "../storage/storage.ts";
 import type { RegisterIndex } from "./index.ts";
@@ -173,6 +174,34 @@ test("the record of a request has its address, its decision, and the end of the 
   assert.equal((await app.send("DELETE", `${CSRS}/one`)).code, 200);
   assert.equal((await app.send("GET", `${REQUEST_RECORDS}/one`)).code, 404);
   assert.deepEqual(await listRecords(app), []);
+});
+
+test("a request and its certificate are recorded with the proof of the requester", async () => {
+  await using app = await createTestApp({ clientCas: () => [ca.certificate] });
+  const attested = `tpm sha256:${"0a".repeat(32)} 2026-01-01T00:00:00Z`;
+  const annotations = {
+    "tlsboot/attested": attested,
+    "tlsboot/node": "n1",
+    "tlsboot/public-key": `sha256:${"0b".repeat(32)}`,
+  };
+  const token = { metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system", annotations } };
+  const object = { ...token, type: "bootstrap.kubernetes.io/token" };
+  await app.storage.transact([{ kind: "create", key: `${TOKEN_SECRETS_PREFIX}${token.metadata.name}`, object }]);
+  const user = createUser("system:bootstrap:abcdef", "system:masters");
+  await app.send("POST", CSRS, { body: await buildCsr({ name: "one" }), user });
+  const recorded = JSON.parse((await app.send("GET", `${REQUEST_RECORDS}/one`)).text) as RequestRecord;
+  assert.equal(recorded.spec.attested, attested);
+  // The token of a proof lives for ten minutes, and the register is for longer.
+  await app.storage.delete(`${TOKEN_SECRETS_PREFIX}${token.metadata.name}`);
+  assert.equal((await sign(app, "one", await issue("n1"))).code, 200);
+  const [record] = await listRecords(app);
+  assert.equal(record?.spec.requester?.attested, attested);
+  assert.deepEqual(verifyRecords(await listRecords(app)).faults, []);
+  // A renewal with the certificate proves nothing.
+  const node = createUser("system:node:n1", "system:nodes", "system:masters");
+  await app.send("POST", CSRS, { body: await buildCsr({ name: "two", username: "system:node:n1" }), user: node });
+  const next = JSON.parse((await app.send("GET", `${REQUEST_RECORDS}/two`)).text) as RequestRecord;
+  assert.equal(next.spec.attested, undefined);
 });
 
 function tokenFile() {

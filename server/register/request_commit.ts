@@ -6,8 +6,9 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate, hashFirstBlock } from "../../core/request/issued_certificate.ts";
+import { formatTokenProof, readTokenProof } from "../../core/attestation/token_proof.ts";
 import { findCondition } from "../../core/request/phase.ts";
-import { findTokenId } from "../../core/token/token_secret.ts";
+import { findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -21,6 +22,7 @@ import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
 import type { CommitContext } from "../registry/resource.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { findKnownTokenSecret } from "../registry/secrets.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,
@@ -104,7 +106,7 @@ function parseLeaf(chain: string): CertificateFacts | undefined {
 }
 
 function planRecordWrite(
-  { random }: RequestCommitDeps,
+  { random, storage }: RequestCommitDeps,
   key: string,
   known: Stored | undefined,
   csr: CertificateSigningRequest | undefined,
@@ -124,6 +126,7 @@ function planRecordWrite(
       requestUID,
       ...(address === undefined ? {} : { address }),
       ...(agent === "" ? {} : { userAgent: agent }),
+      ...findProof(storage, csr.spec.username),
     };
   }
   const decision = findDecision(csr, context);
@@ -140,6 +143,14 @@ function planRecordWrite(
   return known === undefined
     ? [{ kind: "create", key, object }]
     : [{ kind: "update", key, object, expectedRevision: known.revision }];
+}
+
+/** Finds the proof for which a requester got its bootstrap token. The token was read when it authenticated this request. */
+function findProof(storage: Pick<Storage, "getKnown">, username = ""): Pick<RequestRecordSpec, "attested"> {
+  const tokenId = findTokenId(username);
+  const secret = tokenId === undefined ? undefined : findKnownTokenSecret(storage, toTokenSecretName(tokenId))?.object;
+  const proof = secret && readTokenProof(secret);
+  return proof === undefined ? {} : { attested: formatTokenProof(proof) };
 }
 
 /** Returns the decision that a write of `/approval` adds; undefined for any other write. */

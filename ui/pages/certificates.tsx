@@ -1,4 +1,5 @@
 /** The certificates of the register, with filters, and the page of one of them. */
+import { describeStoredProof } from "../../core/attestation/token_proof.ts";
 import { parseSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -300,6 +301,7 @@ function CertificateFacts(
           ["Requested by", requester?.username],
           ["Groups", list(requester?.groups)],
           ["Token", requester?.tokenID === undefined ? undefined : <TokenLink id={requester.tokenID} />],
+          ["Proof", requester?.attested && describeStoredProof(requester.attested)],
           ["Address", requester?.address],
           ["Program", requester?.userAgent],
           ["Approved by", approval?.username],

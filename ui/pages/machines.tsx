@@ -196,7 +196,7 @@ function Contact(
 }
 
 function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readonly now: Date }): UiElement {
-  const { node, expiresAt, lastContact, tokenID, boundTokens, pending } = machine;
+  const { node, expiresAt, lastContact, tokenID, proof, boundTokens, pending } = machine;
   return (
     <Facts
       facts={[
@@ -212,6 +212,7 @@ function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readon
             </>
           ),
         ],
+        ["Proven for its certificate", proof],
         [
           "Tokens for it alone",
           boundTokens.length === 0 ? undefined : <Links links={boundTokens.map((id) => <TokenLink id={id} />)} />,

@@ -1,4 +1,5 @@
 /** The description of one certificate of the register, in words. */
+import { describeStoredProof } from "../../../core/attestation/token_proof.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -71,6 +72,7 @@ function originLines({ spec }: IssuedCertificate): readonly DescribedLine[] {
     ["  Requester", requester?.username],
     ["  Groups", requester?.groups?.join(", ")],
     ["  Token", requester?.tokenID],
+    ["  Proof", requester?.attested && describeStoredProof(requester.attested)],
     ["  Address", requester?.address],
     ["  Program", requester?.userAgent],
     "",

@@ -68,6 +68,7 @@ const COLUMNS: readonly RecordColumn[] = [
   column("Names", ({ record }) => listNames(record).join(","), 1),
   column("Requester", ({ record }) => record.spec.requester?.username, 1),
   column("Token", ({ record }) => record.spec.requester?.tokenID, 1),
+  column("Proof", ({ record }) => record.spec.requester?.attested, 1),
   column("Address", ({ record }) => record.spec.requester?.address, 1),
   column("Request", ({ record }) => record.spec.request?.name, 1),
   column("Revoked", ({ record }) => record.status?.revocation?.reason, 1),
@@ -117,6 +118,7 @@ const CSV_COLUMNS: readonly (readonly [name: string, text: (row: RecordRow) => s
   ["issuer", ({ record }) => record.spec.issuer],
   ["fingerprint", ({ record }) => record.spec.fingerprint],
   ["record", ({ record }) => getName(record)],
+  ["attested", ({ record }) => record.spec.requester?.attested],
 ];
 
 const CSV_HEADING = formatCsvLine(CSV_COLUMNS.map(([name]) => name));

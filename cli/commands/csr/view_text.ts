@@ -31,7 +31,7 @@ export function identityLines({ requested, requester }: RequestView): readonly D
 /** Shows the key, the usages and the rest of the request, and where it came from. */
 export function requestLines({ requested, requester }: RequestView, now: Date): readonly DescribedLine[] {
   const { otherAttributes, signatureAlgorithm, signatureFault, usages, extensions, lifetime } = requested;
-  const { token, address, userAgent } = requester;
+  const { token, proof, address, userAgent } = requester;
   const signature = signatureFault === undefined ? "verified" : `not valid: ${signatureFault}`;
   return [
     "Request:",
@@ -43,6 +43,7 @@ export function requestLines({ requested, requester }: RequestView, now: Date): 
     ["  Lifetime", lifetime ?? "left to the signer"],
     ["  Requested extensions", extensions.join(", ") || "<none>"],
     ["  Token", token && formatToken(token, now)],
+    ["  Proof", proof],
     ["  Address", address],
     ["  Program", userAgent],
   ];

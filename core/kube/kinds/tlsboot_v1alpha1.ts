@@ -85,6 +85,8 @@ export interface IssuedCertificateRequester {
   /** The IP address from which the request was created. */
   readonly address?: string;
   readonly userAgent?: string;
+  /** The proof for which the user got the bootstrap token of this request (`core/attestation/token_proof.ts`). */
+  readonly attested?: string;
 }
 
 const requester = message<IssuedCertificateRequester>("IssuedCertificateRequester", "The user of a request.", {
@@ -95,6 +97,7 @@ const requester = message<IssuedCertificateRequester>("IssuedCertificateRequeste
   address: omitempty(5, STRING, "IP address from which the request came."),
   userAgent: omitempty(6, STRING, "User-Agent header of the request."),
   certificateFingerprint: omitempty(7, STRING, "SHA-256 of the client certificate of the user, in hex."),
+  attested: omitempty(8, STRING, "What the user proved to get the bootstrap token: kind, key and time."),
 });
 
 /** The approval of a request. */
@@ -375,12 +378,15 @@ export interface RequestRecordSpec {
   /** The IP address from which the request was created; absent for requests within the server's process. */
   readonly address?: string;
   readonly userAgent?: string;
+  /** The proof for which the requester got the bootstrap token. */
+  readonly attested?: string;
 }
 
 const requestRecordSpec = message<RequestRecordSpec>("RequestRecordSpec", "The origin of a request.", {
   requestUID: always(1, STRING, "Uid of the CertificateSigningRequest."),
   address: omitempty(2, STRING, "IP address from which the request came."),
   userAgent: omitempty(3, STRING, "User-Agent header of the request."),
+  attested: omitempty(4, STRING, "What the requester proved to get the bootstrap token: kind, key and time."),
 });
 
 /** The user that approved or denied a request. */
