@@ -30,7 +30,8 @@ import type { ProveIdentity } from "../bootstrap.ts";
 import { discoverPublishedCluster, toTokenCluster, tryUntilDone } from "../discover_cluster.ts";
 import { postReview } from "../objects/access_reviews.ts";
 import { type ApiClient, createApiClient } from "../objects/api.ts";
-import type { Connect } from "../transport/connect.ts";
+import type { FilePort } from "../files.ts";
+import { type Connect, readCa, readCluster } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 
 /** What this machine proves with: its TPM, or its SSH host key. */
@@ -77,8 +78,8 @@ const WAIT_SECONDS = 300;
 
 /**
  * Proves to a server which machine this is, and returns the token that the server gives for it. It tries again while the
- * server does not answer. AppError `access_denied` when the proof is refused, `not_found` when the server exchanges no
- * proofs, `tls_untrusted`, `unreachable`, and the errors of the prover.
+ * server does not answer. AppError `access_denied` when the proof is refused, `not_found`, `access_denied` or
+ * `unauthorized` when the server expects none, `tls_untrusted`, `unreachable`, and the errors of the prover.
  */
 export async function attest(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
   const { server, prover, clock, onProgress, waitSeconds = WAIT_SECONDS } = options;
@@ -109,10 +110,22 @@ function cannotProve({ server, nodeName }: Pick<AttestOptions, "server" | "nodeN
   return `cannot prove to "${server}" that this machine is "${nodeName}"`;
 }
 
+/** A machine that proves at each request which one it is. */
+export interface ProvingMachine extends Omit<AttestOptions, "key" | "readKnownCluster"> {
+  readonly kubeconfigPath: string;
+  readonly files: FilePort;
+}
+
 /** Creates the proof that each request of a machine is made with. */
-export function createIdentityProof(options: Omit<AttestOptions, "key">): ProveIdentity {
+export function createIdentityProof(machine: ProvingMachine): ProveIdentity {
+  const readKnownCluster = async (): Promise<PublishedCluster | undefined> => {
+    const { kubeconfigPath, files } = machine;
+    if (await files.stat(kubeconfigPath) === undefined) return undefined;
+    const { server, ca } = await readCluster(kubeconfigPath, files);
+    return ca && { server, caPem: await readCa(ca, files) };
+  };
   return async (key, signal) => {
-    const { token, ...cluster } = await attest({ ...options, key }, signal);
+    const { token, ...cluster } = await attest({ ...machine, key, readKnownCluster }, signal);
     return toTokenCluster(cluster, token);
   };
 }
@@ -209,9 +222,8 @@ function explainRefusal(options: AttestOptions, error: unknown, call: "first" | 
     `tlsboot attest --show --hostname-override ${shellWord(options.nodeName)}`;
   const refuse = (why: string, hint: string): AppError =>
     new AppError(code, `${cannotProve(options)}: ${why}`, { cause: error, hint });
-  if (code === "not_found") return refuse("the server exchanges no proofs", "use a token: tlsboot token create");
-  if (call === "first" && (code === "access_denied" || code === "unauthorized")) {
-    return refuse("the server expects no proofs", inventory);
+  if (call === "first" && ["not_found", "access_denied", "unauthorized"].includes(code)) {
+    return refuse("the server expects no proofs", `${inventory}; or use a token: tlsboot token create`);
   }
   return refuse(error.message, code === "access_denied" ? inventory : SAME_VERSION);
 }

@@ -294,15 +294,15 @@ for (
       name: "without the kind",
       answer: fail(404, "NotFound", "the server could not find the requested resource"),
       code: "not_found",
-      message: "the server exchanges no proofs",
-      hint: /token create/,
+      message: "the server expects no proofs",
+      hint: /tlsboot attest --show --hostname-override n1; or use a token/,
     },
     {
       name: "whose inventory lists no proof",
       answer: fail(403, "Forbidden", "nodeattestations is forbidden"),
       code: "access_denied",
       message: "the server expects no proofs",
-      hint: /tlsboot attest --show --hostname-override n1$/,
+      hint: /tlsboot attest --show --hostname-override n1; or use a token/,
     },
     {
       name: "that finds a fault in the call",
