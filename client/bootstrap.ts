@@ -231,18 +231,25 @@ export async function findStored(
   options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
   store: CredentialStore,
 ): Promise<StoredPair> {
+  const { pair, isSecret } = await readStored(options, store);
+  return { pair, isReusable: pair !== undefined && isSecret && pair.leaf.notAfter >= options.clock.now() };
+}
+
+async function readStored(
+  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files">,
+  store: CredentialStore,
+): Promise<{ readonly pair: CredentialPair | undefined; readonly isSecret: boolean }> {
   // As in kubelet, a pair that cannot be read does not matter: a new one replaces it.
   const found = await store.find().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
     throw error;
   });
-  if (found === undefined) return { pair: undefined, isReusable: false };
+  if (found === undefined) return { pair: undefined, isSecret: false };
   const { pair, keyPath } = found;
   checkOwner(pair, options.nodeName, options.certDir);
   // The link of the store is followed; its target must be private.
   const facts = await options.files.stat(keyPath);
-  const isSecret = facts !== undefined && findSecretFault(facts) === undefined;
-  return { pair, isReusable: isSecret && pair.leaf.notAfter >= options.clock.now() };
+  return { pair, isSecret: facts !== undefined && findSecretFault(facts) === undefined };
 }
 
 /** Checks that the files can be written, before a certificate is requested for them. */
@@ -265,6 +272,26 @@ export function checkOwner(pair: CredentialPair, nodeName: NodeName, path: strin
   if (found === commonName) return;
   throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is for "${found}"`, {
     hint: "choose other paths, or give that node's name with the setting hostnameOverride",
+  });
+}
+
+/**
+ * Chooses the key of the next request of a stock kubelet that does not rotate certificates, and keeps it where the kubelet
+ * finds it: that of its current pair, also of an expired one, else `kubelet-client.key.tmp`. AppError `key_invalid`,
+ * `file_exists`, `io`.
+ */
+export async function keepKubeletKey(
+  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
+): Promise<KeptKey> {
+  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
+  const { pair, isSecret } = await readStored(options, store);
+  const path = store.currentPath;
+  if (pair === undefined || !isReusableKey(pair.key, undefined)) {
+    return await keepKey({ path: store.temporaryKeyPath, files: options.files });
+  }
+  if (isSecret) return { key: pair.key, path, isReused: true };
+  throw new AppError("key_invalid", `cannot use the key in "${path}": other users may know it or have written it`, {
+    hint: "remove the file; then the kubelet gets a new key and a new certificate",
   });
 }
 

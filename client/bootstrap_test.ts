@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/machine/node_name.ts";
-import { isAppError } from "../core/errors.ts";
+import { AppError, isAppError } from "../core/errors.ts";
 import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys/keys.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import {
   CA_FILE,
@@ -15,7 +16,7 @@ import {
   NOW,
   parseRequestOrThrow,
 } from "../tests/support/bootstrap_fixture.ts";
-import { bootstrap, createMissingCredentialsFinder } from "./bootstrap.ts";
+import { bootstrap, createMissingCredentialsFinder, keepKubeletKey, type ProveIdentity } from "./bootstrap.ts";
 
 test("bootstrap() works as kubelet does: key kept, digest name, watch, files, kubeconfig", async () => {
   await using f = await fixture();
@@ -249,4 +250,64 @@ test("bootstrap() names the command that helps when there are no bootstrap crede
     assert.match(error.hint ?? "", /tlsboot token create --node n1 -o command$/);
     return true;
   });
+});
+
+/** Proves with the bootstrap credentials of the fixture, and lists the keys for which it was done. */
+function createProof({ options, abort }: Fixture, keys: PublicKeyPin[]): ProveIdentity {
+  return async (key) => {
+    keys.push(publicKeyPin({ publicKeyDer: key.publicKeyDer() }));
+    return await options.findCluster(abort.signal);
+  };
+}
+
+test("bootstrap() proves for the key of its request, also when the certificate is valid or has expired", async () => {
+  await using f = await fixture();
+  const requested: PublicKeyPin[] = [];
+  const proven: PublicKeyPin[] = [];
+  f.api.onCreate = (csr) => {
+    requested.push(publicKeyPin(parseRequestOrThrow(csr as CertificateSigningRequest)));
+    return f.issue(csr, { notBefore: NOW, notAfter: new Date(NOW.getTime() + (proven.length ** 2) * HOUR_MS) });
+  };
+  const options = { ...f.options, prove: createProof(f, proven) };
+  for (const ms of [0, 1_000, 5 * HOUR_MS]) {
+    f.clock.jump(ms);
+    const outcome = await bootstrap(options, f.abort.signal);
+    assert.ok(outcome.kind === "issued" && !outcome.adopted);
+    assert.match(outcome.csrName, /^csr-/);
+  }
+  assert.equal(proven.length, 3);
+  assert.deepEqual(requested, proven);
+  // No certificate authenticated a request, not even the one that had expired.
+  assert.ok(f.api.received.every(({ clientName }) => clientName === undefined));
+});
+
+test("bootstrap() requests nothing without a proof, whatever certificate there is", async () => {
+  await using f = await fixture();
+  f.api.onCreate = (csr) => f.issue(csr);
+  await f.run();
+  const before = f.api.requests.length;
+  const refusal = new AppError("access_denied", "the proof was not accepted");
+  const prove = () => Promise.reject(refusal);
+  await assert.rejects(bootstrap({ ...f.options, prove }, f.abort.signal), (error) => error === refusal);
+  assert.equal(f.api.requests.length, before);
+  assert.notEqual(f.files.text(CURRENT), undefined);
+});
+
+test("keepKubeletKey() keeps the key where a kubelet finds it, or takes that of its pair, also of an expired one", async () => {
+  await using f = await fixture();
+  const made = await keepKubeletKey(f.options);
+  assert.equal(made.path, KEY);
+  assert.equal(f.files.text(KEY), made.key.toPem());
+  assert.equal(f.files.mode(KEY), 0o600);
+  assert.equal((await keepKubeletKey(f.options)).key.toPem(), made.key.toPem());
+  f.api.onCreate = (csr) => f.issue(csr, { notBefore: NOW, notAfter: new Date(NOW.getTime() + HOUR_MS) });
+  await f.run();
+  f.clock.jump(2 * HOUR_MS);
+  const current = await keepKubeletKey(f.options);
+  assert.equal(current.path, CURRENT);
+  assert.equal(current.key.toPem(), made.key.toPem());
+  const [path, entry] = [...f.files.entries].find(([path]) => /kubelet-client-\d/.test(path)) ?? assert.fail();
+  assert.ok(entry.kind === "file");
+  f.files.entries.set(path, { ...entry, mode: 0o644 });
+  await assert.rejects(keepKubeletKey(f.options), (error) => isAppError(error, "key_invalid"));
 });
