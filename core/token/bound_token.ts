@@ -337,14 +337,16 @@ export function isApprovingToken(secret: SecretObject): boolean {
 }
 
 /**
- * Reports whether a token was made for the replacement of a node: it is bound to the node (`--node`), and was created
- * at or after the time at which the node was revoked.
+ * Reports whether a person made a token for the replacement of a node: it is bound to the node (`--node`), and was created
+ * at or after the time at which the node was revoked. A token for a proof is no replacement, because a stolen machine can
+ * still prove which one it is.
  */
 export function isReplacementToken(secret: SecretObject, node: string, revokedAt: Date): boolean {
   if (!isLimitedToken(secret)) return false;
   const limits = readTokenLimits(secret);
-  const { createdAt } = readTokenUse(secret);
-  return limits.ok && limits.value.node === node && createdAt !== undefined && createdAt >= revokedAt;
+  const { createdAt, attested } = readTokenUse(secret);
+  if (!limits.ok || limits.value.node !== node || attested !== undefined) return false;
+  return createdAt !== undefined && createdAt >= revokedAt;
 }
 
 function parseKeys(text: string | undefined): readonly PublicKeyPin[] {

@@ -357,6 +357,12 @@ for (
   });
 }
 
+test("isReplacementToken() answers false for a token that the server gave for a proof", () => {
+  const secret = createLimited({ node: n1, publicKey: keyA });
+  const made = withAnnotations(secret, withCreator(secret, "system:attestation", now, "tpm sha256:0a 2026-11-28T02:00:00Z"));
+  assert.equal(isReplacementToken(made, "n1", now), false);
+});
+
 test("isReplacementToken() uses the creation time of a token that another server stored", () => {
   const secret = createLimited({ node: n1 });
   const stored = { ...secret, metadata: { ...secret.metadata, creationTimestamp: "2026-11-28T02:00:00Z" } };
