@@ -38,7 +38,7 @@ export function preferFile<S extends CredentialSettings>(settings: S): S {
 }
 
 /** kubeadm's limit for discovery; the whole command may wait longer. */
-const DISCOVERY_SECONDS = 300;
+export const DISCOVERY_SECONDS = 300;
 
 /**
  * Chooses how to find the cluster: by the file, by the settings, or without both by `otherwise`. UsageError for settings

@@ -16,6 +16,8 @@ export interface RenewalUnit {
   /** The words after the program name, with absolute paths. */
   readonly words: readonly string[];
   readonly folders: readonly string[];
+  /** A device that the program uses, and the group that may use it. */
+  readonly device?: { readonly path: string; readonly group: string | undefined } | undefined;
 }
 
 /** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
@@ -50,8 +52,7 @@ UMask=0077
 ProtectSystem=strict
 ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
 ${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${unit.words.some(isTemporary) ? "no" : "yes"}
-PrivateDevices=yes
-ProtectClock=yes
+${formatDevices(unit)}ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
@@ -99,6 +100,13 @@ export function isHiddenByUnit(path: string): boolean {
 
 function isTemporary(path: string): boolean {
   return /(^|:)\/(var\/)?tmp(\/|$)/.test(path);
+}
+
+/** Formats the access to devices: to none, or to one. */
+function formatDevices({ device }: RenewalUnit): string {
+  if (device === undefined) return "PrivateDevices=yes\n";
+  const group = device.group === undefined ? "" : `SupplementaryGroups=${device.group}\n`;
+  return `# Of the devices only the TPM.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
 }
 
 /** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */

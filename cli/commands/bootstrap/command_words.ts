@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { bootstrapCommand } from "./flags.ts";
+import { TPM_DEVICE } from "../../attestation.ts";
 import { NO_SERVICE } from "../../flags/common.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -30,20 +31,25 @@ export function commandLine(settings: Settings<typeof bootstrapCommand.flags>, m
 /**
  * Formats the unit that keeps the certificates of a machine fresh. UsageError for a token on the command line, because
  * units must not contain secrets, and those of `formatSystemdUnit`.
+ *
+ * @param tpmGroup the group that may use the TPM, if there is one
  */
 export function systemdUnit(
   settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   io: Pick<Io, "cwd" | "execPath">,
+  tpmGroup?: string,
 ): string {
   if (settings.token !== undefined) {
     throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
   }
+  const path = settings.attest === "tpm" ? resolve(io.cwd, settings.proofFrom ?? TPM_DEVICE) : undefined;
   return formatSystemdUnit({
     writtenBy: `tlsboot bootstrap ${settings.installService ? "--install-service" : "--print-systemd-unit"}`,
     description: `Certificates of Kubernetes node ${machine.nodeName}`,
     words: commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
     folders: [machine.certDir, dirname(machine.kubeconfigPath)],
+    device: path !== undefined && path.startsWith("/dev/") ? { path, group: tpmGroup } : undefined,
   }, io);
 }
 
@@ -61,6 +67,8 @@ export function createBootstrapWords(
     token: undefined,
     tokenFile: undefined,
     caCertHash: [],
+    attest: undefined,
+    proofFrom: undefined,
   };
   return {
     credentials: !isKnown ? undefined : token === undefined ? "files" : "stdin",

@@ -11,11 +11,11 @@ const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);
 
-function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO): string {
+function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO, tpmGroup?: string): string {
   const commandLine = { kubeconfig: ["n1.conf"], certDir: ["pki"], hostnameOverride: ["n1"], ...flags };
   const resolved = resolveSettings(BOOTSTRAP_FLAGS, { commandLine, env: {} });
   assert.ok(resolved.ok, JSON.stringify(resolved));
-  return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io);
+  return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io, tpmGroup);
 }
 
 /** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
@@ -44,6 +44,9 @@ const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     ProtectHome: YES_NO,
     PrivateTmp: YES_NO,
     PrivateDevices: YES_NO,
+    DevicePolicy: /^closed$/,
+    DeviceAllow: /^\/dev\/\S+ rw$/,
+    SupplementaryGroups: /^[a-z]+$/,
     ProtectClock: YES_NO,
     ProtectControlGroups: YES_NO,
     ProtectHostname: YES_NO,
@@ -158,6 +161,19 @@ test("systemdUnit() discovers with a token file and hashes", () => {
       `--server https://10.0.0.1:6443 --token-file /instance/token --ca-cert-hash ${hash} `,
     ),
   );
+});
+
+test("systemdUnit() lets a program that proves by the TPM use this device alone", () => {
+  const hash = `sha256:${"0".repeat(64)}`;
+  const flags = { attest: ["tpm"], server: ["10.0.0.1:6443"], caCertHash: [hash] };
+  const values = read(unit(flags, IO, "tss"));
+  assert.equal(values["DeviceAllow"], "/dev/tpmrm0 rw");
+  assert.equal(values["SupplementaryGroups"], "tss");
+  assert.equal(values["PrivateDevices"], undefined);
+  assert.ok(values["ExecStart"]?.includes(` --attest tpm `), values["ExecStart"]);
+  assert.equal(read(unit(flags))["SupplementaryGroups"], undefined);
+  assert.equal(read(unit({ ...flags, proofFrom: ["/dev/tpm0"] }))["DeviceAllow"], "/dev/tpm0 rw");
+  assert.equal(read(unit({ ...flags, attest: ["ssh"] }))["PrivateDevices"], "yes");
 });
 
 for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]) {

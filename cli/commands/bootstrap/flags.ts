@@ -2,6 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
+import { PROOF_FROM_FLAG, PROOF_KINDS } from "../../flags/attestation.ts";
 import { OFFLINE_FLAG, SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
@@ -35,8 +36,8 @@ export const BOOTSTRAP_FLAGS = {
   }),
   server: parsedFlag({
     placeholder: "URL",
-    summary: "Instead of a bootstrap kubeconfig: address of an API server that publishes cluster-info, with --token " +
-      "and --ca-cert-hash.",
+    summary: "Instead of a bootstrap kubeconfig: address of an API server that publishes cluster-info, with " +
+      "--ca-cert-hash, and with --token or --attest.",
     parse: parseServerUrl,
   }),
   token: secretFlag({
@@ -45,6 +46,14 @@ export const BOOTSTRAP_FLAGS = {
   }),
   tokenFile: fileFlag({ summary: "File that holds the token." }),
   caCertHash: CA_CERT_HASH,
+  attest: choiceFlag({
+    choices: PROOF_KINDS,
+    placeholder: "KIND",
+    summary:
+      "Instead of a token: prove to --server which machine this is, by its TPM (tpm) or its SSH host key (ssh), at the " +
+      "start and at each renewal. A certificate that exists authenticates no request.",
+  }),
+  proofFrom: PROOF_FROM_FLAG,
   offline: OFFLINE_FLAG,
   kubeconfig: fileFlag({
     // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
@@ -156,6 +165,11 @@ export const bootstrapCommand = defineCommand({
  the token has signed it and the CA has the hash, and read again from the server whose certificate this CA has signed.
  The token is sent to no other server. The files of a pack are installed next to the kubeconfig first.
 
+ With --attest there is no token to carry: the machine proves by its TPM or its SSH host key which one it is, for the key
+ of this request alone, and the server gives it a token that lives for ten minutes. The inventory of the server must list
+ the key: tlsboot attest --show prints the line. Each run and each renewal proves again; when a proof is refused, there is
+ no new certificate.
+
  With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder;
  at the CA, tlsboot sign answers it; another run checks the answer and writes the files. Renew the same way. Without
  --ca-cert-hash the first answer is trusted, and later ones must come from the same CA.
@@ -173,6 +187,8 @@ export const bootstrapCommand = defineCommand({
       "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Find the cluster by the hash of its CA, with the token on stdin":
       "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
+    "Prove by the TPM which machine this is, now and at each renewal":
+      "tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki --rotate-certificates",
     "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Do that as a service, which keeps the certificate fresh":
@@ -188,6 +204,8 @@ export const bootstrapCommand = defineCommand({
     needs(["servingDns", "servingIp"], "serving"),
     needs("renewBefore", "offline"),
     atMostOneOf("token", "tokenFile"),
+    needs("proofFrom", "attest"),
+    whenTyped(excludes("attest", "join", "bootstrapKubeconfig", "token", "tokenFile", "offline")),
     whenTyped(excludes("join", "bootstrapKubeconfig", "server", "token", "tokenFile", "caCertHash")),
     whenTyped(
       excludes(

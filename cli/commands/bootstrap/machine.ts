@@ -1,12 +1,11 @@
 /** The machine to bootstrap: its name, its files, and the names of its serving certificate. */
-import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { createServingTemplate, type NodeName, parseNodeName } from "../../../core/machine/node_name.ts";
+import { createServingTemplate, type NodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
+import { resolveNodeName } from "../../node_name.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";
@@ -24,18 +23,8 @@ export interface Machine {
 
 /** Resolves the name and the paths. UsageError for an invalid node name. */
 export function resolveMachine(settings: Settings<typeof bootstrapCommand.flags>, io: Pick<Io, "cwd">): Machine {
-  const name = parseNodeName(settings.hostnameOverride ?? hostname());
-  if (!name.ok) {
-    const isGiven = settings.hostnameOverride !== undefined;
-    throw new UsageError(
-      name.error,
-      isGiven
-        ? "use the letters a to z without accents, digits, - and . only, such as buero-1"
-        : "give the node's name with --hostname-override",
-    );
-  }
   return {
-    nodeName: name.value,
+    nodeName: resolveNodeName(settings.hostnameOverride),
     kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),
     certDir: resolve(io.cwd, settings.certDir ?? ""),
     keyAlgorithm: settings.keyAlgorithm,

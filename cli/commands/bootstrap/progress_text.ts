@@ -1,17 +1,19 @@
 /** The progress messages of a bootstrap, and its results. */
 import { type BootstrapOutcome, type BootstrapProgress, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
+import type { AttestProgress } from "../../../client/attestation/attest.ts";
 import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
 import type { ServingOutcome, ServingProgress } from "../../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { Clock } from "../../../core/ports.ts";
+import { describeAttestProgress } from "../../attestation.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { type AwaitedEvent, findDeadline } from "../../output/progress.ts";
 import type { Machine } from "./machine.ts";
 
 /** Any step until the files are stored. */
-export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress;
+export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress | AttestProgress;
 
 /** Returns the message for a step; undefined when there is nothing to print. */
 export function describeProgress(event: MachineProgress, cwd: string): string | undefined {
@@ -32,6 +34,10 @@ export function describeProgress(event: MachineProgress, cwd: string): string | 
       return `trying again: ${event.reason}`;
     case "discovered":
       return `cluster-info is signed with the token, and its CA has the hash: the server is ${event.server}`;
+    case "proving":
+    case "provingDelayed":
+    case "proven":
+      return describeAttestProgress(event);
     case "keyKept":
       return event.reused
         ? `using the key in ${displayPath(event.path, cwd)}`
@@ -68,6 +74,11 @@ export function createAwaited(
         return { what: "cluster-info", until };
       case "discoveryDelayed":
         return { what: "cluster-info", until };
+      case "proving":
+        until = findDeadline(waitMs, clock);
+        return { what: "the server", until };
+      case "provingDelayed":
+        return { what: "the server", until };
       case "waitingForServer":
         return { what: "the server", until: findDeadline(Math.min(waitMs, HEALTH_WAIT_MS), clock) };
       case "submitted":

@@ -2,12 +2,7 @@
  * Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. With `--join`, the settings of the
  * machine come from its join file, or from a pack, whose files are installed first.
  */
-import {
-  bootstrap,
-  CLIENT_STORE_PREFIX,
-  createMissingCredentialsFinder,
-  keepNextKey,
-} from "../../../client/bootstrap.ts";
+import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import {
@@ -16,15 +11,16 @@ import {
   type PairChange,
   updateForNewCa,
 } from "../../../client/keep_machine_fresh.ts";
-import { connectAsNode } from "../../../client/node_kubeconfig.ts";
+import { checkKubeconfig, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
 import { dirname, join, resolve } from "node:path";
 import { Buffer } from "node:buffer";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
+import { chooseCredentials } from "./credentials.ts";
 import { runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
 import {
@@ -44,6 +40,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
+import { findTpmGroup } from "../../attestation.ts";
 import { createHookError, type HookRunner, runHooks } from "../../hooks.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
@@ -54,7 +51,7 @@ import { readTarFiles } from "../../../core/lib/tar.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, PACK_UNIT, parseJoinFile } from "../../../core/token/join_material.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
-import { createClusterFinder, preferFile } from "../../cluster_credentials.ts";
+import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 import { addService, removeService } from "./service.ts";
 import { checkHost } from "../../systemd/install.ts";
@@ -78,7 +75,7 @@ export async function run(
     return EXIT.done;
   }
   if (settings.printSystemdUnit) {
-    tools.stdout.write(systemdUnit(settings, machine, tools));
+    tools.stdout.write(systemdUnit(settings, machine, tools, await findTpmGroup(tools.files)));
     return EXIT.done;
   }
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
@@ -99,19 +96,15 @@ export async function run(
     }
     if (event.kind === "issued") reportShortenedLifetime(event, settings, tools);
   };
-  const findCluster = createClusterFinder(
-    settings,
-    { path: settings.bootstrapKubeconfig },
-    createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName),
-    { ...tools, onProgress },
-  );
+  const credentials = await chooseCredentials(settings, machine, { ...tools, onProgress });
   const expirationSeconds = toExpirationSeconds(settings.duration);
-  const options = { ...tools, ...machine, logger, findCluster, expirationSeconds };
+  const options = { ...tools, ...machine, ...credentials, logger, expirationSeconds };
   let once: BootstrappedOnce;
   {
     using shown = createSteps(tools);
     steps = shown;
-    once = await bootstrapOnce({ settings, machine, options, onProgress, runHooksFor });
+    const context = { settings, machine, options, onProgress, runHooksFor };
+    once = await bootstrapOnce(context).catch((error: unknown) => waitForServer(context, error));
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
@@ -208,6 +201,18 @@ async function bootstrapOnce(context: Context): Promise<BootstrappedOnce> {
 }
 
 /**
+ * A machine that starts while the server is away keeps its valid certificate, and proves again at the next renewal. Rethrows
+ * the error in any other case, as when the proof was refused.
+ */
+async function waitForServer({ settings, machine, options }: Context, error: unknown): Promise<BootstrappedOnce> {
+  const canWait = settings.attest !== undefined && settings.rotateCertificates;
+  if (!canWait || !isAppError(error) || !error.retryable) throw error;
+  if ((await checkKubeconfig(machine.kubeconfigPath, options)).kind !== "valid") throw error;
+  options.logger.warn("the server does not answer, proving at the next renewal", { error: error.message });
+  return { hookFaults: [], isReady: true };
+}
+
+/**
  * Checks that the existing certificate can be used, and reports problems on stderr. A run that renews certificates
  * continues in any case, as kubelet does, because a renewal may fix the problem.
  */
@@ -267,6 +272,9 @@ async function applyJoinFile(
   origins: Readonly<Record<string, string>>,
   { cwd, files }: Tools,
 ): Promise<Settings<typeof bootstrapCommand.flags>> {
+  if (given.attest !== undefined) {
+    return { ...given, join: undefined, bootstrapKubeconfig: undefined, token: undefined, tokenFile: undefined };
+  }
   if (given.join === undefined) {
     if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
     const typed = listTypedFlags(origins, ["server", "token", "tokenFile", "caCertHash"]);

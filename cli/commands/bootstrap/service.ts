@@ -1,10 +1,9 @@
 /** Installs the service that keeps the certificates of a machine fresh, and removes it. */
 import { basename, join, resolve } from "node:path";
-import { createMissingCredentialsFinder } from "../../../client/bootstrap.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
-import { createClusterFinder } from "../../cluster_credentials.ts";
+import { findTpmGroup } from "../../attestation.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import { formatWords } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -12,6 +11,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { installService, uninstallService } from "../../systemd/install.ts";
 import { systemdUnit } from "./command_words.ts";
+import { chooseCredentials } from "./credentials.ts";
 import { bootstrapCommand } from "./flags.ts";
 import type { Machine } from "./machine.ts";
 
@@ -23,12 +23,7 @@ const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";
 export async function addService(settings: BootstrapSettings, machine: Machine, tools: Tools): Promise<ExitCode> {
   const { kubeconfigPath, nodeName } = machine;
   // Incomplete credentials are refused here, and not by the service.
-  createClusterFinder(
-    settings,
-    { path: settings.bootstrapKubeconfig },
-    createMissingCredentialsFinder(kubeconfigPath, nodeName),
-    { ...tools, onProgress: () => {} },
-  );
+  await chooseCredentials(settings, machine, { ...tools, onProgress: () => {} });
   const given = settings.bootstrapKubeconfig ?? settings.tokenFile;
   const path = given === undefined ? undefined : resolve(tools.cwd, given);
   if (path !== undefined && (await tools.files.stat(path))?.isOwnedByOther) {
@@ -43,7 +38,8 @@ export async function addService(settings: BootstrapSettings, machine: Machine, 
   const credentials = token === undefined ? {} : { token: undefined, tokenFile: TOKEN_FILE };
   // The limit is for this command: the service starts again after its own, and continues.
   const kept = { ...settings, ...credentials, timeout: bootstrapCommand.flags.timeout.default };
-  return await installService({ unit: PACK_UNIT, text: systemdUnit(kept, machine, tools), files }, {
+  const unit = systemdUnit(kept, machine, tools, await findTpmGroup(tools.files));
+  return await installService({ unit: PACK_UNIT, text: unit, files }, {
     ...settings,
     summary: `keeps the certificate of ${nodeName} in ${machine.certDir} fresh, with ${kubeconfigPath}`,
     next: () => `

@@ -1,0 +1,49 @@
+/** What proves which machine this is: its TPM, or its SSH host key. The code of each is loaded when it is used. */
+import { resolve } from "node:path";
+import type { AttestProgress, Prover } from "../client/attestation/attest.ts";
+import type { FilePort } from "../client/files.ts";
+import type { ProofKind } from "../core/attestation/proof.ts";
+import type { Tools } from "./io.ts";
+import { runToEnd } from "./run_to_end.ts";
+
+/** The device of the TPM, which the kernel shares between programs. */
+export const TPM_DEVICE = "/dev/tpmrm0";
+
+/** The settings of a proof. */
+export interface ProofSettings {
+  /** Undefined for the TPM where this machine has one, else the SSH host key. */
+  readonly kind: ProofKind | undefined;
+  /** What the proof is made with, instead of the usual device or file. */
+  readonly from: string | undefined;
+}
+
+/** Opens what a proof is made with. Nothing is read before it is needed. */
+export async function openProver({ kind, from }: ProofSettings, tools: Tools): Promise<Prover> {
+  const path = from === undefined ? undefined : resolve(tools.cwd, from);
+  const found = kind ?? (await tools.files.stat(TPM_DEVICE) === undefined ? "ssh" : "tpm");
+  if (found === "tpm") {
+    const { createTpmProver } = await import("../client/attestation/tpm_prover.ts");
+    return createTpmProver({ ...tools, path: path ?? TPM_DEVICE });
+  }
+  const { createSshProver } = await import("../client/attestation/ssh_prover.ts");
+  return createSshProver({ ...tools, path, run: runToEnd });
+}
+
+const PROOF_NAMES: Readonly<Record<ProofKind, string>> = { tpm: "its TPM", ssh: "its SSH host key" };
+
+/** Returns the message for a step of the exchange. */
+export function describeAttestProgress(event: AttestProgress): string {
+  switch (event.kind) {
+    case "proving":
+      return `proving to ${event.server} which machine this is, by ${PROOF_NAMES[event.proof]}`;
+    case "provingDelayed":
+      return `trying again: ${event.reason}`;
+    case "proven":
+      return `proven: this machine has a token for ${event.server}`;
+  }
+}
+
+/** The group that may use the TPM, where the system has it (udev rules of tpm2-tss). */
+export async function findTpmGroup(files: Pick<FilePort, "readText">): Promise<string | undefined> {
+  return /^tss:/m.test(await files.readText("/etc/group") ?? "") ? "tss" : undefined;
+}
