@@ -1,6 +1,7 @@
 /** The command table: all commands in the order of help. */
 import { type CommandFamily, type CommandTable, withAction } from "../framework/command.ts";
 import { approverCommand } from "./approver/flags.ts";
+import { attestCommand } from "./attest/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import {
@@ -153,6 +154,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(approverCommand, () => import("./approver/run.ts")),
     withAction(uiCommand, () => import("./ui/run.ts")),
     withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
+    withAction(attestCommand, () => import("./attest/run.ts")),
     withAction(tokenCreateCommand, () => import("./token/create.ts")),
     withAction(tokenListCommand, () => import("./token/list.ts")),
     withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
