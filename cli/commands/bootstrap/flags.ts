@@ -47,6 +47,7 @@ export const BOOTSTRAP_FLAGS = {
   tokenFile: fileFlag({ summary: "File that holds the token." }),
   caCertHash: CA_CERT_HASH,
   attest: choiceFlag({
+    isCommandLineOnly: true,
     choices: PROOF_KINDS,
     placeholder: "KIND",
     summary:
@@ -60,11 +61,11 @@ export const BOOTSTRAP_FLAGS = {
     isCommandLineOnly: true,
     summary:
       "Kubeconfig to write. When it exists and its certificate is valid, there is nothing to do. Required without " +
-      "--join.",
+      "--join; with --attest, kubelet's is the default.",
   }),
   certDir: directoryFlag({
     summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved. Required " +
-      "without --join.",
+      "without --join; with --attest, kubelet's is the default.",
   }),
   hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
   serving: switchFlag({
@@ -188,7 +189,7 @@ export const bootstrapCommand = defineCommand({
     "Find the cluster by the hash of its CA, with the token on stdin":
       "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     "Prove by the TPM which machine this is, now and at each renewal":
-      "tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki --rotate-certificates",
+      "sudo tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:1234...cdef --rotate-certificates",
     "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Do that as a service, which keeps the certificate fresh":

@@ -264,8 +264,8 @@ const MAKE_JOIN_FILE = "make one with: tlsboot token create --node NODE -o pack 
 const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
 
 /**
- * Completes the settings from the join file. Flags win over it, except credentials. UsageError for credentials that were
- * typed as well, AppError `config_invalid` for a file that is no join file and no pack.
+ * Completes the settings: from the join file, or for a proof by the files of kubelet. Flags win, except credentials.
+ * UsageError for credentials that were typed as well, AppError `config_invalid` for a file that is no join file and no pack.
  */
 async function applyJoinFile(
   given: Settings<typeof bootstrapCommand.flags>,
@@ -273,7 +273,15 @@ async function applyJoinFile(
   { cwd, files }: Tools,
 ): Promise<Settings<typeof bootstrapCommand.flags>> {
   if (given.attest !== undefined) {
-    return { ...given, join: undefined, bootstrapKubeconfig: undefined, token: undefined, tokenFile: undefined };
+    return {
+      ...given,
+      kubeconfig: given.kubeconfig ?? KUBELET_PATHS.kubeconfig,
+      certDir: given.certDir ?? KUBELET_PATHS.certDir,
+      join: undefined,
+      bootstrapKubeconfig: undefined,
+      token: undefined,
+      tokenFile: undefined,
+    };
   }
   if (given.join === undefined) {
     if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
