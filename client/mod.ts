@@ -85,6 +85,7 @@ export {
   createKubeconfigFinder,
   createMissingCredentialsFinder,
   type FindBootstrapCluster,
+  type ProveIdentity,
 } from "./bootstrap.ts";
 export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
 export { checkKubeconfig, encodeNodeKubeconfig, type KubeconfigValidity } from "./node_kubeconfig.ts";

@@ -225,6 +225,7 @@ export { parsePolicy } from "./approval/parse_policy.ts";
 export { listPastApprovals, type PastApproval } from "./approval/evidence/past_approvals.ts";
 export type {
   ApprovalRule,
+  AttestationRequirement,
   EvidenceSettings,
   HoursRequirement,
   KeyRequirement,
