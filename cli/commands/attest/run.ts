@@ -1,6 +1,6 @@
 /** Prints the inventory line of this machine, or exchanges a proof for the bootstrap kubeconfig of a stock kubelet. */
 import { dirname, resolve } from "node:path";
-import { attest } from "../../../client/attestation/attest.ts";
+import { attest, type AttestedJoin } from "../../../client/attestation/attest.ts";
 import { keepKubeletKey } from "../../../client/bootstrap.ts";
 import type { FilePort } from "../../../client/files.ts";
 import type { Evidence } from "../../../core/attestation/proof.ts";
@@ -39,17 +39,21 @@ export async function run({ settings }: Input<typeof attestCommand.flags>, tools
   await assertReplaceableKubeconfig(path, files);
   const prover = await openProver({ kind: settings.proof, from: settings.proofFrom }, tools);
   const kept = await keepKubeletKey({ ...tools, nodeName, certDir: resolve(cwd, certDir) });
-  using steps = createSteps(tools);
-  const { token, expiration, ...cluster } = await attest({
-    ...tools,
-    server,
-    pins: settings.caCertHash,
-    nodeName,
-    key: kept.key,
-    prover,
-    waitSeconds: settings.timeout / 1_000,
-    onProgress: (event) => steps.step(describeAttestProgress(event)),
-  }, signal);
+  let join: AttestedJoin;
+  {
+    using steps = createSteps(tools);
+    join = await attest({
+      ...tools,
+      server,
+      pins: settings.caCertHash,
+      nodeName,
+      key: kept.key,
+      prover,
+      waitSeconds: settings.timeout / 1_000,
+      onProgress: (event) => steps.step(describeAttestProgress(event)),
+    }, signal);
+  }
+  const { token, expiration, ...cluster } = join;
   const until = expiration === undefined ? "" : `, until ${formatTime(expiration)}`;
   const head = `${WRITTEN} It lets node ${nodeName} join with the key in ${kept.path}${until}.\n`;
   await files.makeDirectory(dirname(path), FOLDER_MODE);
