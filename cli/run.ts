@@ -4,7 +4,7 @@ import { findErrorCode, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
-import { type Command, type CommandTable, getCommandName, GLOBAL_FLAGS } from "./framework/command.ts";
+import { type Command, type CommandTable, getCommandName, GLOBAL_FLAGS, isConfigurable } from "./framework/command.ts";
 import type { FlagSet } from "./framework/flags.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
 import { reportError, warn } from "./framework/report.ts";
@@ -49,7 +49,7 @@ export async function run(
     const path = globals.settings.config;
     const file = path === undefined
       ? undefined
-      : await readConfig(path, globals.origins["config"], io, table, command.flags);
+      : await readConfig(path, globals.origins["config"], io, table, command);
     const sources: Sources = { commandLine: raw, env: io.env, environment, file };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     checkRules(command, { args, ...resolved });
@@ -111,18 +111,17 @@ async function readConfig(
   origin: string | undefined,
   io: Io,
   table: CommandTable,
-  own: FlagSet,
+  command: Command,
 ): Promise<{ readonly path: string; readonly raw: RawFlags; readonly faults: readonly string[] }> {
   const [{ parseConfigFile }, { readFile }] = await Promise.all([
     import("./framework/config_file.ts"),
     import("node:fs/promises"),
   ]);
   // A file may have keys for several commands. Where two of them have a flag of one name, that of the running one counts.
-  const all = table.commands.map(({ flags }) => flags);
-  const known: FlagSet = Object.assign({}, ...all, { debug: GLOBAL_FLAGS.debug }, own);
+  const known: FlagSet = Object.assign({}, ...table.commands.map(({ flags }) => flags), command.flags);
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");
-    return { path, ...parseConfigFile(text, path, known) };
+    return { path, ...parseConfigFile(text, path, known, (key) => isConfigurable(key, command, table)) };
   } catch (error) {
     const isMissing = findErrorCode(error) === "ENOENT";
     throw new UsageError(

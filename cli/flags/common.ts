@@ -145,7 +145,6 @@ export const OFFLINE_FLAG = directoryFlag({
 
 /** The flag that also prints a bundle. */
 export const QR_FLAG = directoryFlag({
-  isCommandLineOnly: true,
   summary:
     "Also write the bundle as QR codes, as an HTML document in this folder, to be printed, and scanned in any order.",
 });

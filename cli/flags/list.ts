@@ -11,22 +11,19 @@ export const LIST_FLAGS = {
   output: OUTPUT_FLAG,
   ...inGroup("List", {
     sortBy: textFlag({
-      isCommandLineOnly: true,
       placeholder: "COLUMN|PATH",
       summary:
         "Order of the list: the name of a column, such as age, or a path as for kubectl, such as .metadata.name.",
     }),
-    noHeaders: switchFlag({ isCommandLineOnly: true, summary: "Print a table without its heading." }),
-    watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+    noHeaders: switchFlag({ summary: "Print a table without its heading." }),
+    watch: switchFlag({ short: "w", summary: "After listing, watch for changes." }),
     fieldSelector: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "QUERY",
       summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
       parse: (text) => asTyped(text, parseFieldSelector(text)),
     }),
     selector: parsedFlag({
       short: "l",
-      isCommandLineOnly: true,
       placeholder: "QUERY",
       summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
       parse: (text) => asTyped(text, parseLabelSelector(text)),

@@ -1,4 +1,5 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
+import { lookup } from "../../core/lib/record.ts";
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Tools } from "../io.ts";
 import {
@@ -77,9 +78,9 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   /** Which flags and arguments exclude or need each other. Items are keys of flags and names of arguments. */
   readonly rules?: readonly Rule<Extract<keyof F, string> | Uppercase<string>>[];
   /**
-   * How the command treats `TLSBOOT_` variables. Every command reads those of the connection. A `daemon` reads the variable
-   * of each of its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an error.
-   * For all other commands such a variable causes a warning.
+   * How the command treats `TLSBOOT_` variables and the configuration file. Every command reads the connection from them. A
+   * `daemon` reads all its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an
+   * error. For all other commands such a variable causes a warning.
    */
   readonly environment?: "daemon" | "strict" | undefined;
   /** Exit codes that mean something special for this command, with their meaning. */
@@ -108,12 +109,15 @@ export const GLOBAL_FLAGS = {
 /** The flags that say where the server is, or its data. A variable for one of them is meant for all commands of a shell. */
 const CONNECTION_FLAGS: ReadonlySet<string> = new Set(["dataDir", "kubeconfig", "server", "context", "caCertHash"]);
 
-/** Reports whether the flag of a name is one of the connection, which all commands read from the environment. */
+/** Reports whether the flag of a name is one of the connection, which all commands read from the environment too. */
 export function isConnectionFlag(key: string): boolean {
   return CONNECTION_FLAGS.has(key);
 }
 
-/** Returns the name of the variable that a command reads for one of its flags; undefined when it reads none. */
+/**
+ * Returns the name of the variable that a command reads for one of its flags. It is undefined for a flag that the command
+ * reads neither from the environment nor from the configuration file.
+ */
 export function findVariable(
   { environment }: Pick<CommandSpec, "environment">,
   key: string,
@@ -121,6 +125,15 @@ export function findVariable(
 ): string | undefined {
   const isRead = !flag.isCommandLineOnly && (environment === "daemon" || isConnectionFlag(key));
   return isRead ? environmentName(key) : undefined;
+}
+
+/** Reports whether a key of the configuration file sets a flag: one of the running command, else one of another command. */
+export function isConfigurable(key: string, command: Command, { commands }: CommandTable): boolean {
+  const readers = Object.hasOwn(command.flags, key) ? [command] : commands;
+  return readers.some((reader) => {
+    const flag = lookup(reader.flags, key);
+    return flag !== undefined && findVariable(reader, key, flag) !== undefined;
+  });
 }
 
 /** A word that only groups commands, such as `token`. */

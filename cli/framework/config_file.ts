@@ -15,8 +15,13 @@ export interface ConfigFile {
   readonly faults: readonly string[];
 }
 
-/** Parses a configuration file; `known` are the flags of all commands. Never throws. */
-export function parseConfigFile(text: string, path: string, known: FlagSet): ConfigFile {
+/** Parses a configuration file; `known` are the flags of all commands, of which some can be set in a file. Never throws. */
+export function parseConfigFile(
+  text: string,
+  path: string,
+  known: FlagSet,
+  isConfigurable: (key: string) => boolean,
+): ConfigFile {
   const origin = `config file "${path}"`;
   const read = readYaml(text);
   if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${read.error}`] };
@@ -34,7 +39,7 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
     const flag = lookup(known, key);
     const texts = toTexts(value);
     if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
-    else if (flag.isCommandLineOnly) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
+    else if (!isConfigurable(key)) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
     else if (texts === undefined) faults.push(`${origin}: ${key}: a value or a list of values expected`);
     else if (Array.isArray(value) && !flag.isRepeatable) {
       faults.push(`${origin}: ${key}: one value expected, not a list`);

@@ -1,7 +1,7 @@
 /**
- * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`, `dataDir:` in the
- * configuration file, and `TLSBOOT_DATA_DIR` in the environment of commands that read it. The type of a flag is the type of its
- * setting.
+ * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`, and for commands
+ * that read them, `dataDir:` in the configuration file and `TLSBOOT_DATA_DIR` in the environment. The type of a flag is the
+ * type of its setting.
  */
 import { formatDuration, formatSettingDuration, parseSettingDuration } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
@@ -43,7 +43,7 @@ export interface Flag<T> {
   readonly defaultText: string;
   readonly isRequired: boolean;
   readonly isRepeatable: boolean;
-  /** True for flags that are read from the command line only, never from the environment or the configuration file. */
+  /** True for a flag that a program that keeps running reads from the command line only, as it is for one run. */
   readonly isCommandLineOnly: boolean;
   /** True when the value must not be printed by `--debug`. */
   readonly isSecret: boolean;

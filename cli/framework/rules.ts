@@ -91,16 +91,13 @@ export interface GivenItems {
 interface RuledCommand {
   readonly rules?: readonly Rule[];
   readonly args: readonly { readonly name: string }[];
-  /** Set for commands that keep running, sign, write keys or restore. */
-  readonly environment?: string | undefined;
 }
 
 /**
  * Checks a command line. Throws UsageError with one line for each rule that is broken. A flag is given when a value was found
- * anywhere, except for a switch that is off. A configuration file may have keys for several commands, so they break `needs`
- * only in commands that must not ignore anything.
+ * anywhere, except for a switch that is off.
  */
-export function checkRules({ rules = [], args, environment }: RuledCommand, given: GivenItems): void {
+export function checkRules({ rules = [], args }: RuledCommand, given: GivenItems): void {
   const nameItem = (item: string, isForTyped: boolean): string | undefined => {
     const position = args.findIndex(({ name }) => name === item);
     if (position >= 0) return given.args.length > position ? item : undefined;
@@ -129,9 +126,7 @@ export function checkRules({ rules = [], args, environment }: RuledCommand, give
       }
       case "needs": {
         if (listGiven(rule.needed).length > 0) return undefined;
-        const [name] = listGiven(rule.items).filter((one) =>
-          environment !== undefined || !one.startsWith("config file")
-        );
+        const [name] = listGiven(rule.items);
         return name === undefined ? undefined : `${name} needs ${formatItems(rule.needed, "or")}`;
       }
     }

@@ -25,7 +25,8 @@ export function renderManual(table: CommandTable): string {
     `# ${table.program} on the command line`,
     paragraphs(table.description),
     "Answers go to stdout, everything else to stderr. A flag on the command line counts more than its `TLSBOOT_` " +
-    "variable, the variable more than the `--config` file, the file more than the default.",
+    "variable, the variable more than the `--config` file, the file more than the default. The file can set the flags that " +
+    "have a variable.",
     "Programs that keep running (`up`, `serve`, `signer`, `approver`, `bootstrap`, `ui`) read a variable for each flag " +
     "that has one below. Other commands read only the variables that say where the server is: `TLSBOOT_DATA_DIR`, " +
     "`TLSBOOT_KUBECONFIG`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes keys or " +

@@ -363,6 +363,26 @@ test("a --config file has the flags of the running command, also those that othe
 });
 
 for (
+  const [line, key] of [
+    ["backup x.backup", "force"],
+    ["restore x.backup", "force"],
+    ["request --signer example.com/web --out web", "force"],
+    ["ca init", "duration"],
+    ["get csr", "output"],
+    ["up", "installService"],
+  ] as const
+) {
+  test(`tlsboot ${line} takes ${key} from the command line only, not from a --config file`, async () => {
+    await using folder = await createTempFolder();
+    await writeFile(folder.join("c.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Config\n${key}: true\n`);
+    const stderr = await createRunner(folder.path).refuse(2, `${line} --config c.yaml`);
+    const name = key.replace("S", "-s");
+    assert.match(stderr, new RegExp(`^tlsboot: error: config file "c\\.yaml": --${name} is for the command line only\n`));
+    assert.deepEqual(await readdir(folder.path), ["c.yaml"]);
+  });
+}
+
+for (
   const [line, name, fault] of [
     ["ca init", "TLSBOOT_DURATION", "takes --duration from the command line only"],
     ["token create", "TLSBOOT_GROUPS", "takes --groups from the command line only"],

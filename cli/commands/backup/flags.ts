@@ -106,7 +106,6 @@ export const restoreCommand = defineCommand({
     ...ETCD_FLAGS,
     force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
     forceEtcd: switchFlag({
-      isCommandLineOnly: true,
       summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
     }),
   },

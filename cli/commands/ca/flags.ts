@@ -209,7 +209,6 @@ export const caCrlCommand = defineCommand({
     caKey: CA_KEY_FILE_FLAG,
     revoke: listFlag({
       placeholder: "SERIAL",
-      isCommandLineOnly: true,
       summary:
         "Serial numbers to add, each alone or as SERIAL=REASON, with the reasons of tlsboot revoke, which is the " +
         "command for the CA of a server. An entry is never removed.",

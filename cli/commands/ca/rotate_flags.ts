@@ -14,13 +14,11 @@ const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below 
 
 const TIMEOUT_FLAG = durationFlag({
   default: "5m",
-  isCommandLineOnly: true,
   summary: "How long to wait for the servers; 0 waits forever. The rotation goes on all the same.",
 });
 
 const OVER_FLAG = durationFlag({
   default: "1h",
-  isCommandLineOnly: true,
   summary: "Time over which nodes renew their certificates, each at its own moment.",
 });
 
@@ -29,18 +27,15 @@ export const CA_FLAGS = {
   ...API_FILE_FLAGS,
   caCert: fileFlag({
     group: "Cluster CA",
-    isCommandLineOnly: true,
     summary: "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. " +
       "Everything about its rotation is kept in its folder; see tlsboot guide new_ca.",
   }),
   caKey: fileFlag({
     group: "Cluster CA",
-    isCommandLineOnly: true,
     summary: "Key of --ca-cert. Without it, the file of the same name that ends with .key.",
   }),
   issuedLog: fileFlag({
     group: "Cluster CA",
-    isCommandLineOnly: true,
     summary:
       "With --ca-cert: the issued log of tlsboot signer, for certificates that are neither in files nor in the " +
       "cluster of --kubeconfig.",
@@ -59,21 +54,18 @@ const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as co
 /** The flags of a new CA. Without one of them, the new CA is like the old one. */
 const NEW_CA_FLAGS = {
   newCaCert: fileFlag({
-    isCommandLineOnly: true,
     summary:
       "Take this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --new-ca-key, " +
       "or with --signing-key-command. tlsboot ca init makes one in a folder of its own.",
   }),
-  newCaKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --new-ca-cert, PEM, readable by its owner only." }),
+  newCaKey: fileFlag({ summary: "Key of --new-ca-cert, PEM, readable by its owner only." }),
   duration: durationFlag({
     min: "24h",
-    isCommandLineOnly: true,
     summary: "Lifetime of the new CA. Without it, that of the old one.",
   }),
   keyAlgorithm: choiceFlag({
     choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     placeholder: "ALGORITHM",
-    isCommandLineOnly: true,
     summary: "Algorithm of the new key. Without it, that of the old one.",
   }),
   featureGates: FEATURE_GATES_FLAG,
@@ -108,15 +100,13 @@ export const caRotateNowCommand = defineCommand({
     ...API_FILE_FLAGS,
     ...NEW_CA_FLAGS,
     inventory: fileFlag({
-      isCommandLineOnly: true,
       summary: "Machines that get a new token for a day, a file of kind Inventory, as in tlsboot token create " +
         "--for-inventory.",
     }),
     out: directoryFlag({
-      isCommandLineOnly: true,
       summary: "Folder for the join files of the machines in --inventory. Existing files are never replaced.",
     }),
-    yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
+    yes: switchFlag({ summary: "Do not ask for confirmation." }),
     timeout: TIMEOUT_FLAG,
   },
   examples: {
@@ -184,7 +174,6 @@ export const caRotateStatusCommand = defineCommand({
       summary: "Output format. Without it, the machines and users that are not ready; wide shows all.",
     }),
     wait: durationFlag({
-      isCommandLineOnly: true,
       summary: "How long to wait until everyone is ready for the next step; 0 waits forever. Without it, not at all.",
     }),
   },
@@ -224,7 +213,6 @@ const FINISH_FLAGS = {
   ...STEP_FLAGS,
   leaveBehind: listFlag({
     placeholder: "NAME",
-    isCommandLineOnly: true,
     summary: "Machines, users and servers that may lose access: n7, node/n7, user/alice, or the name of a server.",
   }),
 } as const;

@@ -41,13 +41,12 @@ const CERTIFICATE_ALIASES: readonly string[] = [
 ];
 
 const ISSUED_LOG_FLAG = fileFlag({
-  isCommandLineOnly: true,
   summary: "Read a log that a signer wrote with --issued-log, instead of the register of a server.",
 });
 
-/** Creates a flag whose `*` stands for one or more characters. It is never read from the environment. */
+/** Creates a flag whose `*` stands for one or more characters. */
 function patternFlag(placeholder: string, summary: string): ReturnType<typeof textFlag> {
-  return textFlag({ isCommandLineOnly: true, placeholder, summary });
+  return textFlag({ placeholder, summary });
 }
 
 const SELECTING_FLAGS = [
@@ -105,12 +104,11 @@ export const getCertificatesCommand = defineCommand({
     watch: LIST_FLAGS.watch,
     issuedLog: ISSUED_LOG_FLAG,
     expiresWithin: durationFlag({
-      isCommandLineOnly: true,
       summary:
         "Certificates that end within this time, such as 30d, and are neither revoked nor replaced, and whose CA was not either.",
     }),
-    expired: switchFlag({ isCommandLineOnly: true, summary: "Certificates that have expired." }),
-    revoked: switchFlag({ isCommandLineOnly: true, summary: "Certificates that are revoked." }),
+    expired: switchFlag({ summary: "Certificates that have expired." }),
+    revoked: switchFlag({ summary: "Certificates that are revoked." }),
     signer: patternFlag("NAME", "Certificates of a signer, such as kubernetes.io/kubelet-serving or 'example.com/*'."),
     subject: patternFlag(
       "TEXT",
@@ -121,14 +119,12 @@ export const getCertificatesCommand = defineCommand({
     token: patternFlag("ID", "Certificates that were requested with the bootstrap token of this id."),
     approvedBy: patternFlag("USER", "Certificates that this user approved, or an approval with this reason."),
     since: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "TIME",
       summary: "Certificates that were issued within this time or since this date: 365d, 2026-01-31.",
       parse: parseSince,
     }),
     sortBy: {
       ...textFlag({
-        isCommandLineOnly: true,
         placeholder: "COLUMN|PATH",
         default: "issued",
         completion: { kind: "suggestions", suggestions: SORT_KEYS },
@@ -199,13 +195,11 @@ export const verifyCertificatesCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     caFile: listFlag({
-      isCommandLineOnly: true,
       placeholder: "FILE",
       completion: { kind: "file" },
       summary: "Certificates of CAs whose seals are checked. Without it, those of the kubeconfig; none for a log.",
     }),
     expect: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "SEQUENCE:HASH",
       summary: "A record that must be there with this hash, as the server's log and audit log have it for each seal.",
       parse: parseExpectedRecord,

@@ -35,7 +35,7 @@ export const getCsrCommand = defineCommand({
     ...API_FLAGS,
     ...LIST_FLAGS,
     output: REQUEST_OUTPUT_FLAG,
-    pending: switchFlag({ isCommandLineOnly: true, summary: "Only requests that no one has decided yet." }),
+    pending: switchFlag({ summary: "Only requests that no one has decided yet." }),
   },
   examples: {
     "List all requests": "tlsboot get csr",
@@ -74,11 +74,9 @@ export const describeCsrCommand = defineCommand({
 const DECIDE_FLAGS = {
   ...API_FLAGS,
   reason: textFlag({
-    isCommandLineOnly: true,
     summary: "Reason of the condition, one word for programs. Without it, TlsbootApprove or TlsbootDeny.",
   }),
   message: textFlag({
-    isCommandLineOnly: true,
     summary: "Message of the condition, a sentence for people. The user and the tool that decided are added to it.",
   }),
 } as const;
@@ -114,7 +112,6 @@ export const approveCommand = defineCommand({
     ...POLICY_FLAGS,
     interactive: switchFlag({
       short: "i",
-      isCommandLineOnly: true,
       summary:
         "Show pending requests one by one, and ask about each. --policy, --inventory, --profile, --watch and the selectors " +
         "need it.",
@@ -122,12 +119,11 @@ export const approveCommand = defineCommand({
     profile: DESCRIBE_CSR_FLAGS.profile,
     watch: switchFlag({
       short: "w",
-      isCommandLineOnly: true,
       summary: "With -i: wait for further requests, and ask about each as it arrives.",
     }),
     fieldSelector: LIST_FLAGS.fieldSelector,
     selector: LIST_FLAGS.selector,
-    yes: switchFlag({ isCommandLineOnly: true, summary: "Approve requests with warnings without asking." }),
+    yes: switchFlag({ summary: "Approve requests with warnings without asking." }),
   },
   examples: {
     "Approve the machine n1": "tlsboot approve n1",
@@ -178,11 +174,9 @@ export const deleteCsrCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     pending: switchFlag({
-      isCommandLineOnly: true,
       summary: "Instead of names: all pending requests of --requester.",
     }),
     requester: textFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       summary: "With --pending: the user name in the requests, such as system:node:n1.",
     }),

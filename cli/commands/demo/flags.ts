@@ -21,22 +21,18 @@ export const demoCommand = defineCommand({
         "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
     }),
     explain: switchFlag({
-      isCommandLineOnly: true,
       summary: "Print for each step what happens, why, and what would go wrong without it.",
     }),
     ui: switchFlag({
-      isCommandLineOnly: true,
       summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
     }),
     uiPort: integerFlag({
-      isCommandLineOnly: true,
       default: 0,
       max: 65_535,
       summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
     }),
-    keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
+    keep: switchFlag({ summary: "Go on serving at the end, until interrupted." }),
     step: switchFlag({
-      isCommandLineOnly: true,
       summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
     }),
   },

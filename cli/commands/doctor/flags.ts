@@ -34,13 +34,11 @@ export const doctorCommand = defineCommand({
         "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig next to the folder.",
     }),
     bootstrapKubeconfig: fileFlag({
-      isCommandLineOnly: true,
       summary:
         "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
         "next to the machine's kubeconfig.",
     }),
     cluster: switchFlag({
-      isCommandLineOnly: true,
       summary:
         "Check the cluster of --kubeconfig through its API instead: who can create, approve and sign requests, for " +
         "which signers, through which binding, and who can thereby become a node or an administrator; and its " +
@@ -49,7 +47,6 @@ export const doctorCommand = defineCommand({
     backup: listFlag({
       placeholder: "FILE",
       completion: { kind: "file" },
-      isCommandLineOnly: true,
       summary:
         "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
         "a name such as tlsboot.backup next to the data directory.",
@@ -61,7 +58,6 @@ export const doctorCommand = defineCommand({
       summary: "Output format: a table, JSON, or a textfile of Prometheus' node exporter.",
     }),
     out: fileFlag({
-      isCommandLineOnly: true,
       summary: "File for the output, which is replaced at once. Without it, stdout.",
     }),
     ...NOTIFY_FLAGS,

@@ -31,7 +31,7 @@ export const kubeconfigAdminCommand = defineCommand({
       default: true,
       summary: "Put certificates and keys into the file; with =false, their absolute paths.",
     }),
-    force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+    force: switchFlag({ summary: "Replace an existing file." }),
     ...CA_KEY_FLAGS,
     issuedLog: ISSUED_LOG_FLAG,
     out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
@@ -67,21 +67,18 @@ export const kubeconfigUserCommand = defineCommand({
     ...API_FLAGS,
     group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
     role: choiceFlag({
-      isCommandLineOnly: true,
       choices: PERSON_ROLES,
       summary:
         "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
         "operator also revokes and makes tokens.",
     }),
     signer: listFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       summary:
         "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
     }),
     ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
     noApprove: switchFlag({
-      isCommandLineOnly: true,
       summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
     }),
     out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
@@ -95,7 +92,7 @@ export const kubeconfigUserCommand = defineCommand({
     keyAlgorithm: KEY_ALGORITHM,
     featureGates: FEATURE_GATES_FLAG,
     timeout: REQUEST_TIMEOUT,
-    force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+    force: switchFlag({ summary: "Replace an existing file." }),
   },
   examples: {
     "Let alice in for a working day": "tlsboot kubeconfig user alice --group dev",

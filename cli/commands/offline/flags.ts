@@ -34,7 +34,6 @@ export const exportCsrCommand = defineCommand({
     ...API_FLAGS,
     selector: LIST_FLAGS.selector,
     signer: listFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       summary: "Only requests for these signers; may be repeated.",
     }),
@@ -72,16 +71,13 @@ export const importCsrCommand = defineCommand({
       parse: parsePublicKeyPin,
     }),
     leaveRefused: switchFlag({
-      isCommandLineOnly: true,
       summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",
     }),
     printRbac: switchFlag({
-      isCommandLineOnly: true,
       summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
         "With --signer, for these signers.",
     }),
     signer: listFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
     }),

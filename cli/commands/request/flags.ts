@@ -55,20 +55,17 @@ export const CERTIFICATE_FLAGS = {
       "Keep the certificate in --out while it matches the request and lives longer than this; else replace it. " +
       "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % are left.",
   }),
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
+  force: switchFlag({ summary: "Replace a certificate in --out in any case." }),
   exec: textFlag({
     placeholder: "COMMAND",
-    isCommandLineOnly: true,
     summary:
       "Shell command to run after each new certificate, until it has succeeded once, such as 'systemctl reload " +
       "nginx'. Its environment has TLSBOOT_CERTIFICATE_FILE and TLSBOOT_NOT_AFTER.",
   }),
   pkcs12: fileFlag({
-    isCommandLineOnly: true,
     summary: "Also write certificate, key and CA into this PKCS#12 file (.p12, .pfx), for Java, Windows and others.",
   }),
   pkcs12PasswordFile: fileFlag({
-    isCommandLineOnly: true,
     summary:
       "File with the password of the PKCS#12 file, readable by its owner only; - reads it from stdin. Without it, " +
       "the password is prompted for on a terminal.",
@@ -139,7 +136,6 @@ export const requestCommand = defineCommand({
     offline: OFFLINE_FLAG,
     caCertHash: CA_CERT_HASH,
     noWait: switchFlag({
-      isCommandLineOnly: true,
       summary: "Do not wait; the same command continues with the request later.",
     }),
   },
@@ -181,7 +177,6 @@ export const requestWebCommand = defineCommand({
   flags: {
     dataDir: DATA_DIR_FLAG,
     join: fileFlag({
-      isCommandLineOnly: true,
       summary:
         "File web.kubeconfig of the server's data directory, whose token gets the identity. Without it and --server, " +
         "the one in --data-dir.",
@@ -196,7 +191,7 @@ export const requestWebCommand = defineCommand({
       placeholder: "TOKEN",
       summary: "With --server: token for web servers; - reads it from stdin.",
     }),
-    tokenFile: fileFlag({ isCommandLineOnly: true, summary: "File that holds the token." }),
+    tokenFile: fileFlag({ summary: "File that holds the token." }),
     caCertHash: CA_CERT_HASH,
     ...CERTIFICATE_FLAGS,
     dns: { ...CERTIFICATE_FLAGS.dns, summary: "Further DNS names; may be repeated." },
@@ -207,11 +202,9 @@ export const requestWebCommand = defineCommand({
         "the web server.",
     }),
     rotateCertificates: switchFlag({
-      isCommandLineOnly: true,
       summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
     }),
     printSystemdUnit: switchFlag({
-      isCommandLineOnly: true,
       summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",
     }),
     ...SERVICE_FLAGS,

@@ -6,7 +6,6 @@ import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const YES_FLAG = switchFlag({
-  isCommandLineOnly: true,
   summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
 });
 
@@ -33,15 +32,13 @@ export const revokeCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     reason: choiceFlag({
-      isCommandLineOnly: true,
       placeholder: "REASON",
       choices: REVOCATION_REASONS,
       default: "unspecified",
       summary: "Reason, by its name in RFC 5280.",
     }),
-    message: textFlag({ isCommandLineOnly: true, summary: "Explanation in a sentence, for people." }),
+    message: textFlag({ summary: "Explanation in a sentence, for people." }),
     certificates: switchFlag({
-      isCommandLineOnly: true,
       summary: "With token/ID: also revoke every certificate that was requested with the token.",
     }),
     yes: YES_FLAG,

@@ -57,14 +57,14 @@ export const signCommand = defineCommand({
       summary:
         "File for the certificate, or for the answers to a bundle; for several requests a folder, for NAME.crt each.",
     }),
-    force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
+    force: switchFlag({ summary: "Replace a file that exists." }),
     server: parsedFlag({
       isCommandLineOnly: true,
       placeholder: "URL",
       summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
       parse: parseServerUrl,
     }),
-    yes: switchFlag({ isCommandLineOnly: true, summary: "Sign every request of a bundle or a folder without asking." }),
+    yes: switchFlag({ summary: "Sign every request of a bundle or a folder without asking." }),
     policy: {
       ...POLICY_FLAGS.policy,
       summary:
@@ -78,7 +78,6 @@ export const signCommand = defineCommand({
         "there is no terminal to ask on; others do not.",
     },
     trustExporter: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "PIN",
       summary: "Trust the key that signed the bundle from now on, as tlsboot offline export printed it.",
       parse: parsePublicKeyPin,

@@ -43,25 +43,21 @@ export const tokenCreateCommand = defineCommand({
     ...API_FLAGS,
     output: choiceFlag({
       short: "o",
-      isCommandLineOnly: true,
       choices: ["command", "kubeconfig", "pack", "yaml"],
       summary: "What is printed instead of the token, or written to --out. Each contains the token.",
     }),
     out: textFlag({
       placeholder: "PATH",
-      isCommandLineOnly: true,
       completion: { kind: "file" },
       summary: "File to write, or - for stdout; with --for-inventory, a folder. Existing files are never replaced.",
     }),
-    printJoinCommand: switchFlag({ isCommandLineOnly: true, summary: "The same as -o command, as in kubeadm." }),
+    printJoinCommand: switchFlag({ summary: "The same as -o command, as in kubeadm." }),
     node: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       summary: "Only node whose client certificate the token may request.",
       parse: parseNodeName,
     }),
     forInventory: fileFlag({
-      isCommandLineOnly: true,
       summary:
         "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
         "With --node, only for that one.",
@@ -81,7 +77,6 @@ export const tokenCreateCommand = defineCommand({
       summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
     }),
     uses: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "N",
       summary:
         "Number of keys for which the token may request certificates. The first requests bind it to their keys, " +
@@ -94,13 +89,11 @@ export const tokenCreateCommand = defineCommand({
       parse: parseTokenNetwork,
     }),
     publicKey: fileFlag({
-      isCommandLineOnly: true,
       summary:
         "File with the only public key for which the token may request a certificate, so the token need not be " +
         "kept secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
     }),
     approve: switchFlag({
-      isCommandLineOnly: true,
       summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
     }),
     usages: listFlag({
@@ -145,7 +138,7 @@ export const tokenListCommand = defineCommand({
     }),
     sortBy: LIST_FLAGS.sortBy,
     noHeaders: LIST_FLAGS.noHeaders,
-    showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
+    showSecrets: switchFlag({ summary: "Show whole tokens instead of their ids." }),
   },
   examples: {
     "List tokens": "tlsboot token list",

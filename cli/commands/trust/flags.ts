@@ -51,7 +51,6 @@ export const trustFetchCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     signer: parsedFlag({
-      isCommandLineOnly: true,
       placeholder: "NAME",
       completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
       summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
@@ -59,19 +58,16 @@ export const trustFetchCommand = defineCommand({
     }),
     selector: LIST_FLAGS.selector,
     out: fileFlag({
-      isCommandLineOnly: true,
       isRequired: true,
       summary:
         "File for the certificates, PEM, readable by everyone; - prints them. It is not touched when nothing has changed.",
     }),
     watch: switchFlag({
       short: "w",
-      isCommandLineOnly: true,
       summary: "Keep running, and write the file after each change. While the API is unreachable, try again.",
     }),
     exec: textFlag({
       placeholder: "COMMAND",
-      isCommandLineOnly: true,
       summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
     }),
   },

@@ -34,7 +34,6 @@ const CA_SOURCE_RULES = [
 ] as const;
 
 const STORE_FLAG = listFlag({
-  isCommandLineOnly: true,
   placeholder: "STORE",
   completion: { kind: "choices", choices: TRUST_STORES },
   summary: "Stores to change: debian, rhel, firefox, nss, java. Without it, all that this machine has.",
@@ -50,7 +49,7 @@ export const trustShowCommand = defineCommand({
   group: "Trust Commands",
   flags: {
     ...CA_SOURCE_FLAGS,
-    print: switchFlag({ isCommandLineOnly: true, summary: "Print the CA as PEM, for any other store." }),
+    print: switchFlag({ summary: "Print the CA as PEM, for any other store." }),
   },
   examples: {
     "Show the stores of this machine": "tlsboot trust show",
@@ -87,7 +86,7 @@ export const trustUninstallCommand = defineCommand({
   flags: {
     ...CA_SOURCE_FLAGS,
     store: STORE_FLAG,
-    all: switchFlag({ isCommandLineOnly: true, summary: "Remove every CA that tlsboot has installed." }),
+    all: switchFlag({ summary: "Remove every CA that tlsboot has installed." }),
   },
   examples: {
     "Remove the CA in --data-dir": "sudo tlsboot trust uninstall",

@@ -16,15 +16,12 @@ export const upgradeCommand = defineCommand({
   ],
   flags: {
     releaseKey: fileFlag({
-      isCommandLineOnly: true,
       summary: "Public key of minisign that the release must be signed with. Without it, the key that is in this file.",
     }),
     dryRun: switchFlag({
-      isCommandLineOnly: true,
       summary: "Check the release and print what would be done.",
     }),
     oneWay: switchFlag({
-      isCommandLineOnly: true,
       summary:
         "Upgrade also to a release that writes data which this file cannot read: there is no way back then but a " +
         "backup.",

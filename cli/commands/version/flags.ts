@@ -17,23 +17,18 @@ export const versionCommand = defineCommand({
     sbom: switchFlag({
       summary:
         "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
-      isCommandLineOnly: true,
     }),
     licenses: switchFlag({
       summary:
         "Print the licence texts of everything inside instead: of tlsboot, of its packages, and of Node and its parts.",
-      isCommandLineOnly: true,
     }),
     verify: switchFlag({
       summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
-      isCommandLineOnly: true,
     }),
     release: directoryFlag({
-      isCommandLineOnly: true,
       summary: "Folder with SHA256SUMS and SHA256SUMS.minisig for --verify. Without it, the folder of this file.",
     }),
     releaseKey: fileFlag({
-      isCommandLineOnly: true,
       summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
     }),
   },
