@@ -121,7 +121,7 @@ async function readConfig(
   const known: FlagSet = Object.assign({}, ...table.commands.map(({ flags }) => flags), command.flags);
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");
-    return { path, ...parseConfigFile(text, path, known, (key) => isConfigurable(key, command, table)) };
+    return { path, ...parseConfigFile(text, path, known, (key) => isConfigurable(key, command, table.commands)) };
   } catch (error) {
     const isMissing = findErrorCode(error) === "ENOENT";
     throw new UsageError(

@@ -127,9 +127,12 @@ export function findVariable(
   return isRead ? environmentName(key) : undefined;
 }
 
+/** The parts of a command that say which of its flags a configuration file sets. */
+type Reader = Pick<CommandSpec, "flags" | "environment">;
+
 /** Reports whether a key of the configuration file sets a flag: one of the running command, else one of another command. */
-export function isConfigurable(key: string, command: Command, { commands }: CommandTable): boolean {
-  const readers = Object.hasOwn(command.flags, key) ? [command] : commands;
+export function isConfigurable(key: string, command: Reader, all: readonly Reader[] = []): boolean {
+  const readers = Object.hasOwn(command.flags, key) ? [command] : all;
   return readers.some((reader) => {
     const flag = lookup(reader.flags, key);
     return flag !== undefined && findVariable(reader, key, flag) !== undefined;

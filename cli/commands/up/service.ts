@@ -9,7 +9,7 @@ import { readInterfaces } from "../../../client/host_facts.ts";
 import { checkAddress } from "../../../server/connections/listener.ts";
 import { canAsk } from "../../confirm.ts";
 import type { ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
+import { type Input, isConfigurable } from "../../framework/command.ts";
 import { formatSetting } from "../../framework/command_line.ts";
 import { parseConfigFile } from "../../framework/config_file.ts";
 import { flagName } from "../../framework/flags.ts";
@@ -62,15 +62,15 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
 
 /** Reads a settings file. UsageError for one with which the server would not start. */
 function readSettings(text: string): Texts {
-  const { raw, faults } = parseConfigFile(text, SETTINGS, upCommand.flags);
+  const { raw, faults } = parseConfigFile(text, SETTINGS, upCommand.flags, (key) => isConfigurable(key, upCommand));
   if (faults.length === 0) return raw;
   throw new UsageError(faults.join("\n"), `correct the file: sudoedit ${SETTINGS}`);
 }
 
 /** Lists the settings that the user has given, with absolute paths. UsageError for a path that the unit hides. */
 function listGiven(settings: UpInput["settings"], origins: UpInput["origins"], cwd: string): Texts {
-  const given = Object.entries(upCommand.flags).filter(([key, flag]) =>
-    origins[key] !== "default" && !flag.isCommandLineOnly && key !== "dataDir"
+  const given = Object.entries(upCommand.flags).filter(([key]) =>
+    origins[key] !== "default" && isConfigurable(key, upCommand) && key !== "dataDir"
   );
   return Object.fromEntries(given.map(([key, flag]) => {
     const toAbsolute = (path: string): string => {
