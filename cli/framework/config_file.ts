@@ -20,7 +20,7 @@ export function parseConfigFile(
   text: string,
   path: string,
   known: FlagSet,
-  isConfigurable: (key: string) => boolean,
+  isConfigurable: (key: string) => boolean = () => true,
 ): ConfigFile {
   const origin = `config file "${path}"`;
   const read = readYaml(text);

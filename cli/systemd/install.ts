@@ -35,22 +35,24 @@ export function isSystemdRunning(): boolean {
 }
 
 /**
- * Throws unless this machine can have a service of that name, and this user may install it and can be asked or has said
- * yes. Called before anything is asked or done.
+ * Reads what systemd knows of a unit. Throws unless this machine can have a service of that name, and this user may install
+ * it and can be asked or has said yes. Called before anything is asked or done.
  */
 export async function checkHost<F extends FlagSet>(
   unit: string,
   command: Pick<CommandSpec<F>, "path" | "flags">,
   typed: { readonly args?: readonly string[]; readonly settings: Settings<F> & { readonly yes: boolean } },
   tools: Tools,
-): Promise<void> {
+): Promise<UnitState> {
   const line = formatCommandLine(formatCommand(command, typed, (path) => path));
   const refusal = checkServiceHost({ hasSystemd: isSystemdRunning(), isRoot: process.getuid?.() === 0 }, line);
   if (refusal !== undefined) throw toError(refusal);
   if (!typed.settings.yes && !canAsk(tools)) {
     throw new UsageError("cannot ask before each change without a terminal: add --yes");
   }
-  required(planRemoval({ unit, files: [] }, await readService({ unit, files: [] }, tools)));
+  const [state = {}] = await showUnits(unit);
+  required(planRemoval({ unit, files: [] }, await readService({ unit, files: [] }, state, tools)));
+  return state;
 }
 
 /** How a service is installed. */
@@ -67,8 +69,13 @@ export interface InstallOptions {
   readonly undo: string;
 }
 
-/** Installs a service, or changes what differs, and waits until it works. */
-export async function installService(service: WantedService, options: InstallOptions, tools: Tools): Promise<ExitCode> {
+/** Installs a service, or changes what differs, and waits until it works. `state` is that of `checkHost`. */
+export async function installService(
+  service: WantedService,
+  state: UnitState,
+  options: InstallOptions,
+  tools: Tools,
+): Promise<ExitCode> {
   const { unit, files } = service;
   const program = findUnitProgram(tools);
   if (!existsSync(program)) {
@@ -78,7 +85,7 @@ export async function installService(service: WantedService, options: InstallOpt
       hint: `install it first: sudo install -m 755 ${source} ${program}`,
     });
   }
-  const found = await readService(service, tools);
+  const found = await readService(service, state, tools);
   const plan = required(planInstallation(service, found));
   const written = plan.flatMap((step) => step.kind === "write" ? [step.file.path] : []);
   const kept = [...files.map(({ path }) => path), unitPath(unit)].filter((path) => !written.includes(path));
@@ -97,10 +104,11 @@ export async function installService(service: WantedService, options: InstallOpt
 /** Removes a service with its files, and says which data stays. */
 export async function uninstallService(
   service: Pick<WantedService, "unit" | "files">,
+  state: UnitState,
   { yes }: { readonly yes: boolean },
   tools: Tools,
 ): Promise<ExitCode> {
-  const found = await readService(service, tools);
+  const found = await readService(service, state, tools);
   const plan = required(planRemoval(service, found));
   if (plan.length === 0) {
     tools.stdout.write(`there is no ${service.unit}: nothing is changed\n`);
@@ -144,11 +152,14 @@ async function carryOut(
   return true;
 }
 
-async function readService({ unit, files, user }: Omit<WantedService, "text">, tools: Tools): Promise<FoundService> {
+async function readService(
+  { unit, files, user }: Omit<WantedService, "text">,
+  { ActiveState: state = "inactive", UnitFileState: fileState }: UnitState,
+  tools: Tools,
+): Promise<FoundService> {
   const texts = await Promise.all(
     listServicePaths({ unit, files }).map(async (path) => [path, await tools.files.readText(path)] as const),
   );
-  const { ActiveState: state = "inactive", UnitFileState: fileState } = await showUnit(unit);
   const name = user?.split(" ")[1];
   return {
     texts: new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text]])),
@@ -158,11 +169,18 @@ async function readService({ unit, files, user }: Omit<WantedService, "text">, t
   };
 }
 
-/** Reads what systemd knows of a unit. */
-export async function showUnit(unit: string): Promise<Readonly<Record<string, string>>> {
-  const shown = await runToEnd("systemctl", ["show", unit]);
-  if (!shown.ok) throw new AppError("io", `cannot ask systemd for ${unit}: ${shown.error}`);
-  return Object.fromEntries(shown.value.split("\n").map((line) => line.split(/=(.*)/s, 2)));
+/** What systemd knows of a unit, by the names of its properties; empty for one that it does not have. */
+export type UnitState = Readonly<Record<string, string>>;
+
+const PROPERTIES = "Id,ActiveState,SubState,UnitFileState,StatusText,InvocationID,Job,MainPID";
+
+/** Reads what systemd knows of units, which names or patterns choose. */
+export async function showUnits(...units: readonly string[]): Promise<readonly UnitState[]> {
+  const shown = await runToEnd("systemctl", ["show", `--property=${PROPERTIES}`, ...units]);
+  if (!shown.ok) throw new AppError("io", `cannot ask systemd for ${units.join(", ")}: ${shown.error}`);
+  return shown.value.trim().split("\n\n").map((block) =>
+    Object.fromEntries(block.split("\n").map((line) => line.split(/=(.*)/s, 2)))
+  );
 }
 
 const POLL_MS = 300;
@@ -178,9 +196,10 @@ async function waitUntilReady(
   const endsAt = clock.elapsedMs() + timeout;
   let shown = "";
   for (;;) {
-    const { ActiveState, SubState, StatusText: status = "", InvocationID, Job } = await showUnit(unit);
+    const [state = {}] = await showUnits(unit);
+    const { ActiveState, SubState, StatusText: status = "", InvocationID, Job = "" } = state;
     if (ActiveState === "active") return { isReady: true, status };
-    const isStarting = ActiveState === "activating" || Job !== undefined;
+    const isStarting = ActiveState === "activating" || Job !== "";
     if (!isStarting || SubState === "auto-restart") throw await findFailure(unit, InvocationID);
     if (clock.elapsedMs() >= endsAt) return { isReady: false, status };
     if (status !== shown && status !== "") steps.step(shown = status);

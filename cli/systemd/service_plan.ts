@@ -15,7 +15,7 @@ export interface WantedService {
   readonly unit: string;
   /** The text of the unit, whose first line says that tlsboot has written it. */
   readonly text: string;
-  /** Settings and secrets, which are removed with the unit. */
+  /** The settings and secrets that it reads. */
   readonly files: readonly ServiceFile[];
   /** The user that the unit needs, as a line of sysusers.d(5). */
   readonly user?: string | undefined;
@@ -64,8 +64,8 @@ export function planInstallation(
   const { unit, user } = service;
   const refusal = findForeignUnit(unit, found) ?? findOtherService(service, found);
   if (refusal !== undefined) return err(refusal);
-  // The unit is written last and removed last: while it exists, the settings can be removed with it.
-  const wanted = [...service.files, { path: unitPath(unit), text: service.text, mode: 0o644 }];
+  // The unit is written first and removed last, so that an installation that is cut off can be removed with its secrets.
+  const wanted = [{ path: unitPath(unit), text: service.text, mode: 0o644 }, ...service.files];
   const writes = wanted.filter(({ path, text }) => found.texts.get(path) !== text);
   if (writes.length === 0 && found.hasUser && found.isEnabled && found.state === "active") return ok([]);
   return ok([

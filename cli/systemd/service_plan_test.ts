@@ -42,12 +42,12 @@ const INSTALLED = { [SETTINGS]: "securePort: 1\n", [PATH]: TEXT };
 for (
   const { name, found, want } of [
     {
-      name: "everything on a new machine, the unit as the last file",
+      name: "everything on a new machine, the unit as the first file",
       found: NOTHING,
       want: [
         `run systemd-sysusers --inline 'u tlsboot - "Kubernetes TLS bootstrapping" /var/lib/tlsboot'`,
-        `write ${SETTINGS}`,
         `write ${PATH}`,
+        `write ${SETTINGS}`,
         ...START,
         FIRST,
       ],
@@ -118,6 +118,19 @@ test("planRemoval() stops the service, removes its files, the unit as the last o
     "run systemctl daemon-reload",
   ]);
   assert.deepEqual(planRemoval(SERVICE, foundService({ [SETTINGS]: "" })), { ok: true, value: [] });
+});
+
+test("planRemoval() removes every file of an installation that was cut off", () => {
+  const plan = planInstallation(SERVICE, NOTHING);
+  assert.ok(plan.ok);
+  const texts = new Map<string, string>();
+  for (const step of plan.value) {
+    if (step.kind === "write") texts.set(step.file.path, step.file.text);
+    const removal = planRemoval(SERVICE, { ...NOTHING, texts });
+    assert.ok(removal.ok);
+    const removed = removal.value.flatMap((one) => one.kind === "remove" ? [one.path] : []);
+    assert.deepEqual(removed.sort(), [...texts.keys()].sort());
+  }
 });
 
 test("findDataFolders() finds the folders of both kinds of units", () => {

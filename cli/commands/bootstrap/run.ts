@@ -5,12 +5,7 @@
 import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import {
-  keepMachineFresh,
-  type MachineOptions,
-  type PairChange,
-  updateForNewCa,
-} from "../../../client/keep_machine_fresh.ts";
+import { keepMachineFresh, type MachineOptions, type PairChange, updateForNewCa } from "../../../client/keep_machine_fresh.ts";
 import { checkKubeconfig, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -23,15 +18,8 @@ import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.
 import { chooseCredentials } from "./credentials.ts";
 import { runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
-import {
-  createAwaited,
-  describeOutcome,
-  describeProgress,
-  describeServing,
-  type MachineProgress,
-} from "./progress_text.ts";
+import { createAwaited, describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
 import { bootstrapCommand } from "./flags.ts";
-import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -55,20 +43,21 @@ import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 import { addService, removeService } from "./service.ts";
 import { checkHost } from "../../systemd/install.ts";
+import type { ServiceFile } from "../../systemd/service_plan.ts";
 
 export async function run(
   { settings: given, origins }: Input<typeof bootstrapCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
   const { files, signal } = tools;
-  if (given.installService || given.uninstallService) {
-    await checkHost(PACK_UNIT, bootstrapCommand, { settings: given }, tools);
-  }
-  if (given.uninstallService) return await removeService(given, tools);
-  const settings = await applyJoinFile(given, origins, tools);
+  const state = given.installService || given.uninstallService
+    ? await checkHost(PACK_UNIT, bootstrapCommand, { settings: given }, tools)
+    : {};
+  if (given.uninstallService) return await removeService(given, state, tools);
+  const { settings, joinFile } = await applyJoinFile(given, origins, tools);
   checkSettings(settings);
   const machine = resolveMachine(settings, tools);
-  if (settings.installService) return await addService(settings, machine, tools);
+  if (settings.installService) return await addService(settings, machine, joinFile, state, tools);
   if (settings.printPublicKey) {
     const key = await keepNextKey({ ...tools, ...machine });
     tools.stdout.write(encodePem("PUBLIC KEY", key.publicKeyDer()));
@@ -77,6 +66,10 @@ export async function run(
   if (settings.printSystemdUnit) {
     tools.stdout.write(systemdUnit(settings, machine, tools, await findTpmGroup(tools.files)));
     return EXIT.done;
+  }
+  if (joinFile !== undefined && await files.readText(joinFile.path) !== joinFile.text) {
+    await files.makeDirectory(dirname(joinFile.path), FOLDER_MODE);
+    await files.writeAtomic(joinFile.path, joinFile.text, joinFile.mode);
   }
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" });
   using service = connectService(tools, { logger, signal });
@@ -155,13 +148,12 @@ interface Context {
 }
 
 function checkSettings(settings: Settings<typeof bootstrapCommand.flags>): void {
-  const { printPublicKey, keyAlgorithm } = settings;
+  const { printPublicKey } = settings;
   const missing = [
     ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
     ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
   ];
   if (missing.length > 0) throw new UsageError(missing.join("\n"), "see: tlsboot bootstrap --help");
-  if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates);
 }
 
 interface BootstrappedOnce {
@@ -264,29 +256,32 @@ const MAKE_JOIN_FILE = "make one with: tlsboot token create --node NODE -o pack 
 const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
 
 /**
- * Completes the settings: from the join file, or for a proof by the files of kubelet. Flags win, except credentials.
- * UsageError for credentials that were typed as well, AppError `config_invalid` for a file that is no join file and no pack.
+ * Completes the settings: from the join file, or for a proof by the files of kubelet. Flags win, except credentials. Returns
+ * the join file of a pack, which is to be installed next to the kubeconfig. UsageError for credentials that were typed as
+ * well, AppError `config_invalid` for a file that is no join file and no pack.
  */
 async function applyJoinFile(
   given: Settings<typeof bootstrapCommand.flags>,
   origins: Readonly<Record<string, string>>,
   { cwd, files }: Tools,
-): Promise<Settings<typeof bootstrapCommand.flags>> {
+): Promise<{ readonly settings: Settings<typeof bootstrapCommand.flags>; readonly joinFile?: ServiceFile }> {
   if (given.attest !== undefined) {
     return {
-      ...given,
-      kubeconfig: given.kubeconfig ?? KUBELET_PATHS.kubeconfig,
-      certDir: given.certDir ?? KUBELET_PATHS.certDir,
-      join: undefined,
-      bootstrapKubeconfig: undefined,
-      token: undefined,
-      tokenFile: undefined,
+      settings: {
+        ...given,
+        kubeconfig: given.kubeconfig ?? KUBELET_PATHS.kubeconfig,
+        certDir: given.certDir ?? KUBELET_PATHS.certDir,
+        join: undefined,
+        bootstrapKubeconfig: undefined,
+        token: undefined,
+        tokenFile: undefined,
+      },
     };
   }
   if (given.join === undefined) {
-    if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return given;
+    if (given.bootstrapKubeconfig === undefined || given.offline !== undefined) return { settings: given };
     const typed = listTypedFlags(origins, ["server", "token", "tokenFile", "caCertHash"]);
-    if (typed.length === 0) return preferFile(given);
+    if (typed.length === 0) return { settings: preferFile(given) };
     throw new UsageError(`--bootstrap-kubeconfig has the credentials: leave out ${typed.join(", ")}`);
   }
   const settings = preferFile(given);
@@ -308,15 +303,12 @@ async function applyJoinFile(
     kubeconfig: settings.kubeconfig ?? kubeconfig,
     certDir: settings.certDir ?? certDir,
   };
-  if (packed === undefined) return { ...completed, bootstrapKubeconfig: path };
+  if (packed === undefined) return { settings: { ...completed, bootstrapKubeconfig: path } };
   const installed = join(dirname(resolve(cwd, completed.kubeconfig)), INSTALLED_NAME);
-  // Those only print something, and change nothing.
-  const isReading = settings.printSystemdUnit || settings.printPublicKey;
-  if (!isReading && await files.readText(installed) !== packed) {
-    await files.makeDirectory(dirname(installed), FOLDER_MODE);
-    await files.writeAtomic(installed, packed, SECRET_MODE);
-  }
-  return { ...completed, bootstrapKubeconfig: installed };
+  return {
+    settings: { ...completed, bootstrapKubeconfig: installed },
+    joinFile: { path: installed, text: packed, mode: SECRET_MODE },
+  };
 }
 
 /** A tar has this mark in its first header (POSIX.1-1988). */

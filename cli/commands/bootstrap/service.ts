@@ -9,18 +9,26 @@ import { formatWords } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { installService, uninstallService } from "../../systemd/install.ts";
+import { installService, uninstallService, type UnitState } from "../../systemd/install.ts";
 import { systemdUnit } from "./command_words.ts";
 import { chooseCredentials } from "./credentials.ts";
 import { bootstrapCommand } from "./flags.ts";
 import type { Machine } from "./machine.ts";
+import type { ServiceFile } from "../../systemd/service_plan.ts";
 
 type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
 
 /** The file for a token of the command line, because every user can read a unit. */
 const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";
 
-export async function addService(settings: BootstrapSettings, machine: Machine, tools: Tools): Promise<ExitCode> {
+/** Installs the service, with the join file of a pack if there is one. `state` is that of `checkHost`. */
+export async function addService(
+  settings: BootstrapSettings,
+  machine: Machine,
+  joinFile: ServiceFile | undefined,
+  state: UnitState,
+  tools: Tools,
+): Promise<ExitCode> {
   const { kubeconfigPath, nodeName } = machine;
   // Incomplete credentials are refused here, and not by the service.
   await chooseCredentials(settings, machine, { ...tools, onProgress: () => {} });
@@ -34,12 +42,15 @@ export async function addService(settings: BootstrapSettings, machine: Machine, 
   }
   const typed = settings.token?.reveal();
   const token = typed === "-" ? await tools.stdin.readAll(tools.signal) : typed;
-  const files = token === undefined ? [] : [{ path: TOKEN_FILE, text: `${token.trim()}\n`, mode: SECRET_MODE }];
+  const files = [
+    ...(joinFile === undefined ? [] : [joinFile]),
+    ...(token === undefined ? [] : [{ path: TOKEN_FILE, text: `${token.trim()}\n`, mode: SECRET_MODE }]),
+  ];
   const credentials = token === undefined ? {} : { token: undefined, tokenFile: TOKEN_FILE };
   // The limit is for this command: the service starts again after its own, and continues.
   const kept = { ...settings, ...credentials, timeout: bootstrapCommand.flags.timeout.default };
   const unit = systemdUnit(kept, machine, tools, await findTpmGroup(tools.files));
-  return await installService({ unit: PACK_UNIT, text: unit, files }, {
+  return await installService({ unit: PACK_UNIT, text: unit, files }, state, {
     ...settings,
     summary: `keeps the certificate of ${nodeName} in ${machine.certDir} fresh, with ${kubeconfigPath}`,
     next: () => `
@@ -56,7 +67,7 @@ export async function addService(settings: BootstrapSettings, machine: Machine, 
   }, tools);
 }
 
-export async function removeService(settings: BootstrapSettings, tools: Tools): Promise<ExitCode> {
+export async function removeService(settings: BootstrapSettings, state: UnitState, tools: Tools): Promise<ExitCode> {
   const files = [{ path: TOKEN_FILE, text: "", mode: SECRET_MODE }];
-  return await uninstallService({ unit: PACK_UNIT, files }, settings, tools);
+  return await uninstallService({ unit: PACK_UNIT, files }, state, settings, tools);
 }

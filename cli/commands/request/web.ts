@@ -54,10 +54,10 @@ export async function run(
   if (!parsed.ok) throw new UsageError(`cannot use "${given}" as the name of a web server: ${parsed.error}`);
   const name = parsed.value;
   const service = { unit: `tlsboot-web-${name}.service`, files: [] };
-  if (settings.installService || settings.uninstallService) {
-    await checkHost(service.unit, requestWebCommand, { args: [name], settings }, tools);
-  }
-  if (settings.uninstallService) return await uninstallService(service, settings, tools);
+  const state = settings.installService || settings.uninstallService
+    ? await checkHost(service.unit, requestWebCommand, { args: [name], settings }, tools)
+    : {};
+  if (settings.uninstallService) return await uninstallService(service, state, settings, tools);
   const web = createWebServer(name, settings, tools);
   // The unit is checked before anything is requested.
   const unit = settings.printSystemdUnit || settings.installService ? formatUnit(web) : undefined;
@@ -84,7 +84,7 @@ export async function run(
   // The service repeats what has failed, such as the reload of a web server that does not run yet.
   for (const fault of await followUp(web)) warn(fault, tools);
   if (settings.installService) {
-    return await installService({ ...service, text: unit }, {
+    return await installService({ ...service, text: unit }, state, {
       ...settings,
       summary: `keeps the certificate of ${name} in ${web.folder} fresh`,
       next: () => `

@@ -21,6 +21,7 @@ import { connectService, findPassedSocket } from "../../systemd/service.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 import { manageService } from "./service.ts";
+import { formatJoining, formatMachine } from "./service_settings.ts";
 
 export async function run(input: Input<typeof upCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
@@ -160,13 +161,11 @@ ${all}`;
 ${issued}`;
   }
   const name = hasMachines ? "n2" : "n1";
-  const joining = sharedToken
-    ? `  # request the certificate of a machine called ${name}
-  tlsboot bootstrap --bootstrap-kubeconfig ${word(dir.bootstrapKubeconfig)}`
+  const machine = sharedToken
+    ? formatJoining("tlsboot", name, word(dir.bootstrapKubeconfig))
     : `  # make a token that only a machine called ${name} can use, and request its certificate with it
   tlsboot token create --node ${name}${dataDir}
-  tlsboot bootstrap --server ${url} --token TOKEN --ca-cert-hash ${pin}`;
-  const machine = `${joining} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}
+  tlsboot bootstrap --server ${url} --token TOKEN --ca-cert-hash ${pin} ${formatMachine(name)}
 `;
   if (hasMachines) {
     return `${issued}

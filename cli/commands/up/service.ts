@@ -16,7 +16,7 @@ import { flagName } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { runToEnd } from "../../run_to_end.ts";
-import { checkHost, installService, showUnit, uninstallService } from "../../systemd/install.ts";
+import { checkHost, installService, uninstallService } from "../../systemd/install.ts";
 import { findUnitProgram, isHiddenByUnit } from "../../systemd/unit.ts";
 import { upCommand } from "./flags.ts";
 import { SERVICE } from "./service_texts.ts";
@@ -32,9 +32,10 @@ const DATA = "/var/lib/tlsboot";
 /** Installs the service or removes it, as the flags say. */
 export async function manageService({ settings, origins }: UpInput, tools: Tools): Promise<ExitCode> {
   const { yes } = settings;
-  await checkHost(UNIT, upCommand, { settings }, tools);
+  const state = await checkHost(UNIT, upCommand, { settings }, tools);
   if (settings.uninstallService) {
-    return await uninstallService({ unit: UNIT, files: [{ path: SETTINGS, text: "", mode: 0o644 }] }, settings, tools);
+    const files = [{ path: SETTINGS, text: "", mode: 0o644 }];
+    return await uninstallService({ unit: UNIT, files }, state, settings, tools);
   }
   const program = findUnitProgram(tools);
   const before = await tools.files.readText(SETTINGS) ?? SERVICE["up.yaml"] ?? "";
@@ -44,14 +45,14 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
   const text = setSettings(before, { ...given, ...address }, present);
   const { sharedToken: [sharedToken] = [] } = readSettings(text);
   const [bindAddress = "", port = ""] = [address["bindAddress"]?.[0], address["securePort"]?.[0]];
-  await checkPort(bindAddress, Number(port), (await showUnit(UNIT))["MainPID"]);
+  await checkPort(bindAddress, Number(port), state["MainPID"]);
   const unitText = (SERVICE["tlsboot.service"] ?? "").replace(/(?<=^ExecStart=)tlsboot/m, () => program);
   return await installService({
     unit: UNIT,
     text: `# Written by tlsboot up --install-service.\n${unitText}`,
     files: [{ path: SETTINGS, text, mode: 0o644 }],
     user: SERVICE["sysusers.conf"]?.split("\n").find((line) => line.startsWith("u ")),
-  }, {
+  }, state, {
     yes,
     timeout: Infinity,
     summary: `listens on ${bindAddress}, port ${port}; data in ${DATA}, settings in ${SETTINGS}`,

@@ -47,16 +47,25 @@ export function formatFirewall(port: string, active: readonly string[]): string 
   }`;
 }
 
+/** Formats the command with which a machine on the host of the server requests its certificate by the shared token. */
+export function formatJoining(tlsboot: string, name: string, bootstrapKubeconfig: string): string {
+  return `  # request the certificate of a machine called ${name}
+  ${tlsboot} bootstrap --bootstrap-kubeconfig ${bootstrapKubeconfig} ${formatMachine(name)}
+`;
+}
+
+/** Formats the flags that name the files of a machine and the machine itself. */
+export function formatMachine(name: string): string {
+  return `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}`;
+}
+
 /** Formats how to open a server that only this machine can reach, and the command of a machine on it. */
 export function formatLocal(bindAddress: string, sharedToken: boolean): string {
   const open = bindAddress === "0.0.0.0" || bindAddress === "::"
     ? "this host has no other address: name one with --advertise-address"
     : "to open it to the network, run: sudo tlsboot up --install-service --bind-address 0.0.0.0";
   const join = sharedToken
-    ? `  # request the certificate of a machine called n1
-  sudo tlsboot bootstrap --bootstrap-kubeconfig /var/lib/tlsboot/bootstrap.kubeconfig --kubeconfig n1/kubeconfig \\
-    --cert-dir n1/pki --hostname-override n1
-`
+    ? formatJoining("sudo tlsboot", "n1", "/var/lib/tlsboot/bootstrap.kubeconfig")
     : `  # make a token that only a machine called n1 can use
   sudo tlsboot token create --node n1 --data-dir /var/lib/tlsboot
 `;

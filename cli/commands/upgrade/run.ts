@@ -17,7 +17,7 @@ import { createSteps } from "../../output/progress.ts";
 import { readRelease } from "../../release.ts";
 import { runToEnd } from "../../run_to_end.ts";
 import { DATA_FORMATS } from "../../../instance/formats.ts";
-import { isSystemdRunning } from "../../systemd/install.ts";
+import { isSystemdRunning, showUnits } from "../../systemd/install.ts";
 import type { upgradeCommand } from "./flags.ts";
 import { findRaisedFormats, findReleasedFile, isForSameProcessor, type NewFacts, parseFacts } from "./plan.ts";
 
@@ -166,8 +166,7 @@ const SETTLE_SECONDS = 10;
 /** Finds the services of systemd whose main process runs a file; none where there is no systemd. */
 async function findServices(file: string): Promise<readonly string[]> {
   if (!isSystemdRunning()) return [];
-  const services = await readMainPids(["*.service"]);
-  const running = await Promise.all([...services].map(async ([unit, pid]) => {
+  const running = await Promise.all([...await readMainPids("*.service")].map(async ([unit, pid]) => {
     if (pid === "0") return [];
     // A process of a kernel thread, of another user or that has just ended has no link that can be read.
     const program = await readlink(`/proc/${pid}/exe`).catch(() => "");
@@ -188,9 +187,9 @@ async function restartServices(
   if (units.length === 0) return ok(undefined);
   const restarted = await runToEnd("systemctl", ["restart", ...units], { signal });
   if (!restarted.ok) return restarted;
-  const started = await readMainPids(units);
+  const started = await readMainPids(...units);
   for (let second = 0; second <= SETTLE_SECONDS; second++) {
-    const now = await readMainPids(units);
+    const now = await readMainPids(...units);
     const ended = units.find((unit) => now.get(unit) === "0" || now.get(unit) !== started.get(unit));
     if (ended !== undefined) return err(`${ended} ended again`);
     if (second < SETTLE_SECONDS) await clock.sleep(1000, signal);
@@ -199,13 +198,6 @@ async function restartServices(
 }
 
 /** Reads the number of the main process of each service; `0` for one that does not run. */
-async function readMainPids(units: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const shown = await runToEnd("systemctl", ["show", "--property=Id,MainPID", ...units]);
-  if (!shown.ok) throw new Error(`cannot ask systemd for its services: ${shown.error}`);
-  return new Map(
-    shown.value.split("\n\n").flatMap((block) => {
-      const [id, pid] = [/^Id=(.*)$/m.exec(block)?.[1], /^MainPID=(.*)$/m.exec(block)?.[1]];
-      return id === undefined || pid === undefined ? [] : [[id, pid]];
-    }),
-  );
+async function readMainPids(...units: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  return new Map((await showUnits(...units)).map(({ Id = "", MainPID = "0" }) => [Id, MainPID]));
 }
