@@ -34,13 +34,7 @@ import { Parts, runBeside } from "./parts/parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
 import { openServiceAccounts } from "./parts/service_accounts.ts";
-import {
-  createServingRenewal,
-  ensureServing,
-  findHost,
-  listPermittedNames,
-  readGivenServing,
-} from "./parts/serving.ts";
+import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./parts/serving.ts";
 import { type InstanceStorage, openStorage } from "./storage/storage.ts";
 import { watchDisks } from "./parts/storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
@@ -100,6 +94,7 @@ export async function startInstance(
   { customSigners = [], servedSigners, inventory }: InstanceOptions = {},
 ): Promise<Instance> {
   assertAuthorizationMode(settings.authorizationMode);
+  const allowMlDsa = openMlDsaGate(settings.featureGates);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
   const given = await readGivenServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
@@ -200,7 +195,7 @@ export async function startInstance(
       register,
       checks: [disks.health],
       crls,
-      allowMlDsa: openMlDsaGate(settings.featureGates),
+      allowMlDsa,
       nodeRecovery: settings.nodeRecovery === 0
         ? undefined
         : { graceMs: settings.nodeRecovery, perHour: settings.nodeRecoveryLimit },

@@ -9,8 +9,8 @@ export const FEATURE_GATES_FLAG = parsedListFlag({
   placeholder: "NAME=BOOL",
   completion: { kind: "suggestions", suggestions: ["MLDSA=true"] },
   summary:
-    "Features that are off by default: MLDSA=true allows keys of ML-DSA, which is post-quantum. kube-apiserver " +
-    "1.37 refuses requests for them; see docs/guides/post_quantum.md.",
+    "Features that are off by default: MLDSA=true accepts requests for keys of ML-DSA, which is post-quantum. " +
+    "kube-apiserver 1.37 refuses them; see docs/guides/post_quantum.md.",
   parse: parseFeatureGate,
   format: ({ name, isOn }) => `${name}=${isOn}`,
 });

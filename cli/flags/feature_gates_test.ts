@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allowsMlDsa, checkGivenKey, checkKeyAlgorithm } from "../../instance/feature_gates.ts";
+import { allowsMlDsa } from "../../instance/feature_gates.ts";
 import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 for (
@@ -20,19 +20,3 @@ for (
     assert.deepEqual(gates, { ok: false, error: "want MLDSA=true or MLDSA=false" });
   });
 }
-
-test("checkKeyAlgorithm() and checkGivenKey() refuse ML-DSA keys only, and without the gate only", () => {
-  const [closed, open] = [[], [{ name: "MLDSA", isOn: true }]] as const;
-  checkKeyAlgorithm("ed25519", closed);
-  checkGivenKey("ECDSA", closed, "key");
-  checkKeyAlgorithm("ml-dsa-87", open);
-  checkGivenKey("ML-DSA-87", open, "key");
-  assert.throws(() => checkKeyAlgorithm("ml-dsa-87", closed), {
-    code: "usage",
-    message: "the setting keyAlgorithm ml-dsa-87 needs the setting featureGates=MLDSA=true",
-  });
-  assert.throws(() => checkGivenKey("ML-DSA-87", closed, "key"), {
-    code: "usage",
-    message: "the setting key: the key is ML-DSA-87, which needs the setting featureGates=MLDSA=true",
-  });
-});

@@ -12,7 +12,7 @@ export const KEY_ALGORITHM = choiceFlag({
   choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
   default: "ecdsa-p256",
   placeholder: "ALGORITHM",
-  summary: "Algorithm of the key to make; ml-dsa-* needs --feature-gates=MLDSA=true.",
+  summary: "Algorithm of the key to make; few programs know ml-dsa-* yet: see docs/guides/post_quantum.md.",
 });
 
 /** The flag `--key-algorithm` of commands whose certificates other programs must read. */

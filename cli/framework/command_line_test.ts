@@ -15,7 +15,6 @@ const VALUES: Readonly<Record<string, string>> = {
   caCertHash: `sha256:${"0".repeat(64)}`,
   dns: "nas",
   duration: "90m",
-  featureGates: "MLDSA=true",
   ip: "10.0.0.1",
   renewBefore: "25h",
   server: "https://10.0.0.1:6443",

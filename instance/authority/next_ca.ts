@@ -18,7 +18,6 @@ import type { ReplaceableCa } from "../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { type AuthorityDeps, readAuthority, readChain } from "./files.ts";
 import { openProgramKey } from "./keys.ts";
-import { checkGivenKey, checkKeyAlgorithm, type FeatureGate } from "../feature_gates.ts";
 import { readImportedAuthority } from "./imported.ts";
 
 /** The settings of a new CA. Without any, the new CA is like the old one. */
@@ -29,7 +28,6 @@ export interface NextCaSettings {
   /** The lifetime of the CA, in milliseconds. */
   readonly duration?: number | undefined;
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
-  readonly featureGates: readonly FeatureGate[];
 }
 
 /** The CA that is replaced, and the settings and ports with which that begins. */
@@ -50,10 +48,7 @@ const FILE_HINTS = {
 
 /** Checks the settings of a new CA. AppError `usage`. */
 export function checkNextCaSettings(settings: NextCaSettings): void {
-  const { keyAlgorithm, featureGates } = settings;
-  if (keyAlgorithm === undefined) return;
-  checkKeyAlgorithm(keyAlgorithm, featureGates);
-  checkRuntimeHas(keyAlgorithm);
+  if (settings.keyAlgorithm !== undefined) checkRuntimeHas(settings.keyAlgorithm);
 }
 
 /**
@@ -127,7 +122,6 @@ async function createNextCa(options: BeginOptions, oldCa: CertificateChain): Pro
     const key = newCaKey === undefined ? undefined : resolve(cwd, newCaKey);
     const paths = { certificate: resolve(cwd, newCaCert), key };
     const given = await readImportedAuthority(paths, now, options, FILE_HINTS);
-    checkGivenKey(given.authority.certificate.keyAlgorithm, settings.featureGates, "newCaCert");
     if (given.key === undefined) return { chain: given.authority, keyPem: undefined };
     const isPlain = detectKeyEncryption(given.key.pem) === "none";
     const keyPem = isPlain ? await encodeKey(given.key.opened, ca, options) : given.key.pem;

@@ -22,7 +22,7 @@ async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algor
   const [kubeconfig, certDir] = [folder.join(`${algorithm}.kubeconfig`), folder.join(algorithm)];
   await succeedTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--kubeconfig", kubeconfig, "--cert-dir", certDir],
-    ...["--hostname-override", algorithm, "--key-algorithm", algorithm, GATE],
+    ...["--hostname-override", algorithm, "--key-algorithm", algorithm],
   ]);
   return `${certDir}/kubelet-client-current.pem`;
 }
@@ -94,7 +94,7 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   for (const algorithm of ALGORITHMS) {
     const data = ["--data-dir", algorithm, ...passphrase];
-    await succeedTlsboot(["ca", "init", ...data, "--key-algorithm", algorithm, GATE], start);
+    await succeedTlsboot(["ca", "init", ...data, "--key-algorithm", algorithm], start);
     await succeedTlsboot([...sign, ...data, "--out", `${algorithm}.crt`, GATE], start);
     const [ca, key] = [folder.join(`${algorithm}/pki/ca.crt`), folder.join(`${algorithm}/pki/ca.key`)];
     await openssl(["verify", "-x509_strict", "-CAfile", ca, folder.join(`${algorithm}.crt`)]);
@@ -121,7 +121,7 @@ test("a server whose CA and own key are of ML-DSA serves and authenticates, and 
   await using folder = await createTempFolder();
   const start = { cwd: folder.path };
   const dataDir = folder.join("quantum");
-  await succeedTlsboot(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65", GATE]);
+  await succeedTlsboot(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65"]);
   const [key, certificate] = [folder.join("server.key"), folder.join("server.crt")];
   await openssl([
     ...["req", "-new", "-newkey", "ML-DSA-87", "-noenc", "-keyout", key, "-out", folder.join("server.csr")],

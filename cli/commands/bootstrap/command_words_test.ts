@@ -107,7 +107,6 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     servingIp: ["192.0.2.1"],
     duration: ["24h"],
     keyAlgorithm: ["ml-dsa-65"],
-    featureGates: ["MLDSA=true"],
     signal: ["HUP:run/a.pid"],
     timeout: ["30m"],
   }));
@@ -115,7 +114,7 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/instance/bootstrap.kubeconfig"],
     ...["--kubeconfig", "/instance/n1.conf", "--cert-dir", "/instance/pki", "--hostname-override", "n1"],
     ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
-    ...["--duration", "1d", "--key-algorithm", "ml-dsa-65", "--feature-gates", "MLDSA=true"],
+    ...["--duration", "1d", "--key-algorithm", "ml-dsa-65"],
     ...["--rotate-certificates", "--timeout", "30m", "--signal", "SIGHUP:/instance/run/a.pid"],
   ]);
   assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["-/instance/pki", "-/instance"]);

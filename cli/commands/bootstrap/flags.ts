@@ -4,22 +4,10 @@ import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { PROOF_FROM_FLAG, PROOF_KINDS } from "../../flags/attestation.ts";
 import { OFFLINE_FLAG, SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  directoryFlag,
-  durationFlag,
-  fileFlag,
-  hostListFlag,
-  parsedFlag,
-  parsedListFlag,
-  secretFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, durationFlag, fileFlag, hostListFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
@@ -90,10 +78,9 @@ export const BOOTSTRAP_FLAGS = {
     choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     placeholder: "ALGORITHM",
     summary:
-      "Algorithm of new keys; ml-dsa-* needs --feature-gates=MLDSA=true. Without it, ecdsa-p256, as in kubelet. " +
-      "A valid certificate keeps its key until it is renewed.",
+      "Algorithm of new keys. Without it, ecdsa-p256, as in kubelet. A valid certificate keeps its key until it is renewed. " +
+      "Few programs know ml-dsa-* yet: see docs/guides/post_quantum.md.",
   }),
-  featureGates: FEATURE_GATES_FLAG,
   rotateCertificates: switchFlag({
     summary:
       "Keep running, and renew each certificate at 70 to 90 % of its lifetime, the serving certificate also when " +

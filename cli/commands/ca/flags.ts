@@ -5,7 +5,6 @@ import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
 import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
 import {
@@ -81,7 +80,6 @@ export const caInitCommand = defineCommand({
     commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
     duration: durationFlag({ default: "10y", min: MIN_LIFETIME, summary: "Lifetime of the CA certificate." }),
     keyAlgorithm: KEY_ALGORITHM,
-    featureGates: FEATURE_GATES_FLAG,
     ...PERMIT_FLAGS,
     encryptKey: switchFlag({
       summary:
@@ -139,7 +137,6 @@ export const caImportCommand = defineCommand({
         "Key of --ca-cert, PEM, readable by its owner only. Without it, pki/ca.key in --data-dir, which tlsboot " +
         "ca request makes.",
     }),
-    featureGates: FEATURE_GATES_FLAG,
     encryptKey: switchFlag({
       summary:
         "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
@@ -287,7 +284,6 @@ export const caSignCommand = defineCommand({
     caKey: CA_KEY_FILE_FLAG,
     ...CA_KEY_FLAGS,
     commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
-    featureGates: FEATURE_GATES_FLAG,
     duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
     ...PERMIT_FLAGS,
     out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),

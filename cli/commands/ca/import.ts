@@ -8,7 +8,6 @@ import { writeImportedAuthority } from "../../../instance/authority/files.ts";
 import { readImportedAuthority } from "../../../instance/authority/imported.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { describeNameConstraints } from "../../output/certificate_text.ts";
@@ -27,7 +26,6 @@ export async function run({ settings }: Input<typeof caImportCommand.flags>, too
   const given = { certificate: resolve(tools.cwd, caCert), key };
   const imported = await readImportedAuthority(given, tools.clock.now(), { files, keys });
   const { authority } = imported;
-  checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "caCert");
   const isEncrypted = encryptKey || keys.passphrases.isGiven;
   const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
     ? imported.key?.pem

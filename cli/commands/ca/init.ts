@@ -6,7 +6,6 @@ import { createSingleAuthority, createSplitAuthorities, type NewAuthority } from
 import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES, SPLIT_PURPOSES } from "../../../instance/authority/layout.ts";
 import type { caInitCommand } from "./flags.ts";
-import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -63,7 +62,6 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
 
 function newAuthority(settings: CaInitSettings): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
-  checkKeyAlgorithm(keyAlgorithm, settings.featureGates);
   checkRuntimeHas(keyAlgorithm);
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const nameConstraints = permitNames(permitDns, permitIp);

@@ -2,7 +2,6 @@
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { API_FILE_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
@@ -68,7 +67,6 @@ const NEW_CA_FLAGS = {
     placeholder: "ALGORITHM",
     summary: "Algorithm of the new key. Without it, that of the old one.",
   }),
-  featureGates: FEATURE_GATES_FLAG,
   serviceAccountSigningKeyFile: fileFlag({
     summary: "The servers' --service-account-signing-key-file, under which the new key travels to them. Without it, " +
       "pki/sa.key in --data-dir.",

@@ -6,7 +6,6 @@ import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority/authority.ts";
 import { encodeTrust, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import type { KeyAlgorithmOptions } from "../../../core/pki/keys/key_algorithm.ts";
 import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { hasSplitAuthorities, readAuthority, readNamedAuthority } from "../../../instance/authority/files.ts";
@@ -14,7 +13,6 @@ import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -24,7 +22,6 @@ import { oneLine } from "../../../core/lib/printable.ts";
 import type { caSignCommand } from "./flags.ts";
 import { describeChain } from "./import.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
-import { allowsMlDsa } from "../../../instance/feature_gates.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
@@ -33,9 +30,9 @@ export async function run(
   tools: Tools,
 ): Promise<ExitCode> {
   const { files } = tools;
-  const { duration, permitDns, permitIp, featureGates, out = "" } = settings;
+  const { duration, permitDns, permitIp, out = "" } = settings;
   const keys = createCaKeys(settings, tools);
-  const request = await readRequest(file, { allowMlDsa: allowsMlDsa(featureGates) }, files, tools.cwd);
+  const request = await readRequest(file, files, tools.cwd);
   const commonName = settings.commonName ?? request.subject.commonName;
   if (commonName === "") throw new UsageError("the intermediate CA needs a name", "give one with --common-name");
   const path = resolve(tools.cwd, out);
@@ -46,8 +43,6 @@ export async function run(
     throw new AppError("io", `cannot write "${out}": the folder does not exist`, { hint: "create the folder first" });
   }
   const authority = await readSigner(settings, tools, keys);
-  const signerSetting = settings.caCert === undefined ? "dataDir" : "caCert";
-  checkGivenKey(authority.certificate.keyAlgorithm, featureGates, signerSetting);
   const now = tools.clock.now().getTime();
   const signed = await issueIntermediate({
     commonName,
@@ -79,19 +74,14 @@ function isOfDataDir({ caCert, dataDir }: Input<typeof caSignCommand.flags>["set
 }
 
 /** Reads the request of an intermediate CA, and checks that its own key signed it and is strong enough. */
-async function readRequest(
-  file: string,
-  options: KeyAlgorithmOptions,
-  files: FilePort,
-  cwd: string,
-): Promise<ParsedRequest> {
+async function readRequest(file: string, files: FilePort, cwd: string): Promise<ParsedRequest> {
   const text = await files.readText(resolve(cwd, file));
   if (text === undefined) {
     throw new AppError("not_found", `cannot read the request "${file}": file does not exist`, {
       hint: `check its path; ${MAKE_REQUEST}`,
     });
   }
-  const request = parseVerifiedRequest(Buffer.from(text).toString("base64"), options);
+  const request = parseVerifiedRequest(Buffer.from(text).toString("base64"), { allowMlDsa: true });
   const fault = request.ok ? request.value.publicKey.weakness : request.error;
   if (request.ok && fault === undefined) return request.value;
   throw new AppError("invalid", `cannot use the request "${file}": ${fault}`, {

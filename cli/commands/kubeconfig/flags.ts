@@ -1,6 +1,5 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -90,7 +89,6 @@ export const kubeconfigUserCommand = defineCommand({
       summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
     }),
     keyAlgorithm: KEY_ALGORITHM,
-    featureGates: FEATURE_GATES_FLAG,
     timeout: REQUEST_TIMEOUT,
     force: switchFlag({ summary: "Replace an existing file." }),
   },

@@ -19,7 +19,6 @@ import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { kubeconfigUserCommand } from "./flags.ts";
-import { checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
@@ -42,7 +41,6 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   const { settings } = input;
   const name = input.args[0] ?? "";
   checkSettings(name, settings);
-  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates);
   const shownPath = settings.out ?? `${name}.kubeconfig`;
   const path = resolve(tools.cwd, shownPath);
   await assertReplaceable("kubeconfig", path, settings.force, files);

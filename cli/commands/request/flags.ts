@@ -7,7 +7,6 @@ import {
   SERVICE_RULES,
   STRUCTURED_OUTPUT,
 } from "../../flags/common.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import {
   CA_CERT_HASH,
   CLASSIC_KEY_ALGORITHM,
@@ -130,7 +129,6 @@ export const requestCommand = defineCommand({
         "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
     }),
     keyAlgorithm: KEY_ALGORITHM,
-    featureGates: FEATURE_GATES_FLAG,
     key: fileFlag({ summary: "Private key to use instead of a new one." }),
     out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
     offline: OFFLINE_FLAG,

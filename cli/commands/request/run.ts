@@ -12,7 +12,6 @@ import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { checkGivenKey, checkKeyAlgorithm } from "../../../instance/feature_gates.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
@@ -40,7 +39,6 @@ export async function run(input: Input<typeof requestCommand.flags>, tools: Tool
   const key = settings.key === undefined
     ? settings.keyAlgorithm
     : await readKey(resolve(tools.cwd, settings.key), tools);
-  if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
   await waitForPlausibleClock(tools, settings.timeout, signal);
   const wanted = toWantedCertificate(settings);
   const { dns: dnsNames, ip: ipAddresses, uri: uris, email: emailAddresses } = settings;
@@ -70,7 +68,6 @@ export async function run(input: Input<typeof requestCommand.flags>, tools: Tool
 
 function checkSettings({ settings }: Input<typeof requestCommand.flags>): void {
   checkCertificateSettings(settings);
-  checkKeyAlgorithm(settings.keyAlgorithm, settings.featureGates);
   if (settings.name !== undefined) parseCsrNames([settings.name]);
   const names = [settings.dns, settings.ip, settings.uri, settings.email];
   if (settings.subject === undefined && names.every((list) => list.length === 0)) {
