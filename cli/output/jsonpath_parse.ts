@@ -100,11 +100,11 @@ function parseBrackets(text: string, reader: Reader): Step {
   if (text === "*") return { kind: "wildcard" };
   const filter = /^\?\((.*)\)$/s.exec(text);
   if (filter !== null) return { kind: "filter", filter: parseFilter((filter[1] ?? "").trim(), reader) };
-  const parts = splitOutsideQuotes(text, ",");
-  if (parts.length > 1) {
+  const ends = [...listUnquoted(text)].filter((at) => text[at] === ",").concat(text.length);
+  if (ends.length > 1 || /^(["']).*\1$/s.test(text)) {
+    const parts = ends.map((end, index) => text.slice((ends[index - 1] ?? -1) + 1, end));
     return { kind: "union", paths: parts.map((part) => parseMember(part.trim(), reader)) };
   }
-  if (/^(["']).*\1$/s.test(text)) return { kind: "union", paths: [parseMember(text, reader)] };
   const slice = /^(-?\d*):(-?\d*)(?::(\d*))?$/.exec(text);
   if (slice !== null) {
     const [, from = "", to = "", by = ""] = slice;
@@ -176,10 +176,6 @@ function* listUnquoted(text: string, from = 0): Generator<number> {
   }
 }
 
-function splitOutsideQuotes(text: string, separator: string): readonly string[] {
-  const parts = text.match(new RegExp(`(?:"[^"]*"|'[^']*'|[^${separator}])+`, "g"));
-  return parts ?? [text];
-}
 
 function unescape(text: string): string {
   const letters: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
