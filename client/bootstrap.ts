@@ -13,19 +13,13 @@ import { shellWord } from "../core/lib/shell_word.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";
-import {
-  type CredentialStore,
-  forgetKey,
-  keepKey,
-  type KeptKey,
-  openCredentialStore,
-} from "./certificate/credential_store.ts";
+import { type CredentialStore, forgetKey, keepKey, type KeptKey, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_kubeconfig.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/server_time.ts";
+import { type ClockReading, isSkewed, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
 
 /**
@@ -76,7 +70,7 @@ export type BootstrapProgress =
   | { readonly kind: "recoveryRefused"; readonly reason: string }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
-  | { readonly kind: "clockSkew"; readonly skew: ClockSkew }
+  | { readonly kind: "clockSkew"; readonly skew: ClockReading }
   | { readonly kind: "stored"; readonly path: string }
   | { readonly kind: "kubeconfigWritten"; readonly path: string };
 

@@ -17,7 +17,7 @@ import {
   type WaitOptions,
 } from "./submit_request.ts";
 import { createObjectStore } from "../objects/object_store.ts";
-import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
+import { type ClockReading, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
 import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */
@@ -156,7 +156,7 @@ export interface IssuedCheck {
   readonly csrName: string;
   readonly request: CertificateRequest;
   readonly now: Date;
-  readonly skew: ClockSkew | undefined;
+  readonly skew: ClockReading | undefined;
   /** What to do about a certificate that does not match. Default: check the signer, and delete the CSR. */
   readonly hint?: string;
 }
@@ -195,7 +195,7 @@ function createLifetimeError(check: IssuedCheck, notBefore: Date, notAfter: Date
 }
 
 /** Replaces an error by `clock_skew` when the clocks explain it; returns the same error otherwise. */
-function blameClock(error: unknown, skew: ClockSkew | undefined): unknown {
+function blameClock(error: unknown, skew: ClockReading | undefined): unknown {
   if (!(error instanceof AppError) || error.code !== "csr_incompatible" || !error.message.includes("has expired")) {
     return error;
   }

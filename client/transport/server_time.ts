@@ -5,18 +5,17 @@
 import { type ClockReading, findSkewMs } from "../../core/report/health/machine.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
-/** One reading of the server's clock and of this machine's clock at the same moment. */
-export type ClockSkew = ClockReading;
+export type { ClockReading };
 
 /** A transport that keeps the latest time from a `Date` header. */
 export interface TimedTransport extends Transport {
   /** The latest reading; undefined before the first answer with a date. */
-  findSkew(): ClockSkew | undefined;
+  findSkew(): ClockReading | undefined;
 }
 
 /** Wraps a transport and reads the server's clock from every answer. */
 export function observeServerTime(transport: Transport, clock: Clock): TimedTransport {
-  let skew: ClockSkew | undefined;
+  let skew: ClockReading | undefined;
   return {
     async send(request, signal) {
       const answer = await transport.send(request, signal);
@@ -29,6 +28,6 @@ export function observeServerTime(transport: Transport, clock: Clock): TimedTran
 }
 
 /** Reports whether the clocks are further apart than certificates tolerate. */
-export function isSkewed(skew: ClockSkew | undefined): skew is ClockSkew {
+export function isSkewed(skew: ClockReading | undefined): skew is ClockReading {
   return findSkewMs(skew) !== undefined;
 }
