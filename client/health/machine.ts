@@ -53,10 +53,8 @@ import {
   toSeen,
 } from "./files.ts";
 import { examineDisk, examineName } from "./host.ts";
-import { askServer, findStrayTarget, listSecretFiles } from "./machine_evidence.ts";
+import { ANSWER_MS, askServer, findStrayTarget, listSecretFiles } from "./machine_evidence.ts";
 import { parseNodeUser } from "../../core/kube/user.ts";
-
-const READ_TIMEOUT_MS = 5_000;
 
 /** The name of a machine, and the absolute paths of its files. */
 interface Machine {
@@ -285,7 +283,7 @@ async function examineTrust(
   try {
     const cluster = await readNodeCluster({ kubeconfigPath, store, files });
     if (cluster.ca === undefined) return [];
-    await using limit = limitTime(clock, READ_TIMEOUT_MS, tooLate, signal);
+    await using limit = limitTime(clock, ANSWER_MS, tooLate, signal);
     await using transport = await connect(cluster);
     const options = { ...SERVER_TRUST_SELECTORS, clock, random, logger };
     const bundles = await createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, options)

@@ -15,8 +15,8 @@ import { limitTime } from "../transport/time_limit.ts";
 import { observeServerTime } from "../transport/server_time.ts";
 import type { TlsTransport } from "../transport/tls_transport.ts";
 
-/** The timeout for the server's answer, because users and scripts wait for the status. */
-const ANSWER_MS = 5_000;
+/** How long to wait for an answer of the server. A busy one lets a request wait for 15 s. */
+export const ANSWER_MS = 20_000;
 const REVIEW_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} };
 
