@@ -147,6 +147,7 @@ export class InstanceRotations {
       while (!signal.aborted) {
         this.#changed = Promise.withResolvers();
         const finished = [...gone];
+        await this.#announce(serverName);
         await this.#adopt(new Set(finished));
         // What could not be retired now is retired at the next attempt.
         if (!this.#isFailing) {
@@ -315,6 +316,17 @@ export class InstanceRotations {
     }
     if (fingerprint === undefined) this.#slotCrls.delete(paths.certificate);
     else this.#slotCrls.set(paths.certificate, fingerprint);
+  }
+
+  /**
+   * Reports a server that has not adopted any step of a rotation yet. The command that has begun the rotation learns from
+   * these reports how many servers there are.
+   */
+  async #announce(serverName: string): Promise<void> {
+    for (const name of this.#rotations.keys()) {
+      if (!this.#adoptions.has(name)) this.#adoptions.set(name, { step: "", message: undefined });
+    }
+    await this.#report(serverName);
   }
 
   /** Writes this server's entry into the status of each rotation when it has changed, and as a heartbeat. */

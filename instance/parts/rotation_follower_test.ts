@@ -14,6 +14,18 @@ import { InstanceRotations } from "./rotation_follower.ts";
 
 const WINDOW = { renewFrom: "2026-06-01T00:00:00Z", renewBy: "2026-06-01T01:00:00Z" };
 
+const TARGETS = {
+  dir: { root: "/nowhere" } as DataDir,
+  tokenKey: "/nowhere/sa.key",
+  crls: { add: () => Promise.resolve(), remove: () => Promise.resolve() },
+  record: () => Promise.resolve(),
+};
+
+/** A server without CAs of its own reads no file. */
+function createAuthorities(reload: () => Promise<void>): LiveAuthorities {
+  return { purposes: [], reload } as Partial<LiveAuthorities> as LiveAuthorities;
+}
+
 for (
   const { name, canReload, want } of [
     { name: "ask clients of the old CA to renew once the new one signs", canReload: true, want: true },
@@ -42,15 +54,7 @@ for (
     };
     await storage.create(`${toKeyPrefix(caRotations, "")}ca`, rotation);
     const reload = () => canReload ? Promise.resolve() : Promise.reject(new Error("no such file"));
-    const rotations = await InstanceRotations.open({
-      dir: { root: "/nowhere" } as DataDir,
-      tokenKey: "/nowhere/sa.key",
-      storage,
-      // A server without CAs of its own reads no file.
-      authorities: { purposes: [], reload } as Partial<LiveAuthorities> as LiveAuthorities,
-      crls: { add: () => Promise.resolve(), remove: () => Promise.resolve() },
-      record: () => Promise.resolve(),
-    }, deps);
+    const rotations = await InstanceRotations.open({ ...TARGETS, storage, authorities: createAuthorities(reload) }, deps);
     assert.deepEqual(
       rotations.listAnnotations(),
       want
@@ -63,3 +67,32 @@ for (
     );
   });
 }
+
+test("InstanceRotations.follow() reports a server before it adopts a step", async () => {
+  const deps = createInstanceDeps("/nowhere");
+  const storage = createMemoryStorage(deps);
+  const [reported, adopting] = [Promise.withResolvers<CaRotation>(), Promise.withResolvers<void>()];
+  const observed: typeof storage = Object.assign(Object.create(storage), {
+    update(...args: Parameters<typeof storage.update>) {
+      reported.resolve(args[1] as CaRotation);
+      return storage.update(...args);
+    },
+  });
+  let isAdopted = Promise.resolve();
+  const authorities = createAuthorities(() => isAdopted);
+  const rotations = await InstanceRotations.open({ ...TARGETS, storage: observed, authorities }, deps);
+  isAdopted = adopting.promise;
+  const stop = new AbortController();
+  const following = rotations.follow("s1", stop.signal);
+  const { certificatePem } = await createSigningCa({ commonName: "old" });
+  await storage.create(`${toKeyPrefix(caRotations, "")}ca`, {
+    metadata: { name: "ca", uid: "1" },
+    spec: { step: "Trust", oldCA: certificatePem, newCA: certificatePem },
+    status: { beganAt: null },
+  } satisfies CaRotation);
+  const { status: { servers = [] } } = await reported.promise;
+  assert.deepEqual(servers.map(({ name, step }) => [name, step]), [["s1", ""]]);
+  adopting.resolve();
+  stop.abort();
+  await following;
+});
