@@ -27,11 +27,8 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
   const path = resolve(tools.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
-      hint:
-        `start a server with: tlsboot up${
-          settings.dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(settings.dataDir)}`
-        }; or name the kubeconfig of another one with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir` +
-        describeIgnoredKubeconfig(tools.env),
+      hint: `start a server with: tlsboot up${formatDataDir(settings.dataDir)}; or name the kubeconfig of another one ` +
+        `with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir${describeIgnoredKubeconfig(tools.env)}`,
     });
   }
   const cluster = await readCluster(path, files, settings.context);
@@ -45,6 +42,11 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
     files,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
+}
+
+/** Formats the flag `--data-dir` behind a command; empty for the default. */
+export function formatDataDir(dataDir: string): string {
+  return dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(dataDir)}`;
 }
 
 /** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */

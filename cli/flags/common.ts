@@ -33,9 +33,6 @@ export const API_FLAGS = inGroup("Connection", {
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG: typeof API_FLAGS.dataDir = API_FLAGS.dataDir;
 
-/** The flags of commands that do not choose a context. */
-export const API_FILE_FLAGS = { dataDir: DATA_DIR_FLAG, kubeconfig: API_FLAGS.kubeconfig } as const;
-
 /** The flags for the log of roles, under Kubernetes' names. */
 export const LOG_FLAGS = {
   loggingFormat: choiceFlag({

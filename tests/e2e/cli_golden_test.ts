@@ -171,7 +171,7 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "get csr", env: { TLSBOOT_OUTPUT: "json" } },
   { line: "ca init", env: { TLSBOOT_DURATION: "24h", TLSBOOT_DATADIR: "lab" } },
   { line: "backup b.backup", env: { TLSBOOT_VERIFY: "true", TLSBOOT_FORCE: "true" } },
-  { line: "ca rotate begin", env: { TLSBOOT_CONTEXT: "lab" } },
+  { line: "ca init", env: { TLSBOOT_CONTEXT: "lab" } },
 ];
 
 test("messages about mistakes match the golden file", async () => {

@@ -386,7 +386,7 @@ for (
   const [line, name, fault] of [
     ["ca init", "TLSBOOT_DURATION", "takes --duration from the command line only"],
     ["token create", "TLSBOOT_GROUPS", "takes --groups from the command line only"],
-    ["ca rotate begin", "TLSBOOT_CONTEXT", "has no --context"],
+    ["ca init", "TLSBOOT_CONTEXT", "has no --context"],
     ["ca init", "TLSBOOT_CONFIG", "takes --config from the command line only"],
   ] as const
 ) {

@@ -8,7 +8,7 @@ import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboo
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
 import { takePlaceCensus } from "../../../core/ca_rotation/place_census.ts";
-import { applyChange, type ReplaceableCa, type RotationVerb } from "../../../core/ca_rotation/steps.ts";
+import { applyChange, type ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
 import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
@@ -28,10 +28,7 @@ import { readPlaces } from "../../../instance/authority/cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { readIssuedLog } from "../../../client/admin/log_source.ts";
-import { CA_KEY_FLAGS } from "../../flags/common.ts";
-import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
-import type { FlagSet } from "../../framework/flags.ts";
-import { CA_FLAGS } from "./rotate_flags.ts";
+import { formatRotate } from "./rotation_text.ts";
 
 /** The settings that name the CA, and what the census reads. */
 export interface CaInFilesSettings extends Partial<CaKeySettings> {
@@ -39,12 +36,13 @@ export interface CaInFilesSettings extends Partial<CaKeySettings> {
   /** Without it, the path of the certificate that ends with `.key`. */
   readonly caKey: string | undefined;
   readonly kubeconfig: string | undefined;
+  readonly context?: string | undefined;
   readonly issuedLog: string | undefined;
 }
 
 export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): ReplaceableCa {
   const { files, signal } = tools;
-  const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, issuedLog } = settings;
+  const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, context, issuedLog } = settings;
   const signing = { certificate: resolve(tools.cwd, caCert), key: resolve(tools.cwd, caKey) };
   const paths = getRotationPaths(signing);
   const keys = createCaKeys(settings, tools);
@@ -65,7 +63,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", tools);
       return;
     }
-    await using connection = await connect({ kubeconfig, dataDir: "" }, tools);
+    await using connection = await connect({ kubeconfig, context, dataDir: "" }, tools);
     const trusted = await readClientCaFingerprints(connection.api, signal);
     if (trusted === undefined) {
       throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
@@ -112,7 +110,8 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      await using connection = kubeconfig === undefined ? undefined : await connect({ kubeconfig, dataDir: "" }, tools);
+      const connected = { kubeconfig, context, dataDir: "" };
+      await using connection = kubeconfig === undefined ? undefined : await connect(connected, tools);
       const places = await readPlaces({ ...tools, rotation, paths, connection, show, records: records() });
       return takePlaceCensus(places, rotation, tools.clock.now());
     },
@@ -150,14 +149,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       return ["Files", `${show(caCert)} signs${second}, ${show(paths.bundle)} has what must be trusted`];
     },
     isAdopted: () => true,
-    command: (verb) => formatStep(verb, settings),
+    command: (verb) => formatRotate(verb, [], { ...settings, dataDir: undefined }),
     describeRetiredKey,
   };
-}
-
-/** Writes a command for the same CA, with those of the settings that the command has. */
-function formatStep(verb: RotationVerb, settings: CaInFilesSettings): string {
-  const flags: FlagSet = verb === "status" ? CA_FLAGS : { ...CA_FLAGS, ...CA_KEY_FLAGS };
-  const given = { settings: { ...settings, dataDir: undefined } };
-  return formatCommandLine(formatCommand({ path: ["ca", "rotate", verb], flags }, given, String));
 }

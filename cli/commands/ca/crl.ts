@@ -152,7 +152,7 @@ async function makeCrls(
 async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
   const { settings, dir } = context;
   const kubeconfig = settings.kubeconfig ?? join(dir.root, "admin.kubeconfig");
-  await using connection = await connect({ dataDir: settings.dataDir, kubeconfig }, context);
+  await using connection = await connect({ ...settings, kubeconfig }, context);
   const api = createApiClient(withAccept(connection.transport, CRL_TYPE), context);
   const crls: Bytes[] = [];
   for (const one of wanted) {

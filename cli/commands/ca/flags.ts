@@ -2,7 +2,7 @@
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
-import { API_FILE_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
 import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -195,7 +195,7 @@ export const caCrlCommand = defineCommand({
     }),
   ],
   flags: {
-    ...API_FILE_FLAGS,
+    ...API_FLAGS,
     ...CA_KEY_FLAGS,
     ...ETCD_FLAGS,
     caCert: fileFlag({

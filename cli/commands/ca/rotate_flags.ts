@@ -1,7 +1,7 @@
 /** The commands `tlsboot ca rotate …`: flags, help and examples. */
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { API_FILE_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
+import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
@@ -23,7 +23,7 @@ const OVER_FLAG = durationFlag({
 
 /** The flags that name the CA, for every step. */
 export const CA_FLAGS = {
-  ...API_FILE_FLAGS,
+  ...API_FLAGS,
   caCert: fileFlag({
     group: "Cluster CA",
     summary: "Instead of the CA of a server: the certificate of a cluster's CA, such as /etc/kubernetes/pki/ca.crt. " +
@@ -95,7 +95,7 @@ export const caRotateNowCommand = defineCommand({
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: {
-    ...API_FILE_FLAGS,
+    ...API_FLAGS,
     ...NEW_CA_FLAGS,
     inventory: fileFlag({
       summary: "Machines that get a new token for a day, a file of kind Inventory, as in tlsboot token create " +

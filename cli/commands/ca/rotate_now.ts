@@ -22,7 +22,7 @@ import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
-import { connect } from "../../connection.ts";
+import { connect, formatDataDir } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
 import {
   createTokens,
@@ -67,7 +67,7 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
   // A server that is down still needs the key, so the rotation is then not finished.
   const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
   await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, tools);
-  reportNext(machines.length, tools);
+  reportNext(machines.length, formatDataDir(settings.dataDir), tools);
   return code;
 }
 
@@ -179,12 +179,12 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
   return listBundled(caPem).some(({ sha256Fingerprint }) => sha256Fingerprint === old?.sha256Fingerprint);
 }
 
-function reportNext(machines: number, io: Io): void {
+function reportNext(machines: number, dataDir: string, io: Io): void {
   const lines = [
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
-      : "give each machine a token: tlsboot token create --node NODE --approve -o command",
-    "give each person a kubeconfig: tlsboot kubeconfig user NAME --force",
+      : `give each machine a token: tlsboot token create --node NODE --approve -o command${dataDir}`,
+    `give each person a kubeconfig: tlsboot kubeconfig user NAME --force${dataDir}`,
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
   ];
   for (const text of lines) io.stderr.write(line`next: ${text}\n`);

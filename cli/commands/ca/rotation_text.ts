@@ -1,11 +1,15 @@
-/** The text of `tlsboot ca rotate status`: the head of a rotation, and the machines, users and places as a table. */
+/** The texts of `tlsboot ca rotate`: the head of a rotation, the machines, users and places as a table, and the next command. */
 import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
-import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
+import type { ReplaceableCa, RotationVerb } from "../../../core/ca_rotation/steps.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { describeCa, describeCounts, describeStep } from "../../../core/report/ca_rotation.ts";
+import { CA_KEY_FLAGS } from "../../flags/common.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
+import type { FlagSet } from "../../framework/flags.ts";
 import { formatDescription } from "../../output/tab_writer.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table.ts";
+import { CA_FLAGS } from "./rotate_flags.ts";
 
 /** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
 const MAX_SHOWN = 50;
@@ -67,4 +71,14 @@ export function formatCensus(rows: readonly CensusRow[], isWide: boolean, status
   const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
   const isRenewing = shown.some(({ state }) => state === "renewalDue");
   return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;
+}
+
+/** Formats a command for the same CA, with those of the settings that the command has. */
+export function formatRotate(
+  verb: RotationVerb,
+  args: readonly string[],
+  settings: Readonly<Record<string, unknown>>,
+): string {
+  const flags: FlagSet = verb === "status" ? CA_FLAGS : { ...CA_FLAGS, ...CA_KEY_FLAGS };
+  return formatCommandLine(formatCommand({ path: ["ca", "rotate", verb], flags }, { args, settings }, String));
 }

@@ -8,7 +8,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAborting } from "../../../core/ca_rotation/rotation_rules.ts";
-import { formatRotateCommand, type ReplaceableCa, sortServers } from "../../../core/ca_rotation/steps.ts";
+import { type ReplaceableCa, sortServers } from "../../../core/ca_rotation/steps.ts";
 import { hasSplitAuthorities } from "../../../instance/authority/files.ts";
 import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/authority/layout.ts";
 import { warn } from "../../framework/report.ts";
@@ -31,13 +31,14 @@ import {
   wrappedKeyPath,
 } from "../../../client/admin/ca_rotations.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
+import { formatRotate } from "./rotation_text.ts";
 import { flattenPages, listRecordPages } from "../../../client/admin/records.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;
 /** How long to wait for what servers publish: a controller of `up` writes the trust bundle every two seconds. */
 const PUBLISHED_WITHIN_MS = 15_000;
-/** The time in which servers that share a storage see a new rotation and report; their number is not known before. */
+/** The time in which servers that share a storage report that they have seen a new rotation. */
 const SETTLE_MS = 2_000;
 
 /** The errors after which the connection is opened again. */
@@ -100,8 +101,9 @@ export async function retryUntil<T>(
 /** Creates the access to the CA of the servers. A step waits until every server that is up has adopted it. */
 export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, tools: Tools): ReplaceableCa {
   const { clock, files, signal } = tools;
+  const { dataDir, kubeconfig, context } = settings;
   let connection: ConnectionSettings = settings;
-  const root = resolve(tools.cwd, settings.dataDir);
+  const root = resolve(tools.cwd, dataDir);
 
   const call: Call = async (action) => {
     await using opened = await connect(connection, tools);
@@ -170,7 +172,7 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
       const { adopted, pending, down } = sortServers(rotation, clock.now());
       return adopted.length > 0 && pending.length + down.length === 0;
     },
-    command: (verb) => formatRotateCommand(verb, name),
+    command: (verb) => formatRotate(verb, name === "ca" ? [] : [name], { dataDir, kubeconfig, context }),
     describeRetiredKey: () => `on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
   };
 }
