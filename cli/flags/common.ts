@@ -54,8 +54,8 @@ export const SERVICE_FLAGS = {
   installService: switchFlag({
     isCommandLineOnly: true,
     summary:
-      "Run this as a service of systemd, with these flags: write what it needs, start it, and wait until it is " +
-      "ready. A second run changes only what differs. Shows each step first, and asks.",
+      "Install a systemd service that runs this command with these flags, start it, and wait until it is ready. Shows " +
+      "each step and asks first. A second run changes only what differs.",
   }),
   uninstallService: switchFlag({
     isCommandLineOnly: true,
@@ -82,7 +82,7 @@ const PASSPHRASE_FILES = listFlag({
   summary:
     "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file " +
     "for each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
-    "terminal for the passphrase, where Enter begins the shares that are typed from paper.",
+    "terminal for the passphrase; press Enter there to type shares from paper instead.",
 });
 
 /** The flags for the keys of CAs, for every command that opens one. */
@@ -108,9 +108,9 @@ export const CRL_URL_FLAG = parsedFlag({
   group: "Certificate",
   placeholder: "URL",
   summary:
-    "URL of the CA's revocation list (CRL), which every certificate that is signed from now on names. With a / at " +
-    "its end, the name of the CA's file is added: ca.crl for ca.crt. http, https or ldap; with https, a client may need " +
-    "the list to check the server that has it.",
+    "URL of the CA's revocation list (CRL), which is written into every certificate that is signed from now on. To a URL " +
+    "that ends with /, the name of the CA's file is added: ca.crl for ca.crt. http, https or ldap; for https, a client " +
+    "may need the list to verify the server that serves it.",
   parse: (text) =>
     isDocumentUrl(text) ? ok(text) : err(
       `want an http, https or ldap URL of at most ${MAX_URL_LENGTH} characters, as http://pki.example.com/ca.crl`,
@@ -121,7 +121,7 @@ export const CRL_URL_FLAG = parsedFlag({
 export const ISSUED_LOG_FLAG = fileFlag({
   summary:
     "File to which a record of each certificate is appended before it is given out: a line of JSON with the hash of " +
-    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register; with a CA of " +
+    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register; with a CA in " +
     "other files, nothing is recorded.",
 });
 
@@ -143,5 +143,5 @@ export const OFFLINE_FLAG = directoryFlag({
 /** The flag that also prints a bundle. */
 export const QR_FLAG = directoryFlag({
   summary:
-    "Also write the bundle as QR codes, as an HTML document in this folder, to be printed, and scanned in any order.",
+    "Also write the bundle into this folder as an HTML document of QR codes, to print and to scan in any order.",
 });

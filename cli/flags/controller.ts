@@ -1,22 +1,13 @@
 /** Flags of controllers that run alone, against a remote API. */
 import { parseWebDomain, parseWebNetwork } from "../../instance/web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
-import {
-  addressFlag,
-  durationFlag,
-  fileFlag,
-  inGroup,
-  listFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../framework/flags.ts";
+import { addressFlag, durationFlag, fileFlag, inGroup, listFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags for the API, leader election, log and metrics of a controller. */
 export const CONTROLLER_FLAGS = {
   ...LOG_FLAGS,
-  kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required but for --print-rbac." }),
+  kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, except with --print-rbac." }),
   printRbac: switchFlag({
     isCommandLineOnly: true,
     summary: "Print the minimal permissions for these flags as a manifest for kubectl apply, and end.",
@@ -77,10 +68,10 @@ export const SIGNING_FLAGS = inGroup("Certificate", {
   clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/legacy-unknown alone." }),
   clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
   clusterSigningChain: switchFlag({
-    summary: "Let the CA files of the flags above hold the CA first and its issuers behind it, and put the " +
-      "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file contains " +
-      "one certificate, and certificates are issued without a chain, as with kube-controller-manager. For custom " +
-      "signers the profile decides: chain.",
+    summary: "Accept a chain in the CA files of the flags above, the CA first, and append the intermediates to each " +
+      "certificate that is issued, never a self-signed root. Without it, such a file contains one certificate, and " +
+      "certificates are issued without a chain, as with kube-controller-manager. For custom signers the profile " +
+      "decides: chain.",
   }),
   clusterSigningDuration: durationFlag({
     default: DEFAULT_SETTINGS.clusterSigningDuration,
@@ -114,8 +105,8 @@ export const WEB_FLAGS = {
   }),
   webNetwork: parsedListFlag({
     placeholder: "CIDR",
-    summary: "With --web-domain: network of the addresses that such a certificate may have beside its names, such as " +
-      "192.168.1.0/24; may be repeated.",
+    summary: "With --web-domain: network of the addresses that such a certificate may have too, such as 192.168.1.0/24; may " +
+      "be repeated.",
     parse: parseWebNetwork,
   }),
 } as const;

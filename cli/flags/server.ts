@@ -77,8 +77,8 @@ const ACCESS_FLAGS = {
   nodeRecovery: durationFlag({
     default: DEFAULT_SETTINGS.nodeRecovery,
     summary:
-      "How long after its end the certificate of a node may still request its successor, such as 90d, so that a " +
-      "machine that was switched off comes back by itself; 0 for never.",
+      "How long after it has expired the certificate of a node may still request its successor, such as 90d, so that a " +
+      "machine that was switched off recovers by itself; 0 disables it.",
   }),
   nodeRecoveryLimit: integerFlag({
     default: DEFAULT_SETTINGS.nodeRecoveryLimit,
@@ -116,7 +116,7 @@ const AUDIT_FLAGS = {
   }),
   auditPolicyFile: fileFlag({
     summary:
-      "Policy of audit.k8s.io/v1, which defines what is logged of which requests. Without it, the metadata of each. " +
+      "Policy of audit.k8s.io/v1, which defines what is logged about which requests. Without it, the metadata of each. " +
       "Bodies of Secrets, TokenReviews and requests for service account tokens are never logged.",
   }),
   auditLogFormat: choiceFlag({

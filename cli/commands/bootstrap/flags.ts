@@ -52,7 +52,7 @@ export const BOOTSTRAP_FLAGS = {
       "--join; with --attest, kubelet's is the default.",
   }),
   certDir: directoryFlag({
-    summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved. Required " +
+    summary: "Folder for the key and the certificate; not that of a running kubelet, whose link would move. Required " +
       "without --join; with --attest, kubelet's is the default.",
   }),
   hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
@@ -104,7 +104,7 @@ export const BOOTSTRAP_FLAGS = {
   signal: parsedListFlag({
     placeholder: "NAME:PIDFILE",
     isCommandLineOnly: true,
-    summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
+    summary: "Signal to send after each change, and the file with the ID of the process that gets it, as in " +
       "HUP:/run/nginx.pid.",
     parse: parseSignalHook,
     format: ({ signal, pidFile }, showPath) => `${signal}:${showPath(pidFile)}`,

@@ -105,7 +105,7 @@ export const getCertificatesCommand = defineCommand({
     issuedLog: ISSUED_LOG_FLAG,
     expiresWithin: durationFlag({
       summary:
-        "Certificates that end within this time, such as 30d, and are neither revoked nor replaced, and whose CA was not either.",
+        "Certificates that end within this time, such as 30d, and are neither revoked nor replaced nor untrusted.",
     }),
     expired: switchFlag({ summary: "Certificates that have expired." }),
     revoked: switchFlag({ summary: "Certificates that are revoked." }),
@@ -138,7 +138,7 @@ export const getCertificatesCommand = defineCommand({
     "List what was issued in the last year": "tlsboot get certificates --since 365d",
     "Find what expires next month": "tlsboot get certificates --expires-within 30d --sort-by expires",
     "Make a spreadsheet of all nodes": "tlsboot get certs --subject O=system:nodes -o csv > nodes.csv",
-    "Read the log of a signer beside a cluster": "tlsboot get certificates --issued-log issued.log -o wide",
+    "Read the log of a signer of another cluster": "tlsboot get certificates --issued-log issued.log -o wide",
   },
   rules: [
     excludes("SERIAL", "watch", ...SELECTING_FLAGS),
@@ -201,14 +201,14 @@ export const verifyCertificatesCommand = defineCommand({
     }),
     expect: parsedFlag({
       placeholder: "SEQUENCE:HASH",
-      summary: "A record that must be there with this hash, as the server's log and audit log have it for each seal.",
+      summary: "A record that must exist with this hash. The server's log and audit log name one for each seal.",
       parse: parseExpectedRecord,
     }),
   },
   examples: {
     "Check the register of the server": "tlsboot verify certificates",
     "Check a log, and its seals": "tlsboot verify certificates issued.log --ca-file ca.crt",
-    "Check that a record is still there which the log of the server reported as sealed":
+    "Check a record that the log of the server reported as sealed":
       `tlsboot verify certificates --expect 42:${"1f".repeat(32)}`,
   },
   exitCodes: { 0: "every record is right", 1: "failed, a record is wrong, or a seal is overdue" },

@@ -60,7 +60,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity beside the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
+ Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests or machines to describe; all without a name", REQUEST_NAMES)],
   flags: DESCRIBE_CSR_FLAGS,
@@ -89,7 +89,7 @@ export const approveCommand = defineCommand({
  The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back, but tlsboot revoke csr/NAME revokes the certificate.
 
  NAME is the name of a request or of the machine that asks. When it can mean more than one request, they are listed and
- none is approved; csr/NAME and node/NAME are never both.
+ none is approved; csr/NAME and node/NAME say which one you mean.
 
  The warnings that tlsboot describe csr shows are shown here too, for example that the machine has a valid certificate with
  another key. A request with a warning is approved when you confirm it on the terminal, or with --yes.
@@ -100,8 +100,8 @@ export const approveCommand = defineCommand({
  An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
  quits. A request that changes while you look at it is not decided, but shown again.
 
- To let the machines of a list in as they ask, start the server with tlsboot up --auto-approve --inventory FILE. The file
- can change while it runs.
+ To approve the machines of a list automatically, start the server with tlsboot up --auto-approve --inventory FILE. The
+ file can change while it runs.
 
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
@@ -168,7 +168,7 @@ export const deleteCsrCommand = defineCommand({
  Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.
 
  An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
- Event. --pending with --requester deletes them all, so that the approver handles new ones again; what is decided is kept.`,
+ Event. --pending with --requester deletes them all, so that the approver handles new ones again; decided requests are kept.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests to delete", REQUEST_NAMES)],
   flags: {

@@ -58,8 +58,8 @@ export const guideCommand = defineCommand({
   summary: "Print a guide, or list the guides",
   description: `Print a guide, or list the guides without a name.
 
- A guide leads through one task, command by command. All guides are inside the file, so they need no network. A word that
- is no name of a guide lists the guides in which it is.`,
+ A guide leads through one task, command by command. All guides are inside the file, so they need no network. Any
+ other word lists the guides that contain it.`,
   group: "Program Commands",
   args: [
     argument("[NAME]", "The name of a guide, such as homelab, or a word to search for", {

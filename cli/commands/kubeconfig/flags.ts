@@ -57,7 +57,7 @@ export const kubeconfigUserCommand = defineCommand({
  what the person may do, or how to grant them permissions: a certificate is only an identity, and permissions come from
  role bindings.
 
- With --role it first shows what the role allows, and creates the ClusterRole tlsboot:ROLE when it is missing and its binding to the person. Kubernetes lets no one give more than they may do themselves. To take the role away, delete the binding tlsboot:ROLE:NAME.
+ With --role it first shows what the role allows, and creates the ClusterRole tlsboot:ROLE when it is missing and its binding to the person. Kubernetes does not let you grant more than you may do yourself. To take the role away, delete the binding tlsboot:ROLE:NAME.
 
  The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
   group: "File Commands",

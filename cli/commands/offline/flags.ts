@@ -21,8 +21,8 @@ export const exportCsrCommand = defineCommand({
  so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot offline import
  brings the certificates back.
 
- A key of this installation signs each export. The CA signs only for keys that its operator has named: the first export
- prints the flag with which its operator does that.`,
+ A key of this installation signs each export. The CA signs only for keys that its operator trusts: the first export
+ prints the flag with which the operator trusts this one.`,
   group: "Offline Commands",
   args: [
     argument("[NAME...]", "Requests to export; all approved ones without a name", {

@@ -42,7 +42,7 @@ export const policyExplainCommand = defineCommand({
     "Check a request before it is sent, without an API":
       "tlsboot policy explain n1.csr --signer kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
   },
-  exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
+  exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or unknown" },
 });
 
 export const policyTestCommand = defineCommand({

@@ -52,7 +52,7 @@ export const CERTIFICATE_FLAGS = {
   renewBefore: durationFlag({
     summary:
       "Keep the certificate in --out while it matches the request and lives longer than this; else replace it. " +
-      "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % are left.",
+      "A time that is not shorter than its lifetime has no effect: it is then replaced when 30 % of its lifetime is left.",
   }),
   force: switchFlag({ summary: "Replace a certificate in --out in any case." }),
   exec: textFlag({
@@ -200,7 +200,7 @@ export const requestWebCommand = defineCommand({
         "the web server.",
     }),
     rotateCertificates: switchFlag({
-      summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime have passed.",
+      summary: "Keep running, and renew the identity and the certificate when 70 % of their lifetime has passed.",
     }),
     printSystemdUnit: switchFlag({
       summary: "Get the certificate, and print a systemd unit that keeps it fresh. The unit needs no token.",

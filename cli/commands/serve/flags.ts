@@ -10,7 +10,7 @@ export const serveCommand = defineCommand({
     `Run the API server alone: certificates.k8s.io and the resources that its clients need, without signer and approver.
 
  Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
- and tlsboot approver, or your own controllers, beside it.`,
+ and tlsboot approver, or your own controllers, next to it.`,
   group: "Running Commands",
   flags: SERVER_FLAGS,
   examples: {

@@ -20,7 +20,7 @@ export const signCommand = defineCommand({
  requests: check them with tlsboot inspect first.
 
  A bundle has the requests and what they ask for: that of one machine, from tlsboot bootstrap --offline or tlsboot request
- --offline, or the approved ones of a server, from tlsboot offline export. A saved mail with the bundle will do, or the lines
+ --offline, or the approved ones of a server, from tlsboot offline export. A saved mail with the bundle works too, and so do the lines
  that a scanner typed from its QR codes. In a folder, such as a USB stick, each NAME.request.pem is answered by NAME.answer.pem.
 
  The command shows each request of a bundle, who made it and what the rules say, and asks on a terminal whether to sign.

@@ -65,7 +65,7 @@ export const trustInstallCommand = defineCommand({
 
  Puts the CA into the stores of trusted CAs: Debian's and RHEL's for the whole system (curl, wget, Python, Go), the policies
  of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
- nss is that of the user who runs the command. A holder of the CA's key can then answer for every web site.`,
+ nss is that of the user who runs the command. Whoever has the CA's key can then impersonate every web site.`,
   group: "Trust Commands",
   flags: { ...CA_SOURCE_FLAGS, store: STORE_FLAG },
   examples: {

@@ -15,7 +15,7 @@ export const uiCommand = defineCommand({
  Requests are approved and denied there, certificates revoked, revocations taken back, and tokens deleted.
 
  Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
- signed in for twelve hours. A link that is opened a second time, by whomever, ends the session that it opened. On a
+ signed in for twelve hours. A link that is opened a second time ends the session that it opened. On a
  terminal, Enter prints another link.
 
  The page talks to the API with the kubeconfig of this command: it shows what its user may see, and what is done on the
@@ -25,7 +25,7 @@ export const uiCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     port: integerFlag({
-      // Kubernetes sets TLSBOOT_PORT to a URL in every pod beside a Service that is named tlsboot.
+      // Kubernetes sets TLSBOOT_PORT to a URL in every pod next to a Service that is named tlsboot.
       isCommandLineOnly: true,
       default: 0,
       max: 65_535,

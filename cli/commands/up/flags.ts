@@ -16,8 +16,8 @@ export const upCommand = defineCommand({
 
  Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a key for service account
  tokens, a database, admin.kubeconfig and bootstrap.kubeconfig with a token for 24 hours, which --shared-token=false
- leaves out. A second run on the same folder keeps the CA, the data and every token that is still valid. The server's own certificates are renewed while it
- runs.
+ leaves out. A second run on the same folder keeps the CA, the data and every token that is still valid. The server's own
+ certificates are renewed while it runs.
 
  Only the renewals of nodes, and what administrators request for nodes, are approved automatically. Approve other
  requests with tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client
@@ -48,7 +48,7 @@ export const upCommand = defineCommand({
     ...PROFILE_FLAGS,
     signer: {
       ...PROFILE_FLAGS.signer,
-      summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
+      summary: "Custom signers to run in addition to Kubernetes' own; domain/path, each with a --profile.",
     },
     ...WEB_FLAGS,
     ...SIGNING_FLAGS,

@@ -7,9 +7,9 @@ export const upgradeCommand = defineCommand({
   summary: "Upgrade this file from a release in a folder, such as a stick",
   description: `Upgrade this file from a release in a folder, such as a stick.
 
- It checks the signature of the release and the hash of the file for this machine, copies the file beside the installed one and starts it for a test. Only then does it replace the installed file, in one step, and restart the systemd services that run it. When one of them does not start, or ends within ten seconds, the earlier file is put back and the services are restarted with it.
+ It checks the signature of the release and the hash of the file for this machine, copies the file next to the installed one and starts it for a test. Only then does it replace the installed file, in one step, and restart the systemd services that run it. When one of them does not start, or ends within ten seconds, the earlier file is put back and the services are restarted with it.
 
- The earlier file stays beside the new one, as tlsboot.previous. A file in /usr/bin belongs to a package, which apt or rpm upgrades.`,
+ The earlier file stays next to the new one, as tlsboot.previous. A file in /usr/bin belongs to a package, which apt or rpm upgrades.`,
   group: "Program Commands",
   args: [
     argument("FOLDER", "Folder with SHA256SUMS, SHA256SUMS.minisig and the files of a release", { kind: "directory" }),
@@ -23,8 +23,7 @@ export const upgradeCommand = defineCommand({
     }),
     oneWay: switchFlag({
       summary:
-        "Upgrade also to a release that writes data which this file cannot read: there is no way back then but a " +
-        "backup.",
+        "Also upgrade to a release that writes data which this file cannot read. Only a backup then leads back.",
     }),
   },
   examples: {
