@@ -78,15 +78,13 @@ describeInstance("tlsboot approver", {
     const { verdict, rule, settings }: Facts = JSON.parse(shipped.stdout);
     assert.deepEqual([verdict, rule], ["pending", "kubelet-serving"]);
     assert.deepEqual(settings, { source: "approver", policies: ["kubelet-serving"], inventory: 1 });
-    for (const flags of [[], ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]]) {
-      const { stdout } = await tlsboot("describe", "csr", "serving-b", ...flags);
-      assert.match(
-        stdout,
-        /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/,
-      );
-      assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
-      assert.equal(stdout.match(/^Verdict:/gm)?.length, 1);
-    }
+    const { stdout: described } = await tlsboot("describe", "csr", "serving-b");
+    assert.match(
+      described,
+      /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/,
+    );
+    assert.match(described, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+    assert.equal(described.match(/^Verdict:/gm)?.length, 1);
   });
 
   for (const name of ["a", "a.example", "a.internal"]) {
@@ -94,9 +92,7 @@ describeInstance("tlsboot approver", {
       const csr = `advice-${name.replace(".", "-")}`;
       await submitAs(admin(), await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
       for (const command of [["policy", "explain"], ["describe", "csr"]]) {
-        const { stdout } = await tlsboot(
-          ...[...command, csr, "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
-        );
+        const { stdout } = await tlsboot(...command, csr);
         assert.match(stdout, /\nVerdict: +left pending: /);
         assert.doesNotMatch(stdout, /add .* to /);
       }

@@ -201,7 +201,6 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     const [args, want] of [
       [["approve", "-i", "n1", "--watch"], /NAME and --watch exclude each other/],
       [["approve", "-i", "n1", "-l", "team=blue"], /NAME and --selector exclude each other/],
-      [["approve", "-i", "--policy", "nope"], /nope/],
       [["approve", "-i", "--yes"], /--interactive and --yes exclude each other/],
       [["approve", "n1", "--field-selector", "a=b"], /--field-selector needs --interactive/],
     ] as const

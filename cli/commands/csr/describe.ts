@@ -18,7 +18,6 @@ import type { Tools } from "../../io.ts";
 import { readProfileFile } from "../../../instance/controllers/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
-import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
 import { createRequestViews } from "../../../client/admin/request_views.ts";
 import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
@@ -30,9 +29,8 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
   const profiles = await readProfiles(input.settings.profile, tools);
   await using connection = await connect(input.settings, tools);
   const { api } = connection;
-  const published = await readApproverSettings(api, signal);
-  const chosen = await readFlagSettings(input.settings, tools) ?? suggestPolicyFlags(published);
-  const views = createRequestViews(connection, { chosen, signers: published.signers, profiles }, tools);
+  const chosen = await readApproverSettings(api, signal);
+  const views = createRequestViews(connection, { chosen, signers: chosen.signers, profiles }, tools);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const [events, view] = await Promise.all([findEvents(api, csr, signal), views.view(csr, signal)]);
@@ -70,7 +68,7 @@ async function findRequests(api: ApiClient, name: string, tools: Tools): Promise
 }
 
 /** Reads profiles and returns them by signer name. A file without a signer name is refused. */
-export async function readProfiles(
+async function readProfiles(
   paths: readonly string[],
   { files, cwd }: Tools,
 ): Promise<ReadonlyMap<string, SigningProfile>> {

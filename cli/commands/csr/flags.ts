@@ -3,7 +3,7 @@
  * help and examples.
  */
 import { API_FLAGS } from "../../flags/common.ts";
-import { POLICY_FLAGS, PROFILE_FLAGS } from "../../flags/controller.ts";
+import { PROFILE_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { switchFlag, textFlag } from "../../framework/flags.ts";
@@ -48,22 +48,16 @@ export const getCsrCommand = defineCommand({
   rules: [atMostOneOf("pending", "NAME"), ...LIST_RULES],
 });
 
-const DESCRIBE_CSR_FLAGS = {
-  ...API_FLAGS,
-  ...POLICY_FLAGS,
-  profile: PROFILE_FLAGS.profile,
-} as const;
-
 export const describeCsrCommand = defineCommand({
   path: ["describe", "csr"],
   aliases: CSR_ALIASES,
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
+ Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published; tlsboot policy explain shows the verdict of others. NAME is the name of a request, or of the machine that asks.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests or machines to describe; all without a name", REQUEST_NAMES)],
-  flags: DESCRIBE_CSR_FLAGS,
+  flags: { ...API_FLAGS, profile: PROFILE_FLAGS.profile },
   examples: {
     "Look before you approve": "tlsboot describe csr n1",
     "With the rules of a custom signer": "tlsboot describe csr web-1 --profile web.yaml",
@@ -109,14 +103,10 @@ export const approveCommand = defineCommand({
   args: [argument("[NAME...]", "The requests or machines to approve", REQUEST_NAMES)],
   flags: {
     ...DECIDE_FLAGS,
-    ...POLICY_FLAGS,
     interactive: switchFlag({
       short: "i",
-      summary:
-        "Show pending requests one by one, and ask about each. --policy, --inventory, --profile, --watch and the selectors " +
-        "need it.",
+      summary: "Show pending requests one by one, and ask about each. --watch and the selectors need it.",
     }),
-    profile: DESCRIBE_CSR_FLAGS.profile,
     watch: switchFlag({
       short: "w",
       summary: "With -i: wait for further requests, and ask about each as it arrives.",
@@ -135,7 +125,7 @@ export const approveCommand = defineCommand({
     "Give a reason": "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
   },
   rules: [
-    needs(["policy", "inventory", "profile", "watch", "fieldSelector", "selector"], "interactive"),
+    needs(["watch", "fieldSelector", "selector"], "interactive"),
     excludes("interactive", "yes", "reason", "message"),
     excludes("NAME", "watch", "fieldSelector", "selector"),
   ],

@@ -24,8 +24,8 @@ import { line } from "../../../core/lib/printable.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
-import type { ChosenSettings } from "../../../client/admin/published_settings.ts";
-import { readFlagSettings, suggestPolicyFlags } from "../../policy_settings.ts";
+import { type ChosenSettings, describePolicies } from "../../../client/admin/published_settings.ts";
+import { readPolicies } from "../../../instance/controllers/policy_files.ts";
 import {
   explainRequest,
   type Explanation,
@@ -36,7 +36,7 @@ import {
 export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
-  const given = await readFlagSettings(settings, tools);
+  const given = await readGivenSettings(settings, tools);
   const file = await readFile(named, settings, tools);
   const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, tools);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
@@ -47,11 +47,27 @@ export async function run(input: Input<typeof policyExplainCommand.flags>, tools
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
-  const chosen = given ?? suggestPolicyFlags(await evidence.readApproverSettings());
+  const chosen = given ?? suggestFlags(await evidence.readApproverSettings());
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, tools.signal);
   if (settings.output === undefined) tools.stdout.write(formatExplanation(csr, request.value, chosen, explained));
   else writeStructured(toFacts(csr, chosen, explained), settings.output, tools);
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
+}
+
+/** Reads the policies and the inventory of the flags; undefined when there are no such flags. */
+async function readGivenSettings(
+  settings: Settings<typeof policyExplainCommand.flags>,
+  tools: Tools,
+): Promise<ChosenSettings | undefined> {
+  if (settings.policy.length === 0 && settings.inventory === undefined) return undefined;
+  const given = await readPolicies(settings, tools);
+  return { ...given, source: "flags", origin: `${describePolicies(given)} (from the flags)` };
+}
+
+/** Adds to the origin of unknown settings how the user can give them. */
+function suggestFlags(published: ChosenSettings): ChosenSettings {
+  if (published.source !== "none") return published;
+  return { ...published, origin: `${published.origin}; give --policy and --inventory if the approver has any` };
 }
 
 /** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
