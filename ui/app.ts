@@ -51,9 +51,9 @@ const FILES = [
 ] as const;
 
 const LOGIN_FAULTS: Readonly<Record<Exclude<Login["kind"], "opened">, string>> = {
-  used: "This link has been used. A link is good once; the session that it opened has ended, in case it was not yours.",
+  used: "This link has been used. A link works once; the session that it opened has ended, in case it was not yours.",
   expired: "This link was not used in time.",
-  unknown: "This link is not one of this server's.",
+  unknown: "This server did not make this link.",
 };
 
 /** Creates the app with the routes of all pages and actions. */
@@ -68,14 +68,14 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
       header: (name) => c.req.header(name),
     }, deps.port());
     if (await deps.findPeer(c.env.incoming.socket) === "foreign") {
-      c.res = await sendBare(c, 403, "Refused", "The browser is another user's than the page.");
+      c.res = await sendBare(c, 403, "Refused", "The browser belongs to a different user than the page.");
     } else if (refusal === undefined) await next();
     else c.res = await sendBare(c, refusal.status, "Refused", refusal.message);
     for (const [name, value] of Object.entries(ANSWER_HEADERS)) c.res.headers.set(name, value);
   });
   for (const { path, type, text } of FILES) app.get(path, (c) => c.body(text, 200, { "content-type": type }));
   app.get("/login", (c) => {
-    // The user who opens the link again in the same browser is the user of the session.
+    // A link that is opened again in the same browser is opened by the user of the session.
     if (findSession(c) !== undefined) return c.redirect("/", 303);
     const login = deps.sessions.login(c.req.query("key") ?? "");
     if (login.kind !== "opened") return sendBare(c, 403, "This link does not open the page", LOGIN_FAULTS[login.kind]);
@@ -251,7 +251,7 @@ async function sendHtml(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus
   return c.html(`<!doctype html>${escapeText(String(await page))}`, status);
 }
 
-/** The page that follows, and its state. */
+/** The page that follows its objects, and their state. */
 interface EventsOptions {
   readonly data: UiData;
   readonly clock: Clock;
@@ -263,7 +263,7 @@ interface EventsOptions {
 
 /** The shortest time between two events, in milliseconds: a storm of requests is one event a second. */
 const PAUSE_MS = 1_000;
-/** A line is sent after so long a silence, in milliseconds, so that both sides notice a connection that is gone. */
+/** How long nothing is sent before a line is, in milliseconds, so that both sides notice a broken connection. */
 const SILENCE_MS = 20_000;
 
 /** Answers with the events of a page, until the client leaves or the signal ends the stream. */
@@ -295,19 +295,6 @@ async function sendEvents(options: EventsOptions, send: (text: string) => void, 
       seen = version;
       send("event: changed\ndata: 1\n\n");
       await clock.sleep(PAUSE_MS, signal);
-    } else if (!await waitForChange(options, signal)) send(": still here\n\n");
+    } else if (!await data.waitForChange(live, SILENCE_MS, signal)) send(": still here\n\n");
   }
-}
-
-/** Waits for a change; returns false when there was none for long. */
-async function waitForChange({ data, clock, live }: EventsOptions, signal: AbortSignal): Promise<boolean> {
-  const done = new AbortController();
-  const inner = AbortSignal.any([signal, done.signal]);
-  const isChange = await Promise.race([
-    data.waitForChange(live, inner).then(() => true, () => false),
-    clock.sleep(SILENCE_MS, inner).then(() => false, () => false),
-  ]);
-  done.abort(new Error("the wait is over"));
-  signal.throwIfAborted();
-  return isChange;
 }

@@ -8,7 +8,7 @@ import { type KubeObject, toObjectKey } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, ObjectChange, Random, Transport } from "../core/ports.ts";
 
-/** A kind to watch, and what is kept of each object. Declared once, as a constant beside the page that shows it. */
+/** A kind to watch, and what is kept of each object. Declared once, as a constant next to the page that shows it. */
 export interface UiWatch<T extends KubeObject, E> {
   /** The name in the page's stream of events, usually the plural of the kind. */
   readonly id: string;
@@ -30,7 +30,7 @@ export interface UiCollection<E> {
   readonly fault: AppError | undefined;
 }
 
-/** Something besides the API that a page shows while it changes, such as the story of the demo. */
+/** A source other than the API that a page follows, such as the story of the demo. */
 export interface UiSource {
   /** A number that grows with each change. */
   readonly version: number;
@@ -54,8 +54,8 @@ export interface UiData {
   describeVersion(ids: readonly string[]): string;
   /** Lists the watches with these ids that have failed after they ran. */
   listFaults(ids: readonly string[]): readonly UiFault[];
-  /** Resolves at the next change of the watches with these ids. */
-  waitForChange(ids: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Waits for the next change of the watches with these ids. Resolves with false when there is none for so long. */
+  waitForChange(ids: readonly string[], withinMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface UiDataDeps {
@@ -67,9 +67,9 @@ export interface UiDataDeps {
   readonly sources?: Readonly<Record<string, UiSource>> | undefined;
 }
 
-/** The longest pause before a failed watch is tried again: a user is waiting, and there is one user. */
+/** The longest pause before a failed watch is tried again, because a user is waiting. */
 const MAX_PAUSE_MS = 5_000;
-/** Longer sleeps are no pauses, but the time after which a silent watch counts as dead. */
+/** A longer sleep is not a pause, but the time after which a silent watch counts as broken. */
 const LONGEST_BACKOFF_MS = 60_000;
 
 /** Chooses how long a watch sleeps. What the server refuses is not requested every few seconds for a whole day. */
@@ -111,7 +111,17 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
       select(ids).flatMap(({ id, found: { fault, hasRun } }) =>
         fault === undefined || !hasRun ? [] : [{ id, error: fault }]
       ),
-    waitForChange: (ids, inner) => waitForNotice(select(ids).map(({ found }) => found.listeners), inner),
+    async waitForChange(ids, withinMs, inner) {
+      const done = new AbortController();
+      const within = AbortSignal.any([inner, done.signal]);
+      const isChange = await Promise.race([
+        waitForNotice(select(ids).map(({ found }) => found.listeners), within).then(() => true, () => false),
+        deps.clock.sleep(withinMs, within).then(() => false, () => false),
+      ]);
+      done.abort(new Error("the wait has ended"));
+      inner.throwIfAborted();
+      return isChange;
+    },
   };
 }
 

@@ -61,7 +61,7 @@ export function Frame(options: FrameOptions): UiElement {
           <div id="faults" role="status" aria-live="polite" data-swap>
             {faults.map(({ id, error }) => (
               <p class="notice fault">
-                {`The ${id} shown here may be old: ${error.message}. They are watched again as soon as that is possible.`}
+                {`The ${id} shown here may be old: ${error.message}. The page keeps trying to read them again.`}
               </p>
             ))}
           </div>
@@ -142,7 +142,7 @@ export interface DataTableProps<T> {
   readonly caption: string;
   readonly columns: readonly UiColumn<T>[];
   readonly rows: readonly T[];
-  /** The sentence that stands for an empty table. */
+  /** The sentence that is shown in place of an empty table. */
   readonly empty: string;
   /** Whether a card has no labels, and shows only the beginning of the third column. */
   readonly isCompact?: boolean;

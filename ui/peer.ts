@@ -32,8 +32,8 @@ const SOCKET_LISTS = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 const ESTABLISHED = "01";
 
 /**
- * Finds who is at the other end of a connection. The server of root accepts everyone, because the browser of the person
- * who runs it is another user's.
+ * Finds out whether the user at the other end of a connection may use the page. A server that root runs accepts everyone,
+ * because the browser of the person who started it runs as a different user.
  */
 export async function findPeer(connection: LoopbackConnection, deps: PeerDeps): Promise<Peer> {
   if (deps.uid === undefined || deps.uid === 0) return "unknown";
@@ -70,7 +70,7 @@ export function findSocketOwner(list: string, connection: LoopbackConnection): S
   const server = formatEnd(connection.localAddress, connection.localPort);
   for (const line of list.split("\n")) {
     const [, local = "", remote = "", state, , , , uid = ""] = line.trim().split(/\s+/);
-    // An address of IPv6 that stands for one of IPv4 ends with it.
+    // An IPv6 address that maps an IPv4 one ends with it.
     if (local.endsWith(client) && remote.endsWith(server)) return { uid: Number(uid), isOpen: state === ESTABLISHED };
   }
   return undefined;

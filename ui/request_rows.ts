@@ -18,7 +18,7 @@ export interface FactTable {
   readonly caption: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly FactValue[])[];
-  /** The sentence that stands for an empty table. */
+  /** The sentence that is shown in place of an empty table. */
   readonly empty: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Decides whose browser may use the page: a link that is good once opens a session, whose cookie the browser then sends. Keys and cookies
- * are 256 random bits; only their digests are kept.
+ * Decides whose browser may use the page: a link that works once opens a session, whose cookie the browser then sends. Keys
+ * and cookies are 256 random bits; only their digests are kept.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";

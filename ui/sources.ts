@@ -1,6 +1,6 @@
 /**
- * Reads the objects that pages show beyond the requests, with the reason for each thing that this server does not have or this user may not
- * read: a page then shows the rest, and says so.
+ * Reads the objects that pages show in addition to the requests. For objects that this server does not have or this user
+ * may not read there is a reason, which the page shows with the rest.
  */
 import { readTokenUse } from "../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
@@ -59,7 +59,7 @@ export const RECORD_WATCH: UiWatch<IssuedCertificate, IssuedCertificate> = {
   },
 };
 
-/** The certificates in the requests that still exist, which stand for the register where there is none. */
+/** The certificates in the requests that still exist, which replace the register where there is none. */
 export const REQUEST_CERTIFICATE_WATCH: UiWatch<CertificateSigningRequest, IssuedCertificate | undefined> = {
   id: "issued requests",
   kind: certificateSigningRequestKind,
@@ -146,7 +146,7 @@ export const REQUEST_RECORD_WATCH: UiWatch<RequestRecord, Pick<RequestRecord, "m
   keep: ({ metadata, status }) => ({ metadata: { name: metadata.name ?? "" }, status }),
 };
 
-/** The events that are about certificate signing requests. */
+/** The events about certificate signing requests. */
 export const REQUEST_EVENT_WATCH: UiWatch<Event, Event> = {
   id: "events",
   kind: eventKind,
@@ -198,21 +198,15 @@ export async function waitUntilShown<T extends KubeObject, E>(
 ): Promise<void> {
   const { entries, missing } = await readIfPossible(context, watch, watch.id);
   const { data, signal, io: { clock } } = context;
-  const done = new AbortController();
-  const inner = AbortSignal.any([signal, done.signal]);
-  const timeout = clock.sleep(SHOWN_WITHIN_MS, inner).then(() => done.abort(), () => undefined);
-  try {
-    while (missing === undefined && !inner.aborted && !isShown(entries)) {
-      await Promise.race([data.waitForChange([watch.id], inner).catch(() => undefined), timeout]);
-    }
-  } finally {
-    done.abort();
+  const endsAt = clock.elapsedMs() + SHOWN_WITHIN_MS;
+  while (missing === undefined && !isShown(entries)) {
+    if (!await data.waitForChange([watch.id], endsAt - clock.elapsedMs(), signal)) return;
   }
 }
 
 const NOT_SERVED = "this is another API server, such as kube-apiserver, which does not have them";
 
-/** Explains why something cannot be shown. Throws errors that are about something else. */
+/** Explains why something cannot be shown. Throws any other error. */
 export function explainMissing(error: unknown): string {
   if (isGroupMissing(error)) return NOT_SERVED;
   if (isAppError(error, "access_denied")) return `you may not read them (${error.message})`;

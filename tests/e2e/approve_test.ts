@@ -84,7 +84,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
       );
       assert.match(
         refused.stderr,
-        /^csr-w1-again is not approved because of the warning: look at it with tlsboot describe csr csr-w1-again; to approve it all the same: tlsboot approve csr\/csr-w1-again --yes$/m,
+        /^csr-w1-again is not approved because of the warning: look at it with tlsboot describe csr csr-w1-again; to approve it anyway: tlsboot approve csr\/csr-w1-again --yes$/m,
       );
       assert.equal(await readConditions("csr-w1-again"), "");
     }
@@ -92,7 +92,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
       const { code, stdout, stderr } = await instance.typeAt(stdin, "approve", "w1");
       assert.deepEqual([code, stdout], [3, ""]);
       assert.match(stderr, warning);
-      assert.match(stderr, /Approve it all the same\? \[y\/N\] csr-w1-again is not approved\n$/);
+      assert.match(stderr, /Approve it anyway\? \[y\/N\] csr-w1-again is not approved\n$/);
     }
     assert.equal(await readConditions("csr-w1-again"), "");
     const asked = await instance.typeAt("y\n", "approve", "w1");

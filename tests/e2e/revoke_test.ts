@@ -204,7 +204,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     const { target, want } of [
       {
         target: "user/nobody",
-        want: /the register has no certificate for it\n.*with --yes it is revoked all the same/,
+        want: /the register has no certificate for it\n.*with --yes it is revoked anyway/,
       },
       { target: "user/system:serviceaccount:default:app", want: /a service account has tokens instead: with --yes/ },
       { target: "node/n99", want: /the register has no certificate for it/ },

@@ -74,7 +74,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     const { spec } = await findNodeRecord("n1");
     const machine = await read("/machines/n1");
     assert.ok(machine.includes((spec.serialNumber ?? "").slice(0, 12)), machine);
-    assert.ok(machine.includes(`Came in with token ${token.slice(0, 6)}`), machine);
+    assert.ok(machine.includes(`Joined with token ${token.slice(0, 6)}`), machine);
     for (let count = 0; count < 2; count++) await instance.succeed("token", "create", "--node", "n1");
     await eventually("the tokens for n1 alone are listed", async () => {
       const { body } = await client.send("/machines/n1", 200);
@@ -144,7 +144,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     const page = await read(`/tokens/${id}`);
     assert.match(page, /rack <7>/);
     assert.match(page, /Requests of the token's holders.*issued .*node n1/, "its requests");
-    assert.match(page, /2 certificates that it brought in stay valid/);
+    assert.match(page, /2 certificates that were requested with it stay valid/);
   });
 
   test("ui: a revocation needs a reason and what was shown, is the user's own, and locks the machine out", async () => {
@@ -214,7 +214,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(await read(`/revocations/serial%3A${serialNumber}`), /Only a certificate on hold can be restored/);
   });
 
-  test("ui: a token is deleted, and its page still shows what it brought in", async () => {
+  test("ui: a token is deleted, and its page still shows what was requested with it", async () => {
     const id = token.slice(0, 6);
     await client.submit(`/tokens/${id}/delete`, 303);
     assert.match(await read("/tokens"), new RegExp(`Token ${id} is deleted`));

@@ -144,7 +144,7 @@ describeInstance("tlsboot ui: requests", {
       const entries = new Map([[name, { state: "pending" }]]);
       const data = {
         read: () => Promise.resolve({ entries }),
-        waitForChange: () => Promise.resolve(entries.set(name, { state: "decided" })),
+        waitForChange: () => Promise.resolve(entries.set(name, { state: "decided" }).size > 0),
       };
       const context = { data, connection: admin, io: { clock: createFakeClock() }, params: { name }, signal: quiet };
       assert.equal((await action.run(context as unknown as UiContext, form)).kind, "moved");

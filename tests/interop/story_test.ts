@@ -29,7 +29,7 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
     if (want !== undefined) await waitForText(page, "#picture", want);
     if (id === "theft") await takeScreenshot(page, "ui-story", { width: 980, height: 700 });
   }
-  await waitForText(page, "#controls", "The story is over");
+  await waitForText(page, "#controls", "The story has ended");
   const done = await readText(page, "#picture");
   assert.match(done, /node-2: valid until .*sleeper: valid until .*The thief is locked out\./);
   await assertAccessible(page);

@@ -278,13 +278,13 @@ function Beginning(
   if (!isServed) {
     return (
       <p>
-        The guide of new CAs has the steps beside such a server: <code>tlsboot guide new_ca</code>.
+        For the CA of another API server, see <code>tlsboot guide new_ca</code>.
       </p>
     );
   }
   return (
     <>
-      <p>No CA is being replaced. Replace one before it expires, or when its key may be known, with:</p>
+      <p>No CA is being replaced. Replace one before it expires, or when its key may have leaked:</p>
       <Commands lines={["tlsboot ca rotate begin"]} flags={flags} />
     </>
   );
@@ -292,7 +292,7 @@ function Beginning(
 
 /** CA certificates that are published for a purpose. */
 export interface PublishedCas {
-  /** What a certificate of these CAs is good for, in words, such as `clients of the API`. */
+  /** What certificates of these CAs are used for, in words, such as `clients of the API`. */
   readonly purpose: string;
   /** PEM of the CA certificates. */
   readonly pem: string;
@@ -301,7 +301,7 @@ export interface PublishedCas {
 /** One CA certificate, and what trusts it. */
 interface TrustedAuthority {
   readonly certificate: CertificateFacts;
-  /** What a certificate of this CA is good for. */
+  /** What certificates of this CA are used for. */
   readonly purposes: readonly string[];
   /** The number of valid certificates that it has issued, as far as they are known. */
   readonly issued: number;

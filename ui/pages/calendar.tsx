@@ -150,7 +150,7 @@ interface CalendarDay {
   /** The date, such as `2026-12-24`. */
   readonly date: string;
   readonly day: number;
-  /** The certificates that end on this day, in the order of their ends. */
+  /** The certificates that end on this day, the first to end first. */
   readonly rows: readonly RecordRow[];
 }
 
@@ -172,7 +172,7 @@ export interface ExpiryCalendar {
   readonly months: readonly CalendarMonth[];
   /** The number of certificates that end later, by year. */
   readonly later: readonly { readonly year: number; readonly count: number }[];
-  /** The number of certificates whose end concerns no one, because they are replaced or revoked. */
+  /** The number of certificates that are replaced or revoked, so that their end needs no attention. */
   readonly omitted: number;
 }
 
@@ -195,7 +195,7 @@ const MONTH_NAMES = [
   "December",
 ] as const;
 
-/** Creates the calendar. Certificates that are replaced or revoked may end, so they are only counted. */
+/** Creates the calendar. Certificates that are replaced or revoked are only counted. */
 export function createExpiryCalendar(rows: Iterable<RecordRow>, now: Date): ExpiryCalendar {
   const ending: { readonly row: RecordRow; readonly end: Date }[] = [];
   const missed: typeof ending = [];

@@ -1,4 +1,4 @@
-/** Approves many requests at once: only those of machines that the user expects and names, each machine once. */
+/** Approves many requests at once: one for each machine that the user expects and names. */
 import type { ExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -64,7 +64,7 @@ export const planExpectedAction: UiAction = {
   },
 };
 
-/** Approves the requests that the plan has shown, as far as the plan is still the same. */
+/** Approves the requests that the plan has shown, and none that has changed since. */
 export const approveExpectedAction: UiAction = {
   path: "/requests/approve",
   async run(context, form) {
@@ -134,7 +134,7 @@ async function readPlan({ connection, io, signal }: UiContext, text: string): Pr
   return await planExpectedMachines(connection.api, nodes.value, io.clock, signal);
 }
 
-/** Names one object in one state, so that only what was shown is approved. */
+/** Identifies an object in one state, so that only what was shown is approved. */
 function formatSeen({ metadata: { name, uid, resourceVersion } }: CertificateSigningRequest): string {
   return `${name} ${uid} ${resourceVersion}`;
 }
@@ -143,7 +143,7 @@ function ListForm({ context, machines }: { readonly context: UiContext; readonly
   return (
     <PostForm context={context} action="/expected">
       <p>
-        Of each machine that is named here, one request is approved. A request for any other name, and one for a name
+        One request is approved for each machine that is named here. A request for any other name, and one for a name
         that two machines claim, stays pending. The next page shows what would be approved.
       </p>
       <p>

@@ -1,19 +1,19 @@
-/** The pages that stand for one that cannot be shown. */
+/** The pages that replace one that cannot be shown. */
 import type { UiElement } from "../page.ts";
 
-/** Says what a visitor without a session can do. */
+/** Explains how a browser without a session gets one. */
 export function LoginHelp({ text }: { readonly text: string }): UiElement {
   return (
     <>
       <p class="lead">{text}</p>
       <p>
-        Run <code>tlsboot ui</code> and open the link that it prints. A link is good once and for a quarter of an hour.
+        Run <code>tlsboot ui</code> and open the link that it prints. A link works once, within a quarter of an hour.
       </p>
     </>
   );
 }
 
-/** Says what has failed, and the next step. */
+/** Shows what has failed, and the next step. */
 export function FailedBody(
   { message, hint }: { readonly message: string; readonly hint: string | undefined },
 ): UiElement {
@@ -28,7 +28,7 @@ export function FailedBody(
   );
 }
 
-/** Says that there is no page at an address. */
+/** Reports that there is no page at an address. */
 export function NotFoundBody(): UiElement {
   return (
     <p>

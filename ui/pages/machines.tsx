@@ -1,34 +1,10 @@
-/** The machines: what each one holds and until when, when it was last heard of, and the token that brought it in. */
+/** The machines: their certificates, their last contact, and the tokens with which they joined. */
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../machines.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
-import {
-  CertificateTable,
-  Commands,
-  describeFoundRows,
-  Links,
-  ListFilter,
-  MachineLink,
-  MissingNotes,
-  RequestLink,
-  takePage,
-  TokenLink,
-} from "../parts.tsx";
-import {
-  createNotFound,
-  LEASE_WATCH,
-  type Missing,
-  NODE_WATCH,
-  readCertificates,
-  readIfPossible,
-  readTokens,
-  RECORD_WATCH,
-  REQUEST_CERTIFICATE_WATCH,
-  ROTATION_WATCH,
-  TOKEN_WATCH,
-  TRUST_REPORT_WATCH,
-} from "../sources.ts";
+import { CertificateTable, Commands, describeFoundRows, Links, ListFilter, MachineLink, MissingNotes, RequestLink, takePage, TokenLink } from "../parts.tsx";
+import { createNotFound, LEASE_WATCH, type Missing, NODE_WATCH, readCertificates, readIfPossible, readTokens, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH, TOKEN_WATCH, TRUST_REPORT_WATCH } from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
 
 const STATES: readonly MachineState[] = ["valid", "late", "untrusted", "expired", "revoked", "waiting", "none"];
@@ -138,7 +114,7 @@ async function readMachines(context: UiContext): Promise<KnownMachines> {
     tokens: tokens.map(({ id, node, lastUse }) => ({ id, node, lastUseAt: lastUse?.time })),
     now: context.now,
   });
-  // Where there is no register, there are no reports either, which is said once.
+  // Where there is no register, there are no reports either: one note is enough.
   const reportsMissing = certificates.isRegister ? reports.missing : undefined;
   return {
     machines,
@@ -205,7 +181,7 @@ function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readon
         ["Last contact", <Contact contact={lastContact} now={now} />],
         ["Node", describeNode(node)],
         [
-          "Came in with",
+          "Joined with",
           tokenID === undefined ? undefined : (
             <>
               token <TokenLink id={tokenID} />
@@ -246,7 +222,7 @@ function MachineSteps(
       {hasRevocations && state !== "revoked" && state !== "none" && state !== "waiting"
         ? (
           <p>
-            Is it stolen or given away? {revocable.map((target) => (
+            Was it stolen or given away? {revocable.map((target) => (
               <>
                 <a href={`/revoke?target=${encodeURIComponent(target)}`}>Revoke all certificates of {target}</a>
                 {" "}
@@ -258,7 +234,7 @@ function MachineSteps(
       {node !== undefined || !revocable.some((target) => target.startsWith("user/"))
         ? (
           <>
-            <p>To give the name a new certificate, as after a new installation, make a token for it in a terminal:</p>
+            <p>To give the machine a new certificate, for example after a reinstallation, make a token in a terminal:</p>
             <Commands lines={[`tlsboot token create --node ${word} -o command`]} flags={flags} />
           </>
         )

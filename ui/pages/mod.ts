@@ -30,7 +30,7 @@ export const UI_PAGES: readonly UiPage[] = [
   activityPage,
 ];
 
-/** The actions; each one is beside the page with its form. */
+/** The actions; each one is next to the page with its form. */
 export const UI_ACTIONS: readonly UiAction[] = [
   approveRequestAction,
   denyRequestAction,

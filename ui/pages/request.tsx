@@ -76,7 +76,7 @@ function withFlags(view: RequestView, flags: CommandFlags): RequestView {
   };
 }
 
-/** Describes what the forms depend on: they are replaced only when it changes. */
+/** Describes the state for which the forms were made: they are replaced only when it changes. */
 function describeForms({ state, uid, resourceVersion, warnings }: RequestView): string {
   return [state, uid, resourceVersion, warnings.length === 0 ? "" : "warned"].join("/");
 }
@@ -97,7 +97,7 @@ function DecisionForms(
             <p>
               <label>
                 <input name="confirmed" type="checkbox" value="yes" required />
-                {" I have read the warnings, and approve it all the same"}
+                {" I have read the warnings, and approve it anyway"}
               </label>
             </p>
           )}

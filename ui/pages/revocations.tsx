@@ -187,7 +187,7 @@ export const unrevokeAction: UiAction = {
     );
     const target = findRevocationTarget(revocation.spec);
     if (target === undefined || revocation.metadata.uid !== form.get("uid")) {
-      throw new AppError("conflict", `the revocation "${name}" is another one than the page showed`, {
+      throw new AppError("conflict", `the revocation "${name}" is not the one that the page showed`, {
         hint: "look at the list of revocations again",
       });
     }
@@ -215,7 +215,7 @@ export const revokePage: UiPage = {
   },
 };
 
-/** The form that revokes, as it was shown. */
+/** The form that revokes what the page has shown. */
 export const revokeAction: UiAction = {
   path: "/revoke",
   async run(context, form) {
@@ -226,7 +226,7 @@ export const revokeAction: UiAction = {
     const plan = await createPlan(context, { text: form.get("target") ?? "", certificates, reason, message });
     const shown = { certificates, reason, message };
     const fault = !REVOCATION_REASONS.includes(reason)
-      ? "Choose a reason: it is what others learn of this."
+      ? "Choose a reason: others see it."
       : form.get("seen") !== hashPlan(plan, now)
       ? "What the revocation does has changed since the page was shown. Read it again."
       : (plan.isOwn || plan.isUnknown) && form.get("sure") !== "yes"
@@ -323,7 +323,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
             ? (
               <p>
                 <label for="sure">
-                  <input id="sure" name="sure" type="checkbox" value="yes" /> Revoke it all the same
+                  <input id="sure" name="sure" type="checkbox" value="yes" /> Revoke it anyway
                 </label>
               </p>
             )
@@ -338,7 +338,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
 /** The number of certificates that are listed before a revocation. */
 const MAX_AFFECTED = 100;
 
-/** Hashes what a plan does, so that nothing else is carried out than what the page showed. */
+/** Hashes what a plan does, so that only what the page showed is carried out. */
 function hashPlan(plan: Revoke, now: Date): string {
   const { revocation, replaced, isOwn, isUnknown, hasTokenSecret } = plan;
   const { spec, metadata } = revocation;
@@ -372,7 +372,7 @@ function Elsewhere(): UiElement {
       kube-apiserver reads no list of revoked certificates and accepts a client certificate until it expires. Pending
       {" "}
       <a href="/requests?state=pending">requests</a> can be denied and <a href="/tokens">tokens</a>{" "}
-      deleted; what helps for the rest says <code>tlsboot guide beside_a_cluster</code>.
+      deleted; for everything else, see <code>tlsboot guide beside_a_cluster</code>.
     </p>
   );
 }

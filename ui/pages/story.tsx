@@ -124,7 +124,7 @@ function Controls({ board, context }: { readonly board: StoryBoard; readonly con
   if (board.hasEnded) {
     return (
       <p>
-        The story is over. The server goes on until the demo is stopped in its terminal: the{" "}
+        The story has ended. The server runs until the demo is stopped in its terminal: the{" "}
         <a href="/requests">requests</a> are still there.
       </p>
     );
@@ -246,7 +246,7 @@ function Box({ x, y, width, height, title, isThere, kind = "", children }: BoxPr
   );
 }
 
-/** A connection between two rows of the picture; the words of a connection in use are beside it. */
+/** A connection between two rows of the picture; the words of a connection in use are on it. */
 function Arrow({ x, y, flow, anchor }: {
   readonly x: number;
   readonly y: number;

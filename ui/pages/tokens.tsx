@@ -1,4 +1,4 @@
-/** The bootstrap tokens: for whom each one is, how it has been used, and what it brought in. Secrets are never shown. */
+/** The bootstrap tokens: whom each one is for, how it has been used, and what was requested with it. Secrets are never shown. */
 import { deleteToken } from "../../client/admin/tokens.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
@@ -67,7 +67,7 @@ export const tokensPage: UiPage = {
   },
 };
 
-/** The page of one token, also of one that no longer exists but has brought in machines. */
+/** The page of one token, also of one that no longer exists but with which machines have joined. */
 export const tokenPage: UiPage = {
   path: "/tokens/:id",
   live: [TOKEN_WATCH.id, RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id, REQUESTS.id],
@@ -179,8 +179,8 @@ interface TokenFormsProps {
 
 function TokenForms({ context, id, valid, hasRevocations }: TokenFormsProps): UiElement {
   const stay = valid === 0
-    ? "It brought in no certificate that is still valid."
-    : `${valid === 1 ? "One certificate" : `${valid} certificates`} that it brought in ${
+    ? "No certificate that was requested with it is still valid."
+    : `${valid === 1 ? "One certificate that was" : `${valid} certificates that were`} requested with it ${
       valid === 1 ? "stays" : "stay"
     } valid.`;
   return (

@@ -75,7 +75,7 @@ export class StoryBoard implements Pace {
     this.#notify();
   };
 
-  /** Notes that a browser shows the page; the story begins then. */
+  /** Begins the story, because a browser shows the page. */
   open(): void {
     this.#isOpen = true;
     this.#wake();
@@ -122,7 +122,7 @@ export class StoryBoard implements Pace {
     // A sleep that ends with the wake-up, or with the signal; the loop looks again in any case.
     const sleep = this.#clock.sleep(isTimed ? Math.max(1, left) : 3_600_000, AbortSignal.any([signal, done.signal]));
     await Promise.race([woken, sleep.catch(() => {})]);
-    done.abort(new Error("the wait is over"));
+    done.abort(new Error("the wait has ended"));
     signal.throwIfAborted();
   }
 

@@ -87,7 +87,7 @@ export const STEPS = {
       "An administrator reads the request and approves it. The approval is a condition in the request, with the " +
       "name of the person and the reason.",
     why: "A server cannot know whether a new machine is the one that it claims to be. A person can check.",
-    without: "A holder of the token could get a certificate for any name, also for that of another machine.",
+    without: "A holder of the token could get a certificate for any name, even that of another machine.",
   },
   rule: {
     chapter: "approval",
@@ -112,7 +112,7 @@ export const STEPS = {
     happens:
       "node-1 proves in the TLS handshake that it has the key. The API server takes the user and the groups from " +
       "the certificate.",
-    why: "From now on the machine is itself. It needs the token no more, and its rights are those of its own name.",
+    why: "From now on the machine has an identity of its own. It no longer needs the token, and its rights are those of its name.",
     without: "All machines with the same token would be the same user. None could be limited or locked out alone.",
   },
   refusal: {
@@ -129,7 +129,7 @@ export const STEPS = {
     happens:
       "node-1 makes a new key and asks for its next certificate. Its present one authenticates the request, and a " +
       "rule lets each node renew its own name. kubelet and bootstrap --rotate-certificates do this by themselves when " +
-      "70 to 90 % of the lifetime have passed. The demo does not wait for ten months, and does it now.",
+      "70 to 90 % of the lifetime has passed. The demo does not wait for ten months, and does it now.",
     why: "Short lifetimes limit what a lost key is worth. Renewal needs no token and no person, so they cost nothing.",
     without: "Every machine would stop working a year after its first day, and a person would have to start again.",
   },

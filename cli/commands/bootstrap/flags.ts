@@ -91,7 +91,7 @@ export const BOOTSTRAP_FLAGS = {
     isCommandLineOnly: true,
     summary:
       "With --offline: renew a certificate that lives for less than this. Without it, when 70 % of its lifetime " +
-      "have passed.",
+      "has passed.",
   }),
   timeout: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
   exec: textFlag({

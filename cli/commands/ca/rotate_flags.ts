@@ -13,7 +13,7 @@ const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below 
 
 const TIMEOUT_FLAG = durationFlag({
   default: "5m",
-  summary: "How long to wait for the servers; 0 waits forever. The rotation goes on all the same.",
+  summary: "How long to wait for the servers; 0 waits forever. The rotation continues in any case.",
 });
 
 const OVER_FLAG = durationFlag({

@@ -57,14 +57,14 @@ async function acceptsWarnings(
   for (const warning of warnings) tools.stderr.write(line`Warning: ${warning}.\n`);
   if (isConfirmed) return true;
   if (canAsk(tools)) {
-    if (await confirm("Approve it all the same?", tools)) return true;
+    if (await confirm("Approve it anyway?", tools)) return true;
     tools.stderr.write(line`${name} is not approved\n`);
     return false;
   }
   const word = shellWord(name);
   tools.stderr.write(
     line`${name} is not approved because of the ${warnings.length === 1 ? "warning" : "warnings"}: look at it with ` +
-      line`tlsboot describe csr ${word}; to approve it all the same: tlsboot approve csr/${word} --yes\n`,
+      line`tlsboot describe csr ${word}; to approve it anyway: tlsboot approve csr/${word} --yes\n`,
   );
   return false;
 }

@@ -68,7 +68,7 @@ function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | Ap
   return new AppError("not_found", `cannot revoke "${plan.text}": the register has no certificate for it`, {
     hint: isServiceAccount
       ? "a service account has tokens instead: with --yes they are refused, as long as it is revoked"
-      : "check the spelling with: tlsboot get certificates; with --yes it is revoked all the same",
+      : "check the spelling with: tlsboot get certificates; with --yes it is revoked anyway",
   });
 }
 
