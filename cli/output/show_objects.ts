@@ -23,7 +23,7 @@ import { createObjectPrinter, type ObjectFormat } from "./objects.ts";
 import { parseRowOrder, type RowOrder } from "./sort.ts";
 import { createStyle } from "./style.ts";
 import { createTablePrinter } from "./table.ts";
-import { forEachName } from "../framework/for_each_name.ts";
+import { forEachItem } from "../framework/for_each_item.ts";
 import {
   createTableApi,
   createTableDecoder,
@@ -158,7 +158,7 @@ async function showTables(
   const tables: ServerTable[] = [];
   let [watched] = names;
   if (names.length > 0) {
-    code = await forEachName(names, async (given) => {
+    code = await forEachItem(names, async (given) => {
       const { name, value } = await getByName(
         given,
         (name) => ask(withQuery(formatObjectPath(kind, name), included)),
@@ -213,7 +213,7 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
     let version = "0";
     let code: ExitCode = EXIT.done;
     if (names.length > 0) {
-      code = await forEachName(names, async (given) => {
+      code = await forEachItem(names, async (given) => {
         const get = (name: string): Promise<KubeObject> =>
           api.requestObject({ method: "GET", path: formatObjectPath(kind, name) }, signal);
         found.push((await getByName(given, get, connection, request)).value);

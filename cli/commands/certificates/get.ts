@@ -124,10 +124,10 @@ class RecordList {
 
   /** Prints certificates that are issued or revoked from a version on, until the signal is aborted. */
   async watch(version: string): Promise<void> {
-    const { api } = this.#records;
+    const { connection } = this.#records;
     const { clock, signal, stdout } = this.#tools;
-    if (api === undefined) return;
-    for await (const value of watchObjects(api, RECORD_COLLECTION, {}, version, clock, signal)) {
+    if (connection === undefined) return;
+    for await (const value of watchObjects(connection.api, RECORD_COLLECTION, {}, version, clock, signal)) {
       const record = decodeApiObject<IssuedCertificate>(value, RECORD_COLLECTION);
       addReplacement(this.#replacements, record);
       const rows = [record].filter(isCertificateRecord).map((item) => this.#toRow(item)).filter(this.#isSelected);

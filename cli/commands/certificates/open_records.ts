@@ -1,6 +1,5 @@
 /** Opens the place with the records that the flags of a command name: a server, or the log of a signer. */
 import { resolve } from "node:path";
-import type { ApiClient } from "../../../client/objects/api.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
 import type { Tools } from "../../io.ts";
@@ -9,8 +8,6 @@ import { createApiSource, type RecordSource } from "../../../client/admin/record
 
 export interface OpenRecords extends AsyncDisposable {
   readonly source: RecordSource;
-  /** The API of the server; absent for a log. */
-  readonly api: ApiClient | undefined;
   /** The connection to the server; absent for a log. */
   readonly connection: ApiConnection | undefined;
 }
@@ -22,12 +19,11 @@ export async function openRecords(
 ): Promise<OpenRecords> {
   if (settings.issuedLog !== undefined) {
     const source = createLogSource(resolve(tools.cwd, settings.issuedLog));
-    return { source, api: undefined, connection: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return { source, connection: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const connection = await connect(settings, tools);
   return {
     source: createApiSource(connection.api),
-    api: connection.api,
     connection,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };

@@ -15,6 +15,7 @@ import { type OpenRecords, openRecords } from "./open_records.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";
 import { flattenPages } from "../../../client/admin/records.ts";
+import { readCa } from "../../../client/transport/connect.ts";
 
 export async function run(input: Input<typeof verifyCertificatesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args: [file], settings } = input;
@@ -39,29 +40,23 @@ async function readCas(
   paths: readonly string[],
   tools: Tools,
 ): Promise<readonly CertificateFacts[]> {
-  if (paths.length > 0) {
-    const texts = await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path))));
-    return texts.flat();
-  }
+  if (paths.length > 0) return (await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path), tools)))).flat();
   const ca = connection?.cluster.ca;
-  if (ca === undefined) return [];
-  return findCertificates(ca.kind === "pem" ? ca.pem : await tools.files.readText(ca.path) ?? "");
-
-  async function readCaFile(path: string): Promise<readonly CertificateFacts[]> {
-    const text = await tools.files.readText(path);
-    if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
-    const cas = findCertificates(text);
-    if (cas.length === 0) {
-      throw new AppError("ca_invalid", `cannot use CA file "${path}": it has no certificate in PEM`);
-    }
-    return cas;
-  }
+  return ca === undefined ? [] : findCertificates(await readCa(ca, tools.files));
 }
 
-/** The number of records before the end of which a fault may be about. */
+async function readCaFile(path: string, { files }: Tools): Promise<readonly CertificateFacts[]> {
+  const text = await files.readText(path);
+  if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
+  const cas = findCertificates(text);
+  if (cas.length === 0) throw new AppError("ca_invalid", `cannot use CA file "${path}": it has no certificate in PEM`);
+  return cas;
+}
+
+/** The number of the last records of which one can be wrong. */
 const RECENT = 3;
 
-/** Keeps the last records that passed, because a fault may be about the record before the one that shows it. */
+/** Keeps the last records that passed, because a fault of one may show at the record after it. */
 class RecentRecords {
   #records: readonly IssuedCertificate[] = [];
 

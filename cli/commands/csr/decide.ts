@@ -13,7 +13,7 @@ import type { Action, Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 
 export const denyAction: Action<typeof denyCommand.flags> = {
   async run(input: Input<typeof denyCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -40,7 +40,7 @@ export async function decideEach(
   const { signal } = tools;
   const decided: string[] = [];
   const findTarget = createTargetFinder(api, tools.clock);
-  const code = await forEachName(args, async (arg) => {
+  const code = await forEachItem(args, async (arg) => {
     const name = await findTarget(arg, signal);
     const csr = decision.check === undefined ? undefined : await getCsrByName(api, name, signal);
     if (csr !== undefined && await decision.check?.(csr) === false) return;

@@ -8,7 +8,7 @@ import { connect } from "../../connection.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { deleteCsrCommand } from "./flags.ts";
@@ -30,7 +30,7 @@ export async function run(input: Input<typeof deleteCsrCommand.flags>, tools: To
     await api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
     tools.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
   };
-  return await forEachName(names, async (name) => {
+  return await forEachItem(names, async (name) => {
     try {
       await remove(name);
     } catch (error) {

@@ -21,7 +21,7 @@ import { readApproverSettings } from "../../../client/admin/published_settings.t
 import { createRequestViews } from "../../../client/admin/request_views.ts";
 import { describeRequest } from "./describe_text.ts";
 import { findByShortName, listRequestsOfMachine } from "./targets.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 
 export async function run(input: Input<typeof describeCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
@@ -38,7 +38,7 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
     isFirst = false;
   };
   if (names.length > 0) {
-    return await forEachName(
+    return await forEachItem(
       names,
       async (name) => {
         for (const csr of await findRequests(api, name, tools)) await show(csr);

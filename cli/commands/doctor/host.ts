@@ -1,5 +1,5 @@
 /** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import type { FoundFile } from "../../../client/health/files.ts";
@@ -14,11 +14,11 @@ import {
   checkServingNames,
   findNewest,
   type OpenFilesEvidence,
-  type ProcessEvidence,
 } from "../../../core/report/health/host.ts";
 import { getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
+import { findListener } from "../../port_listener.ts";
 import { findBackups } from "../../../instance/backup/found_backups.ts";
 import type { DataDir } from "../../../instance/data_dir.ts";
 
@@ -83,34 +83,6 @@ export async function examinePort(
       ...(files === undefined ? [] : report.check("open-files", checkOpenFiles(files))),
     ],
   };
-}
-
-/** The state of a listening socket in `/proc/net/tcp` (kernel `include/net/tcp_states.h`). */
-const LISTENING = "0A";
-
-/**
- * Finds the process that listens on a TCP port, in Linux' `/proc`; undefined when there is none, when it belongs to
- * another user, and on other systems.
- */
-async function findListener(port: number): Promise<ProcessEvidence | undefined> {
-  const inodes = new Set<string>();
-  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    const text = await readFile(table, "utf8").catch(() => "");
-    for (const row of text.split("\n").slice(1)) {
-      const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
-      if (state === LISTENING && parseInt(local.split(":")[1] ?? "", 16) === port) inodes.add(`socket:[${inode}]`);
-    }
-  }
-  if (inodes.size === 0) return undefined;
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
-      if (!inodes.has(target)) continue;
-      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ").trim();
-      return { pid: Number(pid), command };
-    }
-  }
-  return undefined;
 }
 
 /** Reads how many files a process has open, and its limits; undefined when they cannot be read. */

@@ -10,7 +10,7 @@ import { openNotifications } from "../../../instance/notifications.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { nameFlags, type Settings } from "../../framework/flags.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -38,7 +38,7 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
   const sender = await openNotifications(settings, tools);
   const names = named.length > 0 || sender !== undefined ? named : await findTargets(deps);
   const all: Examined[] = sender === undefined ? [] : [await testReceiver(sender, tools)];
-  const code = await forEachName(names, async (name) => {
+  const code = await forEachItem(names, async (name) => {
     if (settings.cluster) all.push(await examineCluster(name, deps, signal));
     else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
   }, tools);

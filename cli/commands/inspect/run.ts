@@ -10,7 +10,7 @@ import { encodePem, parsePemBlocks, type PemBlock } from "../../../core/pki/asn1
 import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import {
@@ -35,7 +35,7 @@ const DER_SEQUENCE = 0x30;
 export async function run(input: Input<typeof inspectCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { output } = input.settings;
   const found: FoundIn[] = [];
-  const code = await forEachName(input.args, async (name) => {
+  const code = await forEachItem(input.args, async (name) => {
     const findings = await inspectName(name, tools);
     if (findings.length === 0) {
       throw new AppError("invalid", `cannot inspect "${name}": no certificate, request, key or kubeconfig is in it`);

@@ -5,7 +5,7 @@ import { checkRuleFile } from "../../../core/report/health/policies.ts";
 import { AppError } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
@@ -14,7 +14,7 @@ import type { policyCheckCommand } from "./flags.ts";
 export async function run(input: Input<typeof policyCheckCommand.flags>, tools: Tools): Promise<ExitCode> {
   const findings: Finding[] = [];
   const sentences: string[] = [];
-  const code = await forEachName(input.args, async (file) => {
+  const code = await forEachItem(input.args, async (file) => {
     const text = await tools.files.readText(resolve(tools.cwd, file));
     if (text === undefined) throw new AppError("not_found", `cannot check "${file}": there is no such file`);
     const report = checkRuleFile(text, file);

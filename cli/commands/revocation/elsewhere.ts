@@ -12,7 +12,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import type { revokeCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
@@ -29,16 +29,15 @@ export async function revokeElsewhere(
   { settings }: Input<typeof revokeCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
-  const texts = targets.map(({ text }) => text);
   if (!settings.yes && canAsk(tools)) {
     tools.stderr.write("this server has no revocations: only pending requests can be denied, and tokens deleted\n");
-    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, tools)) return EXIT.no;
+    const texts = targets.map(({ text }) => text).join(", ");
+    if (!await confirm(line`Revoke ${texts} as far as possible?`, tools)) return EXIT.no;
   }
-  const byText = new Map(targets.map((target) => [target.text, target]));
-  return await forEachName(texts, async (text) => {
-    const target = byText.get(text);
-    if (target?.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, tools);
-    else if (target?.kind === "named" && target.target.kind === "token") {
+  return await forEachItem(targets, async (target) => {
+    const { text } = target;
+    if (target.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, tools);
+    else if (target.kind === "named" && target.target.kind === "token") {
       await deleteTokenElsewhere(text, target.target.value, connection, tools);
     } else throw impossible(text);
   }, tools);

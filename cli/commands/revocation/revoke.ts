@@ -7,7 +7,7 @@ import { carryOutRevocation, servesRevocations } from "../../../client/admin/rev
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import { reportError } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
@@ -48,10 +48,7 @@ export async function run(input: Input<typeof revokeCommand.flags>, tools: Tools
     return EXIT.no;
   }
   const byText = new Map(plans.map((plan) => [plan.text, plan]));
-  const code = await forEachName([...byText.keys()], async (text) => {
-    const plan = byText.get(text);
-    if (plan !== undefined) await revokeOne(plan, connection, settings, tools);
-  }, tools);
+  const code = await forEachItem(byText.values(), (plan) => revokeOne(plan, connection, settings, tools), tools);
   return failures.length > 0 ? EXIT.failed : code;
 }
 

@@ -9,7 +9,7 @@ import { parseTypedTarget, type TypedTarget } from "../../../client/admin/revoca
 import { takeBackRevocation } from "../../../client/admin/revocations.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
@@ -18,8 +18,8 @@ export async function run(input: Input<typeof unrevokeCommand.flags>, tools: Too
   const { signal } = tools;
   const targets = new Map(input.args.map((text) => [text, parseRevoked(text)]));
   await using connection = await connect(input.settings, tools);
-  return await forEachName([...targets.keys()], async (text) => {
-    const target = await findTarget(targets.get(text), connection, signal);
+  return await forEachItem(targets, async ([text, typed]) => {
+    const target = await findTarget(typed, connection, signal);
     const count = await takeBackRevocation(text, target, connection.api, tools.clock.now(), signal);
     const again = count === 1 ? "1 certificate works again" : `${count} certificates work again`;
     tools.stdout.write(line`${text} is no longer revoked: ${again}\n`);
@@ -37,12 +37,12 @@ function parseRevoked(text: string): TypedTarget {
 
 /** Finds the whole serial number that the beginning of one stands for. */
 async function findTarget(
-  typed: TypedTarget | undefined,
+  typed: TypedTarget,
   { api }: ApiConnection,
   signal: AbortSignal,
 ): Promise<RevocationTarget> {
-  if (typed?.kind === "named") return typed.target;
-  const text = typed?.text ?? "";
+  if (typed.kind === "named") return typed.target;
+  const { text } = typed;
   const [found] = await findReferences(createApiSource(api), [text], signal);
   if (found !== undefined && !(found instanceof AppError)) {
     return { kind: "serial", value: found.spec.serialNumber ?? "" };

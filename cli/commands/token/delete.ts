@@ -5,14 +5,14 @@ import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { forEachName } from "../../framework/for_each_name.ts";
+import { forEachItem } from "../../framework/for_each_item.ts";
 import { connect } from "../../connection.ts";
 import { deleteToken } from "../../../client/admin/tokens.ts";
 
 export async function run(input: Input<typeof tokenDeleteCommand.flags>, tools: Tools): Promise<ExitCode> {
   const ids = input.args.map(parseId);
   await using connection = await connect(input.settings, tools);
-  return await forEachName(ids, async (id) => {
+  return await forEachItem(ids, async (id) => {
     const { wasUsed } = await deleteToken(connection.api, id, tools.signal);
     tools.stdout.write(`bootstrap token "${id}" deleted\n`);
     if (!wasUsed) return;

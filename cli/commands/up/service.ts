@@ -1,5 +1,5 @@
 /** Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -15,12 +15,13 @@ import { parseConfigFile } from "../../framework/config_file.ts";
 import { flagName } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
+import { findListener } from "../../port_listener.ts";
 import { runToEnd } from "../../run_to_end.ts";
 import { checkHost, installService, uninstallService } from "../../systemd/install.ts";
 import { findUnitProgram, isHiddenByUnit } from "../../systemd/unit.ts";
 import { upCommand } from "./flags.ts";
 import { SERVICE } from "./service_texts.ts";
-import { findListener, FIREWALLS, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+import { FIREWALLS, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
 
 type UpInput = Input<typeof upCommand.flags>;
 type Texts = Readonly<Record<string, readonly string[]>>;
@@ -128,29 +129,13 @@ async function checkPort(bindAddress: string, port: number, ownPid: string | und
     await checkAddress({ bindAddress, port });
   } catch (error) {
     if (!isAppError(error, "port_in_use")) throw error;
-    const pid = await findListenerPid(port);
-    if (pid !== undefined && pid === ownPid) return;
+    const pid = (await findListener(port))?.pid;
+    if (pid !== undefined && String(pid) === ownPid) return;
     const by = pid === undefined
       ? ""
       : ` by ${basename(await readlink(`/proc/${pid}/exe`).catch(() => "a program"))}, process ${pid}`;
     throw new AppError("port_in_use", `${error.message}${by}`, { cause: error, hint: error.hint });
   }
-}
-
-/** Finds the process that listens on a port (proc_net(5)); undefined where the system does not say. */
-async function findListenerPid(port: number): Promise<string | undefined> {
-  const tables = await Promise.all(
-    ["/proc/net/tcp", "/proc/net/tcp6"].map((path) => readFile(path, "utf8").catch(() => "")),
-  );
-  const socket = findListener(tables.join("\n"), port);
-  if (socket === undefined) return undefined;
-  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
-  for (const pid of pids) {
-    const open = await readdir(`/proc/${pid}/fd`).catch(() => []);
-    const links = await Promise.all(open.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
-    if (links.includes(`socket:[${socket}]`)) return pid;
-  }
-  return undefined;
 }
 
 /** Formats what to do after the start: the firewall, and the commands for the first machine. */

@@ -1,4 +1,4 @@
-/** The texts that the service of `tlsboot up` needs and shows: its settings file, listening sockets, and the firewall. */
+/** The texts that the service of `tlsboot up` needs and shows: its settings file and the firewall. */
 
 /**
  * Sets keys of a settings file to texts, and leaves all else in it as it is, also comments. A key whose texts are `present`
@@ -19,15 +19,6 @@ export function setSettings(
     const entry = entries.find((one) => one.test(edited));
     return entry === undefined ? `${edited}${line}` : edited.replace(entry, () => line);
   }, `${text.trimEnd()}\n`);
-}
-
-/** Finds the number of the socket that listens on a port, in the text of `/proc/net/tcp` (proc_net(5)). */
-export function findListener(table: string, port: number): string | undefined {
-  const LISTENING = "0A";
-  const rows = table.split("\n").map((row) => row.trim().split(/\s+/));
-  return rows.find(([, local = "", , state]) =>
-    state === LISTENING && Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16) === port
-  )?.[9];
 }
 
 /** The firewalls whose services are looked for. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfigFile } from "../../framework/config_file.ts";
 import { upCommand } from "./flags.ts";
-import { findListener, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+import { formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
 import { SERVICE } from "./service_texts.ts";
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: Config\n";
@@ -42,16 +42,6 @@ test("setSettings() writes into the packaged file what the server reads", () => 
   const wanted = { bindAddress: ["0.0.0.0"], securePort: ["6443"], webDomain: ["home.lan"], autoApprove: ["true"] };
   const text = setSettings(SERVICE["up.yaml"] ?? "", wanted, {});
   assert.deepEqual(parseConfigFile(text, "up.yaml", upCommand.flags), { raw: wanted, faults: [] });
-});
-
-test("findListener() finds the socket that listens on a port, in both families", () => {
-  const table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
-    "   0: 0100007F:192B 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 11 1\n" +
-    "   1: 0100007F:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22 1\n" +
-    "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0:0 00:0 0     0        0 33 1\n";
-  assert.equal(findListener(table, 6443), "22");
-  assert.equal(findListener(table, 8080), "33");
-  assert.equal(findListener(table, 80), undefined);
 });
 
 test("formatFirewall() prints the command of the firewall that runs, and of the usual ones without any", () => {
