@@ -4,8 +4,7 @@ import process from "node:process";
 import { shellWord } from "../core/lib/shell_word.ts";
 import type { CommandFlags } from "../ui/page.ts";
 import type { Ui, UiOptions } from "../ui/server.ts";
-import { connect, type ConnectionSettings } from "./connection.ts";
-import { DATA_DIR_FLAG } from "./flags/common.ts";
+import { connect, type ConnectionSettings, formatDataDir } from "./connection.ts";
 import type { Tools } from "./io.ts";
 
 /** Starts the page with a connection that ends with it. Throws as `connect` and `startUi` do. */
@@ -30,10 +29,8 @@ export function formatCommandFlags({ kubeconfig, context, dataDir }: ConnectionS
   const flag = (name: string, value: string | undefined): string =>
     value === undefined ? "" : ` --${name} ${shellWord(value)}`;
   const chosen = flag("context", context);
-  const isDefault = dataDir === DATA_DIR_FLAG.default;
   return {
-    tlsboot: (kubeconfig === undefined ? flag("data-dir", isDefault ? undefined : dataDir) : "") +
-      flag("kubeconfig", kubeconfig) + chosen,
+    tlsboot: (kubeconfig === undefined ? formatDataDir(dataDir) : flag("kubeconfig", kubeconfig)) + chosen,
     kubectl: flag("kubeconfig", kubeconfig ?? join(dataDir, "admin.kubeconfig")) + chosen,
   };
 }

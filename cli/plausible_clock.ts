@@ -57,7 +57,7 @@ export async function waitForPlausibleClock(
 const HINT = 'set the clock, by NTP or with: date -u -s "YYYY-MM-DD hh:mm:ss"';
 
 function describeFault(now: Date, builtAt: Date): string {
-  return `this machine's clock says ${formatTime(now)}, and this program is of ${formatTime(builtAt)}`;
+  return `this machine's clock says ${formatTime(now)}, but this program was built at ${formatTime(builtAt)}`;
 }
 
 function getEarliestTime(env: Io["env"]): Date {

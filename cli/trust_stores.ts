@@ -5,7 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { access, constants, readdir } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import type { FilePort } from "../client/files.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
@@ -40,47 +40,35 @@ export function toEntryName({ sha256Fingerprint }: Pick<CertificateFacts, "sha25
 
 /** Finds the stores of this machine. A store whose tool is missing is found too, and reports that when it is used. */
 export async function findTrustStores(deps: TrustStoreDeps): Promise<readonly TrustStore[]> {
-  const found = await Promise.all([findDebian(deps), findRhel(deps), findFirefox(deps), findNss(deps), findJava(deps)]);
+  const folders = FOLDER_STORES.map((store) => findFolderStore(store, deps));
+  const found = await Promise.all([...folders, findFirefox(deps), findNss(deps), findJava(deps)]);
   return found.filter((store) => store !== undefined);
 }
 
-async function findDebian(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
-  const folder = "/usr/local/share/ca-certificates";
-  const program = await findProgram("update-ca-certificates", deps);
-  if (program === undefined) return undefined;
-  const title = `programs of this system, by ${folder}`;
-  return createFolderStore({ name: "debian", title, folder, update: () => runProgram(program, [], deps) }, deps);
-}
+/** The stores that are a folder of PEM files, and the program that takes these over, with its arguments. */
+const FOLDER_STORES = [
+  { name: "debian", folder: "/usr/local/share/ca-certificates", updater: ["update-ca-certificates"] },
+  { name: "rhel", folder: "/etc/pki/ca-trust/source/anchors", updater: ["update-ca-trust", "extract"] },
+] as const;
 
-async function findRhel(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
-  const folder = "/etc/pki/ca-trust/source/anchors";
-  const program = await findProgram("update-ca-trust", deps);
+async function findFolderStore(
+  { name, folder, updater: [updater, ...args] }: (typeof FOLDER_STORES)[number],
+  deps: TrustStoreDeps,
+): Promise<TrustStore | undefined> {
+  const { files } = deps;
+  const program = await findProgram(updater, deps);
   if (program === undefined) return undefined;
-  const title = `programs of this system, by ${folder}`;
-  return createFolderStore({ name: "rhel", title, folder, update: () => runProgram(program, ["extract"], deps) }, deps);
-}
-
-/** Creates a store that is a folder of PEM files and a program that takes them over. */
-function createFolderStore(
-  { name, title, folder, update }: {
-    readonly name: TrustStoreName;
-    readonly title: string;
-    readonly folder: string;
-    readonly update: () => Promise<unknown>;
-  },
-  { files }: TrustStoreDeps,
-): TrustStore {
   return {
     name,
-    title,
-    list: async () => (await listNames(folder)).map((file) => file.replace(/\.crt$/, "")).filter(isEntry),
+    title: `programs of this system, by ${folder}`,
+    list: async () => (await listNames(folder)).map(toEntry).filter(isEntry),
     async install(certificates) {
       await writeCertificates(folder, certificates, files);
-      await update();
+      await runProgram(program, args, deps);
     },
     async uninstall(entries) {
       for (const entry of entries) await files.unlink(join(folder, `${entry}.crt`));
-      await update();
+      await runProgram(program, args, deps);
     },
   };
 }
@@ -101,11 +89,8 @@ async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | unde
   if (found.every((facts) => facts === undefined)) return undefined;
   const path = join(FIREFOX_POLICIES, "policies.json");
   const toPath = (entry: string) => join(FIREFOX_POLICIES, `${entry}.crt`);
-  const toEntry = (file: string) => file.slice(file.lastIndexOf("/") + 1).replace(/\.crt$/, "");
   const change = async (edit: (paths: readonly string[]) => readonly string[]): Promise<void> => {
-    const { all, installed } = await readPolicies(path, files);
-    const policies = isRecord(all["policies"]) ? all["policies"] : {};
-    const certificates = isRecord(policies["Certificates"]) ? policies["Certificates"] : {};
+    const { all, policies, certificates, installed } = await readPolicies(path, files);
     const Install = edit(installed);
     const next = { ...all, policies: { ...policies, Certificates: { ...certificates, Install } } };
     await files.makeDirectory(FIREFOX_POLICIES, FOLDER_MODE);
@@ -127,16 +112,16 @@ async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | unde
   };
 }
 
-/** Reads the policies of Firefox, and the certificates that they install. AppError `config_invalid`. */
-async function readPolicies(
-  path: string,
-  files: FilePort,
-): Promise<{ readonly all: Readonly<Record<string, unknown>>; readonly installed: readonly string[] }> {
-  const text = await files.readText(path);
-  if (text === undefined) return { all: {}, installed: [] };
+/** The file of Firefox' policies, its parts that are changed, and the certificates that it installs. */
+interface FirefoxPolicies extends Readonly<Record<"all" | "policies" | "certificates", Readonly<Record<string, unknown>>>> {
+  readonly installed: readonly string[];
+}
+
+/** Reads the policies of Firefox. AppError `config_invalid`. */
+async function readPolicies(path: string, files: FilePort): Promise<FirefoxPolicies> {
   let all: unknown;
   try {
-    all = JSON.parse(text);
+    all = JSON.parse(await files.readText(path) ?? "{}");
   } catch (error) {
     throw new AppError("config_invalid", `cannot read "${path}": ${getErrorMessage(error)}`, {
       hint: "correct the file",
@@ -146,7 +131,7 @@ async function readPolicies(
   const policies = isRecord(all["policies"]) ? all["policies"] : {};
   const certificates = isRecord(policies["Certificates"]) ? policies["Certificates"] : {};
   const installed = Array.isArray(certificates["Install"]) ? certificates["Install"] : [];
-  return { all, installed: installed.filter((value) => typeof value === "string") };
+  return { all, policies, certificates, installed: installed.filter((value) => typeof value === "string") };
 }
 
 /** The folders with the profiles of Firefox, below the home of a user. */
@@ -260,6 +245,11 @@ async function findJava(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
       for (const entry of entries) await keytool("-delete", "-alias", entry);
     },
   };
+}
+
+/** Converts the path of a file of a certificate to the name of its entry. */
+function toEntry(path: string): string {
+  return basename(path, ".crt");
 }
 
 function isEntry(name: string): boolean {

@@ -30,7 +30,7 @@ for (const line of [BOOTSTRAP, "request --kubeconfig none --signer example.com/w
     await clock.advance(30_000);
     assert.equal(
       command.stderr(),
-      "this machine's clock says 1970-01-01T00:02:11Z, and this program is of 2024-01-01T00:00:00Z; waiting until it is set\n",
+      "this machine's clock says 1970-01-01T00:02:11Z, but this program was built at 2024-01-01T00:00:00Z; waiting until it is set\n",
     );
     clock.set(Date.parse("2026-06-01T00:00:00Z"));
     await clock.advance(1_000);
@@ -73,7 +73,7 @@ test("commands that open the key of a CA refuse a clock before the time of the p
     assert.equal(code, 1, line);
     assert.match(
       stderr,
-      /cannot use the CA: this machine's clock says 2023-12-30T23:59:59Z, and this program is of 2024-01-01T00:00:00Z\ntlsboot: hint: set the clock, by NTP or with: date -u -s "/,
+      /cannot use the CA: this machine's clock says 2023-12-30T23:59:59Z, but this program was built at 2024-01-01T00:00:00Z\ntlsboot: hint: set the clock, by NTP or with: date -u -s "/,
     );
   }
   assert.deepEqual(await readdir(folder.path), []);
@@ -84,7 +84,7 @@ test("TLSBOOT_EARLIEST_TIME replaces the time of the program, by the real clock 
   const env = { TLSBOOT_EARLIEST_TIME: "2100-01-01T00:00:00Z" };
   const refused = await runTlsboot(["ca", "init"], { cwd: folder.path, env });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /and this program is of 2100-01-01T00:00:00Z\n/);
+  assert.match(refused.stderr, /but this program was built at 2100-01-01T00:00:00Z\n/);
   await using waiting = startTlsboot(BOOTSTRAP.split(" "), { cwd: folder.path, env });
   await waiting.waitFor(/this machine's clock says .*; waiting until it is set/);
   waiting.kill("SIGINT");

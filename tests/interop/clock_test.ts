@@ -125,7 +125,7 @@ test("a machine whose clock was never set waits with bootstrap until it is, and 
     ...["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"],
   ], { cwd: folder.path, env });
   await waiting.waitFor(
-    /this machine's clock says 1970-01-01T00:0\d:\d\dZ, and this program is of .*; waiting until it is set\n/,
+    /this machine's clock says 1970-01-01T00:0\d:\d\dZ, but this program was built at .*; waiting until it is set\n/,
   );
   assert.equal(parseCount(await instance.requests()), 0);
   const refused = await spawnTlsbootToEnd(["ca", "init", "--data-dir", "other"], { cwd: folder.path, env });
