@@ -20,7 +20,7 @@ export type HelpTopic =
   | { readonly kind: "family"; readonly family: CommandFamily }
   | { readonly kind: "command"; readonly command: Command };
 
-/** Returns the words of the command or family that a topic is about; none for the program. */
+/** Returns the words of the command or family of a topic; none for the program. */
 export function getTopicPath(topic: HelpTopic): readonly string[] {
   switch (topic.kind) {
     case "program":

@@ -1,6 +1,6 @@
 /**
  * Parses a command line into a command and the raw texts of its flags. `parseArgs` of Node splits the words; the flags
- * of all commands are known to it, so a flag may stand anywhere, also before the word of its command.
+ * of all commands are known to it, so a flag may be anywhere, also before the word of its command.
  */
 import { parseArgs } from "node:util";
 import { findNearest } from "../../core/lib/nearest.ts";
@@ -68,7 +68,7 @@ interface TypedFlag {
   readonly value: string | undefined;
 }
 
-/** Rewrites `tlsboot --version`, `tlsboot -V` and `tlsboot help get csr` to the commands that they stand for. */
+/** Rewrites `tlsboot --version`, `tlsboot -V` and `tlsboot help get csr` to the commands that they mean. */
 function toCommandWords(argv: readonly string[], table: CommandTable): readonly string[] {
   const [first, ...rest] = argv;
   if (first === "--version" || first === "-V") return ["version", ...rest];
@@ -162,7 +162,7 @@ function collectRawFlags(typed: readonly TypedFlag[], at: Place): RawFlags {
   return raw;
 }
 
-/** Returns the flags that may stand on a command line: those of the command, or of all commands of a family. */
+/** Returns the flags that a command line may have: those of the command, or of all commands of a family. */
 function getFlags({ topic, table }: Place): FlagSet {
   const commands = topic.kind === "command"
     ? [topic.command]

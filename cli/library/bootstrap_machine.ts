@@ -12,7 +12,7 @@ export interface MachineSettings extends Partial<SystemPorts> {
   readonly bootstrapKubeconfig: string;
   /** The path of the kubeconfig to write. When it is valid already, there is nothing to do. */
   readonly kubeconfig: string;
-  /** The folder for the key and the certificate; by default `pki` beside the kubeconfig. */
+  /** The folder for the key and the certificate; by default `pki` next to the kubeconfig. */
   readonly certDir?: string;
   /** The name of the node; by default the name of this host. */
   readonly nodeName?: string;

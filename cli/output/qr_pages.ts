@@ -2,7 +2,7 @@
 import { encodeQR } from "qr";
 import { escapeHtml } from "./escape.ts";
 
-/** What is printed on each page beside its codes. */
+/** What is printed on each page with its codes. */
 export interface QrDocument {
   readonly title: string;
   /** Names and values, such as `Exported: 2026-11-28T08:00:00Z`. */
@@ -12,7 +12,7 @@ export interface QrDocument {
   readonly texts: readonly string[];
 }
 
-/** The codes on a page of A4 or Letter, two beside each other. */
+/** The codes on a page of A4 or Letter, two in a row. */
 const CODES_PER_PAGE = 6;
 /** The empty modules around a code (ISO/IEC 18004 section 6.3.8). */
 const QUIET_ZONE = 4;

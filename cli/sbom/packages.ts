@@ -1,7 +1,7 @@
 /** The packages inside; made by scripts/licenses.ts, do not edit. */
 import type { BundledPackage } from "./sbom.ts";
 
-/** What the single file is made of beside Node and our own sources. */
+/** What the single file contains in addition to Node and our own sources. */
 export const PACKAGES: readonly BundledPackage[] = [{
   "name": "@bomb.sh/tab",
   "version": "0.0.22",

@@ -33,7 +33,7 @@ interface Shown {
   readonly chain: CertificateChain;
   readonly key: "here" | "encrypted" | "not here";
   /** The CA that will sign, and the one that signed before, while the CA is being replaced. */
-  readonly beside: Pick<CasOnDisk, "next" | "old">;
+  readonly others: Pick<CasOnDisk, "next" | "old">;
 }
 
 export async function run({ settings }: Input<typeof caShowCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -65,11 +65,11 @@ async function read(dataDir: string, purpose: CaPurpose, tools: Tools): Promise<
   const chain = await readChain(absolute, files);
   const keyPem = await files.readText(absolute.key);
   const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";
-  return { purpose, paths, chain, key, beside: await readCasOnDisk(absolute, files) };
+  return { purpose, paths, chain, key, others: await readCasOnDisk(absolute, files) };
 }
 
 function describeCa(
-  { purpose, paths, chain, key, beside }: Shown,
+  { purpose, paths, chain, key, others }: Shown,
   split: boolean,
   now: Date,
 ): readonly DescribedLine[] {
@@ -94,12 +94,12 @@ function describeCa(
     ],
     ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
     ["Public key pin", publicKeyPin(certificate)],
-    ["Next CA", beside.next && describeBeside(beside.next)],
-    ["Old CA", beside.old && describeBeside(beside.old)],
+    ["Next CA", others.next && describeOther(others.next)],
+    ["Old CA", others.old && describeOther(others.old)],
   ];
 }
 
-function describeBeside({ certificate }: CertificateChain): string {
+function describeOther({ certificate }: CertificateChain): string {
   const until = formatTime(certificate.notAfter);
   return `${formatName(certificate.subject)}, until ${until}, trusted too; see: tlsboot ca rotate status`;
 }
@@ -115,7 +115,7 @@ function describeConstraints(one: CertificateFacts, certificate: CertificateFact
   return `${describeNameConstraints(one.nameConstraints)}${whose}`;
 }
 
-function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, others }: Shown, now: Date): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
@@ -123,8 +123,8 @@ function toFacts({ purpose, paths, chain, key, beside }: Shown, now: Date): Read
     isKeyEncrypted: key === "encrypted",
     ...certificateFacts(chain.certificate, now),
     issuers: chain.issuers.map((issuer) => certificateFacts(issuer, now)),
-    nextCA: beside.next && certificateFacts(beside.next.certificate, now),
-    oldCA: beside.old && certificateFacts(beside.old.certificate, now),
+    nextCA: others.next && certificateFacts(others.next.certificate, now),
+    oldCA: others.old && certificateFacts(others.old.certificate, now),
   };
 }
 

@@ -171,7 +171,7 @@ export const describeCertificateCommand = defineCommand({
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
 
-/** Parses the sequence number of a record and its hash; the name of the record stands for the number, too. */
+/** Parses the sequence number or the name of a record, and its hash. */
 function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
   const [, sequence, hash = ""] = /^(\d{1,15}):([0-9a-f]{64})$/i.exec(text) ?? [];
   return sequence === undefined

@@ -14,8 +14,8 @@ export interface RecordPrinter {
 }
 
 /**
- * Creates a printer. With `areSeparate` each object of JSON and YAML stands alone, as for a single certificate and for a
- * watch; else they become a List. Throws UsageError for an invalid jsonpath template.
+ * Creates a printer. With `areSeparate` each object of JSON and YAML is a document of its own, as for a single
+ * certificate and for a watch; else they become a List. Throws UsageError for an invalid jsonpath template.
  */
 export function createRecordPrinter(
   format: RecordFormat | undefined,

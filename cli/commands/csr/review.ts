@@ -238,7 +238,7 @@ class ReviewSession {
         case "n":
         case "no": {
           const reason = await this.#prompt(REASON_QUESTION, signal);
-          // At the end of the answers of a pipe, the denial stands; a person who presses Ctrl-D takes it back.
+          // A pipe may end after its last answer; a person who presses Ctrl-D takes the denial back.
           if (reason === undefined && this.#tools.stdin.isTerminal) continue;
           const message = reason?.trim() ?? "";
           const decision = await createDenial(api, TOOL, signal, message === "" ? {} : { message });

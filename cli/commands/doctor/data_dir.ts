@@ -10,7 +10,7 @@ import { askAs, examineStored } from "./files.ts";
 import { examineDatabase, examinePort, examineServingNames } from "./host.ts";
 import { examineServer } from "./server.ts";
 
-/** Names of the files that a replacement of a CA makes beside it, without `.crt`. */
+/** Names of the files that a replacement of a CA adds, without `.crt`. */
 const ROTATION_FILE = /^(?:old|next|retired)-|-(?:bundle|cross-signed)$/;
 
 /** The lifetime from which on a CA is replaced by one that lasts as long. */

@@ -30,7 +30,7 @@ export interface MachinePaths {
 
 /**
  * Finds the kubeconfig of a folder of certificates: the one that names a certificate in the folder, else kubelet's, else
- * the one beside the folder, which may be missing.
+ * the one next to the folder, which may be missing.
  */
 export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps): Promise<string> {
   for (const folder of [dirname(certDir), certDir, KUBERNETES]) {
@@ -53,7 +53,7 @@ export function findNamedFolder({ path, kubeconfig }: FoundFile): string | undef
   return undefined;
 }
 
-/** Examines a machine. The fixes use the bootstrap kubeconfig that is given or found beside the machine's files. */
+/** Examines a machine. The fixes use the bootstrap kubeconfig that is given or found next to the machine's files. */
 export async function examineMachineAt(
   { kubeconfigPath, certDir }: MachinePaths,
   given: string | undefined,
@@ -64,8 +64,8 @@ export async function examineMachineAt(
   if (!host.ok) throw new AppError("invalid", host.error, { hint: "give this computer a name that a node may have" });
   const paths = { kubeconfigPath, certDir };
   const reading = await readMachine({ ...paths, nodeName: host.value, isNameGiven: false }, deps, signal);
-  const beside = await findBootstrapKubeconfigs(kubeconfigPath, deps);
-  const bootstrapKubeconfig = given === undefined ? beside[0] : resolve(deps.cwd, given);
+  const kubeconfigs = await findBootstrapKubeconfigs(kubeconfigPath, deps);
+  const bootstrapKubeconfig = given === undefined ? kubeconfigs[0] : resolve(deps.cwd, given);
   const credentials = bootstrapKubeconfig !== undefined
     ? ["--bootstrap-kubeconfig", bootstrapKubeconfig]
     // The pins of a CA that the server no longer has would not help.
@@ -82,7 +82,7 @@ export async function examineMachineAt(
       ]),
   };
   const examined = await examineMachine(reading, words, deps, signal);
-  const tokens = reading.server.kind === "accepted" ? await findLivingTokens(beside, deps, signal) : [];
+  const tokens = reading.server.kind === "accepted" ? await findWorkingTokens(kubeconfigs, deps, signal) : [];
   const found = reportOn(deps.show(certDir)).check("bootstrap-token", tokens);
   return { ...examined, findings: [...examined.findings, ...found] };
 }
@@ -107,8 +107,8 @@ async function findBootstrapKubeconfigs(kubeconfigPath: string, { files }: Exami
   return found.flat();
 }
 
-/** Finds bootstrap tokens beside the kubeconfig that the server still accepts. */
-async function findLivingTokens(
+/** Finds bootstrap tokens next to the kubeconfig that the server still accepts. */
+async function findWorkingTokens(
   paths: readonly string[],
   { clock, files, connect, show }: ExamineDeps,
   signal: AbortSignal,

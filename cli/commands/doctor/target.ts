@@ -58,7 +58,7 @@ export async function recognizeTarget(
   }
   if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {
-    // The folder of kubeadm has kubeconfigs beside its CAs.
+    // The folder of kubeadm has kubeconfigs next to its CAs.
     const isKubeadm = names.some((one) => one.endsWith(".conf"));
     return { kind: isKubeadm ? "CA folder" : "data directory", path };
   }

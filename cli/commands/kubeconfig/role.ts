@@ -61,7 +61,7 @@ export async function grantRole(grant: RoleGrant, api: ApiClient, tools: Tools):
   await reportOtherRoles(grant, api, tools);
 }
 
-/** Lists the custom signers of the flag, and those that run beside the approver. */
+/** Lists the custom signers of the flag, and those that run with the approver. */
 async function listCustomSigners(
   { role, signerNames }: RoleGrant,
   api: ApiClient,

@@ -35,7 +35,7 @@ function parseRevoked(text: string): TypedTarget {
   throw new UsageError(`cannot use "${text}": name its certificate by the serial number`);
 }
 
-/** Finds the whole serial number that the beginning of one stands for. */
+/** Finds the whole serial number for the beginning of one. */
 async function findTarget(
   typed: TypedTarget,
   { api }: ApiConnection,

@@ -155,7 +155,7 @@ export interface CasAround {
   readonly crossSigned: CertificateFacts | undefined;
 }
 
-/** Reads the CAs around a signer's from the files beside it. AppError `not_found`, `ca_invalid`. */
+/** Reads the CAs around a signer's own from the files next to it. AppError `not_found`, `ca_invalid`. */
 export async function readCasAround(
   { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineCaSettings,
   { authority, profile }: OpenedSigner,

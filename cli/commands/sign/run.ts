@@ -68,7 +68,7 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }
 
-/** Reports whether the argument is a folder. UsageError for a folder beside other arguments. */
+/** Reports whether the argument is a folder. UsageError for a folder with other arguments. */
 async function namesFolder(args: readonly string[], files: FilePort, cwd: string): Promise<boolean> {
   for (const name of args) {
     if (name === STDIN || (await files.stat(resolve(cwd, name)))?.kind !== "directory") continue;
