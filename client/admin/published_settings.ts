@@ -20,11 +20,10 @@ export interface ChosenSettings extends PolicySettings {
 export async function readApproverSettings(api: ApiClient, signal: AbortSignal): Promise<ChosenSettings> {
   const { namespace, name } = PUBLISHED_SETTINGS;
   const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
-  const none = createNoSettings;
   try {
     const { data = {} } = await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
     const parsed = parsePublishedSettings(data);
-    if (!parsed.ok) return none(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
+    if (!parsed.ok) return createNoSettings(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
     return {
       ...parsed.value,
       source: "approver",
@@ -32,9 +31,9 @@ export async function readApproverSettings(api: ApiClient, signal: AbortSignal):
     };
   } catch (error) {
     signal.throwIfAborted();
-    if (isAppError(error, "not_found")) return none("no approver of tlsboot has published any");
+    if (isAppError(error, "not_found")) return createNoSettings("no approver of tlsboot has published any");
     if (!(error instanceof AppError)) throw error;
-    return none(`they cannot be read: ${error.message}`);
+    return createNoSettings(`they cannot be read: ${error.message}`);
   }
 }
 

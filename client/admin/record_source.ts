@@ -87,9 +87,8 @@ export function parseRecordReference(text: string): RecordReference {
 }
 
 /**
- * Finds the certificates that users name, in one pass over the register. Throws AppError `not_found` for one that does not
- * exist, and `invalid` with the candidates for digits that several serial numbers begin with; `onFailure` receives it for
- * each, and the others are found.
+ * Finds the certificates that users name, in one pass over the register. In place of one that does not exist, the result
+ * has AppError `not_found`; for digits with which several serial numbers begin, `invalid` with the candidates.
  */
 export async function findReferences(
   source: RecordSource,

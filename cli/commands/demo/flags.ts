@@ -1,7 +1,6 @@
 /** The command `tlsboot demo`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../../framework/flags.ts";
-import { needs } from "../../framework/rules.ts";
 
 export const demoCommand = defineCommand({
   path: ["demo"],
@@ -26,11 +25,6 @@ export const demoCommand = defineCommand({
     ui: switchFlag({
       summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
     }),
-    uiPort: integerFlag({
-      default: 0,
-      max: 65_535,
-      summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
-    }),
     keep: switchFlag({ summary: "Go on serving at the end, until interrupted." }),
     step: switchFlag({
       summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
@@ -41,6 +35,5 @@ export const demoCommand = defineCommand({
     "As a picture in the browser, which fills while it happens": "tlsboot demo --ui",
     "Step by step and with reasons in front of a class, and keep serving": "tlsboot demo --explain --step --keep",
   },
-  rules: [needs("uiPort", "ui")],
   exitCodes: { 0: "the demo is complete; with --keep or --ui, stopped by SIGINT or SIGTERM" },
 });

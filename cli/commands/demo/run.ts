@@ -31,7 +31,7 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
   const narrator = createNarrator(tools, { explain: settings.explain });
   await using page = settings.ui
-    ? await createPage(settings.step ? "step" : "auto", { logger, port: settings.uiPort }, tools)
+    ? await createPage(settings.step ? "step" : "auto", logger, tools)
     : undefined;
   const audience: Audience = (event) => {
     narrator(event);
@@ -61,11 +61,7 @@ interface DemoPage extends AsyncDisposable {
 }
 
 /** Creates the page of `--ui`. It is loaded here, because the demo without it is quicker. */
-async function createPage(
-  mode: BoardMode,
-  options: { readonly logger: Logger; readonly port: number },
-  tools: Tools,
-): Promise<DemoPage> {
+async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promise<DemoPage> {
   const { createStoryPage, STORY_ID } = await import("../../../ui/pages/story.tsx");
   const board = new StoryBoard(tools.clock, mode);
   const { page, actions } = createStoryPage(board);
@@ -74,11 +70,7 @@ async function createPage(
     board,
     async open({ root }) {
       const settings = { kubeconfig: undefined, dataDir: root };
-      const opened = await openUi(
-        settings,
-        { ...options, pages: [page], actions, sources: { [STORY_ID]: board } },
-        tools,
-      );
+      const opened = await openUi(settings, { logger, pages: [page], actions, sources: { [STORY_ID]: board } }, tools);
       ui = opened;
       tools.stdout.write(
         `\n   The story begins on the page ${opened.url}.\n   This link opens it once:\n\n   ${opened.createLink()}\n`,
