@@ -262,19 +262,8 @@ function formatDefault(ms: number): string {
 }
 
 /** Creates a flag with a list of texts, repeated or separated by commas, as in kubectl. */
-export function listFlag(
-  options: FlagOptions & { readonly default?: readonly string[] },
-): Flag<readonly string[]> {
-  const initially = options.default ?? [];
-  return {
-    ...flag<readonly string[]>(options, {
-      placeholder: "LIST",
-      default: initially,
-      defaultText: `[${initially.join(",")}]`,
-      parse: (texts) => ok(splitList(texts)),
-    }),
-    isRepeatable: true,
-  };
+export function listFlag(options: FlagOptions & { readonly default?: readonly string[] }): Flag<readonly string[]> {
+  return parsedListFlag({ ...options, parse: ok });
 }
 
 /** Creates a flag with one of a few words. */
@@ -316,13 +305,15 @@ interface Parsed<T> {
 }
 
 /** Creates a flag with a list of texts that `parse` reads, repeated or separated by commas. The error names the first invalid one. */
-export function parsedListFlag<T>(options: FlagOptions & Parsed<T>): Flag<readonly T[]> {
-  const { format = String } = options;
+export function parsedListFlag<T>(
+  options: FlagOptions & Parsed<T> & { readonly default?: readonly T[] },
+): Flag<readonly T[]> {
+  const { format = String, default: initially = [] } = options;
   return {
     ...flag<readonly T[]>(options, {
       placeholder: "LIST",
-      default: [],
-      defaultText: "[]",
+      default: initially,
+      defaultText: `[${initially.map((value) => format(value, String)).join(",")}]`,
       parse: (texts) => {
         const values: T[] = [];
         const items = splitList(texts);

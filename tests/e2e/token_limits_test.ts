@@ -221,7 +221,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
         "token create --public-key nothing.pub",
         /cannot use the public key in ".*nothing\.pub": file does not exist\n.*hint: print it on the machine/,
       ],
-      ["token create --public-key nothing.pub --uses 2", /a known key is one key/],
+      ["token create --public-key nothing.pub --uses 2", /--public-key and --uses exclude each other/],
     ] as const
   ) {
     test(`tlsboot ${line} is refused`, async () => {

@@ -9,7 +9,7 @@ import {
   KUBELET_PATHS,
 } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup } from "../../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/token/token_secret.ts";
 import {
   type BootstrapToken,
   formatBootstrapToken,
@@ -104,8 +104,8 @@ const STDOUT = "-";
 
 /** Returns the form. UsageError for flags that contradict each other. */
 function chooseFormat({ settings }: CreateInput): Format {
-  const { output, printJoinCommand, forInventory, out, node, usages, groups } = settings;
-  checkLists(usages, groups);
+  const { output, printJoinCommand, forInventory, out, node, usages } = settings;
+  if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
   const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
   if (forInventory === undefined) {
     if (out?.endsWith("/") === true) throw new UsageError(`--out names the folder "${out}", and not a file in it`);
@@ -126,26 +126,13 @@ function chooseFormat({ settings }: CreateInput): Format {
   return format;
 }
 
-/** Throws UsageError for usages and groups that no token may have. */
-function checkLists(usages: readonly string[], groups: readonly string[]): void {
-  const usage = usages.find((item) => !BOOTSTRAP_TOKEN_USAGES.includes(item));
-  if (usage !== undefined) {
-    throw new UsageError(`cannot use "${usage}" as a usage: want ${BOOTSTRAP_TOKEN_USAGES.join(" or ")}`);
-  }
-  if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
-  const group = groups.find((item) => !isBootstrapGroup(item));
-  if (group !== undefined) {
-    throw new UsageError(`cannot use "${group}" as a group: want system:bootstrappers:<name>, of a-z, 0-9, : and -`);
-  }
-}
-
 /** Plans one token, or one for each machine of an inventory. */
 async function planTokens(
   { settings, args }: CreateInput,
   format: Format,
   tools: Tools,
 ): Promise<readonly PlannedToken[]> {
-  const { node, forInventory, publicKey } = settings;
+  const { node, forInventory } = settings;
   const out = settings.out === undefined || settings.out === STDOUT ? undefined : resolve(tools.cwd, settings.out);
   const plan = async (name: NodeName | undefined, path: string | undefined): Promise<PlannedToken> => ({
     ...settings,
@@ -156,9 +143,6 @@ async function planTokens(
   });
   if (forInventory === undefined || out === undefined) return [await plan(node, out)];
   const machines = await readMachines(resolve(tools.cwd, forInventory), node, tools.files);
-  if (publicKey !== undefined && machines.length > 1) {
-    throw new UsageError("--public-key is the key of one machine: name it with --node");
-  }
   return await Promise.all(machines.map((name) => plan(name, join(out, `${name}.${format}`))));
 }
 

@@ -1,7 +1,8 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
 import { parseTokenNetwork, parseTokenUses } from "../../../core/token/bootstrap_token.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
-import { UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
+import { err, ok } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
@@ -10,7 +11,6 @@ import {
   choiceFlag,
   durationFlag,
   fileFlag,
-  listFlag,
   parsedFlag,
   parsedListFlag,
   switchFlag,
@@ -72,8 +72,10 @@ export const tokenCreateCommand = defineCommand({
     }),
     ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
     description: textFlag({ summary: "Purpose of the token, for people." }),
-    groups: listFlag({
+    groups: parsedListFlag({
       default: [UP_TOKEN_GROUP],
+      parse: (text) =>
+        isBootstrapGroup(text) ? ok(text) : err("want system:bootstrappers:<name>, of a-z, 0-9, : and -"),
       summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
     }),
     uses: parsedFlag({
@@ -96,8 +98,10 @@ export const tokenCreateCommand = defineCommand({
     approve: switchFlag({
       summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
     }),
-    usages: listFlag({
-      default: ["signing", "authentication"],
+    usages: parsedListFlag({
+      default: BOOTSTRAP_TOKEN_USAGES,
+      parse: (text) =>
+        BOOTSTRAP_TOKEN_USAGES.includes(text) ? ok(text) : err(`want ${BOOTSTRAP_TOKEN_USAGES.join(" or ")}`),
       summary: "Uses of the token: signing, authentication.",
     }),
   },
@@ -114,7 +118,8 @@ export const tokenCreateCommand = defineCommand({
   },
   rules: [
     atMostOneOf("output", "printJoinCommand"),
-    excludes("forInventory", "TOKEN", "printJoinCommand"),
+    atMostOneOf("publicKey", "uses"),
+    excludes("forInventory", "TOKEN", "printJoinCommand", "publicKey"),
     needs("forInventory", "out"),
     needs("approve", "node", "forInventory"),
   ],

@@ -6,7 +6,6 @@ import { AppError } from "../../../core/errors.ts";
 import { encodeTokenLimits, type TokenLimits } from "../../../core/token/bound_token.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { toResult } from "../../../core/pki/asn1/der.ts";
@@ -24,16 +23,13 @@ export interface LimitSettings {
   readonly approve: boolean;
 }
 
-/** Reads the limits from the flags. UsageError for flags that contradict each other, AppError for the file of the key. */
+/** Reads the limits from the flags. AppError for the file of the key. */
 export async function readLimits(
   settings: LimitSettings,
   node: NodeName | undefined,
   { files, cwd }: { readonly files: Pick<FilePort, "readText">; readonly cwd: string },
 ): Promise<TokenLimits> {
   const { uses, cidr, publicKey: path, approve } = settings;
-  if (path !== undefined && uses !== undefined && uses > 1) {
-    throw new UsageError("give --public-key or --uses, not both: a known key is one key");
-  }
   const publicKey = path === undefined ? undefined : await readKey(resolve(cwd, path), files);
   const maxKeys = uses ?? (node === undefined && publicKey === undefined ? undefined : 1);
   return {
