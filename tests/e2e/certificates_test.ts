@@ -44,9 +44,9 @@ describeInstance("the register of issued certificates", {}, (instance) => {
 
   // alice has one certificate, bob two, and all requests are deleted.
   before(async () => {
-    await succeed("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
-    await succeed("kubeconfig", "user", "bob", "--ttl", "100h");
-    await succeed("kubeconfig", "user", "bob", "--ttl", "200h", "--force");
+    await succeed("kubeconfig", "user", "alice", "--group", "dev,ops", "--duration", "1h");
+    await succeed("kubeconfig", "user", "bob", "--duration", "100h");
+    await succeed("kubeconfig", "user", "bob", "--duration", "200h", "--force");
     const names = await succeed("get", "csr", "-o", "name");
     await succeed("delete", "csr", ...names.trimEnd().split("\n"));
   });

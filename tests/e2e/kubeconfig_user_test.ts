@@ -25,14 +25,14 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
   }
 
   test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
-    const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
+    const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--duration", "1h");
     assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
     assert.match(stderr, /\napproved with your own rights\n/);
     assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
     assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
     assert.match(
       stderr,
-      /\n {2}tlsboot kubeconfig user alice --data-dir \S+ --group dev --group ops --role viewer --ttl 1h --force\n$/,
+      /\n {2}tlsboot kubeconfig user alice --data-dir \S+ --group dev --group ops --role viewer --duration 1h --force\n$/,
     );
     assert.equal((await stat(instance.folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
     assert.deepEqual((await readdir(instance.folder.path)).filter((name) => name.endsWith(".new")), []);
@@ -61,10 +61,10 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
   });
 
   test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands that a shell parses correctly", async () => {
-    const { stderr } = await instance.succeed("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
+    const { stderr } = await instance.succeed("kubeconfig", "user", "Jürgen Müller", "--duration", "20000h");
     assert.match(stderr, /\nthe signer grants a lifetime of 1y, not the requested 20000h0m0s\n/);
     assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
-    assert.match(stderr, / user 'Jürgen Müller' --data-dir \S+ --role viewer --ttl 20000h --force\n/);
+    assert.match(stderr, / user 'Jürgen Müller' --data-dir \S+ --role viewer --duration 20000h --force\n/);
   });
 
   test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
@@ -116,7 +116,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       ["a/b", 2, /cannot use "a\/b" as the name of a person/],
       ["system:node:n1", 2, /Kubernetes' own\n.*tlsboot request/],
       ["eve --group dev --group system:masters", 2, /system:masters group is not allowed\n.*kubeconfig admin/],
-      ["eve --ttl 9m", 2, /--ttl: "9m" found, want a duration from 10m to 596523h/],
+      ["eve --duration 9m", 2, /--duration: "9m" found, want a duration from 10m to 596523h/],
       ["eve --server http://x", 2, /--server: "http:\/\/x" found, want https/],
       ["there", 1, /there\.kubeconfig": it exists/],
     ] as const

@@ -288,7 +288,7 @@ describe("tlsboot doctor --cluster", () => {
   });
 
   test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
-    await shell.succeed("tlsboot kubeconfig user mallory --ttl 8h --data-dir ../data --out mallory.kubeconfig");
+    await shell.succeed("tlsboot kubeconfig user mallory --duration 8h --data-dir ../data --out mallory.kubeconfig");
     await shell.succeed("tlsboot revoke user/mallory --data-dir ../data --yes");
     const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
     const [access] = findings.filter(({ severity }) => severity === "error");
@@ -297,7 +297,7 @@ describe("tlsboot doctor --cluster", () => {
   });
 
   test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
-    await shell.succeed("tlsboot kubeconfig user eve --ttl 8h --data-dir ../data --out eve.kubeconfig");
+    await shell.succeed("tlsboot kubeconfig user eve --duration 8h --data-dir ../data --out eve.kubeconfig");
     const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
     const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
     assert.match(skipped, /the user lacks the right to list clusterroles\.rbac\.authorization\.k8s\.io, and to list /);

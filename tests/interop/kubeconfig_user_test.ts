@@ -46,7 +46,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
 
   test(`tlsboot kubeconfig user gives a person access, and prints the rights that they have`, async () => {
     const { folder, kubectl, caPath } = cluster;
-    const stderr = await letIn(cluster, "alice", "--group", "dev", "--ttl", "1h");
+    const stderr = await letIn(cluster, "alice", "--group", "dev", "--duration", "1h");
     const kubeconfig = folder.join("alice.kubeconfig");
     assert.equal(await readMode(kubeconfig), 0o600);
     const alice = kubectl.as(kubeconfig);
@@ -61,7 +61,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal((await alice.try("auth", "can-i", "list", "configmaps")).stdout, "no\n");
     assert.match(
       stderr,
-      /\n {2}tlsboot kubeconfig user alice --kubeconfig \S+ --group dev --role viewer --ttl 1h --force\n/,
+      /\n {2}tlsboot kubeconfig user alice --kubeconfig \S+ --group dev --role viewer --duration 1h --force\n/,
     );
     await kubectl.run(
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],

@@ -21,7 +21,7 @@ async function administer(instance: RunningInstance, ...args: readonly string[])
 /** Gives a person a kubeconfig that may read config maps, and returns kubectl with it at each of the instances. */
 async function letIn(instances: readonly RunningInstance[], user: string): Promise<readonly Kubectl[]> {
   const [first] = instances as [RunningInstance];
-  await administer(first, "kubeconfig", "user", user, "--ttl", "1h");
+  await administer(first, "kubeconfig", "user", user, "--duration", "1h");
   await first.kubectl.run("create", "clusterrolebinding", user, "--clusterrole=view", `--user=${user}`);
   const config = await readFile(first.folder.join(`${user}.kubeconfig`), "utf8");
   return await Promise.all(instances.map(async (instance, index) => {

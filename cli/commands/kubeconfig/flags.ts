@@ -76,7 +76,7 @@ export const kubeconfigUserCommand = defineCommand({
       summary:
         "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
     }),
-    ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
+    duration: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
     noApprove: switchFlag({
       summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
     }),
@@ -96,7 +96,7 @@ export const kubeconfigUserCommand = defineCommand({
     "Let alice in for a working day": "tlsboot kubeconfig user alice --group dev",
     "Let bob approve requests": "tlsboot kubeconfig user bob --role approver",
     "For another machine, at another cluster":
-      "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
+      "tlsboot kubeconfig user alice --group dev --duration 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
     "Send the request, and let another user approve it":
       "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
   },

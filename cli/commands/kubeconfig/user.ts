@@ -57,7 +57,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
     signerName: KUBE_APISERVER_CLIENT_SIGNER,
     subject: { commonName: name, organizations: settings.group },
     names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
-    expirationSeconds: toExpirationSeconds(settings.ttl),
+    expirationSeconds: toExpirationSeconds(settings.duration),
     key: settings.keyAlgorithm,
     renewal: { isForced: settings.force },
     timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
