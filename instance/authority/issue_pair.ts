@@ -26,7 +26,7 @@ export interface ClientIdentity {
 }
 
 /** A certificate followed by the intermediates of its CA, and its private key, both PEM. */
-export interface IssuedPair {
+interface IssuedPair {
   readonly certificatePem: string;
   readonly keyPem: Secret<string>;
   readonly notAfter: Date;

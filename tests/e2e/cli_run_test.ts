@@ -136,34 +136,6 @@ test("tlsboot kubeconfig admin reports a CA that ends before the requested lifet
   assert.equal((await tlsboot("kubeconfig admin --duration 3000d --force")).stderr, "");
 });
 
-test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async () => {
-  await using folder = await createTempFolder();
-  const tlsboot = createRunner(folder.path);
-  await tlsboot("ca init");
-  const { stdout } = await tlsboot("kubeconfig admin --embed-certs=false --out -");
-  assert.ok(stdout.includes(`client-key: ${folder.join("tlsboot-data/pki/kubernetes-admin.key")}\n`));
-  assert.ok(stdout.includes(`certificate-authority: ${folder.join("tlsboot-data/pki/ca.crt")}\n`));
-  assert.equal(await readMode(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
-});
-
-test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the instance's", async () => {
-  await using folder = await createTempFolder();
-  const tlsboot = createRunner(folder.path);
-  await tlsboot("ca init");
-  const line = "kubeconfig admin --embed-certs=false --out -";
-  assert.equal((await tlsboot(line)).code, 0);
-  const key = await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8");
-  assert.match(await tlsboot.refuse(1, line), /kubernetes-admin\.key" exists\ntlsboot: hint: replace it with --force/);
-  assert.equal(await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8"), key);
-  assert.equal((await tlsboot(`${line} --force`)).code, 0);
-  const ca = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
-  assert.match(
-    await tlsboot.refuse(2, `${line} --force --user ca`),
-    /cannot use "ca" as --user: pki\/ca\.key is the instance's own/,
-  );
-  assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), ca);
-});
-
 test("tlsboot kubeconfig admin refuses a CA key that others can read", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);

@@ -5,7 +5,6 @@ import { assertReplaceable } from "../../output/new_file.ts";
 import {
   encodeKubeconfigEntry,
   type KubeconfigCluster,
-  type KubeconfigUser,
   parseKubeconfig,
 } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
@@ -17,35 +16,27 @@ import { hasSplitAuthorities, readAuthority } from "../../../instance/authority/
 import { readTrustPem } from "../../../instance/authority/instance_authorities.ts";
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
-import { issueClientPair, type IssuedPair } from "../../../instance/authority/issue_pair.ts";
+import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import type { kubeconfigAdminCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 
 type AdminSettings = Input<typeof kubeconfigAdminCommand.flags>["settings"];
-
-/** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
-const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 
 /** The address of a server that has not run yet, on this machine and with the default port. */
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
 export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flags>, tools: Tools): Promise<ExitCode> {
   const server = settings.server ?? await findAdvertisedServer(settings.dataDir, tools) ?? DEFAULT_SERVER;
-  if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
-  if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {
-    throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
-  }
+  if (settings.user === "") throw new UsageError("--user must not be empty");
   const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
   if (target !== "-") await assertReplaceable("kubeconfig", resolve(tools.cwd, target), settings.force, tools.files);
-  const paths = pairPaths(resolve(tools.cwd, settings.dataDir), settings.user);
-  if (!settings.embedCerts) await checkPair(paths, settings.force, tools);
   const cluster = await readClusterEntry(settings, server, tools);
   const [root, files] = [resolve(tools.cwd, settings.dataDir), tools.files];
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
@@ -68,9 +59,7 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
       tools,
     );
   }
-  const user: KubeconfigUser = settings.embedCerts
-    ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
-    : await writePair(paths, pair, tools);
+  const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
   const text = encodeKubeconfigEntry(settings.clusterName, { cluster, userName: settings.user, user });
   if (target === "-") {
     tools.stdout.write(text);
@@ -84,22 +73,19 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
 /** Creates the entry of the cluster, with its CA read from the file and checked. */
 async function readClusterEntry(settings: AdminSettings, server: string, tools: Tools): Promise<KubeconfigCluster> {
   const path = resolve(tools.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
-  let text = await tools.files.readText(path);
-  // While the CA is being replaced, both are trusted.
-  if (text !== undefined && settings.certificateAuthority === undefined && settings.embedCerts) {
-    text = await readTrustPem(resolve(tools.cwd, settings.dataDir), tools.files);
-  }
-  if (text === undefined) {
+  const given = await tools.files.readText(path);
+  if (given === undefined) {
     throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
       hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
     });
   }
+  // While the CA is being replaced, both are trusted.
+  const text = settings.certificateAuthority === undefined
+    ? await readTrustPem(resolve(tools.cwd, settings.dataDir), tools.files)
+    : given;
   const bundle = parseCaBundle(text);
   if (!bundle.ok) throw new AppError("ca_invalid", `cannot use CA bundle "${path}": ${bundle.error}`);
-  return {
-    server,
-    ...(settings.embedCerts ? { certificateAuthorityData: text } : { certificateAuthority: path }),
-  };
+  return { server, certificateAuthorityData: text };
 }
 
 /** Finds the address of the server in admin.kubeconfig, which `up` and `serve` write; undefined without such a file. */
@@ -108,30 +94,4 @@ async function findAdvertisedServer(dataDir: string, tools: Tools): Promise<stri
   const text = await tools.files.readText(path);
   const config = text === undefined ? undefined : parseKubeconfig(text, path);
   return config?.ok === true ? config.value.clusters[0]?.cluster.server : undefined;
-}
-
-interface PairPaths {
-  readonly clientCertificate: string;
-  readonly clientKey: string;
-}
-
-function pairPaths(dataDir: string, name: string): PairPaths {
-  return { clientCertificate: join(dataDir, "pki", `${name}.crt`), clientKey: join(dataDir, "pki", `${name}.key`) };
-}
-
-/** Throws AppError `file_exists` when there is a pair already, which another kubeconfig may use. */
-async function checkPair(paths: PairPaths, isForced: boolean, { files }: Tools): Promise<void> {
-  if (isForced) return;
-  for (const path of [paths.clientKey, paths.clientCertificate]) {
-    if (await files.lstat(path) === undefined) continue;
-    throw new AppError("file_exists", `cannot write the pair of the kubeconfig: "${path}" exists`, {
-      hint: "replace it with --force, or choose another name with --user",
-    });
-  }
-}
-
-async function writePair(paths: PairPaths, pair: IssuedPair, { files }: Tools): Promise<KubeconfigUser> {
-  await files.writeAtomic(paths.clientKey, pair.keyPem.reveal(), SECRET_MODE);
-  await files.writeAtomic(paths.clientCertificate, pair.certificatePem, PUBLIC_MODE);
-  return { ...paths };
 }

@@ -26,10 +26,6 @@ export const kubeconfigAdminCommand = defineCommand({
     certificateAuthority: fileFlag({
       summary: "CA bundle that signed the server's certificate. Without it, pki/ca.crt in --data-dir.",
     }),
-    embedCerts: switchFlag({
-      default: true,
-      summary: "Put certificates and keys into the file; with =false, their absolute paths.",
-    }),
     force: switchFlag({ summary: "Replace an existing file." }),
     ...CA_KEY_FLAGS,
     issuedLog: ISSUED_LOG_FLAG,
