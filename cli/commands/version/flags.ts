@@ -2,6 +2,7 @@
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
+import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 
 export const versionCommand = defineCommand({
   path: ["version"],
@@ -39,5 +40,10 @@ export const versionCommand = defineCommand({
     "Check the installed file against a stick":
       "tlsboot version --verify --release /media/stick --release-key minisign.pub",
   },
+  rules: [
+    atMostOneOf("sbom", "licenses", "verify"),
+    whenTyped(excludes("output", "sbom", "licenses", "verify")),
+    whenTyped(needs(["release", "releaseKey"], "verify")),
+  ],
   exitCodes: { 3: "--verify: this file is not one of the release" },
 });

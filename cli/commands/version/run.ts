@@ -4,11 +4,10 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { BUILD, TLSBOOT_VERSION } from "../../../core/version.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { getVersionFacts, type VersionFacts } from "../../version.ts";
 
 export async function run({ settings }: Input<typeof versionCommand.flags>, tools: Tools): Promise<ExitCode> {
-  if (settings.sbom) return await printSbom(settings.output, tools);
+  if (settings.sbom) return await printSbom(tools);
   if (settings.licenses) {
     tools.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());
     return EXIT.done;
@@ -27,8 +26,7 @@ export async function run({ settings }: Input<typeof versionCommand.flags>, tool
   return EXIT.done;
 }
 
-async function printSbom(output: "json" | "yaml" | undefined, io: Io): Promise<ExitCode> {
-  if (output === "yaml") throw new UsageError("--sbom is JSON only", "leave out -o yaml");
+async function printSbom(io: Io): Promise<ExitCode> {
   const [{ createSbom, createSbomContent }, { PACKAGES }] = await Promise.all([
     import("../../sbom/sbom.ts"),
     import("../../sbom/packages.ts"),
