@@ -235,11 +235,11 @@ export class FileLock implements Disposable {
   }
 
   /** Runs an action while no other program holds the lock. Throws AppError `io` when another one holds it for too long. */
-  async runExclusive(action: () => Promise<void>): Promise<void> {
+  async runExclusive<T>(action: () => Promise<T>): Promise<T> {
     const database = this.#database ??= await this.#open();
     await this.#begin(database);
     try {
-      await action();
+      return await action();
     } finally {
       database.exec("ROLLBACK");
     }

@@ -109,17 +109,12 @@ export async function answerBundle(bundle: RequestBundle, desk: Desk): Promise<B
     return { text: undefined, isRepeated: false, outcomes };
   }
   if (origin.kind === "export") await exporters.add(origin, desk.clock.now());
-  const answers: BundleAnswer[] = [];
-  await lock.runExclusive(async () => {
+  return await lock.runExclusive(async () => {
     // Another run may have answered the same requests while this one was asking.
     const text = await answered.find(id);
-    answers.push(
-      text === undefined
-        ? await signAll(id, bundle, decided, { site, approval: consent.approval }, desk)
-        : { text, isRepeated: true, outcomes: readKept(text).outcomes },
-    );
+    if (text !== undefined) return { text, isRepeated: true, outcomes: readKept(text).outcomes };
+    return await signAll(id, bundle, decided, { site, approval: consent.approval }, desk);
   });
-  return answers[0]!;
 }
 
 /** Signs, keeps the answers, records the certificates, and returns the text that may be given out then. */
@@ -212,9 +207,8 @@ function readKept(text: string): KeptAnswer {
 /** Finds the answer of an earlier run; that of one that was killed before it had recorded every certificate is completed. */
 async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promise<KeptAnswer | undefined> {
   const { answered, lock, log, signers } = desk;
-  let found: string | undefined;
-  await lock.runExclusive(async () => {
-    found = await answered.find(id) ?? await answered.complete(id, async (text) => {
+  const found = await lock.runExclusive(async () =>
+    await answered.find(id) ?? await answered.complete(id, async (text) => {
       const records = await readSignRecords(log.path, desk);
       const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
       const time = formatTime(desk.clock.now());
@@ -228,8 +222,8 @@ async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promi
           await log.record(leaf.der, authority, toOrigin(toRecordedRequest(request, bundle), bundle, approval));
         }),
       );
-    });
-  });
+    })
+  );
   return found === undefined ? undefined : readKept(found);
 }
 

@@ -10,8 +10,8 @@ import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 export interface AnsweredRequests {
   /** Finds the text of the answer to a request by the request's id; it may be given out again. */
   find(id: string): Promise<string | undefined>;
-  /** Keeps an answer, records its certificate with `record`, and returns the answer that may be given out. */
-  keep(id: string, answer: string, record: () => Promise<void>): Promise<string>;
+  /** Keeps an answer, and records its certificate with `record`; the answer may be given out then. */
+  keep(id: string, answer: string, record: () => Promise<void>): Promise<void>;
   /** Replaces the answer that is given out from now on; the certificate in it is the same. */
   replace(id: string, answer: string): Promise<void>;
   /**
@@ -33,7 +33,6 @@ export function openAnsweredRequests(issuedLog: string, files: FilePort): Answer
       await files.writeAtomic(unrecorded(id), answer, SECRET_MODE);
       await record();
       await files.rename(unrecorded(id), given(id));
-      return answer;
     },
     replace: (id, answer) => files.writeAtomic(given(id), answer, SECRET_MODE),
     async complete(id, record) {
