@@ -20,7 +20,21 @@ const NODE_PREFIX = /^nodes?\//;
 
 /** Checks arguments before any request is sent. Throws UsageError. */
 export function parseTargets(args: readonly string[]): void {
-  parseCsrNames(args.map((arg) => arg.replace(NODE_PREFIX, "")));
+  args.forEach(parseTarget);
+}
+
+/** A name, and whether it can be that of a request, of a machine, or of either. */
+interface Target {
+  readonly name: string;
+  readonly isRequest: boolean;
+  readonly isMachine: boolean;
+}
+
+function parseTarget(arg: string): Target {
+  const isMachine = NODE_PREFIX.test(arg);
+  const rest = arg.replace(NODE_PREFIX, "");
+  const [name = ""] = parseCsrNames([rest]);
+  return { name: isMachine ? rest : name, isRequest: !isMachine, isMachine: isMachine || name === arg };
 }
 
 /**
@@ -38,10 +52,9 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
     chooseOne(arg, candidates, clock.now());
 
   return async (arg, signal) => {
-    const isMachine = NODE_PREFIX.test(arg);
-    const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
-    const own = isMachine ? undefined : await findObject<CertificateSigningRequest>(api, csrPath(name), signal);
-    if (!isMachine && name !== arg) {
+    const { name, isRequest, isMachine } = parseTarget(arg);
+    const own = isRequest ? await findObject<CertificateSigningRequest>(api, csrPath(name), signal) : undefined;
+    if (!isMachine) {
       return own === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
     }
     // A client chooses the name of its request, and may choose the short name of another one.
@@ -52,7 +65,7 @@ export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): T
       throw error;
     });
     const requests = all.filter((csr) => findNode(csr) === name && getName(csr) !== name);
-    const shortened = isMachine ? [] : filterShortened(name, all);
+    const shortened = isRequest ? filterShortened(name, all) : [];
     const pending = [...new Set([...requests.filter((csr) => !isSettled(csr)), ...shortened])];
     if (own !== undefined) return choose(arg, [own, ...pending]) ?? name;
     // A decided request of the machine is only meant when none is pending.
@@ -72,14 +85,10 @@ export async function listMeantRequests(
   arg: string,
   signal: AbortSignal,
 ): Promise<readonly CertificateSigningRequest[]> {
-  const isMachine = NODE_PREFIX.test(arg);
-  const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
-  const isAny = !isMachine && name === arg;
+  const { name, isRequest, isMachine } = parseTarget(arg);
   const { items } = await listCsrs(api, {}, signal);
-  const meant = items.filter((csr) =>
-    (!isMachine && getName(csr) === name) || ((isMachine || isAny) && findNode(csr) === name)
-  );
-  const all = new Set([...meant, ...(isMachine ? [] : filterShortened(name, items))]);
+  const meant = items.filter((csr) => (isRequest && getName(csr) === name) || (isMachine && findNode(csr) === name));
+  const all = new Set([...meant, ...(isRequest ? filterShortened(name, items) : [])]);
   if (all.size === 0) throw notFound(arg);
   return [...all];
 }
