@@ -62,7 +62,7 @@ export function checkRuleFile(text: string, file: string): RuleFileReport | unde
       });
     case "SigningProfile":
       return report("profile", parseProfile(text), {
-        describe: (spec) => describeProfile(createCustomProfile(spec.signerName ?? "without a name", spec)),
+        describe: (spec) => describeProfile(createCustomProfile(spec.signerName ?? "of any name", spec)),
       });
     case "PolicyTest":
       return report("policy-test", parsePolicyFixture(text));
