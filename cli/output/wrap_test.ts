@@ -18,3 +18,7 @@ for (
 ) {
   test(`wrapWords() of ${name}`, () => assert.deepEqual(wrapWords(text, width, indent), want));
 }
+
+test("wrapWords() begins the first line in its own way, and keeps a word with a blank in one piece", () => {
+  assert.deepEqual(wrapWords(["one", "two three", "four"], 14, "    ", "- "), ["- one", "    two three", "    four"]);
+});

@@ -1,6 +1,7 @@
 /** The story in the terminal: numbered steps, the equivalent commands, and indented answers, in 80 columns. */
 import type { Io } from "../../io.ts";
 import { createStyle } from "../../output/style.ts";
+import { wrapWords } from "../../output/wrap.ts";
 import { findChapter, STEPS, type StepText } from "../../../ui/story/chapters.ts";
 import type { Audience, Pace } from "../../../ui/story/events.ts";
 
@@ -78,10 +79,10 @@ function explain({ happens, why, without }: StepText): readonly string[] {
 }
 
 /** Wraps a line at spaces. Its continuation is indented by two more characters than the line itself. */
-export function wrapLine(line: string, indent: string): readonly string[] {
+function wrapLine(line: string, indent: string): readonly string[] {
   const [own = ""] = /^ */.exec(line) ?? [];
   if (indent.length + line.length <= COLUMNS) return [`${indent}${line}`.trimEnd()];
-  return wrapWords(line.trim().split(" "), `${indent}${own}`, `${indent}${own}  `, 0);
+  return wrapWords(line.trim(), COLUMNS, `${indent}${own}  `, `${indent}${own}`);
 }
 
 /** Wraps a command, so that it can be copied with its line breaks. Only the lines after the first are indented. */
@@ -90,27 +91,9 @@ function wrapCommand(text: string): readonly string[] {
   // A flag stays with its value where both fit into a line, and a quoted word in one piece.
   const words = (text.match(/(?:--?[a-z][\w-]* (?!-))?(?:'[^']*'|"[^"]*"|[^ '"])+|> [^ ]+/g) ?? [text])
     .flatMap((word) => CONTINUED.length + word.length + 2 > COLUMNS ? word.split(" ") : [word]);
-  const lines = wrapWords(words, `${INDENT}  `, CONTINUED, 2);
+  const lines = wrapWords(words, COLUMNS - 2, CONTINUED, `${INDENT}  `);
   return lines.map((line, index) => {
     const shown = index === lines.length - 1 ? line : `${line} \\`;
     return index === 0 ? shown.trimStart() : shown;
   });
-}
-
-/** Fills lines with words; `reserved` columns at the end of each line stay free. */
-function wrapWords(words: readonly string[], first: string, next: string, reserved: number): readonly string[] {
-  const lines: string[] = [];
-  let line = first;
-  let isEmpty = true;
-  for (const word of words) {
-    if (!isEmpty && line.length + 1 + word.length + reserved > COLUMNS) {
-      lines.push(line.trimEnd());
-      line = next;
-      isEmpty = true;
-    }
-    if (isEmpty && word === "") continue;
-    line += isEmpty ? word : ` ${word}`;
-    isEmpty = false;
-  }
-  return [...lines, line];
 }
