@@ -173,7 +173,7 @@ export function createApprover(deps: ApproverDeps): Approver {
 
   async function reportTooMany(csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
     const requester = getRequester(csr);
-    const clear = `tlsboot delete csr --pending --requester ${shellWord(requester)}`;
+    const clear = `tlsboot delete csr --pending-of ${shellWord(requester)}`;
     logger.warn("a requester has too many pending requests, further ones are not checked", {
       requester,
       pending: maxPending,

@@ -372,10 +372,10 @@ test("createApprover() stops checking a requester with thousands of pending requ
   assert.equal(events.length, 26);
   assert.match(
     events.join("\n"),
-    /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot delete csr --pending --requester system:node:a/,
+    /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot delete csr --pending-of system:node:a/,
   );
   const fields = instance.logger.entries.find(({ level }) => level === "warn")?.fields;
-  assert.equal(fields?.["clear"], "tlsboot delete csr --pending --requester system:node:a");
+  assert.equal(fields?.["clear"], "tlsboot delete csr --pending-of system:node:a");
 
   const other = {
     ...SERVING,

@@ -282,7 +282,7 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
       if (open >= limit) {
         throw tooManyRequests(
           `${goQuote(username)} has ${open} open certificate signing requests, and this server allows ${limit}: ` +
-            `wait until one is decided; an administrator deletes them with tlsboot delete csr --pending --requester ${
+            `wait until one is decided; an administrator deletes them with tlsboot delete csr --pending-of ${
               shellWord(username)
             }`,
           RETRY_AFTER_SECONDS,

@@ -358,7 +358,7 @@ test("OpenRequestLimit refuses with 429 while a requester has as many open reque
     status: "Failure",
     message:
       '"system:bootstrap:abcdef" has 2 open certificate signing requests, and this server allows 2: wait until ' +
-      "one is decided; an administrator deletes them with tlsboot delete csr --pending --requester system:bootstrap:abcdef",
+      "one is decided; an administrator deletes them with tlsboot delete csr --pending-of system:bootstrap:abcdef",
     reason: "TooManyRequests",
     details: { retryAfterSeconds: 1 },
     code: 429,

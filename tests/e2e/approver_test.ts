@@ -161,16 +161,16 @@ describeInstance("tlsboot approver", {
     );
   });
 
-  test("tlsboot delete csr --pending --requester deletes the pending requests of one requester, and nothing else", async () => {
+  test("tlsboot delete csr --pending-of deletes the pending requests of one requester, and nothing else", async () => {
     for (const name of ["x", "y"]) await submitAs(admin(), await servingRequest("e", { name }), quiet);
     await submitAs(admin(), await servingRequest("f"), quiet);
-    const { code, stdout } = await tlsboot("delete", "csr", "--pending", "--requester", "system:node:e");
+    const { code, stdout } = await tlsboot("delete", "csr", "--pending-of", "system:node:e");
     assert.equal(code, 0);
     assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
     assert.equal((await tlsboot("get", "csr", "x")).code, 1);
     assert.equal((await tlsboot("get", "csr", "serving-f")).code, 0);
     assert.equal(
-      (await tlsboot("delete", "csr", "--pending", "--requester", "nobody")).stdout,
+      (await tlsboot("delete", "csr", "--pending-of", "nobody")).stdout,
       '0 pending requests of "nobody" deleted\n',
     );
   });

@@ -76,7 +76,7 @@ const COMMANDS: readonly Asking[] = [
   { args: ["token", "create", "-o", "kubeconfig", "--server", "https://10.0.0.1:6443"], isFormat: true },
   { args: ["token", "delete", "abcdef"] },
   { args: ["policy", "explain", "one", "--policy", "kubelet-serving-trusting"] },
-  { args: ["delete", "csr", "--pending", "--requester", FORGING] },
+  { args: ["delete", "csr", "--pending-of", FORGING] },
   { args: ["kubeconfig", "user", "bob"], isEndless: true },
   { args: [...REQUEST, "out", "--no-wait"] },
   { args: [...REQUEST, "waiting"], isEndless: true },

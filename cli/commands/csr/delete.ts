@@ -20,11 +20,10 @@ const CONCURRENCY = 16;
 export async function run(input: Input<typeof deleteCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args, settings } = input;
-  const { requester } = settings;
   const names = parseCsrNames(args);
   await using connection = await connect(settings, tools);
   const { api } = connection;
-  if (requester !== undefined) return await deletePending(api, requester, tools);
+  if (settings.pendingOf !== undefined) return await deletePending(api, settings.pendingOf, tools);
   const remove = async (name: string): Promise<void> => {
     const body = { propagationPolicy: "Background" };
     await api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);

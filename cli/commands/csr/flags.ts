@@ -7,7 +7,7 @@ import { PROFILE_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { switchFlag, textFlag } from "../../framework/flags.ts";
-import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
+import { atMostOneOf, exactlyOneOf, excludes, needs } from "../../framework/rules.ts";
 import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
@@ -158,23 +158,20 @@ export const deleteCsrCommand = defineCommand({
  Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.
 
  An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
- Event. --pending with --requester deletes them all, so that the approver handles new ones again; decided requests are kept.`,
+ Event. --pending-of deletes them all, so that the approver handles new ones again; decided requests are kept.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests to delete", REQUEST_NAMES)],
   flags: {
     ...API_FLAGS,
-    pending: switchFlag({
-      summary: "Instead of names: all pending requests of --requester.",
-    }),
-    requester: textFlag({
-      placeholder: "NAME",
-      summary: "With --pending: the user name in the requests, such as system:node:n1.",
+    pendingOf: textFlag({
+      placeholder: "USER",
+      summary: "Instead of names: all pending requests of this user, such as system:node:n1.",
     }),
   },
   examples: {
     "Delete a request": "tlsboot delete csr n1",
-    "Let a node send requests again": "tlsboot delete csr --pending --requester system:node:n1",
+    "Let a node send requests again": "tlsboot delete csr --pending-of system:node:n1",
   },
-  rules: [exactlyOneOf("NAME", "pending"), together("pending", "requester")],
+  rules: [exactlyOneOf("NAME", "pendingOf")],
   exitCodes: { 1: "failed for one or more requests" },
 });
