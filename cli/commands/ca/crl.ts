@@ -18,7 +18,6 @@ import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
 import { parseSerialNumber } from "../../../core/revocation/revocation.ts";
 import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
-import { createStoredValues, STORED_RESOURCES } from "../../../server/registry/mod.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import {
@@ -40,7 +39,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { CRL_LABEL, writeNextCrl } from "../../../instance/parts/crl_files.ts";
 import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import { assertEtcdPlace, readEtcdEndpoints, readEtcdPlace } from "../../../instance/storage/etcd.ts";
+import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../../core/lib/printable.ts";
@@ -101,14 +100,6 @@ async function chooseCas(name: string | undefined, { settings, dir, files }: Con
 async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
   const { settings, files, dir } = context;
   if (settings.kubeconfig !== undefined) return await fetchCrls(wanted, context);
-  if (settings.etcdServers.length > 0) {
-    await assertEtcdPlace(dir, settings, "read the revocations of", files);
-    // Loaded on demand, so that instances with a database do not load it.
-    const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
-    const endpoints = await readEtcdEndpoints(settings, context);
-    const { items } = await readEtcdSnapshot({ endpoints, values: createStoredValues(STORED_RESOURCES) });
-    return await makeCrls(wanted, listRevokedCertificates(items), context);
-  }
   if (await readEtcdPlace(dir, files) !== undefined) return await fetchCrls(wanted, context);
   if (await files.stat(dir.database) === undefined) {
     throw new AppError("not_found", `cannot make a CRL from "${dir.root}": there is no database in it`, {
@@ -201,7 +192,7 @@ function unreachable(cause: AppError, { dir, settings }: Context): AppError {
   const whose = settings.kubeconfig === undefined ? ` that uses "${dir.root}"` : "";
   return new AppError("unreachable", `cannot ask the server${whose}: ${getErrorMessage(cause)}`, {
     cause,
-    hint: "start it; or, for objects in etcd, give --etcd-servers to make the CRL without it",
+    hint: "start it, and run the command again",
   });
 }
 

@@ -4,7 +4,6 @@ import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
-import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
 import {
@@ -197,7 +196,6 @@ export const caCrlCommand = defineCommand({
   flags: {
     ...API_FLAGS,
     ...CA_KEY_FLAGS,
-    ...ETCD_FLAGS,
     caCert: fileFlag({
       summary:
         "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
@@ -226,7 +224,6 @@ export const caCrlCommand = defineCommand({
     "Publish it where --crl-url points": "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl",
   },
   rules: [
-    ...ETCD_RULES,
     ...CA_IN_FILES_RULES,
     needs("revoke", "caCert"),
     needs("caCert", "out"),
