@@ -8,8 +8,8 @@ import { createApiClient, withWarnings } from "../client/objects/api.ts";
 import { readCluster } from "../client/transport/connect.ts";
 import { createServerNames } from "../client/transport/server_names.ts";
 import { AppError } from "../core/errors.ts";
-import { shellWord } from "../core/lib/shell_word.ts";
-import { DATA_DIR_FLAG } from "./flags/common.ts";
+import { API_FLAGS } from "./flags/common.ts";
+import { formatCommand, formatWords } from "./framework/command_line.ts";
 import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 
@@ -27,7 +27,7 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
   const path = resolve(tools.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
-      hint: `start a server with: tlsboot up${formatDataDir(settings.dataDir)}; or name the kubeconfig of another one ` +
+      hint: `start a server with: tlsboot up${formatConnection({ dataDir: settings.dataDir })}; or name the kubeconfig of another one ` +
         `with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir${describeIgnoredKubeconfig(tools.env)}`,
     });
   }
@@ -44,9 +44,11 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
   };
 }
 
-/** Formats the flag `--data-dir` behind a command; empty for the default. */
-export function formatDataDir(dataDir: string): string {
-  return dataDir === DATA_DIR_FLAG.default ? "" : ` --data-dir ${shellWord(dataDir)}`;
+/** Formats the flags of a connection behind a command, with a blank before each; empty for the default. */
+export function formatConnection({ dataDir, kubeconfig, context }: Partial<ConnectionSettings>): string {
+  const settings = { dataDir: dataDir ?? API_FLAGS.dataDir.default, kubeconfig, context };
+  const words = formatCommand({ path: [], flags: API_FLAGS }, { settings }, String);
+  return words.length === 0 ? "" : ` ${formatWords(words)}`;
 }
 
 /** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */

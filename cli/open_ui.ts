@@ -1,10 +1,9 @@
 /** Starts the page with a connection of its own. The page is loaded here, so that no other command pays for it. */
 import { join } from "node:path";
 import process from "node:process";
-import { shellWord } from "../core/lib/shell_word.ts";
 import type { CommandFlags } from "../ui/page.ts";
 import type { Ui, UiOptions } from "../ui/server.ts";
-import { connect, type ConnectionSettings, formatDataDir } from "./connection.ts";
+import { connect, type ConnectionSettings, formatConnection } from "./connection.ts";
 import type { Tools } from "./io.ts";
 
 /** Starts the page with a connection that ends with it. Throws as `connect` and `startUi` do. */
@@ -26,11 +25,8 @@ export async function openUi(
 
 /** Formats the flags with which commands use the same connection. */
 export function formatCommandFlags({ kubeconfig, context, dataDir }: ConnectionSettings): CommandFlags {
-  const flag = (name: string, value: string | undefined): string =>
-    value === undefined ? "" : ` --${name} ${shellWord(value)}`;
-  const chosen = flag("context", context);
   return {
-    tlsboot: (kubeconfig === undefined ? formatDataDir(dataDir) : flag("kubeconfig", kubeconfig)) + chosen,
-    kubectl: flag("kubeconfig", kubeconfig ?? join(dataDir, "admin.kubeconfig")) + chosen,
+    tlsboot: formatConnection(kubeconfig === undefined ? { dataDir, context } : { kubeconfig, context }),
+    kubectl: formatConnection({ kubeconfig: kubeconfig ?? join(dataDir, "admin.kubeconfig"), context }),
   };
 }

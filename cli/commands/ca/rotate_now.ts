@@ -22,7 +22,7 @@ import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
-import { connect, formatDataDir } from "../../connection.ts";
+import { connect, formatConnection } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
 import {
   createTokens,
@@ -67,7 +67,7 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
   // A server that is down still needs the key, so the rotation is then not finished.
   const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
   await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, tools);
-  reportNext(machines.length, formatDataDir(settings.dataDir), tools);
+  reportNext(machines.length, formatConnection(settings), tools);
   return code;
 }
 
