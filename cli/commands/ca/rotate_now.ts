@@ -179,12 +179,12 @@ function trustsOld({ caPem }: JoinTarget, { spec }: CaRotation): boolean {
   return listBundled(caPem).some(({ sha256Fingerprint }) => sha256Fingerprint === old?.sha256Fingerprint);
 }
 
-function reportNext(machines: number, dataDir: string, io: Io): void {
+function reportNext(machines: number, flags: string, io: Io): void {
   const lines = [
     machines > 0
       ? "take each join file to its machine: tlsboot bootstrap --join NODE.kubeconfig"
-      : `give each machine a token: tlsboot token create --node NODE --approve -o command${dataDir}`,
-    `give each person a kubeconfig: tlsboot kubeconfig user NAME --force${dataDir}`,
+      : `give each machine a token: tlsboot token create --node NODE --approve -o command${flags}`,
+    `give each person a kubeconfig: tlsboot kubeconfig user NAME --force${flags}`,
     "programs that trust the old CA for other certificates, such as web servers, need the new one and new certificates",
   ];
   for (const text of lines) io.stderr.write(line`next: ${text}\n`);
