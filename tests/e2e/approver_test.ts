@@ -33,7 +33,7 @@ describeInstance("tlsboot approver", {
   }
 
   test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
-    assert.match(instance.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
+    assert.match(instance.running.stdout(), /\nPolicies for other requests: kubelet-serving\. To see why one /);
     await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
     await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
     // The Event is created after the condition is written.

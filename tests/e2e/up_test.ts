@@ -63,7 +63,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   );
   assert.match(out, /\n {2}tlsboot get csr --data-dir data\n/);
   assert.match(out, /\n {2}tlsboot approve n1 --data-dir data\n/);
-  assert.match(out, /Nothing is approved by itself/);
+  assert.match(out, /Only the renewals of nodes are approved automatically/);
   assert.ok(!out.includes("\u001b"));
   // The controllers have done their first work, of which the log says nothing after the greeting.
   const before = instance.running.stderr();

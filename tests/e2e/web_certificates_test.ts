@@ -41,10 +41,10 @@ describeInstance("certificates of web servers", {
     return instance.timeOut(endLater, "request", "web", ...args);
   }
 
-  test("the greeting of a server with a web domain names what is approved by itself", () => {
+  test("the greeting of a server with a web domain names what is approved automatically", () => {
     assert.match(
       instance.running.stdout(),
-      /\nNothing is approved by itself but a node's renewal and what web servers in home\.lan ask for\. /,
+      /\nOnly the renewals of nodes and the requests of web servers in home\.lan are approved automatically\. /,
     );
   });
 

@@ -70,7 +70,7 @@ function describeReach(
   const { host, others } = advertised;
   if (!isLoopbackServer(url)) {
     const chosen = others === undefined ? "" : `
-Machines reach it at ${host}, an address of this host. To name another one, or a name, start it
+Machines reach it at ${host}, an address of this host. To give another address or a name, start it
 with --advertise-address. ${also(others)}`;
     return `
 To let another machine in, run there what this prints:
@@ -78,7 +78,7 @@ To let another machine in, run there what this prints:
 ${chosen}`;
   }
   if (others !== undefined) {
-    return "\nOnly this machine can reach it, because the host has no other address. Name it with --advertise-address.\n";
+    return "\nOnly this machine can reach it, because the host has no other address. Give one with --advertise-address.\n";
   }
   const [first = "NAME", ...more] = hosts;
   return `
@@ -100,13 +100,13 @@ function formatGreeting(
     ? `Requests of kubelets with this instance's bootstrap tokens are approved automatically, for ${
       settings.inventory === undefined ? "any node name" : `the machines in ${settings.inventory} only`
     }.`
-    : `Nothing is approved by itself but a node's renewal${
-      settings.webDomain.length === 0 ? "" : ` and what web servers in ${settings.webDomain.join(", ")} ask for`
-    }. To approve kubelets with this instance's bootstrap tokens, for any node name:
+    : `Only the renewals of nodes${
+      settings.webDomain.length === 0 ? "" : ` and the requests of web servers in ${settings.webDomain.join(", ")}`
+    } are approved automatically. To approve kubelets with this instance's bootstrap tokens too, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
-    : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
+    : `\nPolicies for other requests: ${settings.policy.join(", ")}. To see why one stays pending:
   tlsboot policy explain NAME${dataDir}`;
   const proving = instance.expectsProofs() ? settings.inventory : undefined;
   const sharedToken = settings.sharedToken && proving === undefined;
