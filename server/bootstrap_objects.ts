@@ -1,6 +1,6 @@
 /**
- * The objects that must exist before the first request: the system namespaces, and the default roles and bindings, which
- * are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
+ * The objects that must exist before the first request: the system namespaces, the service of the API, and the default
+ * roles and bindings, which are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
 import { isAppError } from "../core/errors.ts";
 import {
@@ -9,6 +9,7 @@ import {
   namespaceKind,
   roleBindingKind,
   roleKind,
+  serviceKind,
 } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/apply/endpoint.ts";
 import { trackUpdate } from "../core/kube/apply/track_update.ts";
@@ -17,6 +18,7 @@ import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
+import type { Service } from "./registry/services.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/kinds/rbac_v1.ts";
@@ -155,4 +157,40 @@ export function createRbacObject<T extends ClusterRole | ClusterRoleBinding | Ro
     // Every object under this key passed the strategy of this kind.
     plan: (existing) => planReconcile(existing as T, wanted),
   };
+}
+
+/** Creates the API's own service, which is headless because there is no service network here. */
+export function createApiService(securePort: number): BootstrapObject {
+  return {
+    key: "/registry/services/specs/default/kubernetes",
+    kind: serviceKind,
+    stamped: ["status", "spec.clusterIPs", "spec.ipFamilies"],
+    object: {
+      metadata: {
+        name: "kubernetes",
+        namespace: "default",
+        labels: { component: "apiserver", provider: "kubernetes" },
+      },
+      spec: {
+        ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: securePort }],
+        clusterIP: "None",
+        clusterIPs: ["None"],
+        type: "ClusterIP",
+        sessionAffinity: "None",
+        ipFamilies: ["IPv4"],
+        ipFamilyPolicy: "SingleStack",
+        internalTrafficPolicy: "Cluster",
+      },
+      status: { loadBalancer: {} },
+    } as KubeObject,
+    plan: (existing) => planTargetPort(existing as Service, securePort),
+  };
+}
+
+/** Plans the target port of a service that an older version made without one; a service with one stays as it is. */
+function planTargetPort(existing: Service, securePort: number): ReconcilePlan<KubeObject> {
+  const ports = existing.spec.ports ?? [];
+  if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };
+  const completed = ports.map((port) => ({ ...port, targetPort: port.targetPort || securePort }));
+  return { kind: "update", object: { ...existing, spec: { ...existing.spec, ports: completed } } as KubeObject };
 }

@@ -89,7 +89,8 @@ export type { MethodResult, PeerCertificate, TokenAuthenticator } from "./authn/
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export type { DiscoverableIssuer } from "./http/openid.ts";
-export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./metrics/api_requests.ts";
+export { createMetrics, type Metrics, type ObservedRequest } from "./metrics/api_requests.ts";
+export type { WatchedResource } from "./http/watch_handler.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
 export type { RequestInfo } from "./http/request_info.ts";

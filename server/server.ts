@@ -13,11 +13,7 @@ import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { type AttestationOptions, createNodeAttestations } from "./attestation/node_attestations.ts";
-import {
-  createBootstrapTokenPlugins,
-  createSigningRequestPlugins,
-  type SigningRequestLimits,
-} from "./admission/certificates.ts";
+import { createBootstrapTokenPlugins, createSigningRequestPlugins, type SigningRequestLimits } from "./admission/certificates.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createRevocationPlugins } from "./admission/revocation.ts";
 import { type App, createApp } from "./app.ts";
@@ -27,12 +23,7 @@ import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
-import {
-  type BootstrapObject,
-  createDefaultRbacObjects,
-  createSystemNamespaces,
-  reconcileObjects,
-} from "./bootstrap_objects.ts";
+import { type BootstrapObject, createApiService, createDefaultRbacObjects, createSystemNamespaces, reconcileObjects } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";
@@ -55,7 +46,6 @@ import { createPodRequestCommit, createRequestCommit, followUnrecorded } from ".
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { followSeenClients, type SeenClients } from "./authn/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";
-import { createApiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
 import { createTokenSubresource } from "./registry/token_requests.ts";
 import type { Storage } from "./storage/storage.ts";

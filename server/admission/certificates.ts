@@ -1,41 +1,28 @@
 /**
  * The admission plugins of `certificates.k8s.io` (`plugin/pkg/admission/certificates`): CertificateApproval,
- * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction, and the permission for a signer that the
- * first three check (`pkg/certauthorization/certauthorization.go`). After them come four that kube-apiserver does not have:
- * requests of a bootstrap token must be within its limits (`core/token/bound_token.ts`), only a user who may approve makes a
- * token that approves, a requester may have a limited number of open requests, and a signer that no known program runs
- * leads to a warning. The last two are off unless they are configured.
+ * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction. After them come four that kube-apiserver
+ * does not have: requests of a bootstrap token must be within its limits (`core/token/bound_token.ts`), only a user who may
+ * approve may create a token that approves, the number of open requests of a requester is limited, and a request for a
+ * signer that no known program runs leads to a warning. The last two are off unless they are configured.
  */
 import { goQuote } from "../../core/lib/quote.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
+import { type Authorizer, isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
 import { isOwnershipOnly } from "../authz/escalation_check.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import type { BootstrapTokens } from "../bootstrap_tokens.ts";
 import { followResource, type ResourceFollower } from "../storage/follow.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
-import {
-  CERTIFICATES_GROUP,
-  type CertificateSigningRequest,
-  type ClusterTrustBundle,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, type ClusterTrustBundle, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { certificateSigningRequestKind, clusterTrustBundleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { getCsrPhase, hasCertificate } from "../../core/request/phase.ts";
 import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { findSubjectRestriction } from "../../core/request/validate.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
 import { tooManyRequests } from "../../core/kube/status/status.ts";
 import { isApprovingToken } from "../../core/token/bound_token.ts";
-
-export interface SignerCheckDeps {
-  readonly authorizer: Pick<Authorizer, "authorize">;
-  readonly logger: Logger;
-}
 
 /**
  * Creates CertificateApproval: writing `/approval` requires the permission to approve for the signer of the stored
@@ -112,38 +99,6 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
     return message === undefined ? undefined : { message };
   },
 };
-
-/**
- * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then
- * `<domain>/*`; a failing authorizer allows nothing.
- */
-export async function isAllowedForSigner(
-  deps: SignerCheckDeps,
-  user: UserInfo,
-  verb: "approve" | "sign" | "attest",
-  signerName: string,
-): Promise<boolean> {
-  const slash = signerName.indexOf("/");
-  const domain = slash < 0 ? signerName : signerName.slice(0, slash);
-  for (const name of [signerName, `${domain}/*`]) {
-    try {
-      const decision = await deps.authorizer.authorize(user, {
-        kind: "resource",
-        verb,
-        apiGroup: CERTIFICATES_GROUP,
-        apiVersion: "*",
-        resource: "signers",
-        subresource: "",
-        name,
-        namespace: "",
-      });
-      if (decision.kind === "allow") return true;
-    } catch (error) {
-      deps.logger.error("signer permission could not be checked", { user: user.username, verb, signerName, error });
-    }
-  }
-  return false;
-}
 
 export function createBootstrapTokenPlugins(
   deps: {

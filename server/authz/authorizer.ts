@@ -8,13 +8,14 @@
  * service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its node exist.
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
-import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
 import { rulesAllow } from "../../core/rbac/rules.ts";
 import type { RbacSource } from "./rbac_source.ts";
+import type { Logger } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status/status.ts";
@@ -304,4 +305,42 @@ function unrelated(nodeName: string): Decision {
 
 function isLimitedTo({ fieldSelector }: ResourceAttributes, field: string, value: string): boolean {
   return (fieldSelector ?? []).some((item) => item.field === field && item.operator === "=" && item.value === value);
+}
+
+/** The dependencies of `isAllowedForSigner`. */
+export interface SignerCheckDeps {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+  readonly logger: Logger;
+}
+
+/**
+ * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then
+ * `<domain>/*`; a failing authorizer allows nothing (`pkg/certauthorization/certauthorization.go`).
+ */
+export async function isAllowedForSigner(
+  deps: SignerCheckDeps,
+  user: UserInfo,
+  verb: "approve" | "sign" | "attest",
+  signerName: string,
+): Promise<boolean> {
+  const slash = signerName.indexOf("/");
+  const domain = slash < 0 ? signerName : signerName.slice(0, slash);
+  for (const name of [signerName, `${domain}/*`]) {
+    try {
+      const decision = await deps.authorizer.authorize(user, {
+        kind: "resource",
+        verb,
+        apiGroup: CERTIFICATES_GROUP,
+        apiVersion: "*",
+        resource: "signers",
+        subresource: "",
+        name,
+        namespace: "",
+      });
+      if (decision.kind === "allow") return true;
+    } catch (error) {
+      deps.logger.error("signer permission could not be checked", { user: user.username, verb, signerName, error });
+    }
+  }
+  return false;
 }

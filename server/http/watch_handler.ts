@@ -9,7 +9,6 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type RegistryWatch, type WatchEvent, type WatchStart } from "../registry/watch.ts";
 import type { Answer, AnswerStream } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Metrics } from "../metrics/api_requests.ts";
 import { assertStreamable, type Representation } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
@@ -24,9 +23,16 @@ import { constants, crc32, deflateRaw } from "node:zlib";
 /** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lasts between this and twice this time. */
 const MIN_WATCH_MS = 1_800_000;
 
+/** The resource that a watch observes. */
+export interface WatchedResource {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+}
+
 /** Dependencies of a watch: its metrics, and the encodings that it shares with other watches. */
 export interface WatchDeps extends RegistryDeps {
-  readonly metrics?: Pick<Metrics, "watched">;
+  readonly metrics?: { watched(resource: WatchedResource, events: number): void };
   readonly encodings: SharedEncodings;
 }
 

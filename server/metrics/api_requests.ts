@@ -13,6 +13,7 @@ import { type Exchange, findHeader } from "../http/exchange.ts";
 import { parseAccept } from "../http/negotiation.ts";
 import type { RequestInfo } from "../http/request_info.ts";
 import { acceptsGzip, respondBytes } from "../http/respond.ts";
+import type { WatchedResource } from "../http/watch_handler.ts";
 import { lookup } from "../../core/lib/record.ts";
 
 /** Counts and times requests, and renders the metrics. */
@@ -39,13 +40,6 @@ export interface ObservedRequest {
   readonly dryRun: boolean;
   /** Whether the path is served: labels come only from names that the server knows, never from clients. */
   readonly isServed: boolean;
-}
-
-/** The resource that a watch observes. */
-export interface WatchedResource {
-  readonly group: string;
-  readonly version: string;
-  readonly resource: string;
 }
 
 /** Verbs whose duration depends on the client. */

@@ -12,7 +12,7 @@ import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import { isAllowedForSigner, type SignerCheckDeps } from "../admission/certificates.ts";
+import { isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
 import { nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, type StoredResource, SUBRESOURCE_VERBS } from "./resource.ts";
 import { withMeta } from "./write.ts";

@@ -17,14 +17,15 @@ import {
   UNRECORDED_ANNOTATION,
   validateRevocation,
 } from "../../core/revocation/revocation.ts";
-import type { Revocations } from "../revocation/revocations.ts";
+import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import type { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { Resource, StoredResource, WriteContext } from "./resource.ts";
 
 /** The dependencies of the resource. */
 export interface RevocationResourceDeps {
-  readonly revocations: Pick<Revocations, "index" | "records">;
+  readonly revocations: { readonly index: RevocationIndex; readonly records: RecordedCertificates };
   readonly storage: Pick<Storage, "get" | "catchUp">;
   /** Returns the CAs whose client certificates are trusted at the moment. */
   readonly clientCas: () => readonly CertificateFacts[];

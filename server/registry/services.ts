@@ -6,12 +6,11 @@
 import { serviceKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { sortedKeys } from "../../core/lib/byte_order.ts";
-import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** The fields of a Service that tables and selectors read. */
-interface Service extends KubeObject {
+export interface Service extends KubeObject {
   readonly spec: {
     readonly type?: string;
     readonly clusterIP?: string;
@@ -76,40 +75,4 @@ function formatExternalIps({ spec, status }: Service): string {
 
 function formatLabels(labels: Readonly<Record<string, string>> = {}): string {
   return sortedKeys(labels).map((key) => `${key}=${labels[key]}`).join(",") || "<none>";
-}
-
-/** Creates the API's own service, which is headless because there is no service network here. */
-export function createApiService(securePort: number): BootstrapObject {
-  return {
-    key: "/registry/services/specs/default/kubernetes",
-    kind: serviceKind,
-    stamped: ["status", "spec.clusterIPs", "spec.ipFamilies"],
-    object: {
-      metadata: {
-        name: "kubernetes",
-        namespace: "default",
-        labels: { component: "apiserver", provider: "kubernetes" },
-      },
-      spec: {
-        ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: securePort }],
-        clusterIP: "None",
-        clusterIPs: ["None"],
-        type: "ClusterIP",
-        sessionAffinity: "None",
-        ipFamilies: ["IPv4"],
-        ipFamilyPolicy: "SingleStack",
-        internalTrafficPolicy: "Cluster",
-      },
-      status: { loadBalancer: {} },
-    } as KubeObject,
-    plan: (existing) => planTargetPort(existing as Service, securePort),
-  };
-}
-
-/** Plans the target port of a service that an older version made without one; a service with one stays as it is. */
-function planTargetPort(existing: Service, securePort: number): ReturnType<BootstrapObject["plan"]> {
-  const ports = existing.spec.ports ?? [];
-  if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };
-  const completed = ports.map((port) => ({ ...port, targetPort: port.targetPort || securePort }));
-  return { kind: "update", object: { ...existing, spec: { ...existing.spec, ports: completed } } as KubeObject };
 }

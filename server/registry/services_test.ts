@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createTestApp } from "../../tests/support/test_app.ts";
 import { renderCell } from "./columns.ts";
-import { createApiService, services } from "./services.ts";
+import { createApiService } from "../bootstrap_objects.ts";
+import { services } from "./services.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const PATH = "/api/v1/namespaces/default/services";
