@@ -3,18 +3,11 @@
  * with a valid token.
  */
 import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
-import { LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
-import {
-  createSecretStore,
-  createTrustLookup,
-  type InProcessSettings,
-  runInProcess,
-  type SigningSettings,
-  UP_SIGNERS,
-} from "./controllers/controllers.ts";
+import { createSecretStore, createTrustLookup, type InProcessSettings, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers/controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
@@ -30,14 +23,11 @@ import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
 import type { InstanceSettings } from "./settings.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./controllers/run_approver.ts";
-import {
-  isForAll,
-  namesSigningCa,
-  openInstanceCas,
-  openSigningCas,
-  type SigningCas,
-  signingDurationSeconds,
-} from "./controllers/signer_cas.ts";
+import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds } from "./controllers/signer_cas.ts";
+import { getName } from "../core/kube/meta.ts";
+import { getCsrPhase } from "../core/request/phase.ts";
+import type { Register, Storage } from "../server/mod.ts";
+import { certificateSigningRequests, toKeyPrefix } from "../server/registry/mod.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
@@ -226,4 +216,24 @@ async function openSigning(
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
   const customCas = isForAll(settings) ? await openSigningCas(settings, custom.signerNames, caDeps) : own;
   return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
+}
+
+/** What a new start finds, on which the next step of the administrator depends. */
+export interface Situation {
+  /** The names of the pending requests, in byte order. */
+  readonly pending: readonly string[];
+  /** Whether the register has a client certificate of a node. */
+  readonly hasMachines: boolean;
+}
+
+/** Reads the situation at the start. */
+export async function readSituation(
+  { storage, register }: { readonly storage: Storage; readonly register: Pick<Register, "index"> },
+): Promise<Situation> {
+  const { items } = await storage.list(toKeyPrefix(certificateSigningRequests, ""));
+  const requests = items.map(({ object }) => object as CertificateSigningRequest);
+  return {
+    pending: requests.filter((csr) => getCsrPhase(csr).kind === "pending").map(getName),
+    hasMachines: (register.index.newest.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)?.size ?? 0) > 0,
+  };
 }
