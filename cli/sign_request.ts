@@ -7,13 +7,8 @@ import { verifyRequest } from "../core/request/parse_request.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import { AppError } from "../core/errors.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import {
-  type CertificatePlan,
-  chainNotAfter,
-  encodeIssued,
-  issueCertificate,
-  SERIAL_BYTES,
-} from "../core/pki/authority/issue.ts";
+import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
+import { chainNotAfter } from "../core/pki/x509/ca_bundle.ts";
 import { encodePem, parsePemBlocks } from "../core/pki/asn1/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../core/pki/x509/pkcs10.ts";
 import { signerUsages } from "../core/pki/x509/usages.ts";

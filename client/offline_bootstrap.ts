@@ -15,8 +15,7 @@ import { formatDuration } from "../core/lib/duration.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
-import { encodeCertificates } from "../core/pki/authority/issue.ts";
-import { listBundled } from "../core/pki/x509/ca_bundle.ts";
+import { encodeCertificates, listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import {

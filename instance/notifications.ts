@@ -11,7 +11,7 @@ import { eventKind } from "../core/kube/kinds/mod.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { parseReceiver } from "../core/lib/proxy.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import { type CertificateChain, chainNotAfter, encodeCertificates } from "../core/pki/authority/issue.ts";
+import { type CertificateChain, chainNotAfter, encodeCertificates } from "../core/pki/x509/ca_bundle.ts";
 import type { Clock, Transport } from "../core/ports.ts";
 import { checkBackups } from "../core/report/health/host.ts";
 import {

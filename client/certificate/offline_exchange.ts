@@ -23,7 +23,7 @@ import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
-import { encodeCertificates } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, readStickFile } from "../files.ts";
 import type { CertificateRequest } from "./submit_request.ts";

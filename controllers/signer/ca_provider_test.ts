@@ -14,7 +14,7 @@ import {
   type SigningCa,
 } from "../../tests/support/signing_ca.ts";
 import { createFileAuthoritySource, createKeyFileSource, type FileAuthorityOptions } from "./ca_provider.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 
 const first = createSigningCa({ commonName: "first" });
 const second = createSigningCa({ commonName: "second" });

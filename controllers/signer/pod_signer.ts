@@ -5,7 +5,8 @@
 import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { toObjectKey } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { chainNotAfter, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import {
   createIssuedStatus,

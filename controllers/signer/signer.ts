@@ -7,13 +7,8 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import {
-  type CertificatePlan,
-  chainNotAfter,
-  encodeIssued,
-  issueCertificate,
-  SERIAL_BYTES,
-} from "../../core/pki/authority/issue.ts";
+import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
 import { decideClientTrust, planCertificate } from "../../core/signing/plan.ts";

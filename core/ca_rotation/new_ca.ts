@@ -10,7 +10,7 @@ import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import { type CertificateChain, chainNotAfter } from "../pki/authority/issue.ts";
+import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { findCrossSignFault } from "../pki/authority/cross_sign.ts";
 import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/keys/key_algorithm.ts";

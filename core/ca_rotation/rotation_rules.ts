@@ -18,7 +18,7 @@ import {
 import { goQuote } from "../lib/quote.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type CertificateChain, parseAuthorityChain } from "../pki/authority/issue.ts";
+import { type CertificateChain, parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
 import { verifyCertificateSignature } from "../pki/x509/certificate.ts";
 import { equalBytes } from "../pki/asn1/der.ts";
 import { publicKeysEqual } from "../pki/keys/public_key.ts";

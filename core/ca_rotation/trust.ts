@@ -1,7 +1,7 @@
 /** The CAs that are trusted during a rotation, and what clients learn of the CA that retires. */
 import { formatTime } from "../kube/meta.ts";
 import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateChain } from "../pki/authority/issue.ts";
+import type { CertificateChain } from "../pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
 import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import type { CaRotation, CaRotationSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateChain } from "../pki/authority/issue.ts";
+import type { CertificateChain } from "../pki/x509/ca_bundle.ts";
 import { crossSign } from "../pki/authority/cross_sign.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { isTrustPublished, listRenewalAnnotations, listRetiredCas, listTrustedCas } from "./trust.ts";

@@ -9,7 +9,7 @@ import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
-import { encodeCertificates } from "../pki/authority/issue.ts";
+import { encodeCertificates } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { equalBytes } from "../pki/asn1/der.ts";

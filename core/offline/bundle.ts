@@ -15,7 +15,7 @@ import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Authority } from "../pki/authority/authority.ts";
-import { findAuthorityFault } from "../pki/authority/issue.ts";
+import { findAuthorityFault } from "../pki/x509/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { toResult } from "../pki/asn1/der.ts";
 import { formatName } from "../pki/x509/names.ts";

@@ -11,7 +11,7 @@ import {
   type ServerProgress,
   sortServers,
 } from "../ca_rotation/steps.ts";
-import { parseAuthorityChain } from "../pki/authority/issue.ts";
+import { parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
 import { formatKey } from "../pki/keys/key_algorithm.ts";
 import { formatName } from "../pki/x509/names.ts";
 

@@ -4,7 +4,7 @@
  */
 import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";
-import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
+import { type CertificateChain, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
 import { readChain } from "./files.ts";

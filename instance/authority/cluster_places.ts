@@ -16,7 +16,7 @@ import { NODE_USER_PREFIX, parseNodeUser } from "../../core/kube/user.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
-import { type CertificateChain, encodeTrust } from "../../core/pki/authority/issue.ts";
+import { type CertificateChain, encodeTrust, findCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import { listSubjects, SIGN_AGAIN } from "../../core/ca_rotation/census.ts";
 import type { RotatedCa, RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
 import type { ClusterPlace } from "../../core/ca_rotation/place_census.ts";
@@ -24,7 +24,6 @@ import { getRotatedCas, type RotationPaths } from "./rotation_record.ts";
 import { listCsrs } from "../../client/admin/csrs.ts";
 import { readTrustBundles } from "../../client/admin/trust_bundles.ts";
 import { findObject } from "../../client/admin/records.ts";
-import { findCertificates } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The places where the census looks. */
 export interface PlaceSources {

@@ -1,10 +1,6 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
-import {
-  type CertificateChain,
-  encodeTrust,
-  parseAuthorityChain,
-  SERIAL_BYTES,
-} from "../../core/pki/authority/issue.ts";
+import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";

@@ -4,7 +4,7 @@ import { readPrivateFile } from "../../client/private_file.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority/authority.ts";
-import { type CertificateChain, isSelfSigned } from "../../core/pki/authority/issue.ts";
+import { type CertificateChain, isSelfSigned } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { formatName } from "../../core/pki/x509/names.ts";

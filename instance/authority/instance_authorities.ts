@@ -1,7 +1,7 @@
 /** The CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a rotation. */
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/authority/issue.ts";
+import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
 import { getTrustStep, listTrustedCas } from "../../core/ca_rotation/trust.ts";
 import type { FilePort } from "../../client/files.ts";

@@ -1,13 +1,14 @@
 /** Issues certificates directly from a CA on disk, without a request: the administrator's and the server's own. */
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { chainNotAfter, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { Secret } from "../../core/lib/brand.ts";
+import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The contents of a certificate to issue. */
 export interface PairPlan {

@@ -5,12 +5,7 @@ import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
 import { crossSign } from "../../core/pki/authority/cross_sign.ts";
 import { detectKeyEncryption } from "../../core/pki/keys/encrypted_key.ts";
-import {
-  type CertificateChain,
-  encodeTrust,
-  parseAuthorityChain,
-  SERIAL_BYTES,
-} from "../../core/pki/authority/issue.ts";
+import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../core/ca_rotation/new_ca.ts";
@@ -19,6 +14,7 @@ import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { type AuthorityDeps, readAuthority, readChain } from "./files.ts";
 import { openProgramKey } from "./keys.ts";
 import { readImportedAuthority } from "./imported.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The settings of a new CA. Without any, the new CA is like the old one. */
 export interface NextCaSettings {

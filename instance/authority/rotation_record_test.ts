@@ -1,7 +1,7 @@
 /** The files of a CA that is replaced: each step, killed at every change, and repeated. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeCertificates, encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates, encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { crossSign } from "../../core/pki/authority/cross_sign.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";

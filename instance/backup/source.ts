@@ -11,7 +11,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts
 import { createApiClient, withAccept } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { DataDir } from "../data_dir.ts";
-import { encodeTrust, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
+import { encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import { createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
 import type { Stored } from "../../server/mod.ts";
 

@@ -7,7 +7,7 @@ import { createObjectStore } from "../../client/objects/object_store.ts";
 import { type FileProfileSource, followProfiles } from "../../controllers/signer/profile_provider.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { ControllerDeps } from "../deps.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { createPodSigner, type PodSignerDeps, runController } from "../../controllers/mod.ts";
 
 /** The CAs and profiles of the signer. */

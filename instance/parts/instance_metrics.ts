@@ -12,7 +12,7 @@ import {
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { Part } from "./parts.ts";
 import { parseLeaf } from "./register.ts";
-import { chainNotAfter } from "../../core/pki/authority/issue.ts";
+import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 
 const DAY_MS = 86_400_000;
 

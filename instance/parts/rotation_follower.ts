@@ -13,14 +13,7 @@ import { isInProgress, parseRotatedCas, type RotatedCas } from "../../core/ca_ro
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import { followResource } from "../../server/storage/follow.ts";
-import {
-  applyCaFileSteps,
-  type NewCaFiles,
-  readCasOnDisk,
-  toCaSlots,
-  toRetiredPaths,
-  toSlotPaths,
-} from "../authority/ca_swap.ts";
+import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
 import { readAuthority } from "../authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "../authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/layout.ts";
@@ -30,9 +23,9 @@ import type { InstanceDeps } from "../deps.ts";
 import { trustFollowerObjects } from "../instance_rbac.ts";
 import type { OwnSource } from "./register.ts";
 import { findWrappedKey, toWrappedKeyName, unwrapKey } from "../../core/ca_rotation/new_ca.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
 import type { Storage, Stored } from "../../server/mod.ts";
 import { caRotations, findTokenSecret, toKeyPrefix } from "../../server/registry/mod.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The parts of an instance that a rotation changes. */
 export interface RotationTargets {

@@ -2,7 +2,6 @@
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import { type BootstrapObject, reconcileObjects } from "../../server/bootstrap_objects.ts";
@@ -10,7 +9,7 @@ import type { ClientCa } from "../authority/instance_authorities.ts";
 import type { InstanceDeps } from "../deps.ts";
 import type { Part } from "./parts.ts";
 import { readCaFile } from "../named_files.ts";
-import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates, listBundled, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import type { Server, Storage } from "../../server/mod.ts";
 
 /** Bundles of CA certificates, as PEM. */

@@ -6,12 +6,11 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createTrustLookup } from "../controllers/controllers.ts";
 import { startInstance } from "../instance.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import { encodeCertificates } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 
 test("a signer follows a change of --client-ca-file while the instance runs", async () => {
   await using folder = await createTempFolder();

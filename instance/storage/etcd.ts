@@ -17,7 +17,7 @@ import { AppError } from "../../core/errors.ts";
 import { type FilePort, writeChanged } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { encodeCertificates } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";

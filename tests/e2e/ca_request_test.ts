@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createRunner, type Runner } from "../support/run_captured.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";

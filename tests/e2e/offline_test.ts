@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
 import { encodeMachineRequest, readAnswers, readRequests } from "../../core/offline/bundle.ts";
-import { encodeCertificates } from "../../core/pki/authority/issue.ts";
+import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { Finished } from "../support/child.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { getRecordedSerial } from "../support/issued_records.ts";

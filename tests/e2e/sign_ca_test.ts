@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";

@@ -6,7 +6,7 @@ import type { ApiClient } from "../../client/objects/api.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
-import { encodeTrust } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { crossSign } from "../../core/pki/authority/cross_sign.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

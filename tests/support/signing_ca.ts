@@ -1,6 +1,7 @@
 /** A CA that tests of signers use, and certificates from it. */
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
-import { type CertificatePlan, encodeTrust, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { planTestLeaf } from "./test_authority.ts";

@@ -5,7 +5,8 @@ import { type Authority, createAuthority } from "../../core/pki/authority/author
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { type CertificatePlan, getIntermediates, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
+import { getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The moment at which the tests happen. */
 export const NOW = new Date("2026-11-25T12:00:00Z");

@@ -1,7 +1,6 @@
 /** Imports a CA from files after checking it. */
 import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { CertificateChain } from "../../../core/pki/authority/issue.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { writeImportedAuthority } from "../../../instance/authority/files.ts";
@@ -15,6 +14,7 @@ import { oneLine } from "../../../core/lib/printable.ts";
 import type { caImportCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
+import type { CertificateChain } from "../../../core/pki/x509/ca_bundle.ts";
 
 export async function run({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;

@@ -6,8 +6,7 @@ import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/toke
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeTrust } from "../../../core/pki/authority/issue.ts";
-import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
+import { encodeTrust, listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { readChain } from "../../../instance/authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
@@ -24,14 +23,7 @@ import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect, formatConnection } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
-import {
-  createTokens,
-  describeLoopback,
-  findExpiration,
-  type PlannedToken,
-  readJoinTarget,
-  readMachines,
-} from "../../../client/admin/new_tokens.ts";
+import { createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";

@@ -3,7 +3,6 @@ import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority/issue.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
@@ -11,12 +10,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import {
-  type AuthorityPaths,
-  authorityPaths,
-  CA_PURPOSES,
-  type CaPurpose,
-} from "../../../instance/authority/layout.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
 import type { caShowCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -26,6 +20,7 @@ import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
+import { type CertificateChain, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 
 interface Shown {
   readonly purpose: CaPurpose;

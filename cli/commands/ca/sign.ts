@@ -5,7 +5,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/parse_request.ts";
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority/authority.ts";
-import { encodeTrust, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
+import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
 import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import { BACKDATE_MS } from "../../../core/signing/plan.ts";
 import { hasSplitAuthorities, readAuthority, readNamedAuthority } from "../../../instance/authority/files.ts";
@@ -22,6 +22,7 @@ import { oneLine } from "../../../core/lib/printable.ts";
 import type { caSignCommand } from "./flags.ts";
 import { describeChain } from "./import.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
+import { encodeTrust } from "../../../core/pki/x509/ca_bundle.ts";
 
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 

@@ -26,7 +26,7 @@ import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
 import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";
 import { AppError } from "../../../core/errors.ts";
-import { didIssue, isSelfSigned } from "../../../core/pki/authority/issue.ts";
+import { didIssue, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 
 export interface StoredFiles {
   readonly target: string;

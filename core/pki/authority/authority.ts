@@ -4,17 +4,16 @@ import type { CaKey } from "../../ports.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
+import { type CertificatePlan, issueCertificate } from "./issue.ts";
 import {
   type CertificateChain,
-  type CertificatePlan,
   chainNotAfter,
   encodeTrust,
   findAuthorityFault,
   findRootDamage,
   getIntermediates,
-  issueCertificate,
   parseAuthorityChain,
-} from "./issue.ts";
+} from "../x509/ca_bundle.ts";
 import { equalBytes } from "../asn1/der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../keys/keys.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";

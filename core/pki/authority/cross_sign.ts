@@ -3,7 +3,8 @@ import { err, type Result } from "../../lib/result.ts";
 import type { Authority } from "./authority.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
 import { equalBytes } from "../asn1/der.ts";
-import { chainNotAfter, issueCertificate } from "./issue.ts";
+import { issueCertificate } from "./issue.ts";
+import { chainNotAfter } from "../x509/ca_bundle.ts";
 import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
 import { findUnknownUsages, listUsages } from "../x509/usages.ts";
 

@@ -1,16 +1,14 @@
 /**
  * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
  * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
- * Above an issued certificate are those in the file of the CA, those that follow it, and those that a client needs to trust
- * it (decision 8).
  */
 import { createHash } from "node:crypto";
 import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "../x509/usages.ts";
 import { AppError } from "../../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../../ports.ts";
-import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../x509/certificate.ts";
+import type { CertificateFacts } from "../x509/certificate.ts";
 import { EXTENSION_OID } from "../x509/certificate_extensions.ts";
-import { parseCaBundle } from "../x509/ca_bundle.ts";
+import { type CertificateChain, encodeCertificates, getIntermediates } from "../x509/ca_bundle.ts";
 import { type Bytes, contextTag, equalBytes, toResult } from "../asn1/der.ts";
 import {
   encodeBitString,
@@ -27,13 +25,11 @@ import { encodePem } from "../asn1/pem.ts";
 import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";
 import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
-import { type DistinguishedName, encodeName, formatName, type SubjectFields } from "../x509/names.ts";
+import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
 import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
-import { findSignatureFault } from "../keys/signature.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
 import { decodeHex } from "../../lib/hex.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
 
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
@@ -206,85 +202,6 @@ function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
     : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
 }
 
-export interface CertificateChain {
-  readonly certificate: CertificateFacts;
-  /** The issuers, nearest first; empty for a root. */
-  readonly issuers: readonly CertificateFacts[];
-}
-
-/**
- * Parses a CA file in which each certificate is followed by its issuer, optionally up to a self-signed root. Names,
- * signatures, CA:TRUE, keyCertSign and path lengths are checked, but not dates.
- */
-export function parseAuthorityChain(pem: string): Result<CertificateChain, string> {
-  const bundle = parseCaBundle(pem);
-  if (!bundle.ok) return bundle;
-  const [certificate, ...issuers] = bundle.value;
-  if (certificate === undefined) return err("must contain at least one CERTIFICATE PEM block");
-  for (const [index, one] of bundle.value.entries()) {
-    const fault = findAuthorityFault(one) ?? findPathLengthFault(bundle.value.slice(0, index + 1));
-    if (fault !== undefined) return err(index === 0 ? fault : `certificate ${label(index, one)}: ${fault}`);
-    const next = bundle.value[index + 1];
-    if (next === undefined) {
-      const damage = findRootDamage(one);
-      if (damage !== undefined) return err(index === 0 ? damage : `certificate ${label(index, one)}: ${damage}`);
-      break;
-    }
-    if (isSelfSigned(one)) {
-      return err(
-        `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} behind it is not its issuer`,
-      );
-    }
-    if (!didIssue(next, one)) {
-      return err(
-        `certificate ${label(index + 1, next)} did not issue ${label(index, one)}: ` +
-          "put the CA first and behind each certificate its issuer",
-      );
-    }
-  }
-  return ok({ certificate, issuers });
-}
-
-/** Finds out why a certificate cannot be used as a CA; undefined when it can. */
-export function findAuthorityFault(certificate: CertificateFacts): string | undefined {
-  if (!certificate.isCa) return "the certificate is not a CA (basic constraints do not say CA:TRUE)";
-  if (certificate.keyUsages.length > 0 && !certificate.keyUsages.includes("keyCertSign")) {
-    return "the certificate may not sign certificates (its key usage lacks keyCertSign)";
-  }
-  const [unknown] = certificate.unknownCriticalExtensions;
-  return unknown === undefined ? undefined : `the certificate has an unknown critical extension (${unknown})`;
-}
-
-/**
- * Reports whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature.
- */
-export function isSelfSigned(certificate: CertificateFacts): boolean {
-  return isSelfIssued(certificate) && findOwnSignatureFault(certificate) === undefined;
-}
-
-function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, signature }: CertificateFacts) {
-  return findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
-}
-
-/**
- * Finds out whether a certificate says that it signed itself, but has another signature. No one else would notice a changed
- * byte, because a root's signature is not checked where the root is trusted. A root that an earlier key of its name has
- * signed, and an algorithm that cannot be verified here, are accepted.
- */
-export function findRootDamage(certificate: CertificateFacts): string | undefined {
-  const { authorityKeyId, subjectKeyId } = certificate;
-  if (!isSelfIssued(certificate)) return undefined;
-  if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
-  return findOwnSignatureFault(certificate)?.kind === "invalid"
-    ? "its signature is not that of its own key: a byte of the certificate was changed"
-    : undefined;
-}
-
-/** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
-export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
-  return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
-}
-
 /**
  * Encodes an issued certificate: the leaf, then the intermediates. The caller may override them with all certificates of
  * the CA's file, or none.
@@ -296,41 +213,4 @@ export function encodeIssued(
 ): string {
   const behind = withChain === undefined ? authority.intermediates : withChain ? getIntermediates(authority) : [];
   return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
-}
-
-/**
- * Encodes the certificates that a client trusts: each CA and the issuers in its file. An issuer that several CAs have in
- * common is written once, because a ClusterTrustBundle must not contain a certificate twice.
- */
-export function encodeTrust(...chains: readonly CertificateChain[]): string {
-  const certificates = chains.flatMap(({ certificate, issuers }) => [certificate, ...issuers]);
-  return encodeCertificates([...new Map(certificates.map((one) => [one.sha256Fingerprint, one])).values()]);
-}
-
-/** The earliest end of a chain, which limits every issued certificate. */
-export function chainNotAfter({ certificate, issuers }: CertificateChain): Date {
-  return new Date(Math.min(...[certificate, ...issuers].map(({ notAfter }) => notAfter.getTime())));
-}
-
-/** Encodes certificates as PEM, one block each. */
-export function encodeCertificates(certificates: readonly CertificateFacts[]): string {
-  return certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
-}
-
-/** Reports whether one certificate issued the other one, by names and signature. */
-export function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
-  return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
-}
-
-/** Checks the path length of the last CA (RFC 5280 §4.2.1.9); self-issued certificates do not count. */
-function findPathLengthFault(path: readonly CertificateFacts[]): string | undefined {
-  const top = path.at(-1);
-  if (top?.maxPathLength === undefined) return undefined;
-  const below = path.slice(0, -1).filter((one) => !isSelfIssued(one)).length;
-  if (below <= top.maxPathLength) return undefined;
-  return `its path length ${top.maxPathLength} does not allow the ${below} ${below === 1 ? "CA" : "CAs"} before it`;
-}
-
-function label(index: number, { subject }: CertificateFacts): string {
-  return `${index + 1} "${formatName(subject)}"`;
 }

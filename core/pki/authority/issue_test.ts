@@ -9,17 +9,17 @@ import {
   unwrap,
 } from "../../../tests/support/test_authority.ts";
 import { parseAuthority, parseAuthorityCertificate } from "./authority.ts";
+import { encodeIssued } from "./issue.ts";
 import {
   chainNotAfter,
-  encodeIssued,
   encodeTrust,
   findAuthorityFault,
   findRootDamage,
   isSelfSigned,
   parseAuthorityChain,
-} from "./issue.ts";
+  parseCaBundle,
+} from "../x509/ca_bundle.ts";
 import { encodeOddCertificate } from "../../../tests/support/odd_certificate.ts";
-import { parseCaBundle } from "../x509/ca_bundle.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { encodePem } from "../asn1/pem.ts";
 

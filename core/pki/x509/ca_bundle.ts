@@ -1,7 +1,13 @@
-/** CA bundles, the certificates that a client or server trusts. */
+/**
+ * The certificates of CAs in PEM files: a bundle of CAs that a client or server trusts, and the chain of one CA, in which
+ * its issuers follow it (decision 8).
+ */
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { findPemBlock, parsePemBlocks } from "../asn1/pem.ts";
+import { type CertificateFacts, isSelfIssued, parseCertificate, verifyCertificateSignature } from "./certificate.ts";
+import { equalBytes } from "../asn1/der.ts";
+import { encodePem, findPemBlock, parsePemBlocks } from "../asn1/pem.ts";
+import { findSignatureFault } from "../keys/signature.ts";
+import { formatName } from "./names.ts";
 
 /**
  * Parses a bundle: at least one certificate and only `CERTIFICATE` blocks, each with one certificate and no headers. Text
@@ -43,4 +49,121 @@ export function findCertificates(pem: string): readonly CertificateFacts[] {
 
 function countBegins(text: string): number {
   return text.split("-----BEGIN ").length - 1;
+}
+
+/** The certificate of a CA and its issuers. */
+export interface CertificateChain {
+  readonly certificate: CertificateFacts;
+  /** The issuers, nearest first; empty for a root. */
+  readonly issuers: readonly CertificateFacts[];
+}
+
+/**
+ * Parses a CA file in which each certificate is followed by its issuer, optionally up to a self-signed root. Names,
+ * signatures, CA:TRUE, keyCertSign and path lengths are checked, but not dates.
+ */
+export function parseAuthorityChain(pem: string): Result<CertificateChain, string> {
+  const bundle = parseCaBundle(pem);
+  if (!bundle.ok) return bundle;
+  const [certificate, ...issuers] = bundle.value;
+  if (certificate === undefined) return err("must contain at least one CERTIFICATE PEM block");
+  for (const [index, one] of bundle.value.entries()) {
+    const fault = findAuthorityFault(one) ?? findPathLengthFault(bundle.value.slice(0, index + 1));
+    if (fault !== undefined) return err(index === 0 ? fault : `certificate ${label(index, one)}: ${fault}`);
+    const next = bundle.value[index + 1];
+    if (next === undefined) {
+      const damage = findRootDamage(one);
+      if (damage !== undefined) return err(index === 0 ? damage : `certificate ${label(index, one)}: ${damage}`);
+      break;
+    }
+    if (isSelfSigned(one)) {
+      return err(
+        `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} behind it is not its issuer`,
+      );
+    }
+    if (!didIssue(next, one)) {
+      return err(
+        `certificate ${label(index + 1, next)} did not issue ${label(index, one)}: ` +
+          "put the CA first and behind each certificate its issuer",
+      );
+    }
+  }
+  return ok({ certificate, issuers });
+}
+
+/** Finds out why a certificate cannot be used as a CA; undefined when it can. */
+export function findAuthorityFault(certificate: CertificateFacts): string | undefined {
+  if (!certificate.isCa) return "the certificate is not a CA (basic constraints do not say CA:TRUE)";
+  if (certificate.keyUsages.length > 0 && !certificate.keyUsages.includes("keyCertSign")) {
+    return "the certificate may not sign certificates (its key usage lacks keyCertSign)";
+  }
+  const [unknown] = certificate.unknownCriticalExtensions;
+  return unknown === undefined ? undefined : `the certificate has an unknown critical extension (${unknown})`;
+}
+
+/**
+ * Reports whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature.
+ */
+export function isSelfSigned(certificate: CertificateFacts): boolean {
+  return isSelfIssued(certificate) && findOwnSignatureFault(certificate) === undefined;
+}
+
+function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, signature }: CertificateFacts) {
+  return findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true });
+}
+
+/**
+ * Finds out whether a certificate says that it signed itself, but has another signature. No one else would notice a changed
+ * byte, because a root's signature is not checked where the root is trusted. A root that an earlier key of its name has
+ * signed, and an algorithm that cannot be verified here, are accepted.
+ */
+export function findRootDamage(certificate: CertificateFacts): string | undefined {
+  const { authorityKeyId, subjectKeyId } = certificate;
+  if (!isSelfIssued(certificate)) return undefined;
+  if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
+  return findOwnSignatureFault(certificate)?.kind === "invalid"
+    ? "its signature is not that of its own key: a byte of the certificate was changed"
+    : undefined;
+}
+
+/** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
+export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
+  return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
+}
+
+/**
+ * Encodes the certificates that a client trusts: each CA and the issuers in its file. An issuer that several CAs have in
+ * common is written once, because a ClusterTrustBundle must not contain a certificate twice.
+ */
+export function encodeTrust(...chains: readonly CertificateChain[]): string {
+  const certificates = chains.flatMap(({ certificate, issuers }) => [certificate, ...issuers]);
+  return encodeCertificates([...new Map(certificates.map((one) => [one.sha256Fingerprint, one])).values()]);
+}
+
+/** The earliest end of a chain, which limits every issued certificate. */
+export function chainNotAfter({ certificate, issuers }: CertificateChain): Date {
+  return new Date(Math.min(...[certificate, ...issuers].map(({ notAfter }) => notAfter.getTime())));
+}
+
+/** Encodes certificates as PEM, one block each. */
+export function encodeCertificates(certificates: readonly CertificateFacts[]): string {
+  return certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
+}
+
+/** Reports whether one certificate issued the other one, by names and signature. */
+export function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
+  return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
+}
+
+/** Checks the path length of the last CA (RFC 5280 §4.2.1.9); self-issued certificates do not count. */
+function findPathLengthFault(path: readonly CertificateFacts[]): string | undefined {
+  const top = path.at(-1);
+  if (top?.maxPathLength === undefined) return undefined;
+  const below = path.slice(0, -1).filter((one) => !isSelfIssued(one)).length;
+  if (below <= top.maxPathLength) return undefined;
+  return `its path length ${top.maxPathLength} does not allow the ${below} ${below === 1 ? "CA" : "CAs"} before it`;
+}
+
+function label(index: number, { subject }: CertificateFacts): string {
+  return `${index + 1} "${formatName(subject)}"`;
 }

@@ -3,7 +3,7 @@ import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal_schedule.ts";
-import { didIssue, isSelfSigned } from "../../pki/authority/issue.ts";
+import { didIssue, isSelfSigned } from "../../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import { verifyChain } from "../../pki/x509/chain.ts";
 import { publicKeysEqual } from "../../pki/keys/keys.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
 import { findLeafCertificate } from "../../../core/request/issued_certificate.ts";
 import { getErrorMessage } from "../../../core/errors.ts";
-import { parseAuthorityChain } from "../../../core/pki/authority/issue.ts";
+import { parseAuthorityChain } from "../../../core/pki/x509/ca_bundle.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";
