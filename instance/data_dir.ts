@@ -25,7 +25,7 @@ export interface DataDir {
   readonly etcdPlace: string;
   /** The issued certificates as earlier builds kept them, until they are in the register. */
   readonly issued: string;
-  /** The records of what commands signed beside the server (`instance/authority/issued_log.ts`). */
+  /** The records of certificates that commands signed without the server (`instance/authority/issued_log.ts`). */
   readonly issuedLog: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
@@ -84,7 +84,7 @@ export async function ensureFormat(root: string, files: Pick<FilePort, "readText
   const restoring = toRestoringPath(root);
   if (await readFormat(restoring, files) !== undefined) {
     throw new AppError("invalid", `cannot use data directory "${root}": a restore into it was interrupted`, {
-      hint: `run tlsboot restore again, or remove "${restoring}"; a folder that was to be replaced is beside it`,
+      hint: `run tlsboot restore again, or remove "${restoring}"; a folder that was to be replaced is next to it`,
     });
   }
   await files.writeAtomic(formatPath(root), `${DATA_FORMAT}\n`, PUBLIC_MODE);

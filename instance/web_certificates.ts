@@ -20,7 +20,7 @@ import { AppError } from "../core/errors.ts";
 import { type InstanceSettings, parseSetting } from "./settings.ts";
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
 
-/** Reads the scope of the settings, and logs what is dangerous about it; undefined without a domain. AppError `usage`. */
+/** Reads the scope of the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
 export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
   logger: Pick<Logger, "warn">,

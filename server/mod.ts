@@ -1,5 +1,5 @@
 /**
- * The control-plane side of TLS bootstrapping: an API server, and where it keeps its objects.
+ * The control-plane side of TLS bootstrapping: an API server and the storage of its objects.
  *
  * - `startServer` runs the API over TLS; `createApp` is the same without a listener, for a server of your own.
  * - `createMemoryStorage` and `openSqliteStorage` are the two storages.
@@ -54,7 +54,7 @@
  * });
  * assert(server.port > 0);
  *
- * // In-process users pass authorization like anybody else.
+ * // In-process users are authorized like all others.
  * const transport = server.transportFor({ username: "jane", uid: "", groups: [], extra: {} }, "example");
  * const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
  * const answer = await transport.send({ method: "GET", path, headers: {} }, AbortSignal.timeout(5_000));

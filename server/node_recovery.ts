@@ -210,7 +210,7 @@ export class NodeRecovery {
   }
 }
 
-/** Finds the leaf of a chain that has expired and is correct apart from that. */
+/** Finds the leaf of a chain that has expired and is otherwise valid. */
 function findExpiredLeaf(
   peer: PeerCertificate,
   roots: readonly CertificateFacts[],

@@ -1,18 +1,13 @@
 /**
- * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that `evidence.ts` finds; this file asks
- * for the verdict, writes it, reports it, and keeps the state of undecided requests (`core/approval/request_states.ts`).
+ * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that is found in
+ * `core/approval/decide_from_sources.ts`; this file asks for the verdict, writes it, reports it, and keeps the state of
+ * undecided requests (`core/approval/request_states.ts`).
  */
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../../core/approval/decide_request.ts";
 import { type Hold, readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import {
-  MAX_PENDING,
-  planApprovalStep,
-  type Recheck,
-  RequestStates,
-  type StepReport,
-} from "../../core/approval/request_states.ts";
+import { MAX_PENDING, planApprovalStep, type Recheck, RequestStates, type StepReport } from "../../core/approval/request_states.ts";
 import { withBoundKey } from "../../core/token/bound_token.ts";
 import { hasCertificate } from "../../core/request/phase.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";

@@ -66,7 +66,7 @@ export function createNodeCertificates(
     while (true) {
       try {
         for await (const change of store.changes(signal)) {
-          // Records are removed a year after their end, so a deletion is no news.
+          // Records are removed a year after their end, so a deletion changes nothing.
           if (change.kind === "deleted") continue;
           if (change.kind === "changed") index.putRecord(change.object);
           if (change.kind === "synced") reading = { kind: "found", value: true };

@@ -15,7 +15,7 @@ export type Outcome =
   | { readonly kind: "requeueAfter"; readonly ms: number }
   /** Try again with back-off; `quiet` keeps the failure out of the error log. */
   | { readonly kind: "retry"; readonly error: unknown; readonly quiet?: boolean }
-  /** It failed, and trying again is useless until the object changes. */
+  /** It failed; try again only when the object has changed. */
   | { readonly kind: "terminal"; readonly error: unknown };
 
 /** The outcome of a reconciliation that needs nothing more. */

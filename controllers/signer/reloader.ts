@@ -11,7 +11,7 @@ export interface ReloaderOptions<T> {
   /** Returns a number that grows when the files are known to have changed, so that they are compared at once. */
   readonly version?: (() => number) | undefined;
   readonly onChange: (value: T) => void;
-  /** Called with the reason why the files cannot be used, once for each reason in a row. */
+  /** Called with the reason why the files cannot be used, once for consecutive equal reasons. */
   readonly onFault: (fault: string) => void;
 }
 

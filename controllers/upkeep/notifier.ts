@@ -32,7 +32,7 @@ export interface NotifierOptions {
 }
 
 const TICK_MS = 1_000;
-/** How long an approver has for a request before a person hears of it. */
+/** How long an approver has for a request before a person is notified. */
 const APPROVER_MS = 10_000;
 /** The age up to which Events that were written before the start are reported. */
 const RECENT_MS = 60_000;
@@ -42,14 +42,14 @@ const REMIND_MS = 24 * CHECK_MS;
 const MAX_QUEUE = 100;
 const LONGEST_PAUSE_MS = 300_000;
 
-/** Notifies until the signal aborts. No other work waits for it. */
+/** Notifies until the signal aborts. Nothing else waits for it. */
 export async function runNotifier(options: NotifierOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger, requests, events } = options;
   const groups = new NoticeGroups();
   const add = (notice: NotifiedEvent): void => groups.add(notice, clock.elapsedMs());
   /** The pending requests whose notice has not been made. */
   const pending = new Map<string, { readonly csr: CertificateSigningRequest; readonly dueMs: number }>();
-  /** The pending requests that a person has heard of. */
+  /** The pending requests of which a person was notified. */
   const reported = new Set<string>();
   const deliver = createDelivery(options);
 

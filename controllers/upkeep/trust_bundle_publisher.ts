@@ -58,7 +58,7 @@ export async function runTrustBundlePublisher(
     if (await controllerManager?.isActive(stop)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     if (write !== undefined) {
       await store[write.verb](write.bundle, stop);
-      // At the start nothing has changed but that the bundle exists.
+      // At the start no certificate has changed; only the bundle is new.
       logger[isStart ? "debug" : "info"]("trust bundle published", { signerName, bundle: getName(write.bundle) });
     }
     isStart = false;

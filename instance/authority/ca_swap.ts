@@ -1,6 +1,6 @@
 /**
- * The files of a CA that is being replaced, and their changes. Each change is a row of atomic operations that may be
- * repeated, so a kill between any two of them loses nothing.
+ * The files of a CA that is being replaced, and their changes. Each change is a sequence of atomic operations that may
+ * be repeated, so a kill between any two of them loses nothing.
  */
 import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";

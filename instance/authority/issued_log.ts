@@ -16,14 +16,7 @@ import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { tryParseJson } from "../../core/lib/record.ts";
 import type { Clock } from "../../core/ports.ts";
-import {
-  type CertificateOrigin,
-  createRecord,
-  createRecordStatus,
-  describeIssued,
-  findRecordSpec,
-  getChainHash,
-} from "../../core/register/record.ts";
+import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, findRecordSpec, getChainHash } from "../../core/register/record.ts";
 import { describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { createSeal } from "../../core/register/seal.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
@@ -31,7 +24,7 @@ import { SECRET_MODE } from "../data_dir.ts";
 
 /** A log to which records are appended; any number of programs may have it open. */
 export interface IssuedLog extends Disposable {
-  /** Checks that records can be appended, so that nothing is signed in vain. Throws as `record`. */
+  /** Checks that records can be appended, before anything is signed. Throws as `record`. */
   check(): Promise<void>;
   /**
    * Records a certificate (DER) of a CA, durably. Throws AppError `io` when the file cannot be written, and `invalid` when its
@@ -168,8 +161,8 @@ async function formatLines(head: LogHead, jobs: readonly Job[], now: Date): Prom
 }
 
 /**
- * Reads the last line. A part of a line behind it is of a program that was killed, which has not given out the certificate;
- * it is cut off. Throws AppError `invalid` when the last whole line is no record.
+ * Reads the last whole line. An incomplete line after it comes from a program that was killed before it gave out the
+ * certificate; it is cut off. Throws AppError `invalid` when the last whole line is no record.
  */
 async function readHead(handle: FileHandle, path: string, warn: (message: string) => void): Promise<LogHead> {
   const { size } = await handle.stat();

@@ -35,7 +35,7 @@ export interface CrlFiles extends PublishedCrls, AsyncDisposable {
 
 /** The label of a CRL in PEM (RFC 7468 §5). */
 export const CRL_LABEL = "X509 CRL";
-/** The pause after each CRL, so that many revocations in a row do not make one CRL each. */
+/** The pause after each CRL, so that a burst of revocations does not make one CRL each. */
 const PAUSE_MS = 1_000;
 
 /** A CRL that was written. */
@@ -151,7 +151,7 @@ class CrlFile implements AsyncDisposable {
     return this.#current?.der;
   }
 
-  /** Makes a new CRL, after the one that is being made. Resolves when the first one of a row is made. */
+  /** Makes a new CRL and resolves when it is made. While one is being made, it resolves at once, and the new one follows. */
   update(): Promise<void> {
     this.#isOutdated = true;
     if (this.#isMaking) return Promise.resolve();

@@ -1,6 +1,6 @@
 /**
- * Takes the records of the issued log in a data directory into the register: of what `sign` and `kubeconfig admin` signed
- * beside the server. The file stays as it is, because it is a chain of its own.
+ * Takes the records of the issued log in a data directory into the register: those of certificates that `sign` and
+ * `kubeconfig admin` signed without the server. The file stays as it is, because it is a chain of its own.
  */
 import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
@@ -66,7 +66,7 @@ class Takeover implements Part {
     const handle = await open(this.#options.path);
     try {
       const { size, ino } = await handle.stat();
-      // The file was moved away, and another one begun.
+      // The file was moved away, and a new one was begun.
       if (ino !== this.#inode || size < this.#done.bytes) this.#done = { bytes: 0, lines: 0 };
       this.#inode = ino;
       while (this.#done.bytes < size) {

@@ -40,8 +40,8 @@ export class Parts implements AsyncDisposable {
   }
 
   /**
-   * Renews the parts in the order in which they started, after an earlier call that is still at it. A part that fails does
-   * not keep the others from it; afterwards its failure is thrown, or one with the messages of all.
+   * Renews the parts in the order in which they started, once an earlier call has finished. A part that fails does not
+   * stop the others; afterwards its failure is thrown, or one error with the messages of all.
    */
   renew(): Promise<void> {
     const renewing = this.#renewed.then(async () => {

@@ -74,7 +74,7 @@ export async function openRegister(
       refused.delete(certificate);
     } catch (error) {
       if (!(error instanceof WriteRefusedError)) throw error;
-      // What exists must be served although the storage is full.
+      // The existing objects must be served, even when the storage is full.
       logger.error("a certificate of this server is not in the register", { source, error });
       refused.set(certificate, source);
     }
@@ -98,7 +98,7 @@ export async function openRegister(
   };
 }
 
-/** Creates the function that logs the certificates whose user the register does not say, each once. */
+/** Creates the function that logs the certificates whose user is not in the register, each once. */
 function createUnidentifiedReport(
   { index }: Pick<Register, "index">,
   logger: InstanceDeps["logger"],

@@ -1,5 +1,5 @@
 /**
- * What follows from revocations in a running instance: open requests are settled, and the records of revoked certificates
+ * Acts on revocations in a running instance: open requests are settled, and the records of revoked certificates
  * are marked. Every server of an installation does it, because each write is guarded by a revision.
  */
 import { orAbort } from "../../core/lib/abort.ts";
@@ -40,7 +40,7 @@ export function revocationObjects(): readonly BootstrapObject[] {
   ];
 }
 
-/** Does what follows from revocations, at the start and after each change, until it is disposed. */
+/** Acts on revocations, at the start and after each change, until it is disposed. */
 export function keepRevocations(
   { server, storage }: { readonly server: Pick<Server, "transportFor" | "revocations">; readonly storage: Storage },
   deps: ControllerDeps,

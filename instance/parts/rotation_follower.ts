@@ -83,7 +83,7 @@ export class InstanceRotations {
     for (const stored of (await targets.storage.list(PREFIX)).items as readonly Stored<CaRotation>[]) {
       rotations.#rotations.set(getName(stored.object), stored.object);
     }
-    // Only now may files be retired that belong to no rotation: a command may be about to begin one later.
+    // Files that belong to no rotation may be retired only now: later, a command may be about to begin one with them.
     const names = targets.authorities.purposes.map(getCaName);
     await rotations.#adopt(new Set(names));
     for (const [name, { message }] of rotations.#adoptions) {
@@ -142,7 +142,7 @@ export class InstanceRotations {
         const finished = [...gone];
         await this.#announce(serverName);
         await this.#adopt(new Set(finished));
-        // What could not be retired now is retired at the next attempt.
+        // Files that could not be retired now are retired at the next attempt.
         if (!this.#isFailing) {
           for (const name of finished) gone.delete(name);
         }

@@ -21,7 +21,7 @@ interface TokenKeys {
   readonly isNew: boolean;
 }
 
-/** What the options depend on besides the settings. */
+/** What the options depend on in addition to the settings. */
 export interface ServiceAccountPlace {
   readonly dir: DataDir;
   /** Other servers may use the same objects, and must accept the same tokens. */

@@ -141,7 +141,9 @@ export async function ensureServing(
   return { certificatePem, privateKeyPem };
 }
 
-/** Finds the reason to replace a certificate because of those behind it: a client may need the cross-signed CA, or no longer. */
+/**
+ * Finds a reason to replace a certificate in its intermediates: clients may need the cross-signed CA now, or no longer.
+ */
 function findChainReason({ certificatePem }: ServingPair, { intermediates }: Authority): string | undefined {
   const behind = listBundled(certificatePem).slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint);
   const wanted = intermediates.map(({ sha256Fingerprint }) => sha256Fingerprint);

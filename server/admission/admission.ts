@@ -25,8 +25,8 @@ export interface AdmissionRequest {
   /** The address of the client without its port. */
   readonly address?: string | undefined;
   /**
-   * Adds a write to the transaction that creates the object. When the write does not hold any longer, the whole creation
-   * is prepared and admitted again.
+   * Adds a write to the transaction that creates the object. If the write is no longer possible by then, the whole
+   * creation is prepared and admitted again.
    */
   readonly alsoWrite?: (write: Write) => void;
 }
@@ -45,7 +45,7 @@ export type Mutation = { readonly object: KubeObject } | Refusal;
 /** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
 export interface AdmissionPlugin {
   readonly name: string;
-  /** The kinds whose writes the plugin sees, as the very values in `core/kube/kinds`; absent for all kinds. */
+  /** The kinds whose writes the plugin sees, as the same values that `core/kube/kinds` exports; absent for all kinds. */
   readonly kinds?: readonly Kind[];
   /** Undefined leaves the object as it is. */
   mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;

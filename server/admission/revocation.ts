@@ -36,7 +36,7 @@ function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): Adm
         const stored = await findTokenSecret(storage, toTokenSecretName(token));
         if (stored !== undefined) alsoWrite({ kind: "delete", key: stored.key, expectedRevision: stored.revision });
       } catch (error) {
-        // A Secret that another API server has encrypted cannot be read. The token is refused all the same.
+        // A Secret that another API server has encrypted cannot be read. The token is still refused.
         logger.warn("the Secret of a revoked token is not deleted", { tokenId: token, error });
       }
       return undefined;

@@ -158,7 +158,9 @@ function findBoundFault(
   return `${kind} UID (${uid}) does not match service account ${kind} ref claim (${claim.uid})`;
 }
 
-/** Finalizers may keep a deleted object for long, but its tokens only as long as an expired one. */
+/**
+ * Finalizers may keep a deleted object for a long time. Its tokens end as soon as if they had expired at the deletion.
+ */
 function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: number): boolean {
   return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;
 }

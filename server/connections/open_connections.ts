@@ -79,8 +79,8 @@ export class OpenConnections {
   }
 
   /**
-   * Both runtimes keep a socket until its peer has read everything and closes its side, for ever if the peer does not. So
-   * the socket is destroyed after a grace period.
+   * Both runtimes keep a socket until its peer has read everything and closes its side, which may never happen. So the
+   * socket is destroyed after a grace period.
    */
   #createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
     const destroyLater = (): void => void this.#sleep(CLOSE_GRACE_MS).then(() => socket.destroy(), () => {});

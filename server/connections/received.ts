@@ -32,7 +32,7 @@ export type StreamEvent = [
   rawHeaders: readonly string[],
 ];
 
-/** Converts a stream of HTTP/2; undefined when it is over, or answered already. */
+/** Converts a stream of HTTP/2; undefined when it has ended, or was answered already. */
 export function fromStream(
   stream: ServerHttp2Stream,
   { ":method": method = "", ":path": target = "/", expect }: IncomingHttpHeaders,

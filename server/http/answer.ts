@@ -9,7 +9,7 @@ export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>
 export interface AnswerStream {
   /** Returns the next piece, or undefined at the end. Only one call may be pending. */
   next(): Promise<Uint8Array | undefined>;
-  /** Ends the stream because no one reads it now: a pending `next` resolves. A second call does nothing. */
+  /** Ends the stream, which is no longer read: a pending `next` resolves. A second call does nothing. */
   cancel(): void;
 }
 

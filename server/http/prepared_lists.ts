@@ -39,7 +39,7 @@ export async function prepareLists(
     isPausing = false;
     let prepared = 0;
     for (const stored of [...waiting]) {
-      // A state that was replaced in the meantime waits no longer.
+      // A state that was replaced in the meantime is skipped.
       if (!waiting.delete(stored)) continue;
       prepare(resource, stored);
       if (++prepared % PREPARED_AT_ONCE === 0) await setImmediate();

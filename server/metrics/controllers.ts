@@ -59,7 +59,7 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
     registers: [registry],
   });
 
-  // The increase from nothing to one is no increase for Prometheus.
+  // Prometheus sees no increase when a series begins with one, so it begins with zero.
   for (const result of ["sent", "failed", "dropped"]) notifications.inc({ result }, 0);
   for (const reason of ["NameClaimed", "NotInInventory", "UnusualSubject"]) held.inc({ reason }, 0);
 

@@ -68,7 +68,7 @@ function createCounts(registry: MetricsRegistry, signers: Iterable<string>) {
   const counter = (name: string, help: string, label: string) =>
     new Counter({ name, help, labelNames: [label], registers: [registry] });
   const certificates = counter("tlsboot_certificates_issued_total", "Certificates issued, by signer.", "signer");
-  // The increase from nothing to one is no increase for Prometheus.
+  // Prometheus sees no increase when a series begins with one, so it begins with zero.
   for (const signer of signers) certificates.inc({ signer }, 0);
   const requested = counter(
     "apiserver_certificates_registry_csr_requested_duration_total",

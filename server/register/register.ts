@@ -50,7 +50,7 @@ interface Job {
   reject(error: unknown): void;
 }
 
-/** The jobs that one transaction takes at most where it may have several records. */
+/** The largest number of jobs in a transaction, where one may have several records. */
 const MAX_BATCH = 64;
 /** The attempts to append after the records of other servers, and the pause when their records have not arrived yet. */
 const MAX_ATTEMPTS = 50;

@@ -35,7 +35,7 @@ export interface UpkeepDeps {
   readonly onSealed?: ((seal: ReportedSeal) => void) | undefined;
 }
 
-/** A seal as it is reported outside of the register, where who can change the register cannot change it. */
+/** A seal as it is reported outside of the register, where a user who can change the register cannot change it. */
 export interface ReportedSeal {
   readonly record: string;
   /** The value for `tlsboot verify certificates --expect`: the sequence number of the record, and its hash. */

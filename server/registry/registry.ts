@@ -21,7 +21,7 @@ export interface RegistryDeps {
   readonly logger: Logger;
 }
 
-/** The object that a request is about, and its user. */
+/** The object of a request, and its user. */
 export interface Target {
   readonly resource: Resource;
   /** Empty for the main resource. */

@@ -42,8 +42,8 @@ const FIXED_RESOURCES = [
 ] as readonly Resource[];
 
 /**
- * The resources that can do without a server, as they are in one without options. A strategy only gets objects of its
- * own kind, because the registry decodes by the description of the resource.
+ * The resources that depend on nothing, as a server without options has them. A strategy only gets objects of its own
+ * kind, because the registry decodes by the description of the resource.
  */
 export const PLAIN_RESOURCES = [
   ...FIXED_RESOURCES,

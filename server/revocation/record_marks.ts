@@ -1,6 +1,6 @@
 /**
- * Keeps `status.revocation` of the records of issued certificates as the Revocations are, for people and for CRLs; nothing
- * that refuses a credential depends on it. Servers that share a storage may do it at the same time, because every write is
+ * Keeps `status.revocation` of the records of issued certificates up to date, for people and for CRLs. No check of a
+ * credential depends on it. Servers that share a storage may do it at the same time, because every write is
  * guarded by a revision.
  */
 import { setImmediate } from "node:timers/promises";
@@ -24,7 +24,7 @@ const WRITTEN_AT_ONCE = 64;
 /** The marks of revoked certificates in the register. */
 export class RecordMarks {
   readonly #deps: RecordMarksDeps;
-  /** The names of new records that are not marked as they should be. */
+  /** The names of new records that have to be marked or unmarked. */
   readonly #pending = new Set<string>();
   #isPassDue = true;
 
@@ -104,7 +104,7 @@ export class RecordMarks {
   }
 }
 
-/** Finds the mark that a record should have, undefined for none; `right` when it has it. */
+/** Finds the mark that a record should have, undefined for none; `right` when the record has it already. */
 function findMark(
   { index }: Pick<Revocations, "index">,
   record: IssuedCertificate,

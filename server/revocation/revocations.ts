@@ -68,7 +68,7 @@ export class Revocations implements Disposable {
       labelNames: ["kind"],
       registers: [deps.registry],
     });
-    // The increase from nothing to one is no increase for Prometheus, and no alert.
+    // Prometheus sees no increase when a series begins with one, and would not alert. So it begins with zero.
     for (const kind of REVOCATION_TARGET_KINDS) this.#refusals.inc({ kind }, 0);
     new Gauge({
       name: "tlsboot_revocations",

@@ -74,10 +74,10 @@ const PING_WITHIN_MS = 5_000;
 /** How much a server may send before it is acknowledged; a list of etcd's keys has some megabytes. */
 const WINDOW_BYTES = 4 * 1_048_576;
 const NO_HTTP2 = "the server does not speak HTTP/2";
-/** Each message is behind a byte for its compression and four for its length. */
+/** Each message follows a byte for its compression and four for its length. */
 const PREFIX_BYTES = 5;
 
-/** A connection to one server that is made, and made again, as calls need it. */
+/** A connection to one server, which is made when a call needs it, and again after it has broken. */
 export class GrpcChannel implements GrpcServer {
   readonly #server: URL;
   readonly #secureContext: SecureContext | undefined;
@@ -132,7 +132,7 @@ function ping(session: ClientHttp2Session): void {
   session.ping(() => clearTimeout(timer));
 }
 
-/** Connects, and resolves when the server has sent its settings, as only one of HTTP/2 does. */
+/** Connects, and resolves when the server has sent its settings, as only an HTTP/2 server does. */
 function connect(server: URL, secureContext: SecureContext | undefined): Promise<ClientHttp2Session> {
   const host = withoutBrackets(server.hostname);
   const port = Number(server.port === "" ? (secureContext === undefined ? 80 : 443) : server.port);
@@ -145,7 +145,7 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
     const fail = (error: NodeJS.ErrnoException): void => {
       clearTimeout(timer);
       socket.destroy();
-      // A server with TLS may reset the connection, as it did not get a handshake.
+      // A server with TLS may reset the connection, because it got no handshake.
       const isReset = secureContext === undefined && error.code === "ECONNRESET";
       reject(isReset || error.code?.startsWith("ERR_HTTP2") === true ? new Error(NO_HTTP2) : error);
     };
@@ -172,7 +172,7 @@ class Call implements GrpcCall {
   readonly #listener: GrpcListener;
   readonly #isOpen: boolean;
   readonly #waiting: Buffer[] = [];
-  /** The parts of a message that is not whole, and how long it is, as far as known. */
+  /** The parts of an incomplete message, and its length as far as it is known. */
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #wantedBytes = PREFIX_BYTES;
@@ -194,7 +194,7 @@ class Call implements GrpcCall {
     else if (!this.#isFinished) this.#stream.write(framed);
   }
 
-  /** Sends what waits over a connection, and returns why it takes no calls. */
+  /** Sends the waiting messages over a connection; returns the error of a connection that takes no calls. */
   send(session: ClientHttp2Session, path: string): GrpcError | undefined {
     if (this.#isFinished) return undefined;
     let stream: ClientHttp2Stream;
@@ -230,7 +230,7 @@ class Call implements GrpcCall {
     this.#listener.onEnd(error);
   }
 
-  /** Passes on the messages that are whole. */
+  /** Passes on the complete messages. */
   #take(bytes: Buffer): void {
     this.#received.push(bytes);
     this.#receivedBytes += bytes.length;

@@ -293,7 +293,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
       this.#watchers.notify(batch.events);
       for (const { previous } of batch.events) releaseObject(previous);
     } finally {
-      // The changes are durable, so no caller may wait for them in vain.
+      // The changes are durable, so every caller must learn of them.
       batch.settle();
     }
   }
