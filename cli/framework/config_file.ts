@@ -27,7 +27,7 @@ export function parseConfigFile(
   if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${read.error}`] };
   const content = read.value;
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
-    return { raw: {}, faults: [`${origin}: a mapping expected`] };
+    return { raw: {}, faults: [`${origin}: want a mapping`] };
   }
   const raw: Record<string, readonly string[]> = {};
   const { apiVersion, kind, ...settings }: Record<string, unknown> = { ...content };
@@ -40,9 +40,9 @@ export function parseConfigFile(
     const texts = toTexts(value);
     if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
     else if (!isConfigurable(key)) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
-    else if (texts === undefined) faults.push(`${origin}: ${key}: a value or a list of values expected`);
+    else if (texts === undefined) faults.push(`${origin}: ${key}: want a value or a list of values`);
     else if (Array.isArray(value) && !flag.isRepeatable) {
-      faults.push(`${origin}: ${key}: one value expected, not a list`);
+      faults.push(`${origin}: ${key}: want one value, not a list`);
     } else raw[key] = texts;
   }
   return { raw, faults };

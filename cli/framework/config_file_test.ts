@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "../../tests/support/properties.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { integerFlag, listFlag, switchFlag, textFlag } from "./flags.ts";
+import fc from "../../tests/support/properties.ts";
 
 const known = {
   dataDir: textFlag({ summary: "Folder." }),
@@ -45,14 +45,14 @@ for (
     {
       name: "a mapping as a value",
       text: `${head}dataDir: {a: 1}\n`,
-      want: ['config file "c.yaml": dataDir: a value or a list of values expected'],
+      want: ['config file "c.yaml": dataDir: want a value or a list of values'],
     },
     {
       name: "a list for a flag that takes one value",
       text: `${head}dataDir: [a, b]\n`,
-      want: ['config file "c.yaml": dataDir: one value expected, not a list'],
+      want: ['config file "c.yaml": dataDir: want one value, not a list'],
     },
-    { name: "a document that is not a mapping", text: "- a\n", want: ['config file "c.yaml": a mapping expected'] },
+    { name: "a document that is not a mapping", text: "- a\n", want: ['config file "c.yaml": want a mapping'] },
   ]
 ) {
   test(`parseConfigFile() reports ${name}`, () => {

@@ -65,7 +65,7 @@ for (
       text: profile("example.com/a", "never").replace("usages", "usage"),
       signerName: undefined,
       want: 'cannot use profile "web.yaml":\n  usage: unknown key; did you mean usages?\n  usages: missing\n' +
-        "  lifetime.max: a duration such as 10m, 24h, 90d or 10y expected",
+        "  lifetime.max: want a duration such as 10m, 24h, 90d or 10y",
     },
   ]
 ) {

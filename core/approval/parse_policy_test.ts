@@ -92,7 +92,7 @@ for (
     [
       "a bad duration",
       rule("      rate: {max: 1, per: soon}\n"),
-      "rules[0].require.rate.per: a duration such as 10m, 24h, 90d or 10y expected",
+      "rules[0].require.rate.per: want a duration such as 10m, 24h, 90d or 10y",
     ],
     [
       "a rate over too long a period",
@@ -141,7 +141,7 @@ for (
         `rules[0].require.hours.to: "${time}" is not a time of day, such as 08:00 or 24:00`,
       ] as const
     ),
-    ["a time that is a number", rule("      hours: {to: 800}\n"), "rules[0].require.hours.to: text expected"],
+    ["a time that is a number", rule("      hours: {to: 800}\n"), "rules[0].require.hours.to: want text"],
     [
       "ownership with ranges",
       rule("      names: {owned: true, ips: [10.0.0.0/8]}\n"),
@@ -179,7 +179,7 @@ for (
       `${rule("")}  - {name: one, match: {signerNames: [a.b/c]}, then: deny}\n`,
       'rules[1].name: another rule is called "one"',
     ],
-    ["no rules", `${HEAD}name: x\nrules: []\n`, "rules: at least one expected"],
+    ["no rules", `${HEAD}name: x\nrules: []\n`, "rules: want at least one"],
     [
       "nothing but a name",
       `${HEAD}name: x\n`,
@@ -195,7 +195,7 @@ for (
       "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nreissue: never\n",
       'kind: must be "ApprovalPolicy"',
     ],
-    ["no mapping", "- a\n", "a mapping expected"],
+    ["no mapping", "- a\n", "want a mapping"],
   ] as const
 ) {
   test(`parsePolicy() refuses ${name}`, () => {

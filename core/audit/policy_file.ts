@@ -24,11 +24,11 @@ import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy, type AuditRule } from "./
 
 const AUDIT_API_VERSION = "audit.k8s.io/v1";
 
-const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "text expected");
+const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "want text");
 
 const group = mapped(anyText, (read, place) => {
   const wrong = read === "" || read === "*" ? undefined : dns1123SubdomainErrors(read)[0];
-  return wrong === undefined ? read : fault(place, `a group without its version expected, such as apps: ${wrong}`);
+  return wrong === undefined ? read : fault(place, `want a group without its version, such as apps: ${wrong}`);
 });
 
 const url = checkedText((value) => {

@@ -34,7 +34,7 @@ rules:
 for (
   const [what, text, fault] of [
     ["another kind", "apiVersion: v1\nkind: List\nrules: [{level: None}]", /apiVersion: must be "audit.k8s.io\/v1"/],
-    ["no rules", `${HEAD}rules: []`, /rules: at least one expected/],
+    ["no rules", `${HEAD}rules: []`, /rules: want at least one/],
     ["no level", `${HEAD}rules: [{users: [a]}]`, /rules\[0\]\.level: missing/],
     ["a wrong level", `${HEAD}rules: [{level: Metdata}]`, /rules\[0\]\.level: .*did you mean Metadata/],
     ["a wrong stage", `${HEAD}rules: [{level: None}]\nomitStages: [Request]`, /omitStages\[0\]/],

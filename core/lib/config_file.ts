@@ -62,7 +62,7 @@ type ValueOf<K> = K extends Key<infer T> ? T : never;
 /** A mapping with these keys and no others. */
 export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: K): Shape<Read<K>> {
   return (value, place) => {
-    if (!isRecord(value)) return fault(place, "a mapping expected");
+    if (!isRecord(value)) return fault(place, "want a mapping");
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(keys, key)) fault(within(place, key), `unknown key${suggestion(key, Object.keys(keys))}`);
     }
@@ -85,7 +85,7 @@ export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: 
 /** A list whose elements have the given shape. */
 export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   return (value, place) => {
-    if (!Array.isArray(value)) return fault(place, "a list expected");
+    if (!Array.isArray(value)) return fault(place, "want a list");
     return value.flatMap((item: unknown, index) => {
       const one = shape(item, { ...place, path: `${place.path}[${index}]` });
       return one === undefined ? [] : [one];
@@ -96,19 +96,19 @@ export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
 /** A list with at least one element. */
 export function nonEmptyListOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   return (value, place) => {
-    if (Array.isArray(value) && value.length === 0) return fault(place, "at least one expected");
+    if (Array.isArray(value) && value.length === 0) return fault(place, "want at least one");
     return listOf(shape)(value, place);
   };
 }
 
 /** A text that is not empty. */
 export function text(value: unknown, place: ConfigPlace): string | undefined {
-  return typeof value === "string" && value !== "" ? value : fault(place, "text expected");
+  return typeof value === "string" && value !== "" ? value : fault(place, "want text");
 }
 
 /** A value that is `true` or `false`. */
 export function flag(value: unknown, place: ConfigPlace): boolean | undefined {
-  return typeof value === "boolean" ? value : fault(place, "true or false expected");
+  return typeof value === "boolean" ? value : fault(place, "want true or false");
 }
 
 /** A whole number of at least `least`. */
@@ -116,7 +116,7 @@ export function integer(least: number): Shape<number> {
   return (value, place) =>
     typeof value === "number" && Number.isSafeInteger(value) && value >= least
       ? value
-      : fault(place, `a whole number of at least ${least} expected`);
+      : fault(place, `want a whole number of at least ${least}`);
 }
 
 /** A value that is one of the given words. */
@@ -124,13 +124,9 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   return (value, place) => {
     const found = words.find((word) => word === value);
     if (found !== undefined) return found;
-    const hint = typeof value === "string" ? suggestion(value, words) : "";
-    return fault(
-      place,
-      `${typeof value === "string" ? `"${value}" is not possible` : "a word expected"}${
-        hint || `; one of ${words.join(", ")}`
-      }`,
-    );
+    const all = `one of ${words.join(", ")}`;
+    if (typeof value !== "string") return fault(place, `want ${all}`);
+    return fault(place, `"${value}" is not possible${suggestion(value, words) || `; ${all}`}`);
   };
 }
 
@@ -138,7 +134,7 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
 export function duration(value: unknown, place: ConfigPlace): number | undefined {
   const parsed = typeof value === "string" ? parseSettingDuration(value) : undefined;
   if (parsed?.ok === true && parsed.value > 0) return parsed.value;
-  return fault(place, "a duration such as 10m, 24h, 90d or 10y expected");
+  return fault(place, "want a duration such as 10m, 24h, 90d or 10y");
 }
 
 /** A text that passes a check; the check returns what is wrong with it. */
@@ -180,7 +176,7 @@ export function parseConfigDocument<T>(
   const content = readYaml(text);
   if (!content.ok) return err([`not YAML: ${content.error}`]);
   const { value } = content;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return err(["a mapping expected"]);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return err(["want a mapping"]);
   const { apiVersion, kind: named, ...rest }: Record<string, unknown> = { ...value };
   const faults = [
     ...(apiVersion === version ? [] : [`apiVersion: must be "${version}"`]),

@@ -71,7 +71,7 @@ for (
     {
       name: "less than the least",
       edit: { expirationSeconds: 2 * HOUR_S - 1 },
-      want: { kind: "failed", message: "lifetime is too short: 1h59m59s, at least 2h0m0s expected" },
+      want: { kind: "failed", message: "lifetime is too short: 1h59m59s, want at least 2h0m0s" },
     },
     {
       name: "a signer that never signs for so long",

@@ -96,7 +96,7 @@ function lifetimeRule({ minMs }: LifetimeRules): ProfileRule {
   const sentence = `the requested lifetime, if any, is at least ${formatDuration(minMs)}`;
   return rule("lifetime", sentence, (_facts, _usages, seconds) => {
     if (seconds === undefined || seconds * 1_000 >= minMs) return undefined;
-    return `lifetime is too short: ${formatDuration(seconds * 1_000)}, at least ${formatDuration(minMs)} expected`;
+    return `lifetime is too short: ${formatDuration(seconds * 1_000)}, want at least ${formatDuration(minMs)}`;
   });
 }
 

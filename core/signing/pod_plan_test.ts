@@ -133,7 +133,7 @@ for (
     {
       name: "a lifetime below that of the profile",
       options: { spec: { maxExpirationSeconds: 3_600 } },
-      message: "lifetime is too short: 1h0m0s, at least 2h0m0s expected",
+      message: "lifetime is too short: 1h0m0s, want at least 2h0m0s",
     },
     {
       name: "a request that names a subject",

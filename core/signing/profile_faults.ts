@@ -98,7 +98,7 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
   if (exactly === undefined) {
     const isTooMany = max !== undefined && min > max;
     return [
-      ...(allowed.length === 0 ? [`${place}: allowed or exactly expected`] : []),
+      ...(allowed.length === 0 ? [`${place}: want allowed or exactly`] : []),
       ...(isTooMany ? [`${place}.min: is above max`] : []),
     ];
   }
@@ -139,7 +139,7 @@ function findUsageFaults({ allowed, required, default: fallback }: UsageRules): 
 
 function findLifetimeFaults({ maxMs, defaultMs, minMs }: LifetimeRules): string[] {
   return [
-    ...(maxMs < 1_000 ? ["lifetime.max: at least a second expected"] : []),
+    ...(maxMs < 1_000 ? ["lifetime.max: want at least a second"] : []),
     ...(defaultMs > maxMs ? ["lifetime.default: is above max"] : []),
     ...(minMs > defaultMs ? ["lifetime.min: is above default, or above max where there is none"] : []),
   ];

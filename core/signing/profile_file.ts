@@ -72,9 +72,9 @@ const der = mapped(text, (value, place) => {
   const digits = value.replace(/[\s:]/g, "");
   const bytes = decodeHex(digits);
   if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) {
-    return fault(place, "DER in hexadecimal expected, such as 30 03 02 01 05");
+    return fault(place, "want DER in hexadecimal, such as 30 03 02 01 05");
   }
-  if (bytes.length > MAX_EXTENSION_BYTES) return fault(place, `at most ${MAX_EXTENSION_BYTES} bytes expected`);
+  if (bytes.length > MAX_EXTENSION_BYTES) return fault(place, `want at most ${MAX_EXTENSION_BYTES} bytes`);
   const wrong = findDerValueFault(bytes);
   return wrong === undefined ? bytes : fault(place, `not one value of DER: ${wrong}`);
 });

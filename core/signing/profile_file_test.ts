@@ -135,7 +135,7 @@ const LIFETIME = "lifetime: { max: 24h }\n";
 
 for (
   const { name, text, want } of [
-    { name: "nothing", text: "", want: ["a mapping expected"] },
+    { name: "nothing", text: "", want: ["want a mapping"] },
     { name: "no YAML", text: "a: [", want: [/^not YAML: /] },
     {
       name: "every fault at once",
@@ -196,7 +196,7 @@ for (
 `,
       want: [
         'names.ips.allowed[0]: "10.0.0.1/24" is neither an IP address nor a CIDR range',
-        "names.ips.exactly: at least one expected",
+        "names.ips.exactly: want at least one",
         'names.ips.default[0]: "10.0.0" is not an IP address',
         'names.uris.allowed[0]: "example.com" does not begin with a scheme, such as spiffe://',
         'names.uris.allowed[1]: "spiffe://**": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
@@ -217,7 +217,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
         "subject.organizations: exactly and allowed exclude each other",
         "subject.organizations: exactly says how many there are; leave min, max and required out",
         "subject.organizations.exactly: a value is there twice",
-        "subject.countries: allowed or exactly expected",
+        "subject.countries: want allowed or exactly",
         "subject.countries.min: is above max",
         "names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com",
       ],
@@ -286,8 +286,8 @@ pods: { namespaces: { allowed: [web] } }
       name: "durations",
       text: `${HEAD}${USAGES}lifetime: { max: 10ms, min: 1w, default: 0 }\n`,
       want: [
-        "lifetime.default: a duration such as 10m, 24h, 90d or 10y expected",
-        "lifetime.min: a duration such as 10m, 24h, 90d or 10y expected",
+        "lifetime.default: want a duration such as 10m, 24h, 90d or 10y",
+        "lifetime.min: want a duration such as 10m, 24h, 90d or 10y",
       ],
     },
     { name: "a tiny lifetime", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: at least/] },
@@ -331,10 +331,10 @@ pods: { namespaces: { allowed: [web] } }
         'extensions.policies[0].oid: "1.99" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
         'extensions.policies[1].oid: "3.1" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
         'extensions.policies[2].oid: "1.02.3" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
-        "extensions.raw[0].der: DER in hexadecimal expected, such as 30 03 02 01 05",
+        "extensions.raw[0].der: want DER in hexadecimal, such as 30 03 02 01 05",
         "extensions.raw[1].der: not one value of DER: something follows the value",
         /^extensions\.raw\[2\]\.der: not one value of DER: /,
-        "extensions.raw[3].der: at most 4096 bytes expected",
+        "extensions.raw[3].der: want at most 4096 bytes",
       ],
     },
     {

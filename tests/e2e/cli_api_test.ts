@@ -311,7 +311,7 @@ describeInstance("commands of the API", {}, (instance) => {
     await writeFile(instance.folder.join("broken.kubeconfig"), "kind: Config\nclusters: 5\n");
     assert.match(
       await instance.refuse(1, "get", "csr", "--kubeconfig", "broken.kubeconfig"),
-      /cannot parse kubeconfig .*clusters: a number found, a list expected/,
+      /cannot parse kubeconfig .*clusters: want a list, found a number/,
     );
   });
 

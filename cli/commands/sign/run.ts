@@ -111,7 +111,7 @@ async function openSigning(
   const { authority, profile } = signer;
   const { duration, usage } = settings;
   if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
-    throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
+    throw new UsageError("--duration: want at least 10m", "Kubernetes' signers issue for ten minutes or longer");
   }
   const issuedLog = openSignLog(settings, tools);
   return {

@@ -149,9 +149,9 @@ type Fields = Readonly<Record<string, unknown>>;
 function decodeKubeconfig(value: unknown): Kubeconfig {
   const config = decodeFields(value, "");
   const kind = decodeText(config, "kind", "");
-  if (kind !== "" && kind !== "Config") throw new ShapeError(`kind: "${kind}" found, "Config" expected`);
+  if (kind !== "" && kind !== "Config") throw new ShapeError(`kind: want "Config", found "${kind}"`);
   const version = decodeText(config, "apiVersion", "");
-  if (version !== "" && version !== "v1") throw new ShapeError(`apiVersion: "${version}" found, "v1" expected`);
+  if (version !== "" && version !== "v1") throw new ShapeError(`apiVersion: want "v1", found "${version}"`);
   return {
     clusters: decodeNamedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
       name,
@@ -235,7 +235,7 @@ function decodeText(fields: Fields, key: string, path: string): string {
 
 function createShapeError(path: string, expected: string, found: unknown): ShapeError {
   const what = Array.isArray(found) ? "a list" : typeof found === "object" ? "a mapping" : `a ${typeof found}`;
-  return new ShapeError(`${path === "" ? "the file" : path}: ${what} found, ${expected} expected`);
+  return new ShapeError(`${path === "" ? "the file" : path}: want ${expected}, found ${what}`);
 }
 
 /** The contents of a kubeconfig with one user. */

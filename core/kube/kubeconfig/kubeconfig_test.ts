@@ -80,15 +80,15 @@ test("parseKubeconfig() never throws", () => {
 
 for (
   const { text, want } of [
-    { text: "a", want: "the file: a string found, a mapping expected" },
-    { text: "- a", want: "the file: a list found, a mapping expected" },
+    { text: "a", want: "the file: want a mapping, found a string" },
+    { text: "- a", want: "the file: want a mapping, found a list" },
     { text: "a: [", want: "not YAML: " },
     { text: "a: 1\na: 2", want: "not YAML: " },
-    { text: "kind: Pod", want: 'kind: "Pod" found, "Config" expected' },
-    { text: "apiVersion: v2", want: 'apiVersion: "v2" found, "v1" expected' },
-    { text: "users: {}", want: "users: a mapping found, a list expected" },
-    { text: "users: [a]", want: "users[0]: a string found, a mapping expected" },
-    { text: "users: [{name: a, user: {token: 12}}]", want: "users[0].user.token: a number found, text expected" },
+    { text: "kind: Pod", want: 'kind: want "Config", found "Pod"' },
+    { text: "apiVersion: v2", want: 'apiVersion: want "v1", found "v2"' },
+    { text: "users: {}", want: "users: want a list, found a mapping" },
+    { text: "users: [a]", want: "users[0]: want a mapping, found a string" },
+    { text: "users: [{name: a, user: {token: 12}}]", want: "users[0].user.token: want text, found a number" },
     { text: "users: [{name: a}, {name: a}]", want: 'users[1].name: "a" is there twice' },
     {
       text: "clusters: [{name: c, cluster: {certificate-authority-data: '@'}}]",
@@ -96,7 +96,7 @@ for (
     },
     {
       text: "clusters: [{name: c, cluster: {insecure-skip-tls-verify: 1}}]",
-      want: "clusters[0].cluster.insecure-skip-tls-verify: a number found, true or false expected",
+      want: "clusters[0].cluster.insecure-skip-tls-verify: want true or false, found a number",
     },
   ]
 ) {

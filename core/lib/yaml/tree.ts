@@ -197,7 +197,7 @@ class TreeBuilder {
     }
     this.#pass(this.#text.length, this.#text.length);
     if (root?.kind === "scalar" && root.text !== "" && /\n./s.test(this.#text.trimStart())) {
-      throw new YamlError("a mapping or a list expected", root.at);
+      throw new YamlError("want a mapping or a list", root.at);
     }
     return root;
   }
