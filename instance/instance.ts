@@ -110,7 +110,7 @@ export async function startInstance(
   const { authorities, created: isNewCa } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
   if (isNewCa) {
     const { certificate } = authorities.serving;
-    deps.logger.info("new CA made, because there was none", {
+    deps.logger.info("new CA created, because there was none", {
       certFile: authorityPaths(dir.root).certificate,
       caCertHash: publicKeyPin(certificate),
       notAfter: certificate.notAfter,

@@ -113,7 +113,7 @@ export async function runNotifier(options: NotifierOptions, signal: AbortSignal)
       }
       if (nowMs >= nextCheckMs) {
         nextCheckMs = nowMs + CHECK_MS;
-        await check().catch((error: unknown) => logger.warn("cannot find what ends soon", { error }));
+        await check().catch((error: unknown) => logger.warn("cannot find certificates that end soon", { error }));
       }
       const { server } = options;
       await deliver(
@@ -158,7 +158,7 @@ function createDelivery(
           retryMs = clock.elapsedMs() + Math.min(backoffMs(failures), LONGEST_PAUSE_MS);
           return;
         }
-        if (!isRefused) logger.error("notification refused and dropped, like those that follow", reason);
+        if (!isRefused) logger.error("notification refused and dropped, as are all that follow", reason);
         isRefused = true;
         onResult?.("dropped");
       }

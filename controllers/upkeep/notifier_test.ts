@@ -121,7 +121,7 @@ test("runNotifier() reminds of what ends soon once a day, and goes on when it ca
     clock.jump(HOUR);
   }
   await clock.advance(10 * SECOND);
-  assert.deepEqual([sent.length, logger.messages("warn")[0]], [2, "cannot find what ends soon"]);
+  assert.deepEqual([sent.length, logger.messages("warn")[0]], [2, "cannot find certificates that end soon"]);
 });
 
 test("runNotifier() delivers in order what waited for a receiver that was down for an hour", async (t) => {
@@ -167,7 +167,7 @@ test("runNotifier() drops what a receiver refuses, logs it once, and repeats wha
     await clock.advance(61 * SECOND);
   }
   assert.deepEqual([receiver.attempts, count("dropped")], [3, 3]);
-  assert.deepEqual(logger.messages("error"), ["notification refused and dropped, like those that follow"]);
+  assert.deepEqual(logger.messages("error"), ["notification refused and dropped, as are all that follow"]);
   receiver.error = new AppError("api_error", '"phone.example.com" answered 503', { retryable: true });
   events.put(createEvent("e4", clock.now()));
   await clock.advance(10 * SECOND);

@@ -65,7 +65,7 @@ export function findBeginFault(
 ): BeginFault | undefined {
   const [newer, older] = [newCa.certificate, oldCa.certificate];
   if (newer.sha256Fingerprint === older.sha256Fingerprint) {
-    return { message: "it is the present CA", hint: "give another one, or let a new one be made" };
+    return { message: "it is the present CA", hint: "give a different CA, or omit it to create a new one" };
   }
   if (publicKeysEqual(newer.publicKeyDer, older.publicKeyDer)) {
     return {

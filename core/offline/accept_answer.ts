@@ -105,7 +105,7 @@ function findLeafFault(
   const fault = findIssuedFault(leaf, { subject, dnsNames, ipAddresses, emailAddresses, uris, usages });
   if (fault !== undefined) return `its certificate is not what was requested: ${fault}`;
   const path = verifyChain(leaf, intermediates, authorities.flatMap((chain) => chain.slice(0, 1)), { at: undefined });
-  if (!path.ok) return `its certificate is not of the CA that signed the answers: ${path.error}`;
+  if (!path.ok) return `its certificate was not issued by the CA that signed the answers: ${path.error}`;
   return leaf.notAfter > now ? undefined : `its certificate has ended on ${formatTime(leaf.notAfter)}`;
 }
 

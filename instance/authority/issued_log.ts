@@ -208,7 +208,7 @@ function cannotRecord(path: string, cause: unknown): AppError {
     ? "free some space: a certificate that cannot be recorded is not given out"
     : code === "ENOENT"
     ? "create its folder, or name another file with the setting issuedLog"
-    : "check the file and its folder, or name another file with the setting issuedLog: without a record nothing is given out";
+    : "check the file and its folder, or name another file with the setting issuedLog: without a record no certificate is given out";
   const message = `cannot record a certificate in issued log "${path}": ${getErrorMessage(cause)}`;
   return new AppError("io", message, { cause, hint, retryable: true });
 }

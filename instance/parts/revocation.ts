@@ -78,7 +78,7 @@ export function keepRevocations(
     } catch (error) {
       signal.throwIfAborted();
       isChanged = true;
-      logger.warn("cannot settle what is revoked, trying again", { error });
+      logger.warn("cannot settle revoked requests, trying again", { error });
       return RETRY_MS;
     }
   }

@@ -125,7 +125,7 @@ async function openOwnKeys(dir: DataDir, deps: InstanceDeps): Promise<TokenKeys>
   if (stored === undefined) {
     await files.makeDirectory(dir.pki, FOLDER_MODE);
     await files.writeAtomic(dir.tokenKey, keyPem, SECRET_MODE);
-    logger.info("key for service account tokens made", { path: dir.tokenKey });
+    logger.info("key for service account tokens created", { path: dir.tokenKey });
   }
   const publicPem = await files.readText(dir.tokenPublicKeys) ?? "";
   const known = publicPem === "" ? [] : readKeys(publicPem, dir.tokenPublicKeys);

@@ -137,7 +137,7 @@ describe("restores into an etcd", () => {
     assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
     await putMarkerBack("last");
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
-    assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
+    assert.doesNotMatch(stdout, /what was/, "it has moved aside what it has restored itself");
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
@@ -185,7 +185,7 @@ describe("restores into an etcd", () => {
     const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
     await serveIsRefused("taken");
-    await refused(restore(first, "taken", "taken-3"), /is only partly put aside\n.*hint: continue with --force-etcd/);
+    await refused(restore(first, "taken", "taken-3"), /are only partly moved aside\n.*hint: continue with --force-etcd/);
     await succeedTlsboot(restore(first, "taken", "taken-3", "--force-etcd"));
     assert.equal((await keysBelow("taken.replaced-then")).length, 3);
     assert.equal((await keysBelow("taken")).length, 40);
@@ -257,7 +257,7 @@ describe("restores into an etcd", () => {
     await succeedTlsboot(back("any", foreign, "unowned"));
   });
 
-  test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {
+  test("a prefix of / is all of an etcd, as for kube-apiserver, and keys moved aside are not below it", async () => {
     await using whole = await startEtcd();
     const member = whole.members[0]!;
     const into = (backup: string, root: string, ...more: readonly string[]) =>

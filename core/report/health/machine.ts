@@ -105,7 +105,7 @@ export function checkMachine(
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
   const report = reportOn(target);
   const checkUnlessLost = (check: string, faults: readonly Fault[], okMessage: string) =>
-    isLost ? report.skip(check, "the link to the certificate leads nowhere") : report.check(check, faults, okMessage);
+    isLost ? report.skip(check, "the link to the certificate is broken") : report.check(check, faults, okMessage);
   return [
     ...(client.state === "missing" && !isLost
       ? report.skip("copied-folder", "there is no current certificate")

@@ -169,7 +169,7 @@ export class EtcdRestore implements AsyncDisposable {
       // Running the same command again cannot fix this, as it can fix an interrupted restore.
       await this.#mark("spoiled");
       throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
-        hint: `${OTHERS_WRITE}, then put aside what is there with the setting forceEtcd`,
+        hint: `${OTHERS_WRITE}, then move aside what is there with the setting forceEtcd`,
       });
     }
     const missing = [...wanted.keys()].find((key) => !found.has(key));
@@ -201,22 +201,22 @@ function refusal(
     case "taken":
       return new AppError("file_exists", `cannot restore below ${place}: there are already keys`, {
         hint:
-          "choose another value of the setting etcdPrefix; or stop every server there and put it aside with the setting forceEtcd",
+          "choose another value of the setting etcdPrefix; or stop every server there and move it aside with the setting forceEtcd",
       });
     case "otherBackup":
       return new AppError(
         "file_exists",
         `cannot restore below ${place}: a restore of the backup of ${marker?.createdAt} is not finished`,
-        { hint: "run it again with that backup, or put aside what it has written with the setting forceEtcd" },
+        { hint: "run it again with that backup, or move aside what it has written with the setting forceEtcd" },
       );
     case "spoiled":
       return new AppError(
         "file_exists",
         `cannot restore below ${place}: another program wrote while the backup of ${marker?.createdAt} was restored`,
-        { hint: "stop every server there and put aside what is there with the setting forceEtcd" },
+        { hint: "stop every server there and move aside what is there with the setting forceEtcd" },
       );
     case "halfAside":
-      return new AppError("file_exists", `cannot restore: what was below ${place} is only partly put aside`, {
+      return new AppError("file_exists", `cannot restore: the keys below ${place} are only partly moved aside`, {
         hint: "continue with the setting forceEtcd",
       });
   }
@@ -255,13 +255,13 @@ export async function assertNoActiveLease(
     const when = ageMs < 0 ? `${seconds} s ahead of this machine's clock` : `${seconds} s ago`;
     throw new AppError(
       "storage_locked",
-      `cannot put aside what is in etcd: "${holderIdentity}" has renewed "${key}" ${when}`,
+      `cannot move aside what is in etcd: "${holderIdentity}" has renewed "${key}" ${when}`,
       { hint: "stop every server and controller that uses it, wait for half a minute, and try again" },
     );
   }
 }
 
-/** Decodes a Lease; undefined for a value that cannot be read, which is put aside unchanged. */
+/** Decodes a Lease; undefined for a value that cannot be read, which is moved aside unchanged. */
 function decodeLease(values: Pick<StoredValues, "decode">, key: string, value: Uint8Array): Lease | undefined {
   try {
     return values.decode(key, value) as Lease | undefined;
@@ -282,7 +282,7 @@ export async function putAside(client: Pick<EtcdClient, "range" | "move">, root:
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;
   }
-  throw new AppError("conflict", `cannot put aside what is below "${root}": another program writes there`, {
+  throw new AppError("conflict", `cannot move aside what is below "${root}": another program writes there`, {
     hint: "stop every server there, tlsboot's and kube-apiservers, and try again",
   });
 }

@@ -118,7 +118,7 @@ function recoverLog(left: Uint8Array, logPath: string, log: number, database: Da
   for (let at = 0; at < left.length;) at += writeSync(log, left, at, left.length - at, at);
   fdatasyncSync(log);
   const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-  if (answer?.["busy"] !== 0) throw new Error("its log cannot be put into it");
+  if (answer?.["busy"] !== 0) throw new Error("its log cannot be merged into it");
 }
 
 /** SQLite creates `-wal` and `-shm` with the mode of the main file, whatever the umask. */

@@ -5,7 +5,7 @@ import type { ProvenClient } from "./compatibility.ts";
 export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   {
     client: "kubectl",
-    shown: "from a token to a kubeconfig by approval, a denial, watches, waits",
+    shown: "a kubeconfig from a token and an approval; a denial, watches and waits",
     test: "kubectl_csr_commands_test.ts",
   },
   {
@@ -23,15 +23,15 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   { client: "kubelet", shown: "TLS bootstrap that blocks on the certificate", test: "kubelet_test.ts" },
   {
     client: "kubelet",
-    shown: "the whole of it for five minutes: its node stays Ready, its lease is renewed, and it serves with the " +
-      "certificate that is approved",
+    shown: "a whole kubelet for five minutes: its node stays Ready, renews its lease, and serves with the approved " +
+      "certificate",
     test: "whole_kubelet_test.ts",
   },
   { client: "client-go certificate manager", shown: "first certificate and rotation", test: "certmanager_test.ts" },
   {
     client: "client-go informers and leader election",
     shown:
-      "five minutes over two restarts of the server, one of them a crash: nothing lost, nothing twice, never two leaders",
+      "five minutes over two restarts of the server, one of them a crash: no change is lost or repeated, and there are never two leaders",
     test: "soak_test.ts",
   },
   {
@@ -49,12 +49,12 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
     client: "kubectl 1.20, python3-kubernetes",
     shown:
       "a day of an administrator, with describe node, drain and reviews; objects, patches, pages, a watch; deletions " +
-      "by every propagation policy: all print what they print with a real control plane that has its controllers",
+      "by every propagation policy: all print the same as with a real control plane and its controllers",
     test: "programs_test.ts",
   },
   {
     client: "e2e.test, the conformance tests that need no pods",
-    shown: "27 of 30 pass; the others look for API groups of a whole Kubernetes, which are not served",
+    shown: "27 of 30 pass; the others need API groups that tlsboot does not serve",
     test: "conformance_test.ts",
   },
 ];

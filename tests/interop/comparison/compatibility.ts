@@ -33,18 +33,17 @@ export function formatCompatibility(
   const lines = [
     "# Compatibility",
     "",
-    "Written by the interoperability suite (`deno task interop`) from what it has just proven; not edited by hand.",
+    "The interoperability suite (`deno task interop`) writes this page from its results. Do not edit it by hand.",
     "",
-    `The judge is kube-apiserver 1.37.2: of ${verdicts.length} exchanges, sent to it and to \`tlsboot serve\` alike, ` +
-    `${
-      countIdentical(verdicts)
-    } were answered identically: status, headers that clients read, and the whole body, but for ` +
-    "what two real servers also differ in (uids, resourceVersions, times, continue tokens, generated suffixes, hashes, " +
-    "addresses, build information) and for documentation texts and faults of YAML, which are in our own words.",
+    `The suite sends the same exchanges to kube-apiserver 1.37.2 and to \`tlsboot serve\`. Of ${verdicts.length} exchanges, ` +
+    `${countIdentical(verdicts)} have identical answers: the status, the headers that clients read, and the whole body. ` +
+    "Values in which two real servers also differ are left out (uids, resourceVersions, times, continue tokens, " +
+    "generated suffixes, hashes, addresses, build information), and so are documentation texts and the messages of YAML " +
+    "errors, for which tlsboot has its own words.",
     "",
     "## Clients",
     "",
-    "Unmodified programs that are run to the end against tlsboot.",
+    "Unmodified programs that the suite runs against tlsboot to their end.",
     "",
     "| client | what it does here | test |",
     "| --- | --- | --- |",
@@ -54,13 +53,13 @@ export function formatCompatibility(
     "## Metrics",
     "",
     "`/metrics` is always text (`text/plain; version=0.0.4`), whatever the request accepts. kube-apiserver also has " +
-    "protobuf, with native histograms; tlsboot has neither, on purpose. Prometheus falls back to text by itself. A " +
-    "client that reads protobuf only, such as the test `[sig-instrumentation] NativeHistograms [Beta]` of Kubernetes, " +
-    "cannot read the metrics of tlsboot.",
+    "protobuf with native histograms, which tlsboot omits on purpose. Prometheus falls back to text. A client that reads " +
+    "only protobuf, such as the Kubernetes test `[sig-instrumentation] NativeHistograms [Beta]`, cannot read the metrics " +
+    "of tlsboot.",
     "",
     "## APIs",
     "",
-    "Each entry of a cell was seen to be answered as kube-apiserver answers it.",
+    "For each entry, the suite has seen the same answer as from kube-apiserver.",
     "",
     ...served.flatMap((resource) => {
       const row = grid.get(resource.name);
@@ -86,7 +85,7 @@ function formatVersions(versions: readonly ProvenVersions[]): readonly string[] 
     "",
     "Each test runs once for each release of its row. tlsboot answers as kube-apiserver 1.37 does, and Kubernetes lets a " +
     "kubelet be up to three minor releases older than its server. An emulated release is kube-apiserver 1.37.2 with " +
-    "`--emulated-version`. What an empty cell stands for was not run.",
+    "`--emulated-version`. An empty cell was not run.",
     "",
     `| program | ${minors.join(" | ")} | what was run | test |`,
     `| --- | ${minors.map(() => "---").join(" | ")} | --- | --- |`,

@@ -11,7 +11,7 @@ export interface ProvenVersions {
   readonly test: string;
 }
 
-/** The release of the judge, and older ones whose APIs it serves when it is started with `--emulated-version`. */
+/** The release of kube-apiserver, and older ones whose APIs it serves with `--emulated-version`. */
 export const KUBE_APISERVER_VERSIONS = ["1.37", "1.36", "1.35", "1.34"] as const;
 
 const JUDGE = toMinor(KUBERNETES);
@@ -29,13 +29,13 @@ export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
   {
     program: "kubectl",
     releases: CLIENTS,
-    shown: "the life of a request: create a binding, get, describe, approve, deny, watch",
+    shown: "the commands around a request: create a binding, get, describe, approve, deny, watch",
     test: "kubectl_csr_commands_test.ts",
   },
   {
     program: "kubelet",
     releases: CLIENTS,
-    shown: "the whole of it: bootstraps, is Ready, renews its lease, and serves with the certificate that is approved",
+    shown: "a whole kubelet: it bootstraps, is Ready, renews its lease, and serves with the approved certificate",
     test: "whole_kubelet_test.ts",
   },
   {
