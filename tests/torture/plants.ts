@@ -105,7 +105,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "revision-twice",
-    harm: "a change that has the resourceVersion of another one",
+    harm: "a change that has the resourceVersion of another change",
     patches: [
       {
         file: "server/storage/memory/journaled_storage.ts",
@@ -145,7 +145,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "delete-precondition-ignored",
-    harm: "an object that was created again: it is deleted in the place of the earlier one",
+    harm: "an object that was created again: it is deleted instead of the earlier one",
     patches: [{
       file: "server/registry/delete.ts",
       before: "if (uid !== undefined && uid !== record.uid) {",
@@ -156,7 +156,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "continue-at-the-newest",
-    harm: "objects of a list that is read in pages, which are of different moments",
+    harm: "objects of a list in pages, which show different moments",
     patches: [{
       file: "server/registry/read.ts",
       before: "revision: token.revision < 0 ? undefined : token.revision,",
@@ -167,7 +167,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "exact-is-the-newest",
-    harm: "the state at a revision: another one is shown",
+    harm: "the state at a revision: a different state is shown",
     patches: [{
       file: "server/registry/read.ts",
       before: "return { revision: isExact ? revision : undefined,",
@@ -178,7 +178,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "namespace-prefix",
-    harm: "the border of a namespace: a list or a watch shows objects of one whose name begins in the same way",
+    harm: "the border of a namespace: a list or a watch shows objects of a namespace with the same beginning",
     patches: [
       {
         file: "server/registry/registry.ts",
@@ -196,7 +196,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "selector-edge-missed",
-    harm: "the end of what a client selected: an object that stops to match is never reported",
+    harm: "the end of a selection: an object that no longer matches is never reported",
     patches: [{
       file: "server/registry/watch.ts",
       before: "  if (!matched) return undefined;\n",
@@ -229,7 +229,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "certificate-twice",
-    harm: "the certainty that a request has one certificate: a second one replaces it",
+    harm: "the only certificate of a request: a second one replaces it",
     patches: [
       {
         file: "controllers/signer/signer.ts",
@@ -247,7 +247,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "certificate-without-approval",
-    harm: "the decision about who gets a certificate: a request that is pending gets one",
+    harm: "the decision about a certificate: a pending request gets one",
     patches: [{
       file: "controllers/signer/signer.ts",
       before: "&& isApproved(csr) && !isFailed(csr)",
@@ -258,7 +258,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "approval-of-another-request",
-    harm: "the decision about who gets a certificate: another request of the same name is approved",
+    harm: "the decision about a certificate: another request of the same name is approved",
     patches: [
       {
         file: "server/registry/update.ts",
@@ -342,7 +342,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "revoked-connection-stays",
-    harm: "the end of a stolen credential's watches: they are served until they end by themselves",
+    harm: "the end of the watches of a stolen credential: they continue until they end by themselves",
     patches: [{
       file: "server/authn/reauthentication.ts",
       before: "if (open.delete(stream)) stream.end();",
@@ -375,7 +375,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "stale-mirror-read",
-    harm: "the newest state: a server shows what was there before the writes that another one has acknowledged",
+    harm: "the newest state: a server shows the state before writes that another server has acknowledged",
     patches: [{
       file: "server/storage/etcd/storage.ts",
       before: "    await this.#parts.mirror.reach(revision, true);\n    this.#currentAtMs",
@@ -441,7 +441,7 @@ function toReadOperation(`,
   },
   {
     name: "compacted-revision-served",
-    harm: "the changes that etcd has forgotten: a client that asks for them gets the later ones, without a word",
+    harm: "the changes that etcd has forgotten: a client that requests them gets later ones without an error",
     patches: [{
       file: "server/storage/memory/engine.ts",
       before: "    if (revision < this.compactedRevision) throw",
