@@ -8,7 +8,6 @@ export interface FeatureGate {
   readonly isOn: boolean;
 }
 
-/** Reports whether the gates allow ML-DSA. */
 export function allowsMlDsa(gates: readonly FeatureGate[]): boolean {
   return gates.findLast(({ name }) => name === "MLDSA")?.isOn ?? false;
 }

@@ -43,7 +43,6 @@ export interface ReplaceableCa {
   describeFollowers(rotation: CaRotation): readonly [label: string, text: string];
   /** Reports whether everyone who follows the rotation has adopted its step. */
   isAdopted(rotation: CaRotation): boolean;
-  /** Returns the command of a verb for this CA. */
   command(verb: RotationVerb): string;
   /** Says where the key of a CA that is no longer trusted can be destroyed. */
   describeRetiredKey(sha256Fingerprint: string): string;

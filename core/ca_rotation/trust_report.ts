@@ -24,7 +24,6 @@ export function toTrustReportName(username: string): string {
   return toRevocationName({ kind: "user", value: username });
 }
 
-/** Validates the fingerprints of a new report. */
 export function validateTrustReport({ spec: { trusted = [] } }: TrustReport): readonly FieldError[] {
   if (trusted.length > MAX_TRUSTED) {
     return [invalid("spec.trusted", trusted.length, `must have at most ${MAX_TRUSTED} items`)];

@@ -22,7 +22,6 @@ export type OwnerState =
 
 /** An object that references another one as its owner. */
 export interface Dependent {
-  /** The key of the dependent. */
   readonly key: string;
   /** The field `blockOwnerDeletion` of its reference. */
   readonly isBlocking: boolean;

@@ -119,7 +119,6 @@ export function integer(least: number): Shape<number> {
       : fault(place, `want a whole number of at least ${least}`);
 }
 
-/** A value that is one of the given words. */
 export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   return (value, place) => {
     const found = words.find((word) => word === value);

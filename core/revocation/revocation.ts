@@ -38,7 +38,6 @@ export interface RevocationTarget {
 
 /** The reasons and the message of a new Revocation. */
 export interface RevocationOptions {
-  /** A reason from the list `REVOCATION_REASONS`. */
   readonly reason: string;
   readonly message?: string;
   /** With a token: also every certificate that was requested with it. */

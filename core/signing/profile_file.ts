@@ -38,7 +38,6 @@ import {
 } from "./profile_spec.ts";
 import { decodeHex } from "../lib/hex.ts";
 
-/** The kind of a profile file. */
 const PROFILE_KIND = "SigningProfile";
 
 /** The API's minimum of `expirationSeconds`. */

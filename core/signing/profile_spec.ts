@@ -139,7 +139,6 @@ const KUBELET_KEYS: readonly { readonly keyType: string; readonly type: string; 
   { keyType: "ED25519", type: "Ed25519", bits: 256 },
 ];
 
-/** Reports whether one of the rules allows a key. */
 export function isKeyAllowed(rules: readonly KeyRule[], keyAlgorithm: string, keyBits: number): boolean {
   return rules.some(({ type, minBits = 0, maxBits = Infinity }) =>
     type === keyAlgorithm && keyBits >= minBits && keyBits <= maxBits

@@ -31,7 +31,6 @@ export const CLUSTER_INFO_NAME = "cluster-info";
 export const CLUSTER_INFO_NAMESPACE = "kube-public";
 /** The path of the config map at an API server. */
 export const CLUSTER_INFO_PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
-/** The key of the kubeconfig in it. */
 export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
 
 /** kubeadm's name for the role and its binding. */

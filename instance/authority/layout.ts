@@ -22,7 +22,6 @@ export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client",
 /** The purposes of all CAs of a split instance, in the order of help. */
 export const CA_PURPOSES: readonly CaPurpose[] = ["serving", ...SPLIT_PURPOSES];
 
-/** Returns the purpose of the CA that a signer uses. */
 export function getSignerPurpose(signerName: string): CaPurpose {
   switch (signerName) {
     case KUBE_APISERVER_CLIENT_SIGNER:

@@ -78,7 +78,6 @@ export interface ApproverSettings {
     readonly getSecret?: (name: string) => Promise<SecretObject | undefined>;
   };
   readonly isDryRun: boolean;
-  /** The ConfigMaps in which the approver publishes its settings. */
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** The signers that run in the same process; undefined for an approver that runs alone. */
   readonly signers?: readonly string[];

@@ -54,12 +54,10 @@ const SIGNERS = [
   [LEGACY_UNKNOWN_SIGNER, "LegacyUnknown"],
 ] as const;
 
-/** Returns the paths of the CA for all signers. */
 function findSharedCa(settings: SigningCaFiles): CaPaths {
   return { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
 }
 
-/** Lists the signers with a CA of their own. */
 function listOwnCas(
   settings: SigningCaFiles,
 ): readonly (CaPaths & { readonly name: string; readonly setting: string })[] {
@@ -94,7 +92,6 @@ export function signingDurationSeconds(
   return seconds;
 }
 
-/** Reports whether a setting names a CA. */
 export function namesSigningCa(settings: SigningCaFiles): boolean {
   return isForAll(settings) || listOwnCas(settings).length > 0;
 }

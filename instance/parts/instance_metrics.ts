@@ -16,7 +16,6 @@ import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The metrics of each part of an instance. */
 export interface InstanceMetrics {
   readonly registry: MetricsRegistry;
   readonly controllers: ControllerMetrics;

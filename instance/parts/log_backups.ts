@@ -21,7 +21,6 @@ const DAY_MS = 86_400_000;
 const COMPRESSED = ".gz";
 const STAMP = /^(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})\.(\d{3})$/;
 
-/** Returns the name of the backup of a log file. */
 export function formatBackupName(file: string, at: Date): string {
   const { prefix, extension } = splitFileName(file);
   return `${prefix}${at.toISOString().slice(0, 23).replaceAll(":", "-")}${extension}`;

@@ -20,7 +20,6 @@ import { createUid } from "../../server/registry/mod.ts";
 /** The origin of a certificate of the instance itself. */
 export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";
 
-/** The register of an instance. */
 export interface InstanceRegister extends Part {
   readonly register: Register;
   /** Seals a register whose seal became due while the server was down, before clients see it. A failure is logged. */

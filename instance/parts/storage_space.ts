@@ -16,7 +16,6 @@ export interface DiskPlace {
   readonly what: string;
 }
 
-/** The part that watches the disks of an instance. */
 export interface DiskWatch extends Part {
   /** The health check that serves `/readyz/storage-space`. */
   readonly health: HealthCheck;

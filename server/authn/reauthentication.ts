@@ -13,7 +13,6 @@ import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.
 
 /** An open stream, which lasts for as long as its client wants. */
 export interface OpenStream {
-  /** The credentials of the request that opened the stream. */
   readonly credentials: AuthnRequest;
   /** The user whom these credentials identified then. */
   readonly user: UserInfo;

@@ -28,7 +28,6 @@ export interface Answer {
 /** The size of one write: large enough to be worth a call, small enough that a slow reader occupies little memory. */
 export const CHUNK_BYTES = 131_072;
 
-/** Whether a body is a stream. */
 export function isStream(body: AnswerBody): body is AnswerStream {
   return body !== undefined && "next" in body;
 }

@@ -8,7 +8,6 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 
 /** The first line of a snapshot. */
 export interface SnapshotHead {
-  /** The revision of the snapshot. */
   readonly revision: number;
   readonly objects: number;
 }
@@ -36,7 +35,6 @@ export function formatSnapshotObject({ key, revision, bytes }: SnapshotObject): 
 
 const END = Buffer.from("}\n");
 
-/** Parses the line of a head. */
 export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
   const value = parseRecord(line);
   const { apiVersion, kind, revision, objects } = value ?? {};
@@ -47,7 +45,6 @@ export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
   return ok({ revision, objects });
 }
 
-/** Parses the line of an object. */
 export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
   const { key, revision, object } = parseRecord(line) ?? {};
   if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {

@@ -61,7 +61,6 @@ export interface GroupVersionKind {
   readonly kind: string;
 }
 
-/** Returns group, version and kind of a kind or of its list. */
 export function toGroupVersionKind({ group, version }: Kind, kind: string): GroupVersionKind {
   return { group, version, kind };
 }

@@ -21,7 +21,6 @@ export interface MessagePlan {
   readonly fields: readonly FieldPlan[];
   /** The fields in the order of their protobuf numbers, as gogo writes them. */
   readonly byNumberOrder: readonly FieldPlan[];
-  /** The fields that are maps. */
   readonly maps: readonly FieldPlan[];
   readonly byName: ReadonlyMap<string, FieldPlan>;
   readonly byNumber: ReadonlyMap<number, FieldPlan>;

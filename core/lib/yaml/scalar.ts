@@ -20,7 +20,6 @@ export class GoNumber {
   }
 }
 
-/** A scalar value of go-yaml. */
 export type GoScalar = string | boolean | null | GoNumber;
 
 const CORE_WORDS: ReadonlyMap<string, boolean | null> = new Map([

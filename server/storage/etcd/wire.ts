@@ -48,7 +48,6 @@ export interface GuardedWrite {
   readonly lease?: bigint | undefined;
 }
 
-/** The result of a transaction of guarded writes. */
 export interface TransactionResponse {
   readonly succeeded: boolean;
   /** The revision of the writes, if they took place. */
