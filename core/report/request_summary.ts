@@ -67,7 +67,7 @@ export function shortenSignerName(signerName: string): string {
 }
 
 /** Describes in few words for whom or for what a certificate would be. */
-export function describeRequestedFor(signerName: string, facts: RequestFacts): string {
+function describeRequestedFor(signerName: string, facts: RequestFacts): string {
   const { commonName } = facts.subject;
   const node = parseNodeUser(commonName);
   if (node !== undefined && SIGNERS.has(signerName)) return `node ${node}`;

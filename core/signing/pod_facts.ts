@@ -5,7 +5,7 @@
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { findNearest } from "../lib/nearest.ts";
 
-export const POD_FACTS = [
+const POD_FACTS = [
   "namespace",
   "serviceAccount",
   "serviceAccountUID",
