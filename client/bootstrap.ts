@@ -4,7 +4,6 @@
  */
 import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/machine/node_name.ts";
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
-import { createNodeCsrName } from "../core/request/csr_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
@@ -21,6 +20,7 @@ import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from
 import { findSecretFault } from "./private_file.ts";
 import { type ClockReading, isSkewed, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
+import { createNodeCsrName } from "../core/machine/adoption.ts";
 
 /**
  * Finds the cluster and the bootstrap credentials. It is called each time they are needed, so a new file takes effect.

@@ -8,7 +8,7 @@ import { defaultUsages } from "../core/pki/x509/usages.ts";
 import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/decide_renewal.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
-import { createCsrName } from "../core/request/csr_name.ts";
+import { createCsrName } from "../core/machine/adoption.ts";
 import { getRenewalTime } from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";

@@ -3,7 +3,7 @@
  * that survive a restart, because a person approves it, which may take long.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
-import { createNodeCsrName } from "../core/request/csr_name.ts";
+import { createNodeCsrName } from "../core/machine/adoption.ts";
 import {
   type CaRetirement,
   type CertificateTemplate,
