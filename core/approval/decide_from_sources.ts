@@ -56,7 +56,7 @@ export type FindRevokedRequest = (
   signal: AbortSignal,
 ) => Promise<{ readonly message: string } | undefined>;
 
-/** Decides a request by what the sources have, asking only for what matters. */
+/** Decides a request by the facts of the sources, of which only those that matter are read. */
 export function decideFrom(sources: EvidenceSources, question: Question, signal: AbortSignal): Promise<Verdict> {
   return decideWith(question, { now: sources.clock.now() }, (need) => findAnswer(sources, question, need, signal));
 }

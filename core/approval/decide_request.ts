@@ -16,25 +16,11 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
-import {
-  checkRequiredProofs,
-  evaluateDenials,
-  evaluatePolicies,
-  findRequestingNode,
-  findRulesAbout,
-  type PolicyVerdict,
-  type RuleTrace,
-} from "./rules/evaluate_policies.ts";
+import { checkRequiredProofs, evaluateDenials, evaluatePolicies, findRequestingNode, findRulesAbout, type PolicyVerdict, type RuleTrace } from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
 import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
 import { listClaimedNames } from "./evidence/name_claims.ts";
-import {
-  collectNodeClientSettings,
-  decideHold,
-  findClaimedNode,
-  findRequestedNode,
-  type Hold,
-} from "./evidence/node_claims.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./evidence/node_claims.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 import type { PastApproval } from "./evidence/past_approvals.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
@@ -47,14 +33,14 @@ export interface Question {
   readonly inventory: Inventory | undefined;
 }
 
-/** What a stage needs to know. */
+/** A fact that a stage needs. */
 export type Need =
   | { readonly kind: Exclude<keyof Known, "now" | "permissions" | "excess"> }
   | { readonly kind: "permission"; readonly permission: string }
   /** Whether so many requests for these names are held already that no other one may be. */
   | { readonly kind: "excess"; readonly names: readonly string[] };
 
-/** What is known about a request. A part is absent until a stage needs it. */
+/** The facts about a request that are known so far; each is absent until a stage needs it. */
 export interface Known {
   readonly now: Date;
   /** The Revocation for which the request must not be approved, in words. */
@@ -78,7 +64,7 @@ export interface Known {
 /** The name of the stage that decided. */
 export type StageName = "revocation" | "denials" | "token" | "hold" | "kubelet client" | "policies";
 
-/** What has to be written before the decision: the bootstrap token is bound to the key of the request. */
+/** The write that precedes the decision: the bootstrap token is bound to the key of the request. */
 export interface TokenBinding {
   readonly secret: SecretObject;
   readonly key: PublicKeyPin;
@@ -87,7 +73,7 @@ export interface TokenBinding {
 /** The verdict on a request. */
 export type Verdict = PolicyVerdict & VerdictEffects & { readonly stage: StageName };
 
-/** What follows from a verdict besides the decision. */
+/** The effects of a verdict in addition to the decision. */
 export interface VerdictEffects {
   readonly binding?: TokenBinding;
   /** Why a pending request is held for a person, and the names by which held requests are counted. */
@@ -96,7 +82,7 @@ export interface VerdictEffects {
   readonly isWaiting?: true;
 }
 
-/** What a stage has found. Without a verdict the next stage follows. */
+/** The result of a stage. Without a verdict the next stage follows. */
 interface Step extends VerdictEffects {
   readonly trace?: readonly RuleTrace[];
   readonly verdict?: PolicyVerdict;

@@ -73,7 +73,7 @@ const TIMELY_RECHECK_MS = 60_000;
 /** A check of a request that is held costs little, and the end of a certificate should release it soon. */
 const LONGEST_HELD_RECHECK_MS = 10_000;
 
-/** What an approver knows about a request besides its verdict. */
+/** The facts about a request that an approver knows in addition to its verdict. */
 export interface RequestPlace {
   readonly name: string;
   readonly state: RequestState | undefined;
@@ -253,8 +253,9 @@ export class RequestStates {
   }
 
   /**
-   * Finds why a request for some names may not be held: once as many others for one of them are held as the limits allow. A
-   * machine that asks for the names of others does not use up what the machines have with which it shares a token.
+   * Finds why a request for some names may not be held: the limit of held requests is reached for one of the names.
+   * Limits are for each name, so a machine that requests the names of others does not use up the limit of machines with
+   * its token.
    */
   findExcess(request: string, names: readonly string[], address: string | undefined): string | undefined {
     const full = listHeldLimits(names, address).find(({ group, max }) => {

@@ -62,7 +62,7 @@ export function planCaFiles(target: CaTarget | undefined, slots: CaSlots): Resul
   return ok(steps);
 }
 
-/** Retires what is in the slots and is not wanted there. */
+/** Retires the CAs in the slots that do not belong there. */
 function retireOthers(slots: CaSlots, wanted: { readonly [S in CaSlot]?: string }): readonly CaFileStep[] {
   return (["next", "old"] as const).flatMap((slot) => slots[slot] === wanted[slot] ? [] : retire(slots, slot));
 }

@@ -97,7 +97,7 @@ interface Holder {
 
 /** The name of the CA that signs the server's certificate, and that clients trust for the server. */
 const SERVING_CA = "ca";
-/** The time after which a client that should have renewed by itself is taken for one that does not. */
+/** The time after which a client that should have renewed by itself counts as one that does not. */
 const RENEWAL_GRACE_MS = 5 * 60_000;
 
 /** Takes the census. Records are added as they are read, so that a large register is never in memory as a whole. */
@@ -148,7 +148,7 @@ export class Census {
   #find(record: IssuedCertificate, isClient: boolean): Held {
     const { spec } = record;
     const { subject = "", isCA: isCa = false } = spec;
-    // A certificate of an unknown user is listed as the certificate that it is.
+    // A certificate of an unknown user is listed by itself.
     const { username = "", groups = [] } = isCa ? {} : readIdentity(record) ?? {};
     const key = username === "" ? `subject ${subject} ${spec.dnsNames?.join() ?? ""}` : username;
     let holder = this.#holders.get(key);
@@ -304,10 +304,10 @@ export function listSubjects(...pems: readonly string[]): ReadonlySet<string> {
   return new Set(chains.flatMap((chain) => chain.ok ? [formatName(chain.value.certificate.subject)] : []));
 }
 
-/** The command with the files of a kubelet. It is run on the machine, and takes over the CAs and renews as is needed. */
+/** The command with the files of a kubelet. It is run on the machine, takes over the CAs, and renews if necessary. */
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
-/** What gives an intermediate CA a certificate of the CA that stays. */
+/** How an intermediate CA gets a certificate of the CA that stays. */
 export const SIGN_AGAIN = "sign its request again, with the CA that signs now: tlsboot ca sign --help";
 
 /** Returns the command that gives a machine or a user the new CA and a certificate of it. It replaces an earlier file. */
@@ -341,7 +341,7 @@ function findLatest(times: readonly (string | null | undefined)[]): Date | undef
   return known.length === 0 ? undefined : new Date(Math.max(...known));
 }
 
-/** A holder that no server has seen during the rotation was there when it got its last certificate. */
+/** A holder that no server has seen during the rotation was last active when it got its last certificate. */
 function findLastIssued({ bySigner }: Holder): Date | undefined {
   const times = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other])
     .flatMap((one) => one === undefined || Number.isNaN(one.issuedAt) ? [] : [one.issuedAt]);

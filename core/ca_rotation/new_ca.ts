@@ -143,7 +143,7 @@ export class ExcludedCertificates {
   }
 }
 
-/** What the operator has asked for explicitly when a rotation is in progress already. */
+/** The explicit settings of the operator for a rotation that is already in progress. */
 export interface RepeatedBegin {
   /** SHA-256 (hex) of the CA in the file that is given. */
   readonly fingerprint: string | undefined;

@@ -114,7 +114,7 @@ export interface Blocking {
   readonly behind: readonly CaRotationServer[];
 }
 
-/** What a step does with the rotation, or why it cannot be taken. */
+/** The effect of a step on the rotation, or the reason why it cannot be taken. */
 export type StepDecision =
   | { readonly kind: "advance"; readonly change: CaRotationChange }
   /** The step was taken before; what a killed command has left is completed. */

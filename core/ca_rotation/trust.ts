@@ -87,8 +87,8 @@ export interface PublishedBundle {
 }
 
 /**
- * Reports whether what is published for clients says what a rotation wants: the CAs that are trusted, for the CA of the
- * server, and the request to renew.
+ * Reports whether the published bundle agrees with a rotation: the CAs that are trusted, for the CA of the server, and
+ * the request to renew.
  */
 export function isTrustPublished(
   rotation: CaRotation,

@@ -12,7 +12,7 @@ export interface BucketSize {
 export interface TokenBuckets {
   /** Takes a token; returns false when the bucket is empty. */
   take(key: string): boolean;
-  /** Takes a token in advance; returns the milliseconds until it is there. */
+  /** Takes a token in advance; returns the milliseconds until it is available. */
   reserve(key: string): number;
   /** Removes the buckets that are full again. */
   sweep(): void;

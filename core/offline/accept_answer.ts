@@ -17,17 +17,17 @@ import { publicKeysEqual } from "../pki/keys/public_key.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
 
-/** What an import does about one answer. */
+/** The action of an import on one answer. */
 type ImportDecision =
   | { readonly kind: "write"; readonly csr: CertificateSigningRequest; readonly outcome: "issued" | "failed" }
   /** The request has this answer already. */
   | { readonly kind: "imported" }
-  /** The request stays as it is, as the CA or the flags of the import want it. */
+  /** The request is not changed, because of the CA or the flags of the import. */
   | { readonly kind: "left"; readonly message: string }
   /** The answer cannot be imported; `message` completes `cannot import the answer to "n1": …`. */
   | { readonly kind: "unusable"; readonly message: string };
 
-/** What the decisions about all answers of a bundle share. */
+/** The context of the decisions about all answers of a bundle. */
 export interface ImportContext {
   /** The CAs that signed the answers, each with its issuers behind it (`AnswerBundle.authorities`). */
   readonly authorities: AnswerBundle["authorities"];
@@ -126,7 +126,7 @@ export interface ExpectedAnswer {
   readonly now: Date;
 }
 
-/** What an answer means for a machine. */
+/** The meaning of an answer for a machine. */
 export type AnswerVerdict =
   | { readonly kind: "usable"; readonly answer: RequestAnswer }
   /** It is settled: its certificate is in use or has expired, or it refused what is no longer requested. */

@@ -40,7 +40,7 @@ interface ArmorFault {
   readonly message: string;
 }
 
-/** What a text holds: complete if there is no fault. */
+/** The contents of a text, which is complete if there is no fault. */
 export interface ArmorReading {
   /** The parts that are whole, in their order. Without a fault these are all. */
   readonly parts: readonly NumberedPart[];

@@ -48,11 +48,11 @@ export interface OfflineRequest {
   readonly usages: readonly string[];
   /** The requested lifetime; the signer chooses when it is absent. */
   readonly expirationSeconds?: number | undefined;
-  /** What the API server says about the request; undefined when a machine wrote it. */
+  /** The approval at the API server; undefined for the request of a machine. */
   readonly approved?: ApprovedRequest | undefined;
 }
 
-/** What an API server says about a request that it exports. */
+/** The approval of a request that an API server exports, and its requester. */
 interface ApprovedRequest {
   readonly uid: string;
   readonly requester: OfflineRequester;
@@ -109,7 +109,7 @@ export interface RequestAnswer {
   readonly outcome: AnswerOutcome;
 }
 
-/** What the CA knows about the site of its machines. */
+/** The facts that the CA knows about the site of its machines. */
 export interface OfflineSite {
   /** The CAs that a client of the API server trusts; two of them while one replaces the other. */
   readonly serverCas: readonly CertificateFacts[];

@@ -21,14 +21,14 @@ import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
 
-/** What a CA without a network decides by. */
+/** The input of a decision at a CA without a network. */
 interface OfflineDecisionInput {
   /** The request as a CSR object, with its requester. */
   readonly csr: CertificateSigningRequest;
   readonly request: OfflineRequest["facts"];
   readonly policies: readonly Policy[];
   readonly inventory: Inventory | undefined;
-  /** What the CA has signed before. */
+  /** The records of the certificates that the CA has signed. */
   readonly records: readonly IssuedCertificate[];
   /** The names and addresses of the API server, which belong to no machine. */
   readonly server: NodeNames;

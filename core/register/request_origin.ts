@@ -3,14 +3,10 @@ import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import { findCondition } from "../request/phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName, toObjectKey } from "../kube/meta.ts";
-import type {
-  IssuedCertificateApproval,
-  IssuedCertificateRequester,
-  RequestRecord,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificateApproval, IssuedCertificateRequester, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateOrigin } from "./record.ts";
 
-/** What is known about a request beyond the request. */
+/** The origin of a request, as far as it is known. */
 export interface KnownOrigin extends Pick<IssuedCertificateRequester, "tokenID" | "certificateFingerprint"> {
   /** The record of this very request; a record of an earlier request of its name must not be given. */
   readonly record?: RequestRecord | undefined;

@@ -4,7 +4,7 @@ import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 
-/** What the register says about one certificate. */
+/** The facts in the register about one certificate. */
 export interface RecordedCertificate {
   /** The position in the register. */
   readonly sequence: number;

@@ -24,13 +24,16 @@ import { escapeControls } from "../lib/printable.ts";
 import { byteLength, goQuote } from "../lib/quote.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** What a Revocation may revoke: one certificate by its serial number, a node, a user, a group or a bootstrap token. */
+/**
+ * The kinds of targets of a Revocation: one certificate by its serial number, a node, a user, a group or a bootstrap
+ * token.
+ */
 export const REVOCATION_TARGET_KINDS = ["serial", "node", "user", "group", "token"] as const;
 
 /** A kind from the list `REVOCATION_TARGET_KINDS`. */
 export type RevocationTargetKind = typeof REVOCATION_TARGET_KINDS[number];
 
-/** What one Revocation revokes, such as the node `n1`. */
+/** The target of a Revocation, such as the node `n1`. */
 export interface RevocationTarget {
   readonly kind: RevocationTargetKind;
   readonly value: string;

@@ -14,18 +14,7 @@ import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
-import {
-  type AttestationRequirement,
-  type EvidenceSettings,
-  type HoursRequirement,
-  type KeyRequirement,
-  type LifetimeRequirement,
-  type NamesRequirement,
-  type RateRequirement,
-  type SubjectRequirement,
-  type UsagesRequirement,
-  WEEKDAYS,
-} from "../policy.ts";
+import { type AttestationRequirement, type EvidenceSettings, type HoursRequirement, type KeyRequirement, type LifetimeRequirement, type NamesRequirement, type RateRequirement, type SubjectRequirement, type UsagesRequirement, WEEKDAYS } from "../policy.ts";
 import type { PastApproval } from "../evidence/past_approvals.ts";
 import { omitUndefined } from "../../lib/record.ts";
 
@@ -45,7 +34,7 @@ export interface PolicyInput {
   readonly proof?: TokenProof | undefined;
 }
 
-/** What is checked: a part of the request, or a fact about it. */
+/** The subject of a check: a part of the request, or a fact about it. */
 export type CheckKind =
   | RequestPart
   | "names"

@@ -5,22 +5,7 @@
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, withoutList } from "./kind.ts";
-import {
-  always,
-  atomic,
-  BOOL,
-  BYTES,
-  enumerated,
-  INT32,
-  INT64,
-  mergedBy,
-  omitempty,
-  optional,
-  required,
-  set,
-  STRING,
-  TIME,
-} from "./notation.ts";
+import { always, atomic, BOOL, BYTES, enumerated, INT32, INT64, mergedBy, omitempty, optional, required, set, STRING, TIME } from "./notation.ts";
 
 /** The API group of tlsboot's own kinds. */
 export const TLSBOOT_GROUP = "tlsboot";
@@ -309,7 +294,7 @@ export const issuedCertificateKind: Kind = kind<IssuedCertificate>(
   },
 );
 
-/** What is revoked, of the first five exactly one, and why. */
+/** The target of the revocation, which is exactly one of the first five fields, and its reason. */
 export interface RevocationSpec {
   /** The serial number of one certificate in lower-case hex. */
   readonly serialNumber?: string;
@@ -410,7 +395,7 @@ const requestRecordStatus = message<RequestRecord["status"]>("RequestRecordStatu
   decision: optional(1, requestDecision, "The decision and its user."),
 });
 
-/** What the server knows about a CertificateSigningRequest beyond the request. It has the name of the request. */
+/** The facts that the server records about a CertificateSigningRequest, under the name of the request. */
 export interface RequestRecord extends KubeObject {
   readonly spec: RequestRecordSpec;
   readonly status: { readonly decision?: RequestDecision };

@@ -67,7 +67,7 @@ export interface CrlPlan {
   readonly nextUpdate: Date;
 }
 
-/** What a CRL says about itself. Nothing in it is trustworthy until its signature is verified. */
+/** The contents of a CRL. Nothing in it is trustworthy until its signature is verified. */
 export interface CrlFacts {
   readonly issuer: DistinguishedName;
   readonly thisUpdate: Date;

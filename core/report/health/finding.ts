@@ -30,7 +30,7 @@ export interface Fault {
   readonly advice?: string | undefined;
 }
 
-/** What a check says when nothing is wrong, unless it says more. */
+/** The default message of each check when nothing is wrong. */
 const OK_MESSAGES: Readonly<Record<string, string>> = {
   "audit-policy": "the audit policy can be used",
   "bootstrap-token": "no bootstrap token is left on the machine",

@@ -20,7 +20,7 @@ import type { Fault } from "./finding.ts";
 import type { ServerAnswer } from "./machine.ts";
 import { checkPolicyRules } from "./policies.ts";
 
-/** What the API of a server says about it. */
+/** The evidence from the API of a server. */
 export interface ServerEvidence {
   readonly requests: readonly CertificateSigningRequest[];
   /** The signers that run in the server; undefined when they are not known. */
