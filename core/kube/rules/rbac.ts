@@ -89,7 +89,7 @@ function validateAggregation({ aggregationRule }: ClusterRole): FieldError[] {
   return checkEach(selectors, (selector, index) => {
     const at = `${path}[${index}]`;
     const errors = validateLabelSelector(selector, at);
-    // The value is what could not be made of it.
+    // The error has no value, because no selector could be made.
     const fault = selectorFromLabelSelector(selector).ok ? [] : [invalid(at, null, "invalid label selector.")];
     return [...errors, ...fault];
   });
