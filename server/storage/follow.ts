@@ -4,8 +4,15 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { orAbort } from "../../core/lib/abort.ts";
 import type { Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import { getErrorMessage } from "../../core/errors.ts";
-import { type After, afterReal } from "./etcd/after.ts";
-import type { CompactedError, Storage, StorageEvent, StorageWatch, Stored } from "./storage.ts";
+import {
+  type After,
+  afterReal,
+  type CompactedError,
+  type Storage,
+  type StorageEvent,
+  type StorageWatch,
+  type Stored,
+} from "./storage.ts";
 
 export type WatchListener = (events: readonly StorageEvent[]) => void;
 /** Called when a watch is lost; a rejection is logged. */

@@ -9,6 +9,7 @@
  * An object has the size that etcd allows, and all of them together a quota: a write beyond either throws
  * `WriteRefusedError`. Deletions always pass.
  */
+import { clearTimeout, setTimeout } from "node:timers";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
@@ -180,4 +181,12 @@ export class CompactedError extends AppError {
 export function createSteadyNow(clock: Clock): () => number {
   const offsetMs = clock.now().getTime() - clock.elapsedMs();
   return () => Math.floor(offsetMs + clock.elapsedMs());
+}
+
+/** Runs a function once after a number of milliseconds; the returned function cancels it. Tests replace it. */
+export type After = (ms: number, run: () => void) => () => void;
+
+export function afterReal(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }

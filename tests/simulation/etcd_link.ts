@@ -10,7 +10,7 @@ import {
   type GrpcListener,
   type GrpcServer,
 } from "../../server/storage/etcd/grpc.ts";
-import type { After } from "../../server/storage/etcd/after.ts";
+import type { After } from "../../server/storage/storage.ts";
 
 /** The answer of a member to one call. */
 export type Reply = (answer: Buffer | GrpcError) => void;

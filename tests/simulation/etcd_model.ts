@@ -5,7 +5,7 @@
  * `after`, and nothing runs while nothing happens.
  */
 import type { Buffer } from "node:buffer";
-import type { After } from "../../server/storage/etcd/after.ts";
+import type { After } from "../../server/storage/storage.ts";
 import { GRPC_STATUS, GrpcError, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import { EtcdLink, type LinkedMember, type Reply, type ServerStream } from "./etcd_link.ts";
 import {

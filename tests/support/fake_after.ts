@@ -1,5 +1,5 @@
 /** Timers that a test moves on. */
-import { type After, afterReal } from "../../server/storage/etcd/after.ts";
+import { type After, afterReal } from "../../server/storage/storage.ts";
 import { settle } from "./fake_clock.ts";
 
 /** Timers under a test's control. */

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
-import { type After, afterReal } from "./after.ts";
+import { type After, afterReal } from "../storage.ts";
 import { etcdError, isCompacted, isUnanswered } from "./errors.ts";
 import { GRPC_STATUS, GrpcChannel, GrpcError, type GrpcServer } from "./grpc.ts";
 import {

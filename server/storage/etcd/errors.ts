@@ -1,6 +1,7 @@
-/** Translates etcd's failures into errors with advice for the operator. */
+/** Errors with advice for the operator: etcd's failures, and a release of etcd that is too old. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { GRPC_STATUS, GrpcError } from "./grpc.ts";
+import type { EtcdStatus } from "./wire.ts";
 import { WriteRefusedError } from "../storage.ts";
 
 /** No connection, our own timeout, and the errors of a member that has lost the others. */
@@ -129,4 +130,22 @@ function adviceFor(
     return { code: "io", hint: "check the setting etcdCafile, the setting etcdCertfile and the setting etcdKeyfile" };
   }
   return { code: "io", hint: "check etcd's log" };
+}
+
+/** Older releases may report progress before the changes that it covers, and reads would miss those. */
+const OLDEST = [3, 5, 13] as const;
+
+/** Throws AppError `io` when a member is too old. */
+export function assertReleases(members: readonly Pick<EtcdStatus, "version">[]): void {
+  const old = members.find(({ version }) => isOld(version));
+  if (old === undefined) return;
+  throw new AppError("io", `cannot use etcd ${old.version}: ${OLDEST.join(".")} or later is needed`, {
+    hint: "upgrade etcd; the progress that older releases report cannot be relied upon",
+  });
+}
+
+function isOld(version: string): boolean {
+  const numbers = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+  const first = numbers.findIndex((number, index) => number !== OLDEST[index]);
+  return first >= 0 && numbers[first]! < OLDEST[first]!;
 }

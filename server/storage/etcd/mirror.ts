@@ -7,7 +7,6 @@ import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { type After, afterReal } from "./after.ts";
 import { Engine } from "../memory/engine.ts";
 import type { EtcdClient, EtcdObserver, EtcdWatch } from "./client.ts";
 import { isCompacted } from "./errors.ts";
@@ -16,7 +15,7 @@ import type { LoggedEvent } from "../memory/history.ts";
 import { firstIndex } from "../memory/key_index.ts";
 import { readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../follow.ts";
-import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
+import { type After, afterReal, CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;

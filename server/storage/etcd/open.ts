@@ -2,7 +2,7 @@
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints, type EtcdObserver } from "./client.ts";
-import { assertReleases } from "./release.ts";
+import { assertReleases } from "./errors.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
 import { EtcdMirror } from "./mirror.ts";

@@ -15,9 +15,8 @@ import {
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdClientParts, type EtcdEndpoints } from "./client.ts";
-import { isCompacted, isLeaseGone } from "./errors.ts";
+import { assertReleases, isCompacted, isLeaseGone } from "./errors.ts";
 import { EventLeases } from "./leases.ts";
-import { assertReleases } from "./release.ts";
 import { DEFAULT_STORAGE_TIMES } from "../memory/journaled_storage.ts";
 import { releaseObject } from "../stored.ts";
 import { asidePrefix, plainPrefix } from "./prefix.ts";

@@ -2,8 +2,7 @@
 import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
-import { isCompacted } from "./errors.ts";
-import { assertReleases } from "./release.ts";
+import { assertReleases, isCompacted } from "./errors.ts";
 import { assertNoMarker } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { createStored } from "../stored.ts";
