@@ -307,7 +307,7 @@ function isLimitedTo({ fieldSelector }: ResourceAttributes, field: string, value
   return (fieldSelector ?? []).some((item) => item.field === field && item.operator === "=" && item.value === value);
 }
 
-/** The dependencies of `isAllowedForSigner`. */
+/** The dependencies of the check of a permission for a signer. */
 export interface SignerCheckDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly logger: Logger;
