@@ -43,7 +43,7 @@ export const STEPS: readonly Step[] = [
   },
   { name: "power loss", task: ["torture", "--power-loss"], only: "full" },
   { name: "torture under faults", task: ["torture", "--faults", "all"], only: "full" },
-  // Planted bugs need a server that lives long enough to show them, so nothing runs beside them.
+  // Planted bugs need a server that lives long enough to show them, so no other step runs beside them.
   { name: "planted bugs", task: ["torture", "--plant", "write-behind,precondition-ignored"], only: "run" },
   { name: "planted bugs", task: ["torture", "--plant", "all"], only: "full" },
 ];

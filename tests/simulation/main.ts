@@ -7,9 +7,9 @@
  * `--faults N` draws that many faults from the seed: servers, nodes, clients and members of etcd are killed, stopped, cut
  * off, lose power and what they have not synced, or get no answers, between any two steps, and clocks are set. Meanwhile
  * and at the end the promises of `invariants.ts` are checked. A run that breaks one is repeated with less for as long as
- * it still does, and what remains is printed as a story and kept in a file for `--replay FILE`. `--seeds N` runs further
- * seeds until one breaks a promise; with `--plant NAME` the sources have a bug of `tests/torture/plants.ts`, which a run
- * must find.
+ * it still does, and what remains is printed as a story and kept in a file for `--replay FILE`; `--shrink 0` leaves that
+ * out. `--seeds N` runs further seeds until one breaks a promise; with `--plant NAME` the sources have a bug of
+ * `tests/torture/plants.ts`, which a run must find.
  *
  * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
  * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace;
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
     process.stdout.write(output);
     if (code === 0) continue;
     const broken = findBroken(output);
-    if (broken === undefined) return code;
+    if (broken === undefined || flags.shrink === 0) return code;
     const shortest = await shrinkScenario(scenario, async (simpler) => {
       const again = findBroken((await simulate(path, simpler, flags)).output);
       return again !== undefined && withoutNumbers(again) === withoutNumbers(broken);

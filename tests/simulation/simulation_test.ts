@@ -14,13 +14,6 @@ import { deriveKey, signDeterministically } from "./crypto.ts";
 
 const FAULTY = ["--nodes", "1", "--clients", "3", "--hours", "1", "--lifetime", "1", "--faults", "30"];
 
-/** Bugs that the simulation must find, and how it describes them. The full run plants them all, the daily one the first. */
-const PLANTS = [
-  { plant: "write-behind", want: /was acknowledged \S+ at revision \d+, which was not committed/ },
-  { plant: "revocation-forgotten-at-restart", want: /revoked by its \w+, was accepted as system:node:/ },
-  { plant: "revoked-connection-stays", want: /is open \d+ ms after the acknowledgement/ },
-];
-
 async function simulate(...args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> {
   return await runProgram(await ensureNode(), [
     ...NODE_FLAGS,
@@ -78,10 +71,8 @@ test("simulate: three servers keep their promises through 30 faults, while crede
   assert.match(stdout, /[1-9]\d* uses were refused and [1-9]\d* watches ended/);
 });
 
-for (const { plant, want } of isFullRun ? PLANTS : PLANTS.slice(0, 1)) {
-  test(`simulate: the planted bug ${plant} is found`, async () => {
-    const { code, stdout } = await simulate("--plant", plant, "--seed", "1", ...FAULTY, "--revokers", "1");
-    assert.equal(code, 1, stdout);
-    assert.match(stdout, want);
-  });
-}
+test("simulate: a planted bug is found", async () => {
+  const { code, stdout } = await simulate("--plant", "write-behind", "--seed", "1", ...FAULTY, "--revokers", "1");
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /was acknowledged \S+ at revision \d+, which was not committed/);
+});

@@ -7,6 +7,8 @@ export interface TortureFlags {
   /** The smallest number of kills that proves anything; the time is extended for them. */
   readonly leastKills: number;
   readonly seconds: number;
+  /** The time in which clients settle after the last fault. */
+  readonly settleSeconds: number;
   readonly nodes: number;
   readonly servers: number;
   readonly seed: number;
@@ -44,6 +46,7 @@ export function readFlags(args: readonly string[]): TortureFlags {
     kills: wholeNumber("kills", values.kills ?? KILLS),
     leastKills: leastKills(values),
     seconds: wholeNumber("seconds", values.seconds ?? (values.kills === undefined ? SECONDS : LONGEST_SECONDS)),
+    settleSeconds: wholeNumber("settle", values.settle, 1),
     nodes: wholeNumber("nodes", values.nodes),
     servers: wholeNumber("servers", values.servers, 1),
     seed: wholeNumber("seed", values.seed),
@@ -81,6 +84,7 @@ function parse(args: readonly string[]) {
     options: {
       kills: { type: "string" },
       seconds: { type: "string" },
+      settle: { type: "string", default: "90" },
       nodes: { type: "string", default: "24" },
       servers: { type: "string", default: "1" },
       seed: { type: "string", default: "20261125" },

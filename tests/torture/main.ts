@@ -21,12 +21,13 @@
  * the commit of the earlier build in this clone.
  *
  * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs what finds it, `--plant all` does so for each of them
- * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug.
+ * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug. A bug
+ * may keep clients from settling, so then they have 20 seconds for it and not 90 (`--settle`).
  *
  * With `--power-loss` the power fails instead, at `--states` many states of each scene (`power_loss/scenes.ts`), and
  * programs are started again on `--starts` of them; `--scene NAME` chooses scenes.
- * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed S] [--binary]
- *        [--keep] | --plant NAME,…|all
+ * Usage: main.ts [--kills N] [--seconds N] [--settle N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed S]
+ *        [--binary] [--keep] | --plant NAME,…|all
  *        main.ts --replay FOLDER
  *        main.ts --power-loss [--states N] [--starts N] [--scene NAME]... [--seed S] [--binary]
  */

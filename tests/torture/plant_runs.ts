@@ -16,38 +16,42 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runAside } from "../../scripts/processes.ts";
 import { applyPatches, type Finder, findPlants, type Patch, type Plant, PLANTS, toCommand } from "./plants.ts";
 
-/** What a run on a build says. */
-interface Outcome {
-  readonly isAsExpected: boolean;
-  readonly seconds: number;
-  /** The first line about the bug, or the end of the output when the run is not as expected. */
-  readonly account: string;
+/** A finder on a build with its bug, or on one without a bug. */
+interface PlantRun {
+  readonly finder: Finder;
+  readonly plant?: Plant;
 }
+
+/** The number of runs side by side. One with an etcd has seven programs, and is alone. */
+const LANES = 2;
 
 /** Runs the finders of plants, and for all of them without a plant too; prints a row for each. Returns the exit code. */
 export async function runPlants(names: string): Promise<number> {
   const plants = findPlants(names);
-  const isAll = plants === PLANTS;
-  const finders = isAll ? [...new Map(plants.map(({ finder }) => [toCommand(finder), finder])).values()] : [];
-  if (isAll) { for (const patches of groupPatches(plants)) assertTypes(process.cwd(), patches); }
+  const runs: PlantRun[] = plants.map((plant) => ({ finder: plant.finder, plant }));
+  if (plants === PLANTS) {
+    for (const patches of groupPatches(plants)) assertTypes(process.cwd(), patches);
+    runs.push(...new Map(plants.map(({ finder }) => [toCommand(finder), { finder }])).values());
+  }
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-plant-"));
   let surprises = 0;
-  const report = (name: string, finder: Finder, { isAsExpected, seconds, account }: Outcome): void => {
-    if (!isAsExpected) surprises++;
-    const verdict = isAsExpected ? account : `NOT AS EXPECTED: ${account}`;
-    process.stdout.write(`| ${name} | \`${toCommand(finder)}\` | ${seconds.toFixed(0)} | ${verdict} |\n`);
+  const runLane = async (lane: IterableIterator<PlantRun>): Promise<void> => {
+    for (const run of lane) if (!await isAsExpected(folder, run)) surprises++;
   };
   try {
     process.stdout.write("| bug | found by | seconds | as |\n| --- | --- | --- | --- |\n");
-    for (const plant of plants) report(plant.name, plant.finder, await runFinder(folder, plant.finder, plant));
-    for (const finder of finders) report("none", finder, await runFinder(folder, finder, undefined));
+    const isAlone = ({ finder }: PlantRun): boolean => finder.flags.includes("--servers");
+    const together = runs.filter((run) => !isAlone(run)).values();
+    await Promise.all(Array.from({ length: LANES }, () => runLane(together)));
+    await runLane(runs.filter(isAlone).values());
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   return surprises === 0 ? 0 : 1;
 }
 
-async function runFinder(folder: string, finder: Finder, plant: Plant | undefined): Promise<Outcome> {
+/** Runs a finder, prints a row, and reports whether it found the bug, or nothing without one. */
+async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promise<boolean> {
   const scratch = await mkdtemp(join(folder, "p-"));
   const isTorture = finder.task === "torture";
   const env = {
@@ -55,24 +59,24 @@ async function runFinder(folder: string, finder: Finder, plant: Plant | undefine
     // The folders that finders keep go with ours.
     TMPDIR: scratch,
   };
-  // A simulation runs the code of servers in its own process.
-  const planted = plant === undefined || isTorture ? [] : ["--plant", plant.name];
+  // A simulation runs the code of servers in its own process. A bug may keep clients from settling.
+  const more = plant === undefined ? [] : isTorture ? ["--settle", "20"] : ["--plant", plant.name];
   const startedMs = performance.now();
-  const { code, output } = await runAside(
-    process.execPath,
-    ["task", "-q", finder.task, ...finder.flags, ...planted],
-    env,
-  );
+  const { code, output } = await runAside(process.execPath, ["task", "-q", finder.task, ...finder.flags, ...more], env);
   const seconds = (performance.now() - startedMs) / 1000;
   await rm(scratch, { recursive: true, force: true });
   const lines = output.trimEnd().split("\n");
-  const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
-  if (plant === undefined) return { isAsExpected: code === 0, seconds, account: code === 0 ? "nothing is found" : end };
   // What a run finds is indented below its summary.
-  const found = lines.filter((line) => line.startsWith(" ")).map((line) => line.trim()).find((line) =>
-    plant.fault.test(line)
+  const found = plant === undefined
+    ? code === 0 ? "nothing is found" : undefined
+    : lines.filter((line) => line.startsWith(" ")).map((line) => line.trim()).find((line) => plant.fault.test(line));
+  const isExpected = found !== undefined && code === (plant === undefined ? 0 : 1);
+  const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
+  const account = isExpected ? found : `NOT AS EXPECTED: ${found ?? end}`;
+  process.stdout.write(
+    `| ${plant?.name ?? "none"} | \`${toCommand(finder)}\` | ${seconds.toFixed(0)} | ${account} |\n`,
   );
-  return { isAsExpected: code === 1 && found !== undefined, seconds, account: found ?? end };
+  return isExpected;
 }
 
 /** The lines of a run that explain why it was not as expected. */

@@ -54,7 +54,16 @@ const SIMULATED_REVOCATIONS: Finder = {
   flags: ["--nodes", "1", "--revokers", "2", "--hours", "2", "--seed", "22", "--shrink", "0"],
 };
 
-/** The same for bugs that only a kill at the right moment shows; the run ends as soon as one has. */
+/** Credentials that are revoked in simulated time, with 30 faults of the server, the node and the clients. */
+const SIMULATED_FAULTS: Finder = {
+  task: "simulate",
+  flags: [
+    ...["--nodes", "1", "--clients", "3", "--revokers", "1", "--hours", "1", "--lifetime", "1", "--faults", "30"],
+    ...["--seed", "1", "--shrink", "0"],
+  ],
+};
+
+/** The same server, killed more often: a kill at the right moment shows a bug, and ends the run. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
 /** Three servers on an etcd of three members; the networks between them are cut, one at a time. */
@@ -320,7 +329,7 @@ export const PLANTS: readonly Plant[] = [
       before: "        this.index.put(revoked);",
       after: "        if (change !== undefined) this.index.put(revoked);",
     }],
-    finder: OFTEN_KILLED,
+    finder: SIMULATED_FAULTS,
     fault: /^\S.*, revoked by its \w+, was accepted as /,
   },
   {
@@ -348,7 +357,7 @@ export const PLANTS: readonly Plant[] = [
       before: "if (open.delete(stream)) stream.end();",
       after: "open.delete(stream);",
     }],
-    finder: OFTEN_KILLED,
+    finder: SIMULATED_FAULTS,
     fault: /^the watch with .* is open \d+ ms after the acknowledgement$/,
   },
   {

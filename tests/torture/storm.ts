@@ -52,6 +52,8 @@ export interface StormOptions {
   readonly nodes: number;
   /** The number of servers; several share an etcd of three members, behind a load balancer. */
   readonly servers: number;
+  /** The longest time in which clients settle, on a machine that does other work too; nodes have some more. */
+  readonly settleSeconds: number;
   readonly onProgress: (line: string) => void;
 }
 
@@ -92,8 +94,8 @@ const LONGEST_MS = 900_000;
 const REFUSED_WITHIN_MS = 1_000;
 /** Faults between two lines of progress and two lists of the register. */
 const FAULTS_PER_LINE = 10;
-/** The longest time for all clients to settle, on a machine that does other work too. */
-const SETTLE_WITHIN_MS = 90_000;
+/** The longest time for one call, and for all clients to end. */
+const END_WITHIN_MS = 90_000;
 /** The additional time for each node, which gets its last pair then. */
 const SETTLE_PER_NODE_MS = 300;
 
@@ -186,12 +188,12 @@ class Storm {
   async #awaitEnd(tasks: ReadonlyMap<string, Promise<void>>): Promise<void> {
     const running = new Set(tasks.keys());
     const over = new AbortController();
-    const late = this.#clock.sleep(SETTLE_WITHIN_MS, over.signal).catch(() => {});
+    const late = this.#clock.sleep(END_WITHIN_MS, over.signal).catch(() => {});
     const end = (name: string): void => void running.delete(name);
     const ended = Promise.all([...tasks].map(([name, task]) => task.then(() => end(name), () => end(name))));
     await Promise.race([ended, late]);
     over.abort();
-    if (running.size > 0) this.#fault(`${[...running].join(", ")} did not end in ${SETTLE_WITHIN_MS / 1000} s`);
+    if (running.size > 0) this.#fault(`${[...running].join(", ")} did not end in ${END_WITHIN_MS / 1000} s`);
   }
 
   async #createInstance(): Promise<TorturedInstance> {
@@ -337,7 +339,7 @@ class Storm {
     what: string,
     ask: (api: ReturnType<typeof createApiClient>, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SETTLE_WITHIN_MS)]);
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(END_WITHIN_MS)]);
     await using transport = await this.#observe(this.#connect, "lister")(cluster);
     const api = createApiClient(transport, { clock: this.#clock });
     while (true) {
@@ -361,7 +363,8 @@ class Storm {
         await api.requestObject({ method: "POST", path: toConfigMapsPath(namespace), body }, signal);
       }
     });
-    const deadline = this.#clock.elapsedMs() + SETTLE_WITHIN_MS;
+    const { settleSeconds } = this.#options;
+    const deadline = this.#clock.elapsedMs() + settleSeconds * 1000;
     const whole = this.#watchers.filter(({ isWhole }) => isWhole);
     for (const path of new Set(whole.map((watcher) => watcher.path))) {
       const watchers = whole.filter((watcher) => watcher.path === path);
@@ -372,9 +375,7 @@ class Storm {
       );
       while (watchers.some((watcher) => watcher.position() < last)) {
         if (this.#clock.elapsedMs() > deadline) {
-          return this.#fault(
-            `a watch of ${path} has not delivered revision ${last} ${SETTLE_WITHIN_MS / 1000} s after it`,
-          );
+          return this.#fault(`a watch of ${path} has not delivered revision ${last} ${settleSeconds} s after it`);
         }
         await this.#pause(20);
       }
@@ -388,13 +389,13 @@ class Storm {
     nodes: readonly ReturnType<typeof startNode>[],
   ): Promise<void> {
     for (const node of nodes) node.settle();
-    const withinMs = SETTLE_WITHIN_MS + nodes.length * SETTLE_PER_NODE_MS;
+    const withinMs = this.#options.settleSeconds * 1000 + nodes.length * SETTLE_PER_NODE_MS;
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
     if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
     const [ca] = await this.#readCas(instance);
     for (const node of nodes) {
-      const fault = await node.findFault(ca!, AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
+      const fault = await node.findFault(ca!, AbortSignal.timeout(END_WITHIN_MS)).catch(getErrorMessage);
       if (fault === undefined) this.#pairs++;
       else this.#fault(fault);
     }

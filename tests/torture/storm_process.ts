@@ -19,7 +19,7 @@ const SHOWN_VIOLATIONS = 20;
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
-  const { kills, leastKills, seconds, nodes, servers, seed, faults } = flags;
+  const { kills, leastKills, seconds, settleSeconds, nodes, servers, seed, faults } = flags;
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-torture-"));
   process.stdout.write(
     `torture: seed ${seed}, ${
@@ -28,8 +28,8 @@ async function main(): Promise<number> {
   );
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
   const earlierBuild = faults.includes("upgrade") ? earlierBuildPath() : undefined;
-  const options = { folder, seed, kills, leastKills, seconds, nodes, servers, faults, earlierBuild, onProgress };
-  const report = await runStorm(options).catch(async (error) => {
+  const settings = { seed, kills, leastKills, seconds, settleSeconds, nodes, servers, faults };
+  const report = await runStorm({ folder, ...settings, earlierBuild, onProgress }).catch(async (error) => {
     // It is empty unless something was started.
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
