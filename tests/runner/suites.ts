@@ -32,7 +32,7 @@ export const SUITES: Readonly<Record<string, readonly string[]>> = {
   file: ["tests/binary/*_test.ts"],
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
-  programs: ["tests/interop/programs_test.ts"],
+  programs: ["tests/programs/*_test.ts"],
 };
 
 /** End-to-end tests that show the whole product. They run on Deno too, and with the released file. */
@@ -181,7 +181,7 @@ export const GROUPS: readonly Group[] = [
 ];
 
 /** Files of the interoperability suite that only `.ci/full` runs. */
-export const INTEROP_FULL: readonly string[] = ["tls_scan", "programs"];
+export const INTEROP_FULL: readonly string[] = ["tls_scan"];
 
 /** Paths that decide what runs and how: a change of one needs everything. */
 const EVERYTHING = /^(?:\.ci\/|\.github\/|deno\.(?:json|lock)$|tests\/runner\/)/;

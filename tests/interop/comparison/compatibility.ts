@@ -8,7 +8,7 @@ import type { ProvenVersions } from "./versions.ts";
 export interface ProvenClient {
   readonly client: string;
   readonly shown: string;
-  /** The name of a file below `tests/interop`. */
+  /** The name of the file of the test. */
   readonly test: string;
 }
 

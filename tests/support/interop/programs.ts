@@ -6,13 +6,6 @@
 import type { Script } from "./kubectl_comparison/comparison.ts";
 import { NO_QUOTAS } from "./kubectl_comparison/get.ts";
 
-/** A program and its commands. */
-export interface Program {
-  readonly script: Script;
-  /** It is there after `deno task peers` and `deno task debian-packages`, and takes seconds: `deno task interop` runs it. */
-  readonly isQuick: boolean;
-}
-
 /** Our server warns about a request for a signer that does not run in it. */
 const NO_SIGNER = {
   reason: "the server of tlsboot knows which signers run in it",
@@ -290,28 +283,22 @@ core.delete_namespace("python")
 const PYTHON = "/usr/bin/python3";
 
 /** Every program, the fast ones first. */
-export const PROGRAMS: readonly Program[] = [
-  { isQuick: true, script: administrate("kubectl", NEWER_COMMANDS) },
-  { isQuick: true, script: administrate("kubectl-1.20") },
+export const PROGRAMS: readonly Script[] = [
+  administrate("kubectl", NEWER_COMMANDS),
+  administrate("kubectl-1.20"),
   {
-    isQuick: true,
-    script: {
-      title: "python3-kubernetes: objects",
-      files: { "client.py": CLIENT },
-      steps: [{ program: PYTHON, run: "client.py", code: 0 }],
-    },
+    title: "python3-kubernetes: objects",
+    files: { "client.py": CLIENT },
+    steps: [{ program: PYTHON, run: "client.py", code: 0 }],
   },
   {
-    isQuick: true,
-    script: {
-      title: "python3-kubernetes: garbage",
-      files: { "garbage.py": GARBAGE },
-      steps: [{ program: PYTHON, run: "garbage.py", code: 0 }],
-    },
+    title: "python3-kubernetes: garbage",
+    files: { "garbage.py": GARBAGE },
+    steps: [{ program: PYTHON, run: "garbage.py", code: 0 }],
   },
-  { isQuick: false, script: administrate("kubectl-1.27") },
-  { isQuick: false, script: administrate("kubectl-1.32", NEWER_COMMANDS) },
-  { isQuick: false, script: WHO_CAN },
-  { isQuick: false, script: release("helm-3") },
-  { isQuick: false, script: release("helm-4") },
+  administrate("kubectl-1.27"),
+  administrate("kubectl-1.32", NEWER_COMMANDS),
+  WHO_CAN,
+  release("helm-3"),
+  release("helm-4"),
 ];

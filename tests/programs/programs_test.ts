@@ -1,12 +1,8 @@
-/**
- * Programs that others wrote do the same at `up` as at a real control plane with all its controllers. The quick ones run
- * here; `deno task programs` runs all of them.
- */
+/** Programs that others wrote do the same at `up` as at a real control plane with all its controllers. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { test } from "node:test";
-import process from "node:process";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
@@ -22,9 +18,6 @@ import { compareScripts, formatStep, type Place } from "../support/interop/kubec
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-
-/** Set by `deno task programs`. */
-const RUNS_ALL = process.env["TLSBOOT_PROGRAMS"] === "all";
 
 /** All but those that look after nodes with a kubelet, which `up` does not do. */
 const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-controller", "-ttl-controller"];
@@ -70,61 +63,57 @@ async function asAdministrator(kubeconfig: string): Promise<string> {
   return stringify({ ...config, users });
 }
 
-const scripts = PROGRAMS.filter(({ isQuick }) => isQuick || RUNS_ALL).map(({ script }) => script);
-
-test(`${scripts.length} programs do the same at tlsboot as at a real control plane`, async () => {
+test(`${PROGRAMS.length} programs do the same at tlsboot as at a real control plane`, async () => {
   await using running = await startPlaces();
-  const compared = await compareScripts(running.places, scripts, running.startedAt);
+  const compared = await compareScripts(running.places, PROGRAMS, running.startedAt);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });
 
-if (RUNS_ALL) {
-  test("packaging/kustomize is what Helm's engine renders of the chart", async () => {
-    const files = await renderChart({ podSigner: { enabled: true }, serviceMonitor: { enabled: true } });
-    assert.equal(files.size, 4);
-    const header = await formatChartHeader();
-    for (const [name, text] of files) {
-      await assertGolden(`packaging/kustomize/${name}/${name}.yaml`, `${header}\n${text}`);
-    }
-  });
+test("packaging/kustomize is what Helm's engine renders of the chart", async () => {
+  const files = await renderChart({ podSigner: { enabled: true }, serviceMonitor: { enabled: true } });
+  assert.equal(files.size, 4);
+  const header = await formatChartHeader();
+  for (const [name, text] of files) {
+    await assertGolden(`packaging/kustomize/${name}/${name}.yaml`, `${header}\n${text}`);
+  }
+});
 
-  test("the Prometheus operator knows each field of the chart's ServiceMonitor", async () => {
-    const text = await readFile("packaging/kustomize/servicemonitor/servicemonitor.yaml", "utf8");
-    const judge = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
-    assert.deepEqual(await judge(text), { code: 0, stdout: "", stderr: "" });
-    assert.match((await judge(text.replace("jobLabel", "jobLabels"))).stderr, /unknown field "jobLabels"/);
-  });
+test("the Prometheus operator knows each field of the chart's ServiceMonitor", async () => {
+  const text = await readFile("packaging/kustomize/servicemonitor/servicemonitor.yaml", "utf8");
+  const judge = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
+  assert.deepEqual(await judge(text), { code: 0, stdout: "", stderr: "" });
+  assert.match((await judge(text.replace("jobLabel", "jobLabels"))).stderr, /unknown field "jobLabels"/);
+});
 
-  test("the chart takes the values of docs/guides/in_a_cluster.md, with the permissions that its policy needs", async () => {
-    await using folder = await createTempFolder();
-    const page = await readFile("docs/guides/in_a_cluster.md", "utf8");
-    const values = parse(/^approver:\n[^`]*/m.exec(page)?.[0] ?? "");
-    const objects = parseAllDocuments((await renderChart(values)).get("approver") ?? "")
-      .map((document) => document.toJS() as KubeObject);
-    const files = objects.find(({ kind }) => kind === "ConfigMap") as KubeObject & { data: Record<string, string> };
-    await writeFile(folder.join("inventory.yaml"), files.data["inventory.yaml"] ?? "");
-    const args = (values.approver.args as readonly string[]).map((arg) => arg.replace("/etc/tlsboot", folder.path));
-    const { stdout } = await succeedTlsboot(["approver", "--print-rbac", ...args]);
-    assert.deepEqual(
-      objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),
-      parseAllDocuments(stdout).map((document) => document.toJS()),
-    );
-  });
+test("the chart takes the values of docs/guides/in_a_cluster.md, with the permissions that its policy needs", async () => {
+  await using folder = await createTempFolder();
+  const page = await readFile("docs/guides/in_a_cluster.md", "utf8");
+  const values = parse(/^approver:\n[^`]*/m.exec(page)?.[0] ?? "");
+  const objects = parseAllDocuments((await renderChart(values)).get("approver") ?? "")
+    .map((document) => document.toJS() as KubeObject);
+  const files = objects.find(({ kind }) => kind === "ConfigMap") as KubeObject & { data: Record<string, string> };
+  await writeFile(folder.join("inventory.yaml"), files.data["inventory.yaml"] ?? "");
+  const args = (values.approver.args as readonly string[]).map((arg) => arg.replace("/etc/tlsboot", folder.path));
+  const { stdout } = await succeedTlsboot(["approver", "--print-rbac", ...args]);
+  assert.deepEqual(
+    objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),
+    parseAllDocuments(stdout).map((document) => document.toJS()),
+  );
+});
 
-  test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
-    await using running = await startPlaces();
-    const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
-    assert.deepEqual(ours, theirs);
-    assert.notEqual(ours!.length, 0);
-  });
+test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
+  await using running = await startPlaces();
+  const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
+  assert.deepEqual(ours, theirs);
+  assert.notEqual(ours!.length, 0);
+});
 
-  test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
-    await using running = await startPlaces();
-    const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
-    assert.deepEqual(ours, theirs);
-  });
-}
+test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
+  await using running = await startPlaces();
+  const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
+  assert.deepEqual(ours, theirs);
+});
 
 /** Renders the chart with Helm's own engine; answers the text of each template. */
 async function renderChart(values: object): Promise<ReadonlyMap<string, string>> {
