@@ -33,6 +33,21 @@ async function deleteAt(
   await watch.waitFor(/^DELETED$/m);
 }
 
+test("two servers write by turns, and each reads at once what the other one has written", async () => {
+  await using etcd = await startEtcd({ members: 3 });
+  await using servers = await startServers([etcd.urls, etcd.urls]);
+  const [a, b] = servers.instances as [RunningInstance, RunningInstance];
+  const turns = ["configmap", "turns", "--namespace=default"];
+  const revision = "--output=jsonpath={.metadata.resourceVersion}";
+  let newest = await a.kubectl.run("create", ...turns, revision);
+  for (const [turn, [here, there]] of [[b, a], [a, b], [b, a], [a, b]].entries()) {
+    // A server that does not know the last write of the other one refuses this one as a conflict.
+    const patch = JSON.stringify({ metadata: { resourceVersion: newest }, data: { turn: `${turn}` } });
+    newest = await here!.kubectl.run("patch", ...turns, `--patch=${patch}`, revision);
+    assert.equal(await there!.kubectl.run("get", ...turns, `${revision} {.data.turn}`), `${newest} ${turn}`);
+  }
+});
+
 test("a right that ends at one server has ended at the others once a watch shows it there, and open watches end", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
@@ -54,6 +69,17 @@ test("a right that ends at one server has ended at the others once a watch shows
   assert.match(await account.run("auth", "whoami"), /system:serviceaccount:default:app/);
   await deleteAt(a, b, "serviceaccount", "app");
   assert.match((await account.try("get", "--raw", "/api")).stderr, /Unauthorized/);
+
+  // A revocation, which the other server counts from the moment at which it refuses the credential.
+  const stolen = (await a.succeed("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
+  const [id] = stolen.split(".");
+  const thief = await kubeconfigWithToken(b, stolen);
+  await eventually("the token is valid there", async () => (await thief.try("auth", "whoami")).code === 0 || undefined);
+  await using revocations = b.kubectl.start("get", "revocations", "--watch", "--output=name");
+  await a.succeed("revoke", `token/${id}`, "--yes", "--kubeconfig", a.adminKubeconfig);
+  await revocations.waitFor(new RegExp(`^revocation\\.tlsboot/token:${id}$`, "m"));
+  assert.match((await thief.try("get", "--raw", "/api")).stderr, /Unauthorized/);
+  assert.match(await b.kubectl.run("get", "--raw", "/metrics"), /^tlsboot_revocations\{kind="token"\} 1$/m);
 
   const watched = "/apis/certificates.k8s.io/v1/certificatesigningrequests?watch=1&timeoutSeconds=9000000" +
     "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
