@@ -35,7 +35,8 @@ test("a full disk stops renewals with the reason, keeps the pair, makes no crowd
   await disk.fill();
   await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){2}/);
   const link = `${disk.path}/pki/kubelet-client-current.pem`;
-  await assertNodePair(instance.caPath, link, "n1");
+  // On a slow machine the kept certificate has expired by now.
+  await assertNodePair(instance.caPath, link, "n1", "-no_check_time");
   const asked = await instance.kubectl.run("get", "csr", "--output=name");
   await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){3}/);
   assert.equal(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runProgram } from "../support/child.ts";
+import { start } from "../support/child.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { peerPath } from "../support/peers/go.ts";
 
@@ -63,11 +63,13 @@ test("conformance tests that need no pods pass, except those that expect groups 
   // Admission taints each new node; a node controller would take the taint away.
   await kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
   const report = folder.join("report.json");
-  const { stdout } = await runProgram(peerPath("e2e.test"), [
+  // Its limit is that of the runner, because its tests take minutes together.
+  await using suite = start(peerPath("e2e.test"), [
     ...[`--kubeconfig=${instance.adminKubeconfig}`, "--provider=skeleton", "--disable-log-dump"],
     ...["--minStartupPods=0", "--allowed-not-ready-nodes=-1", "--ginkgo.no-color", "--ginkgo.v"],
     ...[`--ginkgo.json-report=${report}`, `--ginkgo.focus=${[...CONFORMANCE, CLIENT].join("|")}`],
   ], { cwd: folder.path, env: { HOME: folder.join("home"), KUBECONFIG: "" } });
+  const { stdout } = await suite.finished();
   const suites = JSON.parse(await readFile(report, "utf8")) as readonly { readonly SpecReports: SpecReport[] }[];
   const ran = suites.flatMap(({ SpecReports }) => SpecReports).filter(({ State }) => State !== "skipped");
   const passed = ran.filter(({ State, LeafNodeType }) => State === "passed" && LeafNodeType === "It").map(toName);

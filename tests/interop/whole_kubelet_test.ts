@@ -27,7 +27,10 @@ const NO_OOM_SCORE =
 const CGROUP_ENDED =
   /Error while processing event \("\/sys\/fs\/cgroup\/.*inotify_add_watch .*: no such file or directory/;
 
-/** A kubelet reports work and answers that took a second or more, which another program on the machine may cause. */
+/**
+ * A kubelet reports work and answers that took a second or more, which another program on the machine may cause. Whether
+ * the server failed is read from its metrics.
+ */
 const SLOW =
   /took longer than expected|context deadline exceeded|DeadlineExceeded|TLS handshake timeout|Client\.Timeout/;
 
@@ -73,6 +76,7 @@ async function assertLives(release: string, isNewest: boolean): Promise<void> {
   }
 
   assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
+  assert.doesNotMatch(await kubectl.run("get", "--raw", "/metrics"), /^apiserver_request_total\{.*code="(?:429|5..)"/m);
   await assertReady(kubectl, release);
   const aboutCertificates = kubelet.complaints().filter(({ text }) => ABOUT_CERTIFICATES.test(text));
   assert.deepEqual(aboutCertificates.filter(({ at, text }) => at > startedAt || !WITHOUT_CERTIFICATE.test(text)), []);

@@ -16,10 +16,15 @@ export async function openssl(args: readonly string[], stdin?: string): Promise<
   return stdout;
 }
 
-/** The first certificate of a PEM file leads to the CA, may be used so, and obeys RFC 5280 strictly. */
-export async function assertChain(caPath: string, certificatePath: string, purpose?: Purpose): Promise<void> {
+/** The first certificate of a PEM file leads to the CA, may be used so, and obeys RFC 5280 strictly; `flags` change that. */
+export async function assertChain(
+  caPath: string,
+  certificatePath: string,
+  purpose?: Purpose,
+  ...flags: readonly string[]
+): Promise<void> {
   await openssl([
-    ...["verify", "-x509_strict", "-check_ss_sig", "-CAfile", caPath],
+    ...["verify", "-x509_strict", "-check_ss_sig", "-CAfile", caPath, ...flags],
     ...(purpose === undefined ? [] : ["-purpose", purpose]),
     certificatePath,
   ]);
@@ -47,8 +52,13 @@ export async function readMode(path: string): Promise<number> {
 }
 
 /** Everything a kubelet-style pair file must be: for this node, from this CA, of its owner only. */
-export async function assertNodePair(caPath: string, pairPath: string, node: string): Promise<void> {
-  await assertChain(caPath, pairPath, "sslclient");
+export async function assertNodePair(
+  caPath: string,
+  pairPath: string,
+  node: string,
+  ...flags: readonly string[]
+): Promise<void> {
+  await assertChain(caPath, pairPath, "sslclient", ...flags);
   await assertKeyMatches(pairPath, pairPath);
   assert.equal(await readSubject(pairPath), `CN=system:node:${node},O=system:nodes`);
   assert.equal(await readMode(pairPath), 0o600, `mode of ${pairPath}`);

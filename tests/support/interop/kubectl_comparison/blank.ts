@@ -8,8 +8,8 @@ const TIMES = [
   /\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g,
   /\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b/g,
 ];
-/** An age of less than ten minutes: a whole cell, or what stands with it in the cells of events. */
-const AGE = /(?<=[\s("]|^)(?:\d+s|[2-9]m(?:\d+s)?)(?=[\s)"]|$)/gm;
+/** An age: a whole cell, or what stands with it in the cells of events. No age is below two minutes and in minutes. */
+const AGE = /(?<=[\s("]|^)(?:\d+s|([2-9]|\d{2,})m(?:\d+s)?)(?=[\s)"]|$)/gm;
 /** A duration to the nanosecond, as kubectl prints it. */
 const DURATION = /\b\d+\.\d{3,}m?s\b/g;
 const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
@@ -67,11 +67,12 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
         "<signature>",
       );
     for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
+    // Other minutes are no age, unless the scripts have run for as long.
+    const oldest = Math.max(9, (Date.now() - from) / 60_000);
+    out = out.replace(AGE, (age, minutes = "0") => Number(minutes) <= oldest ? "<age>" : age);
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
-    out = out.replace(AGE, "<age>").replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>").replace(
-      /v1\.37\.2\+tlsboot\.[\w.-]+/g,
-      "v1.37.2",
-    );
+    out = out.replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>");
+    out = out.replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
     out = out.replace(HELM_TABLES, (tables) => tables.split(/(?=^==> )/m).sort().join(""));
     // Columns are as wide as their longest cell, ages among them.
     return out.replace(/(?<=\S) {2,}/g, "  ");
