@@ -33,36 +33,50 @@ export interface PowerLossReport {
   readonly faults: readonly string[];
 }
 
-/** Runs all scenes; the first state with each fault is kept in the folder. */
+/** Records scenes, and judges them side by side; the first state with each fault is kept in the folder. */
 export async function runPowerLoss(options: PowerLossOptions): Promise<PowerLossReport> {
-  const total = { records: 0, syncs: 0, promises: 0, states: 0, starts: 0, faults: [] as string[] };
-  for (const scene of SCENES) {
-    if (options.scenes.length > 0 && !options.scenes.includes(scene.name)) continue;
-    const report = await runScene(scene, options);
+  const scenes = SCENES.filter(({ name }) => options.scenes.length === 0 || options.scenes.includes(name));
+  // One after the other: a mark that is late hides what is lost before it.
+  const recorded: RecordedScene[] = [];
+  for (const scene of scenes) recorded.push(await recordScene(scene, options.folder));
+  const reports = await Promise.all(recorded.map(async (one) => {
+    const report = await judgeScene(one, options);
     const { records, syncs, promises, states, starts, faults } = report;
-    total.records += records;
-    total.syncs += syncs;
-    total.promises += promises;
-    total.states += states;
-    total.starts += starts;
-    total.faults.push(...faults);
     options.onProgress(
-      `${scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
+      `${one.scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
         `${states} states judged, ${starts} started: ${
           faults.length === 0 ? "nothing lost" : `${faults.length} faults`
         }`,
     );
-  }
-  return total;
+    return report;
+  }));
+  const sum = (count: Exclude<keyof PowerLossReport, "faults">) =>
+    reports.reduce((total, report) => total + report[count], 0);
+  return {
+    ...{ records: sum("records"), syncs: sum("syncs"), promises: sum("promises") },
+    ...{ states: sum("states"), starts: sum("starts"), faults: reports.flatMap(({ faults }) => faults) },
+  };
 }
 
-/** Records a scene and judges states of it. */
-export async function runScene(scene: Scene, options: PowerLossOptions): Promise<PowerLossReport> {
-  const { folder, seed, onProgress } = options;
+interface RecordedScene {
+  readonly scene: Scene;
+  readonly place: TempFolder;
+  readonly recorded: RecordedDisk;
+}
+
+async function recordScene(scene: Scene, folder: TempFolder): Promise<RecordedScene> {
   const place = toTempFolder(folder.join(scene.name));
   await mkdir(place.path);
   const recorded = await createRecordedDisk(place);
   await scene.run(recorded, place);
+  return { scene, place, recorded };
+}
+
+/** Judges states of a scene. */
+async function judgeScene(
+  { scene, place, recorded }: RecordedScene,
+  { seed, onProgress, ...options }: PowerLossOptions,
+): Promise<PowerLossReport> {
   const random = createSeededRandom(seed);
   const { whole, places, firstCommits, syncs } = await readWhole(recorded);
   const chosen = choosePlaces(places, firstCommits, options.states, random);
