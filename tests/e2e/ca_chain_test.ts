@@ -8,6 +8,7 @@ import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import type { TempFolder } from "../support/temp.ts";
+import { WEB } from "../support/test_profiles.ts";
 
 const quiet = new AbortController().signal;
 const CA_FLAGS = ["--cluster-signing-cert-file", "chain.crt", "--cluster-signing-key-file", "chain.key"];
@@ -54,9 +55,7 @@ test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, 
   assert.match(refused, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
   assert.match(refused, /hint: .*--cluster-signing-chain/);
 
-  const profile = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nsignerName: example.com/web\n" +
-    "usages: { allowed: [server auth] }\nlifetime: { max: 24h }\n";
-  await writeFile(folder.join("web.yaml"), profile);
+  await writeFile(folder.join("web.yaml"), WEB);
   const signer = ["signer", "--kubeconfig", "none", ...CA_FLAGS];
   const upstream = await folder.tlsboot(...signer);
   assert.match(upstream.stderr, /expected 1 certificate, found 2/);

@@ -14,6 +14,7 @@ import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
 import { publishClusterInfo } from "../support/interop/published_cluster.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { createShell } from "../support/interop/shell.ts";
+import { POD_PROFILE } from "../support/pod_profile.ts";
 import { KUBE_APISERVER_VERSIONS } from "./comparison/versions.ts";
 
 /**
@@ -50,15 +51,6 @@ async function assertBootstrapped(plane: ControlPlane, kubectl: Kubectl, node: s
   const asNode = kubectl.as(plane.folder.join(node, "kubeconfig"));
   assert.match(await asNode.run("auth", "whoami"), new RegExp(`Username +system:node:${node}\n`));
 }
-
-const POD_PROFILE = `apiVersion: tlsboot/v1alpha1
-kind: SigningProfile
-signerName: example.com/pods
-names: { uris: { exactly: ["spiffe://example.org/ns/{namespace}/sa/{serviceAccount}"] } }
-usages: { allowed: [digital signature, client auth] }
-lifetime: { max: 24h }
-pods: { namespace: { allowed: [web] } }
-`;
 
 /** Kubernetes serves both kinds from 1.37 on; a command that needs one of them ends with a clear error before that. */
 async function assertTooOld(plane: ControlPlane): Promise<void> {

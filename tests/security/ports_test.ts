@@ -9,6 +9,7 @@ import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
 import { type ListeningSocket, readListening } from "../support/listening.ts";
 import { describeInstance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { WEB } from "../support/test_profiles.ts";
 import { findLink, startUi } from "../support/ui_client.ts";
 
 /**
@@ -137,13 +138,6 @@ test("tlsboot demo --keep listens on its port of loopback alone", async () => {
 const METRICS = ["signer", "approver"] as const;
 /** A custom signer, whose requests the built-in signer ignores. */
 const SIGNER = "example.com/web";
-const PROFILE = `apiVersion: tlsboot/v1alpha1
-kind: SigningProfile
-signerName: ${SIGNER}
-names: { dns: { allowed: ["*.example.com"] } }
-usages: { allowed: [server auth, digital signature] }
-lifetime: { max: 24h }
-`;
 
 /** The log message of each command when it has begun its work. */
 const AT_WORK = {
@@ -179,7 +173,7 @@ const AT_WORK = {
 } as const;
 
 describeInstance("the clients of an instance", {
-  prepare: (folder) => writeFile(folder.join("web.yaml"), PROFILE),
+  prepare: (folder) => writeFile(folder.join("web.yaml"), WEB),
 }, (instance) => {
   let worksMade = 0;
 

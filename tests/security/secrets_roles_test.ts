@@ -13,6 +13,7 @@ import { ask, type Pair, provoke, readPair, tellObjects } from "../support/secre
 import { createSecretRun, type SecretRun } from "../support/secret_search.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { WEB } from "../support/test_profiles.ts";
 
 const PASSPHRASE = "walrus-Copper+lantern/52";
 const WRONG_PASSPHRASE = "beetle-Granite+compass/68";
@@ -29,13 +30,6 @@ const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
 - level: RequestResponse
-`;
-const PROFILE = `apiVersion: tlsboot/v1alpha1
-kind: SigningProfile
-signerName: example.com/web
-names: { dns: { allowed: ["*.example.com"] } }
-usages: { allowed: [server auth, digital signature] }
-lifetime: { max: 24h }
 `;
 /** The role bindings that a person creates for `serve`, which grants nothing by itself. */
 const BINDINGS = {
@@ -81,7 +75,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;
   await write("audit.yaml", AUDIT_POLICY);
-  await write("web.yaml", PROFILE);
+  await write("web.yaml", WEB);
   const ca = await createSigningCa();
   await write("held.crt", ca.certificatePem);
   await rename(await writeKeyProgram(folder, ca.keyPem), folder.join("hsm"));

@@ -1,4 +1,4 @@
-/** Profiles for the tests of this room. */
+/** Profiles of signers, for tests. */
 import assert from "node:assert/strict";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
@@ -8,6 +8,11 @@ export const LEAST = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 usages: { allowed: [server auth, digital signature] }
 lifetime: { max: 24h }
+`;
+
+/** The profile of a signer of web servers. */
+export const WEB = `${LEAST}signerName: example.com/web
+names: { dns: { allowed: ["*.example.com"] } }
 `;
 
 /** A profile that says everything once. */
