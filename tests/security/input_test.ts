@@ -11,11 +11,13 @@ import { cpuSecondsIn } from "../bench/processes.ts";
 import { isFullRun } from "../support/full_run.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
 import {
-  bearer,
   certified,
+  createReader,
   describeJudgedInstance,
   type JudgedInstance,
   MERGE,
+  READER,
+  READER_HEADER,
 } from "../support/privilege/judged_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";
@@ -23,8 +25,6 @@ import { createTempFolder } from "../support/temp.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const alice = certified("alice");
-/** A user who may read config maps, with a token for handwritten requests. */
-const reader = bearer("reader.0123456789abcdef");
 
 /** Asserts that the prototype of all objects in this process is unchanged, and that the server still answers. */
 function assertPristine(): void {
@@ -44,7 +44,7 @@ async function post11(
   const lines = [
     `POST ${MAPS} HTTP/1.1`,
     "Host: x",
-    READER,
+    READER_HEADER,
     "Connection: close",
     `Content-Length: ${bytes.length}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
@@ -169,7 +169,6 @@ function laughs(levels: number): string {
   return `${lines.join("\n")}\n`;
 }
 
-const READER = "Authorization: Bearer reader.0123456789abcdef";
 /** The longest time that the slowest request of a client may delay all others. */
 const LONGEST_WAIT_MS = 500;
 /** Large and hostile request heads, most of them without credentials. */
@@ -182,8 +181,8 @@ const HEADS: readonly (readonly [what: string, head: string])[] = [
   ["one header, repeated", head("/version", "X-Forwarded-For: ::1\r\n".repeat(1_900))],
   ["names in a query", head(`/version?${"a&".repeat(32_000)}`)],
   ["escapes in a query", head(`/version?${"%61=%zz&".repeat(8_000)}`)],
-  ["a label selector", head(`${MAPS}?labelSelector=${"a,".repeat(32_000)}`, READER)],
-  ["a field selector", head(`${MAPS}?fieldSelector=${"a%3Db,".repeat(10_000)}`, READER)],
+  ["a label selector", head(`${MAPS}?labelSelector=${"a,".repeat(32_000)}`, READER_HEADER)],
+  ["a field selector", head(`${MAPS}?fieldSelector=${"a%3Db,".repeat(10_000)}`, READER_HEADER)],
   ["slashes in a path", head("/".repeat(65_000))],
   ["dots in a path", head(`/api/v1/${"../".repeat(21_000)}`)],
   ["requests in one write", `${head("/version").replace("close", "keep-alive").repeat(500)}${head("/version")}`],
@@ -237,17 +236,9 @@ async function readEventLoopMs(pid: number): Promise<number> {
   return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
 
-describeJudgedInstance("hostile input", [alice, reader], (instance) => {
+describeJudgedInstance("hostile input", [alice, READER], (instance) => {
   before(async () => {
-    await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
-      metadata: { name: "bootstrap-token-reader" },
-      type: "bootstrap.kubernetes.io/token",
-      stringData: {
-        "token-id": "reader",
-        "token-secret": "0123456789abcdef",
-        "usage-bootstrap-authentication": "true",
-      },
-    });
+    await createReader(instance);
     await instance.grant("system:bootstrap:reader", {
       apiGroups: [""],
       resources: ["configmaps"],

@@ -3,19 +3,23 @@ import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { before, test } from "node:test";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { bearer, CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
+import {
+  createReader,
+  CSRS,
+  describeJudgedInstance,
+  READER,
+  READER_HEADER,
+} from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
-/** A user without permissions, with a token for handwritten requests. */
-const reader = bearer("reader.0123456789abcdef");
 
 /** The code of a request over HTTP/2, which takes any word for a method; 0 when the session ends instead. */
 async function codeOver2(port: number, method: string, path: string): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
     session.on("error", () => resolve(0));
-    const headers = { ":method": method, ":path": path, authorization: "Bearer reader.0123456789abcdef" };
+    const headers = { ":method": method, ":path": path, authorization: `Bearer ${READER.name}` };
     const stream = session.request(headers);
     stream.on("response", (answer) => resolve(Number(answer[":status"]))).on("error", () => resolve(0)).resume();
   });
@@ -23,7 +27,6 @@ async function codeOver2(port: number, method: string, path: string): Promise<nu
   return code;
 }
 
-const AUTHORIZATION = "Authorization: Bearer reader.0123456789abcdef";
 const SMUGGLED = `GET /version HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 /** Requests that two servers in a row could read differently. None may be answered twice. */
@@ -32,35 +35,35 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
     {
       name: "Content-Length beside Transfer-Encoding",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "two lengths",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "a length with a sign",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
+      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "an unknown encoding",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
+      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "chunked twice",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "another encoding beside chunked",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "a space before a colon",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
     },
     {
       name: "a folded header",
@@ -74,7 +77,7 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
     {
       name: "a chunk size that is none",
       bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
+        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
     },
     { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
     { name: "a request line of three targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
@@ -115,18 +118,8 @@ const CONFUSING: readonly string[] = [
   "http://x@127.0.0.1/api/v1/namespaces/kube-system/secrets",
 ];
 
-describeJudgedInstance("handwritten requests", [reader], (instance) => {
-  before(async () => {
-    await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
-      metadata: { name: "bootstrap-token-reader" },
-      type: "bootstrap.kubernetes.io/token",
-      stringData: {
-        "token-id": "reader",
-        "token-secret": "0123456789abcdef",
-        "usage-bootstrap-authentication": "true",
-      },
-    });
-  });
+describeJudgedInstance("handwritten requests", [READER], (instance) => {
+  before(() => createReader(instance));
 
   for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PROPFIND"]) {
     test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
@@ -150,7 +143,7 @@ describeJudgedInstance("handwritten requests", [reader], (instance) => {
 
   for (const path of CONFUSING) {
     test(`GET ${path} returns no Secret`, async () => {
-      for (const headers of ["", `${AUTHORIZATION}\r\n`]) {
+      for (const headers of ["", `${READER_HEADER}\r\n`]) {
         const { text, codes } = await sendRaw(
           instance.server.port,
           `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}Connection: close\r\n\r\n`,
@@ -211,7 +204,7 @@ describeJudgedInstance("handwritten requests", [reader], (instance) => {
       for (const method of ["GET", "POST", "DELETE"]) {
         const { text, codes } = await sendRaw(
           instance.server.port,
-          `${method} ${path} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+          `${method} ${path} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
         );
         assert.ok(codes.length === 1, `${method} ${path}: ${codes}`);
         assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);

@@ -45,6 +45,20 @@ export function bearer(token: string): Identity {
   return { name: token, is: "a token", credential: { kind: "token", token } };
 }
 
+/** A user with a bootstrap token, and the header of handwritten requests. */
+export const READER: Identity = bearer("reader.0123456789abcdef");
+export const READER_HEADER = `Authorization: Bearer ${READER.name}`;
+
+/** Creates the token of the reader. */
+export async function createReader({ admin }: JudgedInstance): Promise<void> {
+  const [id = "", secret = ""] = READER.name.split(".");
+  await admin("POST", "/api/v1/namespaces/kube-system/secrets", {
+    metadata: { name: `bootstrap-token-${id}` },
+    type: "bootstrap.kubernetes.io/token",
+    stringData: { "token-id": id, "token-secret": secret, "usage-bootstrap-authentication": "true" },
+  });
+}
+
 /**
  * Declares tests that share an instance for these people and the administrator. The properties of the instance are there
  * while tests run, and not yet while they are declared.
