@@ -96,33 +96,41 @@ export interface CorpusFile {
   readonly requests: Readonly<Record<string, RequestFixture>>;
   readonly certificates: Readonly<Record<string, CertificateFixture>>;
   readonly exchanges: readonly Exchange[];
-  /** The text of the file; literal values in it are never blanked. */
+  /** The text of the file and of the shared lists; literal values in it are never blanked. */
   readonly text: string;
 }
 
 export const CORPUS = join("tests", "interop", "corpus");
 
-/** The files of the folder that hold no exchanges. */
-const OTHER_FILES: readonly string[] = ["differences.yaml", "grid.yaml", "identical.yaml"];
+/** The file with the lists of exchanges that several files use. */
+const SHARED = "shared.yaml";
+/** The other files of the folder that are not replayed by themselves. */
+const OTHER_FILES: readonly string[] = [SHARED, "differences.yaml", "grid.yaml", "identical.yaml"];
 
 /** Reads all files. Throws on anything that is not understood. */
 export async function readCorpus(): Promise<readonly CorpusFile[]> {
   const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".yaml") && !OTHER_FILES.includes(name)).sort();
+  const shared = await readFile(join(CORPUS, SHARED), "utf8");
   return await Promise.all(names.map(async (name) => {
-    return parseCorpusFile(name.slice(0, -".yaml".length), await readFile(join(CORPUS, name), "utf8"));
+    return parseCorpusFile(name.slice(0, -".yaml".length), await readFile(join(CORPUS, name), "utf8"), shared);
   }));
 }
 
-/** Reads one file. Throws an Error that names the exchange. */
-export function parseCorpusFile(name: string, text: string): CorpusFile {
+/** Reads one file, with the lists that it may use. Throws an Error that names the exchange. */
+export function parseCorpusFile(name: string, text: string, shared = "{}"): CorpusFile {
   const root = asRecord(parse(text), name);
-  refuseUnknown(root, ["title", "requests", "certificates", "resources", "exchanges"], name);
-  const listed = asList(root["exchanges"], `${name}: exchanges`);
+  refuseUnknown(root, ["title", "requests", "certificates", "variables", "resources", "exchanges"], name);
+  const lists = asRecord(parse(shared), SHARED);
+  const own = asRecord(root["variables"] ?? {}, `${name}: variables`);
+  const listed = asList(root["exchanges"], `${name}: exchanges`).flatMap((entry) => {
+    const { use } = asRecord(entry, `${name}: an exchange`);
+    return use === undefined ? [entry] : asList(lists[String(use)], `${name}: the shared list ${String(use)}`);
+  });
   const resources = root["resources"] === undefined ? undefined : asList(root["resources"], `${name}: resources`);
   const exchanges = resources === undefined
-    ? listed.map((entry) => parseExchange(name, entry, {}))
+    ? listed.map((entry) => parseExchange(name, entry, own))
     : resources.flatMap((resource) => {
-      const variables = asRecord(resource, `${name}: resources`);
+      const variables = { ...own, ...asRecord(resource, `${name}: resources`) };
       return listed.map((entry) => parseExchange(`${name}/${String(variables["name"])}`, entry, variables));
     });
   refuseDuplicates(exchanges.flatMap((exchange) => [exchange, ...exchange.stream?.while ?? []]));
@@ -132,7 +140,7 @@ export function parseCorpusFile(name: string, text: string): CorpusFile {
     requests: (root["requests"] ?? {}) as Readonly<Record<string, RequestFixture>>,
     certificates: (root["certificates"] ?? {}) as Readonly<Record<string, CertificateFixture>>,
     exchanges,
-    text,
+    text: text + shared,
   };
 }
 

@@ -25,6 +25,15 @@ test("fillValue() inserts whole values, and fills their content", () => {
     a: { metadata: { name: "x" } },
     b: [5, "n=5"],
   });
+  assert.deepEqual(fillValue({ a: 1, "<<": "${object}", b: 2 }, variables), { a: 1, metadata: { name: "x" }, b: 2 });
+});
+
+test("parseCorpusFile() puts a shared list where it is used, with the variables of the file", () => {
+  const text = `title: t\nvariables: {path: /c}\nexchanges: [{name: a, send: GET /}, {use: list}]\n`;
+  const file = parseCorpusFile("f", text, 'list: [{name: b, send: "GET \${path}"}]\n');
+  assert.deepEqual(file.exchanges.map(({ id }) => id), ["f: a", "f: b"]);
+  assert.deepEqual(file.exchanges.map(({ variables }) => variables["path"]), ["/c", "/c"]);
+  assert.throws(() => parseCorpusFile("f", text), /f: the shared list list: must be a list/);
 });
 
 test("parseCorpusFile() replays a list once for each resource", () => {

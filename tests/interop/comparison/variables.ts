@@ -24,7 +24,10 @@ export function fillText(text: string, variables: Variables, depth = 0): string 
   });
 }
 
-/** Fills a whole value; a text that is one placeholder stands for the value itself, whatever its type. */
+/**
+ * Fills a whole value; a text that is one placeholder stands for the value itself, whatever its type. The members of the
+ * value of `<<` take its place.
+ */
 export function fillValue(value: unknown, variables: Variables, depth = 0): unknown {
   if (typeof value === "string") {
     const whole = WHOLE.exec(value);
@@ -35,7 +38,10 @@ export function fillValue(value: unknown, variables: Variables, depth = 0): unkn
   if (Array.isArray(value)) return value.map((item) => fillValue(item, variables, depth));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [fillText(key, variables), fillValue(item, variables, depth)]),
+    Object.entries(value).flatMap(([key, item]) => {
+      const filled = fillValue(item, variables, depth);
+      return key === "<<" ? Object.entries(filled as object) : [[fillText(key, variables), filled]];
+    }),
   );
 }
 
