@@ -4,13 +4,9 @@
  *
  * Usage: build.ts [--target host|all|NAME] [--out FOLDER]
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
 import { toCodeCacheName } from "./build/assets.ts";
@@ -19,22 +15,28 @@ import { canHaveCodeCache, writeCodeCaches } from "./build/code_cache.ts";
 import { writeExecutable } from "./build/executable.ts";
 import type { Platform } from "./build/node_runtime.ts";
 import { findTargets, toFileName } from "./build/targets.ts";
+import { formatChecksums } from "./package/checksums.ts";
+import { runScript } from "./processes.ts";
 
-async function main(): Promise<void> {
+async function main(): Promise<readonly string[]> {
   const { values } = parseArgs({
     options: { target: { type: "string", default: "host" }, out: { type: "string", default: "dist" } },
   });
-  const targets = findTargets(values.target);
+  return await buildReleasedFiles(findTargets(values.target), values.out);
+}
+
+/** Builds the files of some targets into a folder, with their hashes; returns their paths. */
+export async function buildReleasedFiles(targets: readonly Platform[], out: string): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-build-"));
   try {
-    await mkdir(values.out, { recursive: true });
-    await buildAll(targets, folder, values.out);
+    await mkdir(out, { recursive: true });
+    return await buildAll(targets, folder, out);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function buildAll(targets: readonly Platform[], folder: string, out: string): Promise<void> {
+async function buildAll(targets: readonly Platform[], folder: string, out: string): Promise<readonly string[]> {
   const made = await bundle();
   const [program, scripts, loader, nothing] = ["program", "scripts", "loader.cjs", "nothing"].map((name) =>
     join(folder, name)
@@ -49,7 +51,7 @@ async function buildAll(targets: readonly Platform[], folder: string, out: strin
     await writeCodeCaches(await writeBundle(made, program), scripts, join(folder, "data"));
   }
   const cacheFiles = new Set(await readdir(scripts));
-  const sums: string[] = [];
+  const files: string[] = [];
   for (const target of targets) {
     const hasCache = (name: string) => canHaveCodeCache(target) && cacheFiles.has(toCodeCacheName(name));
     const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
@@ -58,19 +60,10 @@ async function buildAll(targets: readonly Platform[], folder: string, out: strin
     ]));
     const file = join(out, toFileName(target, TLSBOOT_VERSION));
     await writeExecutable(target, { loader, assets }, folder, file);
-    sums.push(`${await hashFile(file)}  ${basename(file)}\n`);
-    process.stdout.write(`${file}: ${((await stat(file)).size / 1e6).toFixed(1)} MB\n`);
+    files.push(file);
   }
-  await writeFile(join(out, "SHA256SUMS"), sums.sort().join(""));
+  await writeFile(join(out, "SHA256SUMS"), await formatChecksums(out, files.map((file) => basename(file))));
+  return files;
 }
 
-async function hashFile(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

@@ -5,8 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { mustRun } from "./processes.ts";
+import { mustRun, runScript } from "./processes.ts";
 import { bundle, writeBundle } from "./build/bundle.ts";
 import { ensureNode } from "./build/node_runtime.ts";
 
@@ -19,7 +18,4 @@ async function main(): Promise<void> {
   }
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

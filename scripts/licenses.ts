@@ -7,7 +7,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { packageId } from "../cli/sbom/sbom.ts";
-import { mustRun } from "./processes.ts";
+import { mustRun, runScript } from "./processes.ts";
 import { type Licensed, readOwnLicense, readSbom, tidy } from "./licenses/sbom.ts";
 import { ensureNode, NODE_VERSION } from "./build/node_runtime.ts";
 
@@ -50,7 +50,4 @@ export const NODE_LICENSE = ${JSON.stringify(nodeText)};
 `;
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

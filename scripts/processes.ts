@@ -1,5 +1,6 @@
-/** Running child processes from the scripts: inherit the terminal, fail loudly. */
+/** Running scripts, and child processes from them: inherit the terminal, fail loudly. */
 import { spawn } from "node:child_process";
+import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -7,6 +8,24 @@ import process from "node:process";
 /** Folder for what is built or fetched once a machine; outside the checkout. */
 export function cacheDir(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tlsboot");
+}
+
+/**
+ * Runs the main function of a script, unless the script was imported. Prints the files that it made and returns; of an
+ * error, prints the message alone.
+ */
+export function runScript(script: ImportMeta, main: () => Promise<readonly string[] | void>): void {
+  if (!script.main) return;
+  main().then(printFiles).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}
+
+async function printFiles(files: readonly string[] | void): Promise<void> {
+  for (const file of files ?? []) {
+    process.stdout.write(`${file}: ${((await stat(file)).size / 1e6).toFixed(1)} MB\n`);
+  }
 }
 
 /** Runs a program to its end; its output goes where ours goes. Answers the exit code. */

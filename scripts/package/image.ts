@@ -17,6 +17,7 @@ import { UNKNOWN_BUILD } from "../../core/version.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
+import { runScript } from "../processes.ts";
 import { createDockerArchive, createOciArchive, type EncodedImage, encodeImage } from "./image_archive.ts";
 import {
   BASE_RELEASE,
@@ -38,9 +39,14 @@ const CONFIG = {
   WorkingDir: "/",
 };
 
-async function main(): Promise<void> {
+async function main(): Promise<readonly string[]> {
   const { values } = parseArgs({ options: { dist: { type: "string", default: "dist" }, base: { type: "string" } } });
-  const programs = await readLinuxPrograms(values.dist);
+  return await writeImages(values.dist, values.base);
+}
+
+/** Writes the images of the Linux files in a folder next to them, over new packages or given ones; returns the paths. */
+export async function writeImages(dist: string, baseFolder?: string): Promise<readonly string[]> {
+  const programs = await readLinuxPrograms(dist);
   const facts = readBuildFacts(process.cwd());
   const seconds = buildSeconds(facts);
   const created = new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
@@ -58,15 +64,16 @@ async function main(): Promise<void> {
     "org.opencontainers.image.licenses": "Apache-2.0",
     ...(facts.commit === UNKNOWN_BUILD.commit ? {} : { "org.opencontainers.image.revision": facts.commit }),
   };
-  const stem = join(values.dist, `tlsboot-${TLSBOOT_VERSION}-image`);
+  const stem = join(dist, `tlsboot-${TLSBOOT_VERSION}-image`);
+  const paths: string[] = [];
   const write = async (path: string, data: Buffer): Promise<void> => {
     await writeFile(path, data);
-    process.stdout.write(`${path}: ${(data.length / 1e6).toFixed(1)} MB\n`);
+    paths.push(path);
   };
   const images: EncodedImage[] = [];
   for (const { architecture, program } of programs) {
-    const folder = join(values.base ?? join(values.dist, "image-base"), architecture);
-    if (values.base === undefined) {
+    const folder = join(baseFolder ?? join(dist, "image-base"), architecture);
+    if (baseFolder === undefined) {
       await rm(folder, { recursive: true, force: true });
       await fetchImageBase(folder, architecture);
     }
@@ -98,6 +105,7 @@ async function main(): Promise<void> {
     await write(`${stem}-${architecture}.cdx.json`, sbom);
   }
   await write(`${stem}.oci.tar`, createOciArchive(NAME, images, seconds));
+  return paths;
 }
 
 function createProgramEntries(program: LinuxProgram["program"], sbom: Buffer): readonly TarEntry[] {
@@ -143,7 +151,4 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
   };
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

@@ -35,8 +35,14 @@ export async function readLinuxPrograms(dist: string): Promise<readonly LinuxPro
   return found;
 }
 
-/** Reads the flags of a task that makes packages: the folder of the released files, and the revision of the package. */
-export function parsePackageFlags(): { readonly dist: string; readonly revision: string } {
+/** The flags of a task that makes packages: the folder of the released files, and the revision of the package. */
+export interface PackageFlags {
+  readonly dist: string;
+  readonly revision: string;
+}
+
+/** Reads the flags from the command line; throws for a revision that is not a number. */
+export function parsePackageFlags(): PackageFlags {
   const { values } = parseArgs({
     options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
   });

@@ -11,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import { MIN_NODE_MAJOR } from "../../cli/node_version.ts";
 import { importedPackages } from "../licenses/sbom.ts";
 import { defineBuild, readBuildFacts } from "../build/facts.ts";
+import { runScript } from "../processes.ts";
 import { compile } from "./compile.ts";
 import { createTar, type TarEntry } from "./tar.ts";
 import process from "node:process";
@@ -31,8 +32,13 @@ interface Manifest {
   readonly imports: Readonly<Record<string, string>>;
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<readonly string[]> {
   const { values } = parseArgs({ options: { out: { type: "string", default: "dist" } } });
+  return [await writeNpmPackage(values.out)];
+}
+
+/** Writes the package into a folder; returns its path. */
+export async function writeNpmPackage(out: string): Promise<string> {
   const root = process.cwd();
   const manifest: Manifest = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
   const files = new Map(await compile(root, [...Object.values(manifest.exports), "cli/main.ts"]));
@@ -51,10 +57,10 @@ async function main(): Promise<void> {
     mode: path === PROGRAM ? 0o755 : 0o644,
     data: Buffer.from(text),
   }));
-  const target = join(values.out, `${manifest.name.replace("@", "").replace("/", "-")}-${manifest.version}.tgz`);
-  await mkdir(values.out, { recursive: true });
+  const target = join(out, `${manifest.name.replace("@", "").replace("/", "-")}-${manifest.version}.tgz`);
+  await mkdir(out, { recursive: true });
   await writeFile(target, gzipSync(createTar(entries, PACKED_AT), { level: 9 }));
-  process.stdout.write(`${target}\n`);
+  return target;
 }
 
 /**
@@ -112,7 +118,4 @@ function parseVersion(specifier: string): string {
   return specifier.slice(specifier.lastIndexOf("@") + 1);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

@@ -4,20 +4,20 @@
  */
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
-import { runAside } from "../processes.ts";
-import { type LinuxArchitecture, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
+import { runAside, runScript } from "../processes.ts";
+import { type LinuxArchitecture, type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
 import { findFolders, type PackageFile } from "./deb.ts";
 import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 
 /** RPM's names of the processors. */
 const ARCHITECTURES: Readonly<Record<LinuxArchitecture, string>> = { amd64: "x86_64", arm64: "aarch64" };
 
-async function main(): Promise<void> {
-  const { dist, revision } = parsePackageFlags();
+/** Writes the package of each Linux file in a folder next to it; returns the paths. */
+export async function writeRpmPackages({ dist, revision }: PackageFlags): Promise<readonly string[]> {
   const root = process.cwd();
   const facts = readBuildFacts(root);
   // Debian has a folder of its own for completion by zsh.
@@ -27,6 +27,7 @@ async function main(): Promise<void> {
   }));
   const spec = (await readFile(join(root, "packaging", "rpm", "tlsboot.spec"), "utf8"))
     .replace("@version@", TLSBOOT_VERSION).replace("@revision@", revision);
+  const paths: string[] = [];
   for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const target = ARCHITECTURES[architecture];
     const name = `tlsboot-${TLSBOOT_VERSION}-${revision}.${target}.rpm`;
@@ -41,8 +42,9 @@ async function main(): Promise<void> {
     } finally {
       await rm(work, { recursive: true, force: true });
     }
-    process.stdout.write(`${resolve(dist, name)}\n`);
+    paths.push(join(dist, name));
   }
+  return paths;
 }
 
 /** Writes the files into the folder that rpmbuild copies. */
@@ -85,7 +87,4 @@ async function buildRpm(work: string, target: string, seconds: number): Promise<
   if (code !== 0) throw new Error(`rpmbuild ended with ${code}\n${output}`);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, () => writeRpmPackages(parsePackageFlags()));
