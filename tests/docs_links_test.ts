@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { CONTACT } from "../scripts/package/contact.ts";
+import { renderPages } from "../scripts/docs/pages.ts";
 import { readSources, type SourceText } from "./support/sources.ts";
 
 /** The pages: those at the top, all below `docs`, and those that packages carry. */
@@ -83,7 +83,22 @@ test("no page shows a line of npx that would run a package of others under our n
   assert.deepEqual(risky, []);
 });
 
-test("SECURITY.md names the address of the maintainers, or says that there is none", () => {
-  const page = PAGES.find(({ path }) => path === "SECURITY.md");
-  assert.ok(page?.text.includes(CONTACT === "" ? "no address for private reports yet" : CONTACT));
+test("README.md and SECURITY.md follow scripts/project.ts and the release key; otherwise run deno task docs", async () => {
+  for (const [path, page] of Object.entries(await renderPages("."))) {
+    assert.equal(PAGES.find((one) => one.path === path)?.text, page);
+  }
+});
+
+test("README.md begins with file, checksum and signature once they are published, and SECURITY.md has the contact", async () => {
+  const address = "https://git.example.org/owner/tlsboot";
+  const facts = { address, contact: "security@example.org", releaseKey: "RWkey", version: "1.2.3" };
+  const { "README.md": readme = "", "SECURITY.md": security = "" } = await renderPages(".", facts);
+  const [, install = ""] = /\n## Install\n([^]*?)\n## /.exec(readme) ?? [];
+  assert.match(install, /^\n[^`\n]+`linux-arm64`[^`]*\n```sh\ncurl [^]*minisign -V -P RWkey -m SHA256SUMS\n```\n\nThe file has /);
+  assert.ok(install.includes(`"${address}/releases/download/v1.2.3/{tlsboot-1.2.3-linux-x64,SHA256SUMS,SHA256SUMS.minisig}"`));
+  assert.doesNotMatch(install, /nothing to download/);
+  assert.match(security, /\n\nWrite to security@example\.org\.\n\nPlease publish nothing /);
+  // Without an address, a site that builds its own files finds its key.
+  const { "README.md": own = "" } = await renderPages(".", { ...facts, address: "" });
+  assert.match(own, /nothing to download yet[^]*signed with the minisign key `RWkey`\.\n\nThe file has /);
 });

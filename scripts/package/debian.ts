@@ -7,18 +7,19 @@ import { join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
+import { runScript } from "../processes.ts";
+import { CONTACT } from "../project.ts";
 import { createDeb } from "./deb.ts";
 import { compressed, CONFIGURATION_FILE, file, packageFiles, readEdition } from "./package_files.ts";
-import { CONTACT } from "./contact.ts";
-import { parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
+import { type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
 /** Debian wants an address. RFC 2606 reserves `.invalid` for those that cannot exist. */
 const MAINTAINER = `The tlsboot authors <${CONTACT === "" ? "none@tlsboot.invalid" : CONTACT}>`;
 
-async function main(): Promise<void> {
-  const { dist, revision } = parsePackageFlags();
+/** Writes the package of each Linux file in a folder next to it; returns the paths. */
+export async function writeDebianPackages({ dist, revision }: PackageFlags): Promise<readonly string[]> {
   const root = process.cwd();
   const facts = readBuildFacts(root);
   const version = `${TLSBOOT_VERSION}-${revision}`;
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   ];
   const control = (await read("control")).replace("@version@", version).replace("@maintainer@", MAINTAINER);
   const scripts = Object.fromEntries(await Promise.all(SCRIPTS.map(async (name) => [name, await read(name)] as const)));
+  const paths: string[] = [];
   for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const deb = createDeb({
       files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
@@ -40,8 +42,9 @@ async function main(): Promise<void> {
     });
     const path = join(dist, `tlsboot_${version}_${architecture}.deb`);
     await writeFile(path, deb);
-    process.stdout.write(`${path}: ${(deb.length / 1e6).toFixed(1)} MB\n`);
+    paths.push(path);
   }
+  return paths;
 }
 
 /** Renders Debian's own changelog (deb-changelog(5)). */
@@ -54,7 +57,4 @@ function renderChangelog(version: string, seconds: number): string {
   ].join("\n");
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, () => writeDebianPackages(parsePackageFlags()));

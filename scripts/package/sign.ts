@@ -7,7 +7,6 @@
  * `cli/release_key.ts` and into the README. `deno task sign` accepts no other key.
  */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +20,9 @@ import { parseMinisignKey, verifyMinisign } from "../../cli/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
+import { writePages } from "../docs/pages.ts";
+import { runScript } from "../processes.ts";
+import { formatChecksums } from "./checksums.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -32,25 +34,37 @@ async function main(): Promise<void> {
   });
   if (values.key === undefined) throw new Error("--key: want the secret key of minisign");
   if (values.adopt) return await adoptKey(values.key);
-  const releaseKey = requireReleaseKey();
+  requireReleaseKey();
   const { dist } = values;
-  await writeFile(join(dist, "LICENSES.txt"), renderLicenses());
+  await writeDocuments(dist);
+  const comment = `tlsboot ${TLSBOOT_VERSION}`;
+  runMinisign(["-S", "-s", values.key, "-m", join(dist, "SHA256SUMS"), "-t", comment]);
+  await checkSignature(dist);
+}
+
+/** Adds licences, bill of materials, `verify.sh` and the checksums of everything to a folder; returns their paths. */
+export async function writeDocuments(dist: string): Promise<readonly string[]> {
+  const licenses = join(dist, "LICENSES.txt");
+  await writeFile(licenses, renderLicenses());
   const content = createSbomContent({
     version: TLSBOOT_VERSION,
     build: readBuildFacts(),
     packages: PACKAGES,
     versions: await readNodeVersions(),
   });
-  await writeFile(
-    join(dist, `tlsboot-${TLSBOOT_VERSION}.cdx.json`),
-    `${JSON.stringify(createSbom(content), null, 2)}\n`,
-  );
-  await copyFile(join("packaging", "release", "verify.sh"), join(dist, "verify.sh"));
-  const sums = join(dist, "SHA256SUMS");
-  await writeFile(sums, await hashFiles(dist));
-  const comment = `tlsboot ${TLSBOOT_VERSION}`;
-  runMinisign(["-S", "-s", values.key, "-m", sums, "-t", comment]);
-  await checkSignature(sums, releaseKey);
+  const sbom = join(dist, `tlsboot-${TLSBOOT_VERSION}.cdx.json`);
+  await writeFile(sbom, `${JSON.stringify(createSbom(content), null, 2)}\n`);
+  const script = join(dist, "verify.sh");
+  await copyFile(join("packaging", "release", "verify.sh"), script);
+  await writeFile(join(dist, "SHA256SUMS"), await formatChecksums(dist, await listSigned(dist)));
+  return [licenses, sbom, script];
+}
+
+/** Lists the files of a folder whose checksums are signed. */
+export async function listSigned(dist: string): Promise<readonly string[]> {
+  const entries = await readdir(dist, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  return names.filter((name) => !name.startsWith("SHA256SUMS"));
 }
 
 /** Runs minisign, which may ask for a password. */
@@ -59,21 +73,8 @@ function runMinisign(args: readonly string[]): void {
   if (status !== 0) throw new Error(`minisign ended with ${status}`);
 }
 
-async function hashFile(path: string): Promise<string> {
-  return createHash("sha256").update(await readFile(path)).digest("hex");
-}
-
-/** Lists the files of a folder in the format of sha256sum. */
-async function hashFiles(folder: string): Promise<string> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  const lines = names.filter((name) => !name.startsWith("SHA256SUMS")).sort().map(async (name) =>
-    `${await hashFile(join(folder, name))}  ${name}\n`
-  );
-  return (await Promise.all(lines)).join("");
-}
-
 const KEY_FILE = join("cli", "release_key.ts");
+const KEY_LINE = /^export const RELEASE_KEY: .*;$/m;
 
 /** Writes the public half of a key to where the files and the README have it, in the place of an earlier one. */
 async function adoptKey(secretKey: string): Promise<void> {
@@ -81,42 +82,32 @@ async function adoptKey(secretKey: string): Promise<void> {
   try {
     const path = join(folder, "minisign.pub");
     runMinisign(["-R", "-s", secretKey, "-p", path]);
-    const key = (await readFile(path, "utf8")).trim().split("\n").at(-1) ?? "";
-    await replaceLine(
+    const releaseKey = (await readFile(path, "utf8")).trim().split("\n").at(-1) ?? "";
+    const text = await readFile(KEY_FILE, "utf8");
+    if (!KEY_LINE.test(text)) throw new Error(`${KEY_FILE}: no line matches ${KEY_LINE}`);
+    await writeFile(
       KEY_FILE,
-      /^export const RELEASE_KEY: .*;$/m,
-      `export const RELEASE_KEY: string | undefined = "${key}";`,
+      text.replace(KEY_LINE, `export const RELEASE_KEY: string | undefined = "${releaseKey}";`),
     );
-    await replaceLine(
-      "README.md",
-      /^(?:There is no release yet, so|Releases are signed with) .*$/m,
-      `Releases are signed with the minisign key \`${key}\`.`,
-    );
+    await writePages(process.cwd(), { releaseKey });
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-async function replaceLine(path: string, line: RegExp, by: string): Promise<void> {
-  const text = await readFile(path, "utf8");
-  if (!line.test(text)) throw new Error(`${path}: no line matches ${line}`);
-  await writeFile(path, text.replace(line, by));
-}
-
 /** Returns the key that the files of this checkout carry. Throws when it has none. */
-function requireReleaseKey(): string {
+export function requireReleaseKey(): string {
   if (RELEASE_KEY !== undefined) return RELEASE_KEY;
   throw new Error(`${KEY_FILE} has no key: make one with minisign -G, and adopt it with deno task sign --adopt`);
 }
 
-async function checkSignature(sums: string, releaseKey: string): Promise<void> {
-  const key = parseMinisignKey(releaseKey);
+/** Checks the signature of the checksums in a folder with the key of this checkout. Throws what is wrong. */
+export async function checkSignature(dist: string): Promise<void> {
+  const key = parseMinisignKey(requireReleaseKey());
   if (!key.ok) throw new Error(`${KEY_FILE}: ${key.error}`);
+  const sums = join(dist, "SHA256SUMS");
   const verified = verifyMinisign(await readFile(sums), await readFile(`${sums}.minisig`, "utf8"), key.value);
   if (!verified.ok) throw new Error(verified.error);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runScript(import.meta, main);

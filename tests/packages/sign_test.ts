@@ -57,6 +57,7 @@ describe("a signed release", () => {
     for (
       const name of [
         "README.md",
+        "SECURITY.md",
         "deno.json",
         "deno.lock",
         "cli",
