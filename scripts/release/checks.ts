@@ -1,0 +1,156 @@
+/** The checks of a release. Each returns what it found, or what to do. */
+import { existsSync } from "node:fs";
+import { glob, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../../cli/sbom/license_texts.ts";
+import { PACKAGES } from "../../cli/sbom/packages.ts";
+import { packageId } from "../../cli/sbom/sbom.ts";
+import { NODE_VERSION as NODE_OF_THE_FILE } from "../build/node_runtime.ts";
+import { readOwnLicense, readSbom } from "../licenses/sbom.ts";
+import { formatChecksums } from "../package/checksums.ts";
+
+/** The end of a check. What is not done yet does not fail the release. */
+export interface CheckOutcome {
+  readonly state: "ok" | "failed" | "not done";
+  readonly text: string;
+}
+
+/** Texts of the checkout by their paths. */
+export type Texts = Readonly<Record<string, string>>;
+
+/** A check passed; the text says what was found. */
+export function pass(text: string): CheckOutcome {
+  return { state: "ok", text };
+}
+
+/** A check failed; the text says what to do. */
+export function fail(text: string): CheckOutcome {
+  return { state: "failed", text };
+}
+
+/** The step comes later; the text says how to do it. */
+export function leave(text: string): CheckOutcome {
+  return { state: "not done", text };
+}
+
+/** The files that name the version. */
+const VERSIONED = ["core/version.ts", "deno.json", "README.md", "docs/guides/*.md", "packaging/**/*.*"];
+
+/** Reads every file of a checkout that may name the version. */
+export async function readVersioned(root: string): Promise<Texts> {
+  const texts: Record<string, string> = {};
+  for await (const path of glob(VERSIONED, { cwd: root })) texts[path] = await readFile(join(root, path), "utf8");
+  return texts;
+}
+
+/** Those of them that decide it; the others name released files and images. */
+const VERSION_SOURCES = ["core/version.ts", "deno.json", "packaging/helm/tlsboot/Chart.yaml"];
+
+/** What precedes the version of tlsboot: in those files, in manifests, in the names of files and images. */
+const NAMED_VERSION =
+  /(?:^ {2}"version": "|\bTLSBOOT_VERSION = "|^(?:version|appVersion): |\/version: |\bnewTag: |\btlsboot[-_:])(\d+\.\d+\.\d+)/gm;
+
+/** Checks that every text names the same version. */
+export function checkVersions(version: string, texts: Texts): CheckOutcome {
+  const found = Object.entries(texts).flatMap(([path, text]) =>
+    [...text.matchAll(NAMED_VERSION)].map(([, named = ""]) => ({ path, named }))
+  );
+  const missing = VERSION_SOURCES.filter((file) => !found.some(({ path }) => path === file));
+  if (missing.length > 0) return fail(`find no version in ${missing.join(", ")}`);
+  const different = new Set(found.filter(({ named }) => named !== version).map(({ path, named }) => `${path} (${named})`));
+  if (different.size > 0) return fail(`write ${version} in ${[...different].join(", ")}`);
+  return pass(`${version} in ${new Set(found.map(({ path }) => path)).size} files`);
+}
+
+/** The newest section of the changelog: its heading, as in `## 1.2.3, 2026-01-31`, and its text. */
+const SECTION = /^## (.+)\n([^]*?)(?=^## |(?![^]))/m;
+
+/** Checks that the newest section of the changelog has the version, and a date. */
+export function checkChangelog(version: string, changelog: string): CheckOutcome {
+  const [, heading = "", notes = ""] = SECTION.exec(changelog) ?? [];
+  const date = heading.slice(`${version}, `.length);
+  if (heading !== `${version}, ${date}` || !/^\d{4}-\d\d-\d\d$/.test(date) || Number.isNaN(Date.parse(date))) {
+    return fail(`begin CHANGELOG.md with the section "## ${version}, YYYY-MM-DD" and not with "## ${heading}"`);
+  }
+  return notes.trim() === "" ? fail(`write what is new in ${version} into CHANGELOG.md`) : pass(heading);
+}
+
+/** Renders the notes of a release: the newest section of the changelog, with links that work outside of a checkout. */
+export function renderNotes(changelog: string, { address, version }: { address: string; version: string }): string {
+  const [, , notes = ""] = SECTION.exec(changelog) ?? [];
+  return `${notes.trim()}\n`.replaceAll(/\]\((?![a-z]+:|#)/g, `](${address}/blob/v${version}/`);
+}
+
+/** Checks that `.ci/full` passed on a commit; `report` is the text of `dist/full.json`. */
+export function checkFull(commit: string, report: string | undefined): CheckOutcome {
+  if (report === undefined) return fail("run .ci/full, or take dist/full.json from the workflow full");
+  const full: { readonly commit: string; readonly isClean: boolean; readonly passed: number; readonly failed: number } =
+    JSON.parse(report);
+  if (full.commit !== commit) return fail(`run .ci/full: dist/full.json is of the commit ${full.commit}`);
+  if (!full.isClean) return fail("run .ci/full without changed files: dist/full.json is of changed ones");
+  if (full.failed > 0 || full.passed === 0) {
+    return fail(`fix what .ci/full reports: dist/full.json has ${full.passed} passed, ${full.failed} failed`);
+  }
+  return pass(`${full.passed} passed`);
+}
+
+/** Checks the output of `git status --porcelain`. */
+export function checkTree(status: string): CheckOutcome {
+  return status === "" ? pass("no changed files") : fail(`commit or remove ${status.replaceAll(/\n */g, ", ")}`);
+}
+
+/** Checks the tags of the commit. */
+export function checkTag(version: string, tags: readonly string[]): CheckOutcome {
+  const [wanted, other] = [`v${version}`, tags.find((tag) => /^v\d/.test(tag))];
+  if (tags.includes(wanted)) return pass(wanted);
+  return other === undefined ? leave(`git tag -s ${wanted}`) : fail(`remove the tag ${other}: the version is ${version}`);
+}
+
+/** Checks the address of the repository. */
+export function checkProjectAddress(address: string): CheckOutcome {
+  if (/^https:\/\/[\w.-]+\/[\w.-]+\/[\w.-]+$/.test(address)) return pass(address);
+  return fail(
+    `set ADDRESS in scripts/project.ts to https://github.com/OWNER/NAME, and run deno task docs; it is "${address}"`,
+  );
+}
+
+/** Checks the address for reports of vulnerabilities. */
+export function checkContact(contact: string): CheckOutcome {
+  if (/^[^@\s]+@[^@\s]+$/.test(contact)) return pass(contact);
+  return fail(`set CONTACT in scripts/project.ts to an e-mail address, and run deno task docs; it is "${contact}"`);
+}
+
+/** Checks that what the program knows about its packages and their licences is what is installed. */
+export async function checkLicenses(root: string): Promise<CheckOutcome> {
+  const bill = await readSbom(root);
+  const isCurrent = isDeepStrictEqual(
+    [PACKAGES, PACKAGE_LICENSES, OWN_LICENSE, NODE_VERSION],
+    [
+      bill.map(({ text: _, ...facts }) => facts),
+      Object.fromEntries(bill.map((item) => [packageId(item), item.text])),
+      await readOwnLicense(root),
+      NODE_OF_THE_FILE,
+    ],
+  );
+  return isCurrent ? pass(`those of ${bill.length} packages`) : fail("run deno task licenses");
+}
+
+/** Checks that files of a second build are those of `dist`, byte for byte. */
+export async function checkFiles(dist: string, files: readonly string[]): Promise<CheckOutcome> {
+  const names = files.map((file) => basename(file));
+  const missing = names.filter((name) => !existsSync(join(dist, name)));
+  if (missing.length > 0) return fail(`run deno task release: dist has no ${missing.join(", ")}`);
+  const sums = async (folder: string): Promise<readonly string[]> => (await formatChecksums(folder, names)).split("\n");
+  const [first, second] = await Promise.all([sums(dist), sums(dirname(files[0] ?? ""))]);
+  const different = first.filter((line) => !second.includes(line)).map((line) => line.split("  ").at(-1));
+  return different.length === 0
+    ? pass(`${names.length} files, the same when built again`)
+    : fail(`run deno task release again: another build gives different bytes for ${different.join(", ")}`);
+}
+
+/** Checks that `SHA256SUMS` lists the files of `dist` with their hashes; `wanted` has the lines that they need. */
+export function checkSums(sums: string | undefined, wanted: string): CheckOutcome {
+  if (sums !== wanted) return fail("run deno task release: dist/SHA256SUMS does not list the files of dist as they are");
+  return pass(`${wanted.split("\n").length - 1} files`);
+}
