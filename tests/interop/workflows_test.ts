@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 
-/** What a step may run: our tasks and scripts, and what prepares a machine for them. */
+/** What a step may run: our tasks and scripts, what prepares a machine for them, and what makes the draft of a release. */
 const ALLOWED =
-  /^(?:(?:sudo env "PATH=\$PATH" )?npx -y deno@\S+ (?:install|task) |bash \.ci\/|apt-get update |git config )/;
+  /^(?:(?:sudo env "PATH=\$PATH" )?npx -y deno@\S+ (?:install|task) |bash \.ci\/|apt-get update |git config |gh release create )/;
 
 test("the workflows are correct for actionlint, and run our scripts alone", async () => {
   const files: string[] = [];
