@@ -7,15 +7,23 @@ import { type Fault, type Finding, type Reporter, reportOn } from "../../../core
 import { SYSTEM_NAMESPACE } from "../../../core/report/health/rights.ts";
 import {
   checkPendingRequests,
+  checkProofs,
   checkRequestedSigners,
   checkServerPolicies,
   checkTokens,
+  describeLastProof,
+  type ProofEvidence,
   type ServerEvidence,
 } from "../../../core/report/health/server.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
+import { listsProofs } from "../../../core/approval/evidence/inventory.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
-import { certificateSigningRequestKind, secretKind } from "../../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, issuedCertificateKind, secretKind } from "../../../core/kube/kinds/mod.ts";
+import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
@@ -35,7 +43,7 @@ export async function examineServer(
     const secrets = await listReadable<SecretObject>(api, secretKind, signal, SYSTEM_NAMESPACE, {
       fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
     });
-    const { policies, signers } = await readApproverSettings(api, signal);
+    const { policies, inventory, signers } = await readApproverSettings(api, signal);
     const evidence: ServerEvidence = {
       requests: requests.items,
       signers,
@@ -49,12 +57,31 @@ export async function examineServer(
       ...reportListed(report, "pending-requests", requests, checkPendingRequests(evidence)),
       ...report.check("policy", checkServerPolicies(evidence)),
       ...reportListed(report, "tokens", secrets, checkTokens(evidence)),
+      ...inventory === undefined || !listsProofs(inventory) ? [] : await examineProofs(report, api, {
+        inventory,
+        now: evidence.now,
+      }, signal),
     ];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
     return report.skip("signers", `the server cannot be examined: ${error.message}`);
   }
+}
+
+/** Examines the certificates of machines that are to prove which ones they are. */
+async function examineProofs(
+  report: Reporter,
+  api: ApiClient,
+  machines: Omit<ProofEvidence, "records">,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const listed = await listReadable<IssuedCertificate>(api, issuedCertificateKind, signal, undefined, {
+    fieldSelector: `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`,
+  });
+  if (listed.missing !== undefined) return reportListed(report, "proofs", listed, []);
+  const evidence = { ...machines, records: listed.items };
+  return report.check("proofs", checkProofs(evidence), describeLastProof(evidence));
 }
 
 /** The objects of a list; none when the user lacks a right. */

@@ -52,6 +52,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "policy-test": "the cases can be read; run them with: tlsboot policy test FILE",
   profile: "the profile can be used",
   readable: "the files with certificates and keys can be read",
+  proofs: "each machine with a certificate has given the proof that the inventory lists",
   "renewed-pair": "the kubeconfig names the certificate that is renewed",
   "secret-files": "the files with secrets are private",
   "secret-folders": "only the owner may write to the folders",

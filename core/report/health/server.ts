@@ -1,24 +1,22 @@
 /** The checks of a server through its API: its requests, policies and tokens, and what it publishes for machines. */
 import type { Policy } from "../../approval/policy.ts";
 import { isSettled } from "../../approval/recognizers.ts";
-import {
-  CLUSTER_INFO_KUBECONFIG_KEY,
-  encodeClusterInfo,
-  namesOtherCa,
-  parsePublishedCluster,
-} from "../../token/cluster_info.ts";
+import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa, parsePublishedCluster } from "../../token/cluster_info.ts";
 import type { TokenFacts } from "../../token/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../request/signer_name.ts";
 import { findCondition, getCsrPhase } from "../../request/phase.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../kube/kinds/core_v1.ts";
 import { getName } from "../../kube/meta.ts";
-import type { CaRotation } from "../../kube/kinds/tlsboot_v1alpha1.ts";
+import type { CaRotation, IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { Fault } from "./finding.ts";
 import type { ServerAnswer } from "./machine.ts";
 import { checkPolicyRules } from "./policies.ts";
+import type { Inventory } from "../../approval/evidence/inventory.ts";
+import { describeStoredProof, parseTokenProof } from "../../attestation/token_proof.ts";
+import { findNodeOfRecord } from "../record_rows.ts";
 
 /** The evidence from the API of a server. */
 export interface ServerEvidence {
@@ -88,6 +86,56 @@ export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[]
       fix: `tlsboot token delete ${shellWord(id)} ${flags}`,
     }];
   });
+}
+
+/** The machines that are to prove which ones they are, and the records of their client certificates. */
+export interface ProofEvidence {
+  readonly inventory: Inventory;
+  readonly records: readonly IssuedCertificate[];
+  readonly now: Date;
+}
+
+/** Reports machines that have a valid certificate, but have never given the proof that the inventory lists. */
+export function checkProofs({ inventory, records, now }: ProofEvidence): readonly Fault[] {
+  return listProvingMachines(inventory, records).flatMap(({ node, own }): readonly Fault[] => {
+    const valid = own.filter(({ spec, status }) =>
+      status?.revocation === undefined && spec.notAfter !== null && now < new Date(spec.notAfter)
+    );
+    const [serialNumber] = valid.flatMap(({ spec }) => spec.serialNumber ?? []);
+    if (serialNumber === undefined || own.some(({ spec }) => spec.requester?.attested !== undefined)) return [];
+    return [{
+      severity: "warning",
+      message: `machine ${node} has a certificate, but it has never given the proof that the inventory lists`,
+      advice: `on ${node}, run tlsboot bootstrap with --attest; if the certificate is not its own, end it: ` +
+        `tlsboot revoke ${shellWord(serialNumber)}`,
+    }];
+  });
+}
+
+/** Says what was proven last; undefined when nothing was. */
+export function describeLastProof({ inventory, records }: ProofEvidence): string | undefined {
+  const proofs = listProvingMachines(inventory, records).flatMap(({ node, own }) => {
+    const [attested] = own.flatMap(({ spec }) => spec.requester?.attested ?? []).slice(-1);
+    return attested === undefined ? [] : [{ node, attested }];
+  });
+  const last = proofs.toSorted((a, b) => getProofTime(a.attested) - getProofTime(b.attested)).at(-1);
+  if (last === undefined) return undefined;
+  const count = proofs.length === 1 ? "1 machine has" : `${proofs.length} machines have`;
+  return `${count} given a proof; the last one was ${last.node}, by ${describeStoredProof(last.attested)}`;
+}
+
+function getProofTime(attested: string): number {
+  return parseTokenProof(attested)?.at.getTime() ?? 0;
+}
+
+/** Lists the machines with a proof in the inventory, each with the records of its certificates, the newest last. */
+function listProvingMachines(
+  inventory: Inventory,
+  records: readonly IssuedCertificate[],
+): readonly { readonly node: string; readonly own: readonly IssuedCertificate[] }[] {
+  const byNode = Map.groupBy(records, findNodeOfRecord);
+  return [...inventory].filter(([, { proofs }]) => proofs !== undefined)
+    .map(([node]) => ({ node, own: byNode.get(node) ?? [] }));
 }
 
 /** The cluster that `cluster-info` is compared with, and what the server that it names answers. */
