@@ -27,7 +27,10 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
   const path = resolve(tools.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
-      hint: `start a server with: tlsboot up${formatConnection({ dataDir: settings.dataDir })}; or name the kubeconfig of another one ` +
+      hint:
+        `start a server with: tlsboot up${
+          formatConnection({ dataDir: settings.dataDir })
+        }; or name the kubeconfig of another one ` +
         `with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir${describeIgnoredKubeconfig(tools.env)}`,
     });
   }

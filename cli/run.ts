@@ -47,9 +47,7 @@ export async function run(
     isDebug = globals.settings.debug;
     checkSandbox({ flags: GLOBAL_FLAGS, ...globals }, io);
     const path = globals.settings.config;
-    const file = path === undefined
-      ? undefined
-      : await readConfig(path, globals.origins["config"], io, table, command);
+    const file = path === undefined ? undefined : await readConfig(path, globals.origins["config"], io, table, command);
     const sources: Sources = { commandLine: raw, env: io.env, environment, file };
     const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     checkRules(command, { args, ...resolved });

@@ -113,7 +113,8 @@ async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | unde
 }
 
 /** The file of Firefox' policies, its parts that are changed, and the certificates that it installs. */
-interface FirefoxPolicies extends Readonly<Record<"all" | "policies" | "certificates", Readonly<Record<string, unknown>>>> {
+interface FirefoxPolicies
+  extends Readonly<Record<"all" | "policies" | "certificates", Readonly<Record<string, unknown>>>> {
   readonly installed: readonly string[];
 }
 

@@ -142,6 +142,5 @@ export const OFFLINE_FLAG = directoryFlag({
 
 /** The flag that also prints a bundle. */
 export const QR_FLAG = directoryFlag({
-  summary:
-    "Also write the bundle into this folder as an HTML document of QR codes, to print and to scan in any order.",
+  summary: "Also write the bundle into this folder as an HTML document of QR codes, to print and to scan in any order.",
 });

@@ -105,7 +105,8 @@ export const WEB_FLAGS = {
   }),
   webNetwork: parsedListFlag({
     placeholder: "CIDR",
-    summary: "With --web-domain: network of the addresses that such a certificate may have too, such as 192.168.1.0/24; may " +
+    summary:
+      "With --web-domain: network of the addresses that such a certificate may have too, such as 192.168.1.0/24; may " +
       "be repeated.",
     parse: parseWebNetwork,
   }),

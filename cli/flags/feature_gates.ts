@@ -8,8 +8,7 @@ export const FEATURE_GATES_FLAG = parsedListFlag({
   group: "Feature",
   placeholder: "NAME=BOOL",
   completion: { kind: "suggestions", suggestions: ["MLDSA=true"] },
-  summary:
-    "Features that are off by default: MLDSA=true accepts requests for keys of ML-DSA, which is post-quantum. " +
+  summary: "Features that are off by default: MLDSA=true accepts requests for keys of ML-DSA, which is post-quantum. " +
     "kube-apiserver 1.37 refuses them; see docs/guides/post_quantum.md.",
   parse: parseFeatureGate,
   format: ({ name, isOn }) => `${name}=${isOn}`,

@@ -123,7 +123,9 @@ function programSections(table: CommandTable, width: number): string[] {
   const entries = table.commands.map(toEntry).filter(([name]) => table.firstDay.includes(name));
   const notes = [
     "Flags of programs that keep running, and flags that say where the server is, can also be given in the --config file " +
-    `or as TLSBOOT_<FLAG> in the environment (--data-dir: ${environmentName("dataDir")}). A flag counts more than its ` +
+    `or as TLSBOOT_<FLAG> in the environment (--data-dir: ${
+      environmentName("dataDir")
+    }). A flag counts more than its ` +
     "variable, and the variable more than the file; docs/reference/cli.md says which flags have one.",
     `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
     `Use "${table.program} COMMAND --help" for more about a command, "${table.program} help --all" for all commands, and ` +

@@ -88,9 +88,7 @@ function programBody(table: CommandTable): readonly string[] {
     ".SH ENVIRONMENT",
     ...paragraph(
       "The page of each command names the variables that it reads: programs that keep running read one for each flag, " +
-        `other commands only those that say where the server is, such as ${
-          environmentName("dataDir")
-        }. The --config ` +
+        `other commands only those that say where the server is, such as ${environmentName("dataDir")}. The --config ` +
         "file can set the same flags. A flag on the command line counts more than its variable, the variable more than " +
         "the file, the file more than the default. A command that signs, writes keys or restores refuses to run with a " +
         "variable that it does not read.",

@@ -176,7 +176,6 @@ function* listUnquoted(text: string, from = 0): Generator<number> {
   }
 }
 
-
 function unescape(text: string): string {
   const letters: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
   return text.replace(/\\(.)/gs, (_, letter: string) => letters[letter] ?? letter);

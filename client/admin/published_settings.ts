@@ -23,7 +23,9 @@ export async function readApproverSettings(api: ApiClient, signal: AbortSignal):
   try {
     const { data = {} } = await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
     const parsed = parsePublishedSettings(data);
-    if (!parsed.ok) return createNoSettings(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
+    if (!parsed.ok) {
+      return createNoSettings(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
+    }
     return {
       ...parsed.value,
       source: "approver",

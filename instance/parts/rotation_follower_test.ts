@@ -54,7 +54,10 @@ for (
     };
     await storage.create(`${toKeyPrefix(caRotations, "")}ca`, rotation);
     const reload = () => canReload ? Promise.resolve() : Promise.reject(new Error("no such file"));
-    const rotations = await InstanceRotations.open({ ...TARGETS, storage, authorities: createAuthorities(reload) }, deps);
+    const rotations = await InstanceRotations.open(
+      { ...TARGETS, storage, authorities: createAuthorities(reload) },
+      deps,
+    );
     assert.deepEqual(
       rotations.listAnnotations(),
       want
@@ -85,11 +88,12 @@ test("InstanceRotations.follow() reports a server before it adopts a step", asyn
   const stop = new AbortController();
   const following = rotations.follow("s1", stop.signal);
   const { certificatePem } = await createSigningCa({ commonName: "old" });
-  await storage.create(`${toKeyPrefix(caRotations, "")}ca`, {
+  const rotation: CaRotation = {
     metadata: { name: "ca", uid: "1" },
     spec: { step: "Trust", oldCA: certificatePem, newCA: certificatePem },
     status: { beganAt: null },
-  } satisfies CaRotation);
+  };
+  await storage.create(`${toKeyPrefix(caRotations, "")}ca`, rotation);
   const { status: { servers = [] } } = await reported.promise;
   assert.deepEqual(servers.map(({ name, step }) => [name, step]), [["s1", ""]]);
   adopting.resolve();

@@ -124,7 +124,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   );
   assert.match(
     await folder.fail(3, "ca", "rotate", "status", "--data-dir", instance.data),
-    new RegExp(`^next: .* --data-dir ${instance.data} --wait 1h, and then: tlsboot ca rotate switch --data-dir ${instance.data}$`, "m"),
+    new RegExp(
+      `^next: .* --data-dir ${instance.data} --wait 1h, and then: tlsboot ca rotate switch --data-dir ${instance.data}$`,
+      "m",
+    ),
   );
   const again = await folder.succeed("ca", "rotate", "begin", "--key-algorithm", "ecdsa-p256");
   assert.match(again.stderr, /^nothing to do: the rotation of ca began at .*/);

@@ -349,7 +349,10 @@ for (
     await writeFile(folder.join("c.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Config\n${key}: true\n`);
     const stderr = await createRunner(folder.path).refuse(2, `${line} --config c.yaml`);
     const name = key.replace("S", "-s");
-    assert.match(stderr, new RegExp(`^tlsboot: error: config file "c\\.yaml": --${name} is for the command line only\n`));
+    assert.match(
+      stderr,
+      new RegExp(`^tlsboot: error: config file "c\\.yaml": --${name} is for the command line only\n`),
+    );
     assert.deepEqual(await readdir(folder.path), ["c.yaml"]);
   });
 }

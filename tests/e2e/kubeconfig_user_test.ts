@@ -25,7 +25,15 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
   }
 
   test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
-    const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--duration", "1h");
+    const { code, stdout, stderr } = await tlsboot(
+      "kubeconfig",
+      "user",
+      "alice",
+      "--group",
+      "dev,ops",
+      "--duration",
+      "1h",
+    );
     assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
     assert.match(stderr, /\napproved with your own rights\n/);
     assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);

@@ -234,7 +234,9 @@ function MachineSteps(
       {node !== undefined || !revocable.some((target) => target.startsWith("user/"))
         ? (
           <>
-            <p>To give the machine a new certificate, for example after a reinstallation, make a token in a terminal:</p>
+            <p>
+              To give the machine a new certificate, for example after a reinstallation, make a token in a terminal:
+            </p>
             <Commands lines={[`tlsboot token create --node ${word} -o command`]} flags={flags} />
           </>
         )

@@ -112,7 +112,8 @@ export const STEPS = {
     happens:
       "node-1 proves in the TLS handshake that it has the key. The API server takes the user and the groups from " +
       "the certificate.",
-    why: "From now on the machine has an identity of its own. It no longer needs the token, and its rights are those of its name.",
+    why:
+      "From now on the machine has an identity of its own. It no longer needs the token, and its rights are those of its name.",
     without: "All machines with the same token would be the same user. None could be limited or locked out alone.",
   },
   refusal: {

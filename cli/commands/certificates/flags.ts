@@ -208,8 +208,9 @@ export const verifyCertificatesCommand = defineCommand({
   examples: {
     "Check the register of the server": "tlsboot verify certificates",
     "Check a log, and its seals": "tlsboot verify certificates issued.log --ca-file ca.crt",
-    "Check a record that the log of the server reported as sealed":
-      `tlsboot verify certificates --expect 42:${"1f".repeat(32)}`,
+    "Check a record that the log of the server reported as sealed": `tlsboot verify certificates --expect 42:${
+      "1f".repeat(32)
+    }`,
   },
   exitCodes: { 0: "every record is right", 1: "failed, a record is wrong, or a seal is overdue" },
 });

@@ -40,7 +40,9 @@ async function readCas(
   paths: readonly string[],
   tools: Tools,
 ): Promise<readonly CertificateFacts[]> {
-  if (paths.length > 0) return (await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path), tools)))).flat();
+  if (paths.length > 0) {
+    return (await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path), tools)))).flat();
+  }
   const ca = connection?.cluster.ca;
   return ca === undefined ? [] : findCertificates(await readCa(ca, tools.files));
 }

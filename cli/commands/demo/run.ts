@@ -30,9 +30,7 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
   await prepareFolder(root, tools.cwd, files);
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
   const narrator = createNarrator(tools, { explain: settings.explain });
-  await using page = settings.ui
-    ? await createPage(settings.step ? "step" : "auto", logger, tools)
-    : undefined;
+  await using page = settings.ui ? await createPage(settings.step ? "step" : "auto", logger, tools) : undefined;
   const audience: Audience = (event) => {
     narrator(event);
     page?.board.show(event);
@@ -70,7 +68,11 @@ async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promis
     board,
     async open({ root }) {
       const settings = { kubeconfig: undefined, dataDir: root };
-      const opened = await openUi(settings, { logger, pages: [page], actions, sources: { [STORY_ID]: board } }, tools);
+      const opened = await openUi(
+        settings,
+        { logger, port: 0, pages: [page], actions, sources: { [STORY_ID]: board } },
+        tools,
+      );
       ui = opened;
       tools.stdout.write(
         `\n   The story begins on the page ${opened.url}.\n   This link opens it once:\n\n   ${opened.createLink()}\n`,

@@ -48,18 +48,23 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
   const [bindAddress = "", port = ""] = [address["bindAddress"]?.[0], address["securePort"]?.[0]];
   await checkPort(bindAddress, Number(port), state["MainPID"]);
   const unitText = (SERVICE["tlsboot.service"] ?? "").replace(/(?<=^ExecStart=)tlsboot/m, () => program);
-  return await installService({
-    unit: UNIT,
-    text: `# Written by tlsboot up --install-service.\n${unitText}`,
-    files: [{ path: SETTINGS, text, mode: 0o644 }],
-    user: SERVICE["sysusers.conf"]?.split("\n").find((line) => line.startsWith("u ")),
-  }, state, {
-    yes,
-    timeout: Infinity,
-    summary: `listens on ${bindAddress}, port ${port}; data in ${DATA}, settings in ${SETTINGS}`,
-    next: (status) => formatNext(status, bindAddress, sharedToken !== "false"),
-    undo: "sudo tlsboot up --uninstall-service",
-  }, tools);
+  return await installService(
+    {
+      unit: UNIT,
+      text: `# Written by tlsboot up --install-service.\n${unitText}`,
+      files: [{ path: SETTINGS, text, mode: 0o644 }],
+      user: SERVICE["sysusers.conf"]?.split("\n").find((line) => line.startsWith("u ")),
+    },
+    state,
+    {
+      yes,
+      timeout: Infinity,
+      summary: `listens on ${bindAddress}, port ${port}; data in ${DATA}, settings in ${SETTINGS}`,
+      next: (status) => formatNext(status, bindAddress, sharedToken !== "false"),
+      undo: "sudo tlsboot up --uninstall-service",
+    },
+    tools,
+  );
 }
 
 /** Reads a settings file. UsageError for one with which the server would not start. */
