@@ -109,14 +109,20 @@ function listChecks(folder: string): readonly Check[] {
     ["security contact", () => checks.checkContact(CONTACT)],
     ["release key", () => checks.pass(requireReleaseKey())],
     ["licences", () => checks.checkLicenses(process.cwd())],
-    ...STEPS.map(({ name, make }): Check => [name, withRelease(async () => {
-      const base = join(DIST, "image-base");
-      return await checks.checkFiles(DIST, await make(folder, existsSync(base) ? base : undefined));
-    })]),
-    ["checksums", withRelease(async () => {
-      const wanted = await formatChecksums(DIST, await listSigned(DIST));
-      return checks.checkSums(await readOptional(join(DIST, "SHA256SUMS")), wanted);
-    })],
+    ...STEPS.map(({ name, make }): Check => [
+      name,
+      withRelease(async () => {
+        const base = join(DIST, "image-base");
+        return await checks.checkFiles(DIST, await make(folder, existsSync(base) ? base : undefined));
+      }),
+    ]),
+    [
+      "checksums",
+      withRelease(async () => {
+        const wanted = await formatChecksums(DIST, await listSigned(DIST));
+        return checks.checkSums(await readOptional(join(DIST, "SHA256SUMS")), wanted);
+      }),
+    ],
     ["signature", checkSigned],
     ["npm", withRelease(() => tryToPublish("npm", ["publish", "--dry-run", NPM_PACKAGE]))],
     ["JSR", () => tryToPublish(process.execPath, ["publish", "--dry-run", "--no-check", "--quiet"])],

@@ -94,8 +94,13 @@ test("README.md begins with file, checksum and signature once they are published
   const facts = { address, contact: "security@example.org", releaseKey: "RWkey", version: "1.2.3" };
   const { "README.md": readme = "", "SECURITY.md": security = "" } = await renderPages(".", facts);
   const [, install = ""] = /\n## Install\n([^]*?)\n## /.exec(readme) ?? [];
-  assert.match(install, /^\n[^`\n]+`linux-arm64`[^`]*\n```sh\ncurl [^]*minisign -V -P RWkey -m SHA256SUMS\n```\n\nThe file has /);
-  assert.ok(install.includes(`"${address}/releases/download/v1.2.3/{tlsboot-1.2.3-linux-x64,SHA256SUMS,SHA256SUMS.minisig}"`));
+  assert.match(
+    install,
+    /^\n[^`\n]+`linux-arm64`[^`]*\n```sh\ncurl [^]*minisign -V -P RWkey -m SHA256SUMS\n```\n\nThe file has /,
+  );
+  assert.ok(
+    install.includes(`"${address}/releases/download/v1.2.3/{tlsboot-1.2.3-linux-x64,SHA256SUMS,SHA256SUMS.minisig}"`),
+  );
   assert.doesNotMatch(install, /nothing to download/);
   assert.match(security, /\n\nWrite to security@example\.org\.\n\nPlease publish nothing /);
   // Without an address, a site that builds its own files finds its key.

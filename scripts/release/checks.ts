@@ -58,7 +58,9 @@ export function checkVersions(version: string, texts: Texts): CheckOutcome {
   );
   const missing = VERSION_SOURCES.filter((file) => !found.some(({ path }) => path === file));
   if (missing.length > 0) return fail(`find no version in ${missing.join(", ")}`);
-  const different = new Set(found.filter(({ named }) => named !== version).map(({ path, named }) => `${path} (${named})`));
+  const different = new Set(
+    found.filter(({ named }) => named !== version).map(({ path, named }) => `${path} (${named})`),
+  );
   if (different.size > 0) return fail(`write ${version} in ${[...different].join(", ")}`);
   return pass(`${version} in ${new Set(found.map(({ path }) => path)).size} files`);
 }
@@ -104,7 +106,9 @@ export function checkTree(status: string): CheckOutcome {
 export function checkTag(version: string, tags: readonly string[]): CheckOutcome {
   const [wanted, other] = [`v${version}`, tags.find((tag) => /^v\d/.test(tag))];
   if (tags.includes(wanted)) return pass(wanted);
-  return other === undefined ? leave(`git tag -s ${wanted}`) : fail(`remove the tag ${other}: the version is ${version}`);
+  return other === undefined
+    ? leave(`git tag -s ${wanted}`)
+    : fail(`remove the tag ${other}: the version is ${version}`);
 }
 
 /** Checks the address of the repository. */
@@ -151,6 +155,8 @@ export async function checkFiles(dist: string, files: readonly string[]): Promis
 
 /** Checks that `SHA256SUMS` lists the files of `dist` with their hashes; `wanted` has the lines that they need. */
 export function checkSums(sums: string | undefined, wanted: string): CheckOutcome {
-  if (sums !== wanted) return fail("run deno task release: dist/SHA256SUMS does not list the files of dist as they are");
+  if (sums !== wanted) {
+    return fail("run deno task release: dist/SHA256SUMS does not list the files of dist as they are");
+  }
   return pass(`${wanted.split("\n").length - 1} files`);
 }

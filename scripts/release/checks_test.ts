@@ -6,17 +6,17 @@ import { ROOT } from "../../tests/support/child.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { formatChecksums } from "../package/checksums.ts";
 import {
-  checkProjectAddress,
   checkChangelog,
   checkContact,
   checkFiles,
   checkFull,
   checkLicenses,
+  type CheckOutcome,
+  checkProjectAddress,
   checkSums,
   checkTag,
   checkTree,
   checkVersions,
-  type CheckOutcome,
   readVersioned,
   renderNotes,
   type Texts,
@@ -54,7 +54,11 @@ for (
       texts: { "packaging/kustomize/a.yaml": "    app.kubernetes.io/version: 1.2.2\n" },
       want: ["failed", /a\.yaml \(1\.2\.2\)$/],
     },
-    { name: "none in the sources", texts: { "core/version.ts": "" }, want: ["failed", /no version in core\/version\.ts$/] },
+    {
+      name: "none in the sources",
+      texts: { "core/version.ts": "" },
+      want: ["failed", /no version in core\/version\.ts$/],
+    },
   ] as const
 ) {
   test(`checkVersions(): ${name}`, () => assertOutcome(checkVersions("1.2.3", { ...VERSIONS, ...texts }), want));
@@ -92,7 +96,11 @@ for (
       changelog: CHANGELOG.replace("## 1", "## Unreleased\n\n- More.\n\n## 1"),
       want: ["failed", /not with "## Unreleased"$/],
     },
-    { name: "an empty section", changelog: "## 1.2.3, 2026-01-31\n", want: ["failed", /^write what is new in 1\.2\.3 /] },
+    {
+      name: "an empty section",
+      changelog: "## 1.2.3, 2026-01-31\n",
+      want: ["failed", /^write what is new in 1\.2\.3 /],
+    },
   ] as const
 ) {
   test(`checkChangelog(): ${name}`, () => assertOutcome(checkChangelog("1.2.3", changelog), want));
@@ -120,7 +128,8 @@ for (
   test(`checkFull(): ${name}`, () => assertOutcome(checkFull("c0ffee", JSON.stringify({ ...FULL, ...edit })), want));
 }
 
-test("checkFull(): a missing report", () => assertOutcome(checkFull("c0ffee", undefined), ["failed", /run \.ci\/full/]));
+test("checkFull(): a missing report", () =>
+  assertOutcome(checkFull("c0ffee", undefined), ["failed", /run \.ci\/full/]));
 
 for (
   const { name, outcome, want } of [
@@ -133,10 +142,26 @@ for (
     { name: "checkTag(): the tag of the version", outcome: checkTag("1.2.3", ["nightly", "v1.2.3"]), want: "ok" },
     { name: "checkTag(): no tag yet", outcome: checkTag("1.2.3", [""]), want: ["not done", /^git tag -s v1\.2\.3$/] },
     { name: "checkTag(): another version", outcome: checkTag("1.2.3", ["v1.2.4"]), want: ["failed", /v1\.2\.4/] },
-    { name: "checkProjectAddress(): none", outcome: checkProjectAddress(""), want: ["failed", /^set ADDRESS in scripts\/project\.ts/] },
-    { name: "checkProjectAddress(): one", outcome: checkProjectAddress("https://git.example.org/owner/tlsboot"), want: "ok" },
-    { name: "checkProjectAddress(): a slash too many", outcome: checkProjectAddress("https://h/o/tlsboot/"), want: ["failed", /OWNER/] },
-    { name: "checkContact(): none", outcome: checkContact(""), want: ["failed", /^set CONTACT in scripts\/project\.ts/] },
+    {
+      name: "checkProjectAddress(): none",
+      outcome: checkProjectAddress(""),
+      want: ["failed", /^set ADDRESS in scripts\/project\.ts/],
+    },
+    {
+      name: "checkProjectAddress(): one",
+      outcome: checkProjectAddress("https://git.example.org/owner/tlsboot"),
+      want: "ok",
+    },
+    {
+      name: "checkProjectAddress(): a slash too many",
+      outcome: checkProjectAddress("https://h/o/tlsboot/"),
+      want: ["failed", /OWNER/],
+    },
+    {
+      name: "checkContact(): none",
+      outcome: checkContact(""),
+      want: ["failed", /^set CONTACT in scripts\/project\.ts/],
+    },
     { name: "checkContact(): one", outcome: checkContact("security@example.org"), want: "ok" },
   ] as const
 ) {
