@@ -13,7 +13,7 @@ import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts"
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import type { AttestationChallenge, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
-import { err, ok } from "../../core/lib/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
@@ -99,7 +99,7 @@ const METHODS: ProofMethods = {
 
 interface FakeServer {
   readonly api: FakeApi;
-  expected: ExpectedProofs | undefined;
+  expected: Result<ExpectedProofs, string>;
   /** Changes a challenge on its way. */
   edit: (challenge: AttestationChallenge) => Partial<AttestationChallenge>;
   cluster: NodeAttestation["status"]["cluster"];
@@ -111,7 +111,7 @@ interface FakeServer {
 function serveProofs(api: FakeApi): FakeServer {
   const fake: FakeServer = {
     api,
-    expected: { tpm: "ek" as PublicKeyPin, ssh: ["host"], pcrs: new Map() },
+    expected: ok({ tpm: "ek" as PublicKeyPin, ssh: ["host"], pcrs: new Map() }),
     edit: () => ({}),
     cluster: undefined,
     intercept: () => undefined,
@@ -324,7 +324,7 @@ for (
 test("attest() passes on why the proof was refused", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
-  fake.expected = undefined;
+  fake.expected = err("the inventory has no proof for this node");
   const { join } = await begin(fake, "tpm");
   await assert.rejects(join, failsWith("access_denied", "the proof was not accepted: ", /attest --show/));
   assert.equal(api.requests.filter((line) => line.startsWith("POST")).length, 2);

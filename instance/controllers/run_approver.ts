@@ -336,7 +336,7 @@ export function createPolicyApproval(
       policy: {
         serverNames: () => Promise.resolve(names),
         settings: {
-          current: policies.current,
+          ...policies,
           async *changes(signal) {
             for await (const change of policies.changes(signal)) {
               await grant(roles, policies.current().policies, signal);

@@ -168,12 +168,13 @@ async function createLayers(has: (layer: Layer) => boolean, data: string, ca: st
       ]
       : [],
   );
+  const served = { resources: has("creation") ? [has("verification") ? requests : unverified] : [], reviews: [] };
   return createApp({
     ...common,
     version,
     serverAddress,
     admission,
-    served: { resources: has("creation") ? [has("verification") ? requests : unverified] : [], reviews: [] },
+    served: () => served,
     authenticate: has("authentication")
       ? createAuthenticator({ ...common, apiAudiences: [DEFAULT_ISSUER], revocations, bootstrapTokens: tokens })
       : () => Promise.resolve({ kind: "user", user: USER, audiences: [] }),
