@@ -27,7 +27,7 @@ import * as checks from "./release/checks.ts";
 
 const DIST = "dist";
 const FULL = "full.json";
-const NOTES = "NOTES.md";
+const NOTES = "NOTES.txt";
 const NPM_PACKAGE = join(DIST, `tlsboot-tlsboot-${TLSBOOT_VERSION}.tgz`);
 /** The revision of the Debian and RPM packages. */
 const REVISION = "1";
