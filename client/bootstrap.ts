@@ -12,7 +12,13 @@ import { shellWord } from "../core/lib/shell_word.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";
-import { type CredentialStore, forgetKey, keepKey, type KeptKey, openCredentialStore } from "./certificate/credential_store.ts";
+import {
+  type CredentialStore,
+  forgetKey,
+  keepKey,
+  type KeptKey,
+  openCredentialStore,
+} from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_kubeconfig.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";

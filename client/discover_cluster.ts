@@ -132,22 +132,26 @@ async function readSigned(
   const { server, token, clock, connect } = options;
   await using transport = await connect(cluster);
   const api = createApiClient(transport, { clock });
-  return await tryUntilDone(async () => {
-    try {
-      const verdict = checkClusterInfoSignature(
-        await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
-        token,
-      );
-      if (verdict.kind === "signed") return verdict.kubeconfig;
-      if (verdict.kind === "refused") throw createRefusal("token_invalid", server, verdict.why);
-      onDelay(createUnsignedError(server, token));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
-      onDelay(createReadError(server, error));
-    }
-    return undefined;
-  }, clock, signal);
+  return await tryUntilDone(
+    async () => {
+      try {
+        const verdict = checkClusterInfoSignature(
+          await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal),
+          token,
+        );
+        if (verdict.kind === "signed") return verdict.kubeconfig;
+        if (verdict.kind === "refused") throw createRefusal("token_invalid", server, verdict.why);
+        onDelay(createUnsignedError(server, token));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
+        onDelay(createReadError(server, error));
+      }
+      return undefined;
+    },
+    clock,
+    signal,
+  );
 }
 
 /** Repeats an attempt until it has a result, with pauses that double. */

@@ -34,7 +34,13 @@ import { Parts, runBeside } from "./parts/parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
 import { openServiceAccounts } from "./parts/service_accounts.ts";
-import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./parts/serving.ts";
+import {
+  createServingRenewal,
+  ensureServing,
+  findHost,
+  listPermittedNames,
+  readGivenServing,
+} from "./parts/serving.ts";
 import { type InstanceStorage, openStorage } from "./storage/storage.ts";
 import { watchDisks } from "./parts/storage_space.ts";
 import { openMlDsaGate } from "./feature_gates.ts";

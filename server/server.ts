@@ -13,7 +13,11 @@ import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { type AttestationOptions, createNodeAttestations } from "./attestation/node_attestations.ts";
-import { createBootstrapTokenPlugins, createSigningRequestPlugins, type SigningRequestLimits } from "./admission/certificates.ts";
+import {
+  createBootstrapTokenPlugins,
+  createSigningRequestPlugins,
+  type SigningRequestLimits,
+} from "./admission/certificates.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createRevocationPlugins } from "./admission/revocation.ts";
 import { type App, createApp } from "./app.ts";
@@ -23,7 +27,13 @@ import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
-import { type BootstrapObject, createApiService, createDefaultRbacObjects, createSystemNamespaces, reconcileObjects } from "./bootstrap_objects.ts";
+import {
+  type BootstrapObject,
+  createApiService,
+  createDefaultRbacObjects,
+  createSystemNamespaces,
+  reconcileObjects,
+} from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/prepared_lists.ts";

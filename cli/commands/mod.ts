@@ -4,10 +4,24 @@ import { approverCommand } from "./approver/flags.ts";
 import { attestCommand } from "./attest/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caCrlCommand, caImportCommand, caInitCommand, caRequestCommand, caShowCommand, caSignCommand } from "./ca/flags.ts";
+import {
+  caCrlCommand,
+  caImportCommand,
+  caInitCommand,
+  caRequestCommand,
+  caShowCommand,
+  caSignCommand,
+} from "./ca/flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
-import { caRotateAbortCommand, caRotateBeginCommand, caRotateFinishCommand, caRotateNowCommand, caRotateStatusCommand, caRotateSwitchCommand } from "./ca/rotate_flags.ts";
+import {
+  caRotateAbortCommand,
+  caRotateBeginCommand,
+  caRotateFinishCommand,
+  caRotateNowCommand,
+  caRotateStatusCommand,
+  caRotateSwitchCommand,
+} from "./ca/rotate_flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";

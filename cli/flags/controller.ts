@@ -1,7 +1,16 @@
 /** Flags of controllers that run alone, against a remote API. */
 import { parseWebDomain, parseWebNetwork } from "../../instance/web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
-import { addressFlag, durationFlag, fileFlag, inGroup, listFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import {
+  addressFlag,
+  durationFlag,
+  fileFlag,
+  inGroup,
+  listFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
 /** The flags for the API, leader election, log and metrics of a controller. */

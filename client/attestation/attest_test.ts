@@ -285,7 +285,10 @@ test("attest() refuses a challenge for another kind of proof", async () => {
     return { status: 201, body: { metadata: {}, spec, status: { challenge, state: "AAAA" } } };
   };
   const { join } = await begin(fake, "tpm");
-  await assert.rejects(join, failsWith("api_error", "the answer cannot be used, because it is no challenge", /version/));
+  await assert.rejects(
+    join,
+    failsWith("api_error", "the answer cannot be used, because it is no challenge", /version/),
+  );
 });
 
 for (

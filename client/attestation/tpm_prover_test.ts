@@ -6,7 +6,9 @@ import { type TpmDevice, TpmError } from "./tpm_device.ts";
 import { createDeviceProver, createTpmProver, type TpmProver } from "./tpm_prover.ts";
 
 /** A TPM whose first answers to `createPrimary` are these response codes. */
-function createRefusingDevice(...codes: readonly number[]): { readonly prover: TpmProver; readonly created: unknown[] } {
+function createRefusingDevice(
+  ...codes: readonly number[]
+): { readonly prover: TpmProver; readonly created: unknown[] } {
   const created: unknown[] = [];
   const device: TpmDevice = {
     createPrimary(template) {

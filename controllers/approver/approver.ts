@@ -7,7 +7,13 @@ import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../../core/approval/decide_request.ts";
 import { type Hold, readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
-import { MAX_PENDING, planApprovalStep, type Recheck, RequestStates, type StepReport } from "../../core/approval/request_states.ts";
+import {
+  MAX_PENDING,
+  planApprovalStep,
+  type Recheck,
+  RequestStates,
+  type StepReport,
+} from "../../core/approval/request_states.ts";
 import { withBoundKey } from "../../core/token/bound_token.ts";
 import { hasCertificate } from "../../core/request/phase.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";

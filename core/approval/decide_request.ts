@@ -16,11 +16,25 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
-import { checkRequiredProofs, evaluateDenials, evaluatePolicies, findRequestingNode, findRulesAbout, type PolicyVerdict, type RuleTrace } from "./rules/evaluate_policies.ts";
+import {
+  checkRequiredProofs,
+  evaluateDenials,
+  evaluatePolicies,
+  findRequestingNode,
+  findRulesAbout,
+  type PolicyVerdict,
+  type RuleTrace,
+} from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
 import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
 import { listClaimedNames } from "./evidence/name_claims.ts";
-import { collectNodeClientSettings, decideHold, findClaimedNode, findRequestedNode, type Hold } from "./evidence/node_claims.ts";
+import {
+  collectNodeClientSettings,
+  decideHold,
+  findClaimedNode,
+  findRequestedNode,
+  type Hold,
+} from "./evidence/node_claims.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 import type { PastApproval } from "./evidence/past_approvals.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";

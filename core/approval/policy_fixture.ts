@@ -1,5 +1,20 @@
 /** Files of policy tests (`kind: PolicyTest`): requests with their requesters, and the expected verdicts. */
-import { defaultKey, duration, fault, integer, type Key, listOf, mapped, mapping, nonEmptyListOf, oneOf, optionalKey, parseConfigDocument, requiredKey, text } from "../lib/config_file.ts";
+import {
+  defaultKey,
+  duration,
+  fault,
+  integer,
+  type Key,
+  listOf,
+  mapped,
+  mapping,
+  nonEmptyListOf,
+  oneOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
 import type { Result } from "../lib/result.ts";
 import type { ProofKind } from "../attestation/proof.ts";

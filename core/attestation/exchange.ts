@@ -44,7 +44,13 @@ export interface ProofMessage extends ProofSubject {
 
 /** Creates the text that is signed. A signature for another purpose, server, node or key never fits. */
 export function createProofMessage({ caHash, node, key, challenge }: ProofMessage): Bytes {
-  const lines = ["tlsboot node attestation v1", `ca: ${caHash}`, `node: ${node}`, `key: ${key}`, `challenge: ${challenge}`];
+  const lines = [
+    "tlsboot node attestation v1",
+    `ca: ${caHash}`,
+    `node: ${node}`,
+    `key: ${key}`,
+    `challenge: ${challenge}`,
+  ];
   return new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
 }
 
@@ -172,7 +178,8 @@ export interface AttestationRefusal {
 }
 
 const BEGIN_AGAIN = "the challenge is not valid here any longer: begin again";
-const NOT_ACCEPTED = "the proof was not accepted: the inventory of the server must list this node with this key, and the " +
+const NOT_ACCEPTED =
+  "the proof was not accepted: the inventory of the server must list this node with this key, and the " +
   "log of the server says what is wrong";
 
 /**
@@ -191,7 +198,9 @@ export async function completeAttestation(
   const state = openState(sealed, sealingKey, now);
   if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
   const { kind, challenge, proven, pcrs, endorsement } = state.value;
-  if (state.value.caHash !== caHash) return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
+  if (state.value.caHash !== caHash) {
+    return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
+  }
   if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
   if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
   const message = createProofMessage({ caHash, node, key, challenge });

@@ -267,10 +267,12 @@ test("completeAttestation() refuses a quote without the decrypted secret, and a 
 
 test("completeAttestation() asks the inventory with the endorsement certificate of the first call", async () => {
   const endorsed: Evidence = { ...tpm, endorsementCertificate: bytes("certificate") };
-  for (const { evidence, want } of [
-    { evidence: tpm, want: undefined },
-    { evidence: endorsed, want: { key: bytes("ek"), certificate: bytes("certificate") } },
-  ]) {
+  for (
+    const { evidence, want } of [
+      { evidence: tpm, want: undefined },
+      { evidence: endorsed, want: { key: bytes("ek"), certificate: bytes("certificate") } },
+    ]
+  ) {
     const begun = await begin({}, evidence);
     let asked: unknown = "nothing";
     const call = { ...subject, answer: quote(begun), state: begun.state };

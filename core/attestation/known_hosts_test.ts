@@ -67,9 +67,10 @@ test("parseKnownHosts() lists every fault with its line", () => {
     [`N1 ${ED25519}`, 'the first name must be that of a node: write "N1" as "n1"'],
     [`n1,N1.lan ${ED25519}`, '"N1.lan" is not in lower case'],
     [`|1|AAAA|AAAA ${ED25519}`, '"|1|AAAA|AAAA" is not a hashed name; want |1|SALT|HASH, as ssh-keygen -H writes it'],
-    [`${HASHED_NAMES.n1.replace("|1|", "|2|")} ${ED25519}`, `"${
-      HASHED_NAMES.n1.replace("|1|", "|2|")
-    }" is not a hashed name; want |1|SALT|HASH, as ssh-keygen -H writes it`],
+    [
+      `${HASHED_NAMES.n1.replace("|1|", "|2|")} ${ED25519}`,
+      `"${HASHED_NAMES.n1.replace("|1|", "|2|")}" is not a hashed name; want |1|SALT|HASH, as ssh-keygen -H writes it`,
+    ],
     ["n1 ssh-ed25519 AAAA=", "the key is not valid base64"],
     ["n1 ssh-ed25519", "the bytes end too early"],
     ["@revoked * ssh-ed25519 !", "the key is not valid base64"],
@@ -91,7 +92,10 @@ for (const type of ["ssh-dss", "sk-ssh-ed25519@openssh.com"]) {
 test("parseKnownHosts() refuses the address of a machine as the name of a node, unless it can be one", () => {
   const read = parseKnownHosts(`2001:db8::1 ${ED25519}\n10.0.0.1 ${P256}\n`);
   assert.ok(!read.ok && read.error.length === 1);
-  assert.match(read.error[0] ?? "", /^line 1: the first name must be that of a node: invalid node name "2001:db8::1": /);
+  assert.match(
+    read.error[0] ?? "",
+    /^line 1: the first name must be that of a node: invalid node name "2001:db8::1": /,
+  );
 });
 
 for (
@@ -107,4 +111,7 @@ for (
     { text: "# nothing\n", want: false },
     { text: "", want: false },
   ]
-) test(`isKnownHosts() finds ${want} for ${JSON.stringify(text.slice(0, 40))}`, () => assert.equal(isKnownHosts(text), want));
+) {
+  test(`isKnownHosts() finds ${want} for ${JSON.stringify(text.slice(0, 40))}`, () =>
+    assert.equal(isKnownHosts(text), want));
+}

@@ -26,7 +26,11 @@ async function exchange(
   answer: (challenge: ProofChallenge, message: Uint8Array) => ProofAnswer | Promise<ProofAnswer>,
   expected: ExpectedProofs,
 ): Promise<string> {
-  const begun = await beginAttestation({ node, key, evidence }, { ...context, pcrs: PCRS, random: createSeededRandom() });
+  const begun = await beginAttestation({ node, key, evidence }, {
+    ...context,
+    pcrs: PCRS,
+    random: createSeededRandom(),
+  });
   if (!begun.ok) return `${begun.error.field}: ${begun.error.message}`;
   const { nonce, challenge, state } = begun.value;
   const message = createProofMessage({ caHash, node, key, challenge: nonce });

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EC_PRIVATE_KEY, ENCRYPTED_PRIVATE_KEY, RSA_PRIVATE_KEY, SSH_VECTORS } from "../../tests/support/ssh_vectors.ts";
+import {
+  EC_PRIVATE_KEY,
+  ENCRYPTED_PRIVATE_KEY,
+  RSA_PRIVATE_KEY,
+  SSH_VECTORS,
+} from "../../tests/support/ssh_vectors.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { encodePem } from "../pki/asn1/pem.ts";

@@ -208,9 +208,24 @@ function dissect(signature: Bytes) {
 
 for (
   const { name, vector, edit, fault } of [
-    { name: "version 2", vector: ED25519, edit: { version: 2 }, fault: /^version 2 of SSH signatures is not supported/ },
-    { name: "a reserved field", vector: ED25519, edit: { reserved: "x" }, fault: /^the reserved field .* is not empty/ },
-    { name: "SHA-1 of the message", vector: ED25519, edit: { digest: "sha1" }, fault: /^the hash "sha1" is not supported/ },
+    {
+      name: "version 2",
+      vector: ED25519,
+      edit: { version: 2 },
+      fault: /^version 2 of SSH signatures is not supported/,
+    },
+    {
+      name: "a reserved field",
+      vector: ED25519,
+      edit: { reserved: "x" },
+      fault: /^the reserved field .* is not empty/,
+    },
+    {
+      name: "SHA-1 of the message",
+      vector: ED25519,
+      edit: { digest: "sha1" },
+      fault: /^the hash "sha1" is not supported/,
+    },
     { name: "another hash than the signed one", vector: ED25519, edit: { digest: "sha256" }, fault: /did not sign/ },
     {
       name: "RSA with SHA-1",
@@ -231,10 +246,25 @@ for (
       edit: { algorithm: "constructor" },
       fault: /does not sign with "constructor"$/,
     },
-    { name: "ECDSA numbers of one", vector: P256, edit: { blob: encodeStrings("\u0001", "\u0001") }, fault: /did not sign/ },
-    { name: "an ECDSA number of zero", vector: P256, edit: { blob: encodeStrings("\u0001", "\u0000") }, fault: /positive/ },
+    {
+      name: "ECDSA numbers of one",
+      vector: P256,
+      edit: { blob: encodeStrings("\u0001", "\u0001") },
+      fault: /did not sign/,
+    },
+    {
+      name: "an ECDSA number of zero",
+      vector: P256,
+      edit: { blob: encodeStrings("\u0001", "\u0000") },
+      fault: /positive/,
+    },
     { name: "an ECDSA signature in DER", vector: P256, edit: { blob: new Uint8Array(71) }, fault: /^asn1: .*integer/ },
-    { name: "an Ed25519 signature of 63 bytes", vector: ED25519, edit: { blob: new Uint8Array(63) }, fault: /did not sign/ },
+    {
+      name: "an Ed25519 signature of 63 bytes",
+      vector: ED25519,
+      edit: { blob: new Uint8Array(63) },
+      fault: /did not sign/,
+    },
   ]
 ) {
   test(`verifySshSignature() refuses ${name}`, () => {

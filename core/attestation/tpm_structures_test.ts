@@ -43,7 +43,10 @@ for (
   test(`encodePublicArea() writes the template of ${name}, and parsePublicArea() reads it`, () => {
     const encoded = encodePublicArea(area);
     assert.equal(encodeHex(encoded), hex);
-    assert.deepEqual(parsePublicArea(encoded), { ok: true, value: { symmetric: undefined, scheme: undefined, ...area } });
+    assert.deepEqual(parsePublicArea(encoded), {
+      ok: true,
+      value: { symmetric: undefined, scheme: undefined, ...area },
+    });
   });
 }
 

@@ -101,9 +101,13 @@ export function verifyQuote(
     selection.pcrs.join() === wanted.join();
   if (!isWanted) return err("the quote has other PCRs than those of the challenge");
   const values = wanted.map((pcr) => pcrValues.get(pcr) ?? new Uint8Array(0));
-  if (values.some(({ length }) => length !== PCR_BYTES)) return err("the value of a PCR is missing or not a SHA-256 hash");
+  if (values.some(({ length }) => length !== PCR_BYTES)) {
+    return err("the value of a PCR is missing or not a SHA-256 hash");
+  }
   const digest = createHash("sha256").update(joinTpm(...values)).digest();
-  return equalBytes(parsed.value.pcrDigest, digest) ? ok(undefined) : err("the values of the PCRs are not those quoted");
+  return equalBytes(parsed.value.pcrDigest, digest)
+    ? ok(undefined)
+    : err("the values of the PCRs are not those quoted");
 }
 
 /** The fields of an endorsement certificate that may name the node. */
@@ -170,6 +174,8 @@ function readEndorsedName(
   const [name = ""] = names;
   if (names.length > 1) return err(`the endorsement certificate has several values of ${field}`);
   const node = parseNodeName(name);
-  if (node.ok && node.value !== name) return err(`${field} of the endorsement certificate is "${name}": want "${node.value}"`);
+  if (node.ok && node.value !== name) {
+    return err(`${field} of the endorsement certificate is "${name}": want "${node.value}"`);
+  }
   return node.ok ? node : err(`${field} of the endorsement certificate: ${node.error}`);
 }

@@ -3,7 +3,11 @@ import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import { findCondition } from "../request/phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName, toObjectKey } from "../kube/meta.ts";
-import type { IssuedCertificateApproval, IssuedCertificateRequester, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  RequestRecord,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateOrigin } from "./record.ts";
 
 /** The origin of a request, as far as it is known. */

@@ -359,7 +359,10 @@ for (
 
 test("isReplacementToken() answers false for a token that the server gave for a proof", () => {
   const secret = createLimited({ node: n1, publicKey: keyA });
-  const made = withAnnotations(secret, withCreator(secret, "system:attestation", now, "tpm sha256:0a 2026-11-28T02:00:00Z"));
+  const made = withAnnotations(
+    secret,
+    withCreator(secret, "system:attestation", now, "tpm sha256:0a 2026-11-28T02:00:00Z"),
+  );
   assert.equal(isReplacementToken(made, "n1", now), false);
 });
 

@@ -16,7 +16,14 @@ import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { tryParseJson } from "../../core/lib/record.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type CertificateOrigin, createRecord, createRecordStatus, describeIssued, findRecordSpec, getChainHash } from "../../core/register/record.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  createRecordStatus,
+  describeIssued,
+  findRecordSpec,
+  getChainHash,
+} from "../../core/register/record.ts";
 import { describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { createSeal } from "../../core/register/seal.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";

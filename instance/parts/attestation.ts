@@ -156,7 +156,11 @@ async function openSealingKey(
   await checkPrivateFile(path, files);
   const secret = decodeBase64(text.replace(/^#.*$/gm, "").trim());
   if (secret?.length === KEY_BYTES) return createSealingKey(secret);
-  throw new AppError("key_invalid", `cannot exchange proofs with "${path}": it does not hold ${KEY_BYTES} bytes as base64`, {
-    hint: "delete it: the server makes another one, and machines begin their exchange again",
-  });
+  throw new AppError(
+    "key_invalid",
+    `cannot exchange proofs with "${path}": it does not hold ${KEY_BYTES} bytes as base64`,
+    {
+      hint: "delete it: the server makes another one, and machines begin their exchange again",
+    },
+  );
 }

@@ -38,7 +38,9 @@ async function open(first: Inventory, { isShared = false, files = createMemoryFi
 }
 
 async function listRights({ storage }: Awaited<ReturnType<typeof open>>): Promise<readonly string[]> {
-  const pages = await Promise.all(["clusterroles", "clusterrolebindings"].map((one) => storage.list(`/registry/${one}/`)));
+  const pages = await Promise.all(
+    ["clusterroles", "clusterrolebindings"].map((one) => storage.list(`/registry/${one}/`)),
+  );
   return pages.flatMap(({ items }) => items.map(({ key }) => key));
 }
 
@@ -76,7 +78,10 @@ test("openAttestation() warns when it makes a key although other servers may hav
 for (const setting of ["anonymousAuth", "enableBootstrapTokenAuth"] as const) {
   test(`openAttestation() refuses proofs without ${setting}, and nothing else`, async () => {
     await open(NAMES, { settings: { [setting]: false } });
-    await assert.rejects(open(PROOFS, { settings: { [setting]: false } }), new RegExp(`the setting ${setting} is false`));
+    await assert.rejects(
+      open(PROOFS, { settings: { [setting]: false } }),
+      new RegExp(`the setting ${setting} is false`),
+    );
   });
 }
 

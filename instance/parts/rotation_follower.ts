@@ -13,7 +13,14 @@ import { isInProgress, parseRotatedCas, type RotatedCas } from "../../core/ca_ro
 import { getTrustStep, listRenewalAnnotations, listRetiredCas } from "../../core/ca_rotation/trust.ts";
 import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import { followResource } from "../../server/storage/follow.ts";
-import { applyCaFileSteps, type NewCaFiles, readCasOnDisk, toCaSlots, toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
+import {
+  applyCaFileSteps,
+  type NewCaFiles,
+  readCasOnDisk,
+  toCaSlots,
+  toRetiredPaths,
+  toSlotPaths,
+} from "../authority/ca_swap.ts";
 import { readAuthority } from "../authority/files.ts";
 import type { CaRotations, LiveAuthorities } from "../authority/instance_authorities.ts";
 import { type AuthorityPaths, authorityPaths, getCaName } from "../authority/layout.ts";

@@ -10,7 +10,14 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createLossyStorage } from "../../tests/support/lossy_storage.ts";
-import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning, createClusterTrustBundleAttest, createSigningRequestPlugins, type SigningRequestLimits } from "./certificates.ts";
+import {
+  certificateSubjectRestriction,
+  createCertificateApproval,
+  createCertificateSigning,
+  createClusterTrustBundleAttest,
+  createSigningRequestPlugins,
+  type SigningRequestLimits,
+} from "./certificates.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { isAllowedForSigner } from "../authz/authorizer.ts";
 

@@ -12,7 +12,11 @@ import {
   type Endorsement,
   type ExchangeContext,
 } from "../../core/attestation/exchange.ts";
-import { type AttestationCall, parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
+import {
+  type AttestationCall,
+  parseAttestationCall,
+  toWireChallenge,
+} from "../../core/attestation/node_attestation.ts";
 import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
 import { formatTokenProof } from "../../core/attestation/token_proof.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
@@ -191,7 +195,9 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     async answer(object, context) {
       const { spec } = object as NodeAttestation;
       const faults = validateNodeAttestation(object as NodeAttestation);
-      const call = faults.length > 0 ? { ok: false, error: faults } as const : parseAttestationCall(object as NodeAttestation);
+      const call = faults.length > 0
+        ? { ok: false, error: faults } as const
+        : parseAttestationCall(object as NodeAttestation);
       if (!call.ok) {
         count("", "malformed");
         throw refuseFaults(call.error);

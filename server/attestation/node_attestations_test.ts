@@ -56,7 +56,11 @@ async function createAttesting(machines: () => ReadonlyMap<string, ExpectedProof
 
 /** Posts a call without a credential. */
 function post(app: TestApp, spec: object, path = PATH) {
-  const body = { apiVersion: "tlsboot/v1alpha1", kind: "NodeAttestation", spec: { nodeName: "n1", publicKey, ...spec } };
+  const body = {
+    apiVersion: "tlsboot/v1alpha1",
+    kind: "NodeAttestation",
+    spec: { nodeName: "n1", publicKey, ...spec },
+  };
   return app.send("POST", path, { user: undefined, body });
 }
 
@@ -92,7 +96,13 @@ test("nodeattestations exchanges a proof for a token for the node and the key, w
   assert.deepEqual(facts?.usages, ["authentication"]);
   assert.deepEqual(facts?.groups, ["system:bootstrappers:tlsboot"]);
   const limits = readTokenLimits(secret);
-  assert.deepEqual(limits.ok && limits.value, { networks: [], isApproval: true, node: "n1", maxKeys: 1, publicKey: key });
+  assert.deepEqual(limits.ok && limits.value, {
+    networks: [],
+    isApproval: true,
+    node: "n1",
+    maxKeys: 1,
+    publicKey: key,
+  });
   assert.equal(readTokenUse(secret).createdBy, "system:attestation");
   assert.deepEqual(readTokenProof(secret), { kind: "ssh", key: "SHA256:host", at: new Date("2026-01-01T00:00:00Z") });
   const again = await complete(app, begun);

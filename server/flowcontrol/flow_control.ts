@@ -71,7 +71,9 @@ const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 export function findPlace({ username, groups }: UserInfo, info: RequestInfo, address: string): Place | undefined {
   if (groups.includes(MASTERS_GROUP)) return undefined;
   if (!info.isResourceRequest && info.verb === "get" && PROBE_PATHS.includes(info.path)) return undefined;
-  if (isNodeAttestation(info)) return { level: "node-attestation", flow: `node-attestation/${toClientNetwork(address)}` };
+  if (isNodeAttestation(info)) {
+    return { level: "node-attestation", flow: `node-attestation/${toClientNetwork(address)}` };
+  }
   const isKubeSystemAccount = username.startsWith(KUBE_SYSTEM_ACCOUNT);
   const isComponent = username === CONTROLLER_MANAGER_USER || username === SCHEDULER_USER;
   if ((isComponent || isKubeSystemAccount) && isLease(info) && LEASE_VERBS.has(info.verb)) {

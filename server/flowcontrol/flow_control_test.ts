@@ -278,7 +278,12 @@ for (
       want: "global-default global-default/system:anonymous",
     },
     { user: ["root", "system:masters"], method: "POST", path: ATTESTATIONS, want: undefined },
-    { user: ["system:anonymous"], method: "POST", path: ATTESTATIONS, want: "node-attestation node-attestation/192.0.2.7" },
+    {
+      user: ["system:anonymous"],
+      method: "POST",
+      path: ATTESTATIONS,
+      want: "node-attestation node-attestation/192.0.2.7",
+    },
     { user: NODE, method: "PUT", path: `${LEASES}/a`, want: "node-high system-node-high/system:node:a" },
     { user: NODE, method: "PATCH", path: "/api/v1/nodes/a/status", want: "node-high system-node-high/system:node:a" },
     { user: NODE, method: "POST", path: CSRS, want: "system system-nodes/system:node:a" },

@@ -179,7 +179,12 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
   const { kind, maxBodyBytes } = review;
   const address = findAddress(exchange);
   if (address !== undefined) review.admit?.(address);
-  const { object: sent, representation, fieldManager } = await readPosted(exchange, kind, (object) => object, maxBodyBytes);
+  const { object: sent, representation, fieldManager } = await readPosted(
+    exchange,
+    kind,
+    (object) => object,
+    maxBodyBytes,
+  );
   const { user, info: { namespace }, audit } = exchange;
   const placed = withoutSystemFields(withNamespace({ namespace }, sent));
   const now = deps.clock.now();

@@ -101,7 +101,10 @@ test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone
   const proof = ["--proof", "ssh", "--proof-from", "n2.hostkey", ...server, "--hostname-override", "n2"];
   const prepare = ["attest", ...proof, "--cert-dir", "n2/pki", "--out", "n2/bootstrap.conf"];
   const prepared = await folder.succeed(...prepare);
-  assert.match(prepared.stdout, /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//);
+  assert.match(
+    prepared.stdout,
+    /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//,
+  );
   assert.equal((await stat(folder.join("n2/bootstrap.conf"))).mode & 0o777, 0o600);
   const key = await readFile(folder.join("n2/pki/kubelet-client.key.tmp"), "utf8");
   // Another machine, with another key.
@@ -118,26 +121,42 @@ test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone
   assert.ok(current.includes(key.trim()));
   await assert.rejects(access(folder.join("n2/pki/kubelet-client.key.tmp")));
   // The next time it is the key of the pair.
-  assert.match((await folder.succeed(...prepare)).stdout, /^key of the next request: n2\/pki\/kubelet-client-current\.pem\n/);
+  assert.match(
+    (await folder.succeed(...prepare)).stdout,
+    /^key of the next request: n2\/pki\/kubelet-client-current\.pem\n/,
+  );
   await writeFile(folder.join("n2/other.conf"), "kind: Config\n");
   const taken = ["attest", ...proof, "--cert-dir", "n2/pki", "--out", "n2/other.conf"];
   assert.match(await folder.refuse(1, ...taken), /it exists, and tlsboot attest has not written it/);
 });
 
 test("each renewal proves again where a policy requires it, and a renewal without a proof waits for a person", async () => {
-  await using site = await startSite(["--auto-approve", "--policy", "proven.yaml", "--cluster-signing-duration", "20s"]);
+  await using site = await startSite([
+    "--auto-approve",
+    "--policy",
+    "proven.yaml",
+    "--cluster-signing-duration",
+    "20s",
+  ]);
   const { folder, prove } = site;
   await using running = folder.start("bootstrap", ...prove("n1"), ...machineFlags("n1"), "--rotate-certificates");
   await running.waitFor(/certificate of n1 issued/);
   await running.waitFor(/certificate renewed, valid until [^]*certificate renewed, valid until /);
   assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
   const records = JSON.parse(await folder.answer("get", "certificates", "-o", "json", "--data-dir", "data"));
-  const proofs = (records.items as readonly { readonly spec: { readonly requester?: { readonly attested?: string } } }[])
-    .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
+  const proofs =
+    (records.items as readonly { readonly spec: { readonly requester?: { readonly attested?: string } } }[])
+      .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
   assert.ok(new Set(proofs).size >= 3, proofs.join("\n"));
 
   // The same machine without --attest: its certificate alone renews nothing.
-  const request = ["request", "--kubeconfig", "n1/kubeconfig", "--signer", "kubernetes.io/kube-apiserver-client-kubelet"];
+  const request = [
+    "request",
+    "--kubeconfig",
+    "n1/kubeconfig",
+    "--signer",
+    "kubernetes.io/kube-apiserver-client-kubelet",
+  ];
   const subject = ["--subject", "O=system:nodes,CN=system:node:n1", "--usage", "digital-signature,client-auth"];
   await folder.tlsboot(...request, ...subject, "--name", "by-certificate", "--out", "n1/renewed", "--no-wait");
   const explained = await folder.fail(3, "policy", "explain", "by-certificate", "--data-dir", "data");

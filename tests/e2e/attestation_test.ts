@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { access, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createProofMessage } from "../../core/attestation/exchange.ts";
-import { formatSshFingerprint, PROOF_NAMESPACE, signSsh, toSshPublicKey } from "../../core/attestation/ssh_signature.ts";
+import {
+  formatSshFingerprint,
+  PROOF_NAMESPACE,
+  signSsh,
+  toSshPublicKey,
+} from "../../core/attestation/ssh_signature.ts";
 import type { NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
@@ -65,7 +70,10 @@ describeInstance("proofs of machines", {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
     assert.match(greeting, /^no shared token: the machines in machines\.yaml prove which ones they are$/m);
-    assert.match(greeting, /^ {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:\S+ --rotate-certificates$/m);
+    assert.match(
+      greeting,
+      /^ {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:\S+ --rotate-certificates$/m,
+    );
   });
 
   test("a machine exchanges its proof for a token, and gets the certificate of its node alone", async () => {

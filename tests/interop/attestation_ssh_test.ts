@@ -60,7 +60,10 @@ describe("SSH keys", () => {
   /** Lets ssh-keygen verify a signature by a key that it knows as that of `n1`. */
   async function verifyByKeygen(name: string, signature: Uint8Array): Promise<void> {
     const [signers, file] = [folder.join(`${name}.signers`), folder.join(`${name}.own.sig`)];
-    await writeFile(signers, `n1 namespaces="${PROOF_NAMESPACE}" ${await readFile(folder.join(`${name}.pub`), "utf8")}`);
+    await writeFile(
+      signers,
+      `n1 namespaces="${PROOF_NAMESPACE}" ${await readFile(folder.join(`${name}.pub`), "utf8")}`,
+    );
     await writeFile(file, encodePem("SSH SIGNATURE", signature));
     const args = ["-Y", "verify", "-f", signers, "-I", "n1", "-n", PROOF_NAMESPACE, "-s", file];
     await succeedProgram("ssh-keygen", args, { stdin: MESSAGE });

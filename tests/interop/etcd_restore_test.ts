@@ -185,7 +185,10 @@ describe("restores into an etcd", () => {
     const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
     await serveIsRefused("taken");
-    await refused(restore(first, "taken", "taken-3"), /are only partly moved aside\n.*hint: continue with --force-etcd/);
+    await refused(
+      restore(first, "taken", "taken-3"),
+      /are only partly moved aside\n.*hint: continue with --force-etcd/,
+    );
     await succeedTlsboot(restore(first, "taken", "taken-3", "--force-etcd"));
     assert.equal((await keysBelow("taken.replaced-then")).length, 3);
     assert.equal((await keysBelow("taken")).length, 40);

@@ -483,7 +483,8 @@ describe("the time of readers of bodies", () => {
         },
         {
           read: parseInventory,
-          input: (size: number) => lines(size, (index) => `n1,n${index}.example.com ssh-ed25519 ${SSH_VECTORS[0]?.publicKey}\n`),
+          input: (size: number) =>
+            lines(size, (index) => `n1,n${index}.example.com ssh-ed25519 ${SSH_VECTORS[0]?.publicKey}\n`),
         },
       ]
     ) {

@@ -12,14 +12,12 @@ export const FAKE_PROOFS: ProofMethods = {
   ssh: {
     challenge: ({ hostKey }) =>
       Promise.resolve(
-        text(hostKey) === "bad"
-          ? err({ field: "ssh.hostKey", message: "not a key" })
-          : ok({
-            challenge: { kind: "ssh" },
-            proven: `SHA256:${text(hostKey)}`,
-            verifyingKey: hostKey,
-            secret: bytes(""),
-          }),
+        text(hostKey) === "bad" ? err({ field: "ssh.hostKey", message: "not a key" }) : ok({
+          challenge: { kind: "ssh" },
+          proven: `SHA256:${text(hostKey)}`,
+          verifyingKey: hostKey,
+          secret: bytes(""),
+        }),
       ),
     verify: ({ verifyingKey }, { signature }, message) =>
       Promise.resolve(

@@ -45,9 +45,10 @@ const LABEL = Buffer.from("IDENTITY\0");
 export async function createSoftwareTpm(
   { endorsement = "ecc", attestationKey = {} }: SoftwareTpmOptions = {},
 ): Promise<SoftwareTpm> {
-  const endorsementPair = await (endorsement === "rsa"
-    ? subtle.generateKey({ ...OAEP, modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) }, true, ["decrypt"])
-    : subtle.generateKey(ECDH, true, ["deriveBits"])) as webcrypto.CryptoKeyPair;
+  const endorsementPair =
+    await (endorsement === "rsa"
+      ? subtle.generateKey({ ...OAEP, modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) }, true, ["decrypt"])
+      : subtle.generateKey(ECDH, true, ["deriveBits"])) as webcrypto.CryptoKeyPair;
   const attestationPair = await subtle.generateKey(ECDSA, true, ["sign"]) as webcrypto.CryptoKeyPair;
   const point = await exportKey("raw", attestationPair.publicKey);
   const key = { kind: "ecc", curve: 3, x: point.slice(1, 33), y: point.slice(33) } as const;

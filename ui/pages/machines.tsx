@@ -3,8 +3,32 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../machines.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";
-import { CertificateTable, Commands, describeFoundRows, Links, ListFilter, MachineLink, MissingNotes, RequestLink, takePage, TokenLink } from "../parts.tsx";
-import { createNotFound, LEASE_WATCH, type Missing, NODE_WATCH, readCertificates, readIfPossible, readTokens, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH, TOKEN_WATCH, TRUST_REPORT_WATCH } from "../sources.ts";
+import {
+  CertificateTable,
+  Commands,
+  describeFoundRows,
+  Links,
+  ListFilter,
+  MachineLink,
+  MissingNotes,
+  RequestLink,
+  takePage,
+  TokenLink,
+} from "../parts.tsx";
+import {
+  createNotFound,
+  LEASE_WATCH,
+  type Missing,
+  NODE_WATCH,
+  readCertificates,
+  readIfPossible,
+  readTokens,
+  RECORD_WATCH,
+  REQUEST_CERTIFICATE_WATCH,
+  ROTATION_WATCH,
+  TOKEN_WATCH,
+  TRUST_REPORT_WATCH,
+} from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
 
 const STATES: readonly MachineState[] = ["valid", "late", "untrusted", "expired", "revoked", "waiting", "none"];

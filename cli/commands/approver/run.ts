@@ -34,9 +34,13 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
   }
   const logger = createRoleLogger(input.settings, tools);
   const policies = await followPolicies(settings, { ...tools, logger });
-  const requiring = policies?.current().policies.find(({ rules }) => rules.some(({ require: { attested } }) => attested !== undefined));
+  const requiring = policies?.current().policies.find(({ rules }) =>
+    rules.some(({ require: { attested } }) => attested !== undefined)
+  );
   if (requiring !== undefined && !settings.tokenLimits) {
-    throw new UsageError(`policy "${requiring.name}" requires a proof, which is in the bootstrap token: give --token-limits`);
+    throw new UsageError(
+      `policy "${requiring.name}" requires a proof, which is in the bootstrap token: give --token-limits`,
+    );
   }
   const sender = await openNotifications(settings, tools);
   // A dry run must not take the lease from an approver that decides.

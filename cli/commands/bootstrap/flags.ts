@@ -7,7 +7,18 @@ import { OFFLINE_FLAG, SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.t
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, durationFlag, fileFlag, hostListFlag, parsedFlag, parsedListFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  hostListFlag,
+  parsedFlag,
+  parsedListFlag,
+  secretFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */

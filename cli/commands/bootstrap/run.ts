@@ -5,7 +5,12 @@
 import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import { keepMachineFresh, type MachineOptions, type PairChange, updateForNewCa } from "../../../client/keep_machine_fresh.ts";
+import {
+  keepMachineFresh,
+  type MachineOptions,
+  type PairChange,
+  updateForNewCa,
+} from "../../../client/keep_machine_fresh.ts";
 import { checkKubeconfig, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
@@ -18,7 +23,13 @@ import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.
 import { chooseCredentials } from "./credentials.ts";
 import { runOffline } from "./offline.ts";
 import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
-import { createAwaited, describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
+import {
+  createAwaited,
+  describeOutcome,
+  describeProgress,
+  describeServing,
+  type MachineProgress,
+} from "./progress_text.ts";
 import { bootstrapCommand } from "./flags.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";

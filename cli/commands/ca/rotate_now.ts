@@ -23,7 +23,14 @@ import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect, formatConnection } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";
-import { createTokens, describeLoopback, findExpiration, type PlannedToken, readJoinTarget, readMachines } from "../../../client/admin/new_tokens.ts";
+import {
+  createTokens,
+  describeLoopback,
+  findExpiration,
+  type PlannedToken,
+  readJoinTarget,
+  readMachines,
+} from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
 import { assertNoFiles, handOut } from "../../output/new_file.ts";

@@ -10,7 +10,12 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
-import { type AuthorityPaths, authorityPaths, CA_PURPOSES, type CaPurpose } from "../../../instance/authority/layout.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  CA_PURPOSES,
+  type CaPurpose,
+} from "../../../instance/authority/layout.ts";
 import type { caShowCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -55,7 +55,10 @@ test("parseInventory() refuses names that cannot be compared and values that two
       [`[{name: a, ssh: "${FIRST}"}, {name: b, ssh: ["${FIRST}"]}]`, `nodes[1]: "${FIRST}" belongs to "a" already`],
       [`[{name: a, tpm: "${PIN}"}, {name: b, tpm: "${PIN}"}]`, `nodes[1]: "${PIN}" belongs to "a" already`],
       [`[{name: a, pcrs: {7: "${HASH}"}}]`, "nodes[0].pcrs: needs tpm, because a TPM reports them"],
-      [`[{name: a, tpm: "${PIN}", pcrs: [7]}]`, "nodes[0].pcrs: a mapping of PCR numbers to hexadecimal values expected"],
+      [
+        `[{name: a, tpm: "${PIN}", pcrs: [7]}]`,
+        "nodes[0].pcrs: a mapping of PCR numbers to hexadecimal values expected",
+      ],
       [`[{name: a, tpm: "${PIN}", pcrs: {24: "${HASH}"}}]`, "nodes[0].pcrs.24: want the number of a PCR, from 0 to 23"],
       [`[{name: a, tpm: "${PIN}", pcrs: {07: "${HASH}"}}]`, "nodes[0].pcrs.07: want the number of a PCR, from 0 to 23"],
       [
@@ -89,7 +92,9 @@ test("parseInventory() reads the keys by which machines prove who they are", () 
 test("parseInventory() reads the CAs of endorsement certificates", () => {
   const parse = (authorities: unknown) =>
     parseInventory(
-      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: []\nendorsementAuthorities: ${JSON.stringify(authorities)}\n`,
+      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: []\nendorsementAuthorities: ${
+        JSON.stringify(authorities)
+      }\n`,
     );
   const read = parse([{ certificates: TRUST_ANCHOR, nodeName: "commonName" }]);
   assert.ok(read.ok);
@@ -99,8 +104,14 @@ test("parseInventory() reads the CAs of endorsement certificates", () => {
   );
   for (
     const [authorities, fault] of [
-      [[{ certificates: "x", nodeName: "dnsName" }], "[0].certificates: must contain at least one CERTIFICATE PEM block"],
-      [[{ certificates: TRUST_ANCHOR, nodeName: "dnsNames" }], '[0].nodeName: "dnsNames" is not possible; did you mean dnsName?'],
+      [
+        [{ certificates: "x", nodeName: "dnsName" }],
+        "[0].certificates: must contain at least one CERTIFICATE PEM block",
+      ],
+      [
+        [{ certificates: TRUST_ANCHOR, nodeName: "dnsNames" }],
+        '[0].nodeName: "dnsNames" is not possible; did you mean dnsName?',
+      ],
       [[{ certificates: TRUST_ANCHOR }], "[0].nodeName: missing"],
       [[], ": at least one expected"],
     ] as const
@@ -166,7 +177,11 @@ for (
 }
 
 test("findExpectedProofs() takes the TPM of an endorsement certificate for a node without a TPM in the list", async () => {
-  const [now, notBefore, notAfter] = ["2026-12-02", "2026-12-01", "2099-12-31"].map((day) => new Date(day)) as [Date, Date, Date];
+  const [now, notBefore, notAfter] = ["2026-12-02", "2026-12-01", "2099-12-31"].map((day) => new Date(day)) as [
+    Date,
+    Date,
+    Date,
+  ];
   const ca = await generatePrivateKey("ecdsa-p256");
   const { endorsementKey: key } = (await createSoftwareTpm()).evidence;
   const common = { issuer: "vtpm", signer: ca, notBefore, notAfter, serial: Uint8Array.of(1), version: 3 } as const;
@@ -193,7 +208,10 @@ test("findExpectedProofs() takes the TPM of an endorsement certificate for a nod
   };
   const tpm = `sha256:${createHash("sha256").update(key).digest("hex")}`;
   assert.deepEqual(find("", "n1"), { ok: true, value: { ssh: [], pcrs: NO_PCRS, tpm } });
-  assert.deepEqual(find(`{ name: n1, ssh: "${FIRST}" }`, "n1"), { ok: true, value: { ssh: [FIRST], pcrs: NO_PCRS, tpm } });
+  assert.deepEqual(find(`{ name: n1, ssh: "${FIRST}" }`, "n1"), {
+    ok: true,
+    value: { ssh: [FIRST], pcrs: NO_PCRS, tpm },
+  });
   const listed = find(`{ name: n1, tpm: "${PIN}" }`, "n1");
   assert.equal(listed.ok && listed.value.tpm, PIN);
   assert.deepEqual(find("", "n2"), { ok: false, error: 'the endorsement certificate is for node "n1"' });

@@ -14,7 +14,18 @@ import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
-import { type AttestationRequirement, type EvidenceSettings, type HoursRequirement, type KeyRequirement, type LifetimeRequirement, type NamesRequirement, type RateRequirement, type SubjectRequirement, type UsagesRequirement, WEEKDAYS } from "../policy.ts";
+import {
+  type AttestationRequirement,
+  type EvidenceSettings,
+  type HoursRequirement,
+  type KeyRequirement,
+  type LifetimeRequirement,
+  type NamesRequirement,
+  type RateRequirement,
+  type SubjectRequirement,
+  type UsagesRequirement,
+  WEEKDAYS,
+} from "../policy.ts";
 import type { PastApproval } from "../evidence/past_approvals.ts";
 import { omitUndefined } from "../../lib/record.ts";
 

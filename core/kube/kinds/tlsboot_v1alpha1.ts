@@ -5,7 +5,22 @@
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, withoutList } from "./kind.ts";
-import { always, atomic, BOOL, BYTES, enumerated, INT32, INT64, mergedBy, omitempty, optional, required, set, STRING, TIME } from "./notation.ts";
+import {
+  always,
+  atomic,
+  BOOL,
+  BYTES,
+  enumerated,
+  INT32,
+  INT64,
+  mergedBy,
+  omitempty,
+  optional,
+  required,
+  set,
+  STRING,
+  TIME,
+} from "./notation.ts";
 
 /** The API group of tlsboot's own kinds. */
 export const TLSBOOT_GROUP = "tlsboot";

@@ -1,5 +1,10 @@
 /** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../../kube/kinds/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  LEGACY_UNKNOWN_SIGNER,
+} from "../../kube/kinds/certificates_v1.ts";
 import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";

@@ -89,7 +89,9 @@ for (
     {
       name: "a proof of requests that have none",
       rules: [{ require: { attested: {} } }],
-      want: [/never applies: it requires a proof, which only requests for kubernetes\.io\/kube-apiserver-client-kubelet/],
+      want: [
+        /never applies: it requires a proof, which only requests for kubernetes\.io\/kube-apiserver-client-kubelet/,
+      ],
     },
     {
       name: "a proof of requests that may have one",
@@ -114,7 +116,10 @@ rules:
 `;
   const report = checkRuleFile(text, "p.yaml");
   assert.deepEqual(report?.findings.map(({ severity }) => severity), ["ok"]);
-  assert.match(report?.sentences.join() ?? "", /"by-tpm" .* requires a proof .* stock kubelet cannot prove at a renewal/);
+  assert.match(
+    report?.sentences.join() ?? "",
+    /"by-tpm" .* requires a proof .* stock kubelet cannot prove at a renewal/,
+  );
 });
 
 test("checkPolicyRules() finds nothing in the policies that come with tlsboot", () => {

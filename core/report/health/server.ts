@@ -1,7 +1,12 @@
 /** The checks of a server through its API: its requests, policies and tokens, and what it publishes for machines. */
 import type { Policy } from "../../approval/policy.ts";
 import { isSettled } from "../../approval/recognizers.ts";
-import { CLUSTER_INFO_KUBECONFIG_KEY, encodeClusterInfo, namesOtherCa, parsePublishedCluster } from "../../token/cluster_info.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  encodeClusterInfo,
+  namesOtherCa,
+  parsePublishedCluster,
+} from "../../token/cluster_info.ts";
 import type { TokenFacts } from "../../token/token_secret.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../request/signer_name.ts";
 import { findCondition, getCsrPhase } from "../../request/phase.ts";

@@ -10,7 +10,13 @@ import {
   toSshPublicKey,
   verifySshSignature,
 } from "../../../core/attestation/ssh_signature.ts";
-import { DSA_KEY, ED25519_SIGNATURE_SHA256, HASHED_NAMES, SSH_MESSAGE, SSH_VECTORS } from "../../support/ssh_vectors.ts";
+import {
+  DSA_KEY,
+  ED25519_SIGNATURE_SHA256,
+  HASHED_NAMES,
+  SSH_MESSAGE,
+  SSH_VECTORS,
+} from "../../support/ssh_vectors.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
 import { assertHolds, assertSame, resultOutcome, toOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
@@ -24,7 +30,14 @@ const PUBLIC_KEYS: readonly SshPublicKey[] = KEYS.map((wire) => {
 const SIGNATURES = [...SSH_VECTORS.map(({ signature }) => signature), ED25519_SIGNATURE_SHA256].map(fromBase64);
 const MESSAGE = encodeText(SSH_MESSAGE);
 const TYPES = [...SSH_VECTORS.map(({ type }) => type), "ssh-dss", "nistp256", "nistp384", "nistp521"];
-const LENGTHS = ["\0\0\0\u0000", "\0\0\0\u0001", "\0\0\0\u000b", "\0\0\0\u0013", "\0\0\0\u0020", "\u007f\u007f\u007f\u007f"];
+const LENGTHS = [
+  "\0\0\0\u0000",
+  "\0\0\0\u0001",
+  "\0\0\0\u000b",
+  "\0\0\0\u0013",
+  "\0\0\0\u0020",
+  "\u007f\u007f\u007f\u007f",
+];
 /** The largest body of a node attestation. */
 const MAX_BYTES = 16_384;
 
@@ -51,7 +64,12 @@ export const sshSignature: Target = {
   maxBytes: MAX_BYTES,
   run(input) {
     return PUBLIC_KEYS.map((publicKey) => {
-      const verified = verifySshSignature({ publicKey, signature: input, namespace: PROOF_NAMESPACE, message: MESSAGE });
+      const verified = verifySshSignature({
+        publicKey,
+        signature: input,
+        namespace: PROOF_NAMESPACE,
+        message: MESSAGE,
+      });
       // No one but the key can make another one.
       if (verified.ok) assertHolds(SIGNATURES.some((known) => isSame(known, input)), "an accepted signature is known");
       return resultOutcome(verified);

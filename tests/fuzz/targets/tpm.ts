@@ -1,7 +1,7 @@
 /** `tpm`: the structures of a TPM. A public area that is written again is the same key. */
 import {
-  ENDORSEMENT_TEMPLATES,
   encodePublicArea,
+  ENDORSEMENT_TEMPLATES,
   parsePublicArea,
   parseQuote,
   parseTpmSignature,
@@ -26,7 +26,15 @@ export async function tpm(): Promise<Target> {
       valid.quote,
       valid.signature,
     ],
-    words: ["\u0000\u0010", "\u0000\u000b", "\u0000\u0018", "\u0000\u0014", "\u0000\u0001", "\u00ff\u00ff", "\u0080\u0018"],
+    words: [
+      "\u0000\u0010",
+      "\u0000\u000b",
+      "\u0000\u0018",
+      "\u0000\u0014",
+      "\u0000\u0001",
+      "\u00ff\u00ff",
+      "\u0080\u0018",
+    ],
     maxBytes: 65_536,
     run(input) {
       const area = parsePublicArea(input);

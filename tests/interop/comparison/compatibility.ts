@@ -36,7 +36,9 @@ export function formatCompatibility(
     "The interoperability suite (`deno task interop`) writes this page from its results. Do not edit it by hand.",
     "",
     `The suite sends the same exchanges to kube-apiserver 1.37.2 and to \`tlsboot serve\`. Of ${verdicts.length} exchanges, ` +
-    `${countIdentical(verdicts)} have identical answers: the status, the headers that clients read, and the whole body. ` +
+    `${
+      countIdentical(verdicts)
+    } have identical answers: the status, the headers that clients read, and the whole body. ` +
     "Values in which two real servers also differ are left out (uids, resourceVersions, times, continue tokens, " +
     "generated suffixes, hashes, addresses, build information), and so are documentation texts and the messages of YAML " +
     "errors, for which tlsboot has its own words.",
