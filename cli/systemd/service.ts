@@ -11,7 +11,7 @@ import { escapeValue } from "../../core/lib/printable.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** A service that reports its state. Without systemd, and in a unit without `Type=notify`, nothing is reported. */
-export interface Service extends Disposable {
+export interface SystemdService extends Disposable {
   /** Reports that the service has started, and how `systemctl status` describes it. */
   ready(status: string): void;
   /** Changes the description in `systemctl status`. */
@@ -28,7 +28,7 @@ const HEARTBEATS = 3;
 export function connectService(
   { env }: Pick<Io, "env">,
   { logger, signal }: { readonly logger: Pick<Logger, "warn">; readonly signal: AbortSignal },
-): Service {
+): SystemdService {
   if ((env["NOTIFY_SOCKET"] ?? "") === "") return { ready() {}, describe() {}, [Symbol.dispose]() {} };
   let isReady = false;
   let description = "starting";

@@ -116,7 +116,7 @@ const RESPONSES: ReadonlyMap<number, { readonly text: string; readonly hint?: st
   [0x09f, { text: "it is for another key or another TPM, or older than the last reset of this one" }],
 ]);
 
-/** Codes of commands (TPM_CC). */
+/** The codes of the commands (TPM_CC). */
 const COMMAND = {
   createPrimary: 0x131,
   startup: 0x144,
@@ -148,7 +148,7 @@ const EMPTY = tpmBuffer();
 /** One command, and how its response is read. */
 interface Command<T> {
   readonly code: number;
-  /** Completes "cannot …". */
+  /** Completes a message that begins with "cannot". */
   readonly action: string;
   readonly handles?: readonly TpmHandle[];
   /** What authorizes the first handles: `PASSWORD`, or a policy session. */

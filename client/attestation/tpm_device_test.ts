@@ -15,7 +15,7 @@ const STARTUP = "80010000000c000001440000";
 const FLUSH = "80010000000e00000165";
 const [RETRY, INITIALIZE] = [0x922, 0x100];
 
-/** A response without sessions. */
+/** A response of a command without sessions. */
 function respond(code: number, ...parts: readonly Uint8Array[]): Bytes {
   const body = joinTpm(...parts);
   return joinTpm(tpmNumber(2, 0x8001), tpmNumber(4, 10 + body.length), tpmNumber(4, code), body);

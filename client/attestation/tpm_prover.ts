@@ -62,7 +62,7 @@ export function createDeviceProver(open: () => Promise<TpmDevice>): TpmProver {
 
 interface EndorsementKey {
   readonly handle: TpmHandle;
-  /** SubjectPublicKeyInfo in DER. */
+  /** The SubjectPublicKeyInfo, encoded in DER. */
   readonly publicKeyDer: Bytes;
   readonly certificateIndex: number;
 }

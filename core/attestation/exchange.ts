@@ -81,7 +81,7 @@ export interface Challenged {
   readonly secret: Bytes;
 }
 
-/** A kind of proof. */
+/** How one kind of proof is challenged and verified. */
 export interface ProofMethod<K extends ProofKind> {
   /** Challenges the keys of evidence, whether they are expected or not. */
   challenge(
@@ -96,7 +96,7 @@ export interface ProofMethod<K extends ProofKind> {
   ): Promise<Result<undefined, string>>;
 }
 
-/** Every kind of proof. */
+/** The methods of all kinds of proof. */
 export type ProofMethods = { readonly [K in ProofKind]: ProofMethod<K> };
 
 /** Returns the key for a purpose at a time. It is another one each day, so that a state ends with its day. */
@@ -167,9 +167,9 @@ export interface AttestedNode {
   readonly expiration: Date;
 }
 
-/** A refused second call. */
+/** The reason why a second call is refused. */
 export interface AttestationRefusal {
-  /** The label of metrics. */
+  /** The label that metrics have for it. */
   readonly reason: "state" | "proof" | "inventory";
   /** The sentence for the client, which does not show what is expected. */
   readonly message: string;
@@ -259,7 +259,7 @@ interface SealedState extends ProofMessage {
   readonly verifyingKey: string;
   readonly secret: string;
   readonly pcrs: readonly number[];
-  /** Milliseconds since 1970. */
+  /** The time of the challenge in milliseconds since 1970. */
   readonly at: number;
   readonly endorsement: { readonly [K in keyof Endorsement]: string } | undefined;
 }

@@ -68,9 +68,9 @@ export function readAttestationKey(publicArea: Bytes): Result<AttestationKey, st
 /** A quote, and what it must contain. */
 export interface QuoteToVerify {
   readonly attestationKey: AttestationKey;
-  /** TPMS_ATTEST. */
+  /** The quote as the TPM made it (TPMS_ATTEST). */
   readonly quote: Bytes;
-  /** TPMT_SIGNATURE. */
+  /** The signature of the quote (TPMT_SIGNATURE). */
   readonly signature: Bytes;
   readonly qualifyingData: Uint8Array;
   /** The PCRs that the machine had to quote. */
