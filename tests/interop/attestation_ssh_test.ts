@@ -1,4 +1,4 @@
-/** OpenSSH accepts the signatures that tlsboot makes and makes those that it accepts; both name keys and machines alike. */
+/** OpenSSH and tlsboot verify each other's signatures, and name keys and machines alike. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -124,8 +124,7 @@ describe("SSH keys", () => {
     assert.deepEqual([...hashed.value.keys()], []);
     for (const { node, key } of names) {
       const want = [formatSshFingerprint(await readKey(key))];
-      assert.deepEqual(listed.value.get(node)?.proofs?.ssh, want);
-      assert.deepEqual(hashed.value.get(node)?.proofs?.ssh, want);
+      assert.deepEqual([listed, hashed].map(({ value }) => value.get(node)?.proofs?.ssh), [want, want]);
       assert.match(await sshKeygen("-l", "-F", node, "-f", path), new RegExp(want[0]!.replace(/[+/]/g, "\\$&")));
     }
     assert.equal(hashed.value.has("n9"), false);
