@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import {
-  beginAttestation,
-  completeAttestation,
-  createSealingKey,
-  type ExchangeContext,
-  type ProofMethods,
-} from "../../core/attestation/exchange.ts";
+import { beginAttestation, completeAttestation, createSealingKey, type ExchangeContext, type ProofMethods } from "../../core/attestation/exchange.ts";
 import { parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
 import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
 import { AppError, type ErrorCode } from "../../core/errors.ts";
@@ -134,7 +128,8 @@ function serveProofs(api: FakeApi): FakeServer {
       const status = { challenge: { ...challenge, ...fake.edit(challenge) }, state: encodeBase64(state) };
       return { status: 201, body: { ...sent, status } };
     }
-    const done = await completeAttestation(call.value, { ...context, findExpected: () => fake.expected });
+    const findExpected = () => fake.expected === undefined ? err("not listed") : ok(fake.expected);
+    const done = await completeAttestation(call.value, { ...context, findExpected });
     if (!done.ok) return fail(403, "Forbidden", done.error.message);
     const { token, expiration } = done.value;
     const status = { token: formatBootstrapToken(token), expirationTimestamp: expiration.toISOString() };

@@ -440,7 +440,7 @@ for (
     {
       name: "a proof that is older than allowed",
       rule: { require: { attested: { maxAgeMs: 60_000 } } },
-      want: 'policies pending: rule "rule-1" of policy "own": the proof is 2m old, and at most 1m is allowed',
+      want: 'policies pending: rule "rule-1" of policy "own": the proof is 2m0s old, and at most 1m0s is allowed',
     },
     {
       name: "a proof of another kind",
