@@ -75,10 +75,14 @@ test("InstanceRotations.follow() reports a server before it adopts a step", asyn
   const deps = createInstanceDeps("/nowhere");
   const storage = createMemoryStorage(deps);
   const [reported, adopting] = [Promise.withResolvers<CaRotation>(), Promise.withResolvers<void>()];
-  const observed: typeof storage = Object.assign(Object.create(storage), {
-    update(...args: Parameters<typeof storage.update>) {
-      reported.resolve(args[1] as CaRotation);
-      return storage.update(...args);
+  const observed = new Proxy(storage, {
+    get(target, key) {
+      const value = Reflect.get(target, key);
+      if (typeof value !== "function") return value;
+      return (...args: readonly unknown[]) => {
+        if (key === "update") reported.resolve(args[1] as CaRotation);
+        return value.apply(target, args);
+      };
     },
   });
   let isAdopted = Promise.resolve();
