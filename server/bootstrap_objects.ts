@@ -18,7 +18,7 @@ import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
-import type { Service } from "./registry/services.ts";
+import type { ServiceShape } from "./registry/services.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/kinds/rbac_v1.ts";
@@ -183,12 +183,12 @@ export function createApiService(securePort: number): BootstrapObject {
       },
       status: { loadBalancer: {} },
     } as KubeObject,
-    plan: (existing) => planTargetPort(existing as Service, securePort),
+    plan: (existing) => planTargetPort(existing as ServiceShape, securePort),
   };
 }
 
 /** Plans the target port of a service that an older version made without one; a service with one stays as it is. */
-function planTargetPort(existing: Service, securePort: number): ReconcilePlan<KubeObject> {
+function planTargetPort(existing: ServiceShape, securePort: number): ReconcilePlan<KubeObject> {
   const ports = existing.spec.ports ?? [];
   if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };
   const completed = ports.map((port) => ({ ...port, targetPort: port.targetPort || securePort }));

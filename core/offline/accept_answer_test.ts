@@ -266,7 +266,7 @@ describe("an answer at an API server", () => {
         "another certificate",
         {},
         async () => issued(await issue({}, otherCa)),
-        /not of the CA that signed the answers/,
+        /not issued by the CA that signed the answers/,
       ],
       ["an answer without a certificate", {}, () => issued(), /it has no certificate/],
       [

@@ -10,7 +10,7 @@ import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { READ_VERBS, type Resource } from "./resource.ts";
 
 /** The fields of a Service that tables and selectors read. */
-export interface Service extends KubeObject {
+export interface ServiceShape extends KubeObject {
   readonly spec: {
     readonly type?: string;
     readonly clusterIP?: string;
@@ -33,7 +33,7 @@ interface ServicePort {
 }
 
 /** The services, with the columns of `pkg/printers/internalversion/printers.go` (printService). */
-export const services: Resource<Service> = {
+export const services: Resource<ServiceShape> = {
   kind: serviceKind,
   storageName: "services/specs",
   verbs: READ_VERBS,
@@ -55,7 +55,7 @@ function formatPort({ port, protocol, nodePort = 0 }: ServicePort): string {
   return nodePort > 0 ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`;
 }
 
-function formatExternalIps({ spec, status }: Service): string {
+function formatExternalIps({ spec, status }: ServiceShape): string {
   const external = spec.externalIPs ?? [];
   switch (spec.type) {
     case "ClusterIP":
