@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { cacheDir } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import type { Mutant } from "./mutate.ts";
-import type { Answer, MeasuredTest, Request } from "./worker.ts";
+import type { Actions, MeasuredTest } from "./worker.ts";
 
 /** The mutants of a room, the files that they are in, and the test files. */
 export interface RoomRun {
@@ -37,32 +37,37 @@ const LANES = 2;
 /** A test has hung after this time and many times its usual time. */
 const PATIENCE_MS = 3000;
 const PATIENCE_FACTOR = 10;
-/** The time that a worker has to load. */
+/** The time that a worker has to load, and a test that was not measured. */
 const LONG_MS = 600_000;
 /** The folder of the tests' files: in memory where there is one, because a disk takes milliseconds for each commit. */
 const TMPDIR = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
+type Reply<K extends keyof Actions> = Awaited<ReturnType<Actions[K]>>;
+
 interface Worker extends Disposable {
   /** Asks for something; undefined when the worker has ended, or was killed because a test took longer than its limit. */
-  ask(request: Request, limitFor?: (test: number) => number): Promise<Answer | undefined>;
+  ask<K extends keyof Actions>(name: K, ...args: Parameters<Actions[K]>): Promise<Reply<K> | undefined>;
 }
 
 export async function runRoom({ mutants, changed, testFiles, importsFile }: RoomRun): Promise<RoomOutcome> {
+  let tests: readonly MeasuredTest[] = [];
+  const limitOf = (test: number): number =>
+    tests[test] === undefined ? LONG_MS : PATIENCE_MS + PATIENCE_FACTOR * tests[test].ms;
+
   /** Starts a worker that has loaded the tests; undefined when they cannot be loaded. */
   async function load(mutant?: number): Promise<Worker | undefined> {
-    const worker = startWorker(mutant === undefined);
-    return await worker.ask({ kind: "load", changed, testFiles, mutant }) && worker;
+    const worker = startWorker(mutant === undefined, limitOf);
+    return await worker.ask("load", changed, testFiles, mutant) && worker;
   }
 
   /** Tries a mutant on tests, and reports whether one finds it and the worker can be used again. */
   async function tryOn(worker: Worker | undefined, mutant: number, isWanted: (test: MeasuredTest) => boolean) {
-    const limitFor = (test: number) => PATIENCE_MS + PATIENCE_FACTOR * tests[test]!.ms;
-    const answer = await worker?.ask({ kind: "run", mutant, tests: orderTests(tests, isWanted) }, limitFor);
-    return answer?.kind === "ran" ? answer : { isFound: true, isClean: false };
+    const outcome = await worker?.ask("runMutant", mutant, orderTests(tests, isWanted));
+    return outcome ?? { isFound: true, isClean: false };
   }
 
   async function runLane(worker: Worker | undefined): Promise<void> {
-    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+    for (const mutant of queue) {
       const { id, file } = mutant;
       const isReaching = ({ reached, fault }: MeasuredTest) => fault === undefined && reached.includes(id);
       const isReached = tests.some(isReaching);
@@ -88,11 +93,11 @@ export async function runRoom({ mutants, changed, testFiles, importsFile }: Room
   }
 
   const first = await load();
-  const measured = await first?.ask({ kind: "measure" });
-  if (measured?.kind !== "measured") throw new Error("cannot run the tests without a mutant");
-  const { tests } = measured;
+  const measured = await first?.ask("measure");
+  if (measured === undefined) throw new Error("cannot run the tests without a mutant");
+  tests = measured.tests;
   const atLoad = new Set(measured.atLoad);
-  const queue = [...mutants];
+  const queue = mutants.values();
   const survivors: Survivor[] = [];
   await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(lane === 0 ? first : undefined)));
   survivors.sort((a, b) => a.id - b.id);
@@ -104,29 +109,30 @@ function orderTests(tests: readonly MeasuredTest[], isWanted: (test: MeasuredTes
   const wanted = tests.map((test, index) => ({ ...test, index })).filter(isWanted);
   const msByFile = new Map<string, number>();
   for (const { file, ms } of wanted) msByFile.set(file, (msByFile.get(file) ?? 0) + ms);
-  const fileMs = (file: string) => msByFile.get(file) ?? 0;
-  wanted.sort((a, b) => fileMs(a.file) - fileMs(b.file) || a.file.localeCompare(b.file) || a.ms - b.ms);
+  const fileMs = ({ file }: MeasuredTest) => msByFile.get(file) ?? 0;
+  wanted.sort((a, b) => fileMs(a) - fileMs(b) || a.file.localeCompare(b.file) || a.ms - b.ms);
   return wanted.map(({ index }) => index);
 }
 
-function startWorker(reportsFaults: boolean): Worker {
+function startWorker(reportsFaults: boolean, limitOf: (test: number) => number): Worker {
   const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), {
     execArgv: [...NODE_FLAGS, "--no-warnings"],
     env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir(), "mutants"), TMPDIR },
     stdio: ["ignore", "ignore", reportsFaults ? "inherit" : "ignore", "ipc"],
+    serialization: "advanced",
   });
   const kill = () => void child.kill("SIGKILL");
-  const ask: Worker["ask"] = (request, limitFor = () => LONG_MS) => {
-    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+  const ask: Worker["ask"] = (name, ...args) => {
+    const { promise, resolve } = Promise.withResolvers<Reply<typeof name> | undefined>();
     let limit = setTimeout(kill, LONG_MS);
-    const hear = (answer: Answer) => {
-      if (answer.kind !== "begun") return resolve(answer);
+    const hear = (message: { readonly begun: number } | { readonly answer: Reply<typeof name> }) => {
+      if ("answer" in message) return resolve(message.answer);
       clearTimeout(limit);
-      limit = setTimeout(kill, limitFor(answer.test));
+      limit = setTimeout(kill, limitOf(message.begun));
     };
     const end = () => resolve(undefined);
     child.on("message", hear).on("exit", end).on("error", end);
-    if (child.connected) child.send(request);
+    if (child.connected) child.send([name, ...args]);
     else end();
     return promise.finally(() => {
       clearTimeout(limit);

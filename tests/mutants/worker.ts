@@ -10,26 +10,9 @@ import { pathToFileURL } from "node:url";
 import fc from "../support/properties.ts";
 import { listGroups, loadTests, type RegisteredTest } from "./node_test.ts";
 
-/** What the parent asks a worker to do; it loads first. */
-export type Request =
-  | {
-    readonly kind: "load";
-    /** The changed files by path, with all of their mutants in them. */
-    readonly changed: Readonly<Record<string, string>>;
-    readonly testFiles: readonly string[];
-    /** A mutant that is in force while the modules load. */
-    readonly mutant: number | undefined;
-  }
-  | { readonly kind: "measure" }
-  | { readonly kind: "run"; readonly mutant: number; readonly tests: readonly number[] };
-
-/** What the worker answers. A worker that is no longer clean must be replaced. */
-export type Answer =
-  | { readonly kind: "loaded" }
-  /** The test with this index begins. */
-  | { readonly kind: "begun"; readonly test: number }
-  | { readonly kind: "measured"; readonly tests: readonly MeasuredTest[]; readonly atLoad: readonly number[] }
-  | { readonly kind: "ran"; readonly isFound: boolean; readonly isClean: boolean };
+/** What the parent asks a worker to do: first to load. */
+export type Actions = typeof ACTIONS;
+const ACTIONS = { load, measure, runMutant };
 
 /** A test as it ran without any mutant. */
 export interface MeasuredTest {
@@ -79,10 +62,11 @@ class ForgetfulMap<K extends WeakKey, V> {
 Object.assign(globalThis, { __mutant: isInForce, ForgetfulMap });
 process.on("unhandledRejection", () => {});
 process.on("disconnect", () => process.exit());
-process.on("message", async (request: Request) => {
+process.on("message", async ([name, ...args]: [keyof Actions, ...unknown[]]) => {
   // During a request the channel does not keep the process alive: see `stuck`.
   process.channel?.unref();
-  send(await answer(request).catch(end));
+  const act = ACTIONS[name] as (...args: readonly unknown[]) => Promise<unknown>;
+  process.send?.({ answer: await act(...args).catch(end) });
   process.channel?.ref();
 });
 
@@ -91,23 +75,15 @@ function end(error: unknown): never {
   process.exit(1);
 }
 
-function send(message: Answer): void {
-  process.send?.(message);
-}
-
-async function answer(request: Request): Promise<Answer> {
-  switch (request.kind) {
-    case "load":
-      await load(request);
-      return { kind: "loaded" };
-    case "measure":
-      return { kind: "measured", atLoad: [...reached], tests: await measure() };
-    case "run":
-      return await runMutant(request.mutant, request.tests);
-  }
-}
-
-async function load({ changed, testFiles, mutant }: Request & { readonly kind: "load" }): Promise<void> {
+/**
+ * Loads test files, with the changed files by path, which have all of their mutants in them; one may be in force while the
+ * modules load.
+ */
+async function load(
+  changed: Readonly<Record<string, string>>,
+  testFiles: readonly string[],
+  mutant: number | undefined,
+): Promise<true> {
   const toUrl = (file: string) => pathToFileURL(join(process.cwd(), file)).href;
   const texts = new Map(Object.entries(changed).map(([file, text]) => [toUrl(file), text]));
   const standIn = new URL("./node_test.ts", import.meta.url).href;
@@ -124,10 +100,12 @@ async function load({ changed, testFiles, mutant }: Request & { readonly kind: "
   active = mutant;
   for (const file of testFiles) tests.push(...await loadTests(file, () => import(toUrl(file))));
   await delay(SETTLE_MS);
+  return true;
 }
 
-/** Runs every test without a mutant, twice: a test that passes only once cannot be used. */
-async function measure(): Promise<readonly MeasuredTest[]> {
+/** Runs every test without a mutant, twice: one that passes only once cannot be used. Also lists what loading reached. */
+async function measure(): Promise<{ readonly tests: readonly MeasuredTest[]; readonly atLoad: readonly number[] }> {
+  const atLoad = [...reached];
   const measured: MeasuredTest[] = [];
   for (const [index, { name, group }] of tests.entries()) {
     reached = new Set();
@@ -136,16 +114,18 @@ async function measure(): Promise<readonly MeasuredTest[]> {
     measured.push({ name, file: group.file, ms: performance.now() - start, reached: [...reached], fault });
   }
   for (const [index, test] of measured.entries()) test.fault ??= (await runTests([index]))?.text;
-  return measured;
+  return { tests: measured, atLoad };
 }
 
-/** Runs tests until one finds the mutant, and checks that this test still passes without it. */
-async function runMutant(mutant: number, indexes: readonly number[]): Promise<Answer> {
+/** Runs tests until one finds the mutant. The worker is clean when this test still passes without it. */
+async function runMutant(
+  mutant: number,
+  indexes: readonly number[],
+): Promise<{ readonly isFound: boolean; readonly isClean: boolean }> {
   active = mutant;
   const fault = await runTests(indexes);
   active = undefined;
-  const isClean = fault === undefined || (await runTests([fault.index])) === undefined;
-  return { kind: "ran", isFound: fault !== undefined, isClean };
+  return { isFound: fault !== undefined, isClean: fault === undefined || await runTests([fault.index]) === undefined };
 }
 
 /** Runs tests until one fails, with the hooks of their groups. The tests of a group must follow each other. */
@@ -163,7 +143,7 @@ async function runTests(
         while (next < indexes.length && tests[indexes[next]!]!.group === group) {
           index = indexes[next++]!;
           passes = 0;
-          send({ kind: "begun", test: index });
+          process.send?.({ begun: index });
           await Promise.race([tests[index]!.run(), stuck()]);
         }
       } finally {
