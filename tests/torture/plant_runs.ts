@@ -5,7 +5,7 @@
  */
 import type { Plugin } from "esbuild";
 import { readFileSync } from "node:fs";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
@@ -64,14 +64,18 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
   const startedMs = performance.now();
   const { code, output } = await runAside(process.execPath, ["task", "-q", finder.task, ...finder.flags, ...more], env);
   const seconds = (performance.now() - startedMs) / 1000;
-  await rm(scratch, { recursive: true, force: true });
   const lines = output.trimEnd().split("\n");
+  const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
+  // Of many faults a storm prints the first ones only.
+  for await (const path of glob(join(scratch, "*", "violations.txt"))) {
+    lines.push(...(await readFile(path, "utf8")).split("\n"));
+  }
+  await rm(scratch, { recursive: true, force: true });
   // What a run finds is indented below its summary.
   const found = plant === undefined
     ? code === 0 ? "nothing is found" : undefined
     : lines.filter((line) => line.startsWith(" ")).map((line) => line.trim()).find((line) => plant.fault.test(line));
   const isExpected = found !== undefined && code === (plant === undefined ? 0 : 1);
-  const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
   const account = isExpected ? found : `NOT AS EXPECTED: ${found ?? end}`;
   process.stdout.write(
     `| ${plant?.name ?? "none"} | \`${toCommand(finder)}\` | ${seconds.toFixed(0)} | ${account} |\n`,
