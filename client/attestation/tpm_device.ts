@@ -7,18 +7,7 @@ import { once } from "node:events";
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { createConnection } from "node:net";
-import {
-  encodePcrSelection,
-  encodePublicArea,
-  joinTpm,
-  readPcrSelections,
-  readTpm,
-  TPM_ALGORITHM,
-  tpmBuffer,
-  tpmNumber,
-  type TpmPublicArea,
-  TpmReader,
-} from "../../core/attestation/tpm_structures.ts";
+import { encodePcrSelection, encodePublicArea, joinTpm, readPcrSelections, readTpm, TPM_ALGORITHM, tpmBuffer, tpmNumber, type TpmPublicArea, TpmReader } from "../../core/attestation/tpm_structures.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/abort.ts";
 import { lookup } from "../../core/lib/record.ts";
@@ -75,10 +64,10 @@ export class TpmError extends AppError {
   /** The response code (TPM_RC), without the number of the handle or parameter that it is for. */
   readonly responseCode: number;
 
-  constructor(action: string, responseCode: number) {
-    const { text, hint } = RESPONSES.get(responseCode) ?? {};
-    const code = `0x${responseCode.toString(16)}`;
-    super("io", `cannot ${action}: ${text === undefined ? `the TPM answered ${code}` : `${text} (${code})`}`, { hint });
+  constructor(action: string, code: number) {
+    const responseCode = toResponseCode(code);
+    const { text = "the TPM refused it", hint } = RESPONSES.get(responseCode) ?? {};
+    super("io", `cannot ${action}: ${text} (response code 0x${code.toString(16)})`, { hint });
     this.responseCode = responseCode;
   }
 }
@@ -359,7 +348,7 @@ function readResponse<T>(
   const parsed = readTpm(response, (reader) => {
     const tag = reader.uint16();
     reader.uint32(); // The size, which the transport has read.
-    const code = toResponseCode(reader.uint32());
+    const code = reader.uint32();
     if (code !== 0) return { code };
     const handle = isLoading ? reader.uint32() : 0;
     if (isLoading) loaded.add(handle);

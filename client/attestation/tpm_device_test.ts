@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
-import process from "node:process";
 import { ATTESTATION_TEMPLATE, joinTpm, tpmBuffer, tpmNumber } from "../../core/attestation/tpm_structures.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { encodeHex } from "../../core/lib/hex.ts";
@@ -10,6 +9,7 @@ import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { createTpmDevice, openTpmTransport, type TpmDevice, TpmError } from "./tpm_device.ts";
+import process from "node:process";
 
 const STARTUP = "80010000000c000001440000";
 const FLUSH = "80010000000e00000165";
@@ -54,18 +54,21 @@ describe("createTpmDevice()", () => {
 
   test("repeats a command while the TPM is busy, and not forever", async () => {
     const { commands, device } = createScriptedTpm(Array.from({ length: 20 }, () => respond(RETRY)));
-    await assert.rejects(device.readPcrs([0]), /^TpmError: cannot read the PCRs: the TPM answered 0x922$/);
+    await assert.rejects(
+      device.readPcrs([0]),
+      /^TpmError: cannot read the PCRs: the TPM refused it \(response code 0x922\)$/,
+    );
     const pauses = commands.filter((command) => command.endsWith(" ms"));
     assert.deepEqual(pauses, ["40 ms", "80 ms", "160 ms", "320 ms", "640 ms", "1280 ms", "2560 ms"]);
   });
 
   for (
     const { code, want } of [
-      { code: 0x921, want: "the TPM is locked out after too many wrong passwords (0x921)" },
-      { code: 0x9a2, want: "the endorsement hierarchy has a password (0xa2)" },
-      { code: 0x185, want: "the endorsement hierarchy is disabled (0x85)" },
-      { code: 0x902, want: "the TPM has no memory for another key or session (0x902)" },
-      { code: 0x1d5, want: "the TPM answered 0x95" },
+      { code: 0x921, want: "the TPM is locked out after too many wrong passwords (response code 0x921)" },
+      { code: 0x9a2, want: "the endorsement hierarchy has a password (response code 0x9a2)" },
+      { code: 0x185, want: "the endorsement hierarchy is disabled (response code 0x185)" },
+      { code: 0x902, want: "the TPM has no memory for another key or session (response code 0x902)" },
+      { code: 0x1d5, want: "the TPM refused it (response code 0x1d5)" },
     ]
   ) {
     test(`reports the response code 0x${code.toString(16)}`, async () => {

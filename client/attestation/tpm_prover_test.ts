@@ -1,9 +1,53 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ENDORSEMENT_TEMPLATES } from "../../core/attestation/tpm_structures.ts";
+import { computeTpmName, ENDORSEMENT_TEMPLATES } from "../../core/attestation/tpm_structures.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { type TpmDevice, TpmError } from "./tpm_device.ts";
+import { createTpmDevice, type TpmDevice, TpmError } from "./tpm_device.ts";
 import { createDeviceProver, createTpmProver, type TpmProver } from "./tpm_prover.ts";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { readAttestationKey, verifyQuote } from "../../core/attestation/verify_tpm.ts";
+import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
+import { parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts";
+
+/** What tests/interop/attestation_tpm_test.ts records; bytes are hexadecimal. */
+interface Story {
+  /** What passed the TPM while it was open for the evidence, and for the answer. */
+  readonly exchanges: readonly (readonly TpmExchange[])[];
+  readonly message: string;
+  readonly credential: string;
+  readonly encryptedSecret: string;
+  readonly secret: string;
+}
+
+test("a prover presents its keys and answers a challenge, as with a real TPM", async () => {
+  const story: Story = JSON.parse(await readFile(new URL("./testdata/tpm_story.json", import.meta.url), "utf8"));
+  const exchanges = story.exchanges.values();
+  const prover = createDeviceProver(() =>
+    Promise.resolve(createTpmDevice(replayTpm(exchanges.next().value ?? []), {
+      clock: { sleep: () => assert.fail() },
+      random: createSeededRandom(),
+      signal: new AbortController().signal,
+    }))
+  );
+  const evidence = await prover.evidence();
+  const certificate = parseCertificate(evidence.endorsementCertificate!);
+  assert.ok(certificate.ok);
+  assert.deepEqual(certificate.value.publicKeyDer, evidence.endorsementKey);
+  const attestationKey = readAttestationKey(evidence.attestationKey);
+  assert.ok(attestationKey.ok);
+  assert.deepEqual(attestationKey.value.name, computeTpmName(evidence.attestationKey));
+
+  const challenge = { credential: decodeHex(story.credential), secret: decodeHex(story.encryptedSecret) };
+  const pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 11];
+  const message = new TextEncoder().encode(story.message);
+  const { secret, ...quoted } = await prover.prove({ kind: "tpm", pcrs, ...challenge }, message);
+  assert.equal(encodeHex(secret), story.secret);
+  const qualifyingData = createHash("sha256").update(message).digest();
+  const verified = verifyQuote({ attestationKey: attestationKey.value, qualifyingData, pcrs, ...quoted });
+  assert.deepEqual(verified, { ok: true, value: undefined });
+});
 
 /** A TPM whose first answers to `createPrimary` are these response codes. */
 function createRefusingDevice(
@@ -34,7 +78,7 @@ test("a prover takes the endorsement key of ECC where the TPM has no RSA", async
 });
 
 test("a prover reports that the TPM supports no standard key, and does not hide another error", async () => {
-  await assert.rejects(createRefusingDevice(0x84, 0xa6).prover.evidence(), /the TPM answered 0xa6/);
+  await assert.rejects(createRefusingDevice(0x84, 0xa6).prover.evidence(), /the TPM refused it \(response code 0xa6\)/);
   await assert.rejects(createRefusingDevice(0x921).prover.evidence(), /the TPM is locked out/);
 });
 

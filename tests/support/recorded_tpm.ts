@@ -1,0 +1,35 @@
+/** Conversations with a TPM: recorded with a real one, and played again. */
+import assert from "node:assert/strict";
+import type { TpmTransport } from "../../client/attestation/tpm_device.ts";
+import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
+
+/** A command and its response, both hexadecimal. */
+export type TpmExchange = readonly [command: string, response: string];
+
+/** Records what passes a transport. */
+export function recordTpm(transport: TpmTransport, exchanges: TpmExchange[]): TpmTransport {
+  return {
+    async send(command) {
+      const response = await transport.send(command);
+      exchanges.push([encodeHex(command), encodeHex(response)]);
+      return response;
+    },
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** Answers as the TPM did, and fails for any other command. Closing it fails while commands are missing. */
+export function replayTpm(exchanges: readonly TpmExchange[]): TpmTransport {
+  const rest = [...exchanges];
+  return {
+    send(command) {
+      const [expected, response = ""] = rest.shift() ?? [];
+      assert.equal(encodeHex(command), expected);
+      return Promise.resolve(decodeHex(response));
+    },
+    [Symbol.asyncDispose]() {
+      assert.deepEqual(rest, []);
+      return Promise.resolve();
+    },
+  };
+}
