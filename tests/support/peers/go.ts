@@ -1,6 +1,6 @@
 /**
- * Builds the real Kubernetes, etcd, zlint and judge of histories that the suites run, from Go modules, once a machine. A
- * missing Go toolchain is a failure with a clear message, never a skip.
+ * Builds the real Kubernetes, etcd, zlint, peer of attestations and judge of histories that the suites run, from Go modules,
+ * once a machine. A missing Go toolchain is a failure with a clear message, never a skip.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -86,6 +86,7 @@ const PEERS: readonly Peer[] = [
     version: ACTIONLINT,
     build: "build",
   },
+  { name: "tpm-peer", module: "tpm", target: "./peer", version: "v1", build: "build" },
   { name: "history-judge", module: "history", target: "./judge", version: "v1", build: "build" },
   ...["jsonnet", "jsonnetfmt"].map((name): Peer => (
     { name, module: "mixin", target: `github.com/google/go-jsonnet/cmd/${name}`, version: JSONNET, build: "build" }

@@ -1,8 +1,8 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
  * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
- * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, rpm, a browser, and stores of trusted CAs.
- * Does nothing where they are there.
+ * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, rpm, a browser, TPMs in software, and
+ * stores of trusted CAs. Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./debian.ts";
@@ -28,6 +28,8 @@ const SERVICES = ["systemd", "curl"];
 const PACKAGERS = ["lintian", "rpm"];
 /** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
+/** TPMs in software, the CA of their certificates, tools that use a TPM, and what connects these with a socket. */
+const TPM = ["swtpm", "swtpm-tools", "tpm2-tools", "socat"];
 
 /** The stores of trusted CAs: Java's, and p11-kit, by which RHEL's update-ca-trust makes its bundles. */
 const TRUST_STORES = ["default-jre-headless", "p11-kit", "ca-certificates"];
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
     ...SERVICES,
     ...PACKAGERS,
     ...BROWSER,
+    ...TPM,
     ...TRUST_STORES,
   ]);
   await ensureOldLibraries();
