@@ -7,7 +7,18 @@ import { once } from "node:events";
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { createConnection } from "node:net";
-import { encodePcrSelection, encodePublicArea, joinTpm, readPcrSelections, readTpm, TPM_ALGORITHM, tpmBuffer, tpmNumber, type TpmPublicArea, TpmReader } from "../../core/attestation/tpm_structures.ts";
+import {
+  encodePcrSelection,
+  encodePublicArea,
+  joinTpm,
+  readPcrSelections,
+  readTpm,
+  TPM_ALGORITHM,
+  tpmBuffer,
+  tpmNumber,
+  type TpmPublicArea,
+  TpmReader,
+} from "../../core/attestation/tpm_structures.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/abort.ts";
 import { lookup } from "../../core/lib/record.ts";
@@ -137,7 +148,7 @@ const EMPTY = tpmBuffer();
 /** One command, and how its response is read. */
 interface Command<T> {
   readonly code: number;
-  /** Completes a message that begins with "cannot". */
+  /** What an error says that could not be done. */
   readonly action: string;
   readonly handles?: readonly TpmHandle[];
   /** What authorizes the first handles: `PASSWORD`, or a policy session. */

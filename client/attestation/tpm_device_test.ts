@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
+import process from "node:process";
 import { ATTESTATION_TEMPLATE, joinTpm, tpmBuffer, tpmNumber } from "../../core/attestation/tpm_structures.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { encodeHex } from "../../core/lib/hex.ts";
@@ -9,13 +10,12 @@ import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { createTpmDevice, openTpmTransport, type TpmDevice, TpmError } from "./tpm_device.ts";
-import process from "node:process";
 
 const STARTUP = "80010000000c000001440000";
 const FLUSH = "80010000000e00000165";
 const [RETRY, INITIALIZE] = [0x922, 0x100];
 
-/** A response of a command without sessions. */
+/** Encodes a response that has no sessions. */
 function respond(code: number, ...parts: readonly Uint8Array[]): Bytes {
   const body = joinTpm(...parts);
   return joinTpm(tpmNumber(2, 0x8001), tpmNumber(4, 10 + body.length), tpmNumber(4, code), body);

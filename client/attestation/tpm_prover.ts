@@ -62,7 +62,7 @@ export function createDeviceProver(open: () => Promise<TpmDevice>): TpmProver {
 
 interface EndorsementKey {
   readonly handle: TpmHandle;
-  /** The SubjectPublicKeyInfo, encoded in DER. */
+  /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Bytes;
   readonly certificateIndex: number;
 }

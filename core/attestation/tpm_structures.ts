@@ -9,7 +9,7 @@ import { type Bytes, toResult } from "../pki/asn1/der.ts";
 import { encodeSequence, encodeUnsigned } from "../pki/asn1/der_writer.ts";
 import { encodePublicKey, parsePublicKey, type PublicKeyFacts } from "../pki/keys/public_key.ts";
 
-/** The identifiers of the algorithms (TPM_ALG_ID). */
+/** The identifiers of algorithms (TPM_ALG_ID). */
 export const TPM_ALGORITHM = {
   rsa: 0x0001,
   aes: 0x0006,
@@ -44,7 +44,7 @@ const P256_BYTES = 32;
 const DEFAULT_EXPONENT = 65_537;
 /** TPMS_ATTEST begins with this number in structures that a TPM made by itself (TPM_GENERATED_VALUE). */
 const GENERATED = 0xff544347;
-/** The type of a quote (TPM_ST_ATTEST_QUOTE). */
+/** The type of a quote in a TPMS_ATTEST (TPM_ST_ATTEST_QUOTE). */
 const QUOTE = 0x8018;
 /** clock, resetCount, restartCount, safe (TPMS_CLOCK_INFO) and the version of the firmware. */
 const CLOCK_AND_FIRMWARE_BYTES = 8 + 4 + 4 + 1 + 8;
@@ -130,7 +130,7 @@ export function joinTpm(...parts: readonly Uint8Array[]): Bytes {
 /** The public area of a key (TPMT_PUBLIC). */
 export interface TpmPublicArea {
   readonly nameAlgorithm: number;
-  /** The bits are those of `TPM_ATTRIBUTE`. */
+  /** The attributes as bits of `TPM_ATTRIBUTE`. */
   readonly attributes: number;
   readonly authPolicy: Bytes;
   /** The cipher by which a storage key protects others; undefined for a signing key. */
@@ -283,7 +283,7 @@ export function encodePcrSelection(pcrs: readonly number[]): Bytes {
   return joinTpm(tpmNumber(4, 1), tpmNumber(2, TPM_ALGORITHM.sha256), tpmNumber(1, SELECT_BYTES), bits);
 }
 
-/** Reads a list of PCRs (TPML_PCR_SELECTION). */
+/** Reads the PCRs of each bank from a TPML_PCR_SELECTION. */
 export function readPcrSelections(reader: TpmReader): readonly PcrSelection[] {
   const count = reader.uint32();
   if (count > MAX_BANKS) reader.fail("it selects too many banks of PCRs");
