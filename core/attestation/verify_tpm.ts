@@ -10,16 +10,7 @@ import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { SUBJECT_ALT_NAME_OID } from "../pki/x509/subject_alternative_names.ts";
-import {
-  computeTpmName,
-  joinTpm,
-  parsePublicArea,
-  parseQuote,
-  parseTpmKey,
-  parseTpmSignature,
-  TPM_ALGORITHM,
-  TPM_ATTRIBUTE,
-} from "./tpm_structures.ts";
+import { computeTpmName, joinTpm, parsePublicArea, parseQuote, parseTpmKey, parseTpmSignature, TPM_ALGORITHM, TPM_ATTRIBUTE } from "./tpm_structures.ts";
 
 /** A key that signs only what its TPM made, and that never leaves the TPM. */
 export interface AttestationKey {
@@ -110,13 +101,10 @@ export function verifyQuote(
     : err("the values of the PCRs are not those quoted");
 }
 
-/** The fields of an endorsement certificate that may name the node. */
-export const ENDORSEMENT_NAME_FIELDS = ["commonName", "dnsName"] as const;
-
 /** The CAs of endorsement certificates that name their machines, and the field that has the name of the node. */
 export interface EndorsementAuthority {
   readonly certificates: readonly CertificateFacts[];
-  readonly nodeName: typeof ENDORSEMENT_NAME_FIELDS[number];
+  readonly nodeName: "commonName" | "dnsName";
 }
 
 /** The extended key usage of endorsement certificates (`tcg-kp-EKCertificate`). */

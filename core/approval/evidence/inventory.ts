@@ -6,26 +6,8 @@ import type { Endorsement } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
 import type { ExpectedProofs } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
-import {
-  ENDORSEMENT_NAME_FIELDS,
-  type EndorsementAuthority,
-  parseEndorsementAuthority,
-  verifyEndorsement,
-} from "../../attestation/verify_tpm.ts";
-import {
-  checkedText,
-  type ConfigPlace,
-  fault,
-  listOf,
-  mapped,
-  mapping,
-  nonEmptyListOf,
-  oneOf,
-  optionalKey,
-  parseConfigDocument,
-  requiredKey,
-  text,
-} from "../../lib/config_file.ts";
+import { type EndorsementAuthority, parseEndorsementAuthority, verifyEndorsement } from "../../attestation/verify_tpm.ts";
+import { checkedText, type ConfigPlace, fault, listOf, mapped, mapping, nonEmptyListOf, oneOf, optionalKey, parseConfigDocument, requiredKey, text } from "../../lib/config_file.ts";
 import { FifoCache } from "../../lib/fifo_cache.ts";
 import { decodeHex } from "../../lib/hex.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
@@ -130,7 +112,7 @@ function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8
 const NO_PCRS: ReadonlyMap<number, Uint8Array> = new Map();
 
 const AUTHORITY = mapped(
-  mapping({ certificates: requiredKey(text), nodeName: requiredKey(oneOf(ENDORSEMENT_NAME_FIELDS)) }),
+  mapping({ certificates: requiredKey(text), nodeName: requiredKey(oneOf(["commonName", "dnsName"])) }),
   ({ certificates, nodeName }, place) => {
     const parsed = parseEndorsementAuthority(certificates, nodeName);
     return parsed.ok ? parsed.value : fault({ ...place, path: `${place.path}.certificates` }, parsed.error);

@@ -77,7 +77,7 @@ export const knownHosts: Target = {
     `@cert-authority *.lan ${ED25519}\n[n1]:22,!n2 ${P256}\n`,
   ].map(encodeText),
   words: ["n1", ",", " ", "\t", "\n", "|1|", "@revoked ", "#", "=", ED25519, HASHED_NAMES.n2],
-  maxBytes: 2 ** 20,
+  maxBytes: 2 ** 16,
   run(input) {
     const text = decodeText(input);
     if (!isKnownHosts(text)) return "another file";
