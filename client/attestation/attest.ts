@@ -91,21 +91,17 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
     });
   await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
   onProgress?.({ kind: "proving", server, proof: prover.kind });
-  const join = await tryUntilDone(
-    async () => {
-      try {
-        return await exchange(options, limit.signal);
-      } catch (error) {
-        limit.signal.throwIfAborted();
-        if (!(error instanceof AppError) || !error.retryable) throw error;
-        if (error.message !== delay?.message) onProgress?.({ kind: "provingDelayed", reason: error.message });
-        delay = error;
-        return undefined;
-      }
-    },
-    clock,
-    limit.signal,
-  );
+  const join = await tryUntilDone(async () => {
+    try {
+      return await exchange(options, limit.signal);
+    } catch (error) {
+      limit.signal.throwIfAborted();
+      if (!(error instanceof AppError) || !error.retryable) throw error;
+      if (error.message !== delay?.message) onProgress?.({ kind: "provingDelayed", reason: error.message });
+      delay = error;
+      return undefined;
+    }
+  }, clock, limit.signal);
   onProgress?.({ kind: "proven", server: join.server, expiration: join.expiration });
   return join;
 }
@@ -134,7 +130,7 @@ export function createIdentityProof(machine: ProvingMachine): ProveIdentity {
   };
 }
 
-/** Makes the two calls of an exchange. */
+/** Makes the two calls of the exchange. */
 async function exchange(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
   const { server, nodeName, key, prover } = options;
   const published = await findServer(options, signal);
@@ -229,7 +225,9 @@ function explainRefusal(options: AttestOptions, error: unknown, call: "first" | 
   if (call === "first" && ["not_found", "access_denied", "unauthorized"].includes(code)) {
     return refuse("the server expects no proofs", `${inventory}; or use a token: tlsboot token create`);
   }
-  return refuse(error.message, code === "access_denied" ? inventory : SAME_VERSION);
+  // The beginning of the message names the kind and the node, as that of every refusal of an API server.
+  const why = error.message.replace(/^\S+ "[^"]*" is (?:forbidden|invalid): /, "");
+  return refuse(why, code === "access_denied" ? inventory : SAME_VERSION);
 }
 
 function toWireEvidence(evidence: Evidence): AttestationEvidence {

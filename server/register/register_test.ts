@@ -7,9 +7,10 @@ import { Secret } from "../../core/lib/brand.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
+import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { createIssuedStatus, planPodCertificate } from "../../core/signing/pod_plan.ts";
-import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { buildCsr, sharedKey } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { buildShopRequest, POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
@@ -182,7 +183,7 @@ test("a request and its certificate are recorded with the proof of the requester
   const annotations = {
     "tlsboot/attested": attested,
     "tlsboot/node": "n1",
-    "tlsboot/public-key": `sha256:${"0b".repeat(32)}`,
+    "tlsboot/public-key": publicKeyPin({ publicKeyDer: (await sharedKey()).publicKeyDer() }),
   };
   const token = { metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system", annotations } };
   const object = { ...token, type: "bootstrap.kubernetes.io/token" };
