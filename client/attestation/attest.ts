@@ -91,17 +91,21 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
     });
   await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
   onProgress?.({ kind: "proving", server, proof: prover.kind });
-  const join = await tryUntilDone(async () => {
-    try {
-      return await exchange(options, limit.signal);
-    } catch (error) {
-      limit.signal.throwIfAborted();
-      if (!(error instanceof AppError) || !error.retryable) throw error;
-      if (error.message !== delay?.message) onProgress?.({ kind: "provingDelayed", reason: error.message });
-      delay = error;
-      return undefined;
-    }
-  }, clock, limit.signal);
+  const join = await tryUntilDone(
+    async () => {
+      try {
+        return await exchange(options, limit.signal);
+      } catch (error) {
+        limit.signal.throwIfAborted();
+        if (!(error instanceof AppError) || !error.retryable) throw error;
+        if (error.message !== delay?.message) onProgress?.({ kind: "provingDelayed", reason: error.message });
+        delay = error;
+        return undefined;
+      }
+    },
+    clock,
+    limit.signal,
+  );
   onProgress?.({ kind: "proven", server: join.server, expiration: join.expiration });
   return join;
 }

@@ -101,7 +101,10 @@ test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone
   const prepare = () => attestIn(folder, ...proof, "--cert-dir", "n2/pki", "--out", "n2/bootstrap.conf");
   const prepared = await prepare();
   assert.equal(prepared.code, 0, prepared.stderr);
-  assert.match(prepared.stdout, /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//);
+  assert.match(
+    prepared.stdout,
+    /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//,
+  );
   assert.equal((await stat(folder.join("n2/bootstrap.conf"))).mode & 0o777, 0o600);
   const key = await readFile(folder.join("n2/pki/kubelet-client.key.tmp"), "utf8");
   // Another machine, with another key.
@@ -139,8 +142,9 @@ test("each renewal proves again where a policy requires it, and a renewal withou
   await running.waitFor(/certificate renewed, valid until [^]*certificate renewed, valid until /);
   assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
   const records = JSON.parse(await folder.answer("get", "certificates", "-o", "json", "--data-dir", "data"));
-  const proofs = (records.items as readonly { readonly spec: { readonly requester?: { readonly attested?: string } } }[])
-    .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
+  const proofs =
+    (records.items as readonly { readonly spec: { readonly requester?: { readonly attested?: string } } }[])
+      .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
   assert.ok(proofs.length >= 3, proofs.join("\n"));
 
   // The same machine without --attest: its certificate alone renews nothing.
