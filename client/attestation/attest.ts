@@ -134,7 +134,7 @@ export function createIdentityProof(machine: ProvingMachine): ProveIdentity {
   };
 }
 
-/** Makes the two calls of the exchange. */
+/** Makes the two calls of an exchange. */
 async function exchange(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
   const { server, nodeName, key, prover } = options;
   const published = await findServer(options, signal);

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { beginAttestation, completeAttestation, createSealingKey, type ExchangeContext, type ProofMethods } from "../../core/attestation/exchange.ts";
+import {
+  beginAttestation,
+  completeAttestation,
+  createSealingKey,
+  type ExchangeContext,
+  type ProofMethods,
+} from "../../core/attestation/exchange.ts";
 import { parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
 import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
 import { AppError, type ErrorCode } from "../../core/errors.ts";
