@@ -9,13 +9,7 @@ import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "../../cor
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
-import type {
-  AttestationAnswer,
-  AttestationChallenge,
-  AttestationEvidence,
-  NodeAttestation,
-  NodeAttestationSpec,
-} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { AttestationAnswer, AttestationChallenge, AttestationEvidence, NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";

@@ -6,14 +6,7 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";
-import {
-  createWorkplace,
-  type Instance,
-  machineFlags,
-  startInstance,
-  whoIs,
-  type Workplace,
-} from "../support/instance_process.ts";
+import { createWorkplace, type Instance, machineFlags, startInstance, whoIs, type Workplace } from "../support/instance_process.ts";
 
 const POLICY = `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
