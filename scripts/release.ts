@@ -28,7 +28,8 @@ import * as checks from "./release/checks.ts";
 const DIST = "dist";
 const FULL = "full.json";
 const NOTES = "NOTES.txt";
-const NPM_PACKAGE = join(DIST, `tlsboot-tlsboot-${TLSBOOT_VERSION}.tgz`);
+/** npm takes a path without the dot for a repository on GitHub. */
+const NPM_PACKAGE = `./${DIST}/tlsboot-tlsboot-${TLSBOOT_VERSION}.tgz`;
 /** The revision of the Debian and RPM packages. */
 const REVISION = "1";
 
@@ -140,7 +141,7 @@ async function tryToPublish(command: string, args: readonly string[]): Promise<c
   const { code, output } = await runAside(command, args, { NO_COLOR: "1" });
   const line = [basename(command), ...args].join(" ");
   if (code === 0) return checks.pass(line);
-  return checks.fail(`${line} ended with ${code}: ${/^.*\berror\b.*$/im.exec(output)?.[0] ?? output.trim()}`);
+  return checks.fail(`${line} ended with ${code}: ${output.match(/^.*\berror\b.*$/gim)?.join("; ") ?? output.trim()}`);
 }
 
 function git(...args: readonly string[]): string {
