@@ -15,7 +15,8 @@ export interface RunningKubelet extends AsyncDisposable {
 /** Starts one. There is no container runtime: once it has its certificate it ends by itself. */
 export async function startKubelet(folder: TempFolder, node: string, bootstrap: string): Promise<RunningKubelet> {
   const root = folder.join(`kubelet-${node}`);
-  await mkdir(root);
+  // A test may have prepared the folder of its certificates.
+  await mkdir(root, { recursive: true });
   const config = `${root}/config.json`;
   await writeFile(config, kubeletConfig(`${root}/nobody.sock`, await findServerPort()));
   const [kubeconfig, certDir] = [`${root}/kubeconfig`, `${root}/pki`];

@@ -1,0 +1,82 @@
+/** A machine with a TPM, a machine with sshd and a stock kubelet join a server without any token. */
+import assert from "node:assert/strict";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import { succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startSwtpm } from "../support/interop/swtpm.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const POLICY = `apiVersion: tlsboot/v1alpha1
+kind: ApprovalPolicy
+name: proven
+rules:
+- name: by-any-proof
+  match: { signerNames: [kubernetes.io/kube-apiserver-client-kubelet] }
+  require: { attested: { maxAge: 5m } }
+  then: next
+`;
+
+test("machines prove by a TPM and by a host key, at each renewal too, and no other machine joins in their names", async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await createTempFolder());
+  const [tpm, foreign] = [stack.use(await startSwtpm()), stack.use(await startSwtpm())];
+  const hostKey = folder.join("ssh_host_ed25519_key");
+  await succeedProgram("ssh-keygen", ["-q", "-N", "", "-t", "ed25519", "-f", hostKey]);
+  const byTpm = (path: string) => ["--attest", "tpm", "--proof-from", path];
+  const show = async (node: string, proof: string, from: string): Promise<string> => {
+    const args = ["attest", "--show", "--proof", proof, "--proof-from", from, "--hostname-override", node];
+    return (await succeedTlsboot(args)).stdout;
+  };
+  const [line1, line2] = [await show("n1", "tpm", tpm.path), await show("n2", "ssh", hostKey)];
+  const fingerprint = (await succeedProgram("ssh-keygen", ["-l", "-f", `${hostKey}.pub`])).stdout.split(" ")[1];
+  assert.equal(line2, `- { name: "n2", ssh: "${fingerprint}" }\n`);
+  const [inventory, policy] = [folder.join("machines.yaml"), folder.join("proven.yaml")];
+  await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${line1}${line2}`);
+  await writeFile(policy, POLICY);
+  const args = ["--inventory", inventory, "--auto-approve", "--policy", policy, "--cluster-signing-duration", "20s"];
+  await using instance = await startInstance({ args });
+  const bundle = parseCaBundle(await readFile(instance.caPath, "utf8"));
+  assert.ok(bundle.ok && bundle.value[0] !== undefined);
+  const server = ["--server", instance.server, "--ca-cert-hash", publicKeyPin(bundle.value[0])];
+  const machine = (name: string, node: string) => {
+    const files = ["--kubeconfig", `${name}/kubeconfig`, "--cert-dir", `${name}/pki`];
+    return [...server, "--hostname-override", node, ...files];
+  };
+
+  await using n1 = instance.spawnTlsboot(
+    ...["bootstrap", ...byTpm(tpm.path), ...machine("n1", "n1"), "--rotate-certificates"],
+  );
+  await n1.waitFor(/certificate of n1 issued/);
+  await n1.waitFor(/(?:certificate renewed, valid until [^]*){3}/);
+  const certificates = await instance.succeed("get", "certificates", "-o", "wide", "--data-dir", instance.dataDir);
+  const proven = certificates.stdout.match(/system:node:n1.* tpm sha256:[0-9a-f]{64} \d/g) ?? [];
+  assert.ok(proven.length >= 4, certificates.stdout);
+
+  // Another TPM, and a copy of the disk without its TPM.
+  await cp(instance.folder.join("n1"), instance.folder.join("copy"), { recursive: true });
+  const other = await instance.tlsboot("bootstrap", ...byTpm(foreign.path), ...machine("copy", "n1"));
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /cannot prove to "\S+" that this machine is "n1": the proof was not accepted: /);
+  const copy = await instance.tlsboot("bootstrap", ...byTpm(folder.join("none")), ...machine("copy", "n1"));
+  assert.equal(copy.code, 1);
+  assert.match(copy.stderr, /error: cannot .*TPM/);
+
+  // Without its TPM the machine itself gets no new certificate either, and says why.
+  await tpm[Symbol.asyncDispose]();
+  await n1.waitFor(/cannot renew the certificate.*TPM/);
+
+  const pki = instance.folder.join("kubelet-n2", "pki");
+  const out = instance.folder.join("n2.conf");
+  const proof = ["--proof", "ssh", "--proof-from", hostKey, "--hostname-override", "n2"];
+  await instance.succeed("attest", ...proof, ...server, "--cert-dir", pki, "--out", out);
+  const key = await readFile(`${pki}/kubelet-client.key.tmp`, "utf8");
+  await using kubelet = await startKubelet(instance.folder, "n2", out);
+  await kubelet.running.finished();
+  await assertNodePair(instance.caPath, kubelet.currentPair, "n2");
+  assert.ok((await readFile(kubelet.currentPair, "utf8")).includes(key.trim()));
+});
