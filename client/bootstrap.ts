@@ -74,6 +74,8 @@ export type BootstrapProgress =
   | { readonly kind: "recovering"; readonly expiredAt: Date; readonly server: string }
   /** The server does not accept the expired certificate; the bootstrap credentials are used instead. */
   | { readonly kind: "recoveryRefused"; readonly reason: string }
+  /** The certificate is valid, but a new one is requested, for which it is no proof. */
+  | { readonly kind: "provingAgain"; readonly expiresAt: Date }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
   | { readonly kind: "clockSkew"; readonly skew: ClockReading }
@@ -110,6 +112,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   if (validity.kind === "valid") {
     checkOwner(validity.pair, options.nodeName, options.kubeconfigPath);
     if (options.prove === undefined) return { kind: "alreadyValid", pair: validity.pair };
+    options.onProgress?.({ kind: "provingAgain", expiresAt: validity.pair.leaf.notAfter });
   }
   if (validity.kind === "invalid") {
     logger.warn("kubeconfig cannot be used, bootstrapping again", { reason: validity.reason });

@@ -9,7 +9,13 @@ import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "../../cor
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
-import type { AttestationAnswer, AttestationChallenge, AttestationEvidence, NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  AttestationAnswer,
+  AttestationChallenge,
+  AttestationEvidence,
+  NodeAttestation,
+  NodeAttestationSpec,
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
@@ -83,12 +89,14 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
       retryable: true,
       hint: "check the server address, and that the server runs",
     });
+  // A machine without its TPM or its key does not wait for the server to say so.
+  const evidence = await prover.evidence();
   await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
   onProgress?.({ kind: "proving", server, proof: prover.kind });
   const join = await tryUntilDone(
     async () => {
       try {
-        return await exchange(options, limit.signal);
+        return await exchange(options, evidence, limit.signal);
       } catch (error) {
         limit.signal.throwIfAborted();
         if (!(error instanceof AppError) || !error.retryable) throw error;
@@ -129,7 +137,7 @@ export function createIdentityProof(machine: ProvingMachine): ProveIdentity {
 }
 
 /** Makes the two calls of an exchange. */
-async function exchange(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
+async function exchange(options: AttestOptions, evidence: Evidence, signal: AbortSignal): Promise<AttestedJoin> {
   const { server, nodeName, key, prover } = options;
   const published = await findServer(options, signal);
   const { caPem } = published;
@@ -138,7 +146,7 @@ async function exchange(options: AttestOptions, signal: AbortSignal): Promise<At
   const api = createApiClient(transport, options);
   const publicKeyDer = key.publicKeyDer();
   const subject = { nodeName, publicKey: encodeBase64(publicKeyDer) };
-  const first = { ...subject, evidence: toWireEvidence(await prover.evidence()) };
+  const first = { ...subject, evidence: toWireEvidence(evidence) };
   const { challenge: wire, state } = await call(api, first, signal).catch((error: unknown) => {
     throw explainRefusal(options, error, "first");
   });

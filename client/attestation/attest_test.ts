@@ -245,6 +245,16 @@ test("attest() tries again while the server starts, and begins again when it is 
   assert.ok(progress.some(({ kind }) => kind === "provingDelayed"));
 });
 
+test("attest() reports a machine without its key before it asks the server, also one that does not answer", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const fake = serveProofs(api);
+  fake.intercept = () => "destroy";
+  const missing = new AppError("io", "there is no TPM");
+  const prover: Prover = { ...PROVERS.tpm, evidence: () => Promise.reject(missing) };
+  await assert.rejects((await begin(fake, "tpm", { prover })).join, (error) => error === missing);
+  assert.deepEqual(api.requests, []);
+});
+
 test("attest() gives up after its time with the reason of the last try", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);

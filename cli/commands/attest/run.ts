@@ -88,9 +88,14 @@ async function formatInventoryLine(nodeName: NodeName, settings: AttestSettings,
       faults.push(error);
     }
   }
-  const [fault] = faults;
-  if (fields.length === 0 && fault !== undefined) throw fault;
-  for (const { message } of faults) warn(message, tools);
+  const [fault, ...others] = faults;
+  if (fields.length > 0) { for (const { message } of faults) warn(message, tools); }
+  else if (fault !== undefined) {
+    if (others.length === 0) throw fault;
+    throw new AppError("not_found", faults.map(({ message }) => message).join("; "), {
+      hint: "enable the TPM in the settings of the firmware, or create host keys with: ssh-keygen -A",
+    });
+  }
   return line`- { name: ${JSON.stringify(nodeName)}, ${fields.join(", ")} }\n`;
 }
 

@@ -26,6 +26,8 @@ export function describeProgress(event: MachineProgress, cwd: string): string | 
       }; requesting the next one with it from ${event.server}`;
     case "recoveryRefused":
       return `the server does not accept the expired certificate: ${event.reason}`;
+    case "provingAgain":
+      return `the certificate is valid until ${formatTime(event.expiresAt)}; a new one needs a new proof`;
     case "servingOutdated":
       return `requesting another serving certificate: ${event.reason}`;
     case "discovering":
