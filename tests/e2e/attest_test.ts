@@ -6,7 +6,14 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";
-import { createWorkplace, type Instance, machineFlags, startInstance, whoIs, type Workplace } from "../support/instance_process.ts";
+import {
+  createWorkplace,
+  type Instance,
+  machineFlags,
+  startInstance,
+  whoIs,
+  type Workplace,
+} from "../support/instance_process.ts";
 
 const POLICY = `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
@@ -77,6 +84,15 @@ test("a machine proves by its host key which one it is, and what it proved is sh
   const described = await folder.answer("describe", "csr", name, "--data-dir", "data");
   assert.match(described, new RegExp(`Proof: +${proof.source}`));
   assert.match(described, /TokenApproved +Approved by bootstrap token "\w{6}", which node "n1" got for its proof: SSH/);
+
+  const { findings } = JSON.parse((await folder.tlsboot("doctor", "data", "-o", "json")).stdout) as {
+    readonly findings: readonly { readonly check: string; readonly message: string }[];
+  };
+  const [found] = findings.filter(({ check }) => check === "proofs");
+  assert.match(
+    found?.message ?? "",
+    new RegExp(`^1 machine has given a proof; the last one was n1, by ${proof.source}`),
+  );
 
   // Each run proves again, so the key of another machine gets nothing, whatever certificate there is.
   const before = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
@@ -159,4 +175,16 @@ test("each renewal proves again where a policy requires it, and a renewal withou
   await folder.tlsboot(...request, ...subject, "--name", "by-certificate", "--out", "n1/renewed", "--no-wait");
   const explained = await folder.fail(3, "policy", "explain", "by-certificate", "--data-dir", "data");
   assert.match(explained, /the requester has not proven by ssh which machine it is/);
+});
+
+test("a machine that starts while the server is away keeps its valid certificate until the next renewal", async () => {
+  await using site = await startSite();
+  const { folder, instance, prove } = site;
+  const bootstrap = ["bootstrap", ...prove("n1"), ...machineFlags("n1")];
+  await folder.succeed(...bootstrap);
+  await instance[Symbol.asyncDispose]();
+  await using running = folder.start(...bootstrap, "--rotate-certificates", "--timeout", "1s");
+  await running.waitFor(/the server does not answer, proving at the next renewal/);
+  // A run that does not renew has nothing to wait for.
+  assert.match(await folder.refuse(1, ...bootstrap, "--timeout", "1s"), /connection refused/);
 });
