@@ -3,11 +3,22 @@
  * with a valid token.
  */
 import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  LEGACY_UNKNOWN_SIGNER,
+} from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
-import { createSecretStore, createTrustLookup, type InProcessSettings, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers/controllers.ts";
+import {
+  createSecretStore,
+  createTrustLookup,
+  type InProcessSettings,
+  runInProcess,
+  type SigningSettings,
+  UP_SIGNERS,
+} from "./controllers/controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
@@ -23,7 +34,14 @@ import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
 import type { InstanceSettings } from "./settings.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./controllers/run_approver.ts";
-import { isForAll, namesSigningCa, openInstanceCas, openSigningCas, type SigningCas, signingDurationSeconds } from "./controllers/signer_cas.ts";
+import {
+  isForAll,
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  type SigningCas,
+  signingDurationSeconds,
+} from "./controllers/signer_cas.ts";
 import { getName } from "../core/kube/meta.ts";
 import { getCsrPhase } from "../core/request/phase.ts";
 import type { Register, Storage } from "../server/mod.ts";

@@ -10,7 +10,16 @@ import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { SUBJECT_ALT_NAME_OID } from "../pki/x509/subject_alternative_names.ts";
-import { computeTpmName, joinTpm, parsePublicArea, parseQuote, parseTpmKey, parseTpmSignature, TPM_ALGORITHM, TPM_ATTRIBUTE } from "./tpm_structures.ts";
+import {
+  computeTpmName,
+  joinTpm,
+  parsePublicArea,
+  parseQuote,
+  parseTpmKey,
+  parseTpmSignature,
+  TPM_ALGORITHM,
+  TPM_ATTRIBUTE,
+} from "./tpm_structures.ts";
 
 /** A key that signs only what its TPM made, and that never leaves the TPM. */
 export interface AttestationKey {

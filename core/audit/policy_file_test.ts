@@ -39,7 +39,11 @@ for (
     ["a wrong level", `${HEAD}rules: [{level: Metdata}]`, /rules\[0\]\.level: .*did you mean Metadata/],
     ["a wrong stage", `${HEAD}rules: [{level: None}]\nomitStages: [Request]`, /omitStages\[0\]/],
     ["a misspelt key", `${HEAD}rules: [{level: None, user: [a]}]`, /rules\[0\]\.user: unknown key; did you mean users/],
-    ["a group with its version", `${HEAD}rules: [{level: None, resources: [{group: a/v1}]}]`, /group: want a group without/],
+    [
+      "a group with its version",
+      `${HEAD}rules: [{level: None, resources: [{group: a/v1}]}]`,
+      /group: want a group without/,
+    ],
     ["both worlds", `${HEAD}rules: [{level: None, namespaces: [a], nonResourceURLs: ["*"]}]`, /not both/],
     [
       "names alone",

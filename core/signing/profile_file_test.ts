@@ -290,7 +290,11 @@ pods: { namespaces: { allowed: [web] } }
         "lifetime.min: want a duration such as 10m, 24h, 90d or 10y",
       ],
     },
-    { name: "a tiny lifetime", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: want at least/] },
+    {
+      name: "a tiny lifetime",
+      text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`,
+      want: [/^lifetime.max: want at least/],
+    },
     {
       name: "keys",
       text:

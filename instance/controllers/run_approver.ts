@@ -2,21 +2,46 @@
 import { hostname } from "node:os";
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { APPROVER_ACCOUNT, approverTokenRole, collectPolicyNeeds, EVENT_NAMESPACE, listApproverRoles } from "../../core/approval/approver_rbac.ts";
+import {
+  APPROVER_ACCOUNT,
+  approverTokenRole,
+  collectPolicyNeeds,
+  EVENT_NAMESPACE,
+  listApproverRoles,
+} from "../../core/approval/approver_rbac.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/abort.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
-import { clusterRoleKind, configMapKind, eventV1Kind, issuedCertificateKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import {
+  clusterRoleKind,
+  configMapKind,
+  eventV1Kind,
+  issuedCertificateKind,
+  nodeKind,
+  secretKind,
+} from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Lookup, NameClaim } from "../../core/approval/evidence/ownership.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/evidence/node_names.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import { type ApproverDeps, createApprover, createCsrIndex, createNodeCertificates, createNodeWatch, createVerdictEvents, type NodeCertificatesOptions, runController } from "../../controllers/mod.ts";
+import {
+  type ApproverDeps,
+  createApprover,
+  createCsrIndex,
+  createNodeCertificates,
+  createNodeWatch,
+  createVerdictEvents,
+  type NodeCertificatesOptions,
+  runController,
+} from "../../controllers/mod.ts";
 import { backoffMs } from "../../controllers/engine/queue.ts";
 import type { ControllerDeps } from "../deps.ts";
 import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";

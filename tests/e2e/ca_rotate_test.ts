@@ -106,7 +106,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
 
   const begun = await folder.succeed("ca", "rotate", "begin");
   assert.match(begun.stdout, /^Servers: +1 of 1 have adopted Trust$/m);
-  assert.match(begun.stderr, /^next: .* status --data-dir data --wait 1h, and then: tlsboot ca rotate switch --data-dir data$/m);
+  assert.match(
+    begun.stderr,
+    /^next: .* status --data-dir data --wait 1h, and then: tlsboot ca rotate switch --data-dir data$/m,
+  );
   assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca", "tlsboot-ca-2"]);
   assert.deepEqual(await readStates(folder), {
     ...{ n1: "notSeen", alice: "notSeen" },

@@ -162,6 +162,11 @@ export const GROUPS: readonly Group[] = [
     ],
   },
   {
+    name: "attestation",
+    paths: ["core/attestation/", "client/attestation/", "server/attestation/", "cli/commands/attest/"],
+    interop: ["attestation_machines", "attestation_tpm", "attestation_ssh"],
+  },
+  {
     name: "commands",
     paths: ["cli/commands/", "core/report/health/", "core/offline/", "docs/guides/"],
     interop: ["printed_commands", "guides", "doctor", "doctor_cluster", "offline"],

@@ -6,8 +6,25 @@ import type { Endorsement } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
 import type { ExpectedProofs } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
-import { type EndorsementAuthority, parseEndorsementAuthority, verifyEndorsement } from "../../attestation/verify_tpm.ts";
-import { checkedText, type ConfigPlace, fault, listOf, mapped, mapping, nonEmptyListOf, oneOf, optionalKey, parseConfigDocument, requiredKey, text } from "../../lib/config_file.ts";
+import {
+  type EndorsementAuthority,
+  parseEndorsementAuthority,
+  verifyEndorsement,
+} from "../../attestation/verify_tpm.ts";
+import {
+  checkedText,
+  type ConfigPlace,
+  fault,
+  listOf,
+  mapped,
+  mapping,
+  nonEmptyListOf,
+  oneOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../../lib/config_file.ts";
 import { FifoCache } from "../../lib/fifo_cache.ts";
 import { decodeHex } from "../../lib/hex.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";

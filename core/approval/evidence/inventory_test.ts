@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createHash } from "node:crypto";
-import { basicConstraints, encodeOddCertificate, extendedKeyUsage, keyUsage } from "../../../tests/support/odd_certificate.ts";
+import {
+  basicConstraints,
+  encodeOddCertificate,
+  extendedKeyUsage,
+  keyUsage,
+} from "../../../tests/support/odd_certificate.ts";
 import { createSoftwareTpm } from "../../../tests/support/software_tpm.ts";
 import { HASHED_NAMES, SSH_VECTORS } from "../../../tests/support/ssh_vectors.ts";
 import { TRUST_ANCHOR } from "../../../tests/support/trust_anchor.ts";

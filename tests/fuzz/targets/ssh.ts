@@ -1,8 +1,22 @@
 /** SSH: public keys and signatures that a machine without any right sends, and `known_hosts`. */
 import { parseInventory } from "../../../core/approval/evidence/inventory.ts";
 import { isKnownHosts } from "../../../core/attestation/known_hosts.ts";
-import { findSshFingerprintFault, formatSshFingerprint, parseSshPublicKey, PROOF_NAMESPACE, type SshPublicKey, toSshPublicKey, verifySshSignature } from "../../../core/attestation/ssh_signature.ts";
-import { DSA_KEY, ED25519_SIGNATURE_SHA256, HASHED_NAMES, SSH_MESSAGE, SSH_VECTORS } from "../../support/ssh_vectors.ts";
+import {
+  findSshFingerprintFault,
+  formatSshFingerprint,
+  parseSshPublicKey,
+  PROOF_NAMESPACE,
+  type SshPublicKey,
+  toSshPublicKey,
+  verifySshSignature,
+} from "../../../core/attestation/ssh_signature.ts";
+import {
+  DSA_KEY,
+  ED25519_SIGNATURE_SHA256,
+  HASHED_NAMES,
+  SSH_MESSAGE,
+  SSH_VECTORS,
+} from "../../support/ssh_vectors.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
 import { assertHolds, assertSame, resultOutcome, toOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
