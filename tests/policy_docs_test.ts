@@ -17,7 +17,7 @@ async function examples(kind: string): Promise<readonly string[]> {
 
 test("docs/reference/policies.md: inventory and policies are read", async () => {
   const [inventories, policies] = [await examples("Inventory"), await examples("ApprovalPolicy")];
-  assert.deepEqual([inventories.length, policies.length], [1, 3]);
+  assert.deepEqual([inventories.length, policies.length], [1, 4]);
   for (const read of [...inventories.map(parseInventory), ...policies.map(parsePolicy)]) {
     assert.ok(read.ok, JSON.stringify(read));
   }

@@ -114,7 +114,7 @@ test("tlsboot up a second time keeps CA, data and token, and prints what is next
   assert.match(second.running.stdout(), /\nCA sha256:[0-9a-f]{64}\n/);
   assert.match(
     second.running.stdout(),
-    /\n {2}tlsboot describe csr other --data-dir data\n\n {2}# approve it\n {2}tlsboot approve other --data-dir data\n\nNothing/,
+    /\n {2}tlsboot describe csr other --data-dir data\n\n {2}# approve it\n {2}tlsboot approve other --data-dir data\n\nOnly the renewals/,
   );
   const after = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>

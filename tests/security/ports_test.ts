@@ -62,7 +62,6 @@ test("the manual has these listeners and no others", async () => {
   const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
   const role = { "metrics-bind-address": "0" };
   assert.deepEqual(await readDocumented(), {
-    demo: { "ui-port": "0" },
     up: { ...server, "ui-port": "0" },
     serve: server,
     signer: role,

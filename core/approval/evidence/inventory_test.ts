@@ -51,7 +51,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
       ],
       [`[{name: a, ssh: "${FIRST}="}]`, `nodes[0].ssh: ${FINGERPRINT_FAULT}`],
       [`[{name: a, ssh: ["${FIRST}", x]}]`, `nodes[0].ssh[1]: ${FINGERPRINT_FAULT}`],
-      ["[{name: a, ssh: []}]", "nodes[0].ssh: at least one expected"],
+      ["[{name: a, ssh: []}]", "nodes[0].ssh: want at least one"],
       [`[{name: a, ssh: "${FIRST}"}, {name: b, ssh: ["${FIRST}"]}]`, `nodes[1]: "${FIRST}" belongs to "a" already`],
       [`[{name: a, tpm: "${PIN}"}, {name: b, tpm: "${PIN}"}]`, `nodes[1]: "${PIN}" belongs to "a" already`],
       [`[{name: a, pcrs: {7: "${HASH}"}}]`, "nodes[0].pcrs: needs tpm, because a TPM reports them"],
@@ -112,7 +112,7 @@ test("parseInventory() reads the CAs of endorsement certificates", () => {
         '[0].nodeName: "dnsNames" is not possible; did you mean dnsName?',
       ],
       [[{ certificates: TRUST_ANCHOR }], "[0].nodeName: missing"],
-      [[], ": at least one expected"],
+      [[], ": want at least one"],
     ] as const
   ) assert.deepEqual(parse(authorities), { ok: false, error: [`endorsementAuthorities${fault}`] });
 });
