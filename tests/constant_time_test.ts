@@ -19,7 +19,6 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/certificate/pair_folder.ts": "written into the key's file",
   "client/certificate/credential_store.ts": "written into the pair's file",
   "client/transport/connect.ts": "read out of a kubeconfig for the transport",
-  "cli/commands/kubeconfig/admin.ts": "written into the key's file",
   "cli/commands/request/certificate.ts": "the password of the PKCS#12 file that is encrypted",
   "cli/commands/up/run.ts": "the token in the line for web servers, on a terminal only",
   "cli/commands/inspect/kubeconfig.ts": "parsed for its id",
