@@ -36,7 +36,7 @@ test("a server with the gate on a runtime without ML-DSA writes no file", async 
   if (hasMlDsa()) return;
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
-  assert.match(await tlsboot.refuse(1, `up --secure-port 0 ${GATE}`), /cannot turn on the feature MLDSA: /);
+  assert.match(await tlsboot.refuse(2, `up --secure-port 0 ${GATE}`), /cannot turn on the feature MLDSA: /);
   assert.deepEqual(await readdir(folder.path), []);
 });
 
