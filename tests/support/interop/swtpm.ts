@@ -1,6 +1,6 @@
 /** TPMs in software (swtpm), each with its own keys, and tpm2-tools that use them. */
-import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { openTpmTransport } from "../../../client/attestation/tpm_device.ts";
 import type { Bytes } from "../../../core/pki/asn1/der.ts";
 import { type Finished, runProgram, start, succeedProgram } from "../child.ts";
 import { eventually } from "../eventually.ts";
@@ -60,7 +60,8 @@ async function startIn(folder: TempFolder): Promise<Swtpm> {
     ...["socket", "--tpm2", "--tpmstate", `dir=${folder.join("state")}`],
     ...["--server", `type=unixio,path=${path}`, "--flags", "not-need-init,startup-clear"],
   ]);
-  await eventually("the socket of swtpm", () => Promise.resolve(existsSync(path) || undefined));
+  const transport = await eventually("swtpm", () => openTpmTransport(path).catch(() => undefined));
+  await transport[Symbol.asyncDispose]();
   const env = { TPM2TOOLS_TCTI: `cmd:socat - UNIX-CONNECT:${path}` };
   const options = { cwd: folder.path, env };
   return {
