@@ -2,6 +2,7 @@
  * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
  * without a sample fails the matrix: the author of a new one adds its sample here.
  */
+import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SECOND_TRUST_ANCHOR, TRUST_ANCHOR } from "../trust_anchor.ts";
 
@@ -215,8 +216,8 @@ function rotation(): Place {
     label,
     object: (name) => object(names.get(name) ?? name),
     // The server reports that neither CA is its own.
-    isSettled: ({ status }: KubeObject & { readonly status?: { readonly servers?: readonly object[] } }) =>
-      status?.servers !== undefined,
+    isSettled: ({ status }: Partial<CaRotation>) =>
+      status?.servers?.some(({ message }) => message !== undefined) === true,
   };
 }
 

@@ -71,6 +71,8 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
     const oldest = Math.max(9, (Date.now() - from) / 60_000);
     out = out.replace(AGE, (age, minutes = "0") => Number(minutes) <= oldest ? "<age>" : age);
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
+    // A watch that the limit of a wait ends is logged or not, as its answer has begun or not.
+    out = out.replace(/^E reflector\.go:.*"Failed to watch" err="context deadline exceeded".*\n?/gm, "");
     out = out.replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>");
     out = out.replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
     out = out.replace(HELM_TABLES, (tables) => tables.split(/(?=^==> )/m).sort().join(""));
