@@ -54,9 +54,6 @@ export function createProofMessage({ caHash, node, key, challenge }: ProofMessag
   return new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
 }
 
-/** The evidence of a kind, and its answer. */
-type Of<T, K extends ProofKind> = Extract<T, { readonly kind: K }>;
-
 /** The endorsement key of a TPM and its certificate, both in DER. */
 export interface Endorsement {
   readonly key: Bytes;
@@ -85,13 +82,13 @@ export interface Challenged {
 export interface ProofMethod<K extends ProofKind> {
   /** Challenges the keys of evidence, whether they are expected or not. */
   challenge(
-    evidence: Of<Evidence, K>,
+    evidence: Extract<Evidence, { readonly kind: K }>,
     options: { readonly pcrs: readonly number[]; readonly random: Pick<Random, "bytes"> },
   ): Promise<Result<Challenged, EvidenceFault>>;
   /** Verifies the answer; the error says what is wrong with it, for the log of the server. */
   verify(
     challenged: Pick<Challenged, "verifyingKey" | "secret"> & { readonly pcrs: readonly number[] },
-    answer: Of<ProofAnswer, K>,
+    answer: Extract<ProofAnswer, { readonly kind: K }>,
     message: Bytes,
   ): Promise<Result<undefined, string>>;
 }
