@@ -41,8 +41,8 @@ export interface BootstrapOptions {
   /** Finds the cluster; called only when a certificate is needed. */
   readonly findCluster: FindBootstrapCluster;
   /**
-   * Instead of `findCluster`: each request, also a renewal, is made with credentials from a new proof. A certificate that
-   * exists makes no proof unnecessary.
+   * Instead of `findCluster`: each request, also a renewal, is made with credentials from a new proof. An existing
+   * certificate does not replace a proof.
    */
   readonly prove?: ProveIdentity | undefined;
   /** The kubeconfig to write at the end. When it is valid already, there is nothing to do. */
@@ -74,7 +74,7 @@ export type BootstrapProgress =
   | { readonly kind: "recovering"; readonly expiredAt: Date; readonly server: string }
   /** The server does not accept the expired certificate; the bootstrap credentials are used instead. */
   | { readonly kind: "recoveryRefused"; readonly reason: string }
-  /** The certificate is valid, but a new one is requested, for which it is no proof. */
+  /** The certificate is valid, but it does not replace a proof, so a new one is requested. */
   | { readonly kind: "provingAgain"; readonly expiresAt: Date }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
@@ -128,7 +128,8 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
       keepKey: async () => proven ?? await keepNodeKey(options, store, stored),
       createRequest: (key) => ({
         ...createClientRequest(options, key),
-        // Without a proof an interrupted run finds its request again; with one, another request could be without it.
+        // The next run finds a request by its name. An earlier request may lack the proof,
+        // so a request with a proof gets a new name.
         ...(proven === undefined ? {} : { name: { prefix: "csr-" } }),
       }),
       connect: () => options.connect(cluster),

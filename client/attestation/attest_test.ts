@@ -222,7 +222,7 @@ for (const kind of ["tpm", "ssh"] as const) {
   });
 }
 
-test("attest() returns the cluster that the server names, when it is another one", async () => {
+test("attest() returns the cluster that the server names instead of itself", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   fake.cluster = { server: "https://real.example:6443", certificateAuthorityData: encodeBase64("the CA") };

@@ -96,7 +96,7 @@ export interface ProofMethod<K extends ProofKind> {
 /** The methods of all kinds of proof. */
 export type ProofMethods = { readonly [K in ProofKind]: ProofMethod<K> };
 
-/** Returns the key for a purpose at a time. It is another one each day, so that a state ends with its day. */
+/** Returns the key for a purpose at a time. The key changes every day, so that a state ends with its day. */
 export type SealingKey = (purpose: "state" | "token", at: Date) => Uint8Array;
 
 /** Creates the sealing key of an installation from the secret bytes in its file. */
@@ -124,7 +124,7 @@ export interface BegunExchange {
   readonly state: Bytes;
 }
 
-/** Begins an exchange. Which machines are expected plays no part in it, so that its answer does not show that. */
+/** Begins an exchange. The answer does not depend on the machines that are expected, so it does not show them. */
 export async function beginAttestation(
   { node, key, evidence }: ProofSubject & { readonly evidence: Evidence },
   { caHash, now, sealingKey, methods, pcrs, random }: ExchangeContext & {

@@ -61,7 +61,7 @@ for (const algorithm of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "r
 }
 
 for (const endorsement of ["rsa", "ecc"] as const) {
-  test(`PROOF_METHODS.tpm proves a TPM with an endorsement key of ${endorsement}, and not a TPM beside it`, async () => {
+  test(`PROOF_METHODS.tpm proves a TPM with an endorsement key of ${endorsement}, and no other TPM`, async () => {
     const tpm = await createSoftwareTpm({ endorsement });
     const pin = publicKeyPin({ publicKeyDer: tpm.evidence.endorsementKey });
     const expected: ExpectedProofs = { tpm: pin, ssh: [], pcrs: new Map([[7, new Uint8Array(32).fill(7)]]) };

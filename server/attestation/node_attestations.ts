@@ -51,7 +51,7 @@ import { withMeta } from "../registry/write.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
 import { AlreadyExistsError } from "../storage/storage.ts";
 
-/** The machines whose proofs are expected. A changed inventory is another value. */
+/** The machines whose proofs are expected. A changed inventory gets a new value. */
 export interface ExpectedMachines {
   /** Whether a proof of any machine is expected; otherwise node attestations are not served. */
   readonly isEmpty: boolean;

@@ -51,7 +51,7 @@ export const BOOTSTRAP_FLAGS = {
     placeholder: "KIND",
     summary:
       "Instead of a token: prove to --server which machine this is, by its TPM (tpm) or its SSH host key (ssh), at the " +
-      "start and at each renewal. A certificate that exists authenticates no request.",
+      "start and at each renewal. An existing certificate does not replace a proof.",
   }),
   proofFrom: PROOF_FROM_FLAG,
   offline: OFFLINE_FLAG,

@@ -64,8 +64,8 @@ export function findRulesAbout(policies: readonly Policy[], csr: CertificateSign
 }
 
 /**
- * Checks the proofs that rules about a request require. A rule counts when it matches the request and allows its subject:
- * another node is another rule's, but any other requirement could be broken on purpose, to be rid of the rule.
+ * Checks the proofs that rules about a request require. A rule counts when it matches the request and allows its subject.
+ * Its other requirements do not matter, because a requester could break one on purpose to escape the rule.
  */
 export function checkRequiredProofs(policies: readonly Policy[], input: PolicyInput): readonly Check[] {
   return findRulesAbout(policies, input.csr).flatMap(({ require: { attested, subject } }) => {

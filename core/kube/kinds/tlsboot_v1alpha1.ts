@@ -651,7 +651,7 @@ const attestationChallenge = message<AttestationChallenge>("AttestationChallenge
   tpm: optional(3, tpmChallenge, "What the TPM has to decrypt, and which PCRs it has to quote."),
 });
 
-/** The cluster for which the token is, if it is another server than the one that was called. */
+/** The cluster that accepts the token, if it is not the server that was called. */
 export interface AttestationCluster {
   readonly server: string;
   /** PEM as base64 text, as in a kubeconfig. */
@@ -668,7 +668,11 @@ const nodeAttestationStatus = message<NodeAttestation["status"]>("NodeAttestatio
   state: omitempty(2, BYTES, "First call: what the second one has to send with its answer."),
   token: omitempty(3, STRING, "Second call: a bootstrap token for this node and this key."),
   expirationTimestamp: optional(4, TIME, "When the token expires."),
-  cluster: optional(5, attestationCluster, "The cluster for which the token is, if it is another server."),
+  cluster: optional(
+    5,
+    attestationCluster,
+    "The cluster that accepts the token, if it is not the server that was called.",
+  ),
 });
 
 /** One of the two calls by which a machine exchanges a proof of what it is for a bootstrap token. It is never stored. */

@@ -8,7 +8,7 @@ const TIMES = [
   /\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g,
   /\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b/g,
 ];
-/** An age: a whole cell, or what stands with it in the cells of events. No age is below two minutes and in minutes. */
+/** An age: a whole cell, or what stands with it in the cells of events. kubectl prints ages of less than two minutes in seconds. */
 const AGE = /(?<=[\s("]|^)(?:\d+s|([2-9]|\d{2,})m(?:\d+s)?)(?=[\s)"]|$)/gm;
 /** A duration to the nanosecond, as kubectl prints it. */
 const DURATION = /\b\d+\.\d{3,}m?s\b/g;
