@@ -15,7 +15,7 @@ import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_
 import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProofKind } from "./proof.ts";
 import type { TokenProof } from "./token_proof.ts";
 
-/** How long a challenge can be answered, and how long the token lives. */
+/** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */
 export const EXCHANGE_MS = 600_000;
 /** How far the clock of another server may be ahead. */
 const MAX_SKEW_MS = 60_000;
@@ -157,10 +157,12 @@ export async function beginAttestation(
   return ok({ nonce, challenge, state: seal(state, sealingKey("state", now), random.bytes(NONCE_BYTES)) });
 }
 
-/** What was proven, and the token for it. */
+/** What was proven, and the token for it. A repeated call gets the same ones. */
 export interface AttestedNode {
+  /** The proof has the time of the challenge: the machine used its key later. */
   readonly proof: TokenProof;
   readonly token: BootstrapToken;
+  /** Ten minutes after the challenge. */
   readonly expiration: Date;
 }
 
@@ -218,10 +220,12 @@ export async function completeAttestation(
   );
   const unexpected = expected.ok ? findUnexpected(expected.value, state.value, answer) : expected.error;
   if (unexpected !== undefined) return refuse("inventory", `${kind} ${proven}: ${unexpected}`);
+  const { at } = state.value;
   return ok({
-    proof: { kind, key: proven, at: now },
-    token: deriveToken(sealingKey("token", new Date(state.value.at)), { node, key, challenge }),
-    expiration: new Date(now.getTime() + EXCHANGE_MS),
+    // The clock of the server that made the challenge may be ahead.
+    proof: { kind, key: proven, at: new Date(Math.min(at, now.getTime())) },
+    token: deriveToken(sealingKey("token", new Date(at)), { node, key, challenge }),
+    expiration: new Date(at + EXCHANGE_MS),
   });
 }
 
@@ -284,7 +288,7 @@ function openState(sealed: Bytes, sealingKey: SealingKey, now: Date): Result<Sea
     // Only a server of the installation can have sealed it.
     const state = JSON.parse(text) as SealedState;
     const ageMs = now.getTime() - state.at;
-    if (ageMs <= EXCHANGE_MS && ageMs >= -MAX_SKEW_MS) return ok(state);
+    if (ageMs < EXCHANGE_MS && ageMs >= -MAX_SKEW_MS) return ok(state);
     return err(`the challenge is ${Math.floor(ageMs / 1_000)} seconds old`);
   }
   return err("the state was changed, is older than a day, or is of a server with another sealing key");

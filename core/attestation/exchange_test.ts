@@ -74,8 +74,26 @@ test("completeAttestation() gives a token for the node and the key, for ten minu
   const done = await complete(begun, sign(begun), { now: at(MINUTE_MS) });
   assert.ok(done.ok);
   assert.match(formatBootstrapToken(done.value.token), /^[a-z0-9]{6}\.[a-z0-9]{16}$/);
-  assert.deepEqual(done.value.proof, { kind: "ssh", key: "SHA256:host", at: at(MINUTE_MS) });
-  assert.deepEqual(done.value.expiration, at(MINUTE_MS + EXCHANGE_MS));
+  assert.deepEqual(done.value.proof, { kind: "ssh", key: "SHA256:host", at: now });
+  assert.deepEqual(done.value.expiration, at(EXCHANGE_MS));
+});
+
+test("completeAttestation() dates the proof and the token from the challenge, also when the call is repeated", async () => {
+  const begun = await begin();
+  const answers = await Promise.all(
+    [0, 5 * MINUTE_MS, EXCHANGE_MS - 1].map((ms) => complete(begun, sign(begun), { now: at(ms) })),
+  );
+  for (const answer of answers) {
+    assert.ok(answer.ok);
+    assert.deepEqual([answer.value.proof.at, answer.value.expiration], [now, at(EXCHANGE_MS)]);
+  }
+});
+
+test("completeAttestation() dates no proof later than its own clock", async () => {
+  const begun = await begin({ now: at(MINUTE_MS) });
+  const done = await complete(begun, sign(begun));
+  assert.ok(done.ok);
+  assert.deepEqual([done.value.proof.at, done.value.expiration], [now, at(MINUTE_MS + EXCHANGE_MS)]);
 });
 
 test("completeAttestation() gives the same token for a repeated call, and another one for each exchange", async () => {
@@ -135,9 +153,9 @@ for (
       want: ["proof", "ssh SHA256:host: the challenge is for a proof by ssh, and the answer is one by tpm"],
     },
     {
-      name: "a challenge of ten minutes and a second ago",
-      run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(EXCHANGE_MS + 1_000) }),
-      want: ["state", "the challenge is 601 seconds old"],
+      name: "a challenge of ten minutes ago, whose token would not be valid any longer",
+      run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(EXCHANGE_MS) }),
+      want: ["state", "the challenge is 600 seconds old"],
     },
     {
       name: "a challenge of two minutes ahead",
@@ -200,8 +218,8 @@ test("completeAttestation() refuses a state with any changed byte, a part of one
 test("completeAttestation() accepts a state of the day before for ten minutes", async () => {
   const begun = await begin({ now: new Date("2026-12-02T23:55:00Z") });
   const accept = async (time: string) => (await complete(begun, sign(begun), { now: new Date(time) })).ok;
-  assert.equal(await accept("2026-12-03T00:05:00Z"), true);
-  assert.equal(await accept("2026-12-03T00:05:01Z"), false);
+  assert.equal(await accept("2026-12-03T00:04:59Z"), true);
+  assert.equal(await accept("2026-12-03T00:05:00Z"), false);
   assert.equal(await accept("2026-12-04T23:55:00Z"), false);
 });
 
