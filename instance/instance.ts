@@ -170,13 +170,13 @@ export async function startInstance(
     isShared: isShared && !isNew,
     url: () => place.url,
   }, deps);
-  const attestation = inventory && await openAttestation(settings, {
+  const attestation = await openAttestation(settings, {
     dir,
     isShared,
     inventory,
     caHash: () => publicKeyPin(authorities.serving.certificate),
   }, deps);
-  const expectsProofs = (): boolean => attestation?.options.expected().isEmpty === false;
+  const expectsProofs = (): boolean => !attestation.options.expected().isEmpty;
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
@@ -195,7 +195,7 @@ export async function startInstance(
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: [...objects(isNew), ...revocationObjects(), ...(expectsProofs() ? attesterObjects() : [])],
-      attestation: attestation?.options,
+      attestation: inventory && attestation.options,
       registry,
       customSigners,
       register,
@@ -230,7 +230,7 @@ export async function startInstance(
   const lost = new AbortController();
   const beside = { until: stored.lost, onFailure: (error: unknown) => lost.abort(error) };
   starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), beside));
-  if (attestation !== undefined) starting.add(runBeside((life) => attestation.follow(storage, life), beside));
+  starting.add(runBeside((life) => attestation.follow(storage, life), beside));
   const parts = starting.move();
   rotations.onAdopted(() => parts.renew());
   return {

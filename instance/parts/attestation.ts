@@ -24,16 +24,21 @@ export interface FollowedInventory {
 /** What an instance's exchange of proofs depends on. */
 export interface AttestationPlace {
   readonly dir: DataDir;
-  /** Other servers may use the same objects, and must open the same states. */
+  /** Other servers may use the same objects. They must have the same inventory, and open the same states. */
   readonly isShared: boolean;
-  readonly inventory: FollowedInventory;
+  /** Undefined when no machine is expected. */
+  readonly inventory: FollowedInventory | undefined;
   readonly caHash: AttestationOptions["caHash"];
 }
 
 /** The exchange of proofs of one server. */
 export interface InstanceAttestation {
   readonly options: AttestationOptions;
-  /** Follows the inventory until the signal aborts; the right of anonymous clients follows it too. */
+  /**
+   * Follows the inventory until the signal aborts; the right of anonymous clients follows it too. On one etcd the right is
+   * that of all servers: one whose inventory loses its last proof removes it for all, and one that starts without a proof
+   * leaves it. It is of no use at a server whose inventory lists no proof.
+   */
   follow(storage: Storage, signal: AbortSignal): Promise<void>;
 }
 
@@ -58,7 +63,7 @@ export async function openAttestation(
   let expected = toExpectedMachines(read);
   let sealingKey: SealingKey | undefined;
   const update = async (): Promise<void> => {
-    const next = inventory.current();
+    const next = inventory?.current() ?? NO_INVENTORY;
     if (next === read) return;
     read = next;
     const machines = toExpectedMachines(next);
@@ -78,17 +83,25 @@ export async function openAttestation(
       expected: () => expected,
     },
     async follow(storage, signal) {
-      // Another server may list proofs, and then the right is in use there.
-      if (expected.isEmpty && !isShared) await setRight(false, storage, deps);
+      // An earlier start may have given the right, or another server that lists proofs.
+      let isGiven = isShared && expected.isEmpty ? false : undefined;
       while (!signal.aborted) {
-        await deps.clock.sleep(CHECK_INTERVAL_MS, signal);
-        const wasEmpty = expected.isEmpty;
+        const isWanted = !expected.isEmpty;
         try {
-          await inventory.refresh();
-          await update();
-          if (expected.isEmpty !== wasEmpty) await setRight(!expected.isEmpty, storage, deps);
+          if (isGiven !== isWanted && await setRight(isWanted, storage, deps)) isGiven = isWanted;
         } catch (error) {
-          deps.logger.error("the inventory changed but its proofs cannot be used", { error });
+          // Another server has written it at the same moment.
+          if (!isAppError(error, "conflict")) {
+            deps.logger.error("the right to exchange proofs was not changed; it is tried again", { error });
+          }
+        }
+        if (inventory === undefined && isGiven === false) return;
+        try {
+          await deps.clock.sleep(CHECK_INTERVAL_MS, signal);
+          await inventory?.refresh();
+          await update();
+        } catch (error) {
+          if (!signal.aborted) deps.logger.error("the inventory changed but its proofs cannot be used", { error });
         }
       }
     },
@@ -115,21 +128,15 @@ function assertExchange({ anonymousAuth, enableBootstrapTokenAuth }: Settings): 
   );
 }
 
-/** Creates or removes the role and the binding of clients without a credential. */
-async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promise<void> {
+/** Creates or removes the role and the binding of clients without a credential. Returns whether the storage has taken it. */
+async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promise<boolean> {
   const objects = attesterObjects();
-  if (isListed) {
-    await reconcileObjects({ ...deps, storage }, objects);
-    return;
-  }
+  if (isListed) return await reconcileObjects({ ...deps, storage }, objects);
   for (const { key } of objects) {
     const stored = await storage.get(key);
-    if (stored !== undefined) await storage.delete(key, stored.revision).catch(ignoreConflict);
+    if (stored !== undefined) await storage.delete(key, stored.revision);
   }
-}
-
-function ignoreConflict(error: unknown): void {
-  if (!isAppError(error, "conflict")) throw error;
+  return true;
 }
 
 /** Opens the key that seals exchanges, and makes one when there is none. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Inventory, parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { AppError } from "../../core/errors.ts";
 import { err } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
@@ -25,10 +26,13 @@ const NAMES = readNodes("{ name: n1 }");
 const PROOFS = readNodes(`{ name: n1, tpm: "${PIN}", pcrs: { 9: "${"b".repeat(64)}" } }, { name: n2 }`);
 
 /** An exchange whose inventory the test changes. */
-async function open(first: Inventory, { isShared = false, files = createMemoryFiles(), settings = {} } = {}) {
+async function open(
+  first: Inventory | undefined,
+  { isShared = false, files = createMemoryFiles(), settings = {} } = {},
+) {
   const [clock, logger] = [createFakeClock(), createMemoryLogger()];
-  const place = { inventory: first };
-  const inventory = { current: () => place.inventory, refresh: () => Promise.resolve() };
+  const place = { inventory: first ?? NAMES };
+  const inventory = first && { current: () => place.inventory, refresh: () => Promise.resolve() };
   const attestation = await openAttestation(
     { anonymousAuth: true, enableBootstrapTokenAuth: true, ...settings },
     { dir, isShared, inventory, caHash: () => PIN as PublicKeyPin },
@@ -93,7 +97,7 @@ test("openAttestation() refuses a key that is damaged or that others can read", 
 test("follow() gives and takes the right as the inventory gains and loses its proofs", async () => {
   const opened = await open(NAMES);
   const stop = new AbortController();
-  const following = assert.rejects(opened.attestation.follow(opened.storage, stop.signal));
+  const following = opened.attestation.follow(opened.storage, stop.signal);
   await opened.clock.advance(1_000);
   assert.deepEqual(await listRights(opened), []);
   opened.place.inventory = PROOFS;
@@ -111,10 +115,60 @@ test("follow() gives and takes the right as the inventory gains and loses its pr
   await following;
 });
 
+test("follow() tries again until the storage has taken the right, and until it has removed it", async () => {
+  const opened = await open(NAMES);
+  const stop = new AbortController();
+  const faults = new Set<string | symbol>();
+  const storage = new Proxy(opened.storage, {
+    get(target, name) {
+      if (faults.delete(name)) return () => Promise.reject(new AppError("io", "the disk failed"));
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const following = opened.attestation.follow(storage, stop.signal);
+  for (
+    const { inventory, fault, want } of [
+      { inventory: PROOFS, fault: "create", want: 2 },
+      { inventory: NAMES, fault: "delete", want: 0 },
+    ]
+  ) {
+    faults.add(fault);
+    opened.place.inventory = inventory;
+    await opened.clock.advance(1_000);
+    assert.notEqual((await listRights(opened)).length, want);
+    await opened.clock.advance(1_000);
+    assert.equal((await listRights(opened)).length, want);
+  }
+  assert.equal(opened.logger.entries.filter(({ level }) => level === "error").length, 2);
+  stop.abort();
+  await following;
+});
+
+for (
+  const { name, first, isShared, want } of [
+    { name: "takes the right of an earlier start without an inventory", first: undefined, isShared: false, want: 0 },
+    { name: "takes the right of an earlier start without proofs", first: NAMES, isShared: false, want: 0 },
+    { name: "leaves the right that another server may use", first: undefined, isShared: true, want: 2 },
+  ]
+) {
+  test(`follow() ${name}`, async () => {
+    const opened = await open(first, { isShared });
+    for (const { attestation, clock } of [await open(PROOFS, { isShared }), opened]) {
+      const stop = new AbortController();
+      const following = attestation.follow(opened.storage, stop.signal);
+      await clock.advance(0);
+      stop.abort();
+      await following;
+    }
+    assert.equal((await listRights(opened)).length, want);
+  });
+}
+
 test("follow() logs proofs that the settings do not let machines exchange, and goes on", async () => {
   const opened = await open(NAMES, { settings: { anonymousAuth: false } });
   const stop = new AbortController();
-  const following = assert.rejects(opened.attestation.follow(opened.storage, stop.signal));
+  const following = opened.attestation.follow(opened.storage, stop.signal);
   opened.place.inventory = PROOFS;
   await opened.clock.advance(3_000);
   assert.equal(opened.attestation.options.expected().isEmpty, true);
