@@ -233,6 +233,7 @@ export type {
   ExchangeContext,
   ProofMethod,
   ProofMethods,
+  ProvenKey,
   SealingKey,
 } from "./attestation/exchange.ts";
 export type { EndorsementAuthority } from "./attestation/verify_tpm.ts";

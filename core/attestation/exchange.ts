@@ -12,7 +12,7 @@ import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
 import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Random } from "../ports.ts";
 import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_token.ts";
-import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProofKind } from "./proof.ts";
+import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProofKind, ProvenIdentity } from "./proof.ts";
 import type { TokenProof } from "./token_proof.ts";
 
 /** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */
@@ -58,6 +58,11 @@ export function createProofMessage({ caHash, node, key, challenge }: ProofMessag
 export interface Endorsement {
   readonly key: Bytes;
   readonly certificate: Bytes;
+}
+
+/** A key that a machine has proven to have, and the certificate that its TPM has for it. */
+export interface ProvenKey extends ProvenIdentity {
+  readonly endorsement?: Endorsement | undefined;
 }
 
 /** A part of the evidence that cannot prove anything. */
@@ -189,7 +194,7 @@ export async function completeAttestation(
   { node, key, answer, state: sealed }: ProofSubject & { readonly answer: ProofAnswer; readonly state: Bytes },
   { caHash, now, sealingKey, methods, findExpected }: ExchangeContext & {
     /** Finds the proofs that are expected of a node; the error says why there are none, for the log. */
-    readonly findExpected: (node: NodeName, endorsement: Endorsement | undefined) => Result<ExpectedProofs, string>;
+    readonly findExpected: (node: NodeName, proven: ProvenKey) => Result<ExpectedProofs, string>;
   },
 ): Promise<Result<AttestedNode, AttestationRefusal>> {
   const refuse = (reason: AttestationRefusal["reason"], detail: string, message = NOT_ACCEPTED) =>
@@ -214,10 +219,12 @@ export async function completeAttestation(
     ? await methods.tpm.verify(challenged, answer, message)
     : await methods.ssh.verify(challenged, answer, message);
   if (!verified.ok) return refuse("proof", `${kind} ${proven}: ${verified.error}`);
-  const expected = findExpected(
-    node,
-    endorsement && { key: decodeSealed(endorsement.key), certificate: decodeSealed(endorsement.certificate) },
-  );
+  const expected = findExpected(node, {
+    kind,
+    key: proven,
+    endorsement: endorsement &&
+      { key: decodeSealed(endorsement.key), certificate: decodeSealed(endorsement.certificate) },
+  });
   const unexpected = expected.ok ? findUnexpected(expected.value, state.value, answer) : expected.error;
   if (unexpected !== undefined) return refuse("inventory", `${kind} ${proven}: ${unexpected}`);
   const { at } = state.value;

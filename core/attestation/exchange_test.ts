@@ -286,9 +286,9 @@ test("completeAttestation() refuses a quote without the decrypted secret, and a 
 test("completeAttestation() asks the inventory with the endorsement certificate of the first call", async () => {
   const endorsed: Evidence = { ...tpm, endorsementCertificate: bytes("certificate") };
   for (
-    const { evidence, want } of [
-      { evidence: tpm, want: undefined },
-      { evidence: endorsed, want: { key: bytes("ek"), certificate: bytes("certificate") } },
+    const { evidence, endorsement } of [
+      { evidence: tpm, endorsement: undefined },
+      { evidence: endorsed, endorsement: { key: bytes("ek"), certificate: bytes("certificate") } },
     ]
   ) {
     const begun = await begin({}, evidence);
@@ -296,13 +296,13 @@ test("completeAttestation() asks the inventory with the endorsement certificate 
     const call = { ...subject, answer: quote(begun), state: begun.state };
     const done = await completeAttestation(call, {
       ...context,
-      findExpected: (_node, endorsement) => {
-        asked = endorsement;
+      findExpected: (_node, proven) => {
+        asked = proven;
         return ok({ tpm: pin, ssh: [], pcrs: new Map() });
       },
     });
     assert.ok(done.ok);
-    assert.deepEqual(asked, want);
+    assert.deepEqual(asked, { kind: "tpm", key: pin, endorsement });
   }
 });
 

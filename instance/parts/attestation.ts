@@ -113,7 +113,7 @@ function toExpectedMachines(inventory: Inventory): ExpectedMachines {
   return {
     isEmpty: !listsProofs(inventory),
     pcrs: listQuotedPcrs(listed),
-    find: (node, endorsement, now) => findExpectedProofs(inventory, node, endorsement, now),
+    find: (node, proven, now) => findExpectedProofs(inventory, node, proven, now),
   };
 }
 

@@ -9,8 +9,8 @@ import {
   type AttestedNode,
   beginAttestation,
   completeAttestation,
-  type Endorsement,
   type ExchangeContext,
+  type ProvenKey,
 } from "../../core/attestation/exchange.ts";
 import {
   type AttestationCall,
@@ -57,8 +57,11 @@ export interface ExpectedMachines {
   readonly isEmpty: boolean;
   /** The PCRs that a TPM has to quote, the same ones for every machine. */
   readonly pcrs: readonly number[];
-  /** Finds the proofs that are expected of a node; the error says why there are none. */
-  find(node: NodeName, endorsement: Endorsement | undefined, now: Date): Result<ExpectedProofs, string>;
+  /**
+   * Finds the proofs that are expected of a node that has proven a key; the error says why there are none. Its time does not
+   * show which nodes are listed. Without a key it finds only nodes whose names are listed, not hashes of names.
+   */
+  find(node: NodeName, proven: ProvenKey | undefined, now: Date): Result<ExpectedProofs, string>;
 }
 
 /** The settings of node attestations. */
@@ -159,7 +162,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
       ...deps,
       caHash: deps.caHash(),
       now,
-      findExpected: (name, endorsement) => deps.expected().find(name, endorsement, now),
+      findExpected: (name, proven) => deps.expected().find(name, proven, now),
     });
     if (!completed.ok) {
       const { reason, message, detail } = completed.error;

@@ -2,7 +2,7 @@
  * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys by
  * which they prove which machine they are. It is a file of kind Inventory, or a `known_hosts` file of SSH.
  */
-import type { Endorsement } from "../../attestation/exchange.ts";
+import type { ProvenKey } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
 import type { ExpectedProofs } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
@@ -48,8 +48,10 @@ export interface InventoryNode extends NodeNames {
 
 /** The machines that are expected, by the node's name. */
 export interface Inventory extends ReadonlyMap<string, InventoryNode> {
-  /** The machines that `get` and `has` find but that are not listed, because their names are hashed. */
+  /** The machines whose names are hashed: `get` and `has` find them, without their proofs, but they are not listed. */
   readonly hashedHosts?: readonly HashedHost[];
+  /** The listed machines alone, in which a search computes no hashes. */
+  readonly named?: ReadonlyMap<string, InventoryNode>;
   /** The CAs whose endorsement certificates name further machines. */
   readonly endorsementAuthorities?: readonly EndorsementAuthority[];
 }
@@ -63,27 +65,33 @@ export function listsProofs(inventory: Inventory): boolean {
 
 /**
  * Finds the proofs that are expected of a node. If no TPM is listed for it, the endorsement certificate of a listed CA admits
- * the TPM that it is for. The error says why no proof is expected.
+ * the TPM that it is for. The error says why no proof is expected. The work does not depend on the node, so that its time
+ * does not show which ones are listed: a certificate is always verified, and the hash of a name is computed only for the
+ * lines of the proven key.
  */
 export function findExpectedProofs(
   inventory: Inventory,
   node: NodeName,
-  endorsement: Endorsement | undefined,
+  proven: ProvenKey | undefined,
   now: Date,
 ): Result<ExpectedProofs, string> {
-  const listed = inventory.get(node)?.proofs;
-  const { endorsementAuthorities } = inventory;
-  if (listed?.tpm === undefined && endorsement !== undefined && endorsementAuthorities !== undefined) {
-    const { key, certificate } = endorsement;
-    const named = verifyEndorsement(certificate, key, endorsementAuthorities, now);
-    if (named.ok && named.value === node) {
-      return ok({ ssh: [], pcrs: NO_PCRS, ...listed, tpm: publicKeyPin({ publicKeyDer: key }) });
-    }
-    if (listed === undefined) {
-      return err(named.ok ? `the endorsement certificate is for node "${named.value}"` : named.error);
-    }
+  const { named = inventory, hashedHosts = [], endorsementAuthorities } = inventory;
+  const listed = named.get(node)?.proofs;
+  const hashed = hashedHosts.filter((host) => host.fingerprint === proven?.key && isHashOf(host, node));
+  const { endorsement } = proven ?? {};
+  const endorsed = endorsement && endorsementAuthorities &&
+    verifyEndorsement(endorsement.certificate, endorsement.key, endorsementAuthorities, now);
+  const admitted = endorsed?.ok === true && endorsed.value === node ? endorsement : undefined;
+  if (listed === undefined && hashed.length === 0 && admitted === undefined) {
+    if (endorsed === undefined) return err("the inventory lists no proof of this node");
+    return err(endorsed.ok ? `the endorsement certificate is for node "${endorsed.value}"` : endorsed.error);
   }
-  return listed === undefined ? err("the inventory lists no proof of this node") : ok(listed);
+  const { tpm, ssh, pcrs }: ExpectedProofs = listed ?? { ssh: [], pcrs: NO_PCRS };
+  return ok({
+    tpm: tpm ?? (admitted && publicKeyPin({ publicKeyDer: admitted.key })),
+    ssh: [...ssh, ...hashed.map(({ fingerprint }) => fingerprint)],
+    pcrs,
+  });
 }
 
 /** Why the machines of an inventory cannot be listed. */
@@ -127,6 +135,7 @@ function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8
 }
 
 const NO_PCRS: ReadonlyMap<number, Uint8Array> = new Map();
+const NO_NAMES: NodeNames = { dns: [], ips: [] };
 
 const AUTHORITY = mapped(
   mapping({ certificates: requiredKey(text), nodeName: requiredKey(oneOf(["commonName", "dnsName"])) }),
@@ -189,37 +198,37 @@ function parseHostInventory(fileText: string): Result<Inventory, readonly string
     const dns = [...names].filter((one) => parseIpAddress(one) === undefined);
     return [name, { dns, ips, proofs: { ssh: [...keys], pcrs: NO_PCRS } }];
   });
-  return ok(hashedHosts.length === 0 ? new Map(nodes) : new HashedInventory(nodes, hashedHosts));
+  const named = new Map(nodes);
+  return ok(hashedHosts.length === 0 ? named : new HashedInventory(named, hashedHosts));
 }
 
 /** Machines of which some have a hash instead of a name. */
 class HashedInventory extends Map<string, InventoryNode> implements Inventory {
+  readonly named: ReadonlyMap<string, InventoryNode>;
   readonly hashedHosts: readonly HashedHost[];
-  /** What `get` has found: it computes a hash for each hashed name. */
-  readonly #found = new FifoCache<{ readonly node: InventoryNode | undefined }>({
-    maxEntries: 10_000,
-    maxKeyLength: 253,
-  });
+  /** Whether a name is one of the hashed ones. */
+  readonly #isHashed = new FifoCache<boolean>({ maxEntries: 10_000, maxKeyLength: 253 });
 
-  constructor(nodes: Iterable<readonly [string, InventoryNode]>, hashedHosts: readonly HashedHost[]) {
-    super(nodes);
+  constructor(named: ReadonlyMap<string, InventoryNode>, hashedHosts: readonly HashedHost[]) {
+    super(named);
+    this.named = named;
     this.hashedHosts = hashedHosts;
   }
 
   override get(name: string): InventoryNode | undefined {
-    const known = this.#found.get(name);
-    if (known !== undefined) return known.node;
-    const keys = this.hashedHosts.filter((host) => isHashOf(host, name)).map(({ fingerprint }) => fingerprint);
-    const listed = super.get(name);
-    const { dns, ips, proofs }: InventoryNode = listed ?? { dns: [], ips: [] };
-    const ssh = [...new Set([...proofs?.ssh ?? [], ...keys])];
-    const node = keys.length === 0 ? listed : { dns, ips, proofs: { ssh, pcrs: NO_PCRS } };
-    this.#found.set(name, { node });
-    return node;
+    return super.get(name) ?? (this.#findHashed(name) ? NO_NAMES : undefined);
   }
 
   override has(name: string): boolean {
     return this.get(name) !== undefined;
+  }
+
+  #findHashed(name: string): boolean {
+    const known = this.#isHashed.get(name);
+    if (known !== undefined) return known;
+    const isHashed = this.hashedHosts.some((host) => isHashOf(host, name));
+    this.#isHashed.set(name, isHashed);
+    return isHashed;
   }
 }
 

@@ -134,12 +134,8 @@ test("parseInventory() reads known_hosts: a hashed name is found and not listed"
   assert.deepEqual([...inventory.keys()], ["n1"]);
   assert.deepEqual(["n1", "n2", "n3"].map((name) => inventory.has(name)), [true, true, false]);
   for (let again = 0; again < 2; again++) {
-    assert.deepEqual(inventory.get("n1"), {
-      dns: ["n1"],
-      ips: [],
-      proofs: { ssh: [SECOND, FIRST], pcrs: NO_PCRS },
-    });
-    assert.deepEqual(inventory.get("n2"), { dns: [], ips: [], proofs: { ssh: [FIRST], pcrs: NO_PCRS } });
+    assert.deepEqual(inventory.get("n1")?.dns, ["n1"]);
+    assert.deepEqual(inventory.get("n2"), { dns: [], ips: [] });
     assert.equal(inventory.get("n3"), undefined);
   }
   assert.deepEqual(inventory.hashedHosts?.map(({ fingerprint }) => fingerprint), [FIRST, FIRST]);
@@ -197,15 +193,16 @@ test("findExpectedProofs() takes the TPM of an endorsement certificate for a nod
     extensions: [extendedKeyUsage("2.23.133.8.1")],
   });
   const authorities = [{ certificates: encodePem("CERTIFICATE", authority), nodeName: "commonName" }];
+  const tpm = `sha256:${createHash("sha256").update(key).digest("hex")}`;
   const find = (nodes: string, node: string, endorsement = { key, certificate }) => {
     const read = parseInventory(
       `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n` +
         `endorsementAuthorities: ${JSON.stringify(authorities)}\n`,
     );
     assert.ok(read.ok && listsProofs(read.value));
-    return findExpectedProofs(read.value, node as NodeName, endorsement, now);
+    const proven = { kind: "tpm", key: tpm, endorsement } as const;
+    return findExpectedProofs(read.value, node as NodeName, proven, now);
   };
-  const tpm = `sha256:${createHash("sha256").update(key).digest("hex")}`;
   assert.deepEqual(find("", "n1"), { ok: true, value: { ssh: [], pcrs: NO_PCRS, tpm } });
   assert.deepEqual(find(`{ name: n1, ssh: "${FIRST}" }`, "n1"), {
     ok: true,
@@ -231,4 +228,54 @@ test("findExpectedProofs() finds what is listed, and listsProofs() whether anyth
   assert.equal(findExpectedProofs(listed, "n1" as NodeName, undefined, now).ok, true);
   const none = { ok: false, error: "the inventory lists no proof of this node" };
   assert.deepEqual(findExpectedProofs(listed, "n2" as NodeName, undefined, now), none);
+});
+
+test("findExpectedProofs() finds a hashed name by the key that was proven, and computes no hash for other keys", () => {
+  const read = parseInventory(`${HASHED_NAMES.n1} ${ED25519}\nn1 ${P256}\n${HASHED_NAMES.n2} ${ED25519}\n`);
+  assert.ok(read.ok);
+  const now = new Date("2026-12-02");
+  const find = (node: string, key: string) => {
+    const found = findExpectedProofs(read.value, node as NodeName, { kind: "ssh", key }, now);
+    return found.ok ? found.value.ssh : found.error;
+  };
+  assert.deepEqual(find("n1", FIRST), [SECOND, FIRST]);
+  assert.deepEqual(find("n1", SECOND), [SECOND]);
+  assert.deepEqual(find("n2", FIRST), [FIRST]);
+  const none = "the inventory lists no proof of this node";
+  assert.deepEqual([find("n2", SECOND), find("n3", FIRST), find("n3", "SHA256:other")], [none, none, none]);
+  let hashes = 0;
+  const hashedHosts = read.value.hashedHosts?.map(({ hash, fingerprint }) => ({
+    hash,
+    fingerprint,
+    get salt() {
+      hashes++;
+      return new Uint8Array(20);
+    },
+  }));
+  const counting = Object.assign(new Map(read.value), { hashedHosts });
+  for (const name of ["n1", "n9"] as NodeName[]) {
+    findExpectedProofs(counting, name, { kind: "ssh", key: SECOND }, now);
+    findExpectedProofs(counting, name, undefined, now);
+  }
+  assert.equal(hashes, 0);
+});
+
+test("findExpectedProofs() verifies an endorsement certificate for listed and other nodes alike", () => {
+  const read = parseInventory(
+    `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [{ name: n1, tpm: "${PIN}" }]\n` +
+      `endorsementAuthorities: ${JSON.stringify([{ certificates: TRUST_ANCHOR, nodeName: "commonName" }])}\n`,
+  );
+  assert.ok(read.ok);
+  for (const node of ["n1", "n2"] as NodeName[]) {
+    let reads = 0;
+    const endorsement = {
+      key: Uint8Array.of(0),
+      get certificate() {
+        reads++;
+        return Uint8Array.of(0);
+      },
+    };
+    const found = findExpectedProofs(read.value, node, { kind: "tpm", key: PIN, endorsement }, new Date("2026-12-02"));
+    assert.deepEqual([found.ok, reads], [node === "n1", 1]);
+  }
 });
