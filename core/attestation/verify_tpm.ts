@@ -32,7 +32,8 @@ export interface AttestationKey {
 }
 
 const REQUIRED_ATTRIBUTES = ["fixedTPM", "fixedParent", "sensitiveDataOrigin", "restricted", "sign"] as const;
-const MIN_RSA_BITS = 2048;
+/** Anyone can let a server verify with a key: a longer one than TPMs have would cost milliseconds. */
+const RSA_BITS = { least: 2048, most: 4096 };
 const PCR_BYTES = 32;
 
 const ALGORITHMS: ReadonlyMap<number, SignatureAlgorithmFacts> = new Map([
@@ -59,9 +60,11 @@ export function readAttestationKey(publicArea: Bytes): Result<AttestationKey, st
   const key = parseTpmKey(parsed.value);
   if (!key.ok) return err(`the attestation key is malformed: ${key.error}`);
   if (key.value.algorithm !== algorithm.keyAlgorithm) return err("the attestation key has the scheme of another type");
-  if (key.value.algorithm === "RSA" && key.value.bits < MIN_RSA_BITS) {
-    return err(`the attestation key has ${key.value.bits} bits: want at least ${MIN_RSA_BITS}`);
+  const { algorithm: type, bits, weakness } = key.value;
+  if (type === "RSA" && (bits < RSA_BITS.least || bits > RSA_BITS.most)) {
+    return err(`the attestation key has ${bits} bits: want ${RSA_BITS.least} to ${RSA_BITS.most}`);
   }
+  if (weakness !== undefined) return err(`the attestation key cannot be used: ${weakness}`);
   return ok({ name: computeTpmName(publicArea), scheme: scheme.algorithm, algorithm, publicKey: key.value });
 }
 

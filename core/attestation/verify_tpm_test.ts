@@ -82,7 +82,17 @@ describe("readAttestationKey()", () => {
       {
         name: "an RSA key of 1024 bits",
         edit: { scheme: RSASSA, key: rsaKey(1024) },
-        error: "the attestation key has 1024 bits: want at least 2048",
+        error: "the attestation key has 1024 bits: want 2048 to 4096",
+      },
+      {
+        name: "an RSA key that takes long to verify with",
+        edit: { scheme: RSASSA, key: { ...rsaKey(2048), bits: 4104, modulus: new Uint8Array(513).fill(255) } },
+        error: "the attestation key has 4104 bits: want 2048 to 4096",
+      },
+      {
+        name: "an RSA key with an exponent that no key has",
+        edit: { scheme: RSASSA, key: { ...rsaKey(2048), exponent: 0xffffffff } },
+        error: "the attestation key cannot be used: crypto/rsa: public exponent too large",
       },
     ]
   ) {
