@@ -26,7 +26,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { validateNodeAttestation } from "../../core/kube/rules/reviews.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { type FieldError, invalidOmitted } from "../../core/kube/status/field_error.ts";
-import { forbidden, invalidObject, tooManyRequests } from "../../core/kube/status/status.ts";
+import { badRequest, forbidden, invalidObject, tooManyRequests } from "../../core/kube/status/status.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import { toClientNetwork } from "../../core/lib/ip_address.ts";
@@ -157,7 +157,11 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     context: ReviewContext,
   ): Promise<NodeAttestation["status"]> {
     const { node, key, answer: { kind } } = call;
-    const { now, address, annotate } = context;
+    const { now, address, annotate, isDryRun } = context;
+    if (isDryRun) {
+      count(kind, "malformed");
+      throw badRequest("dryRun is not possible with an answer to a challenge: a token that is not stored is not valid");
+    }
     const completed = await completeAttestation(call, {
       ...deps,
       caHash: deps.caHash(),

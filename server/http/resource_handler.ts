@@ -179,7 +179,7 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
   const { kind, maxBodyBytes } = review;
   const address = findAddress(exchange);
   if (address !== undefined) review.admit?.(address);
-  const { object: sent, representation, fieldManager } = await readPosted(
+  const { object: sent, representation, fieldManager, isDryRun } = await readPosted(
     exchange,
     kind,
     (object) => object,
@@ -193,6 +193,7 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
     namespace,
     now,
     address,
+    isDryRun,
     annotate: (key, value) => audit?.annotate({ [key]: value }),
   });
   return respondPosted(exchange, kind, answer, representation);
@@ -228,6 +229,7 @@ async function handlePosted(
     namespace,
     now,
     address: target.address,
+    isDryRun: read.isDryRun,
     async validate(object) {
       const refusal = await deps.admission.validate({ ...request, object });
       if (refusal !== undefined) throw forbidden(target.resource.kind, target.name, refusal.message);
@@ -247,7 +249,7 @@ async function readPosted(
   const representation = chooseRepresentation(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
   const body = await readSent(exchange, maxBodyBytes);
-  const { fieldManager, fieldValidation } = parseWriteOptions(
+  const { dryRun: isDryRun, fieldManager, fieldValidation } = parseWriteOptions(
     "create",
     exchange.query,
     findHeader(exchange, "user-agent") ?? "",
@@ -255,7 +257,7 @@ async function readPosted(
   const object = applyDefaults(decodeBody(exchange, kind, mediaType, body, fieldValidation));
   exchange.audit?.requestObject(kind, object);
   await exchange.pause();
-  return { object, representation, fieldManager };
+  return { object, representation, fieldManager, isDryRun };
 }
 
 function track(object: KubeObject, kind: Kind, subresource: string, manager: string, now: Date): KubeObject {
