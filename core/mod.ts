@@ -217,25 +217,9 @@ export type { Hold } from "./approval/evidence/node_claims.ts";
 export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/rules/evaluate_policies.ts";
 export { type Inventory, type InventoryNode, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
 export type { HashedHost } from "./attestation/known_hosts.ts";
-export type {
-  Evidence,
-  ExpectedProofs,
-  ProofAnswer,
-  ProofChallenge,
-  ProofKind,
-  ProvenIdentity,
-} from "./attestation/proof.ts";
+export type { ExpectedProofs, ProofKind, ProvenIdentity } from "./attestation/proof.ts";
 export type { TokenProof } from "./attestation/token_proof.ts";
-export type {
-  Challenged,
-  Endorsement,
-  EvidenceFault,
-  ExchangeContext,
-  ProofMethod,
-  ProofMethods,
-  ProvenKey,
-  SealingKey,
-} from "./attestation/exchange.ts";
+export type { Endorsement, ProvenKey, SealingKey } from "./attestation/exchange.ts";
 export type { EndorsementAuthority } from "./attestation/verify_tpm.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
 export type { Lookup, NameClaim, NodeCertificate, OwnershipEvidence } from "./approval/evidence/ownership.ts";

@@ -4,7 +4,6 @@ import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_c
 import { RegisterIndex } from "../server/register/index.ts";
 import { formatTextfile } from "../core/report/health/textfile.ts";
 import { createAuthority } from "../core/pki/authority/authority.ts";
-import { PROOF_METHODS } from "../core/attestation/proof_methods.ts";
 import { err } from "../core/lib/result.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
@@ -68,7 +67,6 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
     ...reporting,
     stopping: AbortSignal.abort(),
     sealingKey: () => new Uint8Array(),
-    methods: PROOF_METHODS,
     caHash: () => "" as PublicKeyPin,
     expected: () => ({ isEmpty: true, pcrs: [], find: () => err("none") }),
   });

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import {
   beginAttestation,
   completeAttestation,
   createSealingKey,
   type ExchangeContext,
-  type ProofMethods,
 } from "../../core/attestation/exchange.ts";
 import { parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
 import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
@@ -27,6 +25,8 @@ import { createImpatientClock } from "../../tests/support/impatient_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { createSoftwareTpm } from "../../tests/support/software_tpm.ts";
+import { createSshHost } from "../../tests/support/ssh_host.ts";
 import { createConnector } from "../transport/connect.ts";
 import { attest, type AttestedJoin, type AttestOptions, type AttestProgress, type Prover } from "./attest.ts";
 
@@ -35,65 +35,23 @@ const PATH = "/apis/tlsboot/v1alpha1/nodeattestations";
 const CLUSTER = "https://cluster.example:6443";
 const n1 = "n1" as NodeName;
 const toBytes = (text: string): Bytes => new TextEncoder().encode(text);
-const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+const CERTIFICATE = toBytes("certificate");
 
-/** Proofs whose signature is the message, and of a TPM also its secret and a PCR. */
+const [host, tpm] = [await createSshHost(), await createSoftwareTpm()];
+
 const PROVERS: Readonly<Record<ProofKind, Prover>> = {
   ssh: {
     kind: "ssh",
-    evidence: () => Promise.resolve({ kind: "ssh", hostKey: toBytes("host") }),
-    prove: (_challenge, message) => Promise.resolve({ kind: "ssh", signature: message }),
+    evidence: () => Promise.resolve(host.evidence),
+    prove: (_challenge, message) => Promise.resolve(host.sign(message)),
   },
   tpm: {
     kind: "tpm",
-    evidence: () =>
-      Promise.resolve({
-        kind: "tpm",
-        endorsementKey: toBytes("ek"),
-        endorsementCertificate: toBytes("certificate"),
-        attestationKey: toBytes("ak"),
-      }),
+    evidence: () => Promise.resolve({ ...tpm.evidence, endorsementCertificate: CERTIFICATE }),
     prove(challenge, message) {
       assert.ok(challenge.kind === "tpm");
-      return Promise.resolve({
-        kind: "tpm",
-        secret: toBytes(`${toText(challenge.credential)}${toText(challenge.secret)}`),
-        quote: toBytes(challenge.pcrs.join()),
-        signature: message,
-        pcrValues: new Map([[7, new Uint8Array(32).fill(7)]]),
-      });
+      return tpm.answer(challenge, message);
     },
-  },
-};
-
-const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-const METHODS: ProofMethods = {
-  ssh: {
-    challenge: ({ hostKey }) =>
-      Promise.resolve(ok({
-        challenge: { kind: "ssh" },
-        proven: toText(hostKey),
-        verifyingKey: hostKey,
-        secret: toBytes(""),
-      })),
-    verify: (_challenged, { signature }, message) =>
-      Promise.resolve(isSame(signature, message) ? ok(undefined) : err("wrong")),
-  },
-  tpm: {
-    challenge: ({ endorsementKey, attestationKey }, { pcrs }) =>
-      Promise.resolve(ok({
-        challenge: { kind: "tpm", credential: toBytes("cred"), secret: toBytes("ential"), pcrs },
-        proven: toText(endorsementKey),
-        verifyingKey: attestationKey,
-        secret: toBytes("credential"),
-      })),
-    verify: ({ secret, pcrs }, answer, message) =>
-      Promise.resolve(
-        isSame(answer.secret, secret) && isSame(answer.signature, message) && toText(answer.quote) === pcrs.join() &&
-          answer.pcrValues.get(7)?.[31] === 7
-          ? ok(undefined)
-          : err("wrong"),
-      ),
   },
 };
 
@@ -107,11 +65,15 @@ interface FakeServer {
   intercept: (request: FakeRequest) => FakeAnswer | "destroy" | undefined;
 }
 
-/** A server whose exchange is the real one, with proofs that are easy to make. */
+/** A server whose exchange is the real one, and asks for a PCR of the TPM. */
 function serveProofs(api: FakeApi): FakeServer {
   const fake: FakeServer = {
     api,
-    expected: { tpm: "ek" as PublicKeyPin, ssh: ["host"], pcrs: new Map() },
+    expected: {
+      tpm: publicKeyPin({ publicKeyDer: tpm.evidence.endorsementKey }),
+      ssh: [host.fingerprint],
+      pcrs: new Map([[7, new Uint8Array(32).fill(7)]]),
+    },
     edit: () => ({}),
     cluster: undefined,
     intercept: () => undefined,
@@ -121,7 +83,6 @@ function serveProofs(api: FakeApi): FakeServer {
     caHash: findPin(api.ca.caPem),
     now: NOW,
     sealingKey: createSealingKey(toBytes("secret")),
-    methods: METHODS,
   };
   const answer = async (sent: NodeAttestation): Promise<FakeAnswer> => {
     const call = parseAttestationCall(sent);
@@ -134,8 +95,11 @@ function serveProofs(api: FakeApi): FakeServer {
       const status = { challenge: { ...challenge, ...fake.edit(challenge) }, state: encodeBase64(state) };
       return { status: 201, body: { ...sent, status } };
     }
-    const findExpected = () => fake.expected === undefined ? err("not listed") : ok(fake.expected);
-    const done = await completeAttestation(call.value, { ...context, findExpected });
+    const findExpected: Parameters<typeof completeAttestation>[1]["findExpected"] = (_node, { kind, endorsement }) => {
+      assert.deepEqual(endorsement?.certificate, kind === "tpm" ? CERTIFICATE : undefined);
+      return fake.expected === undefined ? err("not listed") : ok(fake.expected);
+    };
+    const done = completeAttestation(call.value, { ...context, findExpected });
     if (!done.ok) return fail(403, "Forbidden", `nodeattestations.tlsboot "n1" is forbidden: ${done.error.message}`);
     const { token, expiration } = done.value;
     const status = { token: formatBootstrapToken(token), expirationTimestamp: expiration.toISOString() };

@@ -12,7 +12,8 @@ import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
 import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Random } from "../ports.ts";
 import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_token.ts";
-import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProofKind, ProvenIdentity } from "./proof.ts";
+import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProvenIdentity } from "./proof.ts";
+import { challengeEvidence, type Challenged, type EvidenceFault, verifyAnswer } from "./proof_methods.ts";
 import type { TokenProof } from "./token_proof.ts";
 
 /** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */
@@ -65,42 +66,6 @@ export interface ProvenKey extends ProvenIdentity {
   readonly endorsement?: Endorsement | undefined;
 }
 
-/** A part of the evidence that cannot prove anything. */
-export interface EvidenceFault {
-  /** The path of the field below the evidence, such as `tpm.attestationKey`. */
-  readonly field: string;
-  readonly message: string;
-}
-
-/** What is challenged, and what the second call has to know about it. */
-export interface Challenged {
-  readonly challenge: ProofChallenge;
-  /** The key as an inventory has it. */
-  readonly proven: string;
-  /** The key that verifies the answer. */
-  readonly verifyingKey: Bytes;
-  /** The secret that a TPM has to decrypt; empty for other kinds. */
-  readonly secret: Bytes;
-}
-
-/** How one kind of proof is challenged and verified. */
-export interface ProofMethod<K extends ProofKind> {
-  /** Challenges the keys of evidence, whether they are expected or not. */
-  challenge(
-    evidence: Extract<Evidence, { readonly kind: K }>,
-    options: { readonly pcrs: readonly number[]; readonly random: Pick<Random, "bytes"> },
-  ): Promise<Result<Challenged, EvidenceFault>>;
-  /** Verifies the answer; the error says what is wrong with it, for the log of the server. */
-  verify(
-    challenged: Pick<Challenged, "verifyingKey" | "secret"> & { readonly pcrs: readonly number[] },
-    answer: Extract<ProofAnswer, { readonly kind: K }>,
-    message: Bytes,
-  ): Promise<Result<undefined, string>>;
-}
-
-/** The methods of all kinds of proof. */
-export type ProofMethods = { readonly [K in ProofKind]: ProofMethod<K> };
-
 /** Returns the key for a purpose at a time. The key changes every day, so that a state ends with its day. */
 export type SealingKey = (purpose: "state" | "token", at: Date) => Uint8Array;
 
@@ -119,7 +84,6 @@ export interface ExchangeContext {
   readonly caHash: PublicKeyPin;
   readonly now: Date;
   readonly sealingKey: SealingKey;
-  readonly methods: ProofMethods;
 }
 
 /** The answer to the first call. */
@@ -132,28 +96,25 @@ export interface BegunExchange {
 /** Begins an exchange. The answer does not depend on the machines that are expected, so it does not show them. */
 export async function beginAttestation(
   { node, key, evidence }: ProofSubject & { readonly evidence: Evidence },
-  { caHash, now, sealingKey, methods, pcrs, random }: ExchangeContext & {
+  { caHash, now, sealingKey, pcrs, random }: ExchangeContext & {
     /** The PCRs that a TPM has to quote, the same ones for every machine. */
     readonly pcrs: readonly number[];
     readonly random: Pick<Random, "bytes">;
   },
 ): Promise<Result<BegunExchange, EvidenceFault>> {
-  const challenged = evidence.kind === "tpm"
-    ? await methods.tpm.challenge(evidence, { pcrs, random })
-    : await methods.ssh.challenge(evidence, { pcrs, random });
+  const challenged = await challengeEvidence(evidence, { pcrs, random });
   if (!challenged.ok) return challenged;
-  const { challenge, proven, verifyingKey, secret } = challenged.value;
+  const { challenge, proven, ...verifier } = challenged.value;
   const nonce = Buffer.from(random.bytes(CHALLENGE_BYTES)).toString("base64url");
   const state: SealedState = {
-    kind: evidence.kind,
+    ...verifier,
+    verifyingKey: encodeBase64(verifier.verifyingKey),
+    secret: encodeBase64(verifier.secret),
+    proven,
     node,
     key,
     caHash,
     challenge: nonce,
-    proven,
-    verifyingKey: encodeBase64(verifyingKey),
-    secret: encodeBase64(secret),
-    pcrs,
     at: now.getTime(),
     endorsement: evidence.kind === "tpm" && evidence.endorsementCertificate !== undefined
       ? { key: encodeBase64(evidence.endorsementKey), certificate: encodeBase64(evidence.endorsementCertificate) }
@@ -190,34 +151,26 @@ const NOT_ACCEPTED =
  * Completes an exchange. The proof is verified before the inventory is asked, so that the time of the answer does not show
  * which machines are expected either.
  */
-export async function completeAttestation(
+export function completeAttestation(
   { node, key, answer, state: sealed }: ProofSubject & { readonly answer: ProofAnswer; readonly state: Bytes },
-  { caHash, now, sealingKey, methods, findExpected }: ExchangeContext & {
+  { caHash, now, sealingKey, findExpected }: ExchangeContext & {
     /** Finds the proofs that are expected of a node; the error says why there are none, for the log. */
     readonly findExpected: (node: NodeName, proven: ProvenKey) => Result<ExpectedProofs, string>;
   },
-): Promise<Result<AttestedNode, AttestationRefusal>> {
+): Result<AttestedNode, AttestationRefusal> {
   const refuse = (reason: AttestationRefusal["reason"], detail: string, message = NOT_ACCEPTED) =>
     err({ reason, message, detail });
   const state = openState(sealed, sealingKey, now);
   if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
-  const { kind, challenge, proven, pcrs, endorsement } = state.value;
+  const { kind, challenge, proven, endorsement, at } = state.value;
   if (state.value.caHash !== caHash) {
     return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
   }
   if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
   if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
   const message = createProofMessage({ caHash, node, key, challenge });
-  const challenged = {
-    verifyingKey: decodeSealed(state.value.verifyingKey),
-    secret: decodeSealed(state.value.secret),
-    pcrs,
-  };
-  const verified = answer.kind !== kind
-    ? err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`)
-    : answer.kind === "tpm"
-    ? await methods.tpm.verify(challenged, answer, message)
-    : await methods.ssh.verify(challenged, answer, message);
+  const [verifyingKey, secret] = [decodeSealed(state.value.verifyingKey), decodeSealed(state.value.secret)];
+  const verified = verifyAnswer({ ...state.value, verifyingKey, secret }, answer, message);
   if (!verified.ok) return refuse("proof", `${kind} ${proven}: ${verified.error}`);
   const expected = findExpected(node, {
     kind,
@@ -227,7 +180,6 @@ export async function completeAttestation(
   });
   const unexpected = expected.ok ? findUnexpected(expected.value, state.value, answer) : expected.error;
   if (unexpected !== undefined) return refuse("inventory", `${kind} ${proven}: ${unexpected}`);
-  const { at } = state.value;
   return ok({
     // The clock of the server that made the challenge may be ahead.
     proof: { kind, key: proven, at: new Date(Math.min(at, now.getTime())) },
@@ -261,12 +213,9 @@ export function listQuotedPcrs(expected: Iterable<ExpectedProofs>): readonly num
 }
 
 /** What travels from the first call to the second. Bytes are base64 text. */
-interface SealedState extends ProofMessage {
-  readonly kind: ProofKind;
-  readonly proven: string;
+interface SealedState extends ProofMessage, Pick<Challenged, "kind" | "proven" | "pcrs"> {
   readonly verifyingKey: string;
   readonly secret: string;
-  readonly pcrs: readonly number[];
   /** The time of the challenge in milliseconds since 1970. */
   readonly at: number;
   readonly endorsement: { readonly [K in keyof Endorsement]: string } | undefined;

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSoftwareTpm } from "../../tests/support/software_tpm.ts";
+import { createSshHost } from "../../tests/support/ssh_host.ts";
 import { ok } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { generatePrivateKey } from "../pki/keys/keys.ts";
+import type { Bytes } from "../pki/asn1/der.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { beginAttestation, completeAttestation, createProofMessage, createSealingKey } from "./exchange.ts";
 import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge } from "./proof.ts";
-import { PROOF_METHODS } from "./proof_methods.ts";
-import { formatSshFingerprint, PROOF_NAMESPACE, signSsh, toSshPublicKey } from "./ssh_signature.ts";
 import { ATTESTATION_TEMPLATE, TPM_ATTRIBUTE } from "./tpm_structures.ts";
 
 const caHash = `sha256:${"c".repeat(64)}` as PublicKeyPin;
@@ -17,13 +17,13 @@ const node = "n1" as NodeName;
 const key = `sha256:${"a".repeat(64)}` as PublicKeyPin;
 const now = new Date("2026-12-02T01:00:00Z");
 const sealingKey = createSealingKey(new Uint8Array(32));
-const context = { caHash, now, sealingKey, methods: PROOF_METHODS };
+const context = { caHash, now, sealingKey };
 const PCRS = [0, 7, 23];
 
 /** Exchanges evidence for a token; returns `accepted`, or the detail of the refusal. */
 async function exchange(
   evidence: Evidence,
-  answer: (challenge: ProofChallenge, message: Uint8Array) => ProofAnswer | Promise<ProofAnswer>,
+  answer: (challenge: ProofChallenge, message: Bytes) => ProofAnswer | Promise<ProofAnswer>,
   expected: ExpectedProofs,
 ): Promise<string> {
   const begun = await beginAttestation({ node, key, evidence }, {
@@ -35,33 +35,26 @@ async function exchange(
   const { nonce, challenge, state } = begun.value;
   const message = createProofMessage({ caHash, node, key, challenge: nonce });
   const call = { node, key, state, answer: await answer(challenge, message) };
-  const done = await completeAttestation(call, { ...context, findExpected: () => ok(expected) });
+  const done = completeAttestation(call, { ...context, findExpected: () => ok(expected) });
   return done.ok ? "accepted" : done.error.detail;
 }
 
 for (const algorithm of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048"] as const) {
-  test(`PROOF_METHODS.ssh proves a host key of ${algorithm}, and not another one`, async () => {
-    const privateKey = await generatePrivateKey(algorithm);
-    const publicKey = toSshPublicKey(privateKey);
-    assert.ok(publicKey.ok);
-    const fingerprint = formatSshFingerprint(publicKey.value);
-    const evidence: Evidence = { kind: "ssh", hostKey: publicKey.value.wire };
-    const sign = (message: Uint8Array, signer = privateKey, namespace = PROOF_NAMESPACE): ProofAnswer => ({
-      kind: "ssh",
-      signature: signSsh({ publicKey: publicKey.value, privateKey: signer, namespace, message }),
-    });
-    const expected = { ssh: [fingerprint], pcrs: new Map() };
-    assert.equal(await exchange(evidence, (_, message) => sign(message), expected), "accepted");
-    const other = await generatePrivateKey(algorithm);
-    const stolen = await exchange(evidence, (_, message) => sign(message, other), expected);
-    assert.ok(stolen.startsWith(`ssh ${fingerprint}: `), stolen);
-    const login = await exchange(evidence, (_, message) => sign(message, privateKey, "file"), expected);
+  test(`verifyAnswer() accepts a proof by a host key of ${algorithm}, and not by another one`, async () => {
+    const [host, other] = [await createSshHost(algorithm), await createSshHost(algorithm)];
+    const expected = { ssh: [host.fingerprint], pcrs: new Map() };
+    assert.equal(await exchange(host.evidence, (_, message) => host.sign(message), expected), "accepted");
+    const stolen = await exchange(host.evidence, (_, message) => other.sign(message), expected);
+    assert.equal(stolen, `ssh ${host.fingerprint}: the signature is by another key`);
+    const changed = await exchange(host.evidence, (_, message) => host.sign(message.slice(1)), expected);
+    assert.equal(changed, `ssh ${host.fingerprint}: the key did not sign the message`);
+    const login = await exchange(host.evidence, (_, message) => host.sign(message, "file"), expected);
     assert.match(login, /namespace "file"/);
   });
 }
 
 for (const endorsement of ["rsa", "ecc"] as const) {
-  test(`PROOF_METHODS.tpm proves a TPM with an endorsement key of ${endorsement}, and no other TPM`, async () => {
+  test(`verifyAnswer() accepts a proof by a TPM with an endorsement key of ${endorsement}, and no other TPM`, async () => {
     const tpm = await createSoftwareTpm({ endorsement });
     const pin = publicKeyPin({ publicKeyDer: tpm.evidence.endorsementKey });
     const expected: ExpectedProofs = { tpm: pin, ssh: [], pcrs: new Map([[7, new Uint8Array(32).fill(7)]]) };
@@ -88,7 +81,7 @@ for (const endorsement of ["rsa", "ecc"] as const) {
   });
 }
 
-test("PROOF_METHODS.tpm refuses an attestation key that signs what others choose, and a wrong endorsement key", async () => {
+test("challengeEvidence() refuses an attestation key that signs what others choose, and a wrong endorsement key", async () => {
   const { attributes } = ATTESTATION_TEMPLATE;
   const loose = await createSoftwareTpm({ attestationKey: { attributes: attributes & ~TPM_ATTRIBUTE.restricted } });
   const expected = { ssh: [], pcrs: new Map() };

@@ -4,7 +4,6 @@
  */
 import { findExpectedProofs, type Inventory, listsProofs } from "../../core/approval/evidence/inventory.ts";
 import { createSealingKey, listQuotedPcrs, type SealingKey } from "../../core/attestation/exchange.ts";
-import { PROOF_METHODS } from "../../core/attestation/proof_methods.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
@@ -78,7 +77,6 @@ export async function openAttestation(
     options: {
       // A call is served only while a proof is listed, and then the key is open.
       sealingKey: (purpose, at) => sealingKey!(purpose, at),
-      methods: PROOF_METHODS,
       caHash,
       expected: () => expected,
     },

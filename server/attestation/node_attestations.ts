@@ -9,8 +9,8 @@ import {
   type AttestedNode,
   beginAttestation,
   completeAttestation,
-  type ExchangeContext,
   type ProvenKey,
+  type SealingKey,
 } from "../../core/attestation/exchange.ts";
 import {
   type AttestationCall,
@@ -34,6 +34,7 @@ import { cutLoggedText, escapeControls } from "../../core/lib/printable.ts";
 import type { Result } from "../../core/lib/result.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
+import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
 import {
@@ -65,9 +66,10 @@ export interface ExpectedMachines {
 }
 
 /** The settings of node attestations. */
-export interface AttestationOptions extends Pick<ExchangeContext, "sealingKey" | "methods"> {
+export interface AttestationOptions {
+  readonly sealingKey: SealingKey;
   /** Returns the pin of the CA by which clients trust this server. */
-  readonly caHash: () => ExchangeContext["caHash"];
+  readonly caHash: () => PublicKeyPin;
   readonly expected: () => ExpectedMachines;
 }
 
@@ -162,7 +164,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
       count(kind, "malformed");
       throw badRequest("dryRun is not possible with an answer to a challenge: a token that is not stored is not valid");
     }
-    const completed = await completeAttestation(call, {
+    const completed = completeAttestation(call, {
       ...deps,
       caHash: deps.caHash(),
       now,

@@ -13,7 +13,7 @@ import { readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
 import { listTokenFacts } from "../../core/token/token_secret.ts";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { attesterObjects } from "../../instance/instance_rbac.ts";
-import { FAKE_PROOFS, signFakeProof } from "../../tests/support/fake_proofs.ts";
+import { createSshHost, type SshHost } from "../../tests/support/ssh_host.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { createMetricsRegistry } from "../metrics/registry.ts";
 
@@ -23,7 +23,8 @@ const caHash = `sha256:${"c".repeat(64)}` as PublicKeyPin;
 const publicKeyDer = (await generatePrivateKey("ecdsa-p256")).publicKeyDer();
 const publicKey = encodeBase64(publicKeyDer);
 const key = publicKeyPin({ publicKeyDer });
-const LISTED: ReadonlyMap<string, ExpectedProofs> = new Map([["n1", { ssh: ["SHA256:host"], pcrs: new Map() }]]);
+const [host, foreign] = [await createSshHost(), await createSshHost()];
+const LISTED: ReadonlyMap<string, ExpectedProofs> = new Map([["n1", { ssh: [host.fingerprint], pcrs: new Map() }]]);
 
 /** A server that expects machines; the inventory and the audit log are the test's. */
 async function createAttesting(machines: () => ReadonlyMap<string, ExpectedProofs> = () => LISTED) {
@@ -39,7 +40,6 @@ async function createAttesting(machines: () => ReadonlyMap<string, ExpectedProof
     },
     attestation: {
       sealingKey: createSealingKey(new Uint8Array(32)),
-      methods: FAKE_PROOFS,
       caHash: () => caHash,
       expected: () => ({
         isEmpty: machines().size === 0,
@@ -64,14 +64,15 @@ function post(app: TestApp, spec: object, path = PATH) {
   return app.send("POST", path, { user: undefined, body });
 }
 
-const begin = (app: TestApp, hostKey = "host", more: object = {}) =>
-  post(app, { evidence: { ssh: { hostKey: encodeBase64(hostKey) } }, ...more });
+const begin = (app: TestApp, { evidence }: Pick<SshHost, "evidence"> = host, more: object = {}) =>
+  post(app, { evidence: { ssh: { hostKey: encodeBase64(evidence.hostKey) } }, ...more });
 
 /** Answers the challenge of a first call. */
-function complete(app: TestApp, begun: Awaited<ReturnType<typeof begin>>, hostKey = "host", more: object = {}) {
+function complete(app: TestApp, begun: Awaited<ReturnType<typeof begin>>, by = host, more: object = {}, path = PATH) {
   const challenge = String(begun.at("status/challenge/nonce"));
-  const signature = encodeBase64(signFakeProof(hostKey, { caHash, node: "n1" as NodeName, key, challenge }));
-  return post(app, { answer: { ssh: { signature } }, state: begun.at("status/state"), ...more });
+  const { signature } = by.sign({ caHash, node: "n1" as NodeName, key, challenge });
+  const answer = { ssh: { signature: encodeBase64(signature) } };
+  return post(app, { answer, state: begun.at("status/state"), ...more }, path);
 }
 
 function listTokens(app: TestApp) {
@@ -104,7 +105,11 @@ test("nodeattestations exchanges a proof for a token for the node and the key, w
     publicKey: key,
   });
   assert.equal(readTokenUse(secret).createdBy, "system:attestation");
-  assert.deepEqual(readTokenProof(secret), { kind: "ssh", key: "SHA256:host", at: new Date("2026-01-01T00:00:00Z") });
+  assert.deepEqual(readTokenProof(secret), {
+    kind: "ssh",
+    key: host.fingerprint,
+    at: new Date("2026-01-01T00:00:00Z"),
+  });
   const again = await complete(app, begun);
   assert.equal(again.at("status/token"), done.at("status/token"));
   assert.equal((await listTokens(app)).length, 1);
@@ -118,16 +123,16 @@ test("nodeattestations keeps proofs and tokens out of logs, and names what was p
   await using _app = app;
   const begun = await begin(app);
   const done = await complete(app, begun);
-  await complete(app, begun, "stolen");
+  await complete(app, begun, foreign);
   await post(app, { evidence: { ssh: { hostKey: "!" } } });
   const texts = [...auditLines, JSON.stringify(app.logger.entries)].join("\n");
   const [tokenId = "", tokenSecret = ""] = String(done.at("status/token")).split(".");
-  for (const secret of [tokenSecret, String(begun.at("status/state")), publicKey, encodeBase64("host")]) {
+  for (const secret of [tokenSecret, String(begun.at("status/state")), publicKey, encodeBase64(host.evidence.hostKey)]) {
     assert.ok(secret.length > 3 && !texts.includes(secret), secret);
   }
   const annotations = auditLines.map((line) => JSON.parse(line).annotations);
   assert.ok(annotations.some((one) =>
-    one["attestation.tlsboot/proof"] === "ssh SHA256:host 2026-01-01T00:00:00Z" &&
+    one["attestation.tlsboot/proof"] === `ssh ${host.fingerprint} 2026-01-01T00:00:00Z` &&
     one["attestation.tlsboot/token-id"] === tokenId && one["attestation.tlsboot/node"] === "n1"
   ));
   assert.ok(annotations.some((one) => String(one["attestation.tlsboot/refused"]).includes("signature")));
@@ -136,21 +141,22 @@ test("nodeattestations keeps proofs and tokens out of logs, and names what was p
 test("nodeattestations answers a wrong proof and an unknown machine alike, and reports both in detail", async () => {
   const { app } = await createAttesting();
   await using _app = app;
-  const wrong = await complete(app, await begin(app), "stolen");
-  const foreign = await complete(app, await begin(app, "foreign"), "foreign");
+  const wrong = await complete(app, await begin(app), foreign);
+  const unlisted = await complete(app, await begin(app, foreign), foreign);
   assert.equal(wrong.code, 403);
-  assert.equal(wrong.text, foreign.text);
+  assert.equal(wrong.text, unlisted.text);
   assert.match(wrong.text, /the proof was not accepted/);
-  const unknown = await begin(app, "foreign", { nodeName: "n9" });
+  const unknown = await begin(app, foreign, { nodeName: "n9" });
   assert.equal(unknown.code, 201);
-  assert.equal(unknown.text.length, (await begin(app, "foreign", { nodeName: "n1" })).text.length);
+  assert.equal(unknown.text.length, (await begin(app, foreign, { nodeName: "n1" })).text.length);
   await app.clock.advance(1_000);
   const events = await app.send("GET", EVENTS);
   assert.deepEqual(events.names().length, 1);
   assert.equal(events.at("items/0/reason"), "NodeAttestationRefused");
   assert.equal(
     events.at("items/0/message"),
-    'An attempt from 192.0.2.1 to prove to be node "n1" was refused: ssh SHA256:host: the signature is wrong',
+    `An attempt from 192.0.2.1 to prove to be node "n1" was refused: ssh ${host.fingerprint}: ` +
+      "the signature is by another key",
   );
   assert.deepEqual(await listTokens(app), []);
 });
@@ -159,8 +165,8 @@ test("nodeattestations writes an Event about a machine once a minute, and one fo
   const { app } = await createAttesting();
   await using _app = app;
   const refuse = async (nodeName: string) => {
-    const begun = await begin(app, "foreign", { nodeName });
-    return await complete(app, begun, "wrong", { nodeName });
+    const begun = await begin(app, foreign, { nodeName });
+    return await complete(app, begun, host, { nodeName });
   };
   for (const name of ["n1", "n2", "n3", "n1", "n4"]) assert.equal((await refuse(name)).code, 403);
   await app.clock.advance(1_000);
@@ -178,14 +184,60 @@ test("nodeattestations names every field that is wrong, and takes no more than 1
   assert.equal(malformed.code, 422);
   const causes = malformed.at("details/causes") as readonly { readonly field: string }[];
   assert.deepEqual(causes.map(({ field }) => field), ["spec.nodeName", "spec.publicKey", "spec.evidence"]);
-  const badKey = await begin(app, "host", { publicKey: encodeBase64("no key") });
+  const badKey = await begin(app, host, { publicKey: encodeBase64("no key") });
   assert.equal(badKey.at("details/causes/0/field"), "spec.publicKey");
-  const badEvidence = await begin(app, "bad");
+  const beginWith = (hostKey: string) => post(app, { evidence: { ssh: { hostKey: encodeBase64(hostKey) } } });
+  const badEvidence = await beginWith("bad");
   assert.equal(badEvidence.code, 422);
   assert.equal(badEvidence.at("details/causes/0/field"), "spec.evidence.ssh.hostKey");
-  const large = await begin(app, "x".repeat(16_384));
+  const large = await beginWith("x".repeat(16_384));
   assert.equal(large.code, 413);
   assert.match(large.text, /limit is 16384/);
+});
+
+test("nodeattestations dates the proof and the token from the challenge, and ends the repeats with the token", async () => {
+  const { app } = await createAttesting();
+  await using _app = app;
+  const begun = await begin(app);
+  await app.clock.advance(9 * 60_000);
+  const late = await complete(app, begun);
+  assert.equal(late.code, 201, late.text);
+  assert.equal(late.at("status/expirationTimestamp"), "2026-01-01T00:10:00Z");
+  const [secret] = await listTokens(app);
+  assert.deepEqual(readTokenProof(secret!)?.at, new Date("2026-01-01T00:00:00Z"));
+  await app.clock.advance(60_000);
+  const repeated = await complete(app, begun);
+  assert.equal(repeated.code, 403);
+  assert.match(repeated.text, /begin again/);
+});
+
+test("nodeattestations gives no token that somebody has ended in the meantime", async () => {
+  const { app } = await createAttesting();
+  await using _app = app;
+  const begun = await begin(app);
+  assert.equal((await complete(app, begun)).code, 201);
+  const [secret] = await listTokens(app);
+  const path = `/api/v1/namespaces/kube-system/secrets/${secret!.metadata.name}`;
+  const ended = await app.send("PATCH", path, {
+    headers: { "content-type": "application/merge-patch+json" },
+    body: { stringData: { expiration: "2025-12-31T00:00:00Z" } },
+  });
+  assert.equal(ended.code, 200, ended.text);
+  const repeated = await complete(app, begun);
+  assert.equal(repeated.code, 403);
+  assert.match(repeated.text, /the token of this proof is not valid any longer: begin again/);
+});
+
+test("nodeattestations stores nothing in a dry run, and gives no token that it does not store", async () => {
+  const { app } = await createAttesting();
+  await using _app = app;
+  const begun = await begin(app);
+  const dry = await complete(app, begun, host, {}, `${PATH}?dryRun=All`);
+  assert.equal(dry.code, 400);
+  assert.match(dry.text, /dryRun/);
+  assert.deepEqual(await listTokens(app), []);
+  const evidence = { ssh: { hostKey: encodeBase64(host.evidence.hostKey) } };
+  assert.equal((await post(app, { evidence }, `${PATH}?dryRun=All`)).code, 201);
 });
 
 test("nodeattestations limits the calls of an address before it reads them", async () => {
