@@ -16,6 +16,7 @@ import type {
   NodeAttestation,
   NodeAttestationSpec,
 } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { orAbort } from "../../core/lib/abort.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
@@ -56,7 +57,7 @@ export interface AttestOptions {
   readonly prover: Prover;
   readonly connect: Connect;
   readonly clock: Clock;
-  /** How long to wait for the server. Default: 300, as for its discovery. */
+  /** How long to wait for the server and the prover. Default: 300, as for the server's discovery. */
   readonly waitSeconds?: number | undefined;
   readonly onProgress?: ((event: AttestProgress) => void) | undefined;
 }
@@ -79,24 +80,43 @@ const WAIT_SECONDS = 300;
 /**
  * Proves to a server which machine this is, and returns the token that the server gives for it. It tries again while the
  * server does not answer. AppError `access_denied` when the proof is refused, `not_found`, `access_denied` or
- * `unauthorized` when the server expects none, `tls_untrusted`, `unreachable`, and the errors of the prover.
+ * `unauthorized` when the server expects none, `tls_untrusted`, `unreachable`, `timeout` when the prover does not answer,
+ * and the errors of the prover.
  */
 export async function attest(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
-  const { server, prover, clock, onProgress, waitSeconds = WAIT_SECONDS } = options;
+  const { server, clock, onProgress, waitSeconds = WAIT_SECONDS } = options;
+  const { kind } = options.prover;
   let delay: AppError | undefined;
+  let isProving = false;
   const tooLate = (): Error =>
-    delay ?? new AppError("unreachable", `${cannotProve(options)}: no answer in time`, {
-      retryable: true,
-      hint: "check the server address, and that the server runs",
-    });
+    isProving ? createSilenceError(options) : delay ?? new AppError(
+      "unreachable",
+      `${cannotProve(options)}: no answer in time`,
+      { retryable: true, hint: "check the server address, and that the server runs" },
+    );
+  await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
+  // Nothing ends a step of a TPM or a program that hangs, so the limit ends the wait for it.
+  const limited = async <T>(step: () => Promise<T>): Promise<T> => {
+    limit.signal.throwIfAborted();
+    isProving = true;
+    try {
+      return await orAbort(step(), limit.signal);
+    } finally {
+      isProving = false;
+    }
+  };
+  const prover: Prover = {
+    kind,
+    evidence: () => limited(() => options.prover.evidence()),
+    prove: (challenge, message) => limited(() => options.prover.prove(challenge, message)),
+  };
   // A machine without its TPM or its key does not wait for the server to say so.
   const evidence = await prover.evidence();
-  await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
-  onProgress?.({ kind: "proving", server, proof: prover.kind });
+  onProgress?.({ kind: "proving", server, proof: kind });
   const join = await tryUntilDone(
     async () => {
       try {
-        return await exchange(options, evidence, limit.signal);
+        return await exchange({ ...options, prover }, evidence, limit.signal);
       } catch (error) {
         limit.signal.throwIfAborted();
         if (!(error instanceof AppError) || !error.retryable) throw error;
@@ -115,6 +135,17 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
 function cannotProve({ server, nodeName }: Pick<AttestOptions, "server" | "nodeName">): string {
   return `cannot prove to "${server}" that this machine is "${nodeName}"`;
 }
+
+function createSilenceError(options: AttestOptions): AppError {
+  const [what, hint] = SILENT[options.prover.kind];
+  return new AppError("timeout", `${cannotProve(options)}: ${what}`, { hint });
+}
+
+/** What does not answer, and what to do about it. */
+const SILENT: Readonly<Record<ProofKind, readonly [what: string, hint: string]>> = {
+  tpm: ["its TPM does not answer", "check that no other program keeps the TPM busy, or restart the machine"],
+  ssh: ["its SSH host key does not sign in time", "check with ssh-add -l that the agent answers"],
+};
 
 /** A machine that proves at each request which one it is. */
 export interface ProvingMachine extends Omit<AttestOptions, "key" | "readKnownCluster"> {

@@ -229,6 +229,32 @@ test("attest() gives up after its time with the reason of the last try", async (
   });
 });
 
+for (
+  const { kind, step, message, hint } of [
+    { kind: "tpm", step: "evidence", message: "its TPM does not answer", hint: /restart the machine/ },
+    { kind: "tpm", step: "prove", message: "its TPM does not answer", hint: /restart the machine/ },
+    { kind: "ssh", step: "prove", message: "its SSH host key does not sign in time", hint: /ssh-add -l/ },
+  ] as const
+) {
+  test(`attest() gives up after its time when ${step}() of a prover by ${kind} never answers`, async () => {
+    await using api = await startFakeApi({ now: NOW });
+    const fake = serveProofs(api);
+    const clock = createFakeClock(NOW);
+    const asked = Promise.withResolvers<void>();
+    const prover: Prover = {
+      ...PROVERS[kind],
+      [step]() {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    };
+    const { join } = await begin(fake, kind, { prover, clock, waitSeconds: 20 });
+    await asked.promise;
+    await clock.advance(20_000);
+    await assert.rejects(join, failsWith("timeout", message, hint));
+  });
+}
+
 test("attest() signs nothing for a server that names the CA of another one", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
