@@ -29,7 +29,8 @@ export async function openProver({ kind, from }: ProofSettings, tools: Tools): P
   return createSshProver({ ...tools, path, run: runToEnd });
 }
 
-const PROOF_NAMES: Readonly<Record<ProofKind, string>> = { tpm: "its TPM", ssh: "its SSH host key" };
+/** What a machine proves with, in words. */
+export const PROOF_NAMES: Readonly<Record<ProofKind, string>> = { tpm: "its TPM", ssh: "its SSH host key" };
 
 /** Returns the message for a step of the exchange. */
 export function describeAttestProgress(event: AttestProgress): string {

@@ -105,15 +105,19 @@ export async function startFullInstance(
   rotations.onAdopted(() => ensureClusterInfo(instance, getCluster(), deps, until));
   if (settings.enableBootstrapTokenAuth) {
     const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-    let sharesToken: boolean | undefined;
+    let { sharedToken } = settings;
+    let isRemoved = false;
     const renew = async () => {
       const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
-      const shared = sharesToken;
-      // Where machines prove which one they are, no token is for all of them.
-      sharesToken = settings.sharedToken && !instance.expectsProofs();
-      if (sharesToken) {
+      // Where machines prove which one they are, no token is for all of them. Only a start makes one again, because an
+      // inventory can lose its proofs by mistake.
+      sharedToken &&= instance.listExpectedProofs().length === 0;
+      if (sharedToken) {
         await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
-      } else if (shared !== false) await removeSharedToken(instance, secrets, deps, until);
+      } else if (!isRemoved) {
+        await removeSharedToken(instance, secrets, deps, until);
+        isRemoved = true;
+      }
       if (web === undefined) return;
       const target = { path: webKubeconfig, groups: [WEB_TOKEN_GROUP] };
       await ensureBootstrapKubeconfig(target, secrets, getCluster(), deps, until);

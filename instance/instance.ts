@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { parseTokenFile, type TokenFile } from "../core/token/token_file.ts";
 import type { AdvertisedHost } from "../core/machine/node_addresses.ts";
 import { AppError } from "../core/errors.ts";
+import type { ProofKind } from "../core/attestation/proof.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
 import { checkSecretFolder } from "../client/private_file.ts";
@@ -26,6 +27,7 @@ import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { attesterObjects } from "./instance_rbac.ts";
+import { listProofKinds } from "./joining.ts";
 import { assertEtcdPlace } from "./storage/etcd.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
 import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
@@ -64,8 +66,8 @@ export interface Instance extends InstanceStorage {
   readonly advertised: AdvertisedHost;
   /** True when this start made the CA. */
   readonly isNewCa: boolean;
-  /** Whether machines may exchange proofs for bootstrap tokens at present. */
-  expectsProofs(): boolean;
+  /** Lists the kinds of proof that machines may exchange for bootstrap tokens at present. */
+  listExpectedProofs(): readonly ProofKind[];
   /** The names and addresses of the server. */
   readonly names: ServerNames;
   /** True when other servers may share the storage. */
@@ -176,7 +178,9 @@ export async function startInstance(
     inventory,
     caHash: () => publicKeyPin(authorities.serving.certificate),
   }, deps);
-  const expectsProofs = (): boolean => !attestation.options.expected().isEmpty;
+  const listExpectedProofs = (): readonly ProofKind[] => {
+    return attestation.options.expected().isEmpty || inventory === undefined ? [] : listProofKinds(inventory.current());
+  };
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
@@ -194,7 +198,7 @@ export async function startInstance(
       serviceAccounts,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
-      objects: [...objects(isNew), ...revocationObjects(), ...(expectsProofs() ? attesterObjects() : [])],
+      objects: [...objects(isNew), ...revocationObjects(), ...(listExpectedProofs().length > 0 ? attesterObjects() : [])],
       attestation: inventory && attestation.options,
       registry,
       customSigners,
@@ -242,7 +246,7 @@ export async function startInstance(
     url,
     advertised,
     isNewCa,
-    expectsProofs,
+    listExpectedProofs,
     names,
     isNew,
     isShared,

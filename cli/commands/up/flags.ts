@@ -36,7 +36,8 @@ export const upCommand = defineCommand({
       summary:
         "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
         "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +
-        "create. While the inventory lists keys with which machines prove which ones they are, there is no such token.",
+        "create. While the inventory lists keys with which machines prove which ones they are, there is no such token; " +
+        "the next start without such keys makes one.",
     }),
     ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
     uiPort: integerFlag({

@@ -1,4 +1,5 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
+import type { ProofKind } from "../../../core/attestation/proof.ts";
 import { waitForAbort } from "../../../core/lib/abort.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
@@ -20,7 +21,7 @@ import { connectService, findPassedSocket } from "../../systemd/service.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
 import { manageService } from "./service.ts";
-import { formatJoining, formatMachine } from "./service_settings.ts";
+import { formatJoining, formatMachine, formatProving } from "./service_settings.ts";
 
 export async function run(input: Input<typeof upCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
@@ -107,11 +108,14 @@ function formatGreeting(
     ? ""
     : `\nPolicies for other requests: ${settings.policy.join(", ")}. To see why one stays pending:
   tlsboot policy explain NAME${dataDir}`;
-  const proving = instance.expectsProofs() ? settings.inventory : undefined;
+  const kinds = instance.listExpectedProofs();
+  const proving = kinds.length > 0 ? settings.inventory : undefined;
   const sharedToken = settings.sharedToken && proving === undefined;
   const noToken = proving === undefined
     ? "each machine needs a token of its own"
-    : `the machines in ${word(proving)} prove which ones they are`;
+    : `the machines in ${word(proving)} prove which ones they are${
+      settings.sharedToken ? "; a start without proofs in it makes one" : ""
+    }`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
   return `tlsboot is up at ${instance.url}
@@ -120,7 +124,7 @@ data in ${displayPath(instance.dir.root, cwd)}
 ${sharedToken ? "" : `no shared token: ${noToken}\n`}
 Next, in another terminal:
 
-${formatNext(instance, { sharedToken, proving }, situation, dataDir, word)}
+${formatNext(instance, { sharedToken, proving, kinds }, situation, dataDir, word)}
 ${approval}${policy}
 ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 }
@@ -128,8 +132,9 @@ ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 /** Formats the commands for a pending request, for a server without machines, or for one that has some. */
 function formatNext(
   { url, dir, authorities }: Instance,
-  { sharedToken, proving }: {
+  { sharedToken, proving, kinds }: {
     readonly sharedToken: boolean;
+    readonly kinds: readonly ProofKind[];
     /** The inventory whose machines prove which ones they are; undefined for none. */
     readonly proving: string | undefined;
   },
@@ -154,9 +159,7 @@ ${all}`;
 `;
   const pin = publicKeyPin(authorities.serving.certificate);
   if (proving !== undefined) {
-    return `  # on each machine in ${word(proving)}, prove by its SSH host key which one it is, and get its certificate
-  sudo tlsboot bootstrap --attest ssh --server ${url} --ca-cert-hash ${pin} --rotate-certificates
-
+    return `${formatProving(kinds, { inventory: word(proving), url, pin })}
 ${issued}`;
   }
   const name = hasMachines ? "n2" : "n1";

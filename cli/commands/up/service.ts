@@ -6,6 +6,11 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { authorityPaths } from "../../../instance/authority/layout.ts";
+import { readPolicies } from "../../../instance/controllers/policy_files.ts";
+import { listProofKinds } from "../../../instance/joining.ts";
 import { checkAddress } from "../../../server/connections/listener.ts";
 import { canAsk } from "../../confirm.ts";
 import type { ExitCode } from "../../exit_code.ts";
@@ -21,7 +26,14 @@ import { checkHost, installService, uninstallService } from "../../systemd/insta
 import { findUnitProgram, isHiddenByUnit } from "../../systemd/unit.ts";
 import { upCommand } from "./flags.ts";
 import { SERVICE } from "./service_texts.ts";
-import { FIREWALLS, formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+import {
+  FIREWALLS,
+  formatFirewall,
+  formatFirstMachine,
+  formatLocal,
+  formatProving,
+  setSettings,
+} from "./service_settings.ts";
 
 type UpInput = Input<typeof upCommand.flags>;
 type Texts = Readonly<Record<string, readonly string[]>>;
@@ -44,7 +56,9 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
   const given = listGiven(settings, origins, tools.cwd);
   const address = await chooseAddress(given, present, yes, tools);
   const text = setSettings(before, { ...given, ...address }, present);
-  const { sharedToken: [sharedToken] = [] } = readSettings(text);
+  const { sharedToken: [sharedToken] = [], inventory: [inventory] = [] } = readSettings(text);
+  const listed = await readPolicies({ policy: [], inventory }, { files: tools.files, cwd: "/" });
+  const kinds = listed.inventory === undefined ? [] : listProofKinds(listed.inventory);
   const [bindAddress = "", port = ""] = [address["bindAddress"]?.[0], address["securePort"]?.[0]];
   await checkPort(bindAddress, Number(port), state["MainPID"]);
   const unitText = (SERVICE["tlsboot.service"] ?? "").replace(/(?<=^ExecStart=)tlsboot/m, () => program);
@@ -60,7 +74,13 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
       yes,
       timeout: Infinity,
       summary: `listens on ${bindAddress}, port ${port}; data in ${DATA}, settings in ${SETTINGS}`,
-      next: (status) => formatNext(status, bindAddress, sharedToken !== "false"),
+      next: async (status) => {
+        const url = status.replace("serving ", "");
+        const machine = inventory === undefined || kinds.length === 0
+          ? formatFirstMachine(isLoopbackServer(url), sharedToken !== "false")
+          : formatProving(kinds, { inventory, url, pin: await readPin(tools) });
+        return await formatNext(url, bindAddress, machine);
+      },
       undo: "sudo tlsboot up --uninstall-service",
     },
     tools,
@@ -143,19 +163,27 @@ async function checkPort(bindAddress: string, port: number, ownPid: string | und
   }
 }
 
+/** Reads the pin of the CA that the service has. */
+async function readPin({ files }: Pick<Tools, "files">): Promise<string> {
+  const { certificate } = authorityPaths(DATA);
+  const bundle = parseCaBundle(await files.readText(certificate) ?? "");
+  const [ca] = bundle.ok ? bundle.value : [];
+  if (ca !== undefined) return publicKeyPin(ca);
+  throw new AppError("ca_invalid", `cannot read the CA of the service: "${certificate}" has no certificate`, {
+    hint: "see the log of the service: journalctl -u tlsboot",
+  });
+}
+
 /** Formats what to do after the start: the firewall, and the commands for the first machine. */
-async function formatNext(status: string, bindAddress: string, sharedToken: boolean): Promise<string> {
-  const url = status.replace("serving ", "");
+async function formatNext(url: string, bindAddress: string, machine: string): Promise<string> {
   const active = await Promise.all(FIREWALLS.map((name) => runToEnd("systemctl", ["is-active", name])));
   return `
 ${
     isLoopbackServer(url)
-      ? formatLocal(bindAddress, sharedToken)
-      : `${formatFirewall(new URL(url).port || "443", FIREWALLS.filter((_, index) => active[index]?.ok))}
-  # let a machine in: run there what this prints
-  sudo tlsboot token create ${sharedToken ? "" : "--node NAME "}-o command --data-dir ${DATA}
-`
+      ? formatLocal(bindAddress)
+      : formatFirewall(new URL(url).port || "443", FIREWALLS.filter((_, index) => active[index]?.ok))
   }
+${machine}
   # see the requests
   sudo tlsboot get csr --data-dir ${DATA}
 

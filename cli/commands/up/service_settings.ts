@@ -1,4 +1,6 @@
-/** The texts that the service of `tlsboot up` needs and shows: its settings file and the firewall. */
+/** The texts that `tlsboot up` and its service need and show: the settings file, the firewall, and the next commands. */
+import type { ProofKind } from "../../../core/attestation/proof.ts";
+import { PROOF_NAMES } from "../../attestation.ts";
 
 /**
  * Sets keys of a settings file to texts, and leaves all else in it as it is, also comments. A key whose texts are `present`
@@ -50,15 +52,34 @@ export function formatMachine(name: string): string {
   return `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}`;
 }
 
-/** Formats how to open a server that only this machine can reach, and the command of a machine on it. */
-export function formatLocal(bindAddress: string, sharedToken: boolean): string {
+/** Formats the commands with which machines prove which ones they are, one for each kind of proof in the inventory. */
+export function formatProving(
+  kinds: readonly ProofKind[],
+  { inventory, url, pin }: { readonly inventory: string; readonly url: string; readonly pin: string },
+): string {
+  return kinds.map((kind) =>
+    `  # on each machine that ${inventory} lists with ${PROOF_NAMES[kind]}, prove by it which one it is, and get its certificate
+  sudo tlsboot bootstrap --attest ${kind} --server ${url} --ca-cert-hash ${pin} --rotate-certificates
+`
+  ).join("\n");
+}
+
+/** Formats how to open a server that only this machine can reach. */
+export function formatLocal(bindAddress: string): string {
   const open = bindAddress === "0.0.0.0" || bindAddress === "::"
     ? "this host has no other address: name one with --advertise-address"
     : "to open it to the network, run: sudo tlsboot up --install-service --bind-address 0.0.0.0";
-  const join = sharedToken
-    ? formatJoining("sudo tlsboot", "n1", "/var/lib/tlsboot/bootstrap.kubeconfig")
-    : `  # make a token that only a machine called n1 can use
-  sudo tlsboot token create --node n1 --data-dir /var/lib/tlsboot
-`;
-  return `Only this machine can reach it; ${open}\n\n${join}`;
+  return `Only this machine can reach it; ${open}\n`;
+}
+
+/** Formats the command that lets the first machine in by a token: on the host of the server, or on another one. */
+export function formatFirstMachine(isLocal: boolean, sharedToken: boolean): string {
+  const create = "sudo tlsboot token create";
+  const dataDir = "--data-dir /var/lib/tlsboot";
+  if (!isLocal) {
+    const name = sharedToken ? "" : "--node NAME ";
+    return `  # let a machine in: run there what this prints\n  ${create} ${name}-o command ${dataDir}\n`;
+  }
+  if (sharedToken) return formatJoining("sudo tlsboot", "n1", "/var/lib/tlsboot/bootstrap.kubeconfig");
+  return `  # make a token that only a machine called n1 can use\n  ${create} --node n1 ${dataDir}\n`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfigFile } from "../../framework/config_file.ts";
 import { upCommand } from "./flags.ts";
-import { formatFirewall, formatLocal, setSettings } from "./service_settings.ts";
+import { formatFirewall, formatFirstMachine, formatLocal, formatProving, setSettings } from "./service_settings.ts";
 import { SERVICE } from "./service_texts.ts";
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: Config\n";
@@ -50,9 +50,31 @@ test("formatFirewall() prints the command of the firewall that runs, and of the 
 });
 
 test("formatLocal() says how to open a server that only this machine can reach, where that is possible", () => {
-  assert.match(
-    formatLocal("127.0.0.1", true),
-    /--install-service --bind-address 0\.0\.0\.0\n[^]*--hostname-override n1\n$/,
-  );
-  assert.match(formatLocal("0.0.0.0", false), /--advertise-address\n[^]*token create --node n1 /);
+  assert.match(formatLocal("127.0.0.1"), /--install-service --bind-address 0\.0\.0\.0\n$/);
+  assert.match(formatLocal("0.0.0.0"), /--advertise-address\n$/);
+});
+
+for (
+  const { isLocal, sharedToken, want } of [
+    { isLocal: true, sharedToken: true, want: /bootstrap --bootstrap-kubeconfig \S+ \S.*--hostname-override n1\n$/ },
+    { isLocal: true, sharedToken: false, want: /token create --node n1 --data-dir \S+\n$/ },
+    { isLocal: false, sharedToken: true, want: /token create -o command --data-dir \S+\n$/ },
+    { isLocal: false, sharedToken: false, want: /token create --node NAME -o command --data-dir \S+\n$/ },
+  ]
+) {
+  const where = isLocal ? "on the host of the server" : "on another host";
+  test(`formatFirstMachine() lets in a machine ${where}, with a shared token: ${sharedToken}`, () => {
+    assert.match(formatFirstMachine(isLocal, sharedToken), want);
+  });
+}
+
+test("formatProving() has a command for each kind of proof that the inventory lists", () => {
+  const place = { inventory: "machines.yaml", url: "https://10.0.0.1:6443", pin: "sha256:0a" };
+  const tpm =
+    "  # on each machine that machines.yaml lists with its TPM, prove by it which one it is, and get its certificate\n" +
+    "  sudo tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:0a --rotate-certificates\n";
+  assert.equal(formatProving(["tpm"], place), tpm);
+  const both = formatProving(["tpm", "ssh"], place);
+  assert.ok(both.startsWith(`${tpm}\n  # on each machine that machines.yaml lists with its SSH host key, `), both);
+  assert.match(both, /\n {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:0a /);
 });
