@@ -17,6 +17,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   request: async () => (await import("./targets/der.ts")).request,
   certificate: async () => await (await import("./targets/der.ts")).certificate(),
   jwt: async () => await (await import("./targets/tokens.ts")).jwt(),
+  sealed_state: async () => await (await import("./targets/tokens.ts")).sealedState(),
   ssh_key: async () => (await import("./targets/ssh.ts")).sshKey,
   ssh_signature: async () => (await import("./targets/ssh.ts")).sshSignature,
   known_hosts: async () => (await import("./targets/ssh.ts")).knownHosts,

@@ -10,6 +10,7 @@ import {
   toSshPublicKey,
   verifySshSignature,
 } from "../../../core/attestation/ssh_signature.ts";
+import { equalBytes } from "../../../core/pki/asn1/der.ts";
 import {
   DSA_KEY,
   ED25519_SIGNATURE_SHA256,
@@ -71,15 +72,11 @@ export const sshSignature: Target = {
         message: MESSAGE,
       });
       // No one but the key can make another one.
-      if (verified.ok) assertHolds(SIGNATURES.some((known) => isSame(known, input)), "an accepted signature is known");
+      if (verified.ok) assertHolds(SIGNATURES.some((known) => equalBytes(known, input)), "an accepted signature is known");
       return resultOutcome(verified);
     }).join(" ");
   },
 };
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 

@@ -1,11 +1,27 @@
-/** `jwt`: service account tokens. No text but the issued token is accepted, whatever its header says. */
+/**
+ * What the server has issued and gets back: service account tokens, of which no text but the issued one is accepted, whatever
+ * its header says, and the sealed states of exchanges of proofs, of which no bytes but the sealed ones are opened.
+ */
+import {
+  beginAttestation,
+  completeAttestation,
+  createSealingKey,
+  type ExchangeContext,
+} from "../../../core/attestation/exchange.ts";
+import type { Evidence, ExpectedProofs } from "../../../core/attestation/proof.ts";
+import { ok } from "../../../core/lib/result.ts";
+import type { NodeName } from "../../../core/machine/node_name.ts";
+import { equalBytes } from "../../../core/pki/asn1/der.ts";
+import type { PublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { FAKE_PROOFS, signFakeProof } from "../../support/fake_proofs.ts";
+import { createSeededRandom } from "../../support/seeded_random.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodeClaims, parseClaims } from "../../../core/service_accounts/claims.ts";
 import { parseJwt, signJwt, verifyJwt } from "../../../core/service_accounts/jwt.ts";
 import { parseTokenSigner } from "../../../core/service_accounts/keys.ts";
 import { Buffer } from "node:buffer";
-import { assertSame } from "../oracle.ts";
-import { decodeText, encodeText, type Target } from "../target.ts";
+import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
+import { type Bytes, decodeText, encodeText, type Target } from "../target.ts";
 
 export async function jwt(): Promise<Target> {
   const signer = parseTokenSigner((await generatePrivateKey("ecdsa-p256")).toPem());
@@ -50,4 +66,54 @@ export async function jwt(): Promise<Target> {
       return `${verified.ok} ${hasClaims} ${parsed.keyId === key.id}`;
     },
   };
+}
+
+const SUBJECT = {
+  node: "n1" as NodeName,
+  key: `sha256:${"a".repeat(64)}` as PublicKeyPin,
+  caHash: `sha256:${"c".repeat(64)}` as PublicKeyPin,
+};
+const HOST = "host";
+const LISTED: ExpectedProofs = { ssh: [`SHA256:${HOST}`], pcrs: new Map() };
+
+export async function sealedState(): Promise<Target> {
+  const now = new Date("2026-12-02T01:00:00Z");
+  const sealingKey = createSealingKey(encodeText("secret"));
+  const context: ExchangeContext = { ...SUBJECT, now, sealingKey, methods: FAKE_PROOFS };
+  const begin = async (evidence: Evidence, more: Partial<ExchangeContext> = {}) => {
+    const options = { ...context, ...more, pcrs: [0, 7], random: createSeededRandom() };
+    const begun = await beginAttestation({ ...SUBJECT, evidence }, options);
+    if (!begun.ok) throw new Error(begun.error.message);
+    return begun.value;
+  };
+  const hostKey: Evidence = { kind: "ssh", hostKey: encodeText(HOST) };
+  const real = await begin(hostKey);
+  const answer = { kind: "ssh", signature: signFakeProof(HOST, { ...SUBJECT, challenge: real.nonce }) } as const;
+  const open = (state: Bytes) =>
+    completeAttestation({ ...SUBJECT, answer, state }, { ...context, findExpected: () => ok(LISTED) });
+  const seals = [
+    begin({ kind: "tpm", endorsementKey: encodeText("ek"), attestationKey: answer.signature }),
+    begin(hostKey, { now: new Date("2026-12-02T00:30:00Z") }),
+    begin(hostKey, { sealingKey: createSealingKey(encodeText("another")) }),
+  ];
+  const others = (await Promise.all(seals)).map(({ state }) => state);
+  return {
+    name: "sealed_state",
+    seeds: [real.state, ...others],
+    words: ["\u0000", "\u0001", "\u0002"],
+    maxBytes: 16_384,
+    async run(input) {
+      const opened = await open(input);
+      assertHolds(opened.ok === equalBytes(input, real.state), "the state that was sealed opens, and no other one");
+      const flipped = await open(flipBit(real.state, input));
+      assertHolds(!flipped.ok && flipped.error.reason === "state", "a state with a flipped bit is refused");
+      return opened.ok ? "ok" : `${opened.error.reason} ${toOutcome(opened.error.detail)}`;
+    },
+  };
+}
+
+/** Flips the bit of some bytes that other bytes choose. */
+function flipBit(bytes: Bytes, by: Bytes): Bytes {
+  const bit = by.reduce((sum, byte) => (sum * 31 + byte) >>> 0, by.length) % (bytes.length * 8);
+  return bytes.map((byte, index) => index === bit >> 3 ? byte ^ 1 << bit % 8 : byte);
 }
