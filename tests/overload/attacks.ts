@@ -14,6 +14,7 @@ import {
   pings,
   rapidReset,
   requests,
+  wrongProofs,
 } from "./floods.ts";
 import { holdIdle, holdKnown, holdSilent } from "./holding.ts";
 import { largeBodies, slowBodies, slowHeaders, unreadAnswers, unreadWatches } from "./slowness.ts";
@@ -104,6 +105,13 @@ export const ATTACKS: readonly Attack[] = [
     unit: "tokens",
     least: { sent: 100_000, answered: 100_000 },
     run: (target) => badTokens(100_000, target),
+  },
+  {
+    name: "wrong proofs of machines",
+    unit: "calls",
+    // A hundred calls a second are served, two for each proof (`server/attestation/node_attestations.ts`).
+    least: { sent: 10_000, answered: 500 },
+    run: wrongProofs,
   },
   {
     name: "requests with a token, as many as fit",

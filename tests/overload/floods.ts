@@ -1,10 +1,16 @@
 /** Attacks that send as much as fits, from a few connections that are opened again and again. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import { Agent } from "node:https";
+import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { ask, type Reply } from "../support/https_request.ts";
 import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
 import { bearer, createNodeRequest, CSRS } from "./asking.ts";
 import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
+import { ATTESTATIONS, createWrongProofs, nameMachine } from "./proofs.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
 /** Connections at a time, at scale 1. */
@@ -18,14 +24,24 @@ const STREAMS = 100;
 type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
 
 /** Repeats a flood for the time of the target, and until its aim is reached. */
-export async function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
+export function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
+  return floodBeside(target, async (_index, over) => {
+    using connection = await open(target, options);
+    await Promise.race([act(connection, target, over), once(over, "abort")]);
+  });
+}
+
+/** Repeats what each of the attackers does, for the time of the target, and until its aim is reached. */
+async function floodBeside(
+  target: Target,
+  act: (index: number, over: AbortSignal) => Promise<unknown>,
+): Promise<void> {
   const enough = new AbortController();
   const over = AbortSignal.any([enough.signal, target.deadline]);
-  const flooding = Promise.all(Array.from({ length: scaled(FLOODERS, target.scale) }, async () => {
+  const flooding = Promise.all(Array.from({ length: scaled(FLOODERS, target.scale) }, async (_, index) => {
     while (!over.aborted) {
       try {
-        using connection = await open(target, options);
-        await Promise.race([act(connection, target, over), once(over, "abort")]);
+        await act(index, over);
       } catch {
         // Refused, which is counted: once more.
         await pause(20, over);
@@ -158,6 +174,42 @@ export async function badTokens(count: number, target: Target): Promise<void> {
         const isRoom = () => sent - connection.answers() < UNANSWERED || connection.isClosed();
         await waitUntil(() => isRoom() || tally.answered >= wanted, deadline);
       }
+    }
+  });
+}
+
+/**
+ * Begins exchanges and answers them with wrong proofs, by turns for a machine of the inventory and for another one. Each
+ * attacker has an address of its own, and the honest clients have another one; `sent` counts calls, `answered` wrong proofs
+ * that were refused, and `created` those that were not.
+ */
+export async function wrongProofs(target: Target): Promise<void> {
+  const { port, tally, random } = target;
+  const proofs = await createWrongProofs();
+  const publicKey = encodeBase64((await generatePrivateKey("ecdsa-p256")).publicKeyDer());
+  let turn = 0;
+  await floodBeside(target, async (index, over) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, localAddress: `127.0.0.${index + 2}` });
+    const call = async (spec: Partial<NodeAttestationSpec>, nodeName: string): Promise<Reply> => {
+      const body = { apiVersion: "tlsboot/v1alpha1", kind: "NodeAttestation", spec: { nodeName, publicKey, ...spec } };
+      const reply = await ask({ port, path: ATTESTATIONS, body, agent, rejectUnauthorized: false, signal: over });
+      tally.sent++;
+      return reply;
+    };
+    try {
+      while (!over.aborted) {
+        const { evidence, answer } = proofs[turn % proofs.length]!;
+        const node = turn++ % 4 < 2 ? nameMachine(0) : `unknown-${Math.floor(random() * 1e15).toString(36)}`;
+        const begun = await call({ evidence }, node);
+        if (begun.code !== 201) continue;
+        const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
+        if (challenge === undefined) continue;
+        const { code } = await call({ answer: await answer(challenge), state }, node);
+        if (code === 403) tally.answered++;
+        if (code === 201) tally.created++;
+      }
+    } finally {
+      agent.destroy();
     }
   });
 }

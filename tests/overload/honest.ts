@@ -1,25 +1,36 @@
 /**
  * Honest clients, in a separate process so that no attacker takes their time: an administrator with requests on an open
- * connection, a health check on a new connection each time, and new nodes that request a certificate, with the
- * token that the attackers have. None waits for another. Prints a line of JSON for each answer.
+ * connection, a health check on a new connection each time, new nodes that request a certificate, with the token that the
+ * attackers have, and machines that prove which ones they are. None waits for another. Prints a line of JSON for each answer.
  *
- * Usage: honest.ts PORT ADMIN_KUBECONFIG BOOTSTRAP_TOKEN
+ * Usage: honest.ts PORT ADMIN_KUBECONFIG BOOTSTRAP_TOKEN FOLDER_OF_HOST_KEYS
  */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { Agent } from "node:https";
+import { join } from "node:path";
 import process from "node:process";
+import { createSystemClock } from "../../cli/system.ts";
+import { attest } from "../../client/attestation/attest.ts";
+import { createSshProver } from "../../client/attestation/ssh_prover.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createConnector } from "../../client/transport/connect.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { runMain } from "../support/command_line.ts";
 import { ask as send, type Asked } from "../support/https_request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Kind } from "./observation.ts";
 import { createNodeRequest, CSRS } from "./asking.ts";
+import { nameMachine } from "./proofs.ts";
 
-const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500 };
+const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500, proof: 1_000 };
 const LOOK_EVERY_MS = 50;
 /** The longest time that one answer may take. */
 const ANSWERED_WITHIN_MS = 20_000;
-/** The longest time from a request to its certificate. */
+/** The longest time from a request to its certificate, or from a proof to its token. */
 const ISSUED_WITHIN_MS = 60_000;
 
 /** An answer; the code is 0 when there was none. */
@@ -29,7 +40,7 @@ interface Answered {
 }
 
 async function main(): Promise<never> {
-  const [port = "", kubeconfig = "", token = ""] = process.argv.slice(2);
+  const [port = "", kubeconfig = "", token = "", hostKeys = ""] = process.argv.slice(2);
   const text = await readFile(kubeconfig, "utf8");
   const pem = (name: string) => Buffer.from(new RegExp(`${name}: "?([A-Za-z0-9+/=]+)`).exec(text)?.[1] ?? "", "base64");
   const ca = pem("certificate-authority-data");
@@ -37,7 +48,8 @@ async function main(): Promise<never> {
   const kept = new Agent({ keepAlive: true, maxSockets: 1, ca, cert, key: pem("client-key-data") });
   const ask = (asked: Asked): Promise<Answered> =>
     send({ ...asked, port, timeout: ANSWERED_WITHIN_MS }).catch(() => ({ code: 0, text: "" }));
-  let nodes = 0;
+  const prove = await createProof(`https://127.0.0.1:${port}`, ca.toString(), hostKeys);
+  let [nodes, proofs] = [0, 0];
 
   return await Promise.race([
     every("admin", async () => (await ask({ path: `${CSRS}?limit=10`, agent: kept })).code),
@@ -50,7 +62,31 @@ async function main(): Promise<never> {
         agent.destroy();
       }
     }),
+    every("proof", () => prove(nameMachine(proofs++))),
   ]);
+}
+
+/** Creates the exchange of a machine's proof for a token, as `tlsboot attest` makes it; it returns 200 for a token. */
+async function createProof(server: string, caPem: string, hostKeys: string): Promise<(machine: string) => Promise<number>> {
+  const bundle = parseCaBundle(caPem);
+  if (!bundle.ok) throw new Error(bundle.error);
+  const files = createFilePort();
+  const clock = createSystemClock();
+  const key = await generatePrivateKey("ecdsa-p256");
+  const run = () => Promise.reject(new Error("no key is in an agent"));
+  const rest = {
+    server,
+    pins: bundle.value.map(publicKeyPin),
+    key,
+    connect: createConnector({ files, clock, userAgent: "honest" }),
+    clock,
+    waitSeconds: ISSUED_WITHIN_MS / 1_000,
+  };
+  return (machine) => {
+    const prover = createSshProver({ path: join(hostKeys, machine), files, run });
+    const proving = attest({ ...rest, nodeName: machine as NodeName, prover }, new AbortController().signal);
+    return proving.then(() => 200, () => 0);
+  };
 }
 
 async function every(kind: Kind, act: () => Promise<number>): Promise<never> {

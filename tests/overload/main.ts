@@ -15,14 +15,21 @@ import process from "node:process";
 import { NODE_FLAGS, start } from "../support/child.ts";
 import { parseFlags, positiveNumber, runMain, UsageError } from "../support/command_line.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import { connectWith } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
+import { clusterRoleBindingKind, eventV1Kind, secretKind } from "../../core/kube/kinds/mod.ts";
+import { formatCollectionPath } from "../../core/kube/schema.ts";
+import { AUTO_APPROVE_BINDING } from "../../instance/instance_rbac.ts";
 import { readMachine } from "../bench/machine.ts";
 import { checkOpenFiles } from "../bench/processes.ts";
 import { releasedFile, sourcesOn } from "../bench/program.ts";
 import { ensureNode, YOUNG_GENERATION_FLAG } from "../../scripts/build/node_runtime.ts";
 import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
-import { createAccount, type Observation } from "./observation.ts";
+import { createAccount, type Observation, type StoredCounts } from "./observation.ts";
+import { createMachines } from "./proofs.ts";
 import { formatReport, type Report, writtenInto } from "./report.ts";
 import { type Instance, overload } from "./overload.ts";
 import { findFaults, findGrowth } from "./verdict.ts";
@@ -67,14 +74,21 @@ async function main(): Promise<number> {
   const program = binary ? await releasedFile(join(process.cwd(), "dist")) : sourcesOn(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const data = folder.join("data");
-  await using server = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data]);
+  const hostKeys = folder.join("machines");
+  const { inventory } = await createMachines(hostKeys);
+  await using server = program.start(["up", "--inventory", inventory, "--secure-port", "0", "--data-dir", data]);
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
-  const token = /token: "?([a-z0-9.]+)/.exec(await readFile(join(data, "bootstrap.kubeconfig"), "utf8"))?.[1] ?? "";
-  const honestArgs = [join("tests", "overload", "honest.ts"), port, join(data, "admin.kubeconfig"), token];
+  const kubeconfig = join(data, "admin.kubeconfig");
+  await using admin = await connectWith(kubeconfig);
+  // With --auto-approve only the machines in the inventory would be approved.
+  await approveNodes(admin.api);
+  const token = (await program.run(["token", "create", "--data-dir", data])).stdout.trim();
+  const honestArgs = [join("tests", "overload", "honest.ts"), port, kubeconfig, token, hostKeys];
   await using honest = start(node, [...NODE_FLAGS, ...honestArgs]);
   const account = createAccount(() => honest.stdout());
   const { float: random } = createSeededRandom();
-  const instance = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000 };
+  const count = () => countStored(admin.api);
+  const instance = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000, count };
 
   const seen = await actAll(instance, attacks);
   const report: Report = {
@@ -91,6 +105,20 @@ async function main(): Promise<number> {
   ];
   for (const fault of faults) process.stderr.write(`${fault}\n`);
   return faults.length === 0 ? 0 : 1;
+}
+
+/** Lets requests of nodes with any bootstrap token be approved. */
+async function approveNodes(api: ApiClient): Promise<void> {
+  const path = formatCollectionPath(clusterRoleBindingKind);
+  await api.requestJson({ method: "POST", path, body: AUTO_APPROVE_BINDING }, new AbortController().signal);
+}
+
+async function countStored(api: ApiClient): Promise<StoredCounts> {
+  const { signal } = new AbortController();
+  const secrets = await listAll(api, formatCollectionPath(secretKind), {}, signal);
+  const events = await listAll<EventV1>(api, formatCollectionPath(eventV1Kind), {}, signal);
+  const refusals = events.items.filter(({ reason }) => reason === "NodeAttestationRefused");
+  return { secrets: secrets.items.length, refusals: refusals.length };
 }
 
 function chosen(words: readonly string[]): readonly Attack[] {

@@ -1,8 +1,8 @@
 /** The observations during one attack: every answer that an honest client received, memory, and the log. */
 import type { Attack, Tally } from "./attack.ts";
 
-/** The kinds of honest requests: a list, a readiness probe, a certificate. */
-export const KINDS = ["admin", "probe", "node"] as const;
+/** The kinds of honest requests: a list, a readiness probe, a certificate, a token for a proof. */
+export const KINDS = ["admin", "probe", "node", "proof"] as const;
 
 export type Kind = (typeof KINDS)[number];
 
@@ -11,7 +11,7 @@ export interface Answer {
   readonly kind: Kind;
   /** 200 for the expected answer, 0 when there was none. */
   readonly code: number;
-  /** The time of a certificate, from its request until it is issued. */
+  /** The time until the answer; of a certificate until it is issued, and of a proof until there is a token. */
   readonly ms: number;
 }
 
@@ -50,6 +50,15 @@ export interface Observation {
   /** The answers that honest clients received. */
   readonly answers: readonly Answer[];
   readonly log: LogLines;
+  /** What was stored meanwhile. */
+  readonly stored: StoredCounts;
+}
+
+/** Numbers of objects in the storage. */
+export interface StoredCounts {
+  readonly secrets: number;
+  /** Events about refused proofs. */
+  readonly refusals: number;
 }
 
 /** Memory before an attack, its maximum during it, and after it. */

@@ -4,6 +4,7 @@ import { countLines, createAccount, missingKinds, NO_MESSAGE, sumLines } from ".
 
 const ADMIN = { kind: "admin", code: 200, ms: 3 } as const;
 const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
+const PROOF = { kind: "proof", code: 200, ms: 40 } as const;
 const NODE = { kind: "node", code: 200, ms: 90 } as const;
 
 test("createAccount() takes each whole line once, also when it arrives in pieces", () => {
@@ -18,9 +19,9 @@ test("createAccount() takes each whole line once, also when it arrives in pieces
 });
 
 test("missingKinds() names the kinds without an answer", () => {
-  assert.deepEqual(missingKinds([]), ["admin", "probe", "node"]);
-  assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node"]);
-  assert.deepEqual(missingKinds([ADMIN, PROBE, NODE]), []);
+  assert.deepEqual(missingKinds([]), ["admin", "probe", "node", "proof"]);
+  assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node", "proof"]);
+  assert.deepEqual(missingKinds([ADMIN, PROBE, NODE, PROOF]), []);
 });
 
 test("countLines() counts by message, and counts other lines apart", () => {

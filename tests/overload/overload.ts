@@ -3,7 +3,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { bytesIn } from "../bench/processes.ts";
 import type { Child } from "../support/child.ts";
-import { type Account, type Answer, countLines, missingKinds, type Observation } from "./observation.ts";
+import {
+  type Account,
+  type Answer,
+  countLines,
+  missingKinds,
+  type Observation,
+  type StoredCounts,
+} from "./observation.ts";
 import { type Attack, createTally, lacking } from "./attack.ts";
 
 /** The instance that is attacked. */
@@ -17,6 +24,8 @@ export interface Instance {
   readonly ms: number;
   /** Returns a random number, uniform in [0, 1). */
   random(): number;
+  /** Counts the objects in the storage. */
+  count(): Promise<StoredCounts>;
 }
 
 /** The pause after each attack, in which its remains end. */
@@ -34,6 +43,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   const readLines = linesFrom(server);
   await forgetPeak(server.pid);
   const before = await readMemory(server.pid, "VmRSS");
+  const first = await instance.count();
   const tally = createTally();
   const isEnough = () => lacking(attack, tally, instance.scale).length === 0;
   const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
@@ -42,6 +52,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   const counted = { ...tally };
   const answers = [...account.take(), ...await answersOfEachKind(instance)];
   await setTimeout(REST_MS);
+  const last = await instance.count();
   answers.push(...account.take());
   return {
     attack,
@@ -50,6 +61,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
     rss: { before, peak: await readMemory(server.pid, "VmHWM"), after: await readMemory(server.pid, "VmRSS") },
     answers,
     log: countLines(readLines()),
+    stored: { secrets: last.secrets - first.secrets, refusals: last.refusals - first.refusals },
   };
 }
 

@@ -10,8 +10,14 @@ function seen(name: string, ms: number, peak: number, lines: number): Observatio
     tally: { ...createTally(), opened: 20, sent: 1_000 },
     seconds: 5,
     rss: { before: 150, peak, after: 160 },
-    answers: [{ kind: "admin", code: 200, ms }, { kind: "probe", code: 0, ms }, { kind: "node", code: 200, ms }],
+    answers: [
+      { kind: "admin", code: 200, ms },
+      { kind: "probe", code: 0, ms },
+      { kind: "node", code: 200, ms },
+      { kind: "proof", code: 200, ms },
+    ],
     log: { "request refused": lines },
+    stored: { secrets: 1, refusals: 0 },
   };
 }
 
@@ -40,7 +46,8 @@ test("formatReport() has a row for each attack, with memory of each time and tim
   ]);
   assert.deepEqual(cells(flood).slice(2), [
     ...["150, 200, 160 MB", "210 MB"],
-    ...["40, 40, 40 ms", "4.0, 4.0", "40, 40, 40 ms", "4.0, 4.0", "40, 40, 40 ms", "4.0, 4.0", "2", "20"],
+    ...Array.from({ length: 4 }, () => ["40, 40, 40 ms", "4.0, 4.0"]).flat(),
+    ...["2", "20"],
   ]);
   assert.equal(
     [machine, ...rest].join("\n"),

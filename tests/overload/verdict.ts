@@ -37,6 +37,11 @@ const MAX_GROWTH = 1.2;
 /** The growth in megabytes that is always allowed: history and compiled code weigh as much at any scale. */
 const MAX_GROWTH_MB = 80;
 
+/** Events about refused proofs, at once and then one each so many seconds (`server/attestation/node_attestations.ts`). */
+const [EVENTS_AT_ONCE, SECONDS_OF_EVENT] = [30, 2];
+/** Tokens that are stored although the answer is counted before or after the attack. */
+const TOKENS_ON_THEIR_WAY = 2;
+
 /** Finds everything that is wrong, as one line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
   return [
@@ -60,6 +65,7 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
     ...missingKinds(answers).map((kind) => `no answers of the kind ${kind}`),
     ...(rss.peak > maxRssMb(scale) ? [`${rss.peak} MB of memory, ${maxRssMb(scale)} are allowed`] : []),
     ...logFaults(observation),
+    ...storedFaults(observation),
   ].map((fault) => `${attack.name}: ${fault}`);
 }
 
@@ -85,6 +91,16 @@ function logFaults({ log, seconds, answers, tally }: Observation): readonly stri
     ...(messages.length > MOST_MESSAGES
       ? [`${messages.length} messages in the log, ${MOST_MESSAGES} are allowed`]
       : []),
+  ];
+}
+
+/** A wrong proof may store nothing but a limited number of Events. */
+function storedFaults({ stored, seconds, answers }: Observation): readonly string[] {
+  const tokens = answers.filter(({ kind }) => kind === "proof").length + TOKENS_ON_THEIR_WAY;
+  const events = EVENTS_AT_ONCE + Math.ceil(seconds / SECONDS_OF_EVENT);
+  return [
+    ...(stored.secrets > tokens ? [`${stored.secrets} Secrets were stored, ${tokens} are allowed`] : []),
+    ...(stored.refusals > events ? [`${stored.refusals} Events were stored, ${events} are allowed`] : []),
   ];
 }
 

@@ -8,6 +8,7 @@ const ANSWERS: readonly Answer[] = [
   { kind: "admin", code: 200, ms: 5 },
   { kind: "probe", code: 200, ms: 15 },
   { kind: "node", code: 200, ms: 90 },
+  { kind: "proof", code: 200, ms: 40 },
 ];
 
 function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
@@ -18,6 +19,7 @@ function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
     rss: { before: 150, peak, after: 190 },
     answers: ANSWERS,
     log: { "request refused": 40, "repeated lines omitted": 1 },
+    stored: { secrets: 3, refusals: 33 },
     ...edit,
   };
 }
@@ -42,7 +44,7 @@ for (
     },
     {
       name: "no node with a certificate",
-      edit: { answers: ANSWERS.slice(0, 2) },
+      edit: { answers: ANSWERS.filter(({ kind }) => kind !== "node") },
       want: /no answers of the kind node$/,
     },
     {
@@ -56,6 +58,16 @@ for (
       want: /42 lines of "request/,
     },
     { name: "a message of the log for each frame", edit: { log: MANY }, want: /21 messages in the log/ },
+    {
+      name: "a Secret for a wrong proof",
+      edit: { stored: { secrets: 4, refusals: 0 } },
+      want: /4 Secrets were stored, 3 are allowed$/,
+    },
+    {
+      name: "an Event for each wrong proof",
+      edit: { stored: { secrets: 0, refusals: 34 } },
+      want: /34 Events were stored, 33 are allowed$/,
+    },
     { name: "memory beyond the bound", peak: maxRssMb(1) + 1, want: /2188 MB of memory, 2187 are allowed$/ },
   ] satisfies readonly {
     readonly name: string;
