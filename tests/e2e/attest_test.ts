@@ -1,27 +1,35 @@
 /** `tlsboot attest` and `tlsboot bootstrap --attest`: machines that prove by their SSH host keys which ones they are. */
 import assert from "node:assert/strict";
-import { access, readFile, stat, writeFile } from "node:fs/promises";
+import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import { listAll } from "../../client/objects/api.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import {
+  connectWith,
   createWorkplace,
+  describeInstance,
   type Instance,
   machineFlags,
   startInstance,
   whoIs,
   type Workplace,
 } from "../support/instance_process.ts";
+import type { TempFolder } from "../support/temp.ts";
 
-const POLICY = `apiVersion: tlsboot/v1alpha1
+const formatInventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`;
+
+const formatPolicy = (maxAge: string) => `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
 name: proven
 rules:
 - name: by-host-key
   match: { signerNames: [kubernetes.io/kube-apiserver-client-kubelet] }
-  require: { attested: { kind: ssh, maxAge: 5m } }
+  require: { attested: { kind: ssh, maxAge: ${maxAge} } }
   then: next
 `;
 
@@ -35,14 +43,12 @@ interface Site extends AsyncDisposable {
 }
 
 /** Runs tlsboot attest, which refuses the variable of the data directory that the operator's commands have. */
-async function attestIn(folder: Workplace, ...args: readonly string[]): Promise<Finished> {
+async function attestIn(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
   return await runTlsboot(["attest", ...args], { cwd: folder.path });
 }
 
-/** Starts a server that expects proofs of n1 and n2 by the lines that they have printed; the host key of n3 is not listed. */
-async function startSite(args: readonly string[] = []): Promise<Site> {
-  await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await createWorkplace());
+/** Makes host keys of n1, n2 and n3, and an inventory of the lines that n1 and n2 print. */
+async function prepareMachines(folder: TempFolder): Promise<void> {
   const lines: string[] = [];
   for (const node of ["n1", "n2", "n3"]) {
     await writeFile(folder.join(`${node}.hostkey`), (await generatePrivateKey("ed25519")).toPem(), { mode: 0o600 });
@@ -50,13 +56,33 @@ async function startSite(args: readonly string[] = []): Promise<Site> {
     lines.push((await attestIn(folder, ...show)).stdout);
   }
   assert.match(lines[0] ?? "", /^- \{ name: "n1", ssh: "SHA256:[A-Za-z0-9+/]{43}" \}\n$/);
-  const inventory = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines[0]}${lines[1]}`;
-  await writeFile(folder.join("machines.yaml"), inventory);
-  await writeFile(folder.join("proven.yaml"), POLICY);
-  const instance = stack.use(await startInstance(folder, ["--inventory", "machines.yaml", ...args]));
-  const bundle = parseCaBundle(await readFile(`${instance.data}/pki/ca.crt`, "utf8"));
+  await writeFile(folder.join("machines.yaml"), formatInventory(`${lines[0]}${lines[1]}`));
+}
+
+/** Returns the flags that name a server. */
+async function nameServer({ url, data }: Pick<Instance, "url" | "data">): Promise<readonly string[]> {
+  const bundle = parseCaBundle(await readFile(`${data}/pki/ca.crt`, "utf8"));
   assert.ok(bundle.ok && bundle.value[0] !== undefined);
-  const server = ["--server", instance.url, "--ca-cert-hash", publicKeyPin(bundle.value[0])];
+  return ["--server", url, "--ca-cert-hash", publicKeyPin(bundle.value[0])];
+}
+
+/** Gets the bootstrap kubeconfig of a node for a proof by the host key of a machine. */
+async function prepareKubelet(
+  folder: TempFolder,
+  { node, machine = node }: { readonly node: string; readonly machine?: string },
+  server: readonly string[],
+): Promise<Finished> {
+  const proof = ["--proof", "ssh", "--proof-from", `${machine}.hostkey`, "--hostname-override", node, ...server];
+  return await attestIn(folder, ...proof, "--cert-dir", `${node}/pki`, "--out", `${node}/bootstrap.conf`);
+}
+
+async function startSite(args: readonly string[] = []): Promise<Site> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await createWorkplace());
+  await prepareMachines(folder);
+  await writeFile(folder.join("proven.yaml"), formatPolicy("5m"));
+  const instance = stack.use(await startInstance(folder, ["--inventory", "machines.yaml", ...args]));
+  const server = await nameServer(instance);
   const moved = stack.move();
   return {
     folder,
@@ -66,6 +92,92 @@ async function startSite(args: readonly string[] = []): Promise<Site> {
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
 }
+
+describeInstance("proofs of machines", {
+  args: ["--inventory", "machines.yaml"],
+  prepare: prepareMachines,
+}, (instance) => {
+  test("there is no token that all machines share", async () => {
+    await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
+    const greeting = instance.running.stdout();
+    const reason = "the machines in machines\\.yaml prove which ones they are; a start without proofs in it makes one";
+    assert.match(greeting, new RegExp(`^no shared token: ${reason}$`, "m"));
+    assert.match(
+      greeting,
+      /^ {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:\S+ --rotate-certificates$/m,
+    );
+    assert.doesNotMatch(greeting, /--attest tpm/);
+  });
+
+  test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone", async () => {
+    const { folder } = instance;
+    const server = await nameServer(instance);
+    const prepare = () => prepareKubelet(folder, { node: "n2" }, server);
+    const prepared = await prepare();
+    assert.equal(prepared.code, 0, prepared.stderr);
+    assert.match(
+      prepared.stdout,
+      /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//,
+    );
+    assert.equal((await stat(folder.join("n2/bootstrap.conf"))).mode & 0o777, 0o600);
+    const key = await readFile(folder.join("n2/pki/kubelet-client.key.tmp"), "utf8");
+    // Another machine, with another key; and another node, with the same key.
+    const stolen = ["bootstrap", "--bootstrap-kubeconfig", "n2/bootstrap.conf", "--hostname-override"];
+    assert.match(
+      await instance.refuse(1, ...stolen, "n2", "--kubeconfig", "x/kubeconfig", "--cert-dir", "x/pki"),
+      /the token is for the key sha256:\S+ alone/,
+    );
+    assert.match(
+      await instance.refuse(1, ...stolen, "n3", "--kubeconfig", "x/kubeconfig", "--cert-dir", "n2/pki"),
+      /the token is for the client certificate of node "n2" alone/,
+    );
+    // The client bootstraps as a kubelet does.
+    const own = ["--kubeconfig", "n2/kubeconfig", "--cert-dir", "n2/pki"];
+    await instance.succeed(...stolen, "n2", ...own);
+    assert.equal(await whoIs(folder.join("n2/kubeconfig")), "system:node:n2");
+    const current = await readFile(folder.join("n2/pki/kubelet-client-current.pem"), "utf8");
+    assert.ok(current.includes(key.trim()));
+    await assert.rejects(access(folder.join("n2/pki/kubelet-client.key.tmp")));
+    // The next time it is the key of the pair.
+    assert.match((await prepare()).stdout, /^key of the next request: n2\/pki\/kubelet-client-current\.pem\n/);
+    await writeFile(folder.join("n2/bootstrap.conf"), "kind: Config\n");
+    const taken = await prepare();
+    assert.equal(taken.code, 1);
+    assert.match(taken.stderr, /it exists, and tlsboot attest has not written it/);
+  });
+
+  test("a machine that is not listed is refused in one sentence, and the server says why in its log and an Event", async () => {
+    const refused = await prepareKubelet(instance.folder, { node: "n9", machine: "n3" }, await nameServer(instance));
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /that this machine is "n9": the proof was not accepted: /);
+    assert.doesNotMatch(refused.stderr, /lists no proof/);
+    const why = /the inventory lists no proof of this node/;
+    assert.match(instance.running.stderr(), new RegExp(`node attestation refused.*${why.source}`));
+    const tokens = JSON.parse(await instance.answer("token", "list", "-o", "json"));
+    assert.equal(tokens.filter(({ node }: { readonly node?: string }) => node === "n9").length, 0);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const event = await eventually("the Event", async () => {
+      const path = "/apis/events.k8s.io/v1/namespaces/default/events";
+      const { items } = await listAll<EventV1>(admin.api, path, {}, new AbortController().signal);
+      return items.find(({ reason, regarding }) => reason === "NodeAttestationRefused" && regarding.name === "n9");
+    });
+    assert.match(event.note ?? "", why);
+  });
+
+  test("the right to prove follows the inventory", async () => {
+    const path = instance.folder.join("machines.yaml");
+    const listed = await readFile(path, "utf8");
+    const server = await nameServer(instance);
+    const prove = () => prepareKubelet(instance.folder, { node: "n1" }, server);
+    await writeFile(path, formatInventory("- { name: n1 }\n"));
+    await eventually("the end of the right", async () => {
+      const { code, stderr } = await prove();
+      return code === 1 && /the server expects no proofs/.test(stderr) || undefined;
+    });
+    await writeFile(path, listed);
+    await eventually("the right", async () => (await prove()).code === 0 || undefined);
+  });
+});
 
 test("a machine proves by its host key which one it is, and what it proved is shown everywhere", async () => {
   await using site = await startSite();
@@ -110,41 +222,7 @@ test("a machine proves by its host key which one it is, and what it proved is sh
   assert.match(await folder.fail(1, ...bootstrap, "--timeout", "20s"), /revoked/);
 });
 
-test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone", async () => {
-  await using site = await startSite();
-  const { folder, server } = site;
-  const proof = ["--proof", "ssh", "--proof-from", "n2.hostkey", ...server, "--hostname-override", "n2"];
-  const prepare = () => attestIn(folder, ...proof, "--cert-dir", "n2/pki", "--out", "n2/bootstrap.conf");
-  const prepared = await prepare();
-  assert.equal(prepared.code, 0, prepared.stderr);
-  assert.match(
-    prepared.stdout,
-    /^key of the next request: n2\/pki\/kubelet-client\.key\.tmp\nbootstrap kubeconfig: n2\//,
-  );
-  assert.equal((await stat(folder.join("n2/bootstrap.conf"))).mode & 0o777, 0o600);
-  const key = await readFile(folder.join("n2/pki/kubelet-client.key.tmp"), "utf8");
-  // Another machine, with another key.
-  const stolen = ["bootstrap", "--bootstrap-kubeconfig", "n2/bootstrap.conf", "--hostname-override", "n2"];
-  assert.match(
-    await folder.refuse(1, ...stolen, "--kubeconfig", "x/kubeconfig", "--cert-dir", "x/pki"),
-    /the token is for the key sha256:\S+ alone/,
-  );
-  // The client bootstraps as a kubelet does.
-  const own = ["--kubeconfig", "n2/kubeconfig", "--cert-dir", "n2/pki"];
-  await folder.succeed(...stolen, ...own);
-  assert.equal(await whoIs(folder.join("n2/kubeconfig")), "system:node:n2");
-  const current = await readFile(folder.join("n2/pki/kubelet-client-current.pem"), "utf8");
-  assert.ok(current.includes(key.trim()));
-  await assert.rejects(access(folder.join("n2/pki/kubelet-client.key.tmp")));
-  // The next time it is the key of the pair.
-  assert.match((await prepare()).stdout, /^key of the next request: n2\/pki\/kubelet-client-current\.pem\n/);
-  await writeFile(folder.join("n2/other.conf"), "kind: Config\n");
-  const taken = await attestIn(folder, ...proof, "--cert-dir", "n2/pki", "--out", "n2/other.conf");
-  assert.equal(taken.code, 1);
-  assert.match(taken.stderr, /it exists, and tlsboot attest has not written it/);
-});
-
-test("each renewal proves again where a policy requires it, and a renewal without a proof waits for a person", async () => {
+test("each renewal proves again where a policy requires a fresh proof, and nothing else gets a certificate", async () => {
   await using site = await startSite([
     "--auto-approve",
     "--policy",
@@ -152,16 +230,22 @@ test("each renewal proves again where a policy requires it, and a renewal withou
     "--cluster-signing-duration",
     "20s",
   ]);
-  const { folder, prove } = site;
+  const { folder, instance, prove, server } = site;
+  // A proof from before the three lifetimes, which the policy does not accept in the end.
+  assert.equal((await prepareKubelet(folder, { node: "n2" }, server)).code, 0);
   await using running = folder.start("bootstrap", ...prove("n1"), ...machineFlags("n1"), "--rotate-certificates");
   await running.waitFor(/certificate of n1 issued/);
-  await running.waitFor(/certificate renewed, valid until [^]*certificate renewed, valid until /);
+  await running.waitFor(/(?:certificate renewed, valid until [^]*){3}/);
   assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
   const records = JSON.parse(await folder.answer("get", "certificates", "-o", "json", "--data-dir", "data"));
   const proofs =
     (records.items as readonly { readonly spec: { readonly requester?: { readonly attested?: string } } }[])
       .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
-  assert.ok(proofs.length >= 3, proofs.join("\n"));
+  assert.ok(new Set(proofs).size >= 4, proofs.join("\n"));
+
+  // A copied disk without the host key.
+  await rm(folder.join("n1.hostkey"));
+  await running.waitFor(/cannot renew the certificate.*cannot read the SSH host key \S+n1\.hostkey\S*: file does not exist/);
 
   // The same machine without --attest: its certificate alone renews nothing.
   const request = [
@@ -173,8 +257,15 @@ test("each renewal proves again where a policy requires it, and a renewal withou
   ];
   const subject = ["--subject", "O=system:nodes,CN=system:node:n1", "--usage", "digital-signature,client-auth"];
   await folder.tlsboot(...request, ...subject, "--name", "by-certificate", "--out", "n1/renewed", "--no-wait");
-  const explained = await folder.fail(3, "policy", "explain", "by-certificate", "--data-dir", "data");
-  assert.match(explained, /the requester has not proven by ssh which machine it is/);
+  const explain = (name: string) => folder.fail(3, "policy", "explain", name, "--data-dir", "data");
+  assert.match(await explain("by-certificate"), /the requester has not proven by ssh which machine it is/);
+
+  await writeFile(folder.join("proven.yaml"), formatPolicy("1s"));
+  await instance.running.waitFor(/policy or inventory reloaded/);
+  const late = ["bootstrap", "--bootstrap-kubeconfig", "n2/bootstrap.conf", ...machineFlags("n2")];
+  const { stderr } = await folder.timeOut((one) => one.waitFor(/waiting for approval/), ...late);
+  const [, name = ""] = /waiting for approval: tlsboot approve (\S+)/.exec(stderr) ?? [];
+  assert.match(await explain(name), /the proof is \S+ old, and at most 1s is allowed/);
 });
 
 test("a machine that starts while the server is away keeps its valid certificate until the next renewal", async () => {
