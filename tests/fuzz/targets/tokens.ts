@@ -5,16 +5,24 @@
 import {
   beginAttestation,
   completeAttestation,
+  createProofMessage,
   createSealingKey,
   type ExchangeContext,
 } from "../../../core/attestation/exchange.ts";
-import type { Evidence, ExpectedProofs } from "../../../core/attestation/proof.ts";
+import type { Evidence } from "../../../core/attestation/proof.ts";
+import { PROOF_METHODS } from "../../../core/attestation/proof_methods.ts";
+import {
+  formatSshFingerprint,
+  PROOF_NAMESPACE,
+  signSsh,
+  toSshPublicKey,
+} from "../../../core/attestation/ssh_signature.ts";
 import { ok } from "../../../core/lib/result.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { equalBytes } from "../../../core/pki/asn1/der.ts";
 import type { PublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { FAKE_PROOFS, signFakeProof } from "../../support/fake_proofs.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
+import { createSoftwareTpm } from "../../support/software_tpm.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodeClaims, parseClaims } from "../../../core/service_accounts/claims.ts";
 import { parseJwt, signJwt, verifyJwt } from "../../../core/service_accounts/jwt.ts";
@@ -73,26 +81,33 @@ const SUBJECT = {
   key: `sha256:${"a".repeat(64)}` as PublicKeyPin,
   caHash: `sha256:${"c".repeat(64)}` as PublicKeyPin,
 };
-const HOST = "host";
-const LISTED: ExpectedProofs = { ssh: [`SHA256:${HOST}`], pcrs: new Map() };
 
 export async function sealedState(): Promise<Target> {
   const now = new Date("2026-12-02T01:00:00Z");
   const sealingKey = createSealingKey(encodeText("secret"));
-  const context: ExchangeContext = { ...SUBJECT, now, sealingKey, methods: FAKE_PROOFS };
+  const context: ExchangeContext = { caHash: SUBJECT.caHash, now, sealingKey, methods: PROOF_METHODS };
   const begin = async (evidence: Evidence, more: Partial<ExchangeContext> = {}) => {
     const options = { ...context, ...more, pcrs: [0, 7], random: createSeededRandom() };
     const begun = await beginAttestation({ ...SUBJECT, evidence }, options);
     if (!begun.ok) throw new Error(begun.error.message);
     return begun.value;
   };
-  const hostKey: Evidence = { kind: "ssh", hostKey: encodeText(HOST) };
+  const privateKey = await generatePrivateKey("ed25519");
+  const key = toSshPublicKey(privateKey);
+  if (!key.ok) throw new Error(key.error);
+  const publicKey = key.value;
+  const hostKey: Evidence = { kind: "ssh", hostKey: publicKey.wire };
   const real = await begin(hostKey);
-  const answer = { kind: "ssh", signature: signFakeProof(HOST, { ...SUBJECT, challenge: real.nonce }) } as const;
+  const message = createProofMessage({ ...SUBJECT, challenge: real.nonce });
+  const signature = signSsh({ publicKey, privateKey, namespace: PROOF_NAMESPACE, message });
+  const expected = { ssh: [formatSshFingerprint(publicKey)], pcrs: new Map() };
   const open = (state: Bytes) =>
-    completeAttestation({ ...SUBJECT, answer, state }, { ...context, findExpected: () => ok(LISTED) });
+    completeAttestation(
+      { ...SUBJECT, answer: { kind: "ssh", signature }, state },
+      { ...context, findExpected: () => ok(expected) },
+    );
   const seals = [
-    begin({ kind: "tpm", endorsementKey: encodeText("ek"), attestationKey: answer.signature }),
+    begin((await createSoftwareTpm()).evidence),
     begin(hostKey, { now: new Date("2026-12-02T00:30:00Z") }),
     begin(hostKey, { sealingKey: createSealingKey(encodeText("another")) }),
   ];
