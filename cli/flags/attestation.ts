@@ -1,8 +1,5 @@
 /** Flags of the commands that prove which machine this is. */
-import type { ProofKind } from "../../core/attestation/proof.ts";
 import { fileFlag } from "../framework/flags.ts";
-
-export const PROOF_KINDS: readonly ProofKind[] = ["tpm", "ssh"];
 
 /** The flag that replaces what a kind of proof is made with. */
 export const PROOF_FROM_FLAG = fileFlag({

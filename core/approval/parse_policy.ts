@@ -1,5 +1,6 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { EXCHANGE_MS } from "../attestation/exchange.ts";
+import { PROOF_KINDS } from "../attestation/proof.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import {
@@ -47,7 +48,7 @@ const timeOfDay = mapped(text, (read, place) => {
 });
 
 const ATTESTATION: Shape<AttestationRequirement> = mapped(
-  mapping({ kind: optionalKey(oneOf(["tpm", "ssh"])), maxAge: optionalKey(duration) }),
+  mapping({ kind: optionalKey(oneOf(PROOF_KINDS)), maxAge: optionalKey(duration) }),
   ({ kind, maxAge }) => omitUndefined({ kind, maxAgeMs: maxAge }),
 );
 

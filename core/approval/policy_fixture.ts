@@ -17,7 +17,7 @@ import {
 } from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
 import type { Result } from "../lib/result.ts";
-import type { ProofKind } from "../attestation/proof.ts";
+import { PROOF_KINDS, type ProofKind } from "../attestation/proof.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import type { NodeNames } from "./evidence/inventory.ts";
 import type { NameClaim, NodeCertificate } from "./evidence/ownership.ts";
@@ -131,7 +131,7 @@ const COMMON = {
   permissions: TEXTS,
   unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
   attested: optionalKey(mapped(
-    mapping({ kind: requiredKey(oneOf(["tpm", "ssh"])), age: defaultKey(duration, 0) }),
+    mapping({ kind: requiredKey(oneOf(PROOF_KINDS)), age: defaultKey(duration, 0) }),
     ({ kind, age }) => ({ kind, ageMs: age }),
   )),
   approvedBefore: optionalKey(integer(0)),

@@ -8,6 +8,9 @@ import type { Bytes } from "../pki/asn1/der.ts";
 /** What a machine proves with: a TPM 2.0, or the host key of its sshd. */
 export type ProofKind = "tpm" | "ssh";
 
+/** The kinds of proof, in the order in which a machine tries them. */
+export const PROOF_KINDS: readonly ProofKind[] = ["tpm", "ssh"];
+
 /** The proofs that an operator expects of one machine; any of them is enough. */
 export interface ExpectedProofs {
   /** The pin of the TPM's endorsement key: the SHA-256 of its SubjectPublicKeyInfo in DER. */

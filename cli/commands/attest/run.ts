@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { attest, type AttestedJoin } from "../../../client/attestation/attest.ts";
 import { keepKubeletKey } from "../../../client/bootstrap.ts";
 import type { FilePort } from "../../../client/files.ts";
-import type { Evidence } from "../../../core/attestation/proof.ts";
+import { type Evidence, PROOF_KINDS } from "../../../core/attestation/proof.ts";
 import { formatSshFingerprint } from "../../../core/attestation/ssh_signature.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -14,7 +14,6 @@ import { encodeBootstrapKubeconfig } from "../../../core/token/join_material.ts"
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { describeAttestProgress, openProver } from "../../attestation.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import { PROOF_KINDS } from "../../flags/attestation.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { warn } from "../../framework/report.ts";
