@@ -5,7 +5,6 @@
  */
 import { Counter } from "prom-client";
 import {
-  type AttestationRefusal,
   type AttestedNode,
   beginAttestation,
   completeAttestation,
@@ -17,7 +16,7 @@ import {
   parseAttestationCall,
   toWireChallenge,
 } from "../../core/attestation/node_attestation.ts";
-import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
+import { type ExpectedProofs, PROOF_KINDS, type ProofKind } from "../../core/attestation/proof.ts";
 import { formatTokenProof } from "../../core/attestation/token_proof.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
@@ -97,7 +96,12 @@ const ALL_EVENTS = { burst: 30, refillMs: 2_000 };
 const EVENT_DELAY_MS = 1_000;
 const RETRY_AFTER_SECONDS = 1;
 
-type CallResult = "challenged" | "accepted" | "malformed" | "limited" | AttestationRefusal["reason"];
+const CALL_RESULTS = ["challenged", "accepted", "malformed", "limited", "state", "proof", "inventory"] as const;
+
+type CallResult = typeof CALL_RESULTS[number];
+
+/** The results of calls that were not read, so that their kind is not known. */
+const UNREAD_RESULTS: readonly CallResult[] = ["malformed", "limited"];
 
 /** Creates the review of node attestations. */
 export function createNodeAttestations(deps: NodeAttestationDeps): Review {
@@ -115,6 +119,9 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     registers: [deps.registry],
   });
   const count = (kind: ProofKind | "", result: CallResult): void => calls.inc({ kind, result });
+  // Prometheus sees no increase when a series begins with one, so it begins with zero.
+  for (const result of CALL_RESULTS) for (const kind of PROOF_KINDS) calls.inc({ kind, result }, 0);
+  for (const result of UNREAD_RESULTS) calls.inc({ kind: "", result }, 0);
 
   /** Reports a refusal: in the log, in the audit log, and as an Event unless there were enough of them. */
   const report = (node: NodeName, kind: ProofKind, detail: string, context: ReviewContext): void => {

@@ -118,6 +118,16 @@ test("nodeattestations exchanges a proof for a token for the node and the key, w
   assert.match(metrics, /^tlsboot_node_attestations_total\{kind="ssh",result="accepted"\} 2$/m);
 });
 
+test("nodeattestations counts each kind and each result from zero", async () => {
+  const { app, registry } = await createAttesting();
+  await using _app = app;
+  const series = (await registry.metrics()).match(/^tlsboot_node_attestations_total\{.*$/gm) ?? [];
+  const results = ["challenged", "accepted", "malformed", "limited", "state", "proof", "inventory"];
+  const named = ["tpm", "ssh"].flatMap((kind) => results.map((result) => `kind="${kind}",result="${result}"`));
+  const all = [...named, 'kind="",result="malformed"', 'kind="",result="limited"'];
+  assert.deepEqual(series.toSorted(), all.map((labels) => `tlsboot_node_attestations_total{${labels}} 0`).toSorted());
+});
+
 test("nodeattestations keeps proofs and tokens out of logs, and names what was proven in the audit log", async () => {
   const { app, auditLines } = await createAttesting();
   await using _app = app;
