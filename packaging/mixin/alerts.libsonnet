@@ -58,6 +58,14 @@ local KUBELET = 'kubernetes.io/kube-apiserver-client-kubelet|kubernetes.io/kubel
             '{{ $labels.instance }} refused a credential whose {{ $labels.kind }} is revoked.',
           ),
           alert(
+            'TlsbootProofRefused',
+            'warning',
+            'increase(tlsboot_node_attestations_total{$tlsboot, kind!="",' +
+            ' result=~"malformed|state|proof|inventory"}[1h]) > 0',
+            'The proof of a machine is refused.',
+            '{{ $labels.instance }} refused a proof by {{ $labels.kind }}, with the reason {{ $labels.result }}.',
+          ),
+          alert(
             'TlsbootAuthenticationFailures',
             'info',
             'rate(authentication_attempts{$tlsboot, result="error"}[5m]) > 1',

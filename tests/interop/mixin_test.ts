@@ -72,6 +72,12 @@ const CASES: Readonly<Record<string, Case>> = {
     labels: { ...BOTH, kind: "serial" },
     description: "boot refused a credential whose serial is revoked.",
   },
+  TlsbootProofRefused: {
+    series: { [`tlsboot_node_attestations_total{${ONE},kind="tpm",result="inventory"}`]: "0 0 1" },
+    after: 2,
+    labels: { ...BOTH, kind: "tpm", result: "inventory" },
+    description: "boot refused a proof by tpm, with the reason inventory.",
+  },
   TlsbootAuthenticationFailures: {
     series: { [`authentication_attempts{${ONE},result="error"}`]: "0+120x20" },
     after: 16,
@@ -199,6 +205,8 @@ const QUIET: Readonly<Record<string, string>> = {
   [`tlsboot_waiting_requests{${ONE},waits_for="approval",at_least="1h"}`]: "0x99",
   [`tlsboot_own_certificate_expiry_timestamp_seconds{${ONE},certificate="ca.crt"}`]: `${3650 * DAY}x99`,
   [`tlsboot_own_certificate_expiry_timestamp_seconds{${ONE},certificate="serving"}`]: `${80 * DAY}x99`,
+  [`tlsboot_node_attestations_total{${ONE},kind="tpm",result="accepted"}`]: "0+1x99",
+  [`tlsboot_node_attestations_total{${ONE},kind="",result="limited"}`]: "0+1x99",
   // A pod's certificate for a day is renewed in time, so it never counts.
   [`tlsboot_issued_certificate_expiry_timestamp_seconds{${ONE},signer="example.com/pods"}`]: `${DAY}x99`,
   [`tlsboot_issued_certificates_overdue{${ONE},signer="example.com/pods"}`]: "0x99",
