@@ -12,6 +12,7 @@ import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
+import { startCertifiedSwtpm, startSwtpm } from "../support/interop/swtpm.ts";
 
 /** Types a guide; `before` is typed first, and `values` replace the placeholders that a reader fills in. */
 async function type(
@@ -195,6 +196,65 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
     out,
     /Warning +BootstrapTokenRefused +secret\/bootstrap-token-\w{6} +An attempt from 127\.0\.0\.1 to use/,
   );
+});
+
+test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a revoked one only after unrevoke", async () => {
+  await using tpm = await startSwtpm();
+  await using foreign = await startSwtpm();
+  await using certified = await startCertifiedSwtpm("n4");
+  const events = "kubectl --kubeconfig lab/admin.kubeconfig get events --field-selector reason=NodeAttestationRefused";
+  const network = "--bind-address 0.0.0.0 --advertise-address boot.home.arpa";
+  const server = "--server https://boot.home.arpa:6443 --ca-cert-hash sha256:1234…cdef";
+  const refuse = (command: string) => `if ${command} 2> refused; then exit 1; fi; cat refused`;
+  const proveN1 = `prove tpm ${tpm.path} n1 n1`;
+  const guide = await readGuide("join_by_proof");
+  const added = [
+    `${proveN1}; whoami n1/kubeconfig`,
+    "printf 'endorsementAuthorities:\\n  - nodeName: commonName\\n    certificates: |\\n' >> machines.yaml",
+    "sed 's/^/      /' authority.pem >> machines.yaml",
+    `eventually "prove tpm ${certified.path} n4 n4 2> refused"; whoami n4/kubeconfig`,
+  ];
+  const out = await type({ ...guide, blocks: [...guide.blocks, ...added] }, {
+    before: [
+      "ssh-keygen -q -N '' -t ed25519 -f hostkey; mkdir kubelet",
+      "pin() { tlsboot ca show --data-dir lab | grep -o 'sha256:[0-9a-f]*' | tail -1; }",
+      "at() { echo https://127.0.0.1:$PORT --ca-cert-hash $(pin); }",
+      "show() { tlsboot attest --proof $1 --proof-from $2 --hostname-override $3 --show; }",
+      "prove() { tlsboot bootstrap --attest $1 --proof-from $2 --hostname-override $3 --kubeconfig $4/kubeconfig " +
+      "--cert-dir $4/pki --timeout 20s --server $(at); }",
+      "whoami() { kubectl --kubeconfig $1 auth whoami; }",
+    ],
+    files: new Map([["authority.pem", certified.caPem]]),
+    values: {
+      "tlsboot attest --show":
+        `{ sed '/^  -/d' machines.yaml; show tpm ${tpm.path} n1; show ssh hostkey n2; } > listed; mv listed machines.yaml`,
+      [`tlsboot bootstrap --attest tpm ${server} --rotate-certificates & boot=$!`]: [
+        `${proveN1}; whoami n1/kubeconfig`,
+        "prove ssh hostkey n2 n2; whoami n2/kubeconfig",
+        refuse(`prove tpm ${foreign.path} n1 copy`),
+      ].join("\n"),
+      // The server records it a moment later.
+      [events]: `eventually "${events} | grep NodeAttestationRefused"`,
+      [`tlsboot attest ${server}`]: "tlsboot attest --proof ssh --proof-from hostkey --hostname-override n2 --server $(at)",
+      "/var/lib/kubelet": "$PWD/kubelet",
+      "/etc/kubernetes": "kubelet",
+      // It ends by itself, because there is no container runtime.
+      "systemctl start kubelet": "kubelet --bootstrap-kubeconfig=kubelet/bootstrap-kubelet.conf --hostname-override=n2 " +
+        "--kubeconfig=kubelet/kubelet.conf --cert-dir=$PWD/kubelet/pki > kubelet.log 2>&1 || true\nwhoami kubelet/kubelet.conf",
+      "ssh-keyscan n1 n2 > known_hosts": "echo n2 $(cut -d ' ' -f 1,2 hostkey.pub) > known_hosts",
+      [`--inventory known_hosts ${network}`]: "--inventory known_hosts\nprove ssh hostkey n2 known; whoami known/kubeconfig",
+      [network]: "",
+      "tlsboot get certificates --data-dir lab --subject":
+        `${refuse(proveN1)}\ntlsboot get certificates --data-dir lab --subject`,
+    },
+  });
+  const joined = [...out.matchAll(/Username +system:node:(n\d)\n/g)].map(([, node]) => node);
+  assert.deepEqual(joined, ["n1", "n2", "n2", "n2", "n1", "n4"]);
+  assert.match(out, / PROOF\n[^]* tpm sha256:[0-9a-f]{64} \d/);
+  assert.match(out, /this machine is "n1": the proof was not accepted: /);
+  assert.match(out, /NodeAttestationRefused +node\/n1 .*the inventory does not list this key for this node/);
+  assert.match(out, /A stock kubelet cannot prove at a renewal/);
+  assert.match(out, /node\/n1 revoked: [^]*revoked[^]*node\/n1 is no longer revoked: /);
 });
 
 test("leaked_token: the token ends, its certificates are listed and revoked, and a machine comes back", async () => {

@@ -26,6 +26,7 @@ export const GUIDE_GROUPS = {
   Machines: [
     "homelab",
     "only_my_machines",
+    "join_by_proof",
     "kubeadm",
     "expired_machine",
     "broken_machine",
