@@ -1,0 +1,182 @@
+/** Proofs of machines that a thief forges, relays, or uses for another name or another server. */
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createProofMessage } from "../../core/attestation/exchange.ts";
+import {
+  formatSshFingerprint,
+  PROOF_NAMESPACE,
+  signSsh,
+  toSshPublicKey,
+} from "../../core/attestation/ssh_signature.ts";
+import { ATTESTATION_TEMPLATE, TPM_ATTRIBUTE } from "../../core/attestation/tpm_structures.ts";
+import type {
+  AttestationAnswer,
+  AttestationChallenge,
+  AttestationEvidence,
+  NodeAttestation,
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { ask, type Reply } from "../support/https_request.ts";
+import { describeInstance, type SharedInstance } from "../support/instance_process.ts";
+import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_tpm.ts";
+
+/** A machine that can prove something. */
+interface Machine {
+  /** Its key, as a line of the inventory has it. */
+  readonly listed: string;
+  readonly evidence: AttestationEvidence;
+  answer(challenge: AttestationChallenge, message: Uint8Array): Promise<AttestationAnswer>;
+}
+
+/** What is proven for what. */
+interface Claim {
+  readonly node: string;
+  /** The public key of the next request in DER. */
+  readonly key: Uint8Array;
+}
+
+function decode(base64: string | null | undefined): Uint8Array<ArrayBuffer> {
+  const bytes = decodeBase64(base64 ?? "");
+  assert.ok(bytes !== undefined);
+  return bytes;
+}
+
+async function createTpmMachine(options?: SoftwareTpmOptions): Promise<Machine> {
+  const tpm = await createSoftwareTpm(options);
+  const { endorsementKey, attestationKey } = tpm.evidence;
+  return {
+    listed: `tpm: "${publicKeyPin({ publicKeyDer: endorsementKey })}"`,
+    evidence: { tpm: { endorsementKey: encodeBase64(endorsementKey), attestationKey: encodeBase64(attestationKey) } },
+    async answer({ tpm: sent }, message) {
+      const [credential, secret] = [decode(sent?.credential), decode(sent?.secret)];
+      const answer = await tpm.answer({ kind: "tpm", credential, secret, pcrs: sent?.pcrs ?? [] }, message);
+      return {
+        tpm: {
+          secret: encodeBase64(answer.secret),
+          quote: encodeBase64(answer.quote),
+          signature: encodeBase64(answer.signature),
+          pcrs: [...answer.pcrValues].map(([index, value]) => ({ index, sha256: encodeBase64(value) })),
+        },
+      };
+    },
+  };
+}
+
+async function createSshMachine(): Promise<Machine & { readonly hostKey: string }> {
+  const privateKey = await generatePrivateKey("ed25519");
+  const parsed = toSshPublicKey(privateKey);
+  assert.ok(parsed.ok);
+  const publicKey = parsed.value;
+  const hostKey = encodeBase64(publicKey.wire);
+  return {
+    listed: `ssh: "${formatSshFingerprint(publicKey)}"`,
+    hostKey,
+    evidence: { ssh: { hostKey } },
+    answer(_challenge, message) {
+      const signature = signSsh({ publicKey, privateKey, namespace: PROOF_NAMESPACE, message });
+      return Promise.resolve({ ssh: { signature: encodeBase64(signature) } });
+    },
+  };
+}
+
+/** Sends a call without a credential. */
+async function call({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
+  return await ask({
+    port,
+    path: "/apis/tlsboot/v1alpha1/nodeattestations",
+    ca: await readFile(`${data}/pki/ca.crt`),
+    body: {
+      apiVersion: "tlsboot/v1alpha1",
+      kind: "NodeAttestation",
+      spec: { nodeName: node, publicKey: encodeBase64(key), ...more },
+    },
+  });
+}
+
+/** What a machine sends at the second call, as a thief sees it. */
+interface Sent {
+  readonly answer: AttestationAnswer;
+  readonly state: string;
+}
+
+/** Begins an exchange for one claim, and signs for another one, by default the same. */
+async function begin(instance: SharedInstance, machine: Machine, claim: Claim, signed = claim): Promise<Sent> {
+  const begun = await call(instance, claim, { evidence: machine.evidence });
+  assert.equal(begun.code, 201, begun.text);
+  const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
+  assert.ok(challenge !== undefined && state !== undefined);
+  const message = createProofMessage({
+    caHash: challenge.caCertHash as PublicKeyPin,
+    node: signed.node as NodeName,
+    key: publicKeyPin({ publicKeyDer: signed.key }),
+    challenge: challenge.nonce,
+  });
+  return { answer: await machine.answer(challenge, message), state };
+}
+
+function assertToken({ code, text }: Reply): void {
+  assert.equal(code, 201, text);
+  assert.match(text, /"token":"[a-z0-9]{6}\.[a-z0-9]{16}"/);
+}
+
+function assertRefused({ code, text }: Reply): void {
+  assert.equal(code, 403, text);
+  assert.match(text, /the proof was not accepted|begin again/);
+}
+
+const [key, otherKey] = await Promise.all(
+  [1, 2].map(async () => (await generatePrivateKey("ecdsa-p256")).publicKeyDer()),
+) as [Uint8Array, Uint8Array];
+const attributes = ATTESTATION_TEMPLATE.attributes & ~TPM_ATTRIBUTE.restricted;
+const [genuine, forging] = [await createTpmMachine(), await createTpmMachine({ attestationKey: { attributes } })];
+const [host, cloned] = [await createSshMachine(), await createSshMachine()];
+const NODES = [genuine, forging, host].map(({ listed }, index) => `  - { name: n${index + 1}, ${listed} }\n`);
+const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODES.join("")}`;
+
+/** A line of `known_hosts` with a hashed name: the machines that were cloned with one host key claim any of its names. */
+function hashedLine(name: string): string {
+  const salt = new Uint8Array(20).fill(name.length);
+  const hash = createHmac("sha1", salt).update(name).digest();
+  return `|1|${encodeBase64(salt)}|${encodeBase64(hash)} ssh-ed25519 ${cloned.hostKey}\n`;
+}
+
+describeInstance("proofs by keys of an inventory", {
+  args: ["--inventory", "machines.yaml"],
+  prepare: (folder) => writeFile(folder.join("machines.yaml"), INVENTORY),
+}, (instance) => {
+  for (const { kind, machine, node } of [{ kind: "a TPM", machine: genuine, node: "n1" }, { kind: "a host key", machine: host, node: "n3" }]) {
+    test(`the answer of a machine with ${kind} gives a token for its own key, and none for that of a thief`, async () => {
+      const claim = { node, key };
+      const sent = await begin(instance, machine, claim);
+      assertRefused(await call(instance, { node, key: otherKey }, sent));
+      assertToken(await call(instance, claim, sent));
+    });
+  }
+
+  test("a TPM with a key that is not restricted proves nothing, because it signs whatever it is given", async () => {
+    const begun = await call(instance, { node: "n2", key }, { evidence: forging.evidence });
+    assert.equal(begun.code, 422, begun.text);
+    assert.match(begun.text, /the attestation key does not have the attribute restricted/);
+  });
+
+  test("a machine gets no token for the name of another one", async () => {
+    const claim = { node: "n1", key };
+    assertRefused(await call(instance, claim, await begin(instance, host, claim)));
+  });
+});
+
+describeInstance("proofs by the keys of known_hosts", {
+  args: ["--inventory", "known_hosts"],
+  prepare: (folder) => writeFile(folder.join("known_hosts"), hashedLine("n4") + hashedLine("n5")),
+}, (instance) => {
+  test("an exchange gives a token only for the name with which it began", async () => {
+    const [n4, n5] = [{ node: "n4", key }, { node: "n5", key }];
+    assertRefused(await call(instance, n5, await begin(instance, cloned, n4, n5)));
+    assertToken(await call(instance, n5, await begin(instance, cloned, n5)));
+  });
+});
