@@ -2,15 +2,13 @@
  * Runs one simulation on Node, for `deno task simulate`, and writes its account.
  * Usage: simulate_process.ts with the flags of `main.ts` beside it
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { registerHooks } from "node:module";
-import { join, resolve } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { runMain } from "../support/command_line.ts";
 import { createHistoryWriter, HISTORY_FILE, KEPT_MS } from "../torture/history.ts";
 import type { RevocationCounts } from "../torture/revoker.ts";
-import { applyPatches, findPlants } from "../torture/plants.ts";
+import { plantSources } from "../torture/planted_sources.ts";
 import { readFlags } from "./flags.ts";
 import type { FaultStep } from "./fault_plan.ts";
 import { endFaults, scheduleFaults } from "./faults.ts";
@@ -23,7 +21,7 @@ async function main(): Promise<number> {
   const { trace: tracePath, history: folder } = flags;
   const scenario = readScenario(flags);
   const { seed, hours, nodes, servers, clients, revokers, faults: plan } = scenario;
-  if (flags.plant !== undefined) plant(flags.plant);
+  if (flags.plant !== undefined) plantSources(flags.plant);
   // Loaded only now, when what it loads may have a bug.
   const { World } = await import("./world.ts");
   const used = process.cpuUsage();
@@ -77,20 +75,6 @@ async function main(): Promise<number> {
 
 function formatRevocations({ revocations, refusals, endedWatches }: RevocationCounts): string {
   return `${revocations} revocations, after which ${refusals} uses were refused and ${endedWatches} watches ended`;
-}
-
-/** Lets Node load sources with a bug. */
-function plant(name: string): void {
-  const patches = findPlants(name).flatMap((one) => one.patches);
-  const urls = new Map(patches.map(({ file }) => [pathToFileURL(resolve(file)).href, file]));
-  registerHooks({
-    load(url, context, next) {
-      const file = urls.get(url);
-      if (file === undefined) return next(url, context);
-      const source = applyPatches(file, readFileSync(resolve(file), "utf8"), patches);
-      return { format: "module-typescript", source, shortCircuit: true };
-    },
-  });
 }
 
 runMain("simulate", main);

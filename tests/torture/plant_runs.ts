@@ -9,12 +9,22 @@ import { chmod, glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { readBuildFacts } from "../../scripts/build/facts.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runAside } from "../../scripts/processes.ts";
-import { applyPatches, type Finder, findPlants, type Patch, type Plant, PLANTS, toCommand } from "./plants.ts";
+import {
+  applyPatches,
+  type Finder,
+  findPlants,
+  type Patch,
+  type Plant,
+  PLANT_VARIABLE,
+  PLANTS,
+  toCommand,
+} from "./plants.ts";
 
 /** A finder on a build with its bug, or on one without a bug. */
 interface PlantRun {
@@ -53,16 +63,16 @@ export async function runPlants(names: string): Promise<number> {
 /** Runs a finder, prints a row, and reports whether it found the bug, or nothing without one. */
 async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promise<boolean> {
   const scratch = await mkdtemp(join(folder, "p-"));
-  const isTorture = finder.task === "torture";
+  const { task } = finder;
   const env = {
-    ...isTorture ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) } : {},
+    ...task === "torture" ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) } : {},
+    ...task === "test" && plant !== undefined ? plantTests(plant) : {},
     // The folders that finders keep go with ours.
     TMPDIR: scratch,
   };
-  // A simulation runs the code of servers in its own process. A bug may keep clients from settling.
-  const more = plant === undefined ? [] : isTorture ? ["--settle", "20"] : ["--plant", plant.name];
+  const more = plant === undefined ? [] : listMoreFlags(task, plant);
   const startedMs = performance.now();
-  const { code, output } = await runAside(process.execPath, ["task", "-q", finder.task, ...finder.flags, ...more], env);
+  const { code, output } = await runAside(process.execPath, ["task", "-q", task, ...finder.flags, ...more], env);
   const seconds = (performance.now() - startedMs) / 1000;
   const lines = output.trimEnd().split("\n");
   const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
@@ -71,10 +81,10 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
     lines.push(...(await readFile(path, "utf8")).split("\n"));
   }
   await rm(scratch, { recursive: true, force: true });
-  // What a run finds is indented below its summary.
+  const isFinding = (line: string): boolean => line.startsWith(task === "test" ? "FAILED: " : INDENT);
   const found = plant === undefined
     ? code === 0 ? "nothing is found" : undefined
-    : lines.filter((line) => line.startsWith(" ")).map((line) => line.trim()).find((line) => plant.fault.test(line));
+    : lines.filter(isFinding).map((line) => line.trim()).find((line) => plant.fault.test(line));
   const isExpected = found !== undefined && code === (plant === undefined ? 0 : 1);
   const account = isExpected ? found : `NOT AS EXPECTED: ${found ?? end}`;
   process.stdout.write(
@@ -83,8 +93,25 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
   return isExpected;
 }
 
+/** What a storm or a simulation finds is indented below its summary. */
+const INDENT = " ";
+
 /** The lines of a run that explain why it was not as expected. */
 const END_LINES = 6;
+
+/** The flags of a run that has a bug: a bug may keep clients of a storm from settling. */
+function listMoreFlags(task: Finder["task"], plant: Plant): readonly string[] {
+  if (task === "test") return [];
+  return task === "torture" ? ["--settle", "20"] : ["--plant", plant.name];
+}
+
+/** The environment in which tests, which run the code of servers in their own process, load it with a bug. */
+function plantTests({ name }: Plant): Readonly<Record<string, string>> {
+  return {
+    [PLANT_VARIABLE]: name,
+    NODE_OPTIONS: `--import=${pathToFileURL(join("tests", "torture", "planted_sources.ts"))}`,
+  };
+}
 
 /** Groups the patches of plants, so that those of two plants in one group are in different files: they may contradict. */
 function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {

@@ -1,7 +1,7 @@
 /**
  * Bugs that are planted on purpose, to show that the checks find them. Each is a change of source text that only a test
  * build applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
- * one and runs its finder, which must report it.
+ * one, or lets tests load it, and runs its finder, which must report it.
  */
 import { UsageError } from "../support/command_line.ts";
 
@@ -27,7 +27,7 @@ export interface Plant {
 /** A run that ends with exit code 1 when it finds a bug. */
 export interface Finder {
   /** The task of `deno.json` that is run. */
-  readonly task: "torture" | "simulate";
+  readonly task: "torture" | "simulate" | "test";
   readonly flags: readonly string[];
 }
 
@@ -81,6 +81,9 @@ const COMPACTED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "kill,compact", "--kills", "12", "--nodes", "4", "--seed", "22"],
 };
+
+/** Machines whose proofs a thief forges, relays, or uses for another name. */
+const THIEF: Finder = { task: "test", flags: ["security/attestation"] };
 
 export const PLANTS: readonly Plant[] = [
   {
@@ -459,7 +462,57 @@ function toReadOperation(`,
     finder: COMPACTED,
     fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
   },
+  {
+    name: "attestation-key-unrestricted",
+    harm: "what a TPM vouches for: a key that signs anything shows the PCRs that the inventory lists",
+    patches: [{
+      file: "core/attestation/verify_tpm.ts",
+      before: '"sensitiveDataOrigin", "restricted", "sign"] as const;',
+      after: '"sensitiveDataOrigin", "sign"] as const;',
+    }],
+    finder: THIEF,
+    fault: /a TPM with a key that is not restricted proves nothing/,
+  },
+  {
+    name: "proof-for-another-key",
+    harm: "the bond of a proof to one key: a thief gets a token for a key of their own",
+    patches: [
+      {
+        file: "core/attestation/exchange.ts",
+        before: "if (state.value.key !== key) return",
+        after: 'if (state.value.key === "") return',
+      },
+      {
+        file: "core/attestation/exchange.ts",
+        before: "const message = createProofMessage({ caHash, node, key, challenge });",
+        after: "const message = createProofMessage({ caHash, node, key: state.value.key, challenge });",
+      },
+    ],
+    finder: THIEF,
+    fault: /gives a token for its own key, and none for that of a thief/,
+  },
+  {
+    name: "state-without-name",
+    harm: "the name of an exchange: it begins for one machine, and ends with a token for another one",
+    patches: [
+      {
+        file: "core/attestation/exchange.ts",
+        before: "    node,\n    key,\n    caHash,\n",
+        after: '    node: "" as NodeName,\n    key,\n    caHash,\n',
+      },
+      {
+        file: "core/attestation/exchange.ts",
+        before: "if (state.value.node !== node) return",
+        after: 'if (!["" as NodeName, node].includes(state.value.node)) return',
+      },
+    ],
+    finder: THIEF,
+    fault: /an exchange gives a token only for the name with which it began/,
+  },
 ];
+
+/** The variable that names the bug with which tests load the sources (`planted_sources.ts`). */
+export const PLANT_VARIABLE = "TLSBOOT_TEST_PLANT";
 
 /** Finds plants by a list of names with commas; `all` is all of them. Throws UsageError for a name that is unknown. */
 export function findPlants(names: string): readonly Plant[] {
