@@ -16,7 +16,7 @@ export interface CaSlots {
   readonly old: string | undefined;
 }
 
-/** The CAs of a rotation, likewise, and the step that is to be adopted. */
+/** The CAs of a rotation, also as SHA-256 (hex), and the step to adopt. */
 export interface CaTarget {
   readonly step: CaRotationStep;
   readonly oldCa: string;

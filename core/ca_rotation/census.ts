@@ -33,7 +33,7 @@ export interface CensusRow {
   /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
   readonly name: string;
   readonly state: CensusState;
-  /** Whether it would lose access, or its certificate all trust, if the retiring CA were no longer trusted. */
+  /** Whether it would lose access, or its certificate would lose all trust, without the retiring CA. */
   readonly losesAccess: boolean;
   /** Whether it may lose access, because the operator has said so. */
   readonly isLeftBehind: boolean;
@@ -171,7 +171,8 @@ export class Census {
     const { needsTrust, isRenewing } = this.#direction;
     const node = parseNodeUser(holder.username);
     const began = Date.parse(rotation.status?.beganAt ?? "") || 0;
-    const lastSeen = findLatest([report?.status.lastSeen, report?.status.reportedAt]);
+    const { lastSeen: seenAt, reportedAt } = report?.status ?? {};
+    const lastSeen = findLatest([seenAt, reportedAt].map((time) => Date.parse(time ?? "")));
     const old = isRenewing ? this.#findOld(holder, report) : undefined;
     const trusts = !needsTrust || !holder.isClient || this.#trusts(holder, report, began);
     const renewBy = Date.parse(rotation.spec.renewBy ?? "");
@@ -233,7 +234,7 @@ export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed:
 
 /** Sorts rows: those that are not ready first, and then by name. */
 export function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
-  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNames(a.name, b.name));
+  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || COLLATOR.compare(a.name, b.name));
 }
 
 export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState, number> {
@@ -327,30 +328,22 @@ function findCommand(
   if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;
   const held = [...bySigner.values()].find(({ isClient, retiring }) => old === undefined ? isClient : retiring === old);
   // A program of Kubernetes; `kubeconfig user` is for people.
-  if (name.startsWith("system:")) return `tlsboot describe certificate ${findSerial(held)}`;
+  const shown = held?.retiring ?? held?.staying ?? held?.other;
+  if (name.startsWith("system:")) return `tlsboot describe certificate ${shown?.serialNumber ?? ""}`;
   const groups = (held?.groups ?? []).map((group) => ` --group ${shellWord(group)}`).join("");
   return `tlsboot kubeconfig user ${word}${groups} --force`;
 }
 
-function findSerial(held: Held | undefined): string {
-  return (held?.retiring ?? held?.staying ?? held?.other)?.serialNumber ?? "";
-}
-
-function findLatest(times: readonly (string | null | undefined)[]): Date | undefined {
-  const known = times.map((time) => Date.parse(time ?? "")).filter((time) => !Number.isNaN(time));
+function findLatest(times: readonly number[]): Date | undefined {
+  const known = times.filter((time) => !Number.isNaN(time));
   return known.length === 0 ? undefined : new Date(Math.max(...known));
 }
 
 /** A holder that no server has seen during the rotation was last active when it got its last certificate. */
 function findLastIssued({ bySigner }: Holder): Date | undefined {
-  const times = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other])
-    .flatMap((one) => one === undefined || Number.isNaN(one.issuedAt) ? [] : [one.issuedAt]);
-  return times.length === 0 ? undefined : new Date(Math.max(...times));
+  const held = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other]);
+  return findLatest(held.map((one) => one?.issuedAt ?? NaN));
 }
 
 /** Orders names by their texts, numbers in them by their values: n2 before n10. */
-function compareNames(a: string, b: string): number {
-  return COLLATOR.compare(a, b);
-}
-
 const COLLATOR = new Intl.Collator("en", { numeric: true });

@@ -25,7 +25,7 @@ export interface ReplaceableCa {
   readonly name: string;
   /** The files of the CA that signs. */
   readonly paths: { readonly certificate: string; readonly key: string };
-  /** Rejects when there is no such CA here, of which a new one could be made. */
+  /** Rejects when there is no such CA here. */
   assertPresent(): Promise<void>;
   /** Reads its rotation, also a finished one. */
   read(): Promise<CaRotation | undefined>;
@@ -48,7 +48,7 @@ export interface ReplaceableCa {
   describeRetiredKey(sha256Fingerprint: string): string;
 }
 
-/** The servers of a rotation by what they have done of its step. */
+/** The servers of a rotation by their progress with its step. */
 export interface ServerProgress {
   readonly adopted: readonly CaRotationServer[];
   readonly pending: readonly CaRotationServer[];
@@ -56,7 +56,7 @@ export interface ServerProgress {
   readonly down: readonly CaRotationServer[];
 }
 
-/** A server renews its entry about once a minute; one that has not for this long is down. */
+/** A server renews its entry about once a minute; one that has not done so for this long is down. */
 const DOWN_AFTER_MS = 180_000;
 
 export function sortServers({ spec, status: { servers = [] } }: CaRotation, now: Date): ServerProgress {
@@ -72,7 +72,7 @@ export function isEveryoneReady(rows: readonly CensusRow[]): boolean {
   return rows.every(({ state, isLeftBehind }) => state === "ready" || isLeftBehind);
 }
 
-/** Reports whether nothing has to be waited for: a rotation is ready for its next step, or it is finished. */
+/** Reports whether a rotation is ready for its next step, or finished and followed by everyone. */
 export function isRotationReady(
   ca: Pick<ReplaceableCa, "isAdopted">,
   rotation: CaRotation,

@@ -1,12 +1,12 @@
-/** The CAs that are trusted during a rotation, and what clients learn of the CA that retires. */
+/** The CAs that are trusted during a rotation, and the request to clients to renew before one of them retires. */
 import { formatTime } from "../kube/meta.ts";
 import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
 import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";
 
-/** The CAs of one CA file: the one that signs, and those that may be in its other files. */
-export interface CasBeside {
+/** The CAs in the files of one CA: the one that signs, and those that may be in its other files. */
+export interface CasOnDisk {
   readonly current: CertificateChain;
   readonly next: CertificateChain | undefined;
   readonly old: CertificateChain | undefined;
@@ -19,11 +19,11 @@ export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep
 
 /**
  * Lists the CAs that are trusted in place of one, the one that signs first. A rotation decides alone, so that a server
- * which cannot adopt a step still trusts what the others do; without one, or with one of other CAs, the files do.
+ * that cannot adopt a step still trusts the same CAs as the others. Without a rotation of this CA, the files decide.
  */
 export function listTrustedCas(
   rotation: CaRotation | undefined,
-  { current, next, old }: CasBeside,
+  { current, next, old }: CasOnDisk,
 ): readonly CertificateChain[] {
   const cas = rotation === undefined ? undefined : parseRotatedCas(rotation.spec);
   const isOwn = cas?.ok === true &&
@@ -31,7 +31,8 @@ export function listTrustedCas(
       certificate.sha256Fingerprint === current.certificate.sha256Fingerprint
     );
   if (rotation === undefined || cas?.ok !== true || !isOwn) {
-    return unique([current, ...(next === undefined ? [] : [next]), ...(old === undefined ? [] : [old])]);
+    const chains = [current, next, old].filter((chain) => chain !== undefined);
+    return [...new Map(chains.map((chain) => [chain.certificate.sha256Fingerprint, chain])).values()];
   }
   const { oldCa, newCa } = cas.value;
   switch (getTrustStep(rotation.spec)) {
@@ -44,7 +45,7 @@ export function listTrustedCas(
   }
 }
 
-/** Returns the fingerprints of the CAs that some rotation has ended the trust in. */
+/** Returns the fingerprints of the CAs that a rotation has removed. */
 export function listRetiredCas(rotations: Iterable<CaRotation>): ReadonlySet<string> {
   const retired = new Set<string>();
   for (const { spec } of rotations) {
@@ -107,8 +108,4 @@ export function isTrustPublished(
   // Another rotation may widen the window, and add its own CA.
   const isNamed = (annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").includes(retiring);
   return isNamed && Date.parse(annotations[RETIREMENT_ANNOTATIONS.by] ?? "") >= Date.parse(renewBy);
-}
-
-function unique(chains: readonly CertificateChain[]): readonly CertificateChain[] {
-  return [...new Map(chains.map((chain) => [chain.certificate.sha256Fingerprint, chain])).values()];
 }

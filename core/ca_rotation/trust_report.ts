@@ -4,8 +4,8 @@ import { formatTime } from "../kube/meta.ts";
 import { TLSBOOT_GROUP, type TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { toRevocationName } from "../revocation/revocation.ts";
 import { omitUndefined } from "../lib/record.ts";
+import { MAX_TRUSTED } from "../pki/x509/trust_bundle.ts";
 
-const MAX_TRUSTED = 100;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /** Creates a report to be sent to the API, from the SHA-256 (hex) of each CA certificate that the client trusts. */

@@ -4,8 +4,9 @@
  */
 import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";
-import { type CertificateChain, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
+import { parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
+import type { CasOnDisk } from "../../core/ca_rotation/trust.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
 import { readChain } from "./files.ts";
 import { type AuthorityPaths, getSwapMarker } from "./layout.ts";
@@ -27,13 +28,6 @@ export interface CaFileChange {
   readonly adopt: () => Promise<NewCaFiles>;
   /** Rejects when the pair of files cannot sign; called before a pair begins to sign. */
   readonly verify: (paths: AuthorityPaths) => Promise<void>;
-}
-
-/** The CAs on disk and their certificates. */
-export interface CasOnDisk {
-  readonly current: CertificateChain;
-  readonly next: CertificateChain | undefined;
-  readonly old: CertificateChain | undefined;
 }
 
 /** Returns the paths of the pair in a slot, such as `pki/next-ca.crt` and `pki/next-ca.key`. */

@@ -8,7 +8,8 @@ import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { type CasOnDisk, readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
+import type { CasOnDisk } from "../../../core/ca_rotation/trust.ts";
+import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";
 import {
   type AuthorityPaths,

@@ -44,7 +44,7 @@ export type TrustDecision =
   | { readonly kind: "refused"; readonly reason: string };
 
 /** More CAs than any cluster has. A handshake compares each of them, and a TrustReport holds no more. */
-const MAX_TRUSTED = 100;
+export const MAX_TRUSTED = 100;
 
 /**
  * Decides which CAs a client trusts after it has received the bundles of its cluster: exactly those, so that a CA that
