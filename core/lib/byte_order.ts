@@ -1,6 +1,6 @@
 /** The order of text by its UTF-8 bytes, in which Go sorts; JavaScript's differs for characters beyond U+D7FF. */
 
-/** Units of which some are in another order as UTF-8. */
+/** Code units that may sort differently from their UTF-8 bytes. */
 const HIGH = /[\ud800-\uffff]/;
 /** How many units are compared one by one; longer equal beginnings, such as those of storage keys, are faster natively. */
 const FEW = 12;
@@ -21,6 +21,11 @@ export function compareBytes(a: string, b: string): number {
 export function sortedKeys(object: object): string[] {
   const keys = Object.keys(object);
   return keys.length < 2 ? keys : keys.sort(compareBytes);
+}
+
+/** Returns an object with its members in Go's order, without those that are undefined. */
+export function sortMembers(object: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(sortedKeys(object).flatMap((key) => object[key] === undefined ? [] : [[key, object[key]]]));
 }
 
 /** Ranks surrogates above all other units, because they stand for the code points beyond U+FFFF. */

@@ -2,7 +2,9 @@
  * Plans the reconciliation of default roles and bindings at start-up, which adds missing parts and removes nothing
  * (component-helpers `auth/rbac/reconciliation`).
  */
+import { sortMembers } from "../lib/byte_order.ts";
 import { omitUndefined } from "../lib/record.ts";
+import { isSameRole } from "../kube/rules/rbac.ts";
 import type { LabelSelector, ObjectMeta } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject } from "../kube/kinds/rbac_v1.ts";
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
@@ -26,7 +28,7 @@ type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
 export function planReconcile<T extends RbacObject>(existing: T | undefined, wanted: T): ReconcilePlan<T> {
   if (existing === undefined) return { kind: "create", object: wanted };
   if (existing.metadata.annotations?.[AUTOUPDATE_ANNOTATION] === "false") return { kind: "none" };
-  if (isBinding(existing) && isBinding(wanted) && !isSameRole(existing, wanted)) {
+  if (isBinding(existing) && isBinding(wanted) && !isSameRole(existing.roleRef, wanted.roleRef)) {
     return { kind: "recreate", object: wanted };
   }
   const metadata = mergeMetadata(existing.metadata, wanted.metadata);
@@ -50,11 +52,6 @@ function reorder<T extends RbacObject>(object: T): T {
 
 function isBinding(object: RbacObject): object is ClusterRoleBinding | RoleBinding {
   return "roleRef" in object;
-}
-
-function isSameRole(a: ClusterRoleBinding | RoleBinding, b: ClusterRoleBinding | RoleBinding): boolean {
-  return a.roleRef.apiGroup === b.roleRef.apiGroup && a.roleRef.kind === b.roleRef.kind &&
-    a.roleRef.name === b.roleRef.name;
 }
 
 function missingSubjects(
@@ -88,14 +85,14 @@ function getSelectors(role: ClusterRole | Role): readonly LabelSelector[] {
 }
 
 function isSameSelector(a: LabelSelector, b: LabelSelector): boolean {
-  return JSON.stringify([sorted(a.matchLabels), a.matchExpressions ?? []]) ===
-    JSON.stringify([sorted(b.matchLabels), b.matchExpressions ?? []]);
+  return JSON.stringify([sortMembers(a.matchLabels ?? {}), a.matchExpressions ?? []]) ===
+    JSON.stringify([sortMembers(b.matchLabels ?? {}), b.matchExpressions ?? []]);
 }
 
 /** Adds missing labels and annotations and keeps existing ones. Returns the same object when nothing is missing. */
 function mergeMetadata(existing: ObjectMeta, wanted: ObjectMeta): ObjectMeta {
-  const labels = sorted({ ...wanted.labels, ...existing.labels });
-  const annotations = sorted({ ...wanted.annotations, ...existing.annotations });
+  const labels = sortMembers({ ...wanted.labels, ...existing.labels });
+  const annotations = sortMembers({ ...wanted.annotations, ...existing.annotations });
   const isComplete = Object.keys(labels).length === Object.keys(existing.labels ?? {}).length &&
     Object.keys(annotations).length === Object.keys(existing.annotations ?? {}).length;
   if (isComplete) return existing;
@@ -107,8 +104,4 @@ function mergeMetadata(existing: ObjectMeta, wanted: ObjectMeta): ObjectMeta {
     annotations,
     ...omitUndefined({ ownerReferences, finalizers, managedFields }),
   };
-}
-
-function sorted(map: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(map ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -6,6 +6,7 @@
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import { sortMembers } from "../lib/byte_order.ts";
 import { isInNetwork, parseCidr } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -258,11 +259,11 @@ export function withUsedKey(secret: SecretObject, key: PublicKeyPin): Readonly<R
 
 function withKey(secret: SecretObject, name: string, key: PublicKeyPin): Readonly<Record<string, string>> {
   const { annotations = {} } = secret.metadata;
-  return sorted({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
+  return sortMembers({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
 }
 
 export function withLastUse(secret: SecretObject, { at, address }: TokenMoment): Readonly<Record<string, string>> {
-  return sorted({ ...secret.metadata.annotations, [RECORDS.lastUse]: `${formatTime(at)} ${address}`.trim() });
+  return sortMembers({ ...secret.metadata.annotations, [RECORDS.lastUse]: `${formatTime(at)} ${address}`.trim() });
 }
 
 /** Returns the annotations of a Secret with the last attempt that was refused. */
@@ -272,7 +273,7 @@ export function withLastRefusal(
   { message }: TokenRefusal,
 ): Readonly<Record<string, string>> {
   const text = `${formatTime(at)} ${address === "" ? "-" : address} ${message}`;
-  return sorted({ ...secret.metadata.annotations, [RECORDS.lastRefusal]: text });
+  return sortMembers({ ...secret.metadata.annotations, [RECORDS.lastRefusal]: text });
 }
 
 /**
@@ -289,7 +290,7 @@ export function withCreator(
   if (!isLimitedToken(secret)) return withoutProof(secret);
   const { [RECORDS.usedKeys]: _used, [RECORDS.lastUse]: _use, [RECORDS.lastRefusal]: _refusal, ...rest } =
     annotations ?? {};
-  return sorted({
+  return sortMembers({
     ...rest,
     [RECORDS.createdBy]: username,
     [RECORDS.createdAt]: now.toISOString(),
@@ -328,7 +329,7 @@ export function withKeptRecords(secret: SecretObject, stored: SecretObject): Sec
     const all = [...new Set([...parseKeys(before[name]), ...parseKeys(annotations[name])])];
     if (all.length > 0) annotations = { ...annotations, [name]: all.join(",") };
   }
-  return Object.keys(annotations).length === 0 ? secret.metadata.annotations : sorted(annotations);
+  return Object.keys(annotations).length === 0 ? secret.metadata.annotations : sortMembers(annotations);
 }
 
 /** Reports whether creating or changing a Secret approves requests, so that it needs the permission to approve. */
@@ -362,13 +363,4 @@ function parseMoment(text: string | undefined): (TokenMoment & { readonly reason
   const [, time = "", address = "", reason = ""] = MOMENT.exec(text ?? "") ?? [];
   const at = parseRfc3339(time);
   return at === undefined ? undefined : { at, address: address === "-" ? "" : address, reason };
-}
-
-/** Go writes the keys of a map in order. */
-function sorted(annotations: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(annotations)
-      .flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
 }

@@ -12,7 +12,8 @@ export function isAbsolutePath(path: string): boolean {
 
 /** Drops `.` and empty parts, and each `..` together with the part before it. */
 function cleanPath(path: string): string {
-  const isWindows = isWindowsPath(path);
+  // Only a drive or a share makes a Windows path: elsewhere a backslash is an ordinary character.
+  const isWindows = /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
   const root = /^(?:[A-Za-z]:[\\/]|\\\\|\/)/.exec(path)?.[0] ?? "";
   const kept: string[] = [];
   for (const part of path.slice(root.length).split(isWindows ? /[\\/]+/ : /\/+/)) {
@@ -22,9 +23,4 @@ function cleanPath(path: string): string {
     else if (root === "") kept.push(part);
   }
   return root + kept.join(isWindows ? "\\" : "/") || ".";
-}
-
-/** Only a drive or a share makes a Windows path: elsewhere a backslash is an ordinary character. */
-function isWindowsPath(path: string): boolean {
-  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
 }

@@ -120,7 +120,7 @@ export function orderElements(
   storedOrder: readonly unknown[],
   mergeKey: string,
 ): unknown[] {
-  const inOrder = keySet(order, mergeKey);
+  const inOrder = new Set(order.map((item) => getElementKey(item, mergeKey)));
   const named = merged.filter((item) => inOrder.has(getElementKey(item, mergeKey)));
   const serverOnly = merged.filter((item) => !inOrder.has(getElementKey(item, mergeKey)));
   return interleave(
@@ -149,10 +149,6 @@ export function elementKind(...lists: readonly (readonly unknown[])[]): "map" | 
     throw otherFault(`list element types are not identical: ${printGoValue(lists)}`);
   }
   return type === "object" ? "map" : "scalar";
-}
-
-function keySet(items: readonly unknown[], mergeKey: string): ReadonlySet<unknown> {
-  return new Set(items.map((item) => getElementKey(item, mergeKey)));
 }
 
 function positions(items: readonly unknown[], mergeKey: string): ReadonlyMap<unknown, number> {

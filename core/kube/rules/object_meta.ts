@@ -28,74 +28,66 @@ export interface ObjectMetaRules {
 const STANDARD_FINALIZERS: readonly string[] = ["kubernetes", "orphan", "foregroundDeletion"];
 
 /** Validates an object's metadata. On creation, the name has been generated already. */
-export function validateObjectMeta(
-  meta: ObjectMeta,
-  { namespaced, validateName }: ObjectMetaRules,
-  path = "metadata",
-): FieldError[] {
+export function validateObjectMeta(meta: ObjectMeta, { namespaced, validateName }: ObjectMetaRules): FieldError[] {
   const { namespace = "", generation = 0 } = meta;
-  const errors = validateObjectName(meta, validateName, path);
+  const errors = validateObjectName(meta, validateName);
   if (!namespaced) {
-    if (namespace !== "") errors.push(forbiddenField(`${path}.namespace`, "not allowed on this type"));
-  } else if (namespace === "") errors.push(requiredField(`${path}.namespace`));
-  else errors.push(...labelNameErrors(namespace, false).map((text) => invalid(`${path}.namespace`, namespace, text)));
+    if (namespace !== "") errors.push(forbiddenField("metadata.namespace", "not allowed on this type"));
+  } else if (namespace === "") errors.push(requiredField("metadata.namespace"));
+  else errors.push(...labelNameErrors(namespace, false).map((text) => invalid("metadata.namespace", namespace, text)));
 
   return [
     ...errors,
-    ...validateGeneration(generation, path),
-    ...validateLabels(meta.labels ?? {}, `${path}.labels`),
-    ...validateAnnotations(meta.annotations ?? {}, `${path}.annotations`),
-    ...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`),
-    ...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`),
-    ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
+    ...validateGeneration(generation),
+    ...validateLabels(meta.labels ?? {}, "metadata.labels"),
+    ...validateAnnotations(meta.annotations ?? {}, "metadata.annotations"),
+    ...validateOwnerReferences(meta.ownerReferences ?? [], "metadata.ownerReferences"),
+    ...validateFinalizers(meta.finalizers ?? [], "metadata.finalizers"),
+    ...validateManagedFields(meta.managedFields ?? [], "metadata.managedFields"),
   ];
 }
 
 /** Validates an object's name, and the prefix that it was generated from. */
-export function validateObjectName(
-  { name = "", generateName = "" }: ObjectMeta,
-  validateName: NameCheck,
-  path = "metadata",
-): FieldError[] {
+export function validateObjectName({ name = "", generateName = "" }: ObjectMeta, validateName: NameCheck): FieldError[] {
   const errors: FieldError[] = [];
   if (generateName !== "") {
-    errors.push(...validateName(generateName, true).map((text) => invalid(`${path}.generateName`, generateName, text)));
+    errors.push(...validateName(generateName, true).map((text) => invalid("metadata.generateName", generateName, text)));
   }
-  if (name === "") errors.push(requiredField(`${path}.name`, "name or generateName is required"));
-  else errors.push(...validateName(name, false).map((text) => invalid(`${path}.name`, name, text)));
+  if (name === "") errors.push(requiredField("metadata.name", "name or generateName is required"));
+  else errors.push(...validateName(name, false).map((text) => invalid("metadata.name", name, text)));
   return errors;
 }
 
 /** Validates changed metadata: some fields never change, and new finalizers cannot delay a deletion. */
-export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = "metadata"): FieldError[] {
+export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
   const errors: FieldError[] = [];
   if (old.deletionTimestamp !== undefined) {
-    errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], `${path}.finalizers`));
+    errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], "metadata.finalizers"));
   }
   if ((meta.resourceVersion ?? "") === "") {
-    errors.push(invalid(`${path}.resourceVersion`, "", "must be specified for an update"));
+    errors.push(invalid("metadata.resourceVersion", "", "must be specified for an update"));
   }
   const generation = meta.generation ?? 0;
-  errors.push(...validateGeneration(generation, path));
+  errors.push(...validateGeneration(generation));
   if (generation < (old.generation ?? 0)) {
-    errors.push(invalid(`${path}.generation`, generation, "must not be decremented"));
+    errors.push(invalid("metadata.generation", generation, "must not be decremented"));
   }
   return [
     ...errors,
-    ...validateImmutable(meta.name ?? "", old.name ?? "", `${path}.name`),
-    ...validateImmutable(meta.namespace ?? "", old.namespace ?? "", `${path}.namespace`),
-    ...validateImmutable(meta.uid ?? "", old.uid ?? "", `${path}.uid`),
-    ...validateImmutable(meta.creationTimestamp, old.creationTimestamp, `${path}.creationTimestamp`),
-    ...validateImmutable(meta.deletionTimestamp, old.deletionTimestamp, `${path}.deletionTimestamp`),
+    ...validateImmutable(meta.name ?? "", old.name ?? "", "metadata.name"),
+    ...validateImmutable(meta.namespace ?? "", old.namespace ?? "", "metadata.namespace"),
+    ...validateImmutable(meta.uid ?? "", old.uid ?? "", "metadata.uid"),
+    ...validateImmutable(meta.creationTimestamp, old.creationTimestamp, "metadata.creationTimestamp"),
+    ...validateImmutable(meta.deletionTimestamp, old.deletionTimestamp, "metadata.deletionTimestamp"),
     ...validateImmutable(
       meta.deletionGracePeriodSeconds,
       old.deletionGracePeriodSeconds,
-      `${path}.deletionGracePeriodSeconds`,
+      "metadata.deletionGracePeriodSeconds",
     ),
-    ...validateLabels(meta.labels ?? {}, `${path}.labels`),
-    ...validateAnnotations(meta.annotations ?? {}, `${path}.annotations`),
-    ...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`),
-    ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
+    ...validateLabels(meta.labels ?? {}, "metadata.labels"),
+    ...validateAnnotations(meta.annotations ?? {}, "metadata.annotations"),
+    ...validateOwnerReferences(meta.ownerReferences ?? [], "metadata.ownerReferences"),
+    ...validateManagedFields(meta.managedFields ?? [], "metadata.managedFields"),
   ];
 }
 
@@ -103,11 +95,8 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
  * Validates finalizers as most kinds do in addition to the rules for every object: only Kubernetes' own finalizers have
  * no domain (`pkg/apis/core/validation`, ValidateObjectMeta).
  */
-export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"): FieldError[] {
-  return checkEach(
-    meta.finalizers ?? [],
-    (name, index) => validateStandardFinalizer(name, `${path}.finalizers[${index}]`),
-  );
+export function validateStandardFinalizers({ finalizers = [] }: ObjectMeta): FieldError[] {
+  return checkEach(finalizers, (name, index) => validateStandardFinalizer(name, `metadata.finalizers[${index}]`));
 }
 
 /** Validates a finalizer, which is Kubernetes' own or has a domain. */
@@ -135,8 +124,8 @@ export function validateImmutable(value: unknown, old: unknown, path: string): F
   return isEqualJson(value, old) ? [] : [invalid(path, value, "field is immutable")];
 }
 
-function validateGeneration(generation: number, path: string): FieldError[] {
-  return generation < 0 ? [invalid(`${path}.generation`, generation, "must be greater than or equal to 0")] : [];
+function validateGeneration(generation: number): FieldError[] {
+  return generation < 0 ? [invalid("metadata.generation", generation, "must be greater than or equal to 0")] : [];
 }
 
 /** Validates annotations, whose keys are qualified names in upper or lower case. */

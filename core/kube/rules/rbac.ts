@@ -163,6 +163,6 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
   return errors;
 }
 
-function isSameRole(role: RoleRef, old: RoleRef): boolean {
+export function isSameRole(role: RoleRef, old: RoleRef): boolean {
   return role.apiGroup === old.apiGroup && role.kind === old.kind && role.name === old.name;
 }

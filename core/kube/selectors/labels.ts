@@ -289,7 +289,7 @@ const NUL = "\u0000";
 const SEPARATORS = MARKS + SPACES + NUL;
 
 /**
- * Splits a text into tokens, the last of which is `end`. As upstream, a NUL character behind a token separates it from the
+ * Splits a text into tokens, the last of which is `end`. As upstream, a NUL character after a token separates it from the
  * next one, and in any other place ends the text.
  */
 function tokenize(text: string): readonly Token[] {

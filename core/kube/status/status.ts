@@ -28,8 +28,8 @@ export function badRequest(message: string): StatusError {
 }
 
 /** 401: the request has no valid credential. */
-export function unauthorized(message = "Unauthorized"): StatusError {
-  return failure(401, "Unauthorized", message);
+export function unauthorized(): StatusError {
+  return failure(401, "Unauthorized", "Unauthorized");
 }
 
 /** 403: the user is known but not allowed; `why` is the text of the authorizer or of admission. */
@@ -113,11 +113,9 @@ export function patchFailure(error: PatchError): StatusError {
   }
 }
 
-/** 406: the response cannot be converted; `target` names the requested form. */
-export function notAcceptable(mediaTypes: readonly string[], target = ""): StatusError {
-  const conversion = target === "" ? "" : ` when converting to ${target}`;
-  const message = `only the following media types are accepted${conversion}: ${mediaTypes.join(", ")}`;
-  return failure(406, "NotAcceptable", message);
+/** 406: the response has none of the requested forms. */
+export function notAcceptable(mediaTypes: readonly string[]): StatusError {
+  return failure(406, "NotAcceptable", `only the following media types are accepted: ${mediaTypes.join(", ")}`);
 }
 
 /** 415: the content type of the body is not supported. */
@@ -147,8 +145,8 @@ export function internalError(error: unknown): StatusError {
 }
 
 /** An error that upstream lets through untyped: 500, no reason, no details. */
-export function genericServerError(message: string, code = 500): StatusError {
-  return failure(code, "", message);
+export function genericServerError(message: string): StatusError {
+  return failure(500, "", message);
 }
 
 /** 503: the server cannot handle the request at the moment. */

@@ -93,16 +93,6 @@ for (
       ),
     },
     {
-      name: "notAcceptable, conversion",
-      error: notAcceptable(["application/json"], "meta.k8s.io/v1, Kind=Table"),
-      code: "api_error",
-      want: failureJson(
-        406,
-        "NotAcceptable",
-        "only the following media types are accepted when converting to meta.k8s.io/v1, Kind=Table: application/json",
-      ),
-    },
-    {
       name: "unsupportedMediaType",
       error: unsupportedMediaType(["a/b", "c/d"]),
       code: "api_error",

@@ -24,16 +24,13 @@ export function jsonText(value: unknown, indent?: number): string {
   const plain = JSON.stringify(value, undefined, indent) ?? "null";
   const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
   const safe = escapeGoJson(text);
-  return safe.includes("\\ud") ? safe.replace(LONE_SURROGATE, toReplacement) : safe;
+  if (!safe.includes("\\ud")) return safe;
+  // Go writes U+FFFD for text that is not valid UTF-8.
+  return safe.replace(LONE_SURROGATE, (found) => found === "\\\\" ? found : "\\ufffd");
 }
 
 /** Matches a lone surrogate as `JSON.stringify` writes it, and an escaped backslash, in order to skip that. */
 const LONE_SURROGATE = /\\\\|\\ud[89a-f][0-9a-f]{2}/g;
-
-/** Replaces a lone surrogate with U+FFFD, which Go writes for text that is not valid UTF-8. */
-function toReplacement(found: string): string {
-  return found === "\\\\" ? found : "\\ufffd";
-}
 
 /** Matches the start of a member whose name JavaScript moves before all others. Strings cannot contain it unescaped. */
 const NUMBER_LIKE_NAME = /[{,]\s*"(?:0|[1-9][0-9]{0,9})":/;
