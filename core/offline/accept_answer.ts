@@ -4,7 +4,7 @@
  */
 import { withCondition } from "../approval/conditions.ts";
 import { findIssuedFault, findLeafCertificate } from "../request/issued_certificate.ts";
-import { findCondition, hasCertificate, isApproved, isFailed } from "../request/phase.ts";
+import { findCondition, hasCertificate, isApproved, isFailed, VALIDATION_FAILURE } from "../request/phase.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
@@ -29,15 +29,12 @@ type ImportDecision =
 
 /** The context of the decisions about all answers of a bundle. */
 export interface ImportContext {
-  /** The CAs that signed the answers, each with its issuers behind it (`AnswerBundle.authorities`). */
+  /** The CAs that signed the answers, each followed by its issuers (`AnswerBundle.authorities`). */
   readonly authorities: AnswerBundle["authorities"];
   /** Whether a request that the CA refuses becomes Failed; otherwise it stays approved and can be exported again. */
   readonly failRefused: boolean;
   readonly now: Date;
 }
-
-/** The reason of the condition Failed, as other signers give it (`pkg/controller/certificates/signer/signer.go`). */
-const REASON = "SignerValidationFailure";
 
 /** Decides about one answer; `csr` is the request that has its name now. */
 export function decideImport(
@@ -68,7 +65,8 @@ export function decideImport(
   const fault = findStateFault(csr);
   if (fault !== undefined) return cannotImport(fault);
   if (!failRefused) return { kind: "left", message };
-  return { kind: "write", csr: withCondition(csr, "Failed", { reason: REASON, message }, now), outcome: "failed" };
+  const failed = withCondition(csr, "Failed", { reason: VALIDATION_FAILURE, message }, now);
+  return { kind: "write", csr: failed, outcome: "failed" };
 }
 
 /**

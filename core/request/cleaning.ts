@@ -4,8 +4,6 @@ import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";
 
-const HOUR_MS = 3_600_000;
-
 /** How long CSRs are kept in each state, in milliseconds. */
 export interface CleaningTimes {
   /** The age of a request that no one has decided. */
@@ -20,24 +18,11 @@ export interface CleaningTimes {
   readonly failedMs: number;
 }
 
-/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
-export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
-  pendingMs: 24 * HOUR_MS,
-  unissuedMs: 24 * HOUR_MS,
-  issuedMs: HOUR_MS,
-  deniedMs: HOUR_MS,
-  failedMs: HOUR_MS,
-};
-
 /** Whether a CSR is kept or deleted, with the reason for a deletion. */
 export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };
 
 /** Decides whether one CSR is deleted. A missing time never counts as old. */
-export function decideCleaning(
-  csr: CertificateSigningRequest,
-  now: Date,
-  times: CleaningTimes = DEFAULT_CLEANING_TIMES,
-): Cleaning {
+export function decideCleaning(csr: CertificateSigningRequest, now: Date, times: CleaningTimes): Cleaning {
   const why = findReason(csr, now, times);
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
 }
@@ -69,7 +54,7 @@ function findReason(csr: CertificateSigningRequest, now: Date, times: CleaningTi
   return undefined;
 }
 
-/** Formats a duration without the units at its end that are zero, such as `24h`. */
+/** Formats a duration without zero units at its end, such as `24h`. */
 function format(ms: number): string {
   return formatDuration(ms).replace(/(?<=\D)0s$/, "").replace(/(?<=\D)0m$/, "");
 }

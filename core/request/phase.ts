@@ -4,6 +4,9 @@
  */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 
+/** The reason of the condition Failed, as signers give it (`pkg/controller/certificates/signer/signer.go`). */
+export const VALIDATION_FAILURE = "SignerValidationFailure";
+
 /** The phase of a CSR. */
 export type CsrPhase =
   | { readonly kind: "pending" }

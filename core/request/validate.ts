@@ -1,5 +1,6 @@
 /**
- * Validation of `spec` and `status` on creation and on the update of each endpoint (`pkg/apis/certificates/validation/validation.go`). Metadata is validated by the generic registry.
+ * Validates `spec` and `status` on creation and on the update of each endpoint
+ * (`pkg/apis/certificates/validation/validation.go`). The generic registry validates metadata.
  */
 import {
   type CertificateSigningRequest,

@@ -1,5 +1,5 @@
 /**
- * Validation of PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
+ * Validates PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
  * The generic registry validates metadata.
  */
 import {

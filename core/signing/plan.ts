@@ -3,11 +3,13 @@
  * the request are copied. The plan depends on whether the API trusts the CA for clients.
  */
 import { verifyRequest } from "../request/parse_request.ts";
+import { VALIDATION_FAILURE } from "../request/phase.ts";
 import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import {
   type CertificateSigningRequestSpec,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
+  MIN_EXPIRATION_SECONDS,
 } from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/x509/certificate.ts";
@@ -30,8 +32,6 @@ export const BACKDATE_MS = 5 * 60_000;
 export const DEFAULT_SIGNING_SECONDS = 365 * 86_400;
 /** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
 const SHORT_LIFETIME_MS = 8 * 3_600_000;
-/** The shortest lifetime, for stored requests that are older than the API's own limit. */
-const MIN_DURATION_SECONDS = 600;
 /** The signers of certificates for API clients. */
 const CLIENT_SIGNERS: ReadonlySet<string> = new Set([
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -43,7 +43,7 @@ export type SigningRefusal =
   /** The request violates the profile or a limit of its CA, so it gets a permanent Failed condition. */
   | {
     readonly kind: "failed";
-    readonly reason: "SignerValidationFailure";
+    readonly reason: typeof VALIDATION_FAILURE;
     readonly message: string;
     /** The rule of the profile that refuses the request; absent when its CA does. */
     readonly rule?: string;
@@ -123,7 +123,8 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
 /** Decides the lifetime: as requested, at most the signer's limit, at least ten minutes (in this order). */
 export function decideDurationSeconds(requested: number | undefined, limitSeconds: number): number {
   if (requested === undefined || requested > limitSeconds) return limitSeconds;
-  return Math.max(requested, MIN_DURATION_SECONDS);
+  // A stored request may be older than the API's own limit.
+  return Math.max(requested, MIN_EXPIRATION_SECONDS);
 }
 
 /** Decides the lifetime by the profile if it limits it, else by the signer alone. */
@@ -183,7 +184,7 @@ export function isValidForClients(usages: readonly string[]): boolean {
 }
 
 function fail(message: string, rule?: string): Result<never, SigningRefusal> {
-  return err({ kind: "failed", reason: "SignerValidationFailure", message, ...(rule === undefined ? {} : { rule }) });
+  return err({ kind: "failed", reason: VALIDATION_FAILURE, message, ...(rule === undefined ? {} : { rule }) });
 }
 
 function refuse(message: string): Result<never, SigningRefusal> {

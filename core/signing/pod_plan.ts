@@ -5,6 +5,7 @@
  * checked by the same rules as any other request.
  */
 import { verifyRequest } from "../request/parse_request.ts";
+import { VALIDATION_FAILURE } from "../request/phase.ts";
 import {
   DEFAULT_POD_EXPIRATION_SECONDS,
   MAX_POD_CHAIN_BYTES,
@@ -69,8 +70,6 @@ const UNSUPPORTED_KEY_TYPE = "UnsupportedKeyType";
 const INVALID_ANNOTATIONS = "InvalidUnverifiedUserAnnotations";
 /** The reason of any other denial. */
 const NOT_ALLOWED = "NotAllowedByProfile";
-/** The reason of a failure, as of a CertificateSigningRequest. */
-const VALIDATION_FAILURE = "SignerValidationFailure";
 
 /**
  * The API allows `notBefore` less than five minutes from its clock, and counts a lifetime from there. Two minutes are

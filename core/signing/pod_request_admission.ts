@@ -1,5 +1,5 @@
 /**
- * Decides whether a node may make a PodCertificateRequest, by the objects that the request names
+ * Decides whether a node may create a PodCertificateRequest, by the objects that the request names
  * (`plugin/pkg/admission/noderestriction/admission.go`, admitPodCertificateRequest).
  */
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";

@@ -19,7 +19,7 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
+import { MIN_EXPIRATION_SECONDS, MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
 import { findDerValueFault } from "../pki/x509/extra_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
@@ -40,8 +40,6 @@ import { decodeHex } from "../lib/hex.ts";
 
 const PROFILE_KIND = "SigningProfile";
 
-/** The API's minimum of `expirationSeconds`. */
-const LEAST_LIFE_MS = 600_000;
 /** The largest extension, because a certificate is sent in every handshake. */
 const MAX_EXTENSION_BYTES = 4_096;
 
@@ -124,7 +122,7 @@ const SUBJECT: Shape<SubjectRules> = mapping({
 });
 
 const address = mapped(text, (value, place) => canonicalIp(value) ?? fault(place, `"${value}" is not an IP address`));
-/** Checks a text as it could be once its placeholders are filled in; `findProfileFaults` checks the placeholders. */
+/** Checks a text with sample values for its placeholders; `findProfileFaults` checks the placeholders. */
 const filled = (check: (value: string) => string | undefined) =>
   checkedText((value) => check(value.replace(/\{[A-Za-z]+\}/g, "x")));
 const dnsPattern = filled(findDnsPatternFault);
@@ -215,7 +213,9 @@ export function parseProfile(fileText: string): Result<ProfileSpec, readonly str
 /** Sets the defaults that depend on other keys, and checks what the shape alone cannot express. */
 const checkedProfile = mapped(PROFILE, (read, place) => {
   const { usages, lifetime: { max, min, refreshBefore, default: defaultMs = max }, pods } = read;
-  const leastMs = pods === undefined ? Math.min(LEAST_LIFE_MS, defaultMs) : MIN_POD_EXPIRATION_SECONDS * 1_000;
+  const leastMs = pods === undefined
+    ? Math.min(MIN_EXPIRATION_SECONDS * 1_000, defaultMs)
+    : MIN_POD_EXPIRATION_SECONDS * 1_000;
   const spec: ProfileSpec = {
     ...read,
     // A kubelet's request names no usages, so a pod gets all allowed ones unless the profile says otherwise.

@@ -15,7 +15,7 @@ export interface TrustBundlePlan {
 
 export interface TrustBundleContent {
   readonly trustBundle: string;
-  /** Annotations with the prefix `tlsboot/`; others of that prefix are removed. */
+  /** The annotations with the prefix `tlsboot/`; others with that prefix are removed. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 

@@ -1,10 +1,5 @@
 /** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, MIN_EXPIRATION_SECONDS } from "../../kube/kinds/certificates_v1.ts";
 import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";
@@ -14,19 +9,10 @@ import { parseAuditPolicy } from "../../audit/policy_file.ts";
 import type { Result } from "../../lib/result.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { createCustomProfile } from "../../signing/custom_profile.ts";
-import { describeProfile } from "../../signing/profile.ts";
+import { BUILTIN_SIGNERS, describeProfile } from "../../signing/profile.ts";
 import { parseProfile } from "../../signing/profile_file.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
-
-/** The API's minimum of `expirationSeconds`. */
-const LEAST_LIFE_MS = 600_000;
-
-/** The signers of Kubernetes whose requests are CertificateSigningRequests. */
-const KUBERNETES_SIGNERS: readonly string[] = [
-  ...[KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER],
-  ...[KUBELET_SERVING_SIGNER, LEGACY_UNKNOWN_SIGNER],
-];
 
 const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
 
@@ -144,7 +130,7 @@ function findImpossible(
 ): string | undefined {
   const missing = usages?.required.find((usage) => !usages.allowed.includes(usage));
   if (missing !== undefined) return `it requires the usage "${missing}", which it does not allow`;
-  if (lifetime?.maxMs !== undefined && lifetime.maxMs < LEAST_LIFE_MS && !lifetime.mayBeAbsent) {
+  if (lifetime?.maxMs !== undefined && lifetime.maxMs < MIN_EXPIRATION_SECONDS * 1_000 && !lifetime.mayBeAbsent) {
     return "it allows less than ten minutes, which is the shortest lifetime that a request may have";
   }
   const hasNames = names === undefined || names.owned || names.dns.length + names.ips.length > 0;
@@ -154,7 +140,7 @@ function findImpossible(
     return `it requires a proof, which only requests for ${KUBE_APISERVER_CLIENT_KUBELET_SIGNER} have`;
   }
   const unknown = match.signerNames.every((name) =>
-    name.startsWith("kubernetes.io/") && !name.endsWith("/*") && !KUBERNETES_SIGNERS.includes(name)
+    name.startsWith("kubernetes.io/") && !name.endsWith("/*") && !BUILTIN_SIGNERS.has(name)
   );
   return unknown ? `Kubernetes has no signer ${match.signerNames.join(", ")}` : undefined;
 }
