@@ -14,7 +14,8 @@ const UNIT_NS: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
-const DAY_MS = 86_400_000;
+/** A day; settings count 365 of them as a year. */
+export const DAY_MS = 86_400_000;
 
 /** Go's int64 of nanoseconds ends here: about 292 years. Only a negative duration may be as long. */
 const LIMIT_NS = 1n << 63n;
@@ -45,7 +46,7 @@ export function parseDuration(text: string): Result<number, string> {
   return ok(Number(isNegative ? -total : total) / 1e6);
 }
 
-/** Converts the digits behind the point. Go ignores those that an int64 cannot hold, and calculates with floats. */
+/** Converts the digits after the point. Go ignores those that an int64 cannot hold, and calculates with floats. */
 function toNanoseconds(fraction: string, factor: bigint): bigint {
   let value = 0n;
   let scale = 1;
@@ -67,7 +68,7 @@ export function parseSettingDuration(text: string): Result<number, string> {
   const [whole = "", years = "0", days = "0"] = /^(?:(\d{1,6})y)?(?:(\d{1,6})d)?/.exec(text) ?? [];
   const rest = text.slice(whole.length);
   const duration = whole !== "" && rest === "" ? ok(0) : parseDuration(rest);
-  // Go's form may begin with a sign, but not behind years or days.
+  // Go's form may begin with a sign, but not after years or days.
   const isSigned = whole !== "" && /^[+-]/.test(rest);
   const total = (Number(years) * 365 + Number(days)) * DAY_MS + (duration.ok ? duration.value : 0);
   const isValid = duration.ok && !isSigned && total >= 0 && total <= MAX_MS;

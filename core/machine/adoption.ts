@@ -1,7 +1,7 @@
 /**
- * Finding the CSR of an interrupted run again. Its name is a digest of its contents: for the first request of a node as
- * kubelet computes it, for any other request of everything that is sent to the API. A CSR that has the name already may be
- * used when it is the same request (client-go `util/certificate/csr/csr.go`).
+ * Finds the CSR of an interrupted run again. Its name is a digest of its contents: for the first request of a node as
+ * kubelet computes it, for any other request of everything that is sent to the API. A CSR that has the name already may
+ * be used when it is the same request (client-go `util/certificate/csr/csr.go`).
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";

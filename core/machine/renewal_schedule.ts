@@ -6,13 +6,9 @@ import { createHash } from "node:crypto";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 
 /** The facts about the current leaf certificate that its renewal depends on. */
-export interface RenewableCertificate {
+export interface RenewableCertificate extends CertificateTemplate {
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly commonName: string;
-  readonly organizations: readonly string[];
-  readonly dnsNames: readonly string[];
-  readonly ipAddresses: readonly string[];
   /** The key identifier of the CA that issued it, as lower-case hex. */
   readonly authorityKeyId?: string | undefined;
 }
@@ -54,8 +50,8 @@ export const RETIREMENT_ANNOTATIONS = {
 
 /**
  * Reads from the annotations of trust bundles which CAs are being replaced. The machine's time within the window is
- * chosen by a hash of its name, so that all machines together are spread evenly and a restart changes nothing. While one
- * bundle replaces another, the later window counts. Undefined when no bundle asks for a renewal that can be understood.
+ * chosen by a hash of its name, so that all machines together are spread evenly and a restart changes nothing. While
+ * one bundle replaces another, the later window counts. Undefined when no bundle has a valid request to renew.
  */
 export function findCaRetirement(
   annotations: readonly (Readonly<Record<string, string>> | undefined)[],

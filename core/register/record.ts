@@ -45,7 +45,7 @@ export interface CertificateDescription
     Pick<IssuedCertificateStatus, "identifies"> {}
 
 /** Names have as many digits, so that their order is that of the sequence numbers. */
-const NAME_DIGITS = 10;
+export const NAME_DIGITS = 10;
 
 /** Returns the name of the record with a sequence number, such as `0000000042`. */
 export function formatRecordName(sequence: number): string {

@@ -254,7 +254,7 @@ for (
   });
 }
 
-test("verifyRecords() reports the head, the last good seal and seals that it could not check", async () => {
+test("verifyRecords() reports the head, the last valid seal and seals that it could not check", async () => {
   const records = createChain(5);
   await seal(records[1]);
   await seal(records[2], otherCa);

@@ -170,7 +170,7 @@ class ChainCheck {
     return { name: formatRecordName(expected), problem: `is missing: ${name} ${after}` };
   }
 
-  /** Reports whether a record is a stub of which removed records are still there. */
+  /** Reports whether a record is a stub whose removed records are still there. */
   #isOverlap({ removed }: IssuedCertificateSpec): boolean {
     return removed !== undefined && this.#last !== undefined && removed.from <= this.#last.sequence;
   }
@@ -195,7 +195,7 @@ class ChainCheck {
       if (spec.removed?.time !== seal.time) this.#endSealedAt = seal.time ?? "";
       return undefined;
     }
-    const since = this.#sealedUpTo === undefined ? "the first record" : `${this.#sealedUpTo.name}, the last good seal`;
+    const since = this.#sealedUpTo === undefined ? "the first record" : `${this.#sealedUpTo.name}, the last valid seal`;
     return {
       name,
       problem: `does not match its seal: it was changed, or the hashes since ${since}, were computed again`,

@@ -93,7 +93,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
     ...omitUndefined({ createdAt: summary.createdAt, expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
-    // What the rules would decide now says nothing about a request that is decided.
+    // The present verdict of the rules says nothing about a request that is decided already.
     ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
       origin: rules.origin,

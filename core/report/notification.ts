@@ -165,7 +165,7 @@ export function createCertificateNotice(subject: string, signerName: string, not
   };
 }
 
-/** Creates the notification of some notices of one kind, of which `first` are kept. */
+/** Creates the notification of `count` notices of one kind, the first of which are given. */
 export function createNotification(
   { first: [notice, ...more], count }: {
     readonly first: readonly [NotifiedEvent, ...NotifiedEvent[]];

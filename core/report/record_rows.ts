@@ -160,7 +160,7 @@ export function createSelector(selection: RecordSelection, now: Date): Test {
     if (value !== undefined) tests.push(create(value));
   };
   const { expired, revoked } = selection;
-  if (expired) tests.push((row) => hasExpired(row, now));
+  if (expired) tests.push(({ record }) => hasExpired(record, now));
   if (revoked) tests.push(({ status }) => status === "revoked");
   add(
     selection.expiresWithin,
@@ -182,8 +182,8 @@ export function createSelector(selection: RecordSelection, now: Date): Test {
   return (row) => tests.every((test) => test(row));
 }
 
-function hasExpired({ record }: RecordRow, now: Date): boolean {
-  const { notAfter } = record.spec;
+/** Reports whether a certificate has expired. One without a known end counts as valid. */
+export function hasExpired({ spec: { notAfter } }: Pick<IssuedCertificate, "spec">, now: Date): boolean {
   return notAfter !== null && Date.parse(notAfter) < now.getTime();
 }
 

@@ -1,4 +1,4 @@
-/** One request as a row of a list: for whom, from which signer, requested by whom, and what has become of it. */
+/** One request as a row of a list: its holder, its signer, its requester and its state. */
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { getCsrPhase } from "../request/phase.ts";
 import { parseRequest } from "../request/parse_request.ts";

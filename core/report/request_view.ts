@@ -50,7 +50,7 @@ export interface RequestView {
   /** The decision as the server recorded it, with the user whom the server authenticated; a condition may name anyone. */
   readonly decision?: DecisionView;
   readonly certificate?: CertificateView;
-  /** Why there is no certificate although the request is approved, or none to be expected, and what to do. */
+  /** Why an approved request has no certificate, or cannot get one, and what to do. */
   readonly unsigned?: string;
 }
 

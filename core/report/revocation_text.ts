@@ -1,11 +1,11 @@
-/** The words of `tlsboot revoke`: what it is about to revoke, what it did, and what to do next. */
+/** The words of `tlsboot revoke`: its plan, its effects and the next steps. */
 import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { line } from "../lib/printable.ts";
 import type { RevocationTarget } from "../revocation/revocation.ts";
-import { findNodeOfRecord, shortenSerial } from "./record_rows.ts";
+import { findNodeOfRecord, hasExpired, shortenSerial } from "./record_rows.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 
 /** The step that revokes one target. */
@@ -91,9 +91,10 @@ function describeKeptCertificates({ certificates }: Revoke, now: Date): string {
 /** Lists the certificates that were requested with a token, with the addresses of the machines, in columns after tabs. */
 export function describeTokenUses({ target, certificates, revocation }: Revoke, now: Date): readonly string[] {
   if (target.kind !== "token" || certificates.length === 0) return [];
-  const rows = certificates.map(({ spec, status }) => {
+  const rows = certificates.map((record) => {
+    const { spec, status } = record;
     const isRevoked = status?.revocation !== undefined || revocation.spec.includeCertificates === true;
-    const state = hasExpired(spec.notAfter, now) ? "expired" : isRevoked ? "revoked" : "valid";
+    const state = hasExpired(record, now) ? "expired" : isRevoked ? "revoked" : "valid";
     const { address = "<unknown>" } = spec.requester ?? {};
     return line`${shortenSerial(spec.serialNumber ?? "<unknown>")}\t${spec.subject ?? "<none>"}\t${address}\t${
       spec.issuedAt ?? "<unknown>"
@@ -109,9 +110,7 @@ export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
 
 /** Names the valid certificates of unknown users, which only a person can assign to the target. */
 function describeUnidentified({ target, unidentified }: Revoke, now: Date): readonly string[] {
-  const valid = unidentified.filter(({ spec, status }) =>
-    status?.revocation === undefined && !hasExpired(spec.notAfter, now)
-  );
+  const valid = unidentified.filter((one) => isValid(one, now));
   if (valid.length === 0) return [];
   const listed = valid.slice(0, MAX_LISTED).map((record) => record.spec.serialNumber ?? getName(record));
   const more = valid.length > MAX_LISTED ? ` and ${valid.length - MAX_LISTED} more` : "";
@@ -182,12 +181,8 @@ export function listAffectedCertificates(
   return certificates.filter((one) => isValid(one, now));
 }
 
-function isValid({ spec, status }: IssuedCertificate, now: Date): boolean {
-  return status?.revocation === undefined && !hasExpired(spec.notAfter, now);
-}
-
-function hasExpired(notAfter: string | null, now: Date): boolean {
-  return notAfter !== null && Date.parse(notAfter) < now.getTime();
+function isValid(record: IssuedCertificate, now: Date): boolean {
+  return record.status?.revocation === undefined && !hasExpired(record, now);
 }
 
 function countCertificates(count: number): string {

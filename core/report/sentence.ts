@@ -1,4 +1,4 @@
-/** The sentence about a request: who asks, with which token, for what, from which signer, and for how long. */
+/** The sentence about a request: its requester, token, certificate, signer and lifetime. */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -35,14 +35,16 @@ export function describeInSentence(about: SentenceFacts): string {
   const identity = parseIdentity(username);
   const verb = about.isPending ? "asks" : "asked";
   const since = token === undefined ? "" : describeToken(token, now);
+  const holder = identity.kind === "token"
+    ? `the holder of the token ${identity.id}${since}`
+    : formatIdentity(identity);
   if (facts === undefined) {
-    const who = identity.kind === "token" ? `the holder of the token ${identity.id}${since}` : formatIdentity(identity);
-    return `${who} ${verb} for a certificate from ${quoteUnlessPlain(signerName)}, but the request cannot be read`;
+    return `${holder} ${verb} for a certificate from ${quoteUnlessPlain(signerName)}, but the request cannot be read`;
   }
   const lifetime = about.expirationSeconds === undefined
     ? "for as long as the signer allows"
     : `for ${formatLifetime(about.expirationSeconds)}`;
-  const { subject, object } = describeParties(about, facts, identity, since);
+  const { subject, object } = describeParties(about, facts, identity, { holder, since });
   return `${subject} ${verb} for ${object}, ${lifetime}`;
 }
 
@@ -62,7 +64,12 @@ interface Parties {
   readonly object: string;
 }
 
-function describeParties(about: SentenceFacts, facts: RequestFacts, identity: Identity, since: string): Parties {
+function describeParties(
+  about: SentenceFacts,
+  facts: RequestFacts,
+  identity: Identity,
+  { holder, since }: { readonly holder: string; readonly since: string },
+): Parties {
   const { signerName } = about;
   const node = parseNodeUser(facts.subject.commonName);
   const kind = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
@@ -70,9 +77,6 @@ function describeParties(about: SentenceFacts, facts: RequestFacts, identity: Id
     : signerName === KUBELET_SERVING_SIGNER
     ? "serving certificate"
     : undefined;
-  const holder = identity.kind === "token"
-    ? `the holder of the token ${identity.id}${since}`
-    : formatIdentity(identity);
   if (kind === undefined) return { subject: holder, object: describeOther(about, facts) };
   const names = listNamesInWords(facts);
   const suffix = names === "" ? kind === "serving certificate" ? " without a name" : "" : ` for ${names}`;
@@ -109,11 +113,8 @@ function describeOther({ signerName, history }: SentenceFacts, facts: RequestFac
   const groups = joinWords(organizations.map(quoteUnlessPlain), MAX_NAMES);
   const member = groups === "" ? "" : ` in the ${organizations.length === 1 ? "group" : "groups"} ${groups}`;
   const whom = commonName === "" ? " that names no user" : ` for ${formatIdentity(parseIdentity(commonName))}`;
-  return `${which} client certificate${whom}${member}${names === "" ? "" : ` with the ${countNames(facts)} ${names}`}`;
-}
-
-function countNames(facts: RequestFacts): string {
-  return listAlternativeNames(facts).length === 1 ? "name" : "names";
+  const noun = listAlternativeNames(facts).length === 1 ? "name" : "names";
+  return `${which} client certificate${whom}${member}${names === "" ? "" : ` with the ${noun} ${names}`}`;
 }
 
 function listNamesInWords(facts: RequestFacts): string {

@@ -9,17 +9,15 @@ import { MASTERS_GROUP, parseNodeUser } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import type { AllowedFacts } from "./allows.ts";
 import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.ts";
 import { formatIdentity, parseIdentity } from "./requester.ts";
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
 import { formatCount, joinWords, quoteUnlessPlain } from "./words.ts";
 
 /** The facts that warnings follow from. An unknown fact is undefined or empty. */
-export interface WarningFacts {
+export interface WarningFacts extends AllowedFacts {
   readonly username: string;
-  readonly signerName: string;
-  readonly usages: readonly string[];
-  readonly facts: RequestFacts;
   readonly keyFingerprint: string;
   readonly address: string | undefined;
   readonly signatureFault: string | undefined;
@@ -37,7 +35,6 @@ export interface WarningFacts {
   /** The names and addresses that nodes report. */
   readonly reported: ReadonlyMap<string, NodeNames> | undefined;
   readonly signerRules: readonly SignerRuleView[];
-  readonly isAdministrator: boolean | undefined;
   readonly now: Date;
 }
 
@@ -144,9 +141,8 @@ function warnOfToken({ token, facts, now }: WarningFacts): readonly string[] {
 function warnOfReservedNames({ signerName, facts, username }: WarningFacts): readonly string[] {
   const { commonName, organizations } = facts.subject;
   if (signerName !== KUBE_APISERVER_CLIENT_SIGNER) {
-    const isNode = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER || signerName === KUBELET_SERVING_SIGNER;
     const requester = parseIdentity(username);
-    if (!isNode || requester.kind === "token" || username === commonName) return [];
+    if (!isKubeletSigner(signerName) || requester.kind === "token" || username === commonName) return [];
     return [
       `${formatIdentity(requester)} asks for the certificate of ${
         describeTarget(facts, signerName)

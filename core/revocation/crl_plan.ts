@@ -1,5 +1,6 @@
 /** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
 import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { DAY_MS } from "../lib/duration.ts";
 import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
 import { BACKDATE_MS } from "../signing/plan.ts";
 import { UNRECORDED_ANNOTATION } from "./revocation.ts";
@@ -22,7 +23,6 @@ export interface NextCrl {
   readonly random: Uint8Array;
 }
 
-const DAY_MS = 86_400_000;
 /** The time until clients must have the next CRL: a week, so that an outage of some days does no harm. */
 const VALID_MS = 7 * DAY_MS;
 /** The age at which a CRL is replaced although nothing was revoked. */

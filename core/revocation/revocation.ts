@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
+import { TOKEN_ID } from "../token/bootstrap_token.ts";
 import {
   type FieldError,
   forbiddenField,
@@ -57,7 +58,6 @@ const MAX_NAME_BYTES = 1_024;
 const MAX_MESSAGE_BYTES = 1_024;
 /** The largest serial number that a certificate may have, in hex digits (RFC 5280 section 4.1.2.2), and one zero byte. */
 const MAX_SERIAL_DIGITS = 42;
-const TOKEN_ID = /^[a-z0-9]{6}$/;
 /** What object names may not contain, and the form that replaces it. */
 const UNNAMEABLE = /[/%]|^sha256-/;
 
@@ -197,7 +197,7 @@ function validateTarget(target: RevocationTarget): readonly FieldError[] {
   }
 }
 
-/** Groups that everyone is in, or the server's own components are. */
+/** Groups that contain every user, or the server's own components. */
 const PROTECTED_GROUPS: ReadonlyMap<string, string> = new Map([
   ["system:masters", "it would lock out every administrator and the server itself"],
   ["system:authenticated", "every user is in it, the server itself too"],
@@ -209,7 +209,7 @@ const PROTECTED_GROUPS: ReadonlyMap<string, string> = new Map([
 /** Users that are the server itself or its controllers. */
 const PROTECTED_USERS = /^(?:system:apiserver|system:kube-controller-manager|system:serviceaccount:kube-system:.*)$/s;
 
-/** Refuses the revocation of users and groups that the server's own components are or have. */
+/** Refuses the revocation of the users and groups of the server's own components. */
 function validateUnprotected({ kind, value }: RevocationTarget): readonly FieldError[] {
   if (kind === "group") {
     const why = PROTECTED_GROUPS.get(value);

@@ -1,6 +1,6 @@
 /**
- * Finds the Revocation of a credential, of a request and of an issued certificate. Every question is a few lookups in maps,
- * because it is asked with each request to the API.
+ * Finds the Revocation of a credential, of a request and of an issued certificate. Every search is a few lookups in
+ * maps, because it runs with each request to the API.
  */
 import { omitEmpty } from "../lib/record.ts";
 import { isReplacementToken } from "../token/bound_token.ts";

@@ -18,6 +18,8 @@ export interface BootstrapToken {
 /** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
 const MAX_TOKEN_USES = 1_000;
 
+/** Matches the id of a token. */
+export const TOKEN_ID = /^[a-z0-9]{6}$/;
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH = 6;

@@ -22,7 +22,7 @@ import { bindRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
 import { isLocalAddress, parseIpAddress, withoutBrackets } from "../lib/ip_address.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
-import type { BootstrapToken } from "./bootstrap_token.ts";
+import { type BootstrapToken, TOKEN_ID } from "./bootstrap_token.ts";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
 
 /** The name of the config map. */
@@ -138,8 +138,8 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
 }
 
 /**
- * Reports whether a server's URL is useless on another machine: it names `localhost`, a loopback address, or an unspecified
- * one, which is no address of a machine.
+ * Reports whether a server's URL is useless on another machine: it names `localhost`, or a loopback or unspecified
+ * address.
  */
 export function isLoopbackServer(server: string): boolean {
   const host = withoutBrackets(URL.parse(server)?.hostname.replace(/\.$/, "") ?? "");
@@ -149,7 +149,6 @@ export function isLoopbackServer(server: string): boolean {
 
 /** The prefix of the keys of signatures, which the token's id follows. */
 const SIGNATURE_PREFIX = "jws-kubeconfig-";
-const TOKEN_ID = /^[a-z0-9]{6}$/;
 
 /** Adds the signatures of these tokens and removes all others; undefined when nothing changes. */
 export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], now: Date): ConfigMap | undefined {
@@ -181,8 +180,8 @@ function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
 
 /** Signs a text: the result is header and MAC with nothing between the dots. The key id is public. */
 export function signDetached(content: string, keyId: string, key: Secret<string>): string {
-  const header = encodeText(JSON.stringify({ alg: "HS256", kid: keyId }));
-  const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeText(content)}`).digest("base64url");
+  const header = encodeBase64Url(JSON.stringify({ alg: "HS256", kid: keyId }));
+  const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeBase64Url(content)}`).digest("base64url");
   return `${header}..${mac}`;
 }
 
@@ -191,7 +190,7 @@ function isSignedDetached(signature: string, content: string, keyId: string, key
   return equalsInConstantTime(signature, signDetached(content, keyId, key));
 }
 
-function encodeText(text: string): string {
+function encodeBase64Url(text: string): string {
   return Buffer.from(text, "utf8").toString("base64url");
 }
 

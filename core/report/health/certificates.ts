@@ -1,5 +1,5 @@
 /** The checks of certificates and keys in files: that they belong together, their chains, and when they end. */
-import { formatDuration } from "../../lib/duration.ts";
+import { DAY_MS, formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal_schedule.ts";
@@ -10,7 +10,6 @@ import { publicKeysEqual } from "../../pki/keys/keys.ts";
 import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
 
-const DAY_MS = 24 * 3_600_000;
 /** The time that is left to replace a CA: everything that it signed has to be replaced, too. */
 const CA_NOTICE_MS = 365 * DAY_MS;
 /** The DER of the extension basicConstraints up to its flag `critical` (RFC 5280 §4.2.1.9). */

@@ -101,7 +101,7 @@ export function checkMachine(
 ): readonly Finding[] {
   const { nodeName, kubeconfig, client, serving, secrets, folders, server } = evidence;
   const next = chooseNext(evidence, words);
-  // A link that leads nowhere is the cause, and its fix keeps the certificate.
+  // The cause is a link to a missing file, and its fix keeps the certificate.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
   const report = reportOn(target);
   const checkUnlessLost = (check: string, faults: readonly Fault[], okMessage: string) =>
@@ -166,7 +166,7 @@ export function checkClock(clock: ClockReading): readonly Fault[] {
   }];
 }
 
-/** The states of a pair that is not lost by keeping it: it may work, or there is none. */
+/** The states in which the pair is kept: it may work, or there is none. */
 const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatched", "missing"];
 
 /**

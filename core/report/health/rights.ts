@@ -271,7 +271,7 @@ const ORDER: readonly RightKind[] = [
 function findDanger(right: CertificateRight): string | undefined {
   const { kind, subject, signerNames, binding } = right;
   const isWide = isWideSubject(subject);
-  // The name of the role says it all, and the binding was made for an administrator.
+  // The name of the role says enough, and the binding was made for an administrator.
   if (binding.roleRef.name === ADMIN_ROLE && !isWide) return undefined;
   switch (kind) {
     case "approve":
