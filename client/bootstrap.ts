@@ -174,8 +174,8 @@ async function obtainWith(
 }
 
 /**
- * Obtains a certificate with the expired one, which a server accepts for that where its operator allows it
- * (`--node-recovery`). Undefined when there is none, and when the server refuses it.
+ * Obtains a certificate with the expired one, which a server accepts only if its operator allows it (`--node-recovery`).
+ * Undefined when there is no expired one, and when the server refuses it.
  */
 async function recoverExpired(
   options: BootstrapOptions,
@@ -414,8 +414,8 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
 }
 
 /**
- * Finds the cluster in a bootstrap kubeconfig, of which the path or the text is given; `hint` says where to get one.
- * AppError `kubeconfig_invalid`.
+ * Finds the cluster in a bootstrap kubeconfig, given by its path or its text; `hint` says where to get one. AppError
+ * `kubeconfig_invalid`.
  */
 export function createKubeconfigFinder(
   pathOrText: string,

@@ -117,7 +117,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   }, signal);
 }
 
-/** Passes on a renewed pair. It is stored, so that a failure here is no failed renewal. */
+/** Passes on a renewed pair. It is stored already, so a failure here is not a failed renewal. */
 async function reportRenewal(
   { onRenewed, purpose, logger }: CertificateManagerOptions,
   pair: CredentialPair,
@@ -184,7 +184,7 @@ function createRenewer(options: CertificateManagerOptions): Renewer {
       }
       const { certificatePem, key } = unstored;
       const pair = await store.update(certificatePem, new Secret(key.toPem())).catch((error: unknown) => {
-        // Only a failure of the disk may pass; otherwise the certificate is of no use.
+        // Only a failure of the disk may be temporary; after any other one the certificate is of no use.
         if (!isAppError(error, "io")) unstored = undefined;
         throw error;
       });

@@ -142,7 +142,7 @@ test("discoverCluster() refuses a server that the pinned CA did not sign for", a
   await assert.rejects(discover(api, pinned).found, failsWith("tls_untrusted", /unknown authority/));
 });
 
-test("discoverCluster() does not let a CA beside the pinned one vouch for the server", async () => {
+test("discoverCluster() accepts no server of another CA in the same bundle", async () => {
   await using api = await startFakeApi({ now: NOW });
   const pinned = await createIssuingCa(NOW, "pinned");
   api.intercept = () => clusterInfo(pinned.caPem + api.ca.caPem);

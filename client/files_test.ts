@@ -19,7 +19,7 @@ async function inTemp(run: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-test("writeAtomic() replaces a file with its mode and leaves nothing beside it", () =>
+test("writeAtomic() replaces a file with its mode, and leaves no temporary file", () =>
   inTemp(async (folder) => {
     const path = join(folder, "a");
     await files.writeAtomic(path, "one", 0o644);

@@ -1,9 +1,10 @@
 /**
- * Keeps something fresh for as long as a process runs: a certificate, or a file of CAs. One loop for all of them, whose
- * steps decide what is due and when to look again.
+ * Keeps a certificate or a file of CAs fresh for as long as a process runs. All of them share one loop, whose steps decide
+ * what is due and when to look again.
  */
 import { AppError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
+import { waitForAbort } from "../core/lib/abort.ts";
 
 /** When the next step begins. A change begins it at once. */
 export type NextStep =
@@ -25,8 +26,8 @@ export interface Freshness {
 }
 
 /**
- * Repeats the step until the signal fires, then rejects with its reason. Errors that are no AppError are bugs, and end the
- * loop.
+ * Repeats the step until the signal fires, then rejects with its reason. An error that is not an AppError is a bug, and ends
+ * the loop.
  */
 export async function keepFresh({ step, onFailure, changed, clock }: Freshness, signal: AbortSignal): Promise<never> {
   let failures = 0;
@@ -45,21 +46,13 @@ export async function keepFresh({ step, onFailure, changed, clock }: Freshness, 
     }
     try {
       if (next.kind === "sleep") await clock.sleepUntil(next.until, either);
-      else if (next.kind === "idle") await rejectOnAbort(either);
+      else if (next.kind === "idle") await waitForAbort(either);
       else if (next.ms > 0) await clock.sleep(next.ms, either);
     } catch (error) {
       signal.throwIfAborted();
       if (change?.aborted !== true) throw error;
     }
   }
-}
-
-/** Returns a promise that rejects with the signal's reason when it fires. */
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /** Provides a value and signals a change of it. */

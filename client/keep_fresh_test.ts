@@ -32,7 +32,7 @@ function start(script: readonly (NextStep | Error | Promise<NextStep>)[]) {
   return { clock, source, abort, steps, failures, ended };
 }
 
-test("keepFresh() looks again when a step says so, and at once after a change", async () => {
+test("keepFresh() repeats a step at the time that it returned, and at once after a change", async () => {
   const f = start([{ kind: "sleep", until: at(60) }, { kind: "pause", ms: 30_000 }, { kind: "pause", ms: 0 }]);
   await f.clock.advance(59_999);
   assert.deepEqual(f.steps, [0]);
@@ -81,7 +81,7 @@ for (
   });
 }
 
-test("keepFresh() tries again as onFailure() says, and counts the failures since the last success", async () => {
+test("keepFresh() tries again after the pause of onFailure(), and counts the failures since the last success", async () => {
   const fault = new AppError("io", "no space left on device");
   const f = start([fault, fault, { kind: "pause", ms: 1_000 }, fault]);
   await f.clock.advance(10_000);

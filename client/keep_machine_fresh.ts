@@ -117,7 +117,7 @@ function createClientOptions(options: MachineOptions, store: CredentialStore) {
   };
 }
 
-/** What the replacement of a CA meant for a machine with a valid certificate. */
+/** The effects of a CA's replacement on a machine with a valid certificate. */
 export interface CaUpdate {
   /** The change of the CAs in the kubeconfig, if there was one. */
   readonly trust: TrustChange | undefined;

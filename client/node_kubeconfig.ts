@@ -61,13 +61,12 @@ async function attempt<T>(operation: () => Promise<T>): Promise<Result<T, string
   }
 }
 
-/** The kubeconfig, the store and the adapters for a connection as the node. */
-export interface NodeConnectionOptions {
+/** The kubeconfig of a node, and the store of its client certificate. */
+export interface NodeClusterOptions {
   readonly kubeconfigPath: string;
-  /** The store of the client certificate. */
-  readonly store: CredentialStore;
+  /** Absent when the kubeconfig itself holds the certificate. */
+  readonly store?: Pick<CredentialStore, "currentPath">;
   readonly files: FilePort;
-  readonly connect: Connect;
 }
 
 /**
@@ -76,16 +75,10 @@ export interface NodeConnectionOptions {
  * getCurrentCertificateOrBootstrap).
  */
 export async function connectAsNode(
-  options: NodeClusterOptions & Pick<NodeConnectionOptions, "connect">,
+  options: NodeClusterOptions & { readonly connect: Connect },
 ): Promise<TlsTransport> {
   return await options.connect(await readNodeCluster(options));
 }
-
-/** The kubeconfig of a node, and the store of its client certificate. */
-export type NodeClusterOptions = Pick<NodeConnectionOptions, "kubeconfigPath" | "files"> & {
-  /** Absent when the kubeconfig itself holds the certificate. */
-  readonly store?: Pick<CredentialStore, "currentPath">;
-};
 
 /** Reads the kubeconfig of a node, with the pair of the store if there is one. AppError `kubeconfig_invalid`. */
 export async function readNodeCluster({ kubeconfigPath, store, files }: NodeClusterOptions): Promise<ResolvedCluster> {
@@ -97,8 +90,9 @@ export async function readNodeCluster({ kubeconfigPath, store, files }: NodeClus
 }
 
 /** Copies the pair of a kubeconfig into an empty store, so that it can be renewed there. */
-export async function adoptKubeconfigPair(options: NodeConnectionOptions): Promise<void> {
-  const { kubeconfigPath, store, files } = options;
+export async function adoptKubeconfigPair(
+  { kubeconfigPath, store, files }: NodeClusterOptions & { readonly store: CredentialStore },
+): Promise<void> {
   if (await store.current() !== undefined) return;
   const pair = await readClientPair(await readCluster(kubeconfigPath, files), files);
   await store.update(pair.certificatePem, pair.keyPem);

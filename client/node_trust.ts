@@ -46,7 +46,7 @@ export type TrustChange = TrustDecision & { readonly kind: "changed" } & {
 };
 
 /** The bundles with the CAs of the API server. */
-export const SERVER_TRUST_SELECTORS = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
+const SERVER_TRUST_SELECTORS = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
 
 /** How long to wait before another attempt when the cluster has no bundles, or the node may not read them. */
 const ABSENT_PAUSE_MS = 10 * 60_000;
@@ -199,7 +199,8 @@ export async function readPublishedTrust(
   }
 }
 
-function createBundleStore(
+/** Creates a store of the bundles with the CAs of the API server. */
+export function createBundleStore(
   transport: Transport,
   { clock, random, logger }: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
 ): ObjectStore<ClusterTrustBundle> {

@@ -40,24 +40,11 @@ import { createServingSteps, findServingPair, SERVING_STORE_PREFIX } from "./ser
 import { readCluster } from "./transport/connect.ts";
 
 /** The files, the identity and the adapters of a bootstrap without a network. */
-export interface OfflineBootstrapOptions extends
-  Pick<
-    BootstrapOptions,
-    | "kubeconfigPath"
-    | "certDir"
-    | "nodeName"
-    | "files"
-    | "clock"
-    | "logger"
-    | "connect"
-    | "onProgress"
-    | "expirationSeconds"
-    | "keyAlgorithm"
-    | "resumeCommand"
-  > {
+export interface OfflineBootstrapOptions
+  extends Omit<BootstrapOptions, "findCluster" | "prove" | "random" | "waitSeconds"> {
   /** The absolute path of the stick. */
   readonly folder: string;
-  /** The CAs of the site that the operator names; they win over those that the machine knows. */
+  /** The CAs of the site that the operator names; they replace those that the machine knows. */
   readonly site: readonly PublicKeyPin[];
   /** The URL of the API server, for an answer that does not have it. */
   readonly server: string | undefined;
@@ -78,7 +65,7 @@ export type OfflineBootstrapOutcome =
     readonly pair: CredentialPair;
     /** The link that the kubeconfig refers to. */
     readonly certificatePath: string;
-    /** The CA of the answer when nothing was known by which to check it. */
+    /** The CA of the answer, when the machine knew none to compare it with. */
     readonly trustedCa: PublicKeyPin | undefined;
   };
 
@@ -131,9 +118,7 @@ export async function bootstrapOffline(options: OfflineBootstrapOptions): Promis
 }
 
 /** The names, the files and the adapters of a serving certificate without a network. */
-export interface OfflineServingOptions extends Omit<OfflineBootstrapOptions, "kubeconfigPath" | "connect" | "server"> {
-  /** The kubeconfig of the machine, whose CA is that of its site. */
-  readonly kubeconfigPath: string;
+export interface OfflineServingOptions extends Omit<OfflineBootstrapOptions, "connect" | "server"> {
   readonly template: CertificateTemplate;
 }
 
@@ -190,7 +175,7 @@ function isRenewalDue(
   });
 }
 
-/** What the kubeconfig of the machine says about its site. */
+/** The site of a machine according to its kubeconfig. */
 interface KnownSite {
   readonly cluster: ResolvedCluster;
   readonly cas: readonly CertificateFacts[];
@@ -209,7 +194,7 @@ async function readKnownSite(path: string, files: FilePort): Promise<KnownSite |
   }
 }
 
-/** Writes the kubeconfig, unless the present one says the same already. AppError `kubeconfig_invalid`, `io`. */
+/** Writes the kubeconfig, unless it would not change. AppError `kubeconfig_invalid`, `io`. */
 async function updateKubeconfig(
   { kubeconfigPath, server: named, files, onProgress }: OfflineBootstrapOptions,
   { server: answered, serverCas }: OfflineSite,

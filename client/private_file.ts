@@ -80,6 +80,6 @@ export function findModeFault({ mode, isRoots }: FileFacts): string | undefined 
 }
 
 /** Reports whether a mode carries no information, because Windows reports every file as 666 or 444. */
-export function isWindowsMode(mode: number): boolean {
+function isWindowsMode(mode: number): boolean {
   return sep === "\\" && (mode === 0o666 || mode === 0o444);
 }

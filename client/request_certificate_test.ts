@@ -177,7 +177,7 @@ for (
     { name: "it is forced", edit: { renewal: { isForced: true } } },
   ] satisfies readonly { name: string; edit: Partial<RequestCertificateOptions> }[]
 ) {
-  test(`requestCertificate() replaces a good certificate when ${name}`, async () => {
+  test(`requestCertificate() replaces a valid certificate when ${name}`, async () => {
     await using f = await fixture();
     f.api.onCreate = (csr) => issue(f.api, csr);
     await f.run();

@@ -13,7 +13,7 @@ import { formatTime } from "../core/kube/meta.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import { createKubeconfigTarget, openPairFolder } from "./certificate/pair_folder.ts";
+import { createKubeconfigTarget, openPairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 import type { FindBootstrapCluster } from "./bootstrap.ts";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE, writeChanged } from "./files.ts";
 import { updateNodeTrust } from "./node_trust.ts";
@@ -55,10 +55,7 @@ export interface WebServerOptions {
 }
 
 /** The files of a web server, as absolute paths. */
-export interface WebServerPaths {
-  readonly certificate: string;
-  readonly key: string;
-  readonly combined: string;
+export interface WebServerPaths extends PairPaths {
   /** The CAs that browsers have to trust. */
   readonly ca: string;
   /** The kubeconfig with the identity. */
@@ -104,21 +101,20 @@ export async function updateWebServer(options: WebServerOptions, signal: AbortSi
   return { kind: served.kind, leaf, nextAt: new Date(Math.min(...deadlines)) };
 }
 
-/** Reads the identity; undefined when there is none, or it has expired. */
+/** Reads the certificate of the identity; undefined when there is none, or it has expired. */
 async function readIdentity(
   path: string,
   { files, clock, name, onProgress }: WebServerOptions,
-): Promise<{ readonly cluster: ResolvedCluster; readonly leaf: CertificateFacts } | undefined> {
+): Promise<CertificateFacts | undefined> {
   if (await files.stat(path) === undefined) return undefined;
-  const cluster = await readCluster(path, files);
-  const { leaf } = await readClientPair(cluster, files);
+  const { leaf } = await readClientPair(await readCluster(path, files), files);
   const { commonName } = leaf.subject;
   if (commonName !== `${WEB_USER_PREFIX}${name}`) {
     throw new AppError("file_exists", `cannot use "${path}": it is the identity of ${commonName}`, {
       hint: `choose another folder for ${name} with the setting out`,
     });
   }
-  if (clock.now() <= leaf.notAfter) return { cluster, leaf };
+  if (clock.now() <= leaf.notAfter) return leaf;
   onProgress?.({ kind: "needed", reason: `the identity expired at ${formatTime(leaf.notAfter)}` });
   return undefined;
 }
@@ -136,7 +132,7 @@ async function updateTrust(
 
 async function updateIdentity(
   path: string,
-  identity: { readonly cluster: ResolvedCluster; readonly leaf: CertificateFacts } | undefined,
+  identity: CertificateFacts | undefined,
   retirement: CaRetirement | undefined,
   options: WebServerOptions,
   signal: AbortSignal,
@@ -162,13 +158,13 @@ async function updateIdentity(
       names: { dnsNames: [name], ipAddresses: [], uris: [], emailAddresses: [] },
       key: "ecdsa-p256",
     },
-    { cluster, replaced: identity === undefined ? EXPIRED : findReason(identity.leaf, retirement) },
+    { cluster, replaced: identity === undefined ? EXPIRED : findReason(identity, retirement) },
     options,
     signal,
   );
 }
 
-const EXPIRED = "it can be used no longer";
+const EXPIRED = "it can no longer be used";
 
 /** Returns why a certificate is replaced early: its CA is being replaced. */
 function findReason(leaf: CertificateFacts, retirement: CaRetirement | undefined): string | undefined {

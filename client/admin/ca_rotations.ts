@@ -60,8 +60,8 @@ export async function listRotations(api: ApiClient, signal: AbortSignal): Promis
 }
 
 /**
- * Reads the SHA-256 (hex) of the CAs in which a rotation has ended the trust; none where the server does not rotate CAs, or
- * the user may not read it.
+ * Reads the SHA-256 (hex) of the CAs that a rotation has removed; none where the server does not rotate CAs, or the user
+ * may not read its rotations.
  */
 export async function readRetiredCas(api: ApiClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const rotations = await unlessAbsent(listAll<CaRotation>(api, CA_ROTATION_COLLECTION, {}, signal));
@@ -153,7 +153,7 @@ export async function createRotation(
   }
 }
 
-/** Changes a rotation; when another writer was faster, the change is made again, unless a step was taken meanwhile. */
+/** Changes a rotation. After a conflict the change is made again, unless the rotation has taken a step in between. */
 export async function changeRotation(
   api: ApiClient,
   rotation: CaRotation,
@@ -241,11 +241,11 @@ async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: 
 
 function createLateError(name: string): AppError {
   return new AppError("already_exists", `another command has just begun to replace the CA "${name}"`, {
-    hint: `see what it does with: ${formatRotateCommand("status", name)}`,
+    hint: `show its progress with: ${formatRotateCommand("status", name)}`,
   });
 }
 
-/** Reports whether the API server's trust bundles say what a rotation wants; true without one, as with `serve`. */
+/** Reports whether the API server's trust bundles match a rotation; true where it publishes none, as with `serve`. */
 export async function isBundlePublished(api: ApiClient, rotation: CaRotation, signal: AbortSignal): Promise<boolean> {
   const isServingCa = getName(rotation) === "ca";
   return (await listServerBundles(api, signal)).every((one) => isTrustPublished(rotation, isServingCa, one));

@@ -122,7 +122,7 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
   };
 }
 
-/** What an API has about requests. Each list is read once, at its first use, and the signal of that use ends the reading. */
+/** The evidence in an API. Each list is read once, at its first use, and the signal of that use ends the reading. */
 export interface ApiEvidence {
   readonly requests: Read<readonly CertificateSigningRequest[]>;
   /** The names and addresses that nodes report; failed when the user may not list nodes. */

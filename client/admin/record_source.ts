@@ -6,6 +6,7 @@ import { getName } from "../../core/kube/meta.ts";
 import { readRetiredCas } from "./ca_rotations.ts";
 import { findRecord, flattenPages, listRecordPages, type RecordPage } from "./records.ts";
 import { line } from "../../core/lib/printable.ts";
+import { formatRecordName, NAME_DIGITS } from "../../core/register/record.ts";
 import {
   addReplacement,
   isCertificateRecord,
@@ -56,8 +57,6 @@ export type RecordReference =
 
 /** The words before the number of a certificate that commands accept. */
 export const CERTIFICATE_WORDS = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
-/** The digits of a record's name. */
-const NAME_DIGITS = 10;
 /** The fewest digits of a serial number; a shorter number is the position in the register. */
 const MIN_SERIAL_DIGITS = 6;
 
@@ -69,7 +68,7 @@ export function parseRecordReference(text: string): RecordReference {
   const word = text.replace(CERTIFICATE_WORDS, "");
   const digits = word.replace(/^(serial|sha256 fingerprint)=/i, "").replace(/^(0x|sha256:)/i, "").replaceAll(":", "");
   const isPosition = /^\d+$/.test(word) && (word.length < MIN_SERIAL_DIGITS || word.length === NAME_DIGITS);
-  if (isPosition) return { kind: "name", name: word.padStart(NAME_DIGITS, "0") };
+  if (isPosition) return { kind: "name", name: formatRecordName(Number(word)) };
   if (!/^[0-9a-f]+$/i.test(digits)) {
     throw new AppError(
       "usage",

@@ -30,10 +30,8 @@ export interface RequestViews {
 
 /** The rules by which requests are decided. */
 export interface RequestViewRules {
-  /** The policies and the inventory: those of flags, or those that the approver has published. */
+  /** The settings of flags, or those that the approver has published. */
   readonly chosen: ChosenSettings;
-  /** The signers that run in the process of the approver; undefined when they are not known. */
-  readonly signers?: readonly string[] | undefined;
   /** Profiles of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
 }
@@ -44,7 +42,7 @@ export interface RequestViewRules {
  */
 export function createRequestViews(
   connection: ApiHandle,
-  { chosen, signers, profiles }: RequestViewRules,
+  { chosen, profiles }: RequestViewRules,
   io: { readonly clock: Clock },
 ): RequestViews {
   const evidence = createApiEvidence(connection, io);
@@ -71,7 +69,7 @@ export function createRequestViews(
         now: io.clock.now(),
         rules: explained === undefined ? undefined : { ...explained, origin: chosen.origin },
         profiles,
-        signers,
+        signers: chosen.signers,
         record,
         token,
         requests,
@@ -84,7 +82,7 @@ export function createRequestViews(
   };
 }
 
-/** Finds what is shown of the requester's token; undefined when the user may not read it. */
+/** Finds the requester's token for the view; undefined when the user may not read it. */
 async function findToken(
   { readToken }: ApiEvidence,
   { spec }: CertificateSigningRequest,
@@ -112,7 +110,7 @@ function ignoreAppError(error: unknown): undefined {
   return undefined;
 }
 
-/** Finds what the server recorded about this very request, and not about an earlier one of its name. */
+/** Finds the record of this very request, and not that of an earlier one with its name. */
 async function findRecord(
   api: ApiClient,
   csr: CertificateSigningRequest,
@@ -123,7 +121,7 @@ async function findRecord(
   return requestUID === "" || requestUID === csr.metadata.uid ? record : undefined;
 }
 
-/** Asks whether roles grant everything to the requested user; undefined when that cannot be asked, or is no question. */
+/** Checks whether roles grant everything to the requested user; undefined when that cannot be checked or does not matter. */
 async function isAdministratorOf(
   { reviewer }: EvidenceSources,
   { spec }: CertificateSigningRequest,

@@ -1,4 +1,4 @@
-/** Finds out what the targets of `tlsboot revoke` are, and which certificates each of them covers, before anything is changed. */
+/** Plans revocations: resolves the targets of `tlsboot revoke`, and finds the certificates that each of them covers. */
 import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -275,7 +275,7 @@ function isOwnTarget({ kind, value }: RevocationTarget, own: OwnCredential): boo
   }
 }
 
-/** The server refuses it too; an older one does not. */
+/** Creates the error of a revocation that covers its author. The server refuses it too, but an older one does not. */
 function coversAuthor(text: string, username: string): AppError {
   return new AppError("invalid", `cannot revoke "${text}": it covers "${username}", the user of this command`, {
     hint:

@@ -1,4 +1,4 @@
-/** What a user wants to revoke, as it is typed: a serial number, or a word and a name such as `node/n1`. */
+/** Parses the targets of `tlsboot revoke` as they are typed: a serial number, or a word and a name such as `node/n1`. */
 import { findNearest } from "../../core/lib/nearest.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { RevocationTarget } from "../../core/revocation/revocation.ts";

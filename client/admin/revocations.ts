@@ -17,6 +17,7 @@ import {
 } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
+import { hasExpired } from "../../core/report/record_rows.ts";
 import type { RevocationPlan } from "../../core/report/revocation_text.ts";
 
 /** Reports whether a server has revocations; kube-apiserver has none. */
@@ -128,9 +129,8 @@ export async function countReleased(
   let count = 0;
   for await (const record of flattenPages(listRecordPages(api, {}, signal))) {
     known.put(record);
-    const isValid = record.spec.notAfter === null || Date.parse(record.spec.notAfter) >= now.getTime();
     const isReleased = all.findForRecord(record) !== undefined && others.findForRecord(record) === undefined;
-    if (isValid && isReleased) count += 1;
+    if (isReleased && !hasExpired(record, now)) count += 1;
   }
   return count;
 }

@@ -1,10 +1,10 @@
-/** Kinds that kube-apiserver serves since a release, and what a server without one of them means. */
+/** Kinds that only newer releases of kube-apiserver serve, and the error of a server without one of them. */
 import type { ApiClient } from "../objects/api.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatApiVersion, formatCollectionPath, type Kind } from "../../core/kube/schema.ts";
 import { isGroupMissing } from "./records.ts";
 
-/** Creates the error of a server that lacks a kind of `certificates.k8s.io/v1` that Kubernetes 1.37 has added. */
+/** Creates the error of a server without a kind of `certificates.k8s.io/v1` that Kubernetes 1.37 has added. */
 export function createMissingKindError(kind: Kind, advice: string, cause: unknown): AppError {
   return new AppError("not_found", `the server does not serve ${kind.kind}s of ${formatApiVersion(kind)}`, {
     cause,

@@ -103,7 +103,7 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
   return { kind: "issued", pair, answer: found.bundle };
 }
 
-/** The answer was not taken up in time, or the clock is wrong; only a person knows. */
+/** Creates the error of an expired answer: it came back too late, or the clock is wrong, which only a person can find out. */
 function createTooOldError(
   name: string,
   { notAfter }: CertificateFacts,
@@ -117,7 +117,7 @@ function createTooOldError(
   });
 }
 
-/** A stick that is not mounted must not be taken for an empty one. */
+/** Checks that the folder exists, because a stick that is not mounted must not be taken for an empty one. */
 async function checkFolder({ folder, files }: OfflineExchangeOptions): Promise<void> {
   const facts = await files.stat(folder);
   if (facts?.kind === "directory") return;

@@ -45,7 +45,7 @@ export interface FoundFile {
   readonly isSecret: boolean;
   readonly kubeconfig?: Kubeconfig;
   /** Why the file, or a block of it, cannot be read. */
-  readonly error?: string;
+  readonly error?: string | undefined;
 }
 
 /** Reads the files of a folder in the order of their names. Unknown files are ignored, and so are kubelet's older pairs. */
@@ -121,7 +121,7 @@ function parsePem(nothing: FoundFile, text: string): FoundFile {
     blockCount: blocks.length,
     keys,
     isSecret,
-    ...(error === undefined ? {} : { error }),
+    error,
   };
 }
 

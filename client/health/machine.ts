@@ -26,16 +26,13 @@ import {
   type ServerAnswer,
 } from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { joinPath } from "../../core/kube/kubeconfig/file_path.ts";
-import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { decideTrust } from "../../core/pki/x509/trust_bundle.ts";
 import { CLIENT_STORE_PREFIX } from "../bootstrap.ts";
 import { findWaitingRequest, type FoundPair, viewCredentialStore } from "../certificate/credential_store.ts";
 import { checkKubeconfig, connectAsNode, type KubeconfigValidity, readNodeCluster } from "../node_kubeconfig.ts";
-import { SERVER_TRUST_SELECTORS } from "../node_trust.ts";
-import { createObjectStore } from "../objects/object_store.ts";
+import { createBundleStore } from "../node_trust.ts";
 import { SERVING_STORE_PREFIX } from "../serving.ts";
 import { readCa } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
@@ -285,9 +282,7 @@ async function examineTrust(
     if (cluster.ca === undefined) return [];
     await using limit = limitTime(clock, ANSWER_MS, tooLate, signal);
     await using transport = await connect(cluster);
-    const options = { ...SERVER_TRUST_SELECTORS, clock, random, logger };
-    const bundles = await createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, options)
-      .list(limit.signal);
+    const bundles = await createBundleStore(transport, { clock, random, logger }).list(limit.signal);
     if (bundles.length === 0) return report.skip("trusted-cas", "the cluster publishes no CAs");
     const decision = decideTrust(await readCa(cluster.ca, files), bundles.map(({ spec }) => spec.trustBundle));
     const { added, removed } = decision.kind === "changed" ? decision : { added: 0, removed: 0 };

@@ -64,7 +64,7 @@ for (
 }
 
 for (const status of [429, 500, 503]) {
-  test(`requestJson() waits as ${status} with Retry-After asks`, async () => {
+  test(`requestJson() waits after ${status} with Retry-After`, async () => {
     const clock = createFakeClock("2026-01-01T00:00:00Z");
     const busy = { ...failure(status, "X", "busy"), headers: { "retry-after": "7" } };
     const api = createApi([busy, busy, { status: 200, body: { a: 1 } }], clock);

@@ -27,8 +27,8 @@ export interface ConnectOptions {
 }
 
 /**
- * Reads a kubeconfig, of which the path or the text is given as `isContent` decides. AppError
- * `kubeconfig_invalid` when it is missing or malformed.
+ * Reads a kubeconfig, given by its path or its text (`isContent`). AppError `kubeconfig_invalid` when it is missing or
+ * malformed.
  */
 export async function readKubeconfig(pathOrText: string, files: FilePort): Promise<Kubeconfig> {
   const isGiven = isContent(pathOrText);
@@ -43,12 +43,12 @@ export async function readKubeconfig(pathOrText: string, files: FilePort): Promi
   throw new AppError("kubeconfig_invalid", config.error, { hint: "correct the file, or write a new one" });
 }
 
-/** How messages name a kubeconfig of which the text was given. */
+/** How messages name a kubeconfig that was given by its text. */
 const GIVEN_TEXT = "(text)";
 
 /**
- * Reads a kubeconfig, of which the path or the text is given, and resolves its current context, or the one named.
- * Relative paths in it start from its folder, or from the working directory for a text. AppError `kubeconfig_invalid`.
+ * Reads a kubeconfig, given by its path or its text, and resolves its current context, or the one named. Relative paths in
+ * it start from its folder, or from the working directory for a text. AppError `kubeconfig_invalid`.
  */
 export async function readCluster(
   pathOrText: string,
@@ -69,8 +69,8 @@ export async function readCluster(
  * used.
  */
 export function createConnector(options: ConnectOptions): Connect {
-  return async (cluster) => {
-    return createTlsTransport({
+  return async (cluster) =>
+    createTlsTransport({
       server: cluster.server,
       tlsServerName: cluster.tlsServerName,
       caPem: cluster.ca && await createCaReader(cluster.ca, options.files),
@@ -82,7 +82,6 @@ export function createConnector(options: ConnectOptions): Connect {
       clock: options.clock,
       token: createTokenReader(cluster, options.files),
     });
-  };
 }
 
 /**

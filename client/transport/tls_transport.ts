@@ -308,7 +308,7 @@ async function findServingDer(
   return await new Promise((resolve) => {
     const socket = connect({
       ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
-      minVersion: "TLSv1.2",
+      minVersion: MIN_TLS_VERSION,
       rejectUnauthorized: false,
       ...(name === undefined ? {} : { servername: name }),
     });

@@ -82,7 +82,7 @@ test("send() presents the current client certificate", async () => {
   assert.deepEqual(api.received.map((request) => request.clientName), ["first", "first", "second"]);
 });
 
-test("send() trusts the CAs of the moment, and does not disturb what is on its way", async () => {
+test("send() trusts the current CAs, and does not disturb requests in progress", async () => {
   const [oldCa, newCa] = [await createIssuingCa(NOW), await createIssuingCa(NOW)];
   await using before = await startFakeApi({ now: NOW, ca: oldCa });
   await using after = await startFakeApi({ now: NOW, ca: newCa });

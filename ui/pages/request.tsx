@@ -60,7 +60,7 @@ async function readView(
   csr: CertificateSigningRequest,
 ): Promise<RequestView> {
   const chosen = await readApproverSettings(connection.api, signal);
-  return await createRequestViews(connection, { chosen, signers: chosen.signers }, io).view(csr, signal);
+  return await createRequestViews(connection, { chosen }, io).view(csr, signal);
 }
 
 /** Adds the flags of this server to the commands in the advice of a view. */

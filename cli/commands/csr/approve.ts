@@ -28,7 +28,7 @@ export async function run(input: Input<typeof approveCommand.flags>, tools: Tool
   const { api } = connection;
   const approval = await createApproval(api, "tlsboot approve", signal, settings);
   const chosen = await readApproverSettings(api, signal);
-  const views = createRequestViews(connection, { chosen, signers: chosen.signers }, tools);
+  const views = createRequestViews(connection, { chosen }, tools);
   let isRefused = false;
   const check = async (csr: CertificateSigningRequest): Promise<boolean> => {
     const isAccepted = await acceptsWarnings(csr, views, settings.yes, tools);

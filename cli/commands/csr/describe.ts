@@ -30,7 +30,7 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
   await using connection = await connect(input.settings, tools);
   const { api } = connection;
   const chosen = await readApproverSettings(api, signal);
-  const views = createRequestViews(connection, { chosen, signers: chosen.signers, profiles }, tools);
+  const views = createRequestViews(connection, { chosen, profiles }, tools);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const [events, view] = await Promise.all([findEvents(api, csr, signal), views.view(csr, signal)]);

@@ -46,7 +46,7 @@ export async function review(input: Input<typeof approveCommand.flags>, tools: T
   parseTargets(args);
   await using connection = await connect(settings, tools);
   const chosen = await readApproverSettings(connection.api, signal);
-  const session = new ReviewSession(connection, { chosen, signers: chosen.signers }, tools);
+  const session = new ReviewSession(connection, { chosen }, tools);
   if (settings.watch) await session.follow(settings, signal);
   else await session.reviewAll(await findPending(connection.api, args, settings, tools), signal);
   return await session.finish(signal);
