@@ -384,7 +384,7 @@ for (
     readonly asked: readonly string[];
   }[]
 ) {
-  test(`decideRequest() decides by the first stage that does, and asks for no more: ${name}`, async () => {
+  test(`decideRequest() decides by the first stage with a verdict, and needs no further facts: ${name}`, async () => {
     const needs: string[] = [];
     const verdict = await decide(policies, edit, { ...known, asked: needs });
     const { stage, kind, hold, message } = verdict;

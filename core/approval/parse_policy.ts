@@ -81,7 +81,7 @@ const REQUIREMENTS: Shape<Requirements> = mapping({
   }))),
   lifetime: optionalKey(mapped(
     mapping({ max: optionalKey(duration), mayBeAbsent: defaultKey(flag, true) }),
-    ({ max, mayBeAbsent }) => ({ ...(max === undefined ? {} : { maxMs: max }), mayBeAbsent }),
+    ({ max, mayBeAbsent }) => ({ ...omitUndefined({ maxMs: max }), mayBeAbsent }),
   )),
   hours: optionalKey(mapping({
     days: defaultKey(nonEmptyListOf(oneOf(WEEKDAYS)), WEEKDAYS),

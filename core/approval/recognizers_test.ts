@@ -46,7 +46,7 @@ for (
   });
 }
 
-test("RECOGNIZERS recognize by nothing: a request without usages", async () => {
+test("RECOGNIZERS recognize no request without usages", async () => {
   const csr = await buildCsr(own);
   const { usages: _usages, ...spec } = csr.spec;
   assert.deepEqual(listRecognized({ ...csr, spec }), []);

@@ -17,7 +17,7 @@ export function encodeBase32(bytes: Uint8Array, alphabet: string = RFC_4648): st
   return bits === 0 ? text : text + alphabet[(value << (5 - bits)) & 31];
 }
 
-/** Decodes text; undefined for any other text, such as bits behind the last byte. */
+/** Decodes text; undefined for any other text, such as one with bits after the last byte. */
 export function decodeBase32(text: string, alphabet: string = RFC_4648): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
   let at = 0;

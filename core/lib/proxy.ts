@@ -1,6 +1,6 @@
 /**
- * Which proxy a connection uses: the rules of Go's `golang.org/x/net/http/httpproxy`, by which kubectl and kubelet read
- * HTTPS_PROXY and NO_PROXY. The URL of a receiver of notifications names its user as that of a proxy does.
+ * Chooses the proxy of a connection by the rules of Go's `golang.org/x/net/http/httpproxy`, as kubectl and kubelet read
+ * HTTPS_PROXY and NO_PROXY. It also parses the URL of a receiver of notifications, which names a user in the same way.
  */
 import { encodeBase64 } from "./base64.ts";
 import { Secret } from "./brand.ts";
@@ -93,7 +93,7 @@ const LOOPBACK = [
   { bytes: Uint8Array.from({ length: 16 }, (_, index) => index === 15 ? 1 : 0), prefixBits: 128 },
 ];
 
-/** A server, as the entries of NO_PROXY are compared with it. */
+/** A server in the form that is compared with the entries of NO_PROXY. */
 interface Target {
   readonly host: string;
   readonly port: string;
@@ -127,7 +127,7 @@ function parseRange(entry: string): ReturnType<typeof parseCidr> {
   return parseCidr(formatCidr({ bytes, prefixBits }));
 }
 
-/** Converts a domain with other than ASCII letters, and with or without a dot before it, to the form of a URL's host. */
+/** Converts a domain, which may have a dot in front and letters beyond ASCII, to the form of a URL's host. */
 function toAscii(domain: string): string {
   if (!/\P{ASCII}/u.test(domain)) return domain;
   const dot = domain.startsWith(".") ? "." : "";

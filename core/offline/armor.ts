@@ -44,7 +44,7 @@ interface ArmorFault {
 export interface ArmorReading {
   /** The parts that are whole, in their order. Without a fault these are all. */
   readonly parts: readonly NumberedPart[];
-  /** One for each part that is missing or altered, in their order, or one that says why nothing can be read. */
+  /** One fault for each part that is missing or altered, in their order, or one that says why nothing can be read. */
   readonly faults: readonly ArmorFault[];
 }
 

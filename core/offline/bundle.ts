@@ -124,7 +124,7 @@ export interface AnswerBundle extends OfflineSite {
   /** The export that is answered, which its exporter has signed; undefined for the answer to a machine. */
   readonly export: ExportOrigin | undefined;
   readonly answeredAt: string;
-  /** The CAs that signed the answers, each with its issuers behind it. */
+  /** The CAs that signed the answers, each followed by its issuers. */
   readonly authorities: readonly (readonly CertificateFacts[])[];
   readonly answers: readonly RequestAnswer[];
 }
@@ -327,7 +327,7 @@ async function sealBundle(
   return encodeArmor(kind, [{ headers: sealed, sections }, ...items]);
 }
 
-/** Reads the parts of a bundle, and checks that the items are those that its first part has the hash of. */
+/** Reads the parts of a bundle, and checks the items against the hash in its first part. */
 function openBundle(
   kind: BundleKind,
   text: string,

@@ -44,8 +44,8 @@ export function hasQrTexts(text: string): boolean {
 }
 
 /**
- * Reads the text of a bundle from the lines that a scanner typed. Blanks, empty lines, repeated codes and lines without a code do not matter. The
- * errors name the codes that are missing or were misread.
+ * Reads the text of a bundle from the lines that a scanner typed. Blanks, empty lines, repeated codes and lines without
+ * a code do not matter. The errors name the missing and misread codes.
  */
 export function readQrTexts(text: string): Result<string, readonly string[]> {
   const pieces = new Map<number, Uint8Array>();

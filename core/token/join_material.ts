@@ -1,4 +1,4 @@
-/** What a machine needs to get its first certificate, and its forms: a command, a bootstrap kubeconfig, the files of a pack. */
+/** The forms in which a machine gets its join material: a command, a bootstrap kubeconfig, or the files of a pack. */
 import { Buffer } from "node:buffer";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -348,7 +348,7 @@ function findGrantee({ spec: { username = "", groups = [] } }: CertificateSignin
 }
 
 function isNamedBy(name: string, pattern: string): boolean {
-  // "**" is no wildcard of a certificate, so a name that contains it is never meant literally.
+  // "**" is not a wildcard in a certificate, so a name that contains it is never meant literally.
   if (name === pattern && !pattern.includes("**")) return true;
   return findDnsNameFault(name) === undefined && matchesDeepPattern(name, pattern, ".");
 }

@@ -508,7 +508,7 @@ test("checks show what they saw, or that there was nothing", async () => {
   ]);
 });
 
-test("a check of a rule that denies says no fix", async () => {
+test("a check in a rule that denies has no fix", async () => {
   const wanted = { commonNames: [], organizations: ["a"] };
   assert.deepEqual(checkDeniedSubject(wanted, await createInput()), {
     what: "subject",

@@ -161,6 +161,7 @@ function runChecks(
 function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
   const base = { policy: policy.name, rule: rule.name, trace };
   const by = `rule "${rule.name}" of policy "${policy.name}"`;
+  const seen = one.checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
   const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault).join("; ");
   switch (one.outcome) {
     case "approve":
@@ -168,7 +169,7 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
         ...base,
         kind: "approve",
         reason: formatApprovedReason(base),
-        message: `Approved by ${by}: ${summarize(one.checks)}.`,
+        message: `Approved by ${by}: ${seen}.`,
       };
     case "deny": {
       const why = faults === "" ? "it denies every request that it matches" : faults;
@@ -184,10 +185,6 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
 /** Escapes control characters, because the names in a request are chosen by the client. */
 function escapeMessage(verdict: PolicyVerdict): PolicyVerdict {
   return { ...verdict, message: escapeControls(verdict.message) };
-}
-
-function summarize(checks: readonly Check[]): string {
-  return checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
 }
 
 function findMismatch(

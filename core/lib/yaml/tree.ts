@@ -71,7 +71,7 @@ const MAX_KEY = 1_000;
 /** Matches control characters, lone surrogates, byte order marks within the text, and line breaks of YAML 1.1 alone. */
 const FORBIDDEN =
   /(?!^\ufeff)[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u;
-/** Matches what is no blank of YAML, or byte order mark at the start. */
+/** Matches any character except the blanks of YAML and a byte order mark at the start. */
 const TEXT = /(?!^\ufeff)[^ \t\r\n]/;
 const INDICATOR = /[-?:.](?=\s)|[,[{]/g;
 const COMMENT = /(^|\s)#[^\n]*/g;
