@@ -9,7 +9,7 @@ import type { CaRotation, IssuedCertificate } from "../kube/kinds/tlsboot_v1alph
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { findCrossSignFault } from "../pki/authority/cross_sign.ts";
@@ -194,7 +194,7 @@ export function wrapKey(keyPem: string, tokenKeyPem: string, random: Random): Re
   const nonce = random.bytes(NONCE_BYTES);
   const cipher = createCipheriv("aes-256-gcm", key.value, nonce);
   const text = Buffer.concat([cipher.update(keyPem, "utf8"), cipher.final()]);
-  return ok(Buffer.concat([salt, nonce, cipher.getAuthTag(), text]).toString("base64"));
+  return ok(encodeBase64(Buffer.concat([salt, nonce, cipher.getAuthTag(), text])));
 }
 
 /** Decrypts the result of `wrapKey`. The error describes what is wrong, without any part of a key. */
@@ -221,7 +221,7 @@ export function createWrappedKeySecret(caName: string, wrapped: string): SecretO
   return {
     metadata: { name: toWrappedKeyName(caName), namespace: WRAPPED_KEY_NAMESPACE },
     type: WRAPPED_KEY_TYPE,
-    data: { [ENTRY]: Buffer.from(wrapped, "utf8").toString("base64") },
+    data: { [ENTRY]: encodeBase64(wrapped) },
   };
 }
 

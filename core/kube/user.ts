@@ -32,8 +32,9 @@ export const ANONYMOUS_USER = "system:anonymous";
 export const CONTROLLER_MANAGER_USER = "system:kube-controller-manager";
 /** The user as which kube-scheduler authenticates. */
 export const SCHEDULER_USER = "system:kube-scheduler";
-/** The key of the fingerprint of a client certificate in its user's extra, as `X509SHA256=<hex>`. */
+/** The key of the fingerprint of a client certificate in its user's extra, after `CREDENTIAL_ID_PREFIX`, in hex. */
 export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
+export const CREDENTIAL_ID_PREFIX = "X509SHA256=";
 
 /** Finds the name of the node that a user name or a common name means; undefined for that of any other user. */
 export function parseNodeUser(username: string = ""): string | undefined {

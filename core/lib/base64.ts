@@ -1,4 +1,4 @@
-/** Standard base64 (RFC 4648 section 4), as Go's `base64.StdEncoding` reads and writes it. */
+/** Base64 (RFC 4648), as Go's `base64.StdEncoding` reads and writes it, and as its `RawURLEncoding` writes it. */
 import { Buffer } from "node:buffer";
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -19,6 +19,14 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined 
 
 /** Encodes bytes, or text in UTF-8, as base64 with padding on one line. */
 export function encodeBase64(bytes: Uint8Array | string): string {
-  if (typeof bytes === "string") return Buffer.from(bytes).toString("base64");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+  return toBuffer(bytes).toString("base64");
+}
+
+/** Encodes bytes, or text in UTF-8, with the URL alphabet and without padding. */
+export function encodeBase64Url(bytes: Uint8Array | string): string {
+  return toBuffer(bytes).toString("base64url");
+}
+
+function toBuffer(bytes: Uint8Array | string): Buffer {
+  return typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

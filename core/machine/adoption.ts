@@ -3,13 +3,12 @@
  * kubelet computes it, for any other request of everything that is sent to the API. A CSR that has the name already may
  * be used when it is the same request (client-go `util/certificate/csr/csr.go`).
  */
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys/keys.ts";
 import { formatName } from "../pki/x509/names.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64, encodeBase64Url } from "../lib/base64.ts";
 import { trimChars } from "../lib/trim.ts";
 import { type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -34,16 +33,12 @@ export interface NodeCsrNameParts {
  */
 export function createNodeCsrName(parts: NodeCsrNameParts): string {
   // SHA-512/256 has its own initial state, so a truncated SHA-512 digest would differ.
-  const hash = createHash("sha512-256");
+  const digest = createHash("sha512-256");
   const encoder = new TextEncoder();
   const { commonName, organizations, usages, names = [] } = parts;
   const texts = [commonName, ...organizations, ...usages, ...names].map((text) => encoder.encode(text));
-  for (const part of [parts.publicKeyDer, ...texts]) hash.update(`${toBase64Url(part)}|`);
-  return `node-csr-${toBase64Url(hash.digest())}`;
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+  for (const part of [parts.publicKeyDer, ...texts]) digest.update(`${encodeBase64Url(part)}|`);
+  return `node-csr-${encodeBase64Url(digest.digest())}`;
 }
 
 /** The parts that determine whether two requests are the same. */
@@ -67,13 +62,13 @@ const DIGEST_LENGTH = 20;
 /** Creates the name of any other request: a part of the title and hexadecimal digits of a SHA-256, such as `web-example-com-0f3c…`. */
 export function createCsrName(parts: CsrNameParts): string {
   const text = JSON.stringify([
-    Buffer.from(parts.signedDer).toString("base64"),
+    encodeBase64(parts.signedDer),
     parts.signerName,
     parts.usages,
     parts.expirationSeconds ?? null,
     parts.replaces ?? null,
   ]);
-  const digest = createHash("sha256").update(text).digest("hex").slice(0, DIGEST_LENGTH);
+  const digest = hash("sha256", text).slice(0, DIGEST_LENGTH);
   const words = trimChars(parts.title.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, MAX_TITLE_LENGTH), "-");
   return `${words === "" ? "request" : words}-${digest}`;
 }

@@ -15,7 +15,13 @@ import { listPastApprovals } from "../approval/evidence/past_approvals.ts";
 import type { Policy } from "../approval/policy.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { ANONYMOUS_USER, AUTHENTICATED_GROUP, CREDENTIAL_ID_KEY, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
+import {
+  ANONYMOUS_USER,
+  AUTHENTICATED_GROUP,
+  CREDENTIAL_ID_KEY,
+  CREDENTIAL_ID_PREFIX,
+  UNAUTHENTICATED_GROUP,
+} from "../kube/user.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
@@ -74,7 +80,7 @@ export function getOfflineRequester(
   return {
     username: leaf.subject.commonName,
     groups: [...leaf.subject.organizations, AUTHENTICATED_GROUP],
-    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] },
+    extra: { [CREDENTIAL_ID_KEY]: [CREDENTIAL_ID_PREFIX + leaf.sha256Fingerprint] },
   };
 }
 

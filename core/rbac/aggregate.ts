@@ -1,7 +1,7 @@
 /** The rules of aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
-import { getName, type LabelSelector } from "../kube/meta.ts";
-import { lookup } from "../lib/record.ts";
+import { getName } from "../kube/meta.ts";
 import type { ClusterRole, PolicyRule } from "../kube/kinds/rbac_v1.ts";
+import { matchesLabels, selectorFromLabelSelector } from "../kube/selectors/labels.ts";
 
 /**
  * Collects the rules of an aggregated role from every other role that a selector matches, selector by selector, in the order
@@ -13,8 +13,9 @@ export function aggregateRules(role: ClusterRole, allClusterRoles: readonly Clus
     .sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
   const rules = new Map<string, PolicyRule>();
   for (const selector of role.aggregationRule.clusterRoleSelectors ?? []) {
+    const requirements = selectorFromLabelSelector(selector);
     for (const other of others) {
-      if (!selects(selector, other.metadata.labels ?? {})) continue;
+      if (!requirements.ok || !matchesLabels(requirements.value, other.metadata.labels)) continue;
       for (const rule of other.rules ?? []) {
         const key = ruleKey(rule);
         if (!rules.has(key)) rules.set(key, rule);
@@ -58,24 +59,4 @@ function ruleKey(rule: PolicyRule): string {
     rule.resourceNames ?? [],
     rule.nonResourceURLs ?? [],
   ]);
-}
-
-/** Reports whether a `meta/v1` LabelSelector matches these labels; an empty one matches everything. */
-function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => lookup(labels, key) === value);
-  return isMatch && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = lookup(labels, key);
-    switch (operator) {
-      case "In":
-        return value !== undefined && values.includes(value);
-      case "NotIn":
-        return value === undefined || !values.includes(value);
-      case "Exists":
-        return value !== undefined;
-      case "DoesNotExist":
-        return value === undefined;
-      default:
-        return false;
-    }
-  });
 }

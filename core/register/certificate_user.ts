@@ -13,7 +13,7 @@ import type {
   IssuedCertificateStatus,
   RecordedIdentity,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
+import { CREDENTIAL_ID_KEY, CREDENTIAL_ID_PREFIX, type UserInfo } from "../kube/user.ts";
 import { isRecord, omitEmpty } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
@@ -41,7 +41,7 @@ export function identifyCertificate(leaf: Pick<CertificateFacts, "subject" | "sh
   const { otherAttributes } = leaf.subject;
   const uid = findUid(otherAttributes.filter(({ oid }) => oid === UID_OID).map(({ value }) => value));
   if (!uid.ok) return { kind: "failed", reason: uid.error };
-  const extra = { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] };
+  const extra = { [CREDENTIAL_ID_KEY]: [CREDENTIAL_ID_PREFIX + leaf.sha256Fingerprint] };
   return { kind: "user", user: { username, uid: uid.value, groups, extra } };
 }
 

@@ -3,10 +3,9 @@
  * whole register up to its record. The CA that signs an instance's serving certificate makes its seals; clients have that
  * CA in their kubeconfigs.
  */
-import { Buffer } from "node:buffer";
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import type { Authority } from "../pki/authority/authority.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { chooseAlgorithm } from "../pki/authority/issue.ts";
@@ -28,7 +27,7 @@ export async function createSeal(
     time,
     issuerFingerprint: certificate.sha256Fingerprint,
     algorithm: chooseAlgorithm(certificate.publicKey),
-    signature: Buffer.from(signature).toString("base64"),
+    signature: encodeBase64(signature),
   };
 }
 

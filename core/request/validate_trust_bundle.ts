@@ -1,9 +1,9 @@
 /** The rules of ClusterTrustBundles (`pkg/apis/certificates/validation/validation.go`, `pkg/apis/core/validation/names.go`). */
-import { Buffer } from "node:buffer";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { checkEach, type FieldError, invalid, tooLong } from "../kube/status/field_error.ts";
 import { subdomainNameErrors } from "../kube/names.ts";
 import { validateSignerName } from "./signer_name.ts";
+import { encodeBase64 } from "../lib/base64.ts";
 import { byteLength } from "../lib/quote.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";
@@ -65,7 +65,7 @@ function validateCertificates(trustBundle: string): FieldError[] {
   });
   if (faults.length > 0) return faults;
   if (blocks.length === 0) return [createFault("at least one trust anchor must be provided")];
-  const positions = Map.groupBy(blocks.keys(), (index) => Buffer.from(blocks[index]!.bytes).toString("base64"));
+  const positions = Map.groupBy(blocks.keys(), (index) => encodeBase64(blocks[index]!.bytes));
   return [...positions.values()].filter(({ length }) => length > 1)
     .map((indices) => createFault(`duplicate trust anchor (indices [${indices.join(" ")}])`));
 }

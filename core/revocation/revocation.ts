@@ -2,7 +2,7 @@
  * A Revocation as an object: what it revokes, its name, which follows from that, and the rules by which a new one is
  * checked.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
 import { TOKEN_ID } from "../token/bootstrap_token.ts";
 import {
@@ -87,7 +87,7 @@ export function createRevocation(target: RevocationTarget, options: RevocationOp
  */
 export function toRevocationName({ kind, value }: RevocationTarget): string {
   if (!UNNAMEABLE.test(value)) return `${kind}:${value}`;
-  return `${kind}:sha256-${createHash("sha256").update(value, "utf8").digest("hex")}`;
+  return `${kind}:sha256-${hash("sha256", value)}`;
 }
 
 /** Finds what a Revocation revokes; undefined for one that names nothing, or more than one thing. */

@@ -10,7 +10,7 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { CREDENTIAL_ID_KEY, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
+import { CREDENTIAL_ID_KEY, CREDENTIAL_ID_PREFIX, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
 import { type IdentifiedUser, readIdentity } from "../register/certificate_user.ts";
 import type { FindRecorded, RecordedCertificate } from "./recorded_certificates.ts";
 import {
@@ -49,9 +49,6 @@ export interface RevocationMatch {
 
 /** No Revocation of a user, a group or a node covers it. */
 const NO_USER: IdentifiedUser = { username: "", groups: [] };
-
-/** The prefix of a client certificate's fingerprint in the extra of its user, as kube-apiserver writes it. */
-const CREDENTIAL_ID_PREFIX = "X509SHA256=";
 
 /** Reads what revocations depend on from a request, except the Secret of its token. An unreadable request has no subject. */
 export function readRevocableRequest({ spec }: CertificateSigningRequest): Omit<RevocableRequest, "tokenSecret"> {

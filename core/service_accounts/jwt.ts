@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { parseJson } from "../kube/wire/json_parser.ts";
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { encodeBase64Url } from "../lib/base64.ts";
 import { marshalJson } from "../lib/quote.ts";
 import type { TokenKey, TokenSigner } from "./keys.ts";
 
@@ -63,7 +64,7 @@ export function verifyJwt(jwt: UnverifiedJwt, keys: readonly TokenKey[]): Result
 export function signJwt(signer: TokenSigner, claims: JsonObject): string {
   const header = encodeJson({ alg: signer.key.algorithm, kid: signer.key.id });
   const signedText = `${header}.${encodeJson(claims)}`;
-  return `${signedText}.${Buffer.from(signer.sign(Buffer.from(signedText, "latin1"))).toString("base64url")}`;
+  return `${signedText}.${encodeBase64Url(signer.sign(Buffer.from(signedText, "latin1")))}`;
 }
 
 function decodeObject(part: string): JsonObject | undefined {
@@ -83,7 +84,7 @@ function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 function encodeJson(value: JsonObject): string {
-  return Buffer.from(marshalJson(sortNames(value))).toString("base64url");
+  return encodeBase64Url(marshalJson(sortNames(value)));
 }
 
 function sortNames(value: unknown): unknown {

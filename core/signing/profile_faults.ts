@@ -18,9 +18,9 @@ import {
 
 /** Finds every fault, with its place in the file. */
 export function findProfileFaults(spec: ProfileSpec): string[] {
-  const { subject, names, usages, lifetime, keys, extensions } = spec;
+  const { names, usages, lifetime, keys, extensions } = spec;
   return [
-    ...SUBJECT_FIELDS.flatMap((field) => findValueFaults(`subject.${field}`, subject[field])),
+    ...listValueRules(spec).flatMap(([place, rule]) => findValueFaults(place, rule)),
     ...findNameRuleFaults(names),
     ...findUsageFaults(usages),
     ...findLifetimeFaults(lifetime),
@@ -92,9 +92,7 @@ function listValueRules({ subject, names: { dns, ips, uris, emails } }: ProfileS
   return all.flatMap(([place, rule]) => rule === undefined ? [] : [[place, rule] as const]);
 }
 
-function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
-  if (rule === undefined) return [];
-  const { allowed, exactly, min, max } = rule;
+function findValueFaults(place: string, { allowed, exactly, min, max }: ValueRule): string[] {
   if (exactly === undefined) {
     const isTooMany = max !== undefined && min > max;
     return [
@@ -112,12 +110,11 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
 }
 
 function findNameRuleFaults({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): string[] {
-  const rules = Object.entries({ dns, ips, uris, emails });
-  const faults = rules.flatMap(([kind, rule]) => findValueFaults(`names.${kind}`, rule));
+  const faults: string[] = [];
   if (wildcards && dns?.allowed.some((pattern) => /^\*\*?\./.test(pattern)) !== true) {
     faults.push("names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com");
   }
-  if (atLeastOne && rules.every(([, rule]) => rule === undefined)) {
+  if (atLeastOne && [dns, ips, uris, emails].every((rule) => rule === undefined)) {
     faults.push("names.atLeastOne: no kind of name is allowed");
   }
   return faults;

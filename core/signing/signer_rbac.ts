@@ -2,7 +2,7 @@
  * The permissions that a signer needs at an API server. `--print-rbac`, `docs/rbac/signer.yaml` and the custom signers that
  * `up` runs share them.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
 import { createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
@@ -40,7 +40,7 @@ export function createSignerObjectNames(chosen: readonly string[], isForPods = f
   const words = [...chosen].sort().map((name) => name.replace("/", ".")).join(".");
   const suffix = words.length <= MAX_NAME - `tlsboot-${command}.`.length
     ? words
-    : createHash("sha256").update(words).digest("hex").slice(0, 16);
+    : hash("sha256", words).slice(0, 16);
   const account = suffix === "" ? `tlsboot-${command}` : `tlsboot-${command}.${suffix}`;
   return {
     serviceAccount: account,

@@ -1,5 +1,5 @@
 /** The ClusterTrustBundle of a signer (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`). */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { toTrustBundlePrefix } from "../request/validate_trust_bundle.ts";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { getCreationMs, getName } from "../kube/meta.ts";
@@ -62,6 +62,5 @@ function listOwn({ metadata: { annotations = {} } }: ClusterTrustBundle): [strin
 
 /** Returns the name of a bundle, such as `example.com:web:3f…`: the signer, and the first 12 bytes of a SHA-256. */
 export function formatTrustBundleName(signerName: string, trustBundle: string): string {
-  const hash = createHash("sha256").update(trustBundle).digest("hex").slice(0, 24);
-  return `${toTrustBundlePrefix(signerName)}${hash}`;
+  return `${toTrustBundlePrefix(signerName)}${hash("sha256", trustBundle).slice(0, 24)}`;
 }

@@ -199,7 +199,7 @@ export function decideTokenBearer(
   }
   const { networks } = limits.value;
   if (networks.length === 0 || networks.some((network) => isInNetwork(address ?? "", network))) return undefined;
-  const from = address === undefined ? "an unknown address" : address;
+  const from = address ?? "an unknown address";
   return { kind: "network", message: `the token is for clients in ${networks.join(", ")}, not from ${from}` };
 }
 

@@ -5,11 +5,10 @@
  * detached JSON web signatures with the token as the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). A client
  * verifies them with its token and the hash of the CA's key (`cmd/kubeadm/app/discovery/token/token.go`).
  */
-import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64, encodeBase64Url } from "../lib/base64.ts";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
@@ -188,10 +187,6 @@ export function signDetached(content: string, keyId: string, key: Secret<string>
 /** Reports whether this key made the signature, header and key id included (`DetachedTokenIsValid`). */
 function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
   return equalsInConstantTime(signature, signDetached(content, keyId, key));
-}
-
-function encodeBase64Url(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64url");
 }
 
 /** The outcome of checking the signature of a token in `cluster-info`. */

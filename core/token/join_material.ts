@@ -1,5 +1,5 @@
 /** The forms in which a machine gets its join material: a command, a bootstrap kubeconfig, or the files of a pack. */
-import { Buffer } from "node:buffer";
+import { encodeBase64 } from "../lib/base64.ts";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isPlainWord, shellWord } from "../lib/shell_word.ts";
@@ -209,7 +209,7 @@ function formatCloudInit(joinFile: string, unit: string): string {
 
 /** Formats a configuration of version 3.4.0 (https://coreos.github.io/ignition/configuration-v3_4/). */
 function formatIgnition(joinFile: string, unit: string): string {
-  const source = `data:;base64,${Buffer.from(joinFile).toString("base64")}`;
+  const source = `data:;base64,${encodeBase64(joinFile)}`;
   const config = {
     ignition: { version: "3.4.0" },
     storage: { files: [{ path: KUBELET_PATHS.bootstrapKubeconfig, mode: SECRET_MODE, contents: { source } }] },

@@ -3,7 +3,6 @@
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
  * `pkg/controller/bootstrap`).
  */
-import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
@@ -85,11 +84,10 @@ export function createTokenSecret(options: TokenSecretOptions): SecretObject {
   if (expiration !== undefined) data["expiration"] = formatTime(expiration);
   for (const usage of usages) data[`${USAGE_PREFIX}${usage}`] = "true";
   if (groups.length > 0) data["auth-extra-groups"] = groups.join(",");
-  const encoder = new TextEncoder();
   const entries = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     metadata: { name: toTokenSecretName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
-    data: Object.fromEntries(entries.map(([key, value]) => [key, encodeBase64(encoder.encode(value))])),
+    data: Object.fromEntries(entries.map(([key, value]) => [key, encodeBase64(value)])),
     type: BOOTSTRAP_TOKEN_TYPE,
   };
 }
@@ -229,10 +227,9 @@ export function decideTokenCleaning(secret: SecretObject, now: Date): TokenClean
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.metadata.namespace !== BOOTSTRAP_TOKEN_NAMESPACE) {
     return { kind: "keep" };
   }
-  const raw = secret.data?.["expiration"] ?? "";
-  if (raw === "") return { kind: "keep" };
-  const expiration = parseRfc3339(Buffer.from(decodeBase64(raw) ?? new Uint8Array()).toString("utf8"));
-  const ms = expiration === undefined ? 0 : expiration.getTime() - now.getTime();
+  if ((secret.data?.["expiration"] ?? "") === "") return { kind: "keep" };
+  const expiration = getExpiration(secret);
+  const ms = expiration.kind === "at" ? expiration.at.getTime() - now.getTime() : 0;
   return ms > 0 ? { kind: "later", ms } : { kind: "delete" };
 }
 

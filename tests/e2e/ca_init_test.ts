@@ -178,7 +178,7 @@ const REFUSALS: readonly Refusal[] = [
       const lower = await createIntermediateCa(await root, "lower");
       return { certificate: (await root).certificatePem + lower.certificatePem, key: (await root).keyPem };
     },
-    want: /certificate 1 "CN=root" signed itself, so 2 "CN=lower" behind it is not its issuer/,
+    want: /certificate 1 "CN=root" signed itself, so 2 "CN=lower" after it is not its issuer/,
   },
   {
     name: "a chain without its root",

@@ -171,8 +171,8 @@ function applyElementOrder(
     if (!directive.startsWith(SET_ELEMENT_ORDER)) continue;
     delete patch[directive];
     if (!Array.isArray(order)) throw badType("list", order);
-    if (!directive.startsWith(`${SET_ELEMENT_ORDER}/`)) throw badDirective("setElementOrder list");
-    const key = directive.slice(SET_ELEMENT_ORDER.length + 1);
+    const key = parseListName(directive, SET_ELEMENT_ORDER);
+    if (key === undefined) throw badDirective("setElementOrder list");
     const current = listMember(stored, key);
     const wanted = listMember(patch, key);
     const meta = findListMeta(type, key);
@@ -223,5 +223,5 @@ function assertConsistent(wanted: unknown[] | undefined, order: unknown[], merge
 
 function findDirective(item: unknown): unknown {
   if (!isJsonObject(item)) throw badType("map", item);
-  return getMember(item, "$patch");
+  return getMember(item, DIRECTIVE);
 }

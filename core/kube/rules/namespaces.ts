@@ -5,6 +5,7 @@
 import type { Namespace } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
+import { sortMembers } from "../../lib/byte_order.ts";
 import { omitUndefined } from "../../lib/record.ts";
 import { validateStandardFinalizer } from "./object_meta.ts";
 
@@ -56,15 +57,13 @@ function withNameLabel(namespace: Namespace): Namespace {
   const { metadata } = namespace;
   const { name = "" } = metadata;
   if (name === "" || metadata.labels?.[NAMESPACE_NAME_LABEL] === name) return namespace;
-  const labels = Object.entries({ ...metadata.labels, [NAMESPACE_NAME_LABEL]: name });
-  labels.sort(([a], [b]) => (a < b ? -1 : 1));
   const { annotations, ownerReferences, finalizers, managedFields, ...before } = metadata;
   return {
     ...namespace,
     // In Go's order, the labels come between these.
     metadata: {
       ...before,
-      labels: Object.fromEntries(labels),
+      labels: sortMembers({ ...metadata.labels, [NAMESPACE_NAME_LABEL]: name }),
       ...omitUndefined({ annotations, ownerReferences, finalizers, managedFields }),
     },
   };

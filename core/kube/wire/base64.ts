@@ -1,5 +1,6 @@
 /** Base64 with the errors of Go's decoder (`encoding/base64`). */
 import { Buffer } from "node:buffer";
+import { byteLength } from "../../lib/quote.ts";
 import { DecodeError } from "./errors.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -25,7 +26,7 @@ export function decodeCanonicalBase64(text: string): Uint8Array {
 export function decodeRawUrlBase64(text: string): Uint8Array {
   const wrong = /[^A-Za-z0-9_\-\r\n]/.exec(text);
   const plain = (wrong === null ? text : text.slice(0, wrong.index)).replace(/[\r\n]/g, "");
-  const fault = wrong === null ? (plain.length % 4 === 1 ? text.length - 1 : undefined) : byteOffset(text, wrong.index);
+  const fault = wrong === null ? (plain.length % 4 === 1 ? text.length - 1 : undefined) : byteLength(text.slice(0, wrong.index));
   if (fault !== undefined) throw new DecodeError(`illegal base64 data at input byte ${fault}`);
   return Buffer.from(plain, "base64url");
 }
@@ -41,7 +42,7 @@ function findFault(text: string): number | undefined {
       continue;
     }
     if (char === "=") return findPaddingFault(text, at, inQuantum);
-    if (!ALPHABET.includes(char)) return byteOffset(text, at);
+    if (!ALPHABET.includes(char)) return byteLength(text.slice(0, at));
     inQuantum = (inQuantum + 1) % 4;
     at++;
   }
@@ -63,8 +64,4 @@ function skipBreaks(text: string, from: number): number {
   let at = from;
   while (text[at] === "\n" || text[at] === "\r") at++;
   return at;
-}
-
-function byteOffset(text: string, at: number): number {
-  return new TextEncoder().encode(text.slice(0, at)).length;
 }

@@ -2,11 +2,11 @@
  * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an
  * empty list from none, so lists that Go always writes are read back as `null`.
  */
-import { compareBytes } from "../../lib/byte_order.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { isRecord } from "../../lib/record.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { decodeCanonicalBase64 } from "./base64.ts";
+import { inGoOrder } from "./json_document.ts";
 import { type FieldPlan, getMessagePlan, isEmpty } from "./message_plan.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { parseCanonicalInstant, printMicroTime, printTime } from "./time.ts";
@@ -132,13 +132,9 @@ function isStoredValue(type: FieldType, value: unknown): boolean {
     case "list":
       return Array.isArray(value) && value.every((item) => isStoredValue(type.of, item));
     case "map":
-      return isRecord(value) && isSorted(Object.keys(value)) &&
+      return isRecord(value) && inGoOrder(value) === value &&
         Object.entries(value).every(([key, item]) => key.isWellFormed() && isStoredValue(type.of, item));
   }
-}
-
-function isSorted(keys: readonly string[]): boolean {
-  return keys.every((key, index) => index === 0 || compareBytes(keys[index - 1]!, key) < 0);
 }
 
 /** Reports whether free-form JSON is as it is parsed. */

@@ -3,7 +3,7 @@
  * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
 import { toInt64 } from "../int64.ts";
-import { ExactNumber, formatJsonNumber, getJsonType, isJsonObject } from "../json_value.ts";
+import { ExactNumber, formatJsonNumber, getJsonType, getMember, isJsonObject } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { elementGoType, getMessagePlan } from "./message_plan.ts";
 import { canonicalBase64 } from "./base64.ts";
@@ -15,8 +15,7 @@ import { canonicalMicroTime, canonicalTime } from "./time.ts";
 export function findUnstructuredFault(schema: MessageSchema, value: unknown): string | undefined {
   if (!isJsonObject(value)) return `cannot restore struct from: ${getGoKind(value)}`;
   for (const field of getMessagePlan(schema).fields) {
-    const member = Object.hasOwn(value, field.name) ? value[field.name] : undefined;
-    const fault = findFault(field.type, field.goType, member);
+    const fault = findFault(field.type, field.goType, getMember(value, field.name));
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -26,7 +25,7 @@ export function findUnstructuredFault(schema: MessageSchema, value: unknown): st
 export function findObjectFault(schema: MessageSchema, value: unknown): string | undefined {
   if (isJsonObject(value)) {
     for (const name of ["kind", "apiVersion"]) {
-      const fault = findFault({ kind: "string" }, "string", Object.hasOwn(value, name) ? value[name] : undefined);
+      const fault = findFault({ kind: "string" }, "string", getMember(value, name));
       if (fault !== undefined) return fault;
     }
   }

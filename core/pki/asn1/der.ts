@@ -265,8 +265,8 @@ export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readon
 }
 
 /**
- * Decodes the BIT STRING of a signature as Go's `asn1.BitString.RightAlign` does: unused bits are shifted out, so that a
- * signature that has some fits nothing.
+ * Decodes the BIT STRING of a signature as Go's `asn1.BitString.RightAlign` does: unused bits are shifted out, so that
+ * a signature with such bits never verifies.
  */
 export function decodeSignature(content: Bytes): Bytes {
   const { bytes, unusedBits } = decodeBitString(content);

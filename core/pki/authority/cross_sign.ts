@@ -63,7 +63,7 @@ export async function crossSign(
   return parseCertificate(der);
 }
 
-/** The old CA allows one CA less below the new one than below itself. */
+/** The old CA allows one CA fewer below the new one than below itself. */
 function findPathLength(newCa: CertificateFacts, oldCa: CertificateFacts): number | undefined {
   const limits = [newCa.maxPathLength, oldCa.maxPathLength === undefined ? undefined : oldCa.maxPathLength - 1];
   const known = limits.filter((one) => one !== undefined);

@@ -2,7 +2,7 @@
  * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
  * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "../x509/usages.ts";
 import { AppError } from "../../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../../ports.ts";
@@ -22,7 +22,7 @@ import {
   encodeValue,
 } from "../asn1/der_writer.ts";
 import { encodePem } from "../asn1/pem.ts";
-import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
+import { type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";
 import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
 import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/names.ts";
@@ -128,7 +128,7 @@ export function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): Signature
 
 /** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
 export function computeKeyId(publicKeyDer: Bytes): string {
-  return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
+  return hash("sha256", parsePublicKey(publicKeyDer).keyBytes).slice(0, 40);
 }
 
 const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
@@ -173,7 +173,7 @@ function encodeExtensions(
     extensions.push(encodeExtension(EXTENSION_OID.nameConstraints, true, encodeNameConstraints(plan.nameConstraints)));
   }
   const { extensions: planned = [] } = plan;
-  const isListNamed = crlUrl === undefined || planned.some(({ oid }) => oid === CRL_DISTRIBUTION_POINTS);
+  const isListNamed = crlUrl === undefined || planned.some(({ oid }) => oid === EXTENSION_OID.crlDistributionPoints);
   for (const { oid, critical, value } of isListNamed ? planned : [...planned, planRevocationLists([crlUrl])]) {
     extensions.push(encodeExtension(oid, critical, value));
   }

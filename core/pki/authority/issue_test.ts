@@ -80,7 +80,7 @@ test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 
   const damaged = unwrap(parseCertificate(der.with(-1, der.at(-1)! ^ 1)));
   assert.deepEqual([isSelfSigned(old), findRootDamage(old)], [true, undefined]);
   assert.equal(isSelfSigned(damaged), false);
-  assert.match(findRootDamage(damaged) ?? "", /^its signature is not that of its own key/);
+  assert.match(findRootDamage(damaged) ?? "", /^its own key did not make its signature/);
   const { authorityKeyId: _, ...unidentified } = (await upper).certificate;
   assert.equal(findRootDamage(unidentified), undefined);
 });
@@ -116,7 +116,7 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
     [
       "the root first",
       [top, one],
-      /^certificate 1 "CN=root" signed itself, so 2 "CN=upper" behind it is not its issuer$/,
+      /^certificate 1 "CN=root" signed itself, so 2 "CN=upper" after it is not its issuer$/,
     ],
     ["a gap", [two, top], /^certificate 2 "CN=root" did not issue 1 "CN=lower": put the CA first/],
     ["the wrong order", [one, two, top], /^certificate 2 "CN=lower" did not issue 1 "CN=upper"/],

@@ -104,7 +104,10 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   }
 }
 
-/** Creates the CA port for a key in memory; `sign` rejects with AppError `key_invalid` when the algorithm is another key's. */
+/**
+ * Creates the CA port for a key in memory; `sign` rejects with AppError `key_invalid` when the algorithm does not fit
+ * the key.
+ */
 export function createCaKey(key: PrivateKey): CaKey {
   return {
     publicKey: () => Promise.resolve(key.publicKeyDer()),

@@ -51,7 +51,7 @@ export const PUBLIC_KEY_OID = {
   ed25519: "1.3.101.112",
 } as const;
 
-/** Reports whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
+/** Reports whether both SubjectPublicKeyInfos are the same key. The keys are public, so the time may depend on them. */
 export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b);
 }

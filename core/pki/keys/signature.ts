@@ -41,7 +41,7 @@ const HASH_BYTES: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, s
 
 /** Why a signature is not accepted, with Go's message. */
 export interface SignatureFault {
-  /** `invalid` for a signature that was verified and is not that of the key; `unverified` for one that cannot be verified. */
+  /** `invalid` for a signature that the key did not make; `unverified` for one that cannot be verified. */
   readonly kind: "invalid" | "unverified";
   readonly message: string;
 }

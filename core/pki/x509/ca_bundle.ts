@@ -78,13 +78,13 @@ export function parseAuthorityChain(pem: string): Result<CertificateChain, strin
     }
     if (isSelfSigned(one)) {
       return err(
-        `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} behind it is not its issuer`,
+        `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} after it is not its issuer`,
       );
     }
     if (!didIssue(next, one)) {
       return err(
         `certificate ${label(index + 1, next)} did not issue ${label(index, one)}: ` +
-          "put the CA first and behind each certificate its issuer",
+          "put the CA first, and each issuer after its certificate",
       );
     }
   }
@@ -122,7 +122,7 @@ export function findRootDamage(certificate: CertificateFacts): string | undefine
   if (!isSelfIssued(certificate)) return undefined;
   if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
   return findOwnSignatureFault(certificate)?.kind === "invalid"
-    ? "its signature is not that of its own key: a byte of the certificate was changed"
+    ? "its own key did not make its signature: a byte of the certificate was changed"
     : undefined;
 }
 

@@ -1,5 +1,5 @@
 /** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` creates them. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Result } from "../../lib/result.ts";
 import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";
 import {
@@ -124,7 +124,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
     keyAlgorithm: publicKey.algorithm,
     keyBits: publicKey.bits,
     signatureAlgorithm: algorithm.name,
-    sha256Fingerprint: createHash("sha256").update(der).digest("hex"),
+    sha256Fingerprint: hash("sha256", der),
     signedDer: signed.raw,
     signature,
     algorithm,

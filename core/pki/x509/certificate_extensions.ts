@@ -28,13 +28,12 @@ export const EXTENSION_OID = {
   subjectAltName: SUBJECT_ALT_NAME_OID,
   basicConstraints: "2.5.29.19",
   nameConstraints: "2.5.29.30",
+  crlDistributionPoints: "2.5.29.31",
   authorityKeyId: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
+  authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
 } as const;
 
-/** Extensions whose form is checked, as Go does, although their contents do not affect verification. */
-const CRL_DISTRIBUTION_POINTS = "2.5.29.31";
-const AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
 /** Policies and policy mappings do not affect verification, so critical ones are accepted. */
 const IGNORED: ReadonlySet<string> = new Set(["2.5.29.32", "2.5.29.33"]);
 
@@ -129,10 +128,11 @@ function readExtension(facts: Draft, oid: string, critical: boolean, value: Byte
     case EXTENSION_OID.extendedKeyUsage:
       facts.extendedKeyUsages = withText("x509: invalid extended key usages", () => readExtendedKeyUsages(value));
       return true;
-    case CRL_DISTRIBUTION_POINTS:
+    // The form of these two is checked, as Go does, although their contents do not affect verification.
+    case EXTENSION_OID.crlDistributionPoints:
       checkDistributionPoints(value);
       return true;
-    case AUTHORITY_INFO_ACCESS:
+    case EXTENSION_OID.authorityInfoAccess:
       if (critical) throw new DerError("x509: authority info access incorrectly marked critical");
       withText("x509: invalid authority info access", () => checkAuthorityInfoAccess(value));
       return true;

@@ -35,9 +35,10 @@ interface Search {
 }
 
 /**
- * Finds a path from the leaf to one of the roots: signatures, dates of every certificate, CA:TRUE and keyCertSign of every
- * issuer, path lengths, name constraints, extended key usages (an absent extension or `any` allows all) all the way. Returns the path, leaf
- * first and root last. A leaf that is itself one of the roots is a path of its own. Texts are close to Go's.
+ * Finds a path from the leaf to one of the roots. It checks signatures, the dates of every certificate, CA:TRUE and
+ * keyCertSign of every issuer, path lengths, name constraints, and the extended key usages of every certificate (an
+ * absent extension or `any` allows all). Returns the path, leaf first and root last. A leaf that is itself one of the
+ * roots is a path of its own. Texts are close to Go's.
  */
 export function verifyChain(
   leaf: CertificateFacts,

@@ -1,6 +1,7 @@
 /** Extensions that a signer adds to each certificate (RFC 5280 §4.2), such as revocation URLs and policies. */
 import { type Bytes, contextTag, DerError, DerReader, equalBytes } from "../asn1/der.ts";
 import { encodeOid, encodeSequence, encodeValue } from "../asn1/der_writer.ts";
+import { EXTENSION_OID } from "./certificate_extensions.ts";
 import { GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
 
 /** An extension of a certificate that will be issued. */
@@ -11,9 +12,6 @@ export interface PlannedExtension {
   readonly value: Uint8Array<ArrayBuffer>;
 }
 
-const AUTHORITY_INFORMATION_ACCESS = "1.3.6.1.5.5.7.1.1";
-/** The OID of the extension with the URLs of revocation lists. */
-export const CRL_DISTRIBUTION_POINTS = "2.5.29.31";
 const CERTIFICATE_POLICIES = "2.5.29.32";
 const OCSP = "1.3.6.1.5.5.7.48.1";
 const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
@@ -27,13 +25,13 @@ const ASCII = new TextEncoder();
 export function planInformationAccess(ocsp: readonly string[], caIssuers: readonly string[]): PlannedExtension {
   const describe = (method: string) => (url: string) => encodeSequence(encodeOid(method), encodeUri(url));
   const value = encodeSequence(...ocsp.map(describe(OCSP)), ...caIssuers.map(describe(CA_ISSUERS)));
-  return { oid: AUTHORITY_INFORMATION_ACCESS, critical: false, value };
+  return { oid: EXTENSION_OID.authorityInfoAccess, critical: false, value };
 }
 
 /** Creates the extension with the URLs of revocation lists, one distribution point per URL (§4.2.1.13). */
 export function planRevocationLists(urls: readonly string[]): PlannedExtension {
   const points = urls.map((url) => encodeSequence(encodeValue(NESTED, encodeValue(NESTED, encodeUri(url)))));
-  return { oid: CRL_DISTRIBUTION_POINTS, critical: false, value: encodeSequence(...points) };
+  return { oid: EXTENSION_OID.crlDistributionPoints, critical: false, value: encodeSequence(...points) };
 }
 
 /** Creates the extension with certificate policies, each with an optional URL of a practice statement (§4.2.1.4). */
@@ -51,7 +49,7 @@ export function planPolicies(
 /** Extensions that a profile cannot define as bytes, because other parts of the profile or plan determine them. */
 export const RESERVED_EXTENSIONS: ReadonlySet<string> = new Set([
   ...[9, 14, 15, 16, 17, 18, 19, 30, 31, 32, 33, 35, 36, 37, 54].map((arc) => `2.5.29.${arc}`),
-  AUTHORITY_INFORMATION_ACCESS,
+  EXTENSION_OID.authorityInfoAccess,
 ]);
 
 /** Finds out why bytes are not one DER value; undefined when they are. */

@@ -242,7 +242,7 @@ function escapeValue(value: string): string {
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Reverts `escapeValue`. Of a text that `escapeValue` does not write, it returns some value that is escaped otherwise. */
+/** Reverts `escapeValue`. For any other text it returns a value that `escapeValue` escapes differently. */
 function unescapeValue(raw: string): string {
   return raw.replace(
     /((?:\\[0-9a-f]{2})+)|\\(.)/gsu,
