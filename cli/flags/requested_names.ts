@@ -4,6 +4,7 @@ import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { findDnsNameFault } from "../../core/pki/x509/dns_name.ts";
 import { parseUri } from "../../core/pki/x509/uri.ts";
+import { validateSignerName } from "../../core/request/signer_name.ts";
 
 /** Parses a DNS name, which may have a wildcard as its first label. */
 export function parseRequestedDnsName(text: string): Result<string, string> {
@@ -30,6 +31,11 @@ export function parseRequestedUri(text: string): Result<string, string> {
 /** Checks that a text is an email address in ASCII. */
 export function parseRequestedEmail(text: string): Result<string, string> {
   return /^[!-?A-~]+@[!-?A-~]+$/.test(text) ? ok(text) : err("want an email address");
+}
+
+/** Checks the name of a signer. */
+export function parseSignerName(text: string): Result<string, string> {
+  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
 /** Parses a usage by its name in the API; dashes may replace its spaces, so that a shell needs no quotes. */

@@ -75,8 +75,8 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly flags: F;
   /** The command line of each example, by the comment above it. */
   readonly examples: Readonly<Record<string, string>>;
-  /** Which flags and arguments exclude or need each other. Items are keys of flags and names of arguments. */
-  readonly rules?: readonly Rule<Extract<keyof F, string> | Uppercase<string>>[];
+  /** Which flags and arguments exclude or need each other. */
+  readonly rules?: readonly Rule<Extract<keyof F, string> | `${Extract<keyof F, string>}=${string}` | Uppercase<string>>[];
   /**
    * How the command treats `TLSBOOT_` variables and the configuration file. Every command reads the connection from them. A
    * `daemon` reads all its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an

@@ -5,7 +5,10 @@
 import { flagName } from "./flags.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** A rule between items: keys of flags such as `dataDir`, and names of arguments such as `NAME`. */
+/**
+ * A rule between items: keys of flags such as `dataDir`, with a value such as `output=pack` where only that value counts, and
+ * names of arguments such as `NAME`.
+ */
 export type Rule<Item extends string = string> =
   & {
     /** True when variables and configuration files do not count. */
@@ -57,17 +60,16 @@ export function whenTyped<Item extends string>(rule: Rule<Item>, hint?: string):
   return { ...rule, isForTyped: true, hint };
 }
 
-/** Lists the items of a rule. */
+/** Lists the flags and arguments of a rule. */
 export function getItems(rule: Rule): readonly string[] {
-  switch (rule.kind) {
-    case "oneOf":
-    case "together":
-      return rule.items;
-    case "excludes":
-      return [rule.item, ...rule.others];
-    case "needs":
-      return [...rule.items, ...rule.needed];
-  }
+  const items = "items" in rule ? rule.items : [rule.item, ...rule.others];
+  const needed = rule.kind === "needs" ? rule.needed : [];
+  return [...items, ...needed].map((item) => splitItem(item).key);
+}
+
+function splitItem(item: string): { readonly key: string; readonly value: string | undefined } {
+  const [key = item, value] = item.split("=");
+  return { key, value };
 }
 
 /** Lists the flags that some given ones exclude. */
@@ -95,15 +97,19 @@ interface RuledCommand {
 
 /**
  * Checks a command line. Throws UsageError with one line for each rule that is broken. A flag is given when a value was found
- * anywhere, except for a switch that is off.
+ * anywhere, except for a switch that is off and for an empty list.
  */
 export function checkRules({ rules = [], args }: RuledCommand, given: GivenItems): void {
   const nameItem = (item: string, isForTyped: boolean): string | undefined => {
     const position = args.findIndex(({ name }) => name === item);
     if (position >= 0) return given.args.length > position ? item : undefined;
-    const origin = given.origins[item] ?? "default";
-    if (isForTyped && !origin.startsWith("--")) return undefined;
-    return origin === "default" || given.settings[item] === false ? undefined : origin;
+    const { key, value } = splitItem(item);
+    const origin = given.origins[key] ?? "default";
+    const setting = given.settings[key];
+    const isEmpty = setting === false || (Array.isArray(setting) && setting.length === 0);
+    if (origin === "default" || isEmpty || (isForTyped && !origin.startsWith("--"))) return undefined;
+    if (value === undefined) return origin;
+    return setting === value ? `${origin}=${value}` : undefined;
   };
   const check = (rule: Rule): string | undefined => {
     const listGiven = (items: readonly string[]): readonly string[] =>
@@ -161,7 +167,12 @@ export function describeRule(rule: Rule): string {
 }
 
 function formatItems(items: readonly string[], word: "and" | "or"): string {
-  return join(items.map((item) => item === item.toUpperCase() ? item : `--${flagName(item)}`), word);
+  const names = items.map((item) => {
+    if (item === item.toUpperCase()) return item;
+    const { key, value } = splitItem(item);
+    return `--${flagName(key)}${value === undefined ? "" : `=${value}`}`;
+  });
+  return join(names, word);
 }
 
 function join(names: readonly string[], word: "and" | "or"): string {

@@ -91,9 +91,29 @@ for (const { rule, text, right, wrong } of CASES) {
   });
 }
 
-test("checkRules() counts no switch that is off, and no default", () => {
-  const given = { args: [], settings: { a: false, b: "value" }, origins: { a: "--a", b: "default" } };
-  checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b"], "c")], args }, given);
+test("checkRules() counts no switch that is off, no empty list and no default", () => {
+  const given = {
+    args: [],
+    settings: { a: false, b: "value", d: [] },
+    origins: { a: "--a", b: "default", d: "--d" },
+  };
+  checkRules({ rules: [atMostOneOf("a", "b"), needs(["a", "b", "d"], "c")], args }, given);
+});
+
+test("checkRules() counts a flag with a value in the rule only when it has that value", () => {
+  const rules = [needs("a", "b=x", "b=y"), excludes("b=-", "a", "NAME")];
+  assert.deepEqual(rules.map(describeRule), ["--a needs --b=x or --b=y", "--b=- excludes --a and NAME"]);
+  assert.deepEqual(rules.flatMap(getItems), ["a", "b", "b", "b", "a", "NAME"]);
+  const find = (b: string, ...origins: readonly string[]) =>
+    findFault({ rules, args }, {
+      args: [],
+      settings: { a: "1", b },
+      origins: Object.fromEntries(origins.map((key) => [key, `--${key}`])),
+    })?.message;
+  assert.equal(find("y", "a", "b"), undefined);
+  assert.equal(find("z", "b"), undefined);
+  assert.equal(find("x", "a"), "--a needs --b=x or --b=y", "a default does not count");
+  assert.equal(find("-", "a", "b"), "--a needs --b=x or --b=y\n--b=- and --a exclude each other");
 });
 
 test("checkRules() names the origin of a setting", () => {

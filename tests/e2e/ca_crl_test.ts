@@ -162,7 +162,7 @@ for (
     },
     { name: "no CA", args: ["ca", "crl", "--data-dir", "empty"], code: 1, want: /create a CA with: tlsboot ca init/ },
     { name: "no objects", args: CRL, code: 1, want: /cannot make a CRL from ".*data": there is no database in it/ },
-    { name: "DER on stdout", args: [...CRL, "-o", "der"], code: 2, want: /-o der needs --out/ },
+    { name: "DER on stdout", args: [...CRL, "-o", "der"], code: 2, want: /--output=der needs --out/ },
   ]
 ) {
   test(`tlsboot ca crl reports ${name}`, async () => {

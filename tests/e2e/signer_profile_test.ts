@@ -159,7 +159,7 @@ for (
     ["--signer kubernetes.io/kubelet-servin", 2, "did you mean kubernetes.io/kubelet-serving?"],
     ["--profile web.yaml --signer kubernetes.io/kubelet-serving", 2, "which --signer does not name"],
     ["--profile web.yaml,web.yaml", 2, '--profile: two profiles are for signer "example.com/web"'],
-    ["--pod-certificates", 2, "--pod-certificates: no signer is named"],
+    ["--pod-certificates", 2, "--pod-certificates needs --signer or --profile"],
     [
       "--pod-certificates --signer kubernetes.io/kubelet-serving",
       2,

@@ -82,7 +82,7 @@ test("trust fetch --out - prints the certificates, and nothing else", async () =
   assert.deepEqual(await tlsboot(folder, ...line), { code: 0, stdout: pem, stderr: "" });
   const watching = await tlsboot(folder, ...line, "--watch");
   assert.equal(watching.code, 2);
-  assert.match(watching.stderr, /error: --watch and --exec need a file\n.*hint: name it with --out/);
+  assert.match(watching.stderr, /error: --out=- and --watch exclude each other\n/);
 });
 
 test("trust fetch writes a file for everyone, runs --exec, and touches nothing when nothing has changed", async () => {

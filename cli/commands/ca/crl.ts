@@ -62,9 +62,6 @@ interface Context extends Tools {
 
 export async function run(input: Input<typeof caCrlCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings, args: [name] } = input;
-  if (settings.output === "der" && settings.out === undefined) {
-    throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
-  }
   const context = { ...tools, settings, dir: dataDirAt(resolve(tools.cwd, settings.dataDir)) };
   if (settings.caCert !== undefined) {
     await keepFileCrl(settings.caCert, context);
@@ -206,12 +203,6 @@ function noKeys({ dir }: Context): AppError {
 async function keepFileCrl(certFile: string, context: Context): Promise<void> {
   const { settings, files, cwd } = context;
   const { out = "", revoke, caKey } = settings;
-  if (settings.output === "der") {
-    throw new UsageError(
-      "the CRL of a CA in files is kept in PEM",
-      "convert it with: openssl crl -outform der",
-    );
-  }
   const keys = createCaKeys(settings, context);
   const authority = await readNamedAuthority(resolve(cwd, certFile), caKey, files, keys);
   warnOfUsage(authority.certificate, context);

@@ -228,6 +228,8 @@ export const caCrlCommand = defineCommand({
     needs("revoke", "caCert"),
     needs("caCert", "out"),
     excludes("caCert", "NAME"),
+    needs("output=der", "out"),
+    { ...excludes("output=der", "caCert"), hint: "convert the CRL with: openssl crl -outform der" },
   ],
   exitCodes: { 0: "the CRL is printed or written" },
 });

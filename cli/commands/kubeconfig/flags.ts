@@ -1,9 +1,11 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { parseSignerName } from "../../flags/requested_names.ts";
 import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { needs } from "../../framework/rules.ts";
 
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
@@ -67,10 +69,11 @@ export const kubeconfigUserCommand = defineCommand({
         "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
         "operator also revokes and makes tokens.",
     }),
-    signer: listFlag({
+    signer: parsedListFlag({
       placeholder: "NAME",
       summary:
         "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
+      parse: parseSignerName,
     }),
     duration: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
     noApprove: switchFlag({
@@ -96,6 +99,7 @@ export const kubeconfigUserCommand = defineCommand({
     "Send the request, and let another user approve it":
       "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
   },
+  rules: [needs("signer", "role=approver", "role=operator")],
   exitCodes: {
     0: "the file is written, or with --no-approve the request is made",
     1: "failed, or the file exists",

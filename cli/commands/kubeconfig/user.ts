@@ -7,7 +7,6 @@ import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import type { CredentialPair } from "../../../core/machine/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/request/validate.ts";
-import { validateSignerName } from "../../../core/request/signer_name.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { assertReplaceable } from "../../output/new_file.ts";
 import type { SelfSubjectRulesReview } from "../../../core/kube/kinds/authorization_v1.ts";
@@ -98,7 +97,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   return EXIT.done;
 }
 
-function checkSettings(name: string, { group, role, signer }: Settings): void {
+function checkSettings(name: string, { group, role }: Settings): void {
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(
@@ -108,13 +107,6 @@ function checkSettings(name: string, { group, role, signer }: Settings): void {
   }
   if (role !== undefined && name.includes("%")) {
     throw new UsageError(`cannot give "${name}" a role: the name of a role binding cannot have a %`);
-  }
-  if (signer.length > 0 && (role === undefined || role === "viewer")) {
-    throw new UsageError("--signer needs --role approver or operator");
-  }
-  for (const custom of signer) {
-    const [fault] = validateSignerName("--signer", custom);
-    if (fault !== undefined) throw new UsageError(`cannot use the signer name "${custom}": ${fault.message}`);
   }
   const restriction = findSubjectRestriction(KUBE_APISERVER_CLIENT_SIGNER, group);
   if (restriction !== undefined) {

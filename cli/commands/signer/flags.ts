@@ -5,6 +5,7 @@ import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
+import { needs } from "../../framework/rules.ts";
 
 export const signerCommand = defineCommand({
   path: ["signer"],
@@ -58,6 +59,6 @@ export const signerCommand = defineCommand({
     "Grant it the permissions that it needs, and no more":
       "tlsboot signer --print-rbac --signer example.com/web --profile web.yaml | kubectl apply -f -",
   },
-  rules: NOTIFY_RULES,
+  rules: [needs("podCertificates", "signer", "profile"), ...NOTIFY_RULES],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the permissions are printed" },
 });

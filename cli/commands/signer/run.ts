@@ -38,9 +38,6 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
   const deps = { ...tools, logger, keys };
   const isForPods = settings.podCertificates;
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps, isForPods);
-  if (isForPods && chosen.length === 0) {
-    throw new UsageError("--pod-certificates: no signer is named", "name it and give its rules with --profile FILE");
-  }
   if (settings.printRbac) {
     tools.stdout.write(
       formatYamlManifest(

@@ -102,24 +102,14 @@ async function readReachableTarget(
 /** The value of `--out` that prints what is handed out. */
 const STDOUT = "-";
 
-/** Returns the form. UsageError for flags that contradict each other. */
+/** Returns the form. UsageError for usages with which no machine could join, and for a folder instead of a file. */
 function chooseFormat({ settings }: CreateInput): Format {
-  const { output, printJoinCommand, forInventory, out, node, usages } = settings;
+  const { output, printJoinCommand, forInventory, out, usages } = settings;
   if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
+  if (forInventory === undefined && out?.endsWith("/") === true) {
+    throw new UsageError(`--out names the folder "${out}", and not a file in it`);
+  }
   const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
-  if (forInventory === undefined) {
-    if (out?.endsWith("/") === true) throw new UsageError(`--out names the folder "${out}", and not a file in it`);
-  } else {
-    if (format !== "kubeconfig" && format !== "pack") {
-      throw new UsageError("--for-inventory writes a file for each machine: use -o kubeconfig or -o pack");
-    }
-    if (out === STDOUT) throw new UsageError("--for-inventory writes a file for each machine: --out is a folder");
-  }
-  if (
-    format === "pack" && (out === undefined || out === STDOUT || (node === undefined && forInventory === undefined))
-  ) {
-    throw new UsageError("a pack is a file for one machine: -o pack needs --node and --out");
-  }
   if (format !== undefined && format !== "yaml" && usages.length < BOOTSTRAP_TOKEN_USAGES.length) {
     throw new UsageError("joining needs a token for both usages, signing and authentication");
   }

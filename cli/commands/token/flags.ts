@@ -119,9 +119,12 @@ export const tokenCreateCommand = defineCommand({
   rules: [
     atMostOneOf("output", "printJoinCommand"),
     atMostOneOf("publicKey", "uses"),
-    excludes("forInventory", "TOKEN", "printJoinCommand", "publicKey"),
+    excludes("forInventory", "TOKEN", "printJoinCommand", "publicKey", "output=command", "output=yaml", "out=-"),
     needs("forInventory", "out"),
     needs("approve", "node", "forInventory"),
+    needs("output=pack", "node", "forInventory"),
+    needs("output=pack", "out"),
+    excludes("output=pack", "out=-"),
   ],
 });
 

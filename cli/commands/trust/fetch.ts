@@ -9,7 +9,6 @@ import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../co
 import type { Logger, Transport } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
@@ -64,12 +63,9 @@ export async function run(input: Input<typeof trustFetchCommand.flags>, tools: T
 /** The value of `--out` that prints the certificates. */
 const STDOUT = "-";
 
-/** Prints the certificates of the bundles. Throws UsageError when a flag needs a file. */
+/** Prints the certificates of the bundles. */
 async function print(context: Context): Promise<ExitCode> {
   const { settings, selection, signal } = context;
-  if (settings.watch || settings.exec !== undefined) {
-    throw new UsageError("--watch and --exec need a file", "name it with --out");
-  }
   await using connection = await connect(settings, context);
   context.stdout.write(mergeBundles(await readTrustBundles(connection.api, selection, signal), selection).pem);
   return EXIT.done;

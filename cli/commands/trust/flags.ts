@@ -1,12 +1,11 @@
 /** The commands `tlsboot get trustbundles` and `trust fetch`: flags, help and examples. */
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import { validateSignerName } from "../../../core/request/signer_name.ts";
-import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
+import { parseSignerName } from "../../flags/requested_names.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { exactlyOneOf, needs } from "../../framework/rules.ts";
+import { exactlyOneOf, excludes, needs } from "../../framework/rules.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 
 export const getTrustBundlesCommand = defineCommand({
@@ -25,10 +24,6 @@ export const getTrustBundlesCommand = defineCommand({
   },
   rules: LIST_RULES,
 });
-
-function parseSignerName(text: string): Result<string, string> {
-  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
-}
 
 export const trustFetchCommand = defineCommand({
   path: ["trust", "fetch"],
@@ -78,7 +73,7 @@ export const trustFetchCommand = defineCommand({
     "Keep the CAs of a signer fresh for nginx":
       "tlsboot trust fetch --signer example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
   },
-  rules: [exactlyOneOf("NAME", "signer"), needs("selector", "signer")],
+  rules: [exactlyOneOf("NAME", "signer"), needs("selector", "signer"), excludes("out=-", "watch", "exec")],
   exitCodes: { 0: "the file has the bundle" },
 });
 
