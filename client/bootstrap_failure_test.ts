@@ -114,7 +114,7 @@ const REFUSED: readonly Case[] = [
     code: "invalid",
     message:
       /^cannot create certificate signing request: spec\.request: Invalid value: "LS0tLS1CRUdJTiBD…": x509: cannot verify signature: algorithm unimplemented$/,
-    hint: /--feature-gates=MLDSA=true.*remove the kept one/,
+    hint: /the feature MLDSA of the setting featureGates; .*remove the kept one/,
   },
   {
     name: "under a name that another request has",

@@ -133,8 +133,8 @@ function explainInvalid(error: unknown, { spec: { request } }: CertificateSignin
   return new AppError(error.code, message, { cause: error, hint });
 }
 
-const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them when it is started with " +
-  "--feature-gates=MLDSA=true; for another key, remove the kept one and choose another algorithm";
+const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them with the feature MLDSA of the setting " +
+  "featureGates; for another key, remove the kept one and choose another algorithm";
 
 /** Reports whether the limits of a bootstrap token refused a request (`core/token/bound_token.ts`). */
 function isTokenRefusal(message: string): boolean {

@@ -99,7 +99,8 @@ async function crossSignNext(
     notBefore: new Date(clock.now().getTime() - BACKDATE_MS),
     serial: random.bytes(SERIAL_BYTES),
   });
-  if (!cross.ok) throw refused(ca, cross.error, "the log of the command with --debug says more");
+  // findBeginFault has found what could prevent it.
+  if (!cross.ok) throw new AppError("internal", `cannot cross-sign the new CA "${ca.name}": ${cross.error}`);
   return encodePem("CERTIFICATE", cross.value.der);
 }
 

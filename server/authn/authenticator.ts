@@ -249,7 +249,7 @@ function readPeer(
   if (leaf === undefined) return err("no certificate");
   // kube-apiserver 1.37 ends the handshake with such a certificate, because Go 1.26 does not know the key.
   if (isMlDsa(leaf.keyAlgorithm) && !allowMlDsa) {
-    return err(`its key is ${leaf.keyAlgorithm}, which needs --feature-gates=MLDSA=true`);
+    return err(`its key is ${leaf.keyAlgorithm}, which needs the feature MLDSA of the setting featureGates`);
   }
   // The handshake may be long ago, and the CAs that the TLS layer trusted then may be removed by now.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });

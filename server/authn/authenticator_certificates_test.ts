@@ -50,7 +50,13 @@ for (
 
 for (
   const { options, want } of [
-    { options: {}, want: { kind: "failed", reason: "its key is ML-DSA-44, which needs --feature-gates=MLDSA=true" } },
+    {
+      options: {},
+      want: {
+        kind: "failed",
+        reason: "its key is ML-DSA-44, which needs the feature MLDSA of the setting featureGates",
+      },
+    },
     { options: { allowMlDsa: true }, want: { kind: "user", reason: undefined } },
   ]
 ) {

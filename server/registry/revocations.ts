@@ -118,7 +118,7 @@ async function findTargetFault(
       return forbiddenField(
         "spec.serialNumber",
         "it is the certificate of a CA: every certificate of it would have to be refused. Replace the CA, " +
-          "and remove it from what the server trusts (--client-ca-file)",
+          "and remove it from the client CAs of the server",
       );
     }
     if (recorded?.origin === "serving") {

@@ -169,7 +169,7 @@ async function checkCrl(der: Bytes, { purpose }: WantedCa, context: Context): Pr
   const { certificate } = await readChain(authorityPaths(dir.root, purpose), files);
   warnOfUsage(certificate, context);
   if (isCrlOf(facts.value, certificate)) return der;
-  throw new AppError("ca_invalid", `cannot use the CRL of the server: it is not of the CA in "${dir.root}"`, {
+  throw new AppError("ca_invalid", `cannot use the CRL of the server: the CA in "${dir.root}" did not sign it`, {
     hint: "the server was started before the files of its CA changed: restart it, or put back the old files",
   });
 }
