@@ -1,10 +1,13 @@
 /** Flags of the commands that request a certificate. */
 import { isIPv6 } from "node:net";
+import { hostname } from "node:os";
 import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_algorithm.ts";
-import { choiceFlag, durationFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
+import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
+import { choiceFlag, durationFlag, fileFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import { parsePublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 
 /** The flag `--key-algorithm`, for commands that make a key. */
@@ -31,6 +34,29 @@ export const CA_CERT_HASH = parsedListFlag({
     "other keys are refused.",
   parse: parsePublicKeyPin,
 });
+
+/** The flag `--proof-from`, which replaces what a kind of proof is made with. */
+export const PROOF_FROM_FLAG = fileFlag({
+  isCommandLineOnly: true,
+  summary:
+    "What the proof is made with: the device or the socket of the TPM, or the file of the SSH host key. Without it, " +
+    "/dev/tpmrm0, or the first host key of sshd in /etc/ssh.",
+});
+
+/**
+ * Returns the node name of the flag `--hostname-override`, or else that of the system, as kubelet does. UsageError for a name
+ * that no node can have.
+ */
+export function resolveNodeName(given: string | undefined): NodeName {
+  const name = parseNodeName(given ?? hostname());
+  if (name.ok) return name.value;
+  throw new UsageError(
+    name.error,
+    given === undefined
+      ? "give the node's name with --hostname-override"
+      : "use the letters a to z without accents, digits, - and . only, such as buero-1",
+  );
+}
 
 /** The flag `--timeout`. The default is that of client-go's certificate manager (`util/certificate/certificate_manager.go`). */
 export const REQUEST_TIMEOUT = durationFlag({

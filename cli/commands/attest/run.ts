@@ -14,11 +14,11 @@ import { encodeBootstrapKubeconfig } from "../../../core/token/join_material.ts"
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { describeAttestProgress, openProver } from "../../attestation.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { resolveNodeName } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
-import { resolveNodeName } from "../../node_name.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { createSteps } from "../../output/progress.ts";
 import type { attestCommand } from "./flags.ts";

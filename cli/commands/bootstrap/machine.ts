@@ -5,7 +5,7 @@ import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
-import { resolveNodeName } from "../../node_name.ts";
+import { resolveNodeName } from "../../flags/request.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";

@@ -3,8 +3,15 @@ import type { versionCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
-import { BUILD, TLSBOOT_VERSION } from "../../../core/version.ts";
-import { getVersionFacts, type VersionFacts } from "../../version.ts";
+import {
+  BUILD,
+  getRuntime,
+  GIT_VERSION,
+  KUBERNETES_VERSION,
+  type Runtime,
+  type RuntimeVersions,
+  TLSBOOT_VERSION,
+} from "../../../core/version.ts";
 
 export async function run({ settings }: Input<typeof versionCommand.flags>, tools: Tools): Promise<ExitCode> {
   if (settings.sbom) return await printSbom(tools);
@@ -24,6 +31,35 @@ export async function run({ settings }: Input<typeof versionCommand.flags>, tool
   ]);
   writeStructured({ ...facts, formats: DATA_FORMATS }, settings.output, tools);
   return EXIT.done;
+}
+
+/** The versions, as `-o json` prints them; keys are only ever added. */
+interface VersionFacts {
+  readonly version: string;
+  /** The Kubernetes release whose API this program implements and uses. */
+  readonly kubernetesVersion: string;
+  /** The version that our API server reports at `/version`. */
+  readonly gitVersion: string;
+  /** The commit that this program was built from; `unknown` when the sources run directly. */
+  readonly commit: string;
+  /** The time of that commit. */
+  readonly buildDate: string;
+  readonly runtime: Runtime;
+  /** Absent on Deno, which does not contain OpenSSL: the version that it reports is Node's. */
+  readonly opensslVersion?: string;
+}
+
+function getVersionFacts(versions: RuntimeVersions): VersionFacts {
+  const runtime = getRuntime(versions);
+  return {
+    version: TLSBOOT_VERSION,
+    kubernetesVersion: KUBERNETES_VERSION,
+    gitVersion: GIT_VERSION,
+    commit: BUILD.commit,
+    buildDate: BUILD.date,
+    runtime,
+    ...(runtime.name === "Deno" || versions["openssl"] === undefined ? {} : { opensslVersion: versions["openssl"] }),
+  };
 }
 
 async function printSbom(io: Io): Promise<ExitCode> {
