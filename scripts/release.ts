@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
 import { buildReleasedFiles } from "./build.ts";
 import { PLATFORMS } from "./build/node_runtime.ts";
+import { ADDRESS, CONTACT } from "./docs/pages.ts";
 import { formatChecksums } from "./package/checksums.ts";
 import { writeDebianPackages } from "./package/debian.ts";
 import { writeImages } from "./package/image.ts";
@@ -22,7 +23,6 @@ import { writeNpmPackage } from "./package/npm.ts";
 import { writeRpmPackages } from "./package/rpm.ts";
 import { checkSignature, listSigned, requireReleaseKey, writeDocuments } from "./package/sign.ts";
 import { runAside, runScript } from "./processes.ts";
-import { ADDRESS, CONTACT } from "./project.ts";
 import * as checks from "./release/checks.ts";
 
 const DIST = "dist";

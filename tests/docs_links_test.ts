@@ -83,7 +83,7 @@ test("no page shows a line of npx that would run a package of others under our n
   assert.deepEqual(risky, []);
 });
 
-test("README.md and SECURITY.md follow scripts/project.ts and the release key; otherwise run deno task docs", async () => {
+test("README.md and SECURITY.md follow scripts/docs/pages.ts and the release key; otherwise run deno task docs", async () => {
   for (const [path, page] of Object.entries(await renderPages("."))) {
     assert.equal(PAGES.find((one) => one.path === path)?.text, page);
   }

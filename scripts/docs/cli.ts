@@ -1,6 +1,6 @@
 /**
  * `deno task docs`: writes `docs/reference/cli.md` from the command table, the parts of README and SECURITY that
- * `scripts/project.ts` decides, and the guides, the mixin and the service into the program. Tests fail when they have parted.
+ * `pages.ts` decides, and the guides, the mixin and the service into the program. Tests fail when they have parted.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";

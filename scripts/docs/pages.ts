@@ -1,9 +1,17 @@
-/** The parts of README and SECURITY that follow `scripts/project.ts` and the release key. */
+/**
+ * What only the owner of the project knows, and the parts of README and SECURITY that follow it and the release key. Set both
+ * constants before the first release, and run `deno task docs`.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RELEASE_KEY } from "../../cli/release_key.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { ADDRESS, CONTACT } from "../project.ts";
+
+/** The address of the repository on GitHub: `https://github.com/OWNER/NAME`. Empty until the owner sets it. */
+export const ADDRESS: string = "";
+
+/** The e-mail address of the maintainers, also for reports of vulnerabilities. Empty until the owner sets it. */
+export const CONTACT: string = "";
 
 /** The facts that the pages name. */
 export interface ProjectFacts {

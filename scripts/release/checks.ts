@@ -115,14 +115,14 @@ export function checkTag(version: string, tags: readonly string[]): CheckOutcome
 export function checkProjectAddress(address: string): CheckOutcome {
   if (/^https:\/\/[\w.-]+\/[\w.-]+\/[\w.-]+$/.test(address)) return pass(address);
   return fail(
-    `set ADDRESS in scripts/project.ts to https://github.com/OWNER/NAME, and run deno task docs; it is "${address}"`,
+    `set ADDRESS in scripts/docs/pages.ts to https://github.com/OWNER/NAME, and run deno task docs; it is "${address}"`,
   );
 }
 
 /** Checks the address for reports of vulnerabilities. */
 export function checkContact(contact: string): CheckOutcome {
   if (/^[^@\s]+@[^@\s]+$/.test(contact)) return pass(contact);
-  return fail(`set CONTACT in scripts/project.ts to an e-mail address, and run deno task docs; it is "${contact}"`);
+  return fail(`set CONTACT in scripts/docs/pages.ts to an e-mail address, and run deno task docs; it is "${contact}"`);
 }
 
 /** Checks that what the program knows about its packages and their licences is what is installed. */
