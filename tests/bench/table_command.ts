@@ -18,7 +18,7 @@ export async function runTable(bench: Bench): Promise<Section> {
   }
   return {
     command: "table",
-    title: "Beside a control plane",
+    title: "tlsboot and a control plane",
     machine: machine(),
     settings:
       `${formatRounds(rounds)} All rounds are in brackets. CPU and memory are of all servers, with etcd where ` +
