@@ -33,19 +33,14 @@ export interface KeyedObject {
   readonly bytes: Uint8Array;
 }
 
-/** A change of one key. `current` is absent for a deletion, `previous` for a creation. */
-export interface KeyedChange {
-  readonly key: string;
-  readonly current?: Pick<KeyedObject, "object"> | undefined;
-  readonly previous?: Pick<KeyedObject, "object"> | undefined;
-}
-
 /** Receives the objects of a store: all of them first, and again after a lost watch; then each change. */
 export interface KeyedObjectFollower {
   /** Called before all objects are added. */
   clear(): void;
-  added(name: string, stored: KeyedObject, change?: KeyedChange): void;
-  removed(name: string, change: KeyedChange): void;
+  /** An object exists; `change` is undefined for one that was read. */
+  added(name: string, stored: KeyedObject, change?: unknown): void;
+  /** An object was deleted; `previous` is its last state. */
+  removed(name: string, change: { readonly key: string; readonly previous?: Pick<KeyedObject, "object"> | undefined }): void;
   changed(): void;
 }
 
