@@ -717,9 +717,9 @@ describe("tlsboot doctor", () => {
       /hint: check its rules with: tlsboot policy check web-policy\.yaml\n$/,
     );
     const { code, stdout } = await run(["policy", "check", "web-policy.yaml", "-o", "json"]);
-    assert.equal(code, 3);
+    assert.equal(code, 1);
     const { findings: [found, ...others] }: { findings: readonly Finding[] } = JSON.parse(stdout);
-    assert.deepEqual([found?.check, found?.severity, others], ["policy", "warning", []]);
+    assert.deepEqual([found?.check, found?.severity, others], ["policy", "error", []]);
     assert.match(
       found?.message ?? "",
       /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,

@@ -30,7 +30,5 @@ export async function run(input: Input<typeof policyCheckCommand.flags>, tools: 
   const described = sentences.map((sentence) => `${escapeText(sentence)}\n`).join("");
   const isJson = input.settings.output === "json";
   tools.stdout.write(isJson ? formatFindingJson(findings) : described + formatFindingTable(findings));
-  const { error, warning } = countFindings(findings);
-  if (code !== EXIT.done || error > 0) return EXIT.failed;
-  return warning > 0 ? EXIT.no : EXIT.done;
+  return countFindings(findings).error > 0 ? EXIT.failed : code;
 }

@@ -89,7 +89,6 @@ export const policyCheckCommand = defineCommand({
   },
   exitCodes: {
     0: "every file can be used",
-    1: "a file has a fault or cannot be read",
-    3: "a rule can never apply to a request",
+    1: "a file has a fault or cannot be read, or a rule can never apply to a request",
   },
 });

@@ -80,7 +80,7 @@ export function checkPolicyRules(
     const earlier = inOrder.slice(0, index).find((other) => isDecisive(other) && coversMatch(other.match, rule.match));
     if (earlier !== undefined) {
       return [{
-        severity: "warning",
+        severity: "error",
         message: `${what} is never reached: rule "${earlier.name}" decides about all its requests before it; ` +
           "put it first, or remove it",
         fix: removeRule(rule.name, file, text),
@@ -90,7 +90,7 @@ export function checkPolicyRules(
     const reason = findImpossible(rule);
     if (reason === undefined) return [];
     return [{
-      severity: "warning",
+      severity: "error",
       message: `${what} never applies: ${reason}`,
       advice: `correct the rule in "${file}"`,
     }];
