@@ -8,7 +8,6 @@ import {
   getRuntime,
   GIT_VERSION,
   KUBERNETES_VERSION,
-  type Runtime,
   type RuntimeVersions,
   TLSBOOT_VERSION,
 } from "../../../core/version.ts";
@@ -33,32 +32,21 @@ export async function run({ settings }: Input<typeof versionCommand.flags>, tool
   return EXIT.done;
 }
 
-/** The versions, as `-o json` prints them; keys are only ever added. */
-interface VersionFacts {
-  readonly version: string;
-  /** The Kubernetes release whose API this program implements and uses. */
-  readonly kubernetesVersion: string;
-  /** The version that our API server reports at `/version`. */
-  readonly gitVersion: string;
-  /** The commit that this program was built from; `unknown` when the sources run directly. */
-  readonly commit: string;
-  /** The time of that commit. */
-  readonly buildDate: string;
-  readonly runtime: Runtime;
-  /** Absent on Deno, which does not contain OpenSSL: the version that it reports is Node's. */
-  readonly opensslVersion?: string;
-}
-
-function getVersionFacts(versions: RuntimeVersions): VersionFacts {
+/** Returns the versions, as `-o json` prints them; keys are only ever added. */
+function getVersionFacts(versions: RuntimeVersions) {
   const runtime = getRuntime(versions);
   return {
     version: TLSBOOT_VERSION,
+    /** The Kubernetes release whose API this program implements and uses. */
     kubernetesVersion: KUBERNETES_VERSION,
+    /** The version that our API server reports at `/version`. */
     gitVersion: GIT_VERSION,
+    /** The commit that this program was built from; `unknown` when the sources run directly. */
     commit: BUILD.commit,
     buildDate: BUILD.date,
     runtime,
-    ...(runtime.name === "Deno" || versions["openssl"] === undefined ? {} : { opensslVersion: versions["openssl"] }),
+    // Deno does not contain OpenSSL: the version that it reports is Node's.
+    opensslVersion: runtime.name === "Deno" ? undefined : versions["openssl"],
   };
 }
 
@@ -75,7 +63,7 @@ async function printSbom(io: Io): Promise<ExitCode> {
   return EXIT.done;
 }
 
-function words({ version, kubernetesVersion, commit, buildDate, runtime, opensslVersion }: VersionFacts): string {
+function words({ version, kubernetesVersion, commit, buildDate, runtime, opensslVersion }: ReturnType<typeof getVersionFacts>): string {
   const openssl = opensslVersion === undefined ? "" : `, OpenSSL ${opensslVersion}`;
   return [
     `tlsboot version: ${version}`,
