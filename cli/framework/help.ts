@@ -86,6 +86,19 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
+/** Which of several values of a flag counts. */
+const PRECEDENCE = "A flag on the command line counts more than its TLSBOOT_ variable, the variable more than the --config " +
+  "file, and the file more than the default.";
+
+/** Describes which commands read which variables, and what counts more. */
+export function describeVariables({ commands }: CommandTable): string {
+  const daemons = commands.filter(({ environment }) => environment === "daemon").map(({ path }) => path.join(" "));
+  return `${PRECEDENCE} Programs that keep running (${daemons.join(", ")}) read a variable for each flag that has one; ` +
+    `other commands read only those that say where the server is, such as ${environmentName("dataDir")}. The file can set ` +
+    "the flags that have a variable. A command that signs, writes keys or restores refuses to run while a variable is set " +
+    "that it does not read (exit code 2); the rest warn.";
+}
+
 /** Lists every command, a line for each noun: `token create|list|delete`. */
 function allSections(table: CommandTable, width: number): string[] {
   const groups = COMMAND_GROUPS.map((group) => `${group}:\n${list(listNouns(table, group), width)}`);
@@ -123,10 +136,8 @@ function programSections(table: CommandTable, width: number): string[] {
   const entries = table.commands.map(toEntry).filter(([name]) => table.firstDay.includes(name));
   const notes = [
     "Flags of programs that keep running, and flags that say where the server is, can also be given in the --config file " +
-    `or as TLSBOOT_<FLAG> in the environment (--data-dir: ${
-      environmentName("dataDir")
-    }). A flag counts more than its ` +
-    "variable, and the variable more than the file; docs/reference/cli.md says which flags have one.",
+    `or as TLSBOOT_<FLAG> in the environment (--data-dir: ${environmentName("dataDir")}). ${PRECEDENCE} ` +
+    "docs/reference/cli.md says which flags have a variable.",
     `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
     `Use "${table.program} COMMAND --help" for more about a command, "${table.program} help --all" for all commands, and ` +
     `"${table.program} help options" for the options that several commands take.`,
@@ -225,14 +236,32 @@ function flagsSection({ group, entries }: GroupedFlags, width: number): string {
   return [title, blocks.join("\n\n")].join("\n");
 }
 
-/** Wraps paragraphs, and keeps the indentation of each. Lines that are all indented by two or more blanks stay as they are. */
-function wrapText(text: string, width: number): string {
+/** A paragraph of a text, or lines that keep their breaks, because all are indented by two or more blanks. */
+interface TextBlock {
+  /** The paragraph as one line, or the lines as they are. */
+  readonly text: string;
+  readonly isFixed: boolean;
+  readonly isIndented: boolean;
+}
+
+/** Splits a text into its blocks, which blank lines separate. */
+export function splitText(text: string): readonly TextBlock[] {
   return text.split(/\n\s*\n/).map((block) => {
     const lines = block.split("\n");
-    if (lines.every((line) => line.startsWith("  "))) return block;
-    const indent = block.startsWith(" ") ? " " : "";
-    return wrapWords(lines.map((line) => line.trim()).join(" "), width, indent).join("\n");
-  }).join("\n\n");
+    const isFixed = lines.every((line) => line.startsWith("  "));
+    return {
+      text: isFixed ? block : lines.map((line) => line.trim()).join(" "),
+      isFixed,
+      isIndented: block.startsWith(" "),
+    };
+  });
+}
+
+/** Wraps the paragraphs of a text, and keeps the indentation of each. */
+function wrapText(text: string, width: number): string {
+  return splitText(text).map((block) =>
+    block.isFixed ? block.text : wrapWords(block.text, width, block.isIndented ? " " : "").join("\n")
+  ).join("\n\n");
 }
 
 /** The narrowest column of descriptions; below it they begin on the line after the name. */

@@ -13,8 +13,8 @@ import {
   getExitCodes,
   GLOBAL_FLAGS,
 } from "./command.ts";
-import { environmentName, type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
-import { flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
+import { type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
+import { describeVariables, flagText, getTopicPath, type HelpTopic, splitText, usageWords } from "./help.ts";
 import { describeRule } from "./rules.ts";
 
 /** The version and the date at the foot of each page. */
@@ -86,13 +86,7 @@ function programBody(table: CommandTable): readonly string[] {
     ...groups,
     ...options("OPTIONS", GLOBAL_FLAGS, { environment: "daemon" }),
     ".SH ENVIRONMENT",
-    ...paragraph(
-      "The page of each command names the variables that it reads: programs that keep running read one for each flag, " +
-        `other commands only those that say where the server is, such as ${environmentName("dataDir")}. The --config ` +
-        "file can set the same flags. A flag on the command line counts more than its variable, the variable more than " +
-        "the file, the file more than the default. A command that signs, writes keys or restores refuses to run with a " +
-        "variable that it does not read.",
-    ),
+    ...paragraph(`${describeVariables(table)} The page of each command names the variables that it reads.`),
     ".TP",
     code("NO_COLOR"),
     roffText("Set to anything: no colour. Without a terminal there is none in any case."),
@@ -167,14 +161,10 @@ function option(key: string, flag: Flag<unknown>, variable: string | undefined):
   return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${origin}`)];
 }
 
-/** Formats the paragraphs of a description. Consecutive lines are joined, unless all are indented by two or more spaces. */
 function description(text: string): readonly string[] {
-  return text.split(/\n\s*\n/).flatMap((block) => {
-    const lines = block.split("\n");
-    return lines.every((line) => /^ {2,}/.test(line))
-      ? preformatted(lines.map((line) => line.trimStart()).join("\n"))
-      : paragraph(lines.map((line) => line.trim()).join(" "));
-  });
+  return splitText(text).flatMap((block) =>
+    block.isFixed ? preformatted(block.text.replace(/^ +/gm, "")) : paragraph(block.text)
+  );
 }
 
 function seeAlso(table: CommandTable, topic: HelpTopic): readonly string[] {

@@ -9,7 +9,7 @@ import {
 } from "../../cli/framework/command.ts";
 import { FLAG_GROUPS, flagName, type GroupedFlags, groupFlags } from "../../cli/framework/flags.ts";
 import { describeRule } from "../../cli/framework/rules.ts";
-import { flagHeading, flagText, groupSharedFlags, usageLine } from "../../cli/framework/help.ts";
+import { describeVariables, flagHeading, flagText, groupSharedFlags, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */
 export function renderManual(table: CommandTable): string {
@@ -24,13 +24,8 @@ export function renderManual(table: CommandTable): string {
     "<!-- Made by scripts/docs/cli.ts from the command table; do not edit. -->",
     `# ${table.program} on the command line`,
     paragraphs(table.description),
-    "Answers go to stdout, everything else to stderr. A flag on the command line counts more than its `TLSBOOT_` " +
-    "variable, the variable more than the `--config` file, the file more than the default. The file can set the flags that " +
-    "have a variable.",
-    "Programs that keep running (`up`, `serve`, `signer`, `approver`, `bootstrap`, `ui`) read a variable for each flag " +
-    "that has one below. Other commands read only the variables that say where the server is: `TLSBOOT_DATA_DIR`, " +
-    "`TLSBOOT_KUBECONFIG`, `TLSBOOT_CONTEXT` and `TLSBOOT_CA_CERT_HASH`. A command that signs, writes keys or " +
-    "restores refuses to run while a variable of another command or flag is set (exit code 2); the rest warn.",
+    "Answers go to stdout, everything else to stderr. " +
+    describeVariables(table).replaceAll(/TLSBOOT_[A-Z_]*|--[a-z]+/g, "`$&`"),
     "## Options of several commands",
     "Each command below names the groups that it takes. Where it takes only part of a group, that part is in parentheses. " +
     "The variables are those that programs that keep running read.",
