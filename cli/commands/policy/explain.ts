@@ -73,7 +73,7 @@ function suggestFlags(published: ChosenSettings): ChosenSettings {
 /** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
-  { user, group, signer: signerName, usage, expiration }: Settings<typeof policyExplainCommand.flags>,
+  { user, group, signer: signerName, usage }: Settings<typeof policyExplainCommand.flags>,
   tools: Tools,
 ): Promise<CertificateSigningRequest | undefined> {
   const text = named === "-" ? await tools.stdin.readAll(tools.signal) : await findText(named, tools);
@@ -84,7 +84,6 @@ async function readFile(
     username: user,
     groups: group.length === 0 && isNode ? [NODES_GROUP, "system:authenticated"] : group,
     usages: usage,
-    expirationSeconds: expiration === undefined ? undefined : Math.round(expiration / 1_000),
   });
 }
 

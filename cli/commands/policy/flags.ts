@@ -2,7 +2,7 @@
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, durationFlag, fileFlag, listFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, textFlag } from "../../framework/flags.ts";
 
 export const policyExplainCommand = defineCommand({
   path: ["policy", "explain"],
@@ -32,7 +32,6 @@ export const policyExplainCommand = defineCommand({
       default: ["digital signature", "server auth"],
       summary: "Usages of a request from a PEM file.",
     }),
-    expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
     output: STRUCTURED_OUTPUT,
   },
   examples: {

@@ -15,7 +15,7 @@ export interface RequestIdentity {
   readonly username: string | undefined;
   readonly groups: readonly string[];
   readonly usages: readonly string[];
-  readonly expirationSeconds: number | undefined;
+  readonly expirationSeconds?: number | undefined;
 }
 
 /**
