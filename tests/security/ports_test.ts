@@ -62,7 +62,7 @@ test("the manual has these listeners and no others", async () => {
   const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
   const role = { "metrics-bind-address": "0" };
   assert.deepEqual(await readDocumented(), {
-    up: { ...server, "ui-port": "0" },
+    up: server,
     serve: server,
     signer: role,
     approver: role,

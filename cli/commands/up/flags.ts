@@ -4,7 +4,7 @@ import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } 
 import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
-import { inGroup, integerFlag, switchFlag } from "../../framework/flags.ts";
+import { inGroup, switchFlag } from "../../framework/flags.ts";
 import { excludes, needs, whenTyped } from "../../framework/rules.ts";
 import { SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
 
@@ -39,11 +39,8 @@ export const upCommand = defineCommand({
         "create. While the inventory lists keys with which machines prove which ones they are, there is no such token; " +
         "the next start without such keys makes one.",
     }),
-    ui: switchFlag({ summary: "Serve the page for the browser too, and print a link that opens it once." }),
-    uiPort: integerFlag({
-      default: 0,
-      max: 65_535,
-      summary: "Port of the page of --ui on 127.0.0.1. 0 is a free port.",
+    ui: switchFlag({
+      summary: "Serve the page for the browser too, on a free port of 127.0.0.1, and print a link that opens it once.",
     }),
     ...POLICY_FLAGS,
     ...PROFILE_FLAGS,

@@ -49,11 +49,11 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
 
 /** Serves the page with the rights of the administrator, whose kubeconfig is in the data directory. */
 async function servePage(
-  { dataDir, uiPort }: Input<typeof upCommand.flags>["settings"],
+  { dataDir }: Input<typeof upCommand.flags>["settings"],
   tools: Tools,
   logger: Logger,
 ): Promise<AsyncDisposable> {
-  const ui = await openUi({ kubeconfig: undefined, dataDir }, { logger, port: uiPort }, tools);
+  const ui = await openUi({ kubeconfig: undefined, dataDir }, { logger, port: 0 }, tools);
   tools.stdout.write(`\nThe page for the browser is at ${ui.url}. This link opens it once:\n  ${ui.createLink()}\n`);
   return ui;
 }
