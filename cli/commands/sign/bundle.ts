@@ -30,9 +30,9 @@ export async function signBundle(
   { settings, origins }: Input<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
-  refuseFlags(origins, ["usage", "duration"], "a bundle");
+  refuseFlags(origins, ["usage", "duration"], "not for a bundle", SEE_REQUESTS);
   const bundle = openBundleText("requests", readRequests, text, file);
-  if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "requests that a server exported");
+  if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_REQUESTS);
   using desk = await openDesk(settings, tools);
   const answer = await answerBundle(bundle, desk);
   const { text: answers, isRepeated, outcomes } = answer;
@@ -60,7 +60,7 @@ export async function signFolder(
   >,
   tools: Tools,
 ): Promise<ExitCode> {
-  refuseFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"], "a folder");
+  refuseFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"], "not for a folder", SEE_REQUESTS);
   const path = resolve(tools.cwd, folder);
   const names = await findRequests(path);
   if (names.length === 0) {
@@ -95,11 +95,12 @@ export async function signFolder(
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }
 
-/** UsageError for flags that have no meaning here. */
-function refuseFlags(origins: Input["origins"], flags: readonly string[], what: string): void {
+const SEE_REQUESTS = "the requests in it say what they ask for";
+
+/** UsageError for flags that have no meaning for what the arguments name. */
+export function refuseFlags(origins: Input["origins"], flags: readonly string[], why: string, hint?: string): void {
   const given = listTypedFlags(origins, flags);
-  if (given.length === 0) return;
-  throw new UsageError(`${given.join(", ")}: not for ${what}`, "the requests in it say what they ask for");
+  if (given.length > 0) throw new UsageError(`${given.join(", ")}: ${why}`, hint);
 }
 
 async function findRequests(folder: string): Promise<readonly string[]> {

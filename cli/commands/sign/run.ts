@@ -12,14 +12,13 @@ import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
-import { listTypedFlags } from "../../framework/settings.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { isBundleText, readBundleText } from "../../offline_files.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
-import { signBundle, signFolder } from "./bundle.ts";
+import { refuseFlags, signBundle, signFolder } from "./bundle.ts";
 import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";
 
@@ -35,7 +34,7 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
   if (await namesFolder(args, files, tools.cwd)) return await signFolder(input, tools);
   const text = await findBundleText(args, tools);
   if (text?.isBundle === true) return await signBundle(text.content, args[0] ?? "", input, tools);
-  checkFileSettings(input.origins);
+  refuseFlags(input.origins, BUNDLE_FLAGS, "only for a folder or a bundle of requests");
   const targets = await planTargets(args, settings, files, tools.cwd);
   const { issuedLog: log, ...signing } = await openSigning(settings, tools);
   using _ = log;
@@ -89,11 +88,8 @@ async function findBundleText(
   return { content, isBundle: isBundleText(content) };
 }
 
-/** UsageError for flags that have a meaning only for a folder or a bundle. */
-function checkFileSettings(origins: Input["origins"]): void {
-  const given = listTypedFlags(origins, ["trustExporter", "qr", "server", "yes", "policy", "inventory"]);
-  if (given.length > 0) throw new UsageError(`${given.join(", ")}: only for a folder or a bundle of requests`);
-}
+/** The flags that have a meaning only for a folder or a bundle. */
+const BUNDLE_FLAGS = ["trustExporter", "qr", "server", "yes", "policy", "inventory"];
 
 async function openSigning(
   settings: Settings<typeof signCommand.flags>,
