@@ -22,7 +22,7 @@ import type { RequestFormat } from "./format.ts";
 import { createObjectPrinter, type ObjectFormat } from "./objects.ts";
 import { parseRowOrder, type RowOrder } from "./sort.ts";
 import { createStyle } from "./style.ts";
-import { createTablePrinter } from "./table.ts";
+import { createTablePrinter } from "./table_printer.ts";
 import { forEachItem } from "../framework/for_each_item.ts";
 import {
   createTableApi,
@@ -31,7 +31,7 @@ import {
   type OwnTable,
   type ServerTable,
   watchObjects,
-} from "./tables.ts";
+} from "./server_tables.ts";
 
 type ShowInput = Input<
   typeof API_FLAGS & Omit<typeof LIST_FLAGS, "output"> & { output: Flag<RequestFormat | undefined> }

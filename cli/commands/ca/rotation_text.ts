@@ -8,7 +8,7 @@ import { CA_KEY_FLAGS } from "../../flags/common.ts";
 import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { FlagSet } from "../../framework/flags.ts";
 import { formatDescription } from "../../output/tab_writer.ts";
-import { createTablePrinter, type TableColumn } from "../../output/table.ts";
+import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
 import { CA_FLAGS } from "./rotate_flags.ts";
 
 /** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */

@@ -4,7 +4,7 @@ import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha
 import { AppError } from "../../../core/errors.ts";
 import { type getCertificatesCommand, isRecordOrder } from "./flags.ts";
 import { RECORD_COLLECTION } from "../../../client/admin/records.ts";
-import { watchObjects } from "../../output/tables.ts";
+import { watchObjects } from "../../output/server_tables.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";

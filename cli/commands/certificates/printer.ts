@@ -2,7 +2,7 @@
 import { RECORD_QUALIFIED_KIND } from "../../../client/admin/records.ts";
 import type { RecordFormat } from "../../output/format.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
-import { createTablePrinter, type TableColumn, type TableOptions, type TableRow } from "../../output/table.ts";
+import { createTablePrinter, type TableColumn, type TableOptions, type TableRow } from "../../output/table_printer.ts";
 import { getApprover, getSigner, listNames, type RecordRow, shortenSerial } from "../../../core/report/record_rows.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { Style } from "../../output/style.ts";

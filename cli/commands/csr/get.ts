@@ -8,7 +8,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { findRequestRecords, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { findHolds } from "../../../client/admin/holds.ts";
 import { showObjects } from "../../output/show_objects.ts";
-import type { ServerTable } from "../../output/tables.ts";
+import type { ServerTable } from "../../output/server_tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";

@@ -4,9 +4,9 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { type RequestSummary, shortenNames, summarizeRequest } from "../../../core/report/request_summary.ts";
 import type { Clock } from "../../../core/ports.ts";
-import type { OwnTable, ServerTable } from "../../output/tables.ts";
+import type { OwnTable, ServerTable } from "../../output/server_tables.ts";
 import type { Style } from "../../output/style.ts";
-import type { TableColumn } from "../../output/table.ts";
+import type { TableColumn } from "../../output/table_printer.ts";
 
 const COLUMNS: readonly TableColumn[] = [
   // A name that is cut could not be typed.

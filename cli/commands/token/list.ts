@@ -7,7 +7,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
-import { createTablePrinter, type TableColumn } from "../../output/table.ts";
+import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
 
 export async function run(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;

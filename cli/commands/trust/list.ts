@@ -8,7 +8,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { type getTrustBundlesCommand, parseTrustBundleName } from "./flags.ts";
 import { showObjects } from "../../output/show_objects.ts";
-import type { OwnTable } from "../../output/tables.ts";
+import type { OwnTable } from "../../output/server_tables.ts";
 import { explainTrustBundleFailure } from "../../../client/admin/trust_bundles.ts";
 
 const TABLE: OwnTable = {

@@ -18,7 +18,7 @@ import { errorFromStatus } from "../../core/kube/status/status.ts";
 import type { Io } from "../io.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 import type { SortableRow } from "./sort.ts";
-import type { TableColumn } from "./table.ts";
+import type { TableColumn } from "./table_printer.ts";
 
 /** The Accept header of kubectl (kubectl `pkg/cmd/get/get.go`, `transformRequests`). */
 const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io," +
