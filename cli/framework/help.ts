@@ -87,8 +87,8 @@ export function flagText(flag: Flag<unknown>): string {
 }
 
 /** Which of several values of a flag counts. */
-const PRECEDENCE = "A flag on the command line counts more than its TLSBOOT_ variable, the variable more than the --config " +
-  "file, and the file more than the default.";
+const PRECEDENCE = "A flag on the command line counts more than its TLSBOOT_ variable, the variable more than the " +
+  "--config file, and the file more than the default.";
 
 /** Describes which commands read which variables, and what counts more. */
 export function describeVariables({ commands }: CommandTable): string {

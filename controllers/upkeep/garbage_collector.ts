@@ -40,7 +40,10 @@ export interface KeyedObjectFollower {
   /** An object exists; `change` is undefined for one that was read. */
   added(name: string, stored: KeyedObject, change?: unknown): void;
   /** An object was deleted; `previous` is its last state. */
-  removed(name: string, change: { readonly key: string; readonly previous?: Pick<KeyedObject, "object"> | undefined }): void;
+  removed(
+    name: string,
+    change: { readonly key: string; readonly previous?: Pick<KeyedObject, "object"> | undefined },
+  ): void;
   changed(): void;
 }
 

@@ -4,7 +4,15 @@ import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from ".
 import { parseSignerName } from "../../flags/requested_names.ts";
 import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  fileFlag,
+  listFlag,
+  parsedFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
 export const kubeconfigAdminCommand = defineCommand({

@@ -32,7 +32,9 @@ export async function signBundle(
 ): Promise<ExitCode> {
   refuseFlags(origins, ["usage", "duration"], "not for a bundle", SEE_REQUESTS);
   const bundle = openBundleText("requests", readRequests, text, file);
-  if (bundle.origin.kind === "export") refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_REQUESTS);
+  if (bundle.origin.kind === "export") {
+    refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_REQUESTS);
+  }
   using desk = await openDesk(settings, tools);
   const answer = await answerBundle(bundle, desk);
   const { text: answers, isRepeated, outcomes } = answer;

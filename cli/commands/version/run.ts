@@ -63,7 +63,9 @@ async function printSbom(io: Io): Promise<ExitCode> {
   return EXIT.done;
 }
 
-function words({ version, kubernetesVersion, commit, buildDate, runtime, opensslVersion }: ReturnType<typeof getVersionFacts>): string {
+function words(
+  { version, kubernetesVersion, commit, buildDate, runtime, opensslVersion }: ReturnType<typeof getVersionFacts>,
+): string {
   const openssl = opensslVersion === undefined ? "" : `, OpenSSL ${opensslVersion}`;
   return [
     `tlsboot version: ${version}`,
