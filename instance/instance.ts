@@ -198,7 +198,11 @@ export async function startInstance(
       serviceAccounts,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
-      objects: [...objects(isNew), ...revocationObjects(), ...(listExpectedProofs().length > 0 ? attesterObjects() : [])],
+      objects: [
+        ...objects(isNew),
+        ...revocationObjects(),
+        ...(listExpectedProofs().length > 0 ? attesterObjects() : []),
+      ],
       attestation: inventory && attestation.options,
       registry,
       customSigners,

@@ -93,8 +93,12 @@ const PRECEDENCE = "A flag on the command line counts more than its TLSBOOT_ var
 /** Describes which commands read which variables, and what counts more. */
 export function describeVariables({ commands }: CommandTable): string {
   const daemons = commands.filter(({ environment }) => environment === "daemon").map(({ path }) => path.join(" "));
-  return `${PRECEDENCE} Programs that keep running (${daemons.join(", ")}) read a variable for each flag that has one; ` +
-    `other commands read only those that say where the server is, such as ${environmentName("dataDir")}. The file can set ` +
+  return `${PRECEDENCE} Programs that keep running (${
+    daemons.join(", ")
+  }) read a variable for each flag that has one; ` +
+    `other commands read only those that say where the server is, such as ${
+      environmentName("dataDir")
+    }. The file can set ` +
     "the flags that have a variable. A command that signs, writes keys or restores refuses to run while a variable is set " +
     "that it does not read (exit code 2); the rest warn.";
 }

@@ -13,7 +13,7 @@ import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Random } from "../ports.ts";
 import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_token.ts";
 import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProvenIdentity } from "./proof.ts";
-import { challengeEvidence, type Challenged, type EvidenceFault, verifyAnswer } from "./proof_methods.ts";
+import { type Challenged, challengeEvidence, type EvidenceFault, verifyAnswer } from "./proof_methods.ts";
 import type { TokenProof } from "./token_proof.ts";
 
 /** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */

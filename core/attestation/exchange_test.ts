@@ -301,7 +301,10 @@ for (
     const begun = await begin({}, tpm.evidence);
     const expected = { tpm: pin, ssh: [], pcrs: new Map<number, Uint8Array>(pcrs) };
     const done = complete(begun, await answer(begun), { expected });
-    assert.deepEqual(done.ok ? [] : [done.error.reason, done.error.detail], want ? ["inventory", `tpm ${pin}: ${want}`] : []);
+    assert.deepEqual(
+      done.ok ? [] : [done.error.reason, done.error.detail],
+      want ? ["inventory", `tpm ${pin}: ${want}`] : [],
+    );
   });
 }
 
@@ -357,6 +360,9 @@ test("completeAttestation() asks the inventory with the endorsement certificate 
 
 test("listQuotedPcrs() has those of the firmware, and those of every machine", () => {
   assert.deepEqual(listQuotedPcrs([]), [0, 1, 2, 3, 4, 5, 6, 7]);
-  const expected = [{ ssh: [], pcrs: new Map([[11, valueOf(7)], [7, valueOf(7)]]) }, { ssh: [], pcrs: new Map([[9, valueOf(7)]]) }];
+  const expected = [{ ssh: [], pcrs: new Map([[11, valueOf(7)], [7, valueOf(7)]]) }, {
+    ssh: [],
+    pcrs: new Map([[9, valueOf(7)]]),
+  }];
   assert.deepEqual(listQuotedPcrs(expected), [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]);
 });

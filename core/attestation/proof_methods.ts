@@ -68,7 +68,9 @@ export function verifyAnswer(
   answer: ProofAnswer,
   message: Bytes,
 ): Result<undefined, string> {
-  if (answer.kind !== kind) return err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`);
+  if (answer.kind !== kind) {
+    return err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`);
+  }
   if (answer.kind === "ssh") {
     const publicKey = parseSshPublicKey(verifyingKey);
     if (!publicKey.ok) return publicKey;

@@ -38,9 +38,7 @@ const MAX_NAME = 253;
 export function createSignerObjectNames(chosen: readonly string[], isForPods = false): SignerObjectNames {
   const command = isForPods ? "pod-signer" : "signer";
   const words = [...chosen].sort().map((name) => name.replace("/", ".")).join(".");
-  const suffix = words.length <= MAX_NAME - `tlsboot-${command}.`.length
-    ? words
-    : hash("sha256", words).slice(0, 16);
+  const suffix = words.length <= MAX_NAME - `tlsboot-${command}.`.length ? words : hash("sha256", words).slice(0, 16);
   const account = suffix === "" ? `tlsboot-${command}` : `tlsboot-${command}.${suffix}`;
   return {
     serviceAccount: account,

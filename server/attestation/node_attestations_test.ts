@@ -137,14 +137,18 @@ test("nodeattestations keeps proofs and tokens out of logs, and names what was p
   await post(app, { evidence: { ssh: { hostKey: "!" } } });
   const texts = [...auditLines, JSON.stringify(app.logger.entries)].join("\n");
   const [tokenId = "", tokenSecret = ""] = String(done.at("status/token")).split(".");
-  for (const secret of [tokenSecret, String(begun.at("status/state")), publicKey, encodeBase64(host.evidence.hostKey)]) {
+  for (
+    const secret of [tokenSecret, String(begun.at("status/state")), publicKey, encodeBase64(host.evidence.hostKey)]
+  ) {
     assert.ok(secret.length > 3 && !texts.includes(secret), secret);
   }
   const annotations = auditLines.map((line) => JSON.parse(line).annotations);
-  assert.ok(annotations.some((one) =>
-    one["attestation.tlsboot/proof"] === `ssh ${host.fingerprint} 2026-01-01T00:00:00Z` &&
-    one["attestation.tlsboot/token-id"] === tokenId && one["attestation.tlsboot/node"] === "n1"
-  ));
+  assert.ok(
+    annotations.some((one) =>
+      one["attestation.tlsboot/proof"] === `ssh ${host.fingerprint} 2026-01-01T00:00:00Z` &&
+      one["attestation.tlsboot/token-id"] === tokenId && one["attestation.tlsboot/node"] === "n1"
+    ),
+  );
   assert.ok(annotations.some((one) => String(one["attestation.tlsboot/refused"]).includes("signature")));
 });
 

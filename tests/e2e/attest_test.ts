@@ -23,7 +23,8 @@ import type { TempFolder } from "../support/temp.ts";
 
 const formatInventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`;
 
-const formatPolicy = (maxAge: string) => `apiVersion: tlsboot/v1alpha1
+const formatPolicy = (maxAge: string) =>
+  `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
 name: proven
 rules:
@@ -248,9 +249,12 @@ test("each renewal proves again where a policy requires a fresh proof, and nothi
 
   // A copied disk without the host key.
   await rm(folder.join("n1.hostkey"));
-  const failed = (tries: number) => running.waitFor(
-    new RegExp(`cannot renew the certificate.*cannot read the SSH host key .*n1\\.hostkey.*: file does not exist.*"tries":${tries}`),
-  );
+  const failed = (tries: number) =>
+    running.waitFor(
+      new RegExp(
+        `cannot renew the certificate.*cannot read the SSH host key .*n1\\.hostkey.*: file does not exist.*"tries":${tries}`,
+      ),
+    );
   await failed(1);
 
   // The same machine without --attest: its certificate alone renews nothing.

@@ -207,7 +207,10 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       ["token create --cidr 10.0.0.1/8", /want a network/],
       ["token create -o yaml --print-join-command", /--output and --print-join-command exclude each other/],
       ["token create --for-inventory machines.yaml", /--for-inventory needs --out/],
-      ["token create --for-inventory machines.yaml --out x -o command", /--for-inventory and --output=command exclude each/],
+      [
+        "token create --for-inventory machines.yaml --out x -o command",
+        /--for-inventory and --output=command exclude each/,
+      ],
       [
         "token create --for-inventory machines.yaml --out x abcdef.0123456789abcdef",
         /--for-inventory and TOKEN exclude each other/,

@@ -235,17 +235,21 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
       ].join("\n"),
       // The server records it a moment later.
       [events]: `eventually "${events} | grep NodeAttestationRefused"`,
-      [`tlsboot attest ${server}`]: "tlsboot attest --proof ssh --proof-from hostkey --hostname-override n2 --server $(at)",
+      [`tlsboot attest ${server}`]:
+        "tlsboot attest --proof ssh --proof-from hostkey --hostname-override n2 --server $(at)",
       "/var/lib/kubelet": "$PWD/kubelet",
       "/etc/kubernetes": "kubelet",
       // It ends by itself, because there is no container runtime.
-      "systemctl start kubelet": "kubelet --bootstrap-kubeconfig=kubelet/bootstrap-kubelet.conf --hostname-override=n2 " +
+      "systemctl start kubelet":
+        "kubelet --bootstrap-kubeconfig=kubelet/bootstrap-kubelet.conf --hostname-override=n2 " +
         "--kubeconfig=kubelet/kubelet.conf --cert-dir=$PWD/kubelet/pki > kubelet.log 2>&1 || true\nwhoami kubelet/kubelet.conf",
       "ssh-keyscan n1 n2 > known_hosts": "echo n2 $(cut -d ' ' -f 1,2 hostkey.pub) > known_hosts",
-      [`--inventory known_hosts ${network}`]: "--inventory known_hosts\nprove ssh hostkey n2 known; whoami known/kubeconfig",
+      [`--inventory known_hosts ${network}`]:
+        "--inventory known_hosts\nprove ssh hostkey n2 known; whoami known/kubeconfig",
       [network]: "",
-      "tlsboot get certificates --data-dir lab --subject":
-        `${refuse(proveN1)}\ntlsboot get certificates --data-dir lab --subject`,
+      "tlsboot get certificates --data-dir lab --subject": `${
+        refuse(proveN1)
+      }\ntlsboot get certificates --data-dir lab --subject`,
     },
   });
   const joined = [...out.matchAll(/Username +system:node:(n\d)\n/g)].map(([, node]) => node);

@@ -67,7 +67,11 @@ async function main(): Promise<never> {
 }
 
 /** Creates the exchange of a machine's proof for a token, as `tlsboot attest` makes it; it returns 200 for a token. */
-async function createProof(server: string, caPem: string, hostKeys: string): Promise<(machine: string) => Promise<number>> {
+async function createProof(
+  server: string,
+  caPem: string,
+  hostKeys: string,
+): Promise<(machine: string) => Promise<number>> {
   const bundle = parseCaBundle(caPem);
   if (!bundle.ok) throw new Error(bundle.error);
   const files = createFilePort();

@@ -149,7 +149,13 @@ describeInstance("proofs by keys of an inventory", {
   args: ["--inventory", "machines.yaml"],
   prepare: (folder) => writeFile(folder.join("machines.yaml"), INVENTORY),
 }, (instance) => {
-  for (const { kind, machine, node } of [{ kind: "a TPM", machine: genuine, node: "n1" }, { kind: "a host key", machine: host, node: "n3" }]) {
+  for (
+    const { kind, machine, node } of [{ kind: "a TPM", machine: genuine, node: "n1" }, {
+      kind: "a host key",
+      machine: host,
+      node: "n3",
+    }]
+  ) {
     test(`the answer of a machine with ${kind} gives a token for its own key, and none for that of a thief`, async () => {
       const claim = { node, key };
       const sent = await begin(instance, machine, claim);

@@ -48,10 +48,15 @@ export function validateObjectMeta(meta: ObjectMeta, { namespaced, validateName 
 }
 
 /** Validates an object's name, and the prefix that it was generated from. */
-export function validateObjectName({ name = "", generateName = "" }: ObjectMeta, validateName: NameCheck): FieldError[] {
+export function validateObjectName(
+  { name = "", generateName = "" }: ObjectMeta,
+  validateName: NameCheck,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (generateName !== "") {
-    errors.push(...validateName(generateName, true).map((text) => invalid("metadata.generateName", generateName, text)));
+    errors.push(
+      ...validateName(generateName, true).map((text) => invalid("metadata.generateName", generateName, text)),
+    );
   }
   if (name === "") errors.push(requiredField("metadata.name", "name or generateName is required"));
   else errors.push(...validateName(name, false).map((text) => invalid("metadata.name", name, text)));

@@ -26,7 +26,9 @@ export function decodeCanonicalBase64(text: string): Uint8Array {
 export function decodeRawUrlBase64(text: string): Uint8Array {
   const wrong = /[^A-Za-z0-9_\-\r\n]/.exec(text);
   const plain = (wrong === null ? text : text.slice(0, wrong.index)).replace(/[\r\n]/g, "");
-  const fault = wrong === null ? (plain.length % 4 === 1 ? text.length - 1 : undefined) : byteLength(text.slice(0, wrong.index));
+  const fault = wrong === null
+    ? (plain.length % 4 === 1 ? text.length - 1 : undefined)
+    : byteLength(text.slice(0, wrong.index));
   if (fault !== undefined) throw new DecodeError(`illegal base64 data at input byte ${fault}`);
   return Buffer.from(plain, "base64url");
 }
