@@ -74,7 +74,7 @@ test("listProofKinds() lists the kinds of the proofs in an inventory", () => {
   assert.deepEqual(list(inventory(`{ name: n1, tpm: "${TPM}" }`)), ["tpm"]);
   assert.deepEqual(list(inventory(`{ name: n1, ssh: "${SSH}" }`)), ["ssh"]);
   assert.deepEqual(list(inventory(`{ name: n1, ssh: "${SSH}" }, { name: n2, tpm: "${TPM}" }`)), ["tpm", "ssh"]);
-  const [{ type, publicKey }] = SSH_VECTORS;
+  const { type, publicKey } = SSH_VECTORS[0]!;
   assert.deepEqual(list(`${HASHED_NAMES.n1} ${type} ${publicKey}\n`), ["ssh"]);
 });
 

@@ -203,7 +203,7 @@ export async function wrongProofs(target: Target): Promise<void> {
         const begun = await call({ evidence }, node);
         if (begun.code !== 201) continue;
         const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
-        if (challenge === undefined) continue;
+        if (challenge === undefined || state === undefined) continue;
         const { code } = await call({ answer: await answer(challenge), state }, node);
         if (code === 403) tally.answered++;
         if (code === 201) tally.created++;
