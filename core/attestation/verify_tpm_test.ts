@@ -35,7 +35,7 @@ import {
 const { attributes } = ATTESTATION_TEMPLATE;
 const RSASSA = { algorithm: TPM_ALGORITHM.rsassa, hash: TPM_ALGORITHM.sha256 };
 
-function rsaKey(bits: number): Extract<TpmPublicArea["key"], { readonly kind: "rsa" }> {
+function rsaKey(bits: number): Extract<TpmPublicArea["key"], { kind: "rsa" }> {
   const { n = "" } = generateKeyPairSync("rsa", { modulusLength: bits }).publicKey.export({ format: "jwk" });
   return { kind: "rsa", bits, exponent: 65_537, modulus: Uint8Array.from(Buffer.from(n, "base64url")) };
 }
