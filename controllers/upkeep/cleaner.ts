@@ -22,7 +22,7 @@ export interface CleanerOptions {
   /** The pause between two passes; one hour by default, as upstream. */
   readonly intervalMs?: number;
   /** How long CSRs are kept; as long as upstream by default. */
-  readonly times: CleaningTimes;
+  readonly times?: CleaningTimes;
 }
 
 const MINUTE_MS = 60_000;

@@ -4,6 +4,8 @@ import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";
 
+const HOUR_MS = 3_600_000;
+
 /** How long CSRs are kept in each state, in milliseconds. */
 export interface CleaningTimes {
   /** The age of a request that no one has decided. */
@@ -18,11 +20,24 @@ export interface CleaningTimes {
   readonly failedMs: number;
 }
 
+/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
+export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
+  pendingMs: 24 * HOUR_MS,
+  unissuedMs: 24 * HOUR_MS,
+  issuedMs: HOUR_MS,
+  deniedMs: HOUR_MS,
+  failedMs: HOUR_MS,
+};
+
 /** Whether a CSR is kept or deleted, with the reason for a deletion. */
 export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };
 
 /** Decides whether one CSR is deleted. A missing time never counts as old. */
-export function decideCleaning(csr: CertificateSigningRequest, now: Date, times: CleaningTimes): Cleaning {
+export function decideCleaning(
+  csr: CertificateSigningRequest,
+  now: Date,
+  times: CleaningTimes = DEFAULT_CLEANING_TIMES,
+): Cleaning {
   const why = findReason(csr, now, times);
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
 }

@@ -10,7 +10,6 @@ import {
   type ExchangeContext,
 } from "../../../core/attestation/exchange.ts";
 import type { Evidence } from "../../../core/attestation/proof.ts";
-import { PROOF_METHODS } from "../../../core/attestation/proof_methods.ts";
 import {
   formatSshFingerprint,
   PROOF_NAMESPACE,
@@ -85,7 +84,7 @@ const SUBJECT = {
 export async function sealedState(): Promise<Target> {
   const now = new Date("2026-12-02T01:00:00Z");
   const sealingKey = createSealingKey(encodeText("secret"));
-  const context: ExchangeContext = { caHash: SUBJECT.caHash, now, sealingKey, methods: PROOF_METHODS };
+  const context: ExchangeContext = { caHash: SUBJECT.caHash, now, sealingKey };
   const begin = async (evidence: Evidence, more: Partial<ExchangeContext> = {}) => {
     const options = { ...context, ...more, pcrs: [0, 7], random: createSeededRandom() };
     const begun = await beginAttestation({ ...SUBJECT, evidence }, options);
