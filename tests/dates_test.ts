@@ -58,9 +58,8 @@ for (const { name, at } of DATES) {
 
   test(`requests and tokens over ${name} age by the second`, async () => {
     const denied = await buildCsr({ conditions: [condition("Denied", formatTime(now))] });
-    const times = { pendingMs: YEAR, unissuedMs: YEAR, issuedMs: YEAR, deniedMs: HOUR, failedMs: YEAR };
-    assert.equal(decideCleaning(denied, later(HOUR - SECOND), times).kind, "keep");
-    assert.equal(decideCleaning(denied, later(HOUR + SECOND), times).kind, "delete");
+    assert.equal(decideCleaning(denied, later(HOUR - SECOND)).kind, "keep");
+    assert.equal(decideCleaning(denied, later(HOUR + SECOND)).kind, "delete");
     const token: SecretObject = {
       metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" },
       type: "bootstrap.kubernetes.io/token",

@@ -21,6 +21,7 @@ const VALUES: Readonly<Record<string, string>> = {
   servingDns: "nas",
   servingIp: "10.0.0.1",
   signal: "HUP:run/a.pid",
+  signer: "example.com/pods",
   timeout: "90s",
   token: "-",
   ttl: "7d",

@@ -6,19 +6,11 @@ import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { type CleaningTimes, decideCleaning, decidePodRequestCleaning } from "./cleaning.ts";
+import { type CleaningTimes, decideCleaning, decidePodRequestCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));
 const HOURS = 60;
-const HOUR_MS = 3_600_000;
-const UPSTREAM_TIMES: CleaningTimes = {
-  pendingMs: 24 * HOUR_MS,
-  unissuedMs: 24 * HOUR_MS,
-  issuedMs: HOUR_MS,
-  deniedMs: HOUR_MS,
-  failedMs: HOUR_MS,
-};
 const ca = createSigningCa();
 
 const cases: readonly {
@@ -130,7 +122,7 @@ for (const { name, conditions, created, certificate, times, why } of cases) {
       },
     };
     assert.deepEqual(
-      decideCleaning(csr, NOW, { ...UPSTREAM_TIMES, ...times }),
+      decideCleaning(csr, NOW, { ...DEFAULT_CLEANING_TIMES, ...times }),
       why === undefined ? { kind: "keep" } : { kind: "delete", why },
     );
   });

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { runToEnd } from "../../cli/run_to_end.ts";
 import { createSshProver, type SshProver } from "../../client/attestation/ssh_prover.ts";
 import { createFilePort } from "../../client/files.ts";
-import { parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { findExpectedProofs, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import {
   formatSshFingerprint,
   parseSshKeyText,
@@ -13,6 +13,7 @@ import {
   type SshPublicKey,
   verifySshSignature,
 } from "../../core/attestation/ssh_signature.ts";
+import type { NodeName } from "../../core/machine/node_name.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { start, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -123,9 +124,14 @@ describe("SSH keys", () => {
     assert.deepEqual([...listed.value.keys()], names.map(({ node }) => node));
     assert.deepEqual([...hashed.value.keys()], []);
     for (const { node, key } of names) {
-      const want = [formatSshFingerprint(await readKey(key))];
-      assert.deepEqual([listed, hashed].map(({ value }) => value.get(node)?.proofs?.ssh), [want, want]);
-      assert.match(await sshKeygen("-l", "-F", node, "-f", path), new RegExp(want[0]!.replace(/[+/]/g, "\\$&")));
+      const fingerprint = formatSshFingerprint(await readKey(key));
+      for (const { value } of [listed, hashed]) {
+        const proven = { kind: "ssh", key: fingerprint } as const;
+        const expected = findExpectedProofs(value, node as NodeName, proven, new Date());
+        assert.deepEqual(expected.ok && expected.value.ssh, [fingerprint]);
+      }
+      assert.equal(hashed.value.has(node), true);
+      assert.match(await sshKeygen("-l", "-F", node, "-f", path), new RegExp(fingerprint.replace(/[+/]/g, "\\$&")));
     }
     assert.equal(hashed.value.has("n9"), false);
   });

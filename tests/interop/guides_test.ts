@@ -254,7 +254,7 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
   });
   const joined = [...out.matchAll(/Username +system:node:(n\d)\n/g)].map(([, node]) => node);
   assert.deepEqual(joined, ["n1", "n2", "n2", "n2", "n1", "n4"]);
-  assert.match(out, / PROOF\n[^]* tpm sha256:[0-9a-f]{64} \d/);
+  assert.match(out, / PROOF +ADDRESS [^]* tpm sha256:[0-9a-f]{64} \d/);
   assert.match(out, /this machine is "n1": the proof was not accepted: /);
   assert.match(out, /NodeAttestationRefused +node\/n1 .*the inventory does not list this key for this node/);
   assert.match(out, /A stock kubelet cannot prove at a renewal/);
