@@ -65,7 +65,7 @@
  */
 
 // The server, and its parts for a server of your own.
-export type { AttestationOptions, ExpectedMachines } from "./attestation/node_attestations.ts";
+export type { AttestationOptions, ExpectedMachines, TokenCluster } from "./attestation/node_attestations.ts";
 export { type Server, type ServerOptions, type ServiceAccountOptions, startServer } from "./server.ts";
 export { type App, type AppDeps, createApp } from "./app.ts";
 export {

@@ -15,6 +15,8 @@ export interface ServerEventDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Creates the Event elsewhere than in the storage. */
+  readonly createEvent?: ((event: Event) => Promise<unknown>) | undefined;
 }
 
 export interface ServerEvent {
@@ -48,7 +50,8 @@ export async function recordServerEvent(deps: ServerEventDeps, event: ServerEven
     reportingInstance: "tlsboot",
   };
   const key = toStorageKey(events, namespace, name);
-  await storage.create(key, storedForm(eventKind.schema, object)).catch((error: unknown) => {
+  const { createEvent = (stored) => storage.create(key, storedForm(eventKind.schema, stored)) } = deps;
+  await createEvent(object).catch((error: unknown) => {
     logger.warn("event cannot be written", { about: about.name, reason: getErrorMessage(error) });
   });
 }

@@ -18,14 +18,21 @@ import {
 } from "../../core/attestation/node_attestation.ts";
 import { type ExpectedProofs, PROOF_KINDS, type ProofKind } from "../../core/attestation/proof.ts";
 import { formatTokenProof } from "../../core/attestation/token_proof.ts";
-import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
-import type { NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { AttestationCluster, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { validateNodeAttestation } from "../../core/kube/rules/reviews.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { type FieldError, invalidOmitted } from "../../core/kube/status/field_error.ts";
-import { badRequest, forbidden, invalidObject, tooManyRequests } from "../../core/kube/status/status.ts";
+import {
+  badRequest,
+  forbidden,
+  invalidObject,
+  serviceUnavailable,
+  tooManyRequests,
+} from "../../core/kube/status/status.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import { toClientNetwork } from "../../core/lib/ip_address.ts";
@@ -34,8 +41,10 @@ import type { Result } from "../../core/lib/result.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import type { ObjectStore } from "../../core/ports.ts";
 import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
+import type { PublishedCluster } from "../../core/token/cluster_info.ts";
 import {
   createTokenSecret,
   decideTokenSecret,
@@ -64,12 +73,24 @@ export interface ExpectedMachines {
   find(node: NodeName, proven: ProvenKey | undefined, now: Date): Result<ExpectedProofs, string>;
 }
 
+/** Another cluster than the server's own, for which it gives tokens. */
+export interface TokenCluster {
+  /** Returns where machines find the cluster. */
+  published(): PublishedCluster;
+  /** The group of the tokens. */
+  readonly group: string;
+  readonly secrets: Pick<ObjectStore<SecretObject>, "create">;
+  readonly events: Pick<ObjectStore<Event>, "create">;
+}
+
 /** The settings of node attestations. */
 export interface AttestationOptions {
   readonly sealingKey: SealingKey;
   /** Returns the pin of the CA by which clients trust this server. */
   readonly caHash: () => PublicKeyPin;
   readonly expected: () => ExpectedMachines;
+  /** The cluster that the tokens are for; undefined when it is the server's own. */
+  readonly cluster?: TokenCluster | undefined;
 }
 
 export interface NodeAttestationDeps extends ServerEventDeps, AttestationOptions {
@@ -140,7 +161,9 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
       message: `An attempt${from} to prove to be node "${node}" was refused: ${reason}`,
       action: "Attesting",
     };
-    clock.sleep(EVENT_DELAY_MS, deps.stopping).then(() => recordServerEvent(deps, event), () => undefined);
+    const createEvent = deps.cluster && ((object: Event) => deps.cluster!.events.create(object, deps.stopping));
+    clock.sleep(EVENT_DELAY_MS, deps.stopping)
+      .then(() => recordServerEvent({ ...deps, createEvent }, event), () => undefined);
   };
 
   async function begin(
@@ -194,7 +217,11 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     logger.info("node attestation accepted", { node, kind, key: proof.key, tokenId: token.id, address });
     annotate("attestation.tlsboot/proof", formatTokenProof(proof));
     annotate("attestation.tlsboot/token-id", token.id);
-    return { token: formatBootstrapToken(token), expirationTimestamp: decodeSecretValue(secret, "expiration") };
+    return {
+      token: formatBootstrapToken(token),
+      expirationTimestamp: decodeSecretValue(secret, "expiration"),
+      ...(deps.cluster === undefined ? {} : { cluster: toWireCluster(deps.cluster.published()) }),
+    };
   }
 
   return {
@@ -233,29 +260,34 @@ function refuseFaults(faults: readonly FieldError[]) {
   return invalidObject(nodeAttestationKind, "", faults);
 }
 
-/** Stores the token of a proof, or finds the one that an earlier call has stored. Throws StatusError 403. */
+function toWireCluster({ server, caPem }: PublishedCluster): AttestationCluster {
+  return { server, certificateAuthorityData: encodeBase64(caPem) };
+}
+
+/** Stores the token of a proof, or finds the one that an earlier call has stored. Throws StatusError 403 and 503. */
 async function storeToken(
-  { storage, random }: Pick<NodeAttestationDeps, "storage" | "random">,
+  deps: NodeAttestationDeps,
   { node, key, token, expiration, proof }: AttestedNode & Pick<AttestationCall, "node" | "key">,
   now: Date,
 ): Promise<SecretObject> {
+  const { storage, random, cluster } = deps;
   const name = toTokenSecretName(token.id);
-  const secret = withMeta(
+  const limited = withMeta(
     createTokenSecret({
       token,
       expiration,
       usages: ["authentication"],
-      groups: [UP_TOKEN_GROUP],
+      groups: [cluster?.group ?? UP_TOKEN_GROUP],
       description: `given to node ${node} for a proof`,
     }),
-    {
-      annotations: encodeTokenLimits({ node, publicKey: key, networks: [], isApproval: true }),
-      uid: createUid(random),
-      creationTimestamp: formatTime(now),
-    },
+    { annotations: encodeTokenLimits({ node, publicKey: key, networks: [], isApproval: true }) },
   );
-  const annotations = withCreator(secret, ATTESTATION_USER, now, formatTokenProof(proof));
-  const object = storedForm(secretKind.schema, withMeta(secret, { annotations }));
+  const secret = withMeta(limited, {
+    annotations: withCreator(limited, ATTESTATION_USER, now, formatTokenProof(proof)),
+  });
+  if (cluster !== undefined) return await createInCluster(cluster, secret, deps);
+  const stamped = withMeta(secret, { uid: createUid(random), creationTimestamp: formatTime(now) });
+  const object = storedForm(secretKind.schema, stamped);
   try {
     return (await storage.create(`${TOKEN_SECRETS_PREFIX}${name}`, object)).object as SecretObject;
   } catch (error) {
@@ -264,4 +296,24 @@ async function storeToken(
   const stored = (await findTokenSecret(storage, name))?.object;
   if (stored !== undefined && decideTokenSecret(stored, token, now).ok) return stored;
   throw forbidden(nodeAttestationKind, node, "the token of this proof is not valid any longer: begin again");
+}
+
+/**
+ * Creates the token in another cluster. One that exists is that of an earlier call with the same answer: it is not read,
+ * because the right to read tokens is the right to read every Secret of their namespace.
+ */
+async function createInCluster(
+  { secrets }: TokenCluster,
+  secret: SecretObject,
+  { logger, stopping }: NodeAttestationDeps,
+): Promise<SecretObject> {
+  try {
+    await secrets.create(secret, stopping);
+  } catch (error) {
+    if (!isAppError(error, "already_exists")) {
+      logger.error("the token cannot be created in the cluster", { secret: secret.metadata.name, error });
+      throw serviceUnavailable("the cluster does not take the token: try again");
+    }
+  }
+  return secret;
 }
