@@ -19,7 +19,7 @@ import { IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
 import { authorityPaths } from "./authority/layout.ts";
 import { keepAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
-import { type FollowedInventory, openAttestation } from "./parts/attestation.ts";
+import { type FollowedInventory, openAttestation, openSealingKey } from "./parts/attestation.ts";
 import { openAuditLog } from "./parts/audit_log.ts";
 import { startApiServer } from "./parts/api_server.ts";
 import { InstanceRotations } from "./parts/rotation_follower.ts";
@@ -173,7 +173,7 @@ export async function startInstance(
     url: () => place.url,
   }, deps);
   const attestation = await openAttestation(settings, {
-    dir,
+    openKey: () => openSealingKey(dir, isShared, deps),
     isShared,
     inventory,
     caHash: () => publicKeyPin(authorities.serving.certificate),

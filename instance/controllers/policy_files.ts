@@ -4,7 +4,7 @@ import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { BUILTIN_POLICIES, INVENTORY_ONLY } from "../../core/approval/rules/builtin_policies.ts";
-import { listsProofs, parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { type Inventory, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { needsInventory } from "../../core/approval/approver_rbac.ts";
 import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import type { Policy } from "../../core/approval/policy.ts";
@@ -64,10 +64,10 @@ export async function readPolicies(
 export async function followPolicies(
   chosen: PolicyFiles,
   deps: PolicyFileDeps,
-  { builtIn = [], takesProofs = false }: {
+  { builtIn = [], isInventoryUsed = () => false }: {
     readonly builtIn?: readonly PolicyWithText[];
-    /** Whether an inventory that lists proofs has an effect without a policy. */
-    readonly takesProofs?: boolean;
+    /** Whether an inventory has an effect without a policy. */
+    readonly isInventoryUsed?: (inventory: Inventory) => boolean;
   } = {},
 ): Promise<FollowedPolicies | undefined> {
   const { policy, inventory } = chosen;
@@ -76,7 +76,7 @@ export async function followPolicies(
   let texts = await readTexts(chosen, deps);
   let current = assertLoaded(parsePolicies(chosen, texts, { builtIn }));
   const listed = current.inventory;
-  if (policy.length === 0 && listed !== undefined && !(takesProofs && listsProofs(listed))) {
+  if (policy.length === 0 && listed !== undefined && !isInventoryUsed(listed)) {
     throw new AppError("usage", "the setting inventory has no effect without the setting policy", {
       hint: "add the setting policy kubelet-serving or a policy file; up also takes it with the setting autoApprove",
     });

@@ -113,13 +113,13 @@ test("followPolicies() follows nothing without a policy, and refuses an inventor
   const proofs = INVENTORY.replace("dns: [a.example]", `tpm: "sha256:${"a".repeat(64)}"`);
   const files = createFiles({ "/names.yaml": INVENTORY, "/proofs.yaml": proofs });
   const deps = { files, clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
-  const follow = (inventory: string | undefined, takesProofs: boolean) =>
-    followPolicies({ policy: [], inventory }, deps, { takesProofs });
+  const follow = (inventory: string | undefined, isInventoryUsed: () => boolean) =>
+    followPolicies({ policy: [], inventory }, deps, { isInventoryUsed });
   const isRefused = /the setting inventory has no effect without the setting policy/;
-  assert.equal(await follow(undefined, true), undefined);
-  await assert.rejects(follow("names.yaml", true), isRefused);
-  await assert.rejects(follow("proofs.yaml", false), isRefused);
-  const followed = await follow("proofs.yaml", true);
+  assert.equal(await follow(undefined, () => true), undefined);
+  await assert.rejects(follow("names.yaml", () => false), isRefused);
+  await assert.rejects(followPolicies({ policy: [], inventory: "proofs.yaml" }, deps), isRefused);
+  const followed = await follow("proofs.yaml", () => true);
   assert.deepEqual(followed?.current().policies, []);
   assert.equal(followed?.current().inventory?.get("a")?.proofs?.tpm, `sha256:${"a".repeat(64)}`);
 });

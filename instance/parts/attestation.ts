@@ -20,14 +20,16 @@ export interface FollowedInventory {
   refresh(): Promise<void>;
 }
 
-/** What an instance's exchange of proofs depends on. */
+/** What a server's exchange of proofs depends on. */
 export interface AttestationPlace {
-  readonly dir: DataDir;
+  /** Opens the key that seals exchanges, once the inventory lists a proof. */
+  readonly openKey: () => Promise<SealingKey>;
   /** Other servers may use the same objects. They must have the same inventory, and open the same states. */
   readonly isShared: boolean;
   /** Undefined when no machine is expected. */
   readonly inventory: FollowedInventory | undefined;
   readonly caHash: AttestationOptions["caHash"];
+  readonly cluster?: AttestationOptions["cluster"];
 }
 
 /** The exchange of proofs of one server. */
@@ -42,10 +44,11 @@ export interface InstanceAttestation {
 }
 
 type Settings = Pick<InstanceSettings, "anonymousAuth" | "enableBootstrapTokenAuth">;
-type Deps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
+type Deps = Pick<InstanceDeps, "clock" | "random" | "logger">;
 
 const CHECK_INTERVAL_MS = 1_000;
-const KEY_BYTES = 32;
+/** The length of the secret that sealing keys are derived from. */
+export const SEALING_SECRET_BYTES = 32;
 const NO_INVENTORY: Inventory = new Map();
 const COMMENT = "# Seals the exchange of proofs for bootstrap tokens. Servers on one etcd have the same file.\n";
 
@@ -55,7 +58,7 @@ const COMMENT = "# Seals the exchange of proofs for bootstrap tokens. Servers on
  */
 export async function openAttestation(
   settings: Settings,
-  { dir, isShared, inventory, caHash }: AttestationPlace,
+  { openKey, isShared, inventory, caHash, cluster }: AttestationPlace,
   deps: Deps,
 ): Promise<InstanceAttestation> {
   let read = NO_INVENTORY;
@@ -68,7 +71,7 @@ export async function openAttestation(
     const machines = toExpectedMachines(next);
     if (!machines.isEmpty) {
       assertExchange(settings);
-      sealingKey ??= await openSealingKey(dir, isShared, deps);
+      sealingKey ??= await openKey();
     }
     expected = machines;
   };
@@ -79,6 +82,7 @@ export async function openAttestation(
       sealingKey: (purpose, at) => sealingKey!(purpose, at),
       caHash,
       expected: () => expected,
+      cluster,
     },
     async follow(storage, signal) {
       // An earlier start may have given the right, or another server that lists proofs.
@@ -137,15 +141,15 @@ async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promis
   return true;
 }
 
-/** Opens the key that seals exchanges, and makes one when there is none. */
-async function openSealingKey(
+/** Opens the key that seals the exchanges of an instance, and makes one when there is none. */
+export async function openSealingKey(
   { attestationKey: path, pki }: DataDir,
   isShared: boolean,
-  { files, random, logger }: Deps,
+  { files, random, logger }: Deps & Pick<InstanceDeps, "files">,
 ): Promise<SealingKey> {
   const text = await files.readText(path);
   if (text === undefined) {
-    const secret = random.bytes(KEY_BYTES);
+    const secret = random.bytes(SEALING_SECRET_BYTES);
     await files.makeDirectory(pki, FOLDER_MODE);
     await files.writeAtomic(path, `${COMMENT}${encodeBase64(secret)}\n`, SECRET_MODE);
     logger.info("key for the exchange of proofs made", { path });
@@ -160,10 +164,10 @@ async function openSealingKey(
   }
   await checkPrivateFile(path, files);
   const secret = decodeBase64(text.replace(/^#.*$/gm, "").trim());
-  if (secret?.length === KEY_BYTES) return createSealingKey(secret);
+  if (secret?.length === SEALING_SECRET_BYTES) return createSealingKey(secret);
   throw new AppError(
     "key_invalid",
-    `cannot exchange proofs with "${path}": it does not hold ${KEY_BYTES} bytes as base64`,
+    `cannot exchange proofs with "${path}": it does not hold ${SEALING_SECRET_BYTES} bytes as base64`,
     {
       hint: "delete it: the server makes another one, and machines begin their exchange again",
     },

@@ -11,7 +11,7 @@ import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { dataDirAt } from "../data_dir.ts";
-import { openAttestation } from "./attestation.ts";
+import { openAttestation, openSealingKey } from "./attestation.ts";
 
 const dir = dataDirAt("/data");
 const PIN = `sha256:${"a".repeat(64)}`;
@@ -33,10 +33,12 @@ async function open(
   const [clock, logger] = [createFakeClock(), createMemoryLogger()];
   const place = { inventory: first ?? NAMES };
   const inventory = first && { current: () => place.inventory, refresh: () => Promise.resolve() };
+  const deps = createInstanceDeps("/", { files, clock, logger });
+  const openKey = () => openSealingKey(dir, isShared, deps);
   const attestation = await openAttestation(
     { anonymousAuth: true, enableBootstrapTokenAuth: true, ...settings },
-    { dir, isShared, inventory, caHash: () => PIN as PublicKeyPin },
-    createInstanceDeps("/", { files, clock, logger }),
+    { openKey, isShared, inventory, caHash: () => PIN as PublicKeyPin },
+    deps,
   );
   return { attestation, place, files, clock, logger, storage: createMemoryStorage({ clock }) };
 }

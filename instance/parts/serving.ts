@@ -131,14 +131,23 @@ export async function ensureServing(
     : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now()) ??
       findChainReason(current.serving, authority);
   if (current !== undefined && reason === undefined) return current.serving;
-  const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
-  const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
-  const privateKeyPem = keyPem.reveal();
+  const { certificatePem, privateKeyPem } = await issueServing(authority, names, deps);
   await deps.files.makeDirectory(dir.pki, FOLDER_MODE);
   await deps.files.writeAtomic(dir.servingKey, privateKeyPem, SECRET_MODE);
   await deps.files.writeAtomic(dir.servingCertificate, certificatePem, PUBLIC_MODE);
   deps.logger.info("serving certificate issued", { reason, dnsNames: names.dnsNames, ipAddresses: names.ipAddresses });
   return { certificatePem, privateKeyPem };
+}
+
+/** Issues a serving certificate for these names. */
+export async function issueServing(
+  authority: Authority,
+  names: ServerNames,
+  deps: Pick<CertificateDeps, "clock" | "random">,
+): Promise<ServingPair> {
+  const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
+  const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
+  return { certificatePem, privateKeyPem: keyPem.reveal() };
 }
 
 /**
