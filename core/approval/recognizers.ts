@@ -53,8 +53,11 @@ export function isSettled(csr: CertificateSigningRequest): boolean {
 }
 
 /** Creates the review that asks whether the requester may `create` a virtual subresource of certificatesigningrequests. */
-export function createAccessReviewSpec(csr: CertificateSigningRequest, permission: string): SubjectAccessReviewSpec {
-  const { username = "", groups = [], extra = {}, uid = "" } = csr.spec;
+export function createAccessReviewSpec(
+  { spec }: { readonly spec: Pick<CertificateSigningRequest["spec"], "username" | "groups" | "extra" | "uid"> },
+  permission: string,
+): SubjectAccessReviewSpec {
+  const { username = "", groups = [], extra = {}, uid = "" } = spec;
   return {
     resourceAttributes: {
       verb: "create",

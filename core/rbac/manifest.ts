@@ -40,7 +40,8 @@ export function createManifest(
   ];
 }
 
-function manifestPart(kind: Kind, comment: string, object: KubeObject): ManifestPart {
+/** Creates a part from an object without `apiVersion` and `kind`. */
+export function manifestPart(kind: Kind, comment: string, object: KubeObject): ManifestPart {
   return { comment, object: { apiVersion: formatApiVersion(kind), kind: kind.kind, ...object } };
 }
 
@@ -50,7 +51,7 @@ export function toAccountSubject(name: string): Subject {
 }
 
 /** Creates the binding of a role to a subject, by default with the name of the role. */
-export function bindRole(role: ClusterRole | Role, subject: Subject, name: string = getName(role)): RoleBinding {
+export function bindRole(role: Pick<KubeObject, "metadata">, subject: Subject, name: string = getName(role)): RoleBinding {
   const { namespace } = role.metadata;
   const kind = namespace === undefined ? "ClusterRole" : "Role";
   return {

@@ -74,7 +74,7 @@ export function createTokenRole(): Role {
 
 /** Creates the binding of a ClusterRole to a person. */
 export function createPersonBinding(role: PersonRole, person: string): ClusterRoleBinding {
-  return bindRole({ metadata: { name: toRoleName(role) }, rules: [] }, toSubject(person), toBindingName(role, person));
+  return bindRole({ metadata: { name: toRoleName(role) } }, toSubject(person), toBindingName(role, person));
 }
 
 /** Creates the binding of an operator's Role for bootstrap tokens. */
