@@ -55,6 +55,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
   },
   instance: {
     ".": [
+      "attestor",
       "data_dir",
       "deps",
       "feature_gates",
@@ -178,7 +179,7 @@ const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
     ["controllers"],
     ["parts"],
     ["instance", "joining", "web_certificates"],
-    ["notifications", "memory_instance"],
+    ["attestor", "notifications", "memory_instance"],
     ["full_instance"],
   ],
 };

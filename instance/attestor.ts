@@ -1,0 +1,300 @@
+/**
+ * The exchange of proofs next to a cluster: an API server in memory that serves `cluster-info` and node attestations alone.
+ * Its tokens are for the cluster, and its keys are in a Secret there, which its replicas share.
+ */
+import { Buffer } from "node:buffer";
+import { isIPv6 } from "node:net";
+import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
+import { ATTESTED_GROUP, ATTESTOR_SECRET } from "../core/attestation/attestor_rbac.ts";
+import { createSealingKey, type SealingKey } from "../core/attestation/exchange.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import type { SubjectAccessReview } from "../core/kube/kinds/authorization_v1.ts";
+import type { ConfigMap, Event, SecretObject } from "../core/kube/kinds/core_v1.ts";
+import { configMapKind, eventKind, secretKind, subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import { AUTHENTICATED_GROUP, BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../core/kube/user.ts";
+import { decodeBase64, encodeBase64 } from "../core/lib/base64.ts";
+import { escapeControls } from "../core/lib/printable.ts";
+import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority/authority.ts";
+import { SERIAL_BYTES } from "../core/pki/authority/issue.ts";
+import { findRenewalReason } from "../core/pki/authority/serving_certificate.ts";
+import { generatePrivateKey } from "../core/pki/keys/keys.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { ObjectStore, Transport } from "../core/ports.ts";
+import { BACKDATE_MS } from "../core/signing/plan.ts";
+import {
+  CLUSTER_INFO_KUBECONFIG_KEY,
+  CLUSTER_INFO_NAME,
+  CLUSTER_INFO_NAMESPACE,
+  createClusterInfoRbac,
+  parseClusterInfo,
+  type PublishedCluster,
+} from "../core/token/cluster_info.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
+import { tryUntilDone } from "../client/discover_cluster.ts";
+import { postReview } from "../client/objects/access_reviews.ts";
+import { createApiClient } from "../client/objects/api.ts";
+import { createObjectStore } from "../client/objects/object_store.ts";
+import { readCa } from "../client/transport/connect.ts";
+import { createRbacObject } from "../server/bootstrap_objects.ts";
+import { createMemoryStorage, type MetricsRegistry } from "../server/mod.ts";
+import { createExpiryMetrics } from "../server/metrics/registry.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { attesterObjects } from "./instance_rbac.ts";
+import { ensureClusterInfo } from "./joining.ts";
+import { startApiServer } from "./parts/api_server.ts";
+import { type FollowedInventory, openAttestation, SEALING_SECRET_BYTES } from "./parts/attestation.ts";
+import { recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
+import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
+import { parseLeaf } from "./parts/register.ts";
+import { findHost, issueServing, listPermittedNames } from "./parts/serving.ts";
+import type { InstanceSettings } from "./settings.ts";
+
+/** The address of an attestor. */
+export type AttestorSettings = Pick<InstanceSettings, "bindAddress" | "securePort" | "advertiseAddress" | "tlsSan">;
+
+/** The cluster that the tokens are for, and the machines that get them. */
+export interface AttestorPlace {
+  readonly transport: Transport;
+  /** Reads the kubeconfig of the cluster. */
+  readonly readKubeconfig: () => Promise<ResolvedCluster>;
+  readonly inventory: FollowedInventory;
+  readonly registry: MetricsRegistry;
+}
+
+/** A running attestor. Disposing it stops its server. */
+export interface Attestor extends AsyncDisposable {
+  /** Where machines exchange their proofs. */
+  readonly url: string;
+  /** The hash of the CA by which machines know the attestor. */
+  readonly caHash: PublicKeyPin;
+  /** The address of the cluster that the tokens are for. */
+  readonly cluster: string;
+  /** Aborts when the attestor cannot go on, with the reason. */
+  readonly lost: AbortSignal;
+}
+
+type Deps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
+
+const CA_LIFETIME_MS = 10 * 365 * 86_400_000;
+
+/**
+ * Starts an attestor, once the cluster answers. AppError `access_denied` when requests with its tokens would be approved for
+ * any node, or when the user of the kubeconfig lacks a right.
+ */
+export async function startAttestor(
+  settings: AttestorSettings,
+  { transport, readKubeconfig, inventory, registry }: AttestorPlace,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<Attestor> {
+  const { clock, logger } = deps;
+  const secrets = createObjectStore<SecretObject>(transport, secretKind, {
+    ...deps,
+    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+  });
+  const configMaps = createObjectStore<ConfigMap>(transport, configMapKind, {
+    ...deps,
+    namespace: CLUSTER_INFO_NAMESPACE,
+  });
+  const check = (life: AbortSignal) => assertNotApproved(transport, deps, life);
+  const read = (life: AbortSignal) => readPublished(configMaps, readKubeconfig, deps, life);
+  const { ca, sealingKey, found } = await tryUntilDone(
+    async () => {
+      try {
+        await check(signal);
+        return { found: await read(signal), ...await openKeys(secrets, deps, signal) };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isAppError(error) || !error.retryable) throw error;
+        logger.warn("the cluster does not answer, trying again", { error: error.message });
+        return undefined;
+      }
+    },
+    clock,
+    signal,
+  );
+  let published = found;
+  const caHash = publicKeyPin(ca.certificate);
+  const { host } = await findHost(settings, deps);
+  const names = listPermittedNames(settings, host, ca, logger);
+  const cluster = {
+    published: () => published,
+    group: ATTESTED_GROUP,
+    secrets,
+    events: createObjectStore<Event>(transport, eventKind, { ...deps, namespace: "default" }),
+  };
+  const attestation = await openAttestation(
+    { anonymousAuth: true, enableBootstrapTokenAuth: true },
+    { openKey: () => Promise.resolve(sealingKey), isShared: false, inventory, caHash: () => caHash, cluster },
+    deps,
+  );
+  if (attestation.options.expected().isEmpty) logger.warn("the inventory lists no proofs, so no machine is expected");
+  const readers = createClusterInfoRbac();
+  // The certificate of the listener is in memory alone: each replica has its own.
+  let serving = await issueServing(ca, names, deps);
+
+  await using starting = new Parts();
+  const storage = starting.add(createMemoryStorage(deps));
+  const server = starting.add(
+    await startApiServer({
+      ...deps,
+      storage,
+      bindAddress: settings.bindAddress,
+      port: settings.securePort,
+      serving,
+      clientCaPem: undefined,
+      tokenFile: undefined,
+      bootstrapTokens: false,
+      anonymous: true,
+      audit: undefined,
+      objects: [
+        createRbacObject("roles", readers.role),
+        createRbacObject("rolebindings", readers.roleBinding),
+        ...(attestation.options.expected().isEmpty ? [] : attesterObjects()),
+      ],
+      attestation: attestation.options,
+      registry,
+    }),
+  );
+  const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
+  await ensureClusterInfo({ server, isShared: false }, { server: url, caPem: ca.certificatePem }, deps, signal);
+  const expiry = createExpiryMetrics(registry);
+  recordServingExpiry(expiry, serving);
+  starting.add(watchCaExpiry(expiry, { serving: ca, clientCas: [] }, deps));
+  starting.add({
+    async renew() {
+      if (findRenewalReason(parseLeaf(serving.certificatePem), ca.certificate, names, clock.now()) === undefined) {
+        return;
+      }
+      serving = await issueServing(ca, names, deps);
+      server.setServing(serving);
+      recordServingExpiry(expiry, serving);
+    },
+  });
+  const lost = new AbortController();
+  const beside = { until: signal, onFailure: (error: unknown) => lost.abort(error) };
+  starting.add({
+    async renew() {
+      try {
+        await check(signal);
+        published = await read(signal);
+      } catch (error) {
+        // While the cluster does not answer, no tokens can be created there either.
+        if (!isAppError(error, "access_denied")) throw error;
+        lost.abort(error);
+      }
+    },
+  });
+  starting.add(runBeside((life) => attestation.follow(storage, life), beside));
+  starting.add(runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), beside));
+  const parts = starting.move();
+  return {
+    url,
+    caHash,
+    cluster: found.server,
+    lost: lost.signal,
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Asks what kube-controller-manager asks about each request of a token: whether its user may have the certificate of any node.
+ * AppError `access_denied` if so, because then a proof of one node would give every node's certificate.
+ */
+async function assertNotApproved(transport: Transport, deps: Pick<Deps, "clock">, signal: AbortSignal): Promise<void> {
+  const groups = [BOOTSTRAPPERS_GROUP, ATTESTED_GROUP, AUTHENTICATED_GROUP];
+  const spec = createAccessReviewSpec({ spec: { username: `${BOOTSTRAP_USER_PREFIX}attest`, groups } }, "nodeclient");
+  const api = createApiClient(transport, deps);
+  const { status } = await postReview<SubjectAccessReview>(api, subjectAccessReviewKind, { spec }, signal);
+  if (status?.allowed !== true) return;
+  const why = status.reason === undefined || status.reason === "" ? "" : ` (${escapeControls(status.reason)})`;
+  throw new AppError(
+    "access_denied",
+    "tlsboot attestor cannot work: kube-controller-manager would approve the request of its tokens for any node, because " +
+      `${groups.slice(0, 2).join(" or ")} may create certificatesigningrequests/nodeclient${why}`,
+    {
+      hint: "remove that binding, or bind it to the group of your other tokens alone; " +
+        "tlsboot approver --token-limits approves the tokens of attestors without it",
+    },
+  );
+}
+
+/** Reads where machines find the cluster: in `cluster-info`, and in the kubeconfig for a cluster that publishes none. */
+async function readPublished(
+  configMaps: Pick<ObjectStore<ConfigMap>, "get">,
+  readKubeconfig: AttestorPlace["readKubeconfig"],
+  { files, logger }: Deps,
+  signal: AbortSignal,
+): Promise<PublishedCluster> {
+  const map = await configMaps.get(CLUSTER_INFO_NAME, signal).catch((error: unknown) => {
+    if (!isAppError(error, "access_denied")) throw error;
+    return undefined;
+  });
+  const text = map?.data?.[CLUSTER_INFO_KUBECONFIG_KEY];
+  const info = text === undefined ? undefined : parseClusterInfo(text);
+  if (info?.ok === true) return { server: info.value.server, caPem: info.value.caPem };
+  if (info !== undefined) logger.warn("cluster-info cannot be used, the kubeconfig is", { reason: info.error });
+  const { server, ca } = await readKubeconfig();
+  if (ca !== undefined) return { server, caPem: await readCa(ca, files) };
+  throw new AppError("kubeconfig_invalid", "cannot give machines the CA of the cluster: the kubeconfig has none", {
+    hint: "add certificate-authority to the kubeconfig, or publish cluster-info as kubeadm does",
+  });
+}
+
+const KEYS = { certificate: "ca.crt", key: "ca.key", sealing: "sealing.key" } as const;
+
+/** Opens the CA of the listener and the sealing key, and makes them when the Secret does not exist. */
+async function openKeys(
+  secrets: Pick<ObjectStore<SecretObject>, "get" | "create">,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<{ readonly ca: Authority; readonly sealingKey: SealingKey }> {
+  const { data = {} } = await secrets.get(ATTESTOR_SECRET, signal) ?? await createKeys(secrets, deps, signal);
+  const [certificate, key, sealing] = [KEYS.certificate, KEYS.key, KEYS.sealing]
+    .map((name) => decodeBase64(data[name] ?? "") ?? new Uint8Array());
+  const ca = await parseAuthority(Buffer.from(certificate!).toString("utf8"), Buffer.from(key!).toString("utf8"));
+  const fault = !ca.ok
+    ? `its ${KEYS.certificate} and ${KEYS.key} are no CA: ${ca.error}`
+    : sealing!.length === SEALING_SECRET_BYTES
+    ? undefined
+    : `its ${KEYS.sealing} does not have ${SEALING_SECRET_BYTES} bytes`;
+  if (ca.ok && fault === undefined) return { ca: ca.value, sealingKey: createSealingKey(sealing!) };
+  throw new AppError(
+    "key_invalid",
+    `cannot exchange proofs with the Secret ${BOOTSTRAP_TOKEN_NAMESPACE}/${ATTESTOR_SECRET}: ${fault}`,
+    { hint: "delete it: the attestor makes another one, whose new --ca-cert-hash every machine needs" },
+  );
+}
+
+async function createKeys(
+  secrets: Pick<ObjectStore<SecretObject>, "get" | "create">,
+  { clock, random, logger }: Deps,
+  signal: AbortSignal,
+): Promise<SecretObject> {
+  const now = clock.now().getTime();
+  const key = await generatePrivateKey("ecdsa-p256");
+  const { certificatePem } = await createAuthority({
+    commonName: "tlsboot-attestor-ca",
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(now + CA_LIFETIME_MS),
+    key,
+    serial: random.bytes(SERIAL_BYTES),
+  });
+  const metadata = { name: ATTESTOR_SECRET, namespace: BOOTSTRAP_TOKEN_NAMESPACE };
+  const data = {
+    [KEYS.certificate]: encodeBase64(certificatePem),
+    [KEYS.key]: encodeBase64(key.toPem()),
+    [KEYS.sealing]: encodeBase64(random.bytes(SEALING_SECRET_BYTES)),
+  };
+  try {
+    const created = await secrets.create({ metadata, type: "Opaque", data }, signal);
+    logger.info("keys of the attestor made", { secret: `${metadata.namespace}/${metadata.name}` });
+    return created;
+  } catch (error) {
+    // Another replica has made it in between.
+    const stored = isAppError(error, "already_exists") ? await secrets.get(ATTESTOR_SECRET, signal) : undefined;
+    if (stored === undefined) throw error;
+    return stored;
+  }
+}
