@@ -1,4 +1,4 @@
-/** Controllers of a remote API: the connection, the check of rights, and leader election around the work. */
+/** Roles of a remote API: the connection, the check of rights, and leader election around the work of controllers. */
 import { resolve } from "node:path";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import type { Logger, Transport } from "../core/ports.ts";
@@ -15,26 +15,42 @@ import {
 } from "../core/rbac/needed_rights.ts";
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
-import { createMetricsRegistry } from "../server/metrics/registry.ts";
+import { createMetricsRegistry, type MetricsRegistry } from "../server/metrics/registry.ts";
 import { parseListenAddress } from "./framework/flags.ts";
 import type { Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
-import { connectService } from "./systemd/service.ts";
+import { connectService, type SystemdService } from "./systemd/service.ts";
 import type { ControllerDeps } from "../instance/deps.ts";
 import { runElected } from "../instance/controllers/run_elected.ts";
 
-/** A controller: its command, its Lease, and the manifest of the rights that it needs. */
+/** A role: its command, and the manifest of the rights that it needs. */
 export interface RemoteRole {
-  readonly command: "signer" | "approver";
-  readonly lease: string;
+  readonly command: "signer" | "approver" | "attestor";
   readonly manifest: readonly ManifestPart[];
+}
+
+/** A controller, and its Lease. */
+export interface RemoteControllerRole extends RemoteRole {
+  readonly lease: string;
 }
 
 export interface RemoteSettings {
   readonly kubeconfig: string | undefined;
+  readonly metricsBindAddress: string;
+}
+
+export interface RemoteControllerSettings extends RemoteSettings {
   readonly leaderElect: boolean;
   readonly leaderElectResourceNamespace: string;
-  readonly metricsBindAddress: string;
+}
+
+/** The connection of a role, its metrics, and the service that it reports to. */
+export interface RemoteConnection extends AsyncDisposable {
+  readonly transport: Transport;
+  readonly cluster: ResolvedCluster;
+  readonly registry: MetricsRegistry;
+  readonly deps: ControllerDeps;
+  readonly service: SystemdService;
 }
 
 /** A server that has just started may not know the roles yet; after this many tries its answer is final. */
@@ -42,28 +58,43 @@ const RIGHTS_ATTEMPTS = 5;
 const RIGHTS_PAUSE_MS = 1_000;
 
 /**
- * Connects and runs the work until the signal aborts, with leader election only while leading. AppError `access_denied`
- * when the user lacks essential rights of the manifest.
+ * Connects, and serves the metrics if an address is given. AppError `access_denied` when the user lacks essential rights of
+ * the manifest.
  */
-export async function runRemoteController(
+export async function connectRemote(
   role: RemoteRole,
   settings: RemoteSettings,
   tools: Tools,
   logger: Logger,
-  work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
-): Promise<void> {
+): Promise<RemoteConnection> {
   const { clock, random, signal } = tools;
-  using service = connectService(tools, { logger, signal });
+  await using starting = new AsyncDisposableStack();
+  const service = starting.use(connectService(tools, { logger, signal }));
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, clock);
   const deps: ControllerDeps = { clock, random, logger, metrics };
   const cluster = await readCluster(resolve(tools.cwd, settings.kubeconfig ?? ""), tools.files);
-  await using connection = await tools.connect(cluster);
+  const connection = starting.use(await tools.connect(cluster));
   const transport = observeTransport(connection, new URL(cluster.server).host, registry, clock);
   const address = parseListenAddress(settings.metricsBindAddress);
-  await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);
+  const listener = starting.use(address === undefined ? undefined : await listenForMetrics(registry, address));
   if (listener !== undefined) logger.info("metrics", { address: settings.metricsBindAddress, port: listener.port });
   await checkRights(createApiClient(transport, deps), role.command, role.manifest, deps, signal);
+  const parts = starting.move();
+  return { transport, cluster, registry, deps, service, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** Connects and runs the work until the signal aborts, with leader election only while leading. */
+export async function runRemoteController(
+  role: RemoteControllerRole,
+  settings: RemoteControllerSettings,
+  tools: Tools,
+  logger: Logger,
+  work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
+): Promise<void> {
+  const { signal } = tools;
+  await using remote = await connectRemote(role, settings, tools, logger);
+  const { transport, cluster, deps, service } = remote;
   logger.info("working for an API server", { server: cluster.server });
   if (!settings.leaderElect) {
     service.ready(`working for ${cluster.server}`);

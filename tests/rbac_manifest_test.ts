@@ -1,6 +1,6 @@
 /**
- * `docs/rbac/approver.yaml` and `signer.yaml` are what `--print-rbac` of the two roles prints, and other manifests are
- * objects of `up`.
+ * `docs/rbac/approver.yaml`, `attestor.yaml` and `signer.yaml` are what `--print-rbac` of these roles prints, and other
+ * manifests are objects of `up`.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -21,8 +21,19 @@ async function printRbac(role: string, ...args: readonly string[]): Promise<stri
   return io.stdoutText();
 }
 
-test("tlsboot approver --print-rbac prints docs/rbac/approver.yaml", async () => {
-  assert.equal(await printRbac("approver"), await readFile("docs/rbac/approver.yaml", "utf8"));
+for (const role of ["approver", "attestor", "signer"]) {
+  test(`tlsboot ${role} --print-rbac prints docs/rbac/${role}.yaml`, async () => {
+    assert.equal(await printRbac(role), await readFile(`docs/rbac/${role}.yaml`, "utf8"));
+  });
+}
+
+test("tlsboot attestor --print-rbac lets it read no Secret but its own", async () => {
+  const rules = parseAllDocuments(await printRbac("attestor")).flatMap((document) => document.toJS().rules ?? []);
+  const secrets = rules.filter(({ resources }) => resources.includes("secrets"));
+  assert.deepEqual(secrets.map(({ verbs, resourceNames }) => [verbs, resourceNames]), [
+    [["create"], undefined],
+    [["get"], ["tlsboot-attestor"]],
+  ]);
 });
 
 test("tlsboot approver --print-rbac grants nodes, signers and writes only where something needs them", async () => {
@@ -44,10 +55,6 @@ test("docs/rbac/certificates.yaml is the role of up", async () => {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRole",
   });
-});
-
-test("tlsboot signer --print-rbac prints docs/rbac/signer.yaml", async () => {
-  assert.equal(await printRbac("signer"), await readFile("docs/rbac/signer.yaml", "utf8"));
 });
 
 test("tlsboot signer --print-rbac grants the signers that are named, and leases where it elects", async () => {

@@ -2,6 +2,7 @@
 import { type CommandFamily, type CommandTable, withAction } from "../framework/command.ts";
 import { approverCommand } from "./approver/flags.ts";
 import { attestCommand } from "./attest/flags.ts";
+import { attestorCommand } from "./attestor/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import {
@@ -152,6 +153,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(serveCommand, () => import("./serve/run.ts")),
     withAction(signerCommand, () => import("./signer/run.ts")),
     withAction(approverCommand, () => import("./approver/run.ts")),
+    withAction(attestorCommand, () => import("./attestor/run.ts")),
     withAction(uiCommand, () => import("./ui/run.ts")),
     withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
     withAction(attestCommand, () => import("./attest/run.ts")),

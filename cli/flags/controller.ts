@@ -13,14 +13,28 @@ import {
 } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
-/** The flags for the API, leader election, log and metrics of a controller. */
-export const CONTROLLER_FLAGS = {
+/** The flags for the API, log and metrics of a role of a remote API. */
+export const REMOTE_FLAGS = {
   ...LOG_FLAGS,
   kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, except with --print-rbac." }),
   printRbac: switchFlag({
     isCommandLineOnly: true,
     summary: "Print the minimal permissions for these flags as a manifest for kubectl apply, and end.",
   }),
+  metricsBindAddress: addressFlag({
+    group: "Tuning",
+    default: "0",
+    summary:
+      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
+      "addresses. 0 disables both.",
+  }),
+} as const;
+
+const { metricsBindAddress, ...API_FLAGS } = REMOTE_FLAGS;
+
+/** The flags for the API, leader election, log and metrics of a controller. */
+export const CONTROLLER_FLAGS = {
+  ...API_FLAGS,
   leaderElect: switchFlag({
     group: "Tuning",
     default: true,
@@ -32,13 +46,7 @@ export const CONTROLLER_FLAGS = {
     placeholder: "NAME",
     summary: "Namespace of the Lease.",
   }),
-  metricsBindAddress: addressFlag({
-    group: "Tuning",
-    default: "0",
-    summary:
-      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
-      "addresses. 0 disables both.",
-  }),
+  metricsBindAddress,
 } as const;
 
 /** The flags for policies, which extend the two kubelet client rules of the approver. */

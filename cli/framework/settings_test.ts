@@ -88,7 +88,8 @@ test("findUnreadVariables() passes variables of the program and of Kubernetes", 
 
 test("commands that sign, write keys or restore read only the variables of the connection", () => {
   const daemons = COMMAND_TABLE.commands.filter(({ environment }) => environment === "daemon");
-  assert.deepEqual(daemons.map(({ path }) => path.join(" ")), ["up", "serve", "signer", "approver", "ui", "bootstrap"]);
+  const roles = ["signer", "approver", "attestor"];
+  assert.deepEqual(daemons.map(({ path }) => path.join(" ")), ["up", "serve", ...roles, "ui", "bootstrap"]);
   const connection = new Set(
     ["DATA_DIR", "KUBECONFIG", "SERVER", "CONTEXT", "CA_CERT_HASH"].map((name) => `TLSBOOT_${name}`),
   );

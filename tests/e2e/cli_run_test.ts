@@ -327,7 +327,7 @@ test("a --config file has the flags of the running command, also those that othe
   const config = "apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n";
   await writeFile(folder.join("role.yaml"), config);
   const tlsboot = createRunner(folder.path);
-  for (const role of ["signer", "approver"]) {
+  for (const role of ["signer", "approver", "attestor"]) {
     const { code, stderr } = await tlsboot(`${role} --config role.yaml --print-rbac`);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, role);
   }

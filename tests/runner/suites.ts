@@ -163,7 +163,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "attestation",
-    paths: ["core/attestation/", "client/attestation/", "server/attestation/", "cli/commands/attest/"],
+    paths: ["core/attestation/", "client/attestation/", "server/attestation/", "cli/commands/attest"],
     interop: ["attestation_machines", "attestation_tpm", "attestation_ssh"],
   },
   {

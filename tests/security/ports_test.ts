@@ -66,6 +66,7 @@ test("the manual has these listeners and no others", async () => {
     serve: server,
     signer: role,
     approver: role,
+    attestor: { ...server, "secure-port": "6444", ...role },
     ui: { port: "0" },
   });
 });

@@ -1,0 +1,110 @@
+/** `tlsboot attestor` for a cluster that tlsboot itself serves: machines join it by their SSH host keys. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { runTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { connectWith, describeInstance, machineFlags, whoIs } from "../support/instance_process.ts";
+import { grant } from "../support/node_requests.ts";
+
+const NODE_CLIENT = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
+const GROUP = { kind: "Group", name: "system:bootstrappers:attested" } as const;
+
+describeInstance("an attestor", {}, (instance) => {
+  const flags = ["--kubeconfig", "data/admin.kubeconfig", "--inventory", "machines.yaml", "--secure-port", "0"];
+
+  async function attest(...args: readonly string[]) {
+    return await runTlsboot(["attest", ...args], { cwd: instance.folder.path });
+  }
+
+  /** Starts one; returns the flags with which machines find it. */
+  async function startAttestor() {
+    const running = instance.start("attestor", ...flags);
+    const [, server = "", hash = ""] = await running.waitFor(/--server (\S+) --ca-cert-hash (\S+) --cert-dir/);
+    return { running, server: ["--server", server, "--ca-cert-hash", hash] };
+  }
+
+  test("a machine proves to it which one it is, and joins the cluster as this machine alone", async () => {
+    const { folder } = instance;
+    const lines: string[] = [];
+    for (const node of ["n1", "n2"]) {
+      await writeFile(folder.join(`${node}.hostkey`), (await generatePrivateKey("ed25519")).toPem(), { mode: 0o600 });
+      const show = ["--show", "--proof", "ssh", "--proof-from", `${node}.hostkey`, "--hostname-override", node];
+      lines.push((await attest(...show)).stdout);
+    }
+    await writeFile(folder.join("machines.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines[0]}`);
+    const { running, server } = await startAttestor();
+    await using _attestor = running;
+    const proof = ["--proof", "ssh", "--proof-from", "n1.hostkey", ...server, "--hostname-override", "n1"];
+    const prepared = await attest(...proof, "--cert-dir", "n1/pki", "--out", "n1/bootstrap.conf");
+    assert.equal(prepared.code, 0, prepared.stderr);
+    assert.ok((await readFile(folder.join("n1/bootstrap.conf"), "utf8")).includes(`server: ${instance.url}\n`));
+
+    // What --print-rbac grants the group of the tokens.
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "n1/bootstrap.conf"];
+    assert.match(await instance.fail(1, ...bootstrap, ...machineFlags("n1")), /cannot create resource/);
+    await grant(admin.api, "tlsboot:attested-bootstrapper", GROUP, "system:node-bootstrapper");
+    assert.match(
+      await instance.fail(
+        1,
+        ...bootstrap,
+        "--hostname-override",
+        "n2",
+        "--kubeconfig",
+        "x/kubeconfig",
+        "--cert-dir",
+        "x",
+      ),
+      /the token is for the client certificate of node "n1" alone/,
+    );
+    await instance.succeed(...bootstrap, ...machineFlags("n1"));
+    assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
+
+    // Another machine in its name, and then in its own: the inventory is followed.
+    const other = ["bootstrap", "--attest", "ssh", "--proof-from", "n2.hostkey", ...server];
+    assert.match(await instance.fail(1, ...other, ...machineFlags("n1")), /the proof was not accepted/);
+    await writeFile(
+      folder.join("machines.yaml"),
+      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines.join("")}`,
+    );
+    await running.waitFor(/policy or inventory reloaded/);
+    await instance.succeed(...other, ...machineFlags("n2"));
+    assert.equal(await whoIs(folder.join("n2/kubeconfig")), "system:node:n2");
+    const described = await eventually("the refusal in the cluster", async () => {
+      const events = await admin.api.requestText(
+        { method: "GET", path: "/api/v1/namespaces/default/events" },
+        new AbortController().signal,
+      );
+      return events.includes("NodeAttestationRefused") ? events : undefined;
+    });
+    assert.match(described, /to prove to be node \\"n1\\" was refused/);
+
+    // A later one has the same CA.
+    const later = await startAttestor();
+    await using _later = later.running;
+    assert.deepEqual(later.server.slice(2), server.slice(2));
+  });
+
+  test("it refuses to start where the requests of its tokens would be approved for any node", async () => {
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    await grant(
+      admin.api,
+      "kubeadm:node-autoapprove-bootstrap",
+      { kind: "Group", name: "system:bootstrappers" },
+      NODE_CLIENT,
+    );
+    const refused = await instance.refuse(1, "attestor", ...flags);
+    assert.match(refused, /error: tlsboot attestor cannot work: .*"kubeadm:node-autoapprove-bootstrap"/);
+    assert.match(refused, /hint: remove that binding/);
+  });
+
+  test("it needs a kubeconfig and an inventory", async () => {
+    assert.match(await instance.refuse(2, "attestor", "--inventory", "machines.yaml"), /--kubeconfig is required/);
+    assert.match(
+      await instance.refuse(2, "attestor", "--kubeconfig", "data/admin.kubeconfig"),
+      /--inventory is required/,
+    );
+  });
+});
