@@ -20,6 +20,7 @@ const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["tlsboot.socket", "usr/lib/systemd/system/tlsboot.socket"],
   ["tlsboot-signer@.service", "usr/lib/systemd/system/tlsboot-signer@.service"],
   ["tlsboot-approver@.service", "usr/lib/systemd/system/tlsboot-approver@.service"],
+  ["tlsboot-attestor@.service", "usr/lib/systemd/system/tlsboot-attestor@.service"],
   ["sysusers.conf", "usr/lib/sysusers.d/tlsboot.conf"],
   ["up.yaml", CONFIGURATION_FILE],
 ];

@@ -17,7 +17,10 @@ import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
 const PROGRAM = `tlsboot-${version}-linux-${process.arch}`;
-const UNITS = ["tlsboot.service", "tlsboot.socket", "tlsboot-signer@.service", "tlsboot-approver@.service"];
+const UNITS = [
+  ...["tlsboot.service", "tlsboot.socket"],
+  ...["tlsboot-signer@.service", "tlsboot-approver@.service", "tlsboot-attestor@.service"],
+];
 const DATA = "/var/lib/tlsboot";
 
 let folder: TempFolder;

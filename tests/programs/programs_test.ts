@@ -102,6 +102,27 @@ test("the chart takes the values of docs/guides/in_a_cluster.md, with the permis
   );
 });
 
+test("the chart runs an attestor beside an approver that enforces the limits of tokens, and kube-apiserver takes both", async () => {
+  await using plane = await sharedControlPlane();
+  const rendered = await renderChart({ attestor: { enabled: true, address: "proofs.example.com" } });
+  for (const [role, flags] of [["approver", ["--token-limits"]], ["attestor", []]] as const) {
+    const text = rendered.get(role) ?? "";
+    const objects = parseAllDocuments(text).map((document) => document.toJS() as KubeObject);
+    const { stdout } = await succeedTlsboot([role, "--print-rbac", ...flags]);
+    assert.deepEqual(
+      objects.filter(({ kind = "" }) => /Role|ServiceAccount/.test(kind)),
+      parseAllDocuments(stdout).map((document) => document.toJS()),
+    );
+    for (const flag of flags) assert.match(text, new RegExp(`^ +- ${flag}$`, "m"));
+    const applied = plane.kubectl.given({ stdin: text });
+    assert.doesNotMatch(await applied.run("apply", "-f", "-", "--validate=strict"), /warning/i);
+  }
+  const { stdout: help } = await succeedTlsboot(["attestor", "--help"]);
+  const flags = [...(rendered.get("attestor") ?? "").matchAll(/^ +- (--[a-z-]+)=/gm)].map(([, flag = ""]) => flag);
+  assert.ok(flags.length > 4 && flags.every((flag) => help.includes(`${flag} `)), flags.join(" "));
+  await assert.rejects(renderChart({ attestor: { enabled: true } }), /attestor\.address/);
+});
+
 test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
   await using running = await startPlaces();
   const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));

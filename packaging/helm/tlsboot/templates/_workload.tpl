@@ -91,7 +91,8 @@ current-context: pod
 
 {{- /*
 The files and pods of a role, and what protects both:
-(dict "root" . "role" ROLE "account" ACCOUNT "args" ARGS "files" FILES "caSecret" SECRET).
+(dict "root" . "role" ROLE "account" ACCOUNT "args" ARGS "files" FILES "caSecret" SECRET). With "port" it is a server, all
+of whose replicas work; otherwise one is elected.
 */}}
 {{- define "tlsboot.workload" -}}
 {{- $root := .root }}
@@ -142,7 +143,12 @@ spec:
         - {{ . }}
         {{- end }}
         - --kubeconfig=/etc/tlsboot/kubeconfig
+        {{- if .port }}
+        - --bind-address=0.0.0.0
+        - --secure-port={{ .port }}
+        {{- else }}
         - --leader-elect-resource-namespace={{ $root.Release.Namespace }}
+        {{- end }}
         - --metrics-bind-address=:9443
         {{- if .caSecret }}
         - --cluster-signing-cert-file=/etc/tlsboot-ca/tls.crt
@@ -150,12 +156,19 @@ spec:
         {{- end }}
         ports:
         - { name: metrics, containerPort: 9443 }
+        {{- if .port }}
+        - { name: https, containerPort: {{ .port }} }
+        {{- end }}
         livenessProbe:
           httpGet: { path: /healthz, port: metrics }
           periodSeconds: 20
           timeoutSeconds: 5
         readinessProbe:
+          {{- if .port }}
+          httpGet: { path: /readyz, port: https, scheme: HTTPS }
+          {{- else }}
           httpGet: { path: /healthz, port: metrics }
+          {{- end }}
           timeoutSeconds: 5
         resources: {{- toYaml $values.resources | nindent 10 }}
         securityContext:
@@ -214,7 +227,7 @@ spec:
   - { name: metrics, port: 9443, targetPort: metrics }
 {{- if $values.networkPolicy.enabled }}
 ---
-# In: probes and Prometheus. Out: the names of the cluster, and the API, whose address a NetworkPolicy cannot name.
+# In: probes and Prometheus{{ if .port }}, and machines{{ end }}. Out: the names of the cluster, and the API, whose address a NetworkPolicy cannot name.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -231,6 +244,10 @@ spec:
     {{- with $values.networkPolicy.metricsFrom }}
     from: {{- toYaml . | nindent 4 }}
     {{- end }}
+  {{- if .port }}
+  - ports:
+    - { protocol: TCP, port: https }
+  {{- end }}
   egress:
   - ports:
     - { protocol: UDP, port: 53 }
