@@ -1,13 +1,15 @@
-/** A machine with a TPM, a machine with sshd and a stock kubelet join a server without any token. */
+/** A machine with a TPM, a machine with sshd and stock kubelets join a server, and a real cluster, without any token. */
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
+import { publishClusterInfo } from "../support/interop/published_cluster.ts";
+import { sharedControlPlane } from "../support/interop/shared.ts";
 import { startSwtpm } from "../support/interop/swtpm.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -79,4 +81,67 @@ test("machines prove by a TPM and by a host key, at each renewal too, and no oth
   await kubelet.running.finished();
   await assertNodePair(instance.caPath, kubelet.currentPair, "n2");
   assert.ok((await readFile(kubelet.currentPair, "utf8")).includes(key.trim()));
+});
+
+test("next to a kube-apiserver a stock kubelet joins through an attestor, and its token gets no other certificate", async () => {
+  await using plane = await sharedControlPlane();
+  const { folder, kubectl } = plane;
+  const nodeClient = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
+  const autoApprove = (name: string, group: string) =>
+    kubectl.run("create", "clusterrolebinding", name, `--clusterrole=${nodeClient}`, `--group=${group}`);
+  await kubectl.run("wait", "namespace/kube-public", "--for=create");
+  await publishClusterInfo(plane, kubectl);
+  await autoApprove("kubeadm:node-autoapprove-bootstrap", "system:bootstrappers:kubeadm:default-node-token");
+  await using _controllers = plane.startCertificateControllers();
+
+  /** Gives a role its permissions and no others. */
+  const prepare = async (role: string, ...flags: readonly string[]): Promise<readonly string[]> => {
+    await kubectl.create((await succeedTlsboot([role, "--print-rbac", ...flags])).stdout);
+    const token = await kubectl.run("create", "token", `tlsboot-${role}`, "--namespace=kube-system");
+    return [role, "--kubeconfig", await plane.kubeconfigWithToken(role, token.trim()), ...flags];
+  };
+  await using approver = spawnTlsboot(await prepare("approver", "--token-limits"));
+  const hostKey = folder.join("ssh_host_ed25519_key");
+  await succeedProgram("ssh-keygen", ["-q", "-N", "", "-t", "ed25519", "-f", hostKey]);
+  const proof = ["--proof", "ssh", "--proof-from", hostKey, "--hostname-override", "n1"];
+  const { stdout: line } = await succeedTlsboot(["attest", "--show", ...proof]);
+  const inventory = folder.join("machines.yaml");
+  await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${line}`);
+  const attesting = [...await prepare("attestor"), "--inventory", inventory, "--secure-port", "0"];
+  await using attestor = spawnTlsboot(attesting);
+  const [, url = "", hash = ""] = await attestor.waitFor(/--server (\S+) --ca-cert-hash (\S+) --cert-dir/);
+  const attest = async (pki: string, name: string): Promise<string> => {
+    const server = ["--server", url, "--ca-cert-hash", hash];
+    await succeedTlsboot(["attest", ...proof, ...server, "--cert-dir", pki, "--out", folder.join(name)]);
+    return folder.join(name);
+  };
+
+  const pki = folder.join("kubelet-n1", "pki");
+  await using kubelet = await startKubelet(folder, "n1", await attest(pki, "n1.conf"));
+  await kubelet.running.finished();
+  await assertNodePair(plane.caPath, kubelet.currentPair, "n1");
+  const identity = await kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
+  assert.match(identity, /Username +system:node:n1\n/);
+
+  const tokens = await kubectl.run("get", "secrets", "--namespace=kube-system", "--output=json");
+  assert.match(tokens, /"tlsboot\/attested": "ssh SHA256:/);
+
+  const stolen = await attest(folder.join("other"), "stolen.conf");
+  const join = (machine: string, node: string) =>
+    spawnTlsbootToEnd([
+      ...["bootstrap", "--bootstrap-kubeconfig", stolen, "--hostname-override", node, "--timeout", "60s"],
+      ...["--kubeconfig", folder.join(machine, "kubeconfig"), "--cert-dir", folder.join(machine, "pki")],
+    ]);
+  const otherName = await join("x", "n2");
+  assert.equal(otherName.code, 3, otherName.stderr);
+  assert.match(otherName.stderr, /the token is for the client certificate of node "n1" alone/);
+  const otherKey = await join("y", "n1");
+  assert.equal(otherKey.code, 3, otherKey.stderr);
+  assert.match(otherKey.stderr, /the token is for the key sha256:\S+ alone/);
+
+  await autoApprove("auto-approve", "system:bootstrappers");
+  const refused = await spawnTlsbootToEnd(attesting);
+  assert.equal(refused.code, 1, refused.stderr);
+  assert.match(refused.stderr, /kube-controller-manager would approve .*ClusterRoleBinding \"?auto-approve/);
+  for (const { stderr } of [approver, attestor]) assert.doesNotMatch(stderr(), /forbidden|rights are missing/i);
 });
