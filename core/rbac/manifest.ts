@@ -51,7 +51,11 @@ export function toAccountSubject(name: string): Subject {
 }
 
 /** Creates the binding of a role to a subject, by default with the name of the role. */
-export function bindRole(role: Pick<KubeObject, "metadata">, subject: Subject, name: string = getName(role)): RoleBinding {
+export function bindRole(
+  role: Pick<KubeObject, "metadata">,
+  subject: Subject,
+  name: string = getName(role),
+): RoleBinding {
   const { namespace } = role.metadata;
   const kind = namespace === undefined ? "ClusterRole" : "Role";
   return {
