@@ -157,7 +157,7 @@ export type {
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";
-export type { ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
+export type { Event, ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
 export type { EventV1 } from "./kube/kinds/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/status/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";
@@ -293,6 +293,7 @@ export {
   generateBootstrapToken,
   parseBootstrapToken,
 } from "./token/bootstrap_token.ts";
+export type { PublishedCluster } from "./token/cluster_info.ts";
 export { createTokenSecret, type TokenSecretOptions } from "./token/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./token/token_file.ts";
 export {

@@ -60,9 +60,6 @@ export interface Action<F extends FlagSet = FlagSet> {
   run(input: Input<F>, tools: Tools): Promise<ExitCode>;
 }
 
-/** A flag, a flag with one of its values, or an argument. */
-type RuleItem<Key extends string> = Key | `${Key}=${string}` | Uppercase<string>;
-
 /** The data of a command: everything that help, manual, completion and parser need. */
 export interface CommandSpec<F extends FlagSet = FlagSet> {
   /** The words of the command: `["token", "create"]`. */
@@ -78,8 +75,8 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly flags: F;
   /** The command line of each example, by the comment above it. */
   readonly examples: Readonly<Record<string, string>>;
-  /** Which flags and arguments exclude or need each other. */
-  readonly rules?: readonly Rule<RuleItem<Extract<keyof F, string>>>[];
+  /** Which flags, flags with one of their values, and arguments exclude or need each other. */
+  readonly rules?: readonly Rule<`${Extract<keyof F, string>}${"" | `=${string}`}` | Uppercase<string>>[];
   /**
    * How the command treats `TLSBOOT_` variables and the configuration file. Every command reads the connection from them. A
    * `daemon` reads all its flags. A `strict` command signs, writes keys or restores: a variable that it does not read is an

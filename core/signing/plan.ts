@@ -43,7 +43,7 @@ export type SigningRefusal =
   /** The request violates the profile or a limit of its CA, so it gets a permanent Failed condition. */
   | {
     readonly kind: "failed";
-    readonly reason: typeof VALIDATION_FAILURE;
+    readonly reason: "SignerValidationFailure";
     readonly message: string;
     /** The rule of the profile that refuses the request; absent when its CA does. */
     readonly rule?: string;
