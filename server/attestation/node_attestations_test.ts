@@ -225,7 +225,7 @@ test("nodeattestations dates the proof and the token from the challenge, and end
   assert.match(repeated.text, /begin again/);
 });
 
-test("nodeattestations gives no token that somebody has ended in the meantime", async () => {
+test("nodeattestations gives no token that was deleted in the meantime", async () => {
   const { app } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);

@@ -197,7 +197,7 @@ export interface ReviewContext {
   readonly now: Date;
   /** The address of the client; undefined for a client in the server's process. */
   readonly address: string | undefined;
-  /** Nothing may be stored. */
+  /** Whether the request must store nothing. */
   readonly isDryRun: boolean;
   /** Adds an annotation to the audit event of the request. */
   annotate(key: string, value: string): void;

@@ -50,14 +50,14 @@ export interface Observation {
   /** The answers that honest clients received. */
   readonly answers: readonly Answer[];
   readonly log: LogLines;
-  /** What was stored meanwhile. */
+  /** The objects in the storage after the attack. */
   readonly stored: StoredCounts;
 }
 
 /** Numbers of objects in the storage. */
 export interface StoredCounts {
   readonly secrets: number;
-  /** Events about refused proofs. */
+  /** The number of Events about refused proofs. */
   readonly refusals: number;
 }
 
