@@ -43,7 +43,6 @@ const RULES: readonly Rule[] = [
       "tests/interop/differential/shrink.ts": "each round shortens a list",
       "tests/interop/etcd_faults_test.ts": "it reads an answer to its end",
       "tests/interop/etcd_lagging_test.ts": "each round is an acknowledged write",
-      "tests/mutants/worker.ts": "each round runs a test",
       "tests/overload/floods_test.ts": "it asserts a bound",
       "tests/security/goaway_test.ts": "each round is a piece of the answer",
       "tests/security/input_test.ts": "each round is an answer, until the attack is over",

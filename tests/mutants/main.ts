@@ -1,34 +1,26 @@
 /**
- * `deno task mutants`: changes one operator at a time in the rooms that decide who gets in and what is kept, runs the tests
- * that import the changed file, and lists the changes that no test finds.
+ * `deno task mutants [WORDS]`: changes one operator at a time in the rooms that decide who gets in and what is kept, runs
+ * the tests that import the changed file, and lists the changes that no test finds. With words, only files whose path
+ * contains one of them are changed. The exit code is 1 when a tenth or more of a room's mutants survive, or when an entry of
+ * `equivalent.ts` matches no survivor.
  *
- * Stryker is not used. It has no runner for `node:test`: its TAP runner starts a process for each mutant and test file and
- * knows what a file reaches, not what a test reaches, and its command runner starts all tests for each mutant. Both would
- * take hours here, and neither knows the `.tsx` files. This program loads the tests of a room once, with all mutants in the
- * changed files (`mutate.ts`), measures which mutants each test reaches, and runs only those tests for a mutant
- * (`worker.ts`, `room.ts`).
+ * All mutants of a file are in its source (`mutate.ts`), and only the tests that reach a mutant run for it, the quickest
+ * first (`room.ts`, `worker.ts`). Stryker knows what a test file reaches, but not what a test reaches, and would take hours.
  */
 import { readFileSync } from "node:fs";
-import { glob } from "node:fs/promises";
+import { stripTypeScriptTypes } from "node:module";
 import { posix } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import ts from "typescript";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { run } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
+import { parseFlags, runMain } from "../support/command_line.ts";
+import { readSources } from "../support/sources.ts";
 import { EQUIVALENT, type Equivalent } from "./equivalent.ts";
 import { instrument, type Mutant } from "./mutate.ts";
-import { type RoomOutcome, runRoom, type Survivor } from "./room.ts";
-
-const HELP = `Changes the product one operator at a time and lists the changes that no test finds.
-
-Usage: deno task mutants [--help] [WORD…]
-
-With words, only files whose path contains one of them are changed. The exit code is 1 when a tenth or more of a
-room's mutants survive, or when an entry of tests/mutants/equivalent.ts matches no survivor.
-`;
+import { runRoom } from "./room.ts";
 
 interface Room {
   readonly name: string;
@@ -38,8 +30,6 @@ interface Room {
   readonly tests?: RegExp;
   /** True when only its own tests and the contracts count, because most tests of its part only need some of it. */
   readonly isFixture?: boolean;
-  /** What the tests that count cannot show. */
-  readonly uncounted?: string;
 }
 
 const ROOMS: readonly Room[] = [
@@ -52,45 +42,23 @@ const ROOMS: readonly Room[] = [
   { name: "server/authn", files: /^server\/authn\//, tests: /^server\/registry\/token_requests_test/ },
   { name: "server/authz", files: /^server\/authz\// },
   { name: "server/admission", files: /^server\/admission\// },
-  {
-    name: "server/storage",
-    files: /^server\/storage\//,
-    isFixture: true,
-    uncounted:
-      "the locks of other processes and kill -9 (processes_test), and a real etcd (interop): etcd is simulated",
-  },
+  // Not counted: locks of other processes, kill -9 (processes_test), and a real etcd (interop); etcd is simulated.
+  { name: "server/storage", files: /^server\/storage\//, isFixture: true },
 ];
 
 /** The largest share of mutants of a room that may survive. */
 const MOST_SURVIVORS = 0.1;
 
-/** The tests that may be used for the two parts of the product that have rooms here; those of sockets are slow. */
-const TESTS: Readonly<Record<string, RegExp>> = { core: /^core\//, server: /^server\/(?!connections\/)/ };
-
-/** What the tests of a contract import, wherever they are. */
-const CONTRACTS = /^tests\/contract\//;
-
-/** Tests that import this are not quick. */
-const STARTS_PROGRAMS = "node:child_process";
-
 /** The files by path that each source of the tree imports, itself and in all. */
 type Imports = ReadonlyMap<string, { readonly direct: readonly string[]; readonly all: ReadonlySet<string> }>;
 
 async function main(): Promise<number> {
-  const { values, positionals: words } = parseArgs({
-    allowPositionals: true,
-    options: { help: { type: "boolean", default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+  const { positionals: words } = parseFlags({ allowPositionals: true });
   // The workers are Node, whose modules can be changed while they load.
   if ("Deno" in globalThis) {
     return await run(await ensureNode(), [...NODE_FLAGS, fileURLToPath(import.meta.url), ...words]);
   }
-
-  const imports = await readImports();
+  const imports = readImports();
   let isGood = true;
   for (const room of ROOMS) {
     const all = [...imports.keys()].filter((file) => room.files.test(file) && !file.endsWith("_test.ts"));
@@ -101,30 +69,40 @@ async function main(): Promise<number> {
   return isGood ? 0 : 1;
 }
 
-/** Runs the mutants of some files of a room, and reports whether few enough survive. */
+/** Runs the mutants of some files of a room, prints what became of them, and reports whether few enough survive. */
 async function measure(room: Room, files: readonly string[], imports: Imports): Promise<boolean> {
-  const start = performance.now();
   const mutants: Mutant[] = [];
   const changed: Record<string, string> = {};
   for (const file of files) {
     const instrumented = instrument(file, readFileSync(file, "utf8"), mutants.length);
-    changed[file] = instrumented.text;
+    changed[file] = stripTypeScriptTypes(instrumented.text);
     mutants.push(...instrumented.mutants);
   }
-  const importsFile = (test: string, file: string) => imports.get(test)?.all.has(file) === true;
-  const testFiles = listTestFiles(imports, files, room);
-  const outcome = await runRoom({ mutants, changed, testFiles, importsFile });
-  return report(room, new Set(files), mutants.length, outcome, (performance.now() - start) / 1000);
+  const { survivors, tests } = await runRoom(mutants, changed, listTestFiles(imports, files, room));
+  const { open, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.includes(file)));
+  const share = open.length / Math.max(1, mutants.length);
+  const found = `${mutants.length} mutants, ${mutants.length - survivors.length} found by ${tests.length} tests`;
+  const survived = `${open.length} survived (${(share * 100).toFixed(1)} %)`;
+  const isReached = (id: number) => tests.some(({ reached }) => reached.has(id));
+  const lines = [
+    `${room.name}: ${found}, ${survivors.length - open.length} equivalent, ${survived}`,
+    ...tests.filter(({ fault }) => fault !== undefined)
+      .map(({ file, name, fault }) => `  UNUSABLE ${file}: ${name}: ${fault}`),
+    ...open.map(({ id, file, line, original, mutated }) =>
+      `  ${file}:${line}  ${original} → ${mutated}${isReached(id) ? "" : "  (no test reaches it)"}`
+    ),
+    ...unmatched.map((entry) => `  equivalent.ts lists what did not survive: ${entry}`),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+  return share < MOST_SURVIVORS && unmatched.length === 0;
 }
 
-/** Reads what every source of the tree imports. */
-async function readImports(): Promise<Imports> {
-  const direct = new Map<string, readonly string[]>();
-  for await (const file of glob("{core,controllers,server,client,instance,ui,cli,scripts,tests}/**/*.{ts,tsx}")) {
-    const { importedFiles } = ts.preProcessFile(readFileSync(file, "utf8"));
-    const resolve = (name: string) => name.startsWith(".") ? posix.join(posix.dirname(file), name) : name;
-    direct.set(file, importedFiles.map(({ fileName }) => resolve(fileName)));
-  }
+function readImports(): Imports {
+  const sources = readSources(["{core,controllers,server,client,instance,ui,cli,scripts,tests}/**/*.{ts,tsx}"]);
+  const direct = new Map(sources.map(({ path, text }) => {
+    const names = ts.preProcessFile(text).importedFiles.map(({ fileName }) => fileName);
+    return [path, names.map((name) => name.startsWith(".") ? posix.join(posix.dirname(path), name) : name)];
+  }));
   const collect = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
     for (const target of direct.get(file) ?? []) if (!seen.has(target)) collect(target, seen.add(target));
     return seen;
@@ -134,53 +112,31 @@ async function readImports(): Promise<Imports> {
 
 /**
  * The quick test files that use changed files of a room: its own and those of contracts that import one, directly or not,
- * and others that do so directly.
+ * and others of its part of the product that do so directly.
  */
 function listTestFiles(imports: Imports, files: readonly string[], room: Room): readonly string[] {
-  const part = TESTS[files[0]!.split("/")[0]!]!;
+  const part = /^\w+\//.exec(room.name)![0];
   return [...imports].filter(([file, { direct, all }]) => {
-    if (!file.endsWith("_test.ts") || all.has(STARTS_PROGRAMS)) return false;
-    const isOwn = room.files.test(file) || room.tests?.test(file) === true || direct.some((one) => CONTRACTS.test(one));
-    if (!isOwn && (room.isFixture === true || !part.test(file))) return false;
-    return files.some((changed) => isOwn ? all.has(changed) : direct.includes(changed));
+    const isQuick = !all.has("node:child_process") && !file.startsWith("server/connections/");
+    if (!isQuick || !file.endsWith("_test.ts")) return false;
+    const isOfContract = direct.some((imported) => imported.startsWith("tests/contract/"));
+    const isOwn = isOfContract || room.files.test(file) || room.tests?.test(file) === true;
+    const isOther = room.isFixture !== true && file.startsWith(part);
+    return files.some((changed) => isOwn ? all.has(changed) : isOther && direct.includes(changed));
   }).map(([file]) => file);
 }
 
-/** Prints what became of a room's mutants, and reports whether that is good enough. */
-function report(
-  { name, uncounted }: Room,
-  files: ReadonlySet<string>,
-  count: number,
-  { survivors, unusable, tests }: RoomOutcome,
-  seconds: number,
-): boolean {
-  const { listed, open, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.has(file)));
-  const share = count === 0 ? 0 : open.length / count;
-  const lines = [
-    `${name}: ${count} mutants, ${count - survivors.length} found, ${listed} equivalent, ${open.length} survived ` +
-    `(${(share * 100).toFixed(1)} %); ${tests} tests, ${Math.round(seconds)} s`,
-    ...(uncounted === undefined ? [] : [`  not counted: ${uncounted}`]),
-    ...unusable.map((test) => `  UNUSABLE ${test.file}: ${test.name}: ${test.fault}`),
-    ...open.map(({ file, line, original, mutated, isReached }) =>
-      `  ${file}:${line}  ${original} → ${mutated}${isReached ? "" : "  (no test reaches it)"}`
-    ),
-    ...unmatched.map((entry) => `  equivalent.ts lists what did not survive: ${entry}`),
-  ];
-  process.stdout.write(`${lines.join("\n")}\n`);
-  return share < MOST_SURVIVORS && unmatched.length === 0;
-}
-
-/** Parts the survivors into equivalent ones and open ones, and finds the entries that match none. */
-export function sortSurvivors(survivors: readonly Survivor[], equivalents: readonly Equivalent[]): {
-  readonly listed: number;
-  readonly open: readonly Survivor[];
+/** Finds the survivors that are not equivalent, and the entries that match none. */
+export function sortSurvivors(survivors: readonly Mutant[], equivalents: readonly Equivalent[]): {
+  readonly open: readonly Mutant[];
   readonly unmatched: readonly string[];
 } {
-  const key = ({ file, original, mutated }: Survivor) => `${file}  ${original} → ${mutated}`;
+  const key = ({ file, original, mutated }: Mutant) => `${file}  ${original} → ${mutated}`;
   const entries = equivalents.flatMap(({ file, changes }) => changes.map((change) => `${file}  ${change}`));
-  const open = survivors.filter((survivor) => !entries.includes(key(survivor)));
-  const keys = new Set(survivors.map(key));
-  return { listed: survivors.length - open.length, open, unmatched: entries.filter((entry) => !keys.has(entry)) };
+  return {
+    open: survivors.filter((mutant) => !entries.includes(key(mutant))),
+    unmatched: entries.filter((entry) => !survivors.some((mutant) => key(mutant) === entry)),
+  };
 }
 
-if (import.meta.main) process.exitCode = await main();
+if (import.meta.main) runMain("mutants", main);

@@ -19,19 +19,14 @@ export interface Mutant {
 /** A change of an expression: the text that replaces it, and what it is called in reports if not by its text. */
 type Change = readonly [text: string, shown?: string];
 
-/** What each operator becomes. The negation comes last, and is left out where a condition becomes true and false. */
-const OPERATORS: ReadonlyMap<string, readonly string[]> = new Map([
+/** What each operator or method becomes. A negation comes last, and is left out where a condition becomes true and false. */
+const REPLACEMENTS: ReadonlyMap<string, readonly string[]> = new Map([
   ...[["<", "<=", ">="], ["<=", "<", ">"], [">", ">=", "<="], [">=", ">", "<"], ["===", "!=="], ["!==", "==="]],
-  ...[["&&", "||"], ["||", "&&"], ["+", "-"], ["-", "+"]],
-].map(([operator = "", ...others]) => [operator, others]));
-
-const METHODS: ReadonlyMap<string, string> = new Map([["some", "every"], ["every", "some"]]);
+  ...[["&&", "||"], ["||", "&&"], ["+", "-"], ["-", "+"], ["some", "every"], ["every", "some"]],
+].map(([name = "", ...others]) => [name, others]));
 
 /** Methods that decide by a literal text. */
-const TEXT_TESTS: ReadonlySet<string> = new Set(["startsWith", "endsWith", "includes", "has"]);
-
-/** Objects whose calls are logs: no test reads all of their fields. */
-const LOGGERS: ReadonlySet<string> = new Set(["logger", "log"]);
+const TEXT_TESTS = /^(?:startsWith|endsWith|includes|has)$/;
 
 /** The longest text of a place in a report. */
 const SHOWN_LENGTH = 100;
@@ -43,131 +38,104 @@ export function instrument(file: string, text: string, firstId: number): {
 } {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
   const mutants: Mutant[] = [];
+  const inserted: { readonly at: number; readonly text: string }[] = [];
 
-  function add(node: ts.Node, mutated: string): number {
+  function add(node: ts.Node, mutated: string): string {
     const id = firstId + mutants.length;
-    const line = source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
-    mutants.push({ id, file, line, original: oneLine(node.getText(source)), mutated: oneLine(mutated) });
-    return id;
+    const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1;
+    mutants.push({ id, file, line, original: toLine(node.getText()), mutated: toLine(mutated) });
+    return `__mutant(${id})`;
   }
 
-  /** The text of a node, from the end of the one before it, with the mutants of its children in it. */
-  function write(node: ts.Node): string {
-    if (isLeftAlone(node)) return node.getFullText(source);
-    const leading = text.slice(node.getFullStart(), node.getStart(source));
-    if (isRemovable(node, source)) {
-      const id = add(node, "removed");
-      return `${leading}{ if (!__mutant(${id})) {${writeChildren(node)} } }`;
+  function visit(node: ts.Node): void {
+    if (isLeftAlone(node)) return;
+    let [opening, closing] = ["", ""];
+    if (isRemovable(node)) [opening, closing] = [`{ if (!${add(node, "removed")}) {`, " } }"];
+    for (const [changed, shown = changed] of ts.isExpression(node) ? listChanges(node) : []) {
+      opening += `${add(node, shown)} ? ${changed} : `;
+      closing = ")";
     }
-    const changes = ts.isExpression(node) ? [...listChanges(node, source)] : [];
-    const chosen = changes.map(([changed, shown]) => `__mutant(${add(node, shown ?? changed)}) ? ${changed} : `).join(
-      "",
-    );
-    return leading + (chosen === "" ? writeChildren(node) : `(${chosen}${writeChildren(node)})`);
+    if (closing === ")") opening = `(${opening}`;
+    inserted.push({ at: node.getStart(), text: opening });
+    ts.forEachChild(node, visit);
+    inserted.push({ at: node.end, text: closing });
   }
 
-  /** The text of a node without what leads it, with the mutants of its children in it. */
-  function writeChildren(node: ts.Node): string {
-    let written = "";
-    let end = node.getStart(source);
-    ts.forEachChild(node, (child) => {
-      const start = Math.max(end, child.getFullStart());
-      written += text.slice(end, start);
-      // The first child begins with what leads its parent.
-      written += write(child).slice(start - child.getFullStart());
-      end = child.end;
-    });
-    return written + text.slice(end, node.end);
-  }
-
-  return { text: write(source), mutants };
+  visit(source);
+  // The sort is stable, so what encloses a place stays outside of what is in it.
+  inserted.sort((a, b) => a.at - b.at);
+  const pieces = inserted.map(({ at, text: piece }, index) => text.slice(inserted[index - 1]?.at ?? 0, at) + piece);
+  return { text: pieces.join(""), mutants };
 }
 
 /** Types, imports, logs and the making of errors and texts have no mutants. */
 function isLeftAlone(node: ts.Node): boolean {
   if (ts.isTypeNode(node) || ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return true;
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isTemplateExpression(node)) return true;
-  if (ts.isNewExpression(node)) return /Error$/.test(node.expression.getText());
-  return ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) &&
-    LOGGERS.has(node.expression.expression.getText().split(/[.?]/).at(-1) ?? "");
+  if (ts.isNewExpression(node)) return node.expression.getText().endsWith("Error");
+  return ts.isCallExpression(node) && /(?:^|\.)(?:logger|log)\??\.\w+$/.test(node.expression.getText());
 }
 
 /** A statement that only calls something, which matters only when the call has an effect. */
-function isRemovable(node: ts.Node, source: ts.SourceFile): boolean {
+function isRemovable(node: ts.Node): boolean {
   if (!ts.isExpressionStatement(node)) return false;
   const called = ts.isAwaitExpression(node.expression) ? node.expression.expression : node.expression;
-  return ts.isCallExpression(called) && !isLeftAlone(called) && !called.getText(source).startsWith("super(");
-}
-
-function* listChanges(node: ts.Expression, source: ts.SourceFile): Generator<Change> {
-  const condition = conditionKind(node);
-  if (condition === "branch") yield ["true"];
-  if (condition !== undefined) yield ["false"];
-  else if (node.kind === ts.SyntaxKind.TrueKeyword && !isLoopForEver(node)) yield ["false"];
-  else if (node.kind === ts.SyntaxKind.FalseKeyword) yield ["true"];
-  else if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken) {
-    yield [node.operand.getText(source)];
-  }
-  if (ts.isBinaryExpression(node)) yield* listBinaryChanges(node, source, condition !== undefined);
-  if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && !continuesChain(node)) {
-    const { expression: receiver, name } = node.expression;
-    const method = METHODS.get(name.text);
-    const [before, after] = [
-      source.text.slice(node.getStart(source), name.getStart(source)),
-      source.text.slice(name.end, node.end),
-    ];
-    if (method !== undefined) yield [before + method + after, `.${method}(…)`];
-    if (name.text === "filter") yield [receiver.getText(source), "without filter"];
-  }
-  if (ts.isStringLiteral(node) && node.text !== "" && decides(node)) yield ['""'];
-}
-
-function* listBinaryChanges(node: ts.BinaryExpression, source: ts.SourceFile, isCondition: boolean): Generator<Change> {
-  const operator = node.operatorToken.getText(source);
-  const [left, right] = [node.left.getText(source), node.right.getText(source)];
-  if (operator === "??") yield [left];
-  if (operator === "+" && [node.left, node.right].some(isText)) return;
-  const others = OPERATORS.get(operator) ?? [];
-  const isLogical = operator === "&&" || operator === "||";
-  const open = (operand: string) => isLogical ? `(${operand})` : operand;
-  for (const other of isCondition && /[<>=]/.test(operator) ? others.slice(0, -1) : others) {
-    yield [`${open(left)} ${other} ${open(right)}`, `${left} ${other} ${right}`];
-  }
+  return ts.isCallExpression(called) && !isLeftAlone(called) && called.expression.kind !== ts.SyntaxKind.SuperKeyword;
 }
 
 /** A branch may become true and false; a loop only false, because it might never end. */
-function conditionKind(node: ts.Expression): "branch" | "loop" | undefined {
+function* listChanges(node: ts.Expression): Generator<Change> {
   const { parent } = node;
-  if (ts.isIfStatement(parent) && parent.expression === node) return "branch";
-  if (ts.isConditionalExpression(parent) && parent.condition === node) return "branch";
-  if (ts.isWhileStatement(parent) && parent.expression === node && node.kind !== ts.SyntaxKind.TrueKeyword) {
-    return "loop";
+  const isBranch = ts.isIfStatement(parent) && parent.expression === node ||
+    ts.isConditionalExpression(parent) && parent.condition === node;
+  const isLoop = (ts.isWhileStatement(parent) || ts.isDoStatement(parent)) && parent.expression === node;
+  const isTrue = node.kind === ts.SyntaxKind.TrueKeyword;
+  if (isBranch || node.kind === ts.SyntaxKind.FalseKeyword) yield ["true"];
+  if (isBranch || (isLoop ? !isTrue : isTrue)) yield ["false"];
+  const isCondition = isBranch || isLoop;
+  if (!isCondition && ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken) {
+    yield [node.operand.getText()];
   }
-  return undefined;
+  if (ts.isBinaryExpression(node)) yield* listBinaryChanges(node, isCondition);
+  if (ts.isCallExpression(node)) yield* listCallChanges(node);
+  if (ts.isStringLiteral(node) && node.text !== "" && decides(node)) yield ['""'];
 }
 
-function isLoopForEver(node: ts.Node): boolean {
-  return (ts.isWhileStatement(node.parent) || ts.isDoStatement(node.parent)) && node.parent.expression === node;
+function* listBinaryChanges(node: ts.BinaryExpression, isCondition: boolean): Generator<Change> {
+  const operator = node.operatorToken.getText();
+  const [left, right] = [node.left.getText(), node.right.getText()];
+  if (operator === "??") yield [left];
+  const isText = (side: ts.Node) => ts.isStringLiteral(side) || ts.isTemplateLiteral(side);
+  if (operator === "+" && (isText(node.left) || isText(node.right))) return;
+  const others = REPLACEMENTS.get(operator) ?? [];
+  const isLogical = operator === "&&" || operator === "||";
+  for (const other of isCondition && !isLogical ? others.slice(0, -1) : others) {
+    const shown = `${left} ${other} ${right}`;
+    yield [isLogical ? `(${left}) ${other} (${right})` : shown, shown];
+  }
 }
 
-/** An optional chain that goes on after a call must not be put in parentheses. */
-function continuesChain(node: ts.CallExpression): boolean {
-  return (node.flags & ts.NodeFlags.OptionalChain) !== 0 && (node.parent.flags & ts.NodeFlags.OptionalChain) !== 0;
-}
-
-function isText(node: ts.Node): boolean {
-  return ts.isStringLiteral(node) || ts.isTemplateLiteral(node);
+function* listCallChanges(node: ts.CallExpression): Generator<Change> {
+  // An optional chain that goes on after a call must not be put in parentheses.
+  const continuesChain = (node.flags & node.parent.flags & ts.NodeFlags.OptionalChain) !== 0;
+  if (!ts.isPropertyAccessExpression(node.expression) || continuesChain) return;
+  const { expression: receiver, name } = node.expression;
+  const [method] = REPLACEMENTS.get(name.text) ?? [];
+  const [start, text] = [node.getStart(), node.getText()];
+  if (method !== undefined) {
+    yield [text.slice(0, name.getStart() - start) + method + text.slice(name.end - start), `.${method}(…)`];
+  }
+  if (name.text === "filter") yield [receiver.getText(), "without filter"];
 }
 
 /** Whether a text chooses what happens next: a case, or the argument of a test of texts. */
-function decides(node: ts.StringLiteral): boolean {
-  const { parent } = node;
-  if (ts.isCaseClause(parent)) return parent.expression === node;
+function decides({ parent }: ts.StringLiteral): boolean {
+  if (ts.isCaseClause(parent)) return true;
   return ts.isCallExpression(parent) && ts.isPropertyAccessExpression(parent.expression) &&
-    TEXT_TESTS.has(parent.expression.name.text);
+    TEXT_TESTS.test(parent.expression.name.text);
 }
 
-function oneLine(text: string): string {
+function toLine(text: string): string {
   const line = text.replace(/\s+/g, " ");
   return line.length <= SHOWN_LENGTH ? line : `${line.slice(0, SHOWN_LENGTH - 1)}…`;
 }
