@@ -145,7 +145,7 @@ for (
     {
       name: "checkProjectAddress(): none",
       outcome: checkProjectAddress(""),
-      want: ["failed", /^set ADDRESS in scripts\/project\.ts/],
+      want: ["failed", /^set ADDRESS in scripts\/docs\/pages\.ts/],
     },
     {
       name: "checkProjectAddress(): one",
@@ -160,7 +160,7 @@ for (
     {
       name: "checkContact(): none",
       outcome: checkContact(""),
-      want: ["failed", /^set CONTACT in scripts\/project\.ts/],
+      want: ["failed", /^set CONTACT in scripts\/docs\/pages\.ts/],
     },
     { name: "checkContact(): one", outcome: checkContact("security@example.org"), want: "ok" },
   ] as const

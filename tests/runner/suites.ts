@@ -105,7 +105,7 @@ export const GROUPS: readonly Group[] = [
   {
     name: "rotation",
     paths: ["core/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
-    interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotation_etcd", "ca_rotate_servers", "new_ca"],
+    interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotate_servers", "new_ca"],
   },
   {
     name: "page",
@@ -124,7 +124,6 @@ export const GROUPS: readonly Group[] = [
       "request",
       "kubeconfig_user",
       "web_certificates",
-      "trust_client",
       "client_node",
       "clock",
       "proxy_go",
@@ -145,7 +144,6 @@ export const GROUPS: readonly Group[] = [
       "signer_rights",
       "trust_bundles",
       "revocation",
-      "revoke_beside_cluster",
     ],
   },
   {
