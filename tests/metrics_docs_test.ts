@@ -1,4 +1,7 @@
-/** Checks that docs/reference/metrics.md lists every metric that the product exports, with its type and labels. */
+/**
+ * Checks that docs/reference/metrics.md lists every metric that the product exports, with its type and labels, and that
+ * docs/guides/monitoring.md has a section for each alert.
+ */
 import assert from "node:assert/strict";
 import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { RegisterIndex } from "../server/register/index.ts";
@@ -112,3 +115,13 @@ async function listTextfileMetrics(): Promise<readonly string[]> {
     `${type} ${name} ${labels.get(name) ?? ""}`
   );
 }
+
+test("docs/guides/monitoring.md: each alert has a section and names the page, and sections name alerts", async () => {
+  const page = await readFile("docs/guides/monitoring.md", "utf8");
+  const rules = await readFile("packaging/mixin/tlsboot.rules.yaml", "utf8");
+  const find = (pattern: RegExp, text: string) => [...text.matchAll(pattern)].map(([, found = ""]) => found);
+  const alerts = find(/- alert: "(\w+)"/g, rules);
+  assert.ok(alerts.length > 5);
+  assert.deepEqual(find(/^### (Tlsboot\w+)\n\n\S/gm, page), alerts);
+  assert.equal(find(/^ +runbook: "(tlsboot guide monitoring)"$/gm, rules).length, alerts.length);
+});

@@ -259,10 +259,10 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
   await folder.succeed(...bootstrapLine(newest));
   for (const name of ["kubelet-client-ca", "client-ca", "ca"]) {
     const { oldCa, newCa } = await withAdmin(folder, (api) => beginRotation(api, folder.join("data"), name));
-    await withAdmin(folder, (api) => waitUntilAdopted(api, 1, name));
+    await withAdmin(folder, (api) => waitUntilAdopted(api, name));
     await withAdmin(folder, async (api) => {
       await changeRotation(api, { step: "Switch" }, name);
-      await waitUntilAdopted(api, 1, name);
+      await waitUntilAdopted(api, name);
     });
     assert.equal(await readFile(folder.join(`data/pki/${name}.crt`), "utf8"), newCa);
     assert.equal(await readFile(folder.join(`data/pki/old-${name}.crt`), "utf8"), oldCa);
@@ -273,7 +273,7 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
       assert.ok(await isIssuedBy(folder, `${newest}/pki/kubelet-client-current.pem`, `data/pki/${name}.crt`));
       assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
     }
-    await finishRotation(folder.join("data/admin.kubeconfig"), 1, name);
+    await finishRotation(folder.join("data/admin.kubeconfig"), name);
     if (name === "kubelet-client-ca") assert.equal(await whoIs(folder.join("n1/kubeconfig")), "401");
     // The kubeconfig of the node trusts the old CA of the server only.
     if (name !== "ca") assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);

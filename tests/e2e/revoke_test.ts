@@ -261,7 +261,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.deepEqual(deleted, ["/api/v1/namespaces/kube-system/secrets/bootstrap-token-abcdef"]);
     assert.match(
       stderr,
-      /cannot revoke "node\/n1": the server has no revocations.* accepts a client certificate until it expires\n.*approver/,
+      /cannot revoke "node\/n1": the server has no revocations.* accepts a client certificate until it expires\n.*approver.*tlsboot ca crl --revoke/,
     );
   });
 });

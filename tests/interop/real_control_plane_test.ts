@@ -2,13 +2,11 @@
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { peerPath } from "../support/peers/go.ts";
-import { ROOT, spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { ROOT, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { readGuide, toScript } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac, startApprover, startSigner } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
-import { startKubelet } from "../support/interop/kubelet.ts";
 import { type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
 import { publishClusterInfo } from "../support/interop/published_cluster.ts";
@@ -120,7 +118,7 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await assertBootstrapped(plane, kubectl, "n2");
 });
 
-test("kube-apiserver with our controllers: our client rotates as the node itself, a kubelet bootstraps, a certificate manager rotates", async () => {
+test("kube-apiserver with our controllers: our client rotates as the node itself", async () => {
   await using plane = await sharedControlPlane();
   const kubectl = await prepare(plane);
   await using _signer = await startSigner(plane, "--cluster-signing-duration", SHORT_LIFE);
@@ -137,20 +135,6 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
   assert.ok((requesters.match(/^system:node:n1$/gm)?.length ?? 0) >= 2, requesters);
   assert.equal(requesters.match(/^kubelet-bootstrap$/gm)?.length, 1, requesters);
-
-  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-  await using kubelet = await startKubelet(plane.folder, "n3", bootstrap);
-  await kubelet.running.finished();
-  // It may have expired by now, as no one renews it.
-  await assertNodePair(plane.caPath, kubelet.currentPair, "n3", "-no_check_time");
-
-  await succeedProgram(peerPath("certmanager"), [
-    ...[`-bootstrap-kubeconfig=${bootstrap}`, `-cert-dir=${plane.folder.join("manager")}`],
-    ...["-node=n2", "-certificates=3", "-timeout=60s"],
-  ]);
-  const managed = plane.folder.join("manager", "kubelet-client-current.pem");
-  await assertNodePair(plane.caPath, managed, "n2", "-no_check_time");
-  assert.match(await kubectl.run("get", "csr"), /system:node:n2/);
 });
 
 test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine without a kubelet, typed as they stand", async () => {

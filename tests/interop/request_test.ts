@@ -110,15 +110,6 @@ function testRequests(start: () => Promise<Cluster>): void {
     await assertChain(cluster.caPath, cluster.folder.join("killed", "tls.crt"), "sslclient");
     assert.match(await whoami(cluster, "killed"), /Username +killed\n/);
   });
-
-  test(`tlsboot request reports a denial with its reason and ends with 3`, async () => {
-    const more = ["--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
-    const asked = await spawnTlsbootToEnd([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
-    await cluster.kubectl.run("certificate", "deny", JSON.parse(asked.stdout).request.name);
-    const { code, stderr } = await spawnTlsbootToEnd(requestLine(cluster, "denied", more));
-    assert.equal(code, 3, stderr);
-    assert.match(stderr, /is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
-  });
 }
 
 test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, after kill -9 too", async () => {

@@ -50,6 +50,7 @@ export const SMOKE: readonly string[] = [
 export const INTEROP_CORE: readonly string[] = [
   "comparison",
   "kubectl_comparison",
+  "kubectl_changes",
   "signer_comparison",
   "kubeadm",
   "differential",

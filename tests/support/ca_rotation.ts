@@ -86,37 +86,32 @@ export async function changeRotation(api: ApiClient, spec: object, name = "ca"):
   await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, quiet);
 }
 
-/** Waits until a number of servers have adopted the requested step without a fault. */
-export async function waitUntilAdopted(api: ApiClient, servers = 1, name = "ca"): Promise<CaRotation> {
-  return await eventually(`${servers} servers have adopted the step`, () => findAdopted(api, servers, name));
+/** Waits until the server has adopted the requested step without a fault. */
+export async function waitUntilAdopted(api: ApiClient, name = "ca"): Promise<CaRotation> {
+  return await eventually("the server has adopted the step", () => findAdopted(api, name));
 }
 
 /**
  * Requests the last step and waits until it is adopted. The administrator's own certificate is refused at some moment, and
  * the kubeconfig then has a new one.
  */
-export async function finishRotation(kubeconfig: string, servers = 1, name = "ca"): Promise<void> {
+export async function finishRotation(kubeconfig: string, name = "ca"): Promise<void> {
   {
     await using admin = await connectWith(kubeconfig);
     await changeRotation(admin.api, { step: "Finish" }, name);
   }
-  await waitUntilFinished(kubeconfig, servers, name);
-}
-
-/** Waits likewise, when the last step was requested already. */
-export async function waitUntilFinished(kubeconfig: string, servers = 1, name = "ca"): Promise<void> {
-  await eventually(`${servers} servers have finished`, async () => {
+  await eventually("the server has finished", async () => {
     await using admin = await connectWith(kubeconfig);
-    return await findAdopted(admin.api, servers, name).catch(() => undefined);
+    return await findAdopted(admin.api, name).catch(() => undefined);
   });
 }
 
-async function findAdopted(api: ApiClient, servers: number, name: string): Promise<CaRotation | undefined> {
+async function findAdopted(api: ApiClient, name: string): Promise<CaRotation | undefined> {
   const rotation = await getRotation(api, name);
   const adopted = (rotation.status.servers ?? []).filter(({ step, message }) =>
     step === rotation.spec.step && message === undefined
   );
-  return adopted.length === servers ? rotation : undefined;
+  return adopted.length === 1 ? rotation : undefined;
 }
 
 export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotation> {

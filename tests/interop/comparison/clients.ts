@@ -11,8 +11,13 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   {
     client: "kubectl",
     shown: "scripts of commands that end and print as with kube-apiserver: get in every output, describe, explain, " +
-      "create, apply on both sides, patch, label, taint, certificate, wait, watch, delete, auth",
+      "create, events, auth",
     test: "kubectl_comparison_test.ts",
+  },
+  {
+    client: "kubectl",
+    shown: "scripts that change: apply on both sides, patch, label, taint, certificate, wait, watch, delete",
+    test: "kubectl_changes_test.ts",
   },
   {
     client: "kubeadm",

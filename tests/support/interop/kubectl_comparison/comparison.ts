@@ -2,6 +2,7 @@
  * The same commands of stock programs against a real control plane and tlsboot: exit codes and both streams must be the
  * same. Scripts are tables of commands that are replayed at both places at once, step by step.
  */
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,7 +12,7 @@ import { type Finished, runProgram, start } from "../../child.ts";
 import { sortManagersInYaml } from "../../../interop/comparison/managers.ts";
 import { createTempFolder } from "../../temp.ts";
 import { IDENTITIES, type Identity } from "../../../interop/comparison/corpus.ts";
-import type { Pair, Side } from "../../../interop/comparison/sides.ts";
+import { type Pair, type Side, startPair } from "../../../interop/comparison/sides.ts";
 import { createRequest } from "../csr_manifest.ts";
 import { formatKubeconfig } from "../kubectl.ts";
 import { createTextBlanker, cutDescriptions, keepLines } from "./blank.ts";
@@ -87,6 +88,14 @@ export interface Place {
   readonly bin?: string;
   /** Other values that differ between places: `${name}` stands for one in files and commands, `<name>` in outputs. */
   readonly values?: Readonly<Record<string, string>>;
+}
+
+/** Asserts that kubectl prints the same against tlsboot serve as against kube-apiserver. */
+export async function assertKubectlAgrees(scripts: readonly Script[]): Promise<void> {
+  await using pair = await startPair();
+  const compared = await compareKubectl(pair, scripts);
+  const faults = compared.filter(({ isFault }) => isFault);
+  assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 }
 
 /** Replays scripts of kubectl commands one after the other, against both servers of a pair. */

@@ -1,4 +1,4 @@
-/** Every script of the comparison. */
+/** Every script of the comparison, in two parts that run side by side. */
 import type { Script } from "./comparison.ts";
 import { applying, applyingOnServer, changing, nodes, trustBundles } from "./apply.ts";
 import { creating, generators, reviewing } from "./create.ts";
@@ -7,8 +7,12 @@ import { events } from "./events.ts";
 import { outputs, selectors, subresources } from "./get.ts";
 import { asking, looking } from "./look.ts";
 
-/** The scripts in the order in which they are replayed. */
-export const SCRIPTS: readonly Script[] = [
+/** The scripts that read and create, in the order in which they are replayed. */
+export const READING: readonly Script[] = [
   ...[looking, asking, generators, creating, reviewing, outputs, selectors, subresources, events],
+];
+
+/** The scripts that change, decide, wait and delete, in the order in which they are replayed. */
+export const CHANGING: readonly Script[] = [
   ...[applying, applyingOnServer, changing, nodes, trustBundles, deciding, waiting, watching, deleting],
 ];
