@@ -20,7 +20,7 @@ import { sharedKey } from "../tests/support/csr_builder.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
-import { createFakeClock, until } from "../tests/support/fake_clock.ts";
+import { createFakeClock, settle, until } from "../tests/support/fake_clock.ts";
 import { createSshHost } from "../tests/support/ssh_host.ts";
 import { startAttestor } from "./attestor.ts";
 
@@ -217,12 +217,15 @@ test("startAttestor() names the cluster of cluster-info, and follows its CA", as
   await using app = await createCluster();
   const [before, after] = [await createIssuingCa(new Date()), await createIssuingCa(new Date())];
   await publish(app, before.caPem, "POST");
-  await using attestor = await start(app);
+  let reads = 0;
+  await using attestor = await start(app, ({ path }) => void (reads += path.endsWith("/cluster-info") ? 1 : 0));
   assert.equal(attestor.cluster, "https://published.example:6443");
   assert.equal((await prove(attestor)).caPem, before.caPem);
   await publish(app, after.caPem, "PUT");
   await app.clock.advance(65_000);
-  await eventually("the new CA", async () => (await prove(attestor)).caPem === after.caPem || undefined);
+  await until(() => reads === 2);
+  await settle();
+  assert.equal((await prove(attestor)).caPem, after.caPem);
 });
 
 test("startAttestor() renews its serving certificate", async () => {
@@ -259,11 +262,18 @@ test("startAttestor() waits for a cluster that does not answer", async () => {
   assert.equal(attestor.cluster, CLUSTER);
 });
 
-test("startAttestor() refuses a Secret without its keys", async () => {
+test("startAttestor() refuses a Secret without its keys, and says which one is wrong", async () => {
   await using app = await createCluster();
-  const body = { metadata: { name: "tlsboot-attestor" }, data: { "ca.crt": "AAAA" } };
-  assert.equal((await app.send("POST", "/api/v1/namespaces/kube-system/secrets", { body })).code, 201);
-  await assert.rejects(start(app), { code: "key_invalid" });
+  await (await start(app))[Symbol.asyncDispose]();
+  const secret = JSON.parse((await app.send("GET", SECRET)).text) as SecretObject;
+  for (const key of ["ca.crt", "ca.key", "sealing.key"]) {
+    const body = { ...secret, metadata: { name: "tlsboot-attestor" }, data: { ...secret.data, [key]: "AAAA" } };
+    assert.equal((await app.send("PUT", SECRET, { body })).code, 200);
+    await assert.rejects(
+      start(app),
+      (error) => isAppError(error, "key_invalid") && error.message.includes(` ${key} `),
+    );
+  }
 });
 
 test("startAttestor() asks a machine to try again when the cluster does not take its token", async () => {
