@@ -97,6 +97,7 @@ of whose replicas work; otherwise one is elected.
 {{- define "tlsboot.workload" -}}
 {{- $root := .root }}
 {{- $values := $root.Values }}
+{{- $port := get . "port" }}
 {{- $name := printf "tlsboot-%s" .role }}
 {{- $files := merge (dict "kubeconfig" (include "tlsboot.kubeconfig" $root)) .files }}
 apiVersion: v1
@@ -143,9 +144,9 @@ spec:
         - {{ . }}
         {{- end }}
         - --kubeconfig=/etc/tlsboot/kubeconfig
-        {{- if .port }}
+        {{- if $port }}
         - --bind-address=0.0.0.0
-        - --secure-port={{ .port }}
+        - --secure-port={{ $port }}
         {{- else }}
         - --leader-elect-resource-namespace={{ $root.Release.Namespace }}
         {{- end }}
@@ -156,15 +157,15 @@ spec:
         {{- end }}
         ports:
         - { name: metrics, containerPort: 9443 }
-        {{- if .port }}
-        - { name: https, containerPort: {{ .port }} }
+        {{- if $port }}
+        - { name: https, containerPort: {{ $port }} }
         {{- end }}
         livenessProbe:
           httpGet: { path: /healthz, port: metrics }
           periodSeconds: 20
           timeoutSeconds: 5
         readinessProbe:
-          {{- if .port }}
+          {{- if $port }}
           httpGet: { path: /readyz, port: https, scheme: HTTPS }
           {{- else }}
           httpGet: { path: /healthz, port: metrics }
@@ -227,7 +228,7 @@ spec:
   - { name: metrics, port: 9443, targetPort: metrics }
 {{- if $values.networkPolicy.enabled }}
 ---
-# In: probes and Prometheus{{ if .port }}, and machines{{ end }}. Out: the names of the cluster, and the API, whose address a NetworkPolicy cannot name.
+# In: probes and Prometheus{{ if $port }}, and machines{{ end }}. Out: the names of the cluster, and the API, whose address a NetworkPolicy cannot name.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -244,7 +245,7 @@ spec:
     {{- with $values.networkPolicy.metricsFrom }}
     from: {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if .port }}
+  {{- if $port }}
   - ports:
     - { protocol: TCP, port: https }
   {{- end }}
