@@ -389,11 +389,17 @@ describe("the Debian package", () => {
     const [other] = await show(root, "other", "MainPID");
     assert.match(taken.stderr, new RegExp(`the address is in use by tlsboot, process ${other}$`, "m"));
 
+    // An inventory is read before anything is written.
+    const unread = await install("--inventory /etc/none.yaml --auto-approve");
+    assert.equal(unread.code, 2, unread.stdout);
+    assert.match(unread.stderr, /none\.yaml/);
+    await root.run("! grep none.yaml /etc/tlsboot/up.yaml");
+
     // The service reports why it does not start, and a run with other settings continues.
-    const failed = await install("--inventory /etc/none.yaml --auto-approve");
+    const failed = await install("--policy /etc/none.yaml");
     assert.equal(failed.code, 1, failed.stdout);
     assert.match(failed.stderr, /tlsboot\.service does not start: .*none\.yaml/);
-    await root.run("sed -i '/^inventory/d' /etc/tlsboot/up.yaml");
+    await root.run("sed -i '/none\\.yaml/d' /etc/tlsboot/up.yaml");
     assert.equal((await install()).code, 0);
 
     await root.run(`cp -a ${DATA}/pki/ca.crt /run/ca.crt`);
