@@ -103,6 +103,7 @@ describeInstance("proofs of machines", {
     const greeting = instance.running.stdout();
     const reason = "the machines in machines\\.yaml prove which ones they are; a start without proofs in it makes one";
     assert.match(greeting, new RegExp(`^no shared token: ${reason}$`, "m"));
+    assert.match(greeting, /^The requests of machines with a proof are approved automatically/m);
     assert.match(
       greeting,
       /^ {2}sudo tlsboot bootstrap --attest ssh --server \S+ --ca-cert-hash sha256:\S+ --rotate-certificates$/m,

@@ -96,20 +96,23 @@ function formatGreeting(
 ): string {
   const word = (path: string) => pathWord(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
+  const kinds = instance.listExpectedProofs();
+  const proving = kinds.length > 0 ? settings.inventory : undefined;
+  const renewals = `the renewals of nodes${
+    settings.webDomain.length === 0 ? "" : ` and the requests of web servers in ${settings.webDomain.join(", ")}`
+  }`;
   const approval = settings.autoApprove
     ? `Requests of kubelets with this instance's bootstrap tokens are approved automatically, for ${
       settings.inventory === undefined ? "any node name" : `the machines in ${settings.inventory} only`
     }.`
-    : `Only the renewals of nodes${
-      settings.webDomain.length === 0 ? "" : ` and the requests of web servers in ${settings.webDomain.join(", ")}`
-    } are approved automatically. To approve kubelets with this instance's bootstrap tokens too, for any node name:
-  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
+    : proving === undefined
+    ? `Only ${renewals} are approved automatically. To approve kubelets with this instance's bootstrap tokens too, for any node name:
+  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`
+    : `The requests of machines with a proof are approved automatically, and so are ${renewals}.`;
   const policy = settings.policy.length === 0
     ? ""
     : `\nPolicies for other requests: ${settings.policy.join(", ")}. To see why one stays pending:
   tlsboot policy explain NAME${dataDir}`;
-  const kinds = instance.listExpectedProofs();
-  const proving = kinds.length > 0 ? settings.inventory : undefined;
   const sharedToken = settings.sharedToken && proving === undefined;
   const noToken = proving === undefined
     ? "each machine needs a token of its own"
