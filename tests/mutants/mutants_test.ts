@@ -84,6 +84,7 @@ test("loadTests() keeps tests with the hooks around them", async () => {
     describe("group", () => {
       after(() => seen.push("after"));
       register("inner", { timeout: 1 }, async (t: TestContext) => {
+        t.after(() => seen.push("own"));
         await t.test("step", () => seen.push("step"));
         throw new Error("it fails");
       });
@@ -93,7 +94,7 @@ test("loadTests() keeps tests with the hooks around them", async () => {
   await outer?.run();
   await assert.rejects(async () => await inner?.run(), /it fails/);
   assert.equal(inner?.name, "inner");
-  assert.deepEqual(seen, ["before", "outer", "before", "step", "after"]);
+  assert.deepEqual(seen, ["before", "outer", "before", "step", "own", "after"]);
 });
 
 test("sortSurvivors() finds survivors that are not equivalent, and entries that match none", () => {

@@ -28,9 +28,6 @@ const REPLACEMENTS: ReadonlyMap<string, readonly string[]> = new Map([
 /** Methods that decide by a literal text. */
 const TEXT_TESTS = /^(?:startsWith|endsWith|includes|has)$/;
 
-/** The longest text of a place in a report. */
-const SHOWN_LENGTH = 100;
-
 /** Instruments one source; its mutants count up from an id. */
 export function instrument(file: string, text: string, firstId: number): {
   readonly text: string;
@@ -135,7 +132,7 @@ function decides({ parent }: ts.StringLiteral): boolean {
     TEXT_TESTS.test(parent.expression.name.text);
 }
 
+/** The text of a place in one line of a report, of at most 100 characters. */
 function toLine(text: string): string {
-  const line = text.replace(/\s+/g, " ");
-  return line.length <= SHOWN_LENGTH ? line : `${line.slice(0, SHOWN_LENGTH - 1)}…`;
+  return text.replace(/\s+/g, " ").replace(/^(.{99}).{2,}$/u, "$1…");
 }

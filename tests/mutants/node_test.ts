@@ -1,25 +1,22 @@
 /**
  * A small `node:test` for the workers, which keeps the tests of a file as functions: they run one by one. It has what the
- * tests of the rooms use: `test`, `describe`, `before`, `after`, and `t.test`.
+ * tests of the rooms use: `test`, `describe`, `before`, `after`, `t.test` and `t.after`.
  */
 type Hook = () => unknown;
 type Body = (context: TestContext) => unknown;
 /** The body of a test, after its options if it has any. */
 type Rest = readonly [Body] | readonly [object, Body];
 
-/** What a test is given. */
 export interface TestContext {
+  after(hook: Hook): void;
   test(name: string, ...rest: Rest): Promise<void>;
 }
 
-/** One test of a file. */
 export interface RegisteredTest {
   readonly name: string;
   /** Runs it between the hooks of the groups around it. */
   readonly run: () => Promise<void>;
 }
-
-const CONTEXT: TestContext = { test: async (_name, ...rest) => void await findBody(rest)(CONTEXT) };
 
 let registered: RegisteredTest[] = [];
 /** The hooks of the file and of each `describe` around what is registered next. */
@@ -36,11 +33,12 @@ export async function loadTests(load: () => Promise<unknown>): Promise<readonly 
 export function test(name: string, ...rest: Rest): void {
   const around = groups;
   const run = async (): Promise<void> => {
+    const own: Hook[] = [];
     try {
       for (const hook of around.flatMap(({ before }) => before)) await hook();
-      await findBody(rest)(CONTEXT);
+      await findBody(rest)(createContext(own));
     } finally {
-      for (const hook of around.flatMap(({ after }) => after)) await hook();
+      for (const hook of [...own, ...around.flatMap(({ after }) => after)]) await hook();
     }
   };
   registered.push({ name, run });
@@ -49,7 +47,7 @@ export function test(name: string, ...rest: Rest): void {
 export function describe(_name: string, ...rest: Rest): void {
   const outer = groups;
   groups = [...outer, { before: [], after: [] }];
-  findBody(rest)(CONTEXT);
+  findBody(rest)(createContext([]));
   groups = outer;
 }
 
@@ -59,6 +57,13 @@ export function before(hook: Hook): void {
 
 export function after(hook: Hook): void {
   groups.at(-1)!.after.push(hook);
+}
+
+function createContext(hooks: Hook[]): TestContext {
+  return {
+    after: (hook) => void hooks.push(hook),
+    test: async (_name, ...rest) => void await findBody(rest)(createContext(hooks)),
+  };
 }
 
 function findBody(rest: Rest): Body {
