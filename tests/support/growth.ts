@@ -11,6 +11,8 @@ export interface Growth<Input> {
   readonly read: (input: Input) => unknown;
   /** The largest size that the server lets through to the reader. */
   readonly limit: number;
+  /** Returns the processor's time of some readings, in milliseconds. By default they are made and measured. */
+  readonly time?: typeof timed<Input>;
 }
 
 /** The factor between the sizes that are tried; the measurement of a size that is not harmless goes by doublings. */
@@ -46,13 +48,13 @@ export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> 
  * decides, so that other programs do not.
  */
 export async function findSteepGrowth<Input>(growth: Growth<Input>): Promise<string | undefined> {
-  const { input, read, limit } = growth;
+  const { input, read, limit, time = timed } = growth;
   let size = limit;
   while (size / STEP >= FIRST_SIZE) size /= STEP;
   for (; size <= limit; size *= STEP) {
     const one = input(Math.ceil(size));
     // The first reading may compile the reader.
-    if (await timed(read, one) <= HARMLESS_MS || await timed(read, one) <= HARMLESS_MS) continue;
+    if (await time(read, one) <= HARMLESS_MS || await time(read, one) <= HARMLESS_MS) continue;
     const steep = await measureDoublings(growth, size);
     if (steep !== undefined) return steep;
   }
@@ -60,11 +62,14 @@ export async function findSteepGrowth<Input>(growth: Growth<Input>): Promise<str
 }
 
 /** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
-async function measureDoublings<Input>({ input, read }: Growth<Input>, largest: number): Promise<string | undefined> {
+async function measureDoublings<Input>(
+  { input, read, time = timed }: Growth<Input>,
+  largest: number,
+): Promise<string | undefined> {
   const inputs = [largest / 4, largest / 2, largest].map((size) => input(Math.ceil(size)));
   const times = inputs.map(() => Infinity);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(read, one));
+    for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(read, one, time));
     const [quarter = 0, half = 0, whole = 0] = times;
     const isEarly = round + 1 < LEAST_ROUNDS;
     const ratio = isEarly ? LINEAR_RATIO : MAX_RATIO;
@@ -76,9 +81,13 @@ async function measureDoublings<Input>({ input, read }: Growth<Input>, largest: 
 }
 
 /** The time of one reading, in milliseconds, over enough of them for a measurement. */
-async function measure<Input>(read: (input: Input) => unknown, input: Input): Promise<number> {
+async function measure<Input>(
+  read: (input: Input) => unknown,
+  input: Input,
+  time: typeof timed<Input>,
+): Promise<number> {
   for (let count = 1;; count *= 4) {
-    const ms = await timed(read, input, count);
+    const ms = await time(read, input, count);
     if (ms >= MEASURE_MS) return ms / count;
   }
 }
