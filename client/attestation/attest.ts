@@ -5,19 +5,14 @@
  */
 import { Buffer } from "node:buffer";
 import { createProofMessage } from "../../core/attestation/exchange.ts";
+import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
 import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "../../core/attestation/proof.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
-import type {
-  AttestationAnswer,
-  AttestationChallenge,
-  AttestationEvidence,
-  NodeAttestation,
-  NodeAttestationSpec,
-} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { orAbort } from "../../core/lib/abort.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
@@ -181,7 +176,7 @@ async function exchange(options: AttestOptions, evidence: Evidence, signal: Abor
   const { challenge: wire, state } = await call(api, first, signal).catch((error: unknown) => {
     throw explainRefusal(options, error, "first");
   });
-  const challenge = wire && parseChallenge(wire, prover.kind);
+  const challenge = wire && parseWireChallenge(wire, prover.kind);
   if (wire === undefined || challenge === undefined || state === undefined) {
     throw createAnswerError(options, "it is no challenge for this proof");
   }
@@ -265,40 +260,6 @@ function explainRefusal(options: AttestOptions, error: unknown, call: "first" | 
   // The beginning of the message names the kind and the node, as that of every refusal of an API server.
   const why = error.message.replace(/^\S+ "[^"]*" is (?:forbidden|invalid): /, "");
   return refuse(why, code === "access_denied" ? inventory : SAME_VERSION);
-}
-
-function toWireEvidence(evidence: Evidence): AttestationEvidence {
-  if (evidence.kind === "ssh") return { ssh: { hostKey: encodeBase64(evidence.hostKey) } };
-  const { endorsementKey, endorsementCertificate, attestationKey } = evidence;
-  return {
-    tpm: {
-      endorsementKey: encodeBase64(endorsementKey),
-      ...(endorsementCertificate === undefined ? {} : { endorsementCertificate: encodeBase64(endorsementCertificate) }),
-      attestationKey: encodeBase64(attestationKey),
-    },
-  };
-}
-
-function toWireAnswer(answer: ProofAnswer): AttestationAnswer {
-  if (answer.kind === "ssh") return { ssh: { signature: encodeBase64(answer.signature) } };
-  const { secret, quote, signature, pcrValues } = answer;
-  return {
-    tpm: {
-      secret: encodeBase64(secret),
-      quote: encodeBase64(quote),
-      signature: encodeBase64(signature),
-      pcrs: [...pcrValues].map(([index, value]) => ({ index, sha256: encodeBase64(value) })),
-    },
-  };
-}
-
-/** Parses the challenge for a kind of proof; undefined when it is for another one or malformed. */
-function parseChallenge({ tpm }: AttestationChallenge, kind: ProofKind): ProofChallenge | undefined {
-  if (kind === "ssh") return { kind };
-  const credential = decodeBase64(tpm?.credential ?? "");
-  const secret = decodeBase64(tpm?.secret ?? "");
-  if (tpm === undefined || credential === undefined || secret === undefined) return undefined;
-  return { kind, credential, secret, pcrs: tpm.pcrs ?? [] };
 }
 
 function toCluster(cluster: NodeAttestation["status"]["cluster"]): PublishedCluster | undefined {

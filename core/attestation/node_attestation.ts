@@ -13,7 +13,7 @@ import { type Bytes, toResult } from "../pki/asn1/der.ts";
 import { parsePublicKey } from "../pki/keys/public_key.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { ProofSubject } from "./exchange.ts";
-import type { Evidence, ProofAnswer, ProofChallenge } from "./proof.ts";
+import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "./proof.ts";
 
 /** One of the two calls. */
 export type AttestationCall =
@@ -75,4 +75,40 @@ export function toWireChallenge(
     caCertHash,
     tpm: { credential: encodeBase64(credential), secret: encodeBase64(secret), pcrs },
   };
+}
+
+/** Converts evidence to the form in which it is sent. */
+export function toWireEvidence(evidence: Evidence): AttestationEvidence {
+  if (evidence.kind === "ssh") return { ssh: { hostKey: encodeBase64(evidence.hostKey) } };
+  const { endorsementKey, endorsementCertificate, attestationKey } = evidence;
+  return {
+    tpm: {
+      endorsementKey: encodeBase64(endorsementKey),
+      ...(endorsementCertificate === undefined ? {} : { endorsementCertificate: encodeBase64(endorsementCertificate) }),
+      attestationKey: encodeBase64(attestationKey),
+    },
+  };
+}
+
+/** Converts an answer to the form in which it is sent. */
+export function toWireAnswer(answer: ProofAnswer): AttestationAnswer {
+  if (answer.kind === "ssh") return { ssh: { signature: encodeBase64(answer.signature) } };
+  const { secret, quote, signature, pcrValues } = answer;
+  return {
+    tpm: {
+      secret: encodeBase64(secret),
+      quote: encodeBase64(quote),
+      signature: encodeBase64(signature),
+      pcrs: [...pcrValues].map(([index, value]) => ({ index, sha256: encodeBase64(value) })),
+    },
+  };
+}
+
+/** Parses the challenge for a kind of proof; undefined when it is for another one or malformed. */
+export function parseWireChallenge({ tpm }: AttestationChallenge, kind: ProofKind): ProofChallenge | undefined {
+  if (kind === "ssh") return { kind };
+  const credential = decodeBase64(tpm?.credential ?? "");
+  const secret = decodeBase64(tpm?.secret ?? "");
+  if (tpm === undefined || credential === undefined || secret === undefined) return undefined;
+  return { kind, credential, secret, pcrs: tpm.pcrs ?? [] };
 }

@@ -1,21 +1,14 @@
 /** Machines that prove which ones they are: those in the inventory of the server, and wrong proofs for an attack. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  formatSshFingerprint,
-  PROOF_NAMESPACE,
-  signSsh,
-  type SshPublicKey,
-  toSshPublicKey,
-} from "../../core/attestation/ssh_signature.ts";
+import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
 import type {
   AttestationAnswer,
   AttestationChallenge,
   AttestationEvidence,
 } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createSoftwareTpm } from "../support/software_tpm.ts";
+import { createSshHost } from "../support/ssh_host.ts";
 
 /** The path of the review to which machines prove which ones they are. */
 export const ATTESTATIONS = "/apis/tlsboot/v1alpha1/nodeattestations";
@@ -32,9 +25,9 @@ export async function createMachines(folder: string): Promise<{ readonly invento
   await mkdir(folder);
   const lines = await Promise.all(Array.from({ length: MACHINES }, async (_, index) => {
     const name = nameMachine(index);
-    const { privateKey, publicKey } = await createHostKey();
+    const { privateKey, fingerprint } = await createSshHost();
     await writeFile(join(folder, name), privateKey.toPem(), { mode: 0o600 });
-    return `- { name: ${name}, ssh: "${formatSshFingerprint(publicKey)}" }\n`;
+    return `- { name: ${name}, ssh: "${fingerprint}" }\n`;
   }));
   const inventory = join(folder, "machines.yaml");
   await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines.join("")}`);
@@ -50,39 +43,19 @@ export interface WrongProof {
 /** Creates a wrong proof of each kind. The server finds out only when it verifies the signature. */
 export async function createWrongProofs(): Promise<readonly WrongProof[]> {
   const message = new TextEncoder().encode("another text");
-  const { privateKey, publicKey } = await createHostKey();
-  const signature = encodeBase64(signSsh({ publicKey, privateKey, namespace: PROOF_NAMESPACE, message }));
-  const tpm = await createSoftwareTpm();
-  const { endorsementKey, attestationKey } = tpm.evidence;
+  const [host, tpm] = [await createSshHost(), await createSoftwareTpm()];
   return [
     {
-      evidence: { ssh: { hostKey: encodeBase64(publicKey.wire) } },
-      answer: () => Promise.resolve({ ssh: { signature } }),
+      evidence: toWireEvidence(host.evidence),
+      answer: () => Promise.resolve(toWireAnswer(host.sign(message))),
     },
     {
-      evidence: {
-        tpm: { endorsementKey: encodeBase64(endorsementKey), attestationKey: encodeBase64(attestationKey) },
-      },
-      async answer({ tpm: wire }) {
-        const [credential, secret] = [decodeBase64(wire?.credential ?? ""), decodeBase64(wire?.secret ?? "")];
-        if (credential === undefined || secret === undefined) throw new Error("no challenge for a TPM");
-        const answer = await tpm.answer({ kind: "tpm", credential, secret, pcrs: wire?.pcrs ?? [] }, message);
-        return {
-          tpm: {
-            secret: encodeBase64(answer.secret),
-            quote: encodeBase64(answer.quote),
-            signature: encodeBase64(answer.signature),
-            pcrs: Array.from(answer.pcrValues, ([index, value]) => ({ index, sha256: encodeBase64(value) })),
-          },
-        };
+      evidence: toWireEvidence(tpm.evidence),
+      async answer(wire) {
+        const challenge = parseWireChallenge(wire, "tpm");
+        if (challenge?.kind !== "tpm") throw new Error("no challenge for a TPM");
+        return toWireAnswer(await tpm.answer(challenge, message));
       },
     },
   ];
-}
-
-async function createHostKey(): Promise<{ readonly privateKey: PrivateKey; readonly publicKey: SshPublicKey }> {
-  const privateKey = await generatePrivateKey("ed25519");
-  const publicKey = toSshPublicKey(privateKey);
-  if (!publicKey.ok) throw new Error(publicKey.error);
-  return { privateKey, publicKey: publicKey.value };
 }

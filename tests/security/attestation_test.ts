@@ -4,33 +4,26 @@ import { createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createProofMessage } from "../../core/attestation/exchange.ts";
-import {
-  formatSshFingerprint,
-  PROOF_NAMESPACE,
-  signSsh,
-  toSshPublicKey,
-} from "../../core/attestation/ssh_signature.ts";
+import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
+import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import { ATTESTATION_TEMPLATE, TPM_ATTRIBUTE } from "../../core/attestation/tpm_structures.ts";
-import type {
-  AttestationAnswer,
-  AttestationChallenge,
-  AttestationEvidence,
-  NodeAttestation,
-} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import type { AttestationAnswer, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
+import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { ask, type Reply } from "../support/https_request.ts";
 import { describeInstance, type SharedInstance } from "../support/instance_process.ts";
+import { createSshHost, type SshHost } from "../support/ssh_host.ts";
 import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_tpm.ts";
 
 /** A machine that can prove something. */
 interface Machine {
   /** Its key, as a line of the inventory has it. */
   readonly listed: string;
-  readonly evidence: AttestationEvidence;
-  answer(challenge: AttestationChallenge, message: Uint8Array): Promise<AttestationAnswer>;
+  readonly evidence: Evidence;
+  answer(challenge: ProofChallenge, message: Bytes): Promise<ProofAnswer>;
 }
 
 /** What is proven for what. */
@@ -40,48 +33,21 @@ interface Claim {
   readonly key: Uint8Array;
 }
 
-function decode(base64: string | null | undefined): Uint8Array<ArrayBuffer> {
-  const bytes = decodeBase64(base64 ?? "");
-  assert.ok(bytes !== undefined);
-  return bytes;
-}
-
 async function createTpmMachine(options?: SoftwareTpmOptions): Promise<Machine> {
   const tpm = await createSoftwareTpm(options);
-  const { endorsementKey, attestationKey } = tpm.evidence;
   return {
-    listed: `tpm: "${publicKeyPin({ publicKeyDer: endorsementKey })}"`,
-    evidence: { tpm: { endorsementKey: encodeBase64(endorsementKey), attestationKey: encodeBase64(attestationKey) } },
-    async answer({ tpm: sent }, message) {
-      const [credential, secret] = [decode(sent?.credential), decode(sent?.secret)];
-      const answer = await tpm.answer({ kind: "tpm", credential, secret, pcrs: sent?.pcrs ?? [] }, message);
-      return {
-        tpm: {
-          secret: encodeBase64(answer.secret),
-          quote: encodeBase64(answer.quote),
-          signature: encodeBase64(answer.signature),
-          pcrs: [...answer.pcrValues].map(([index, value]) => ({ index, sha256: encodeBase64(value) })),
-        },
-      };
+    listed: `tpm: "${publicKeyPin({ publicKeyDer: tpm.evidence.endorsementKey })}"`,
+    evidence: tpm.evidence,
+    async answer(challenge, message) {
+      assert.ok(challenge.kind === "tpm");
+      return await tpm.answer(challenge, message);
     },
   };
 }
 
-async function createSshMachine(): Promise<Machine & { readonly hostKey: string }> {
-  const privateKey = await generatePrivateKey("ed25519");
-  const parsed = toSshPublicKey(privateKey);
-  assert.ok(parsed.ok);
-  const publicKey = parsed.value;
-  const hostKey = encodeBase64(publicKey.wire);
-  return {
-    listed: `ssh: "${formatSshFingerprint(publicKey)}"`,
-    hostKey,
-    evidence: { ssh: { hostKey } },
-    answer(_challenge, message) {
-      const signature = signSsh({ publicKey, privateKey, namespace: PROOF_NAMESPACE, message });
-      return Promise.resolve({ ssh: { signature: encodeBase64(signature) } });
-    },
-  };
+async function createSshMachine(): Promise<Machine & Pick<SshHost, "evidence">> {
+  const { fingerprint, evidence, sign } = await createSshHost();
+  return { listed: `ssh: "${fingerprint}"`, evidence, answer: (_challenge, message) => Promise.resolve(sign(message)) };
 }
 
 /** Sends a call without a credential. */
@@ -106,7 +72,7 @@ interface Sent {
 
 /** Begins an exchange for one claim, and signs for another one, by default the same. */
 async function begin(instance: SharedInstance, machine: Machine, claim: Claim, signed = claim): Promise<Sent> {
-  const begun = await call(instance, claim, { evidence: machine.evidence });
+  const begun = await call(instance, claim, { evidence: toWireEvidence(machine.evidence) });
   assert.equal(begun.code, 201, begun.text);
   const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
   assert.ok(challenge !== undefined && state !== undefined);
@@ -116,7 +82,9 @@ async function begin(instance: SharedInstance, machine: Machine, claim: Claim, s
     key: publicKeyPin({ publicKeyDer: signed.key }),
     challenge: challenge.nonce,
   });
-  return { answer: await machine.answer(challenge, message), state };
+  const parsed = parseWireChallenge(challenge, machine.evidence.kind);
+  assert.ok(parsed !== undefined);
+  return { answer: toWireAnswer(await machine.answer(parsed, message)), state };
 }
 
 function assertToken({ code, text }: Reply): void {
@@ -142,7 +110,7 @@ const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODE
 function hashedLine(name: string): string {
   const salt = new Uint8Array(20).fill(name.length);
   const hash = createHmac("sha1", salt).update(name).digest();
-  return `|1|${encodeBase64(salt)}|${encodeBase64(hash)} ssh-ed25519 ${cloned.hostKey}\n`;
+  return `|1|${encodeBase64(salt)}|${encodeBase64(hash)} ssh-ed25519 ${encodeBase64(cloned.evidence.hostKey)}\n`;
 }
 
 describeInstance("proofs by keys of an inventory", {
@@ -165,7 +133,7 @@ describeInstance("proofs by keys of an inventory", {
   }
 
   test("a TPM with a key that is not restricted proves nothing, because it signs whatever it is given", async () => {
-    const begun = await call(instance, { node: "n2", key }, { evidence: forging.evidence });
+    const begun = await call(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
     assert.equal(begun.code, 422, begun.text);
     assert.match(begun.text, /the attestation key does not have the attribute restricted/);
   });

@@ -9,9 +9,10 @@ import {
   toSshPublicKey,
 } from "../../core/attestation/ssh_signature.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
-import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 
 export interface SshHost {
+  readonly privateKey: PrivateKey;
   readonly fingerprint: string;
   readonly evidence: Extract<Evidence, { kind: "ssh" }>;
   /** Signs a message with the host key, by default for the exchange of proofs. */
@@ -25,6 +26,7 @@ export async function createSshHost(algorithm: KeyAlgorithm = "ed25519"): Promis
   assert.ok(key.ok);
   const publicKey = key.value;
   return {
+    privateKey,
     fingerprint: formatSshFingerprint(publicKey),
     evidence: { kind: "ssh", hostKey: publicKey.wire },
     sign(signed, namespace = PROOF_NAMESPACE) {
