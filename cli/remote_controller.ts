@@ -16,7 +16,9 @@ import {
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../server/metrics/registry.ts";
+import { describeIgnoredKubeconfig } from "./connection.ts";
 import { parseListenAddress } from "./framework/flags.ts";
+import { UsageError } from "./framework/usage_error.ts";
 import type { Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { connectService, type SystemdService } from "./systemd/service.ts";
@@ -35,7 +37,7 @@ export interface RemoteControllerRole extends RemoteRole {
 }
 
 export interface RemoteSettings {
-  readonly kubeconfig: string | undefined;
+  readonly kubeconfig: string;
   readonly metricsBindAddress: string;
 }
 
@@ -51,6 +53,16 @@ export interface RemoteConnection extends AsyncDisposable {
   readonly registry: MetricsRegistry;
   readonly deps: ControllerDeps;
   readonly service: SystemdService;
+}
+
+/** Returns the kubeconfig, which only `--print-rbac` does not need. */
+export function requireKubeconfig(
+  command: RemoteRole["command"],
+  kubeconfig: string | undefined,
+  { env }: Pick<Tools, "env">,
+): string {
+  if (kubeconfig !== undefined) return kubeconfig;
+  throw new UsageError("--kubeconfig is required", `see: tlsboot ${command} --help${describeIgnoredKubeconfig(env)}`);
 }
 
 /** A server that has just started may not know the roles yet; after this many tries its answer is final. */
@@ -73,7 +85,7 @@ export async function connectRemote(
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, clock);
   const deps: ControllerDeps = { clock, random, logger, metrics };
-  const cluster = await readCluster(resolve(tools.cwd, settings.kubeconfig ?? ""), tools.files);
+  const cluster = await readCluster(resolve(tools.cwd, settings.kubeconfig), tools.files);
   const connection = starting.use(await tools.connect(cluster));
   const transport = observeTransport(connection, new URL(cluster.server).host, registry, clock);
   const address = parseListenAddress(settings.metricsBindAddress);

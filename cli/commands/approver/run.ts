@@ -13,8 +13,7 @@ import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../../instance/controllers/controllers.ts";
 import { followPolicies, readPolicies } from "../../../instance/controllers/policy_files.ts";
-import { runRemoteController } from "../../remote_controller.ts";
-import { describeIgnoredKubeconfig } from "../../connection.ts";
+import { requireKubeconfig, runRemoteController } from "../../remote_controller.ts";
 import { openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/controllers/run_approver.ts";
 
@@ -25,13 +24,8 @@ export async function run(input: Input<typeof approverCommand.flags>, tools: Too
     tools.stdout.write(formatYamlManifest(createRightsManifest(policies, settings)));
     return EXIT.done;
   }
-  const { kubeconfig, dryRun } = settings;
-  if (kubeconfig === undefined) {
-    throw new UsageError(
-      "--kubeconfig is required",
-      `see: tlsboot approver --help${describeIgnoredKubeconfig(tools.env)}`,
-    );
-  }
+  const { dryRun } = settings;
+  const kubeconfig = requireKubeconfig("approver", settings.kubeconfig, tools);
   const logger = createRoleLogger(input.settings, tools);
   const policies = await followPolicies(settings, { ...tools, logger });
   const requiring = policies?.current().policies.find(({ rules }) =>

@@ -6,14 +6,13 @@ import { waitForAbort } from "../../../core/lib/abort.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { type Attestor, startAttestor } from "../../../instance/attestor.ts";
 import { followPolicies } from "../../../instance/controllers/policy_files.ts";
-import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
-import { connectRemote } from "../../remote_controller.ts";
+import { connectRemote, requireKubeconfig } from "../../remote_controller.ts";
 import type { attestorCommand } from "./flags.ts";
 
 export async function run({ settings }: Input<typeof attestorCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -22,16 +21,20 @@ export async function run({ settings }: Input<typeof attestorCommand.flags>, too
     tools.stdout.write(formatYamlManifest(manifest));
     return EXIT.done;
   }
-  const { kubeconfig, inventory } = settings;
-  const see = `see: tlsboot attestor --help${describeIgnoredKubeconfig(tools.env)}`;
-  if (kubeconfig === undefined) throw new UsageError("--kubeconfig is required", see);
+  const kubeconfig = requireKubeconfig("attestor", settings.kubeconfig, tools);
+  const { inventory } = settings;
   const logger = createRoleLogger(settings, tools);
   const followed = await followPolicies({ policy: [], inventory }, { ...tools, logger }, {
     isInventoryUsed: () => true,
   });
-  if (followed === undefined) throw new UsageError("--inventory is required", see);
+  if (followed === undefined) throw new UsageError("--inventory is required", "see: tlsboot attestor --help");
   const { cwd, files, signal } = tools;
-  await using remote = await connectRemote({ command: "attestor", manifest }, settings, tools, logger);
+  await using remote = await connectRemote(
+    { command: "attestor", manifest },
+    { ...settings, kubeconfig },
+    tools,
+    logger,
+  );
   const place = {
     ...remote,
     readKubeconfig: () => readCluster(resolve(cwd, kubeconfig), files),

@@ -13,7 +13,6 @@ import type { signerCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
@@ -21,9 +20,8 @@ import { createCsrStore, runSigner } from "../../../instance/controllers/control
 import { runPodSigner } from "../../../instance/controllers/run_pod_signer.ts";
 import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
-import { runRemoteController } from "../../remote_controller.ts";
+import { requireKubeconfig, runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
-import { describeIgnoredKubeconfig } from "../../connection.ts";
 import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
 import { openSigningCas, signingDurationSeconds } from "../../../instance/controllers/signer_cas.ts";
 import { createCaSearch, openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
@@ -46,12 +44,7 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
     );
     return EXIT.done;
   }
-  if (settings.kubeconfig === undefined) {
-    throw new UsageError(
-      "--kubeconfig is required",
-      `see: tlsboot signer --help${describeIgnoredKubeconfig(tools.env)}`,
-    );
-  }
+  const kubeconfig = requireKubeconfig("signer", settings.kubeconfig, tools);
   const allowMlDsa = openMlDsaGate(settings.featureGates);
   const cas = await openSigningCas(settings, chosen, { ...deps, crlUrl: settings.crlUrl });
   const sender = await openNotifications(settings, tools);
@@ -66,7 +59,7 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
   const { lease } = createSignerObjectNames(chosen, isForPods);
   await runRemoteController(
     { command: "signer", lease, manifest },
-    settings,
+    { ...settings, kubeconfig },
     tools,
     logger,
     async (transport, deps, leading, { server }) => {
