@@ -129,7 +129,9 @@ export async function startAttestor(
     { openKey: () => Promise.resolve(sealingKey), isShared: false, inventory, caHash: () => caHash, cluster },
     deps,
   );
-  if (attestation.options.expected().isEmpty) logger.warn("the inventory lists no proofs, so no machine is expected");
+  if (attestation.options.expected().kinds.length === 0) {
+    logger.warn("the inventory lists no proofs, so no machine is expected");
+  }
   const readers = createClusterInfoRbac();
   // The certificate of the listener is in memory alone: each replica has its own.
   let serving = await issueServing(ca, names, deps);
@@ -151,7 +153,7 @@ export async function startAttestor(
       objects: [
         createRbacObject("roles", readers.role),
         createRbacObject("rolebindings", readers.roleBinding),
-        ...(attestation.options.expected().isEmpty ? [] : attesterObjects()),
+        ...(attestation.options.expected().kinds.length === 0 ? [] : attesterObjects()),
       ],
       attestation: attestation.options,
       registry,

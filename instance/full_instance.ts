@@ -2,7 +2,7 @@
  * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
  * with a valid token.
  */
-import { listsProofs } from "../core/approval/evidence/inventory.ts";
+import { listProofKinds } from "../core/approval/evidence/inventory.ts";
 import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
 import {
   type CertificateSigningRequest,
@@ -72,7 +72,7 @@ export async function startFullInstance(
   const sender = await openNotifications(settings, deps);
   const policies = await followPolicies(withInventoryOnly(settings), deps, {
     builtIn: listWebPolicies(web),
-    isInventoryUsed: listsProofs,
+    isInventoryUsed: (inventory) => listProofKinds(inventory).length > 0,
   });
   await using starting = new Parts();
   let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];

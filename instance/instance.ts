@@ -27,7 +27,6 @@ import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { attesterObjects } from "./instance_rbac.ts";
-import { listProofKinds } from "./joining.ts";
 import { assertEtcdPlace } from "./storage/etcd.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
 import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
@@ -178,9 +177,7 @@ export async function startInstance(
     inventory,
     caHash: () => publicKeyPin(authorities.serving.certificate),
   }, deps);
-  const listExpectedProofs = (): readonly ProofKind[] => {
-    return attestation.options.expected().isEmpty || inventory === undefined ? [] : listProofKinds(inventory.current());
-  };
+  const listExpectedProofs = (): readonly ProofKind[] => attestation.options.expected().kinds;
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(

@@ -7,12 +7,10 @@ import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createInstanceDeps } from "../tests/support/instance_deps.ts";
 import { eventually } from "../tests/support/eventually.ts";
-import { HASHED_NAMES, SSH_VECTORS } from "../tests/support/ssh_vectors.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { createSystemClock } from "../cli/system.ts";
 import { createApiClient } from "../client/objects/api.ts";
 import { createConnector, readCluster } from "../client/transport/connect.ts";
-import { parseInventory } from "../core/approval/evidence/inventory.ts";
 import { AppError } from "../core/errors.ts";
 import { parseKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
 import type { Clock, Transport } from "../core/ports.ts";
@@ -26,7 +24,6 @@ import { createTestApp } from "../tests/support/test_app.ts";
 import { readSituation, startFullInstance } from "./full_instance.ts";
 import { startInstance } from "./instance.ts";
 import { initialBindings } from "./instance_rbac.ts";
-import { listProofKinds } from "./joining.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 import { RegisterIndex } from "../server/register/index.ts";
 import { ROOT_USER } from "./controllers/in_process_users.ts";
@@ -61,22 +58,7 @@ test("renew() of an instance logs certificates of an earlier run that were not r
 });
 
 const inventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`;
-const TPM = `sha256:${"a".repeat(64)}`;
 const SSH = `SHA256:${"A".repeat(43)}`;
-
-test("listProofKinds() lists the kinds of the proofs in an inventory", () => {
-  const list = (text: string) => {
-    const read = parseInventory(text);
-    assert.ok(read.ok, String(read.ok || read.error));
-    return listProofKinds(read.value);
-  };
-  assert.deepEqual(list(inventory("{ name: n1 }")), []);
-  assert.deepEqual(list(inventory(`{ name: n1, tpm: "${TPM}" }`)), ["tpm"]);
-  assert.deepEqual(list(inventory(`{ name: n1, ssh: "${SSH}" }`)), ["ssh"]);
-  assert.deepEqual(list(inventory(`{ name: n1, ssh: "${SSH}" }, { name: n2, tpm: "${TPM}" }`)), ["tpm", "ssh"]);
-  const { type, publicKey } = SSH_VECTORS[0]!;
-  assert.deepEqual(list(`${HASHED_NAMES.n1} ${type} ${publicKey}\n`), ["ssh"]);
-});
 
 test("startFullInstance() alone makes a shared token again after the inventory has lost its proofs", async () => {
   await using folder = await createTempFolder();

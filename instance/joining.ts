@@ -1,10 +1,8 @@
 /**
- * How machines join an instance: by `cluster-info`, as kubeadm publishes it, by `bootstrap.kubeconfig` with a bootstrap
- * token that is replaced when it has expired or was deleted, or by proofs.
+ * The objects with which machines join an instance: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig`
+ * with a bootstrap token that is replaced when it has expired or was deleted.
  */
 import { basename } from "node:path";
-import type { Inventory } from "../core/approval/evidence/inventory.ts";
-import type { ProofKind } from "../core/attestation/proof.ts";
 import {
   CLUSTER_INFO_NAME,
   CLUSTER_INFO_NAMESPACE,
@@ -45,15 +43,6 @@ export interface TokenOptions {
 }
 
 const TOKEN_LIFETIME_MS = 24 * 3_600_000;
-
-/** Lists the kinds of proof by which machines of an inventory can prove which ones they are. */
-export function listProofKinds(inventory: Inventory): readonly ProofKind[] {
-  const { endorsementAuthorities, hashedHosts } = inventory;
-  const listed = [...inventory.values()].flatMap(({ proofs }) => proofs ?? []);
-  const hasTpm = endorsementAuthorities !== undefined || listed.some(({ tpm }) => tpm !== undefined);
-  const hasSsh = hashedHosts !== undefined || listed.some(({ ssh }) => ssh.length > 0);
-  return [...hasTpm ? ["tpm"] as const : [], ...hasSsh ? ["ssh"] as const : []];
-}
 
 /**
  * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when

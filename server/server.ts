@@ -310,7 +310,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createRevocationPlugins({ revocations, storage, logger }),
       ...(nodeRecovery === undefined ? [] : [nodeRecovery.plugin]),
     ]),
-    served: () => attesting === undefined || attestation?.expected().isEmpty === true ? served : attesting,
+    served: () => attesting === undefined || attestation?.expected().kinds.length === 0 ? served : attesting,
     authenticate,
     authorizer,
     revocations,

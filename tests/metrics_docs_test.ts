@@ -71,7 +71,7 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
     stopping: AbortSignal.abort(),
     sealingKey: () => new Uint8Array(),
     caHash: () => "" as PublicKeyPin,
-    expected: () => ({ isEmpty: true, pcrs: [], find: () => err("none") }),
+    expected: () => ({ kinds: [], pcrs: [], find: () => err("none") }),
   });
   new NodeRecovery({ ...reporting, register, graceMs: 1, perHour: 1 });
   return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];

@@ -2,7 +2,7 @@
  * The proofs of machines in an instance: those that the inventory lists, the key that seals their exchanges, and the right
  * of clients without a credential to exchange them, which exists only while a proof is listed.
  */
-import { findExpectedProofs, type Inventory, listsProofs } from "../../core/approval/evidence/inventory.ts";
+import { findExpectedProofs, type Inventory, listProofKinds } from "../../core/approval/evidence/inventory.ts";
 import { createSealingKey, listQuotedPcrs, type SealingKey } from "../../core/attestation/exchange.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
@@ -69,7 +69,7 @@ export async function openAttestation(
     if (next === read) return;
     read = next;
     const machines = toExpectedMachines(next);
-    if (!machines.isEmpty) {
+    if (machines.kinds.length > 0) {
       assertExchange(settings);
       sealingKey ??= await openKey();
     }
@@ -86,9 +86,9 @@ export async function openAttestation(
     },
     async follow(storage, signal) {
       // An earlier start may have given the right, or another server that lists proofs.
-      let isGiven = isShared && expected.isEmpty ? false : undefined;
+      let isGiven = isShared && expected.kinds.length === 0 ? false : undefined;
       while (!signal.aborted) {
-        const isWanted = !expected.isEmpty;
+        const isWanted = expected.kinds.length > 0;
         try {
           if (isGiven !== isWanted && await setRight(isWanted, storage, deps)) isGiven = isWanted;
         } catch (error) {
@@ -113,7 +113,7 @@ export async function openAttestation(
 function toExpectedMachines(inventory: Inventory): ExpectedMachines {
   const listed = [...inventory.values()].flatMap(({ proofs }) => proofs === undefined ? [] : [proofs]);
   return {
-    isEmpty: !listsProofs(inventory),
+    kinds: listProofKinds(inventory),
     pcrs: listQuotedPcrs(listed),
     find: (node, proven, now) => findExpectedProofs(inventory, node, proven, now),
   };

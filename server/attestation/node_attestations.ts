@@ -62,8 +62,8 @@ import { AlreadyExistsError } from "../storage/storage.ts";
 
 /** The machines whose proofs are expected. A changed inventory gets a new value. */
 export interface ExpectedMachines {
-  /** Whether a proof of any machine is expected; otherwise node attestations are not served. */
-  readonly isEmpty: boolean;
+  /** The kinds of proof that are expected of any machine. Without one, node attestations are not served. */
+  readonly kinds: readonly ProofKind[];
   /** The PCRs that a TPM has to quote, the same ones for every machine. */
   readonly pcrs: readonly number[];
   /**
@@ -126,7 +126,7 @@ const UNREAD_RESULTS: readonly CallResult[] = ["malformed", "limited"];
 
 /** Creates the review of node attestations. */
 export function createNodeAttestations(deps: NodeAttestationDeps): Review {
-  const { clock, logger, random } = deps;
+  const { clock, logger, random, cluster } = deps;
   const elapsedMs = (): number => clock.elapsedMs();
   const addressCalls = createTokenBuckets(elapsedMs, ADDRESS_CALLS);
   const allCalls = createTokenBuckets(elapsedMs, ALL_CALLS);
@@ -161,7 +161,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
       message: `An attempt${from} to prove to be node "${node}" was refused: ${reason}`,
       action: "Attesting",
     };
-    const createEvent = deps.cluster && ((object: Event) => deps.cluster!.events.create(object, deps.stopping));
+    const createEvent = cluster && ((object: Event) => cluster.events.create(object, deps.stopping));
     clock.sleep(EVENT_DELAY_MS, deps.stopping)
       .then(() => recordServerEvent({ ...deps, createEvent }, event), () => undefined);
   };
@@ -220,7 +220,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     return {
       token: formatBootstrapToken(token),
       expirationTimestamp: decodeSecretValue(secret, "expiration"),
-      ...(deps.cluster === undefined ? {} : { cluster: toWireCluster(deps.cluster.published()) }),
+      ...(cluster === undefined ? {} : { cluster: toWireCluster(cluster.published()) }),
     };
   }
 

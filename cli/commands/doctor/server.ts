@@ -16,7 +16,7 @@ import {
   type ServerEvidence,
 } from "../../../core/report/health/server.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { listsProofs } from "../../../core/approval/evidence/inventory.ts";
+import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -57,7 +57,7 @@ export async function examineServer(
       ...reportListed(report, "pending-requests", requests, checkPendingRequests(evidence)),
       ...report.check("policy", checkServerPolicies(evidence)),
       ...reportListed(report, "tokens", secrets, checkTokens(evidence)),
-      ...inventory === undefined || !listsProofs(inventory) ? [] : await examineProofs(report, api, {
+      ...inventory === undefined || listProofKinds(inventory).length === 0 ? [] : await examineProofs(report, api, {
         inventory,
         now: evidence.now,
       }, signal),

@@ -1,6 +1,7 @@
 /** Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. */
 import { readlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
@@ -10,7 +11,6 @@ import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";
-import { listProofKinds } from "../../../instance/joining.ts";
 import { checkAddress } from "../../../server/connections/listener.ts";
 import { canAsk } from "../../confirm.ts";
 import type { ExitCode } from "../../exit_code.ts";

@@ -4,7 +4,7 @@
  */
 import type { ProvenKey } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
-import type { ExpectedProofs } from "../../attestation/proof.ts";
+import type { ExpectedProofs, ProofKind } from "../../attestation/proof.ts";
 import { findSshFingerprintFault } from "../../attestation/ssh_signature.ts";
 import {
   type EndorsementAuthority,
@@ -56,11 +56,13 @@ export interface Inventory extends ReadonlyMap<string, InventoryNode> {
   readonly endorsementAuthorities?: readonly EndorsementAuthority[];
 }
 
-/** Reports whether an inventory lists a key by which a machine can prove which one it is. */
-export function listsProofs(inventory: Inventory): boolean {
-  const { hashedHosts, endorsementAuthorities } = inventory;
-  return hashedHosts !== undefined || endorsementAuthorities !== undefined ||
-    [...inventory.values()].some(({ proofs }) => proofs !== undefined);
+/** Lists the kinds of proof by which machines of an inventory can prove which ones they are. */
+export function listProofKinds(inventory: Inventory): readonly ProofKind[] {
+  const { endorsementAuthorities, hashedHosts } = inventory;
+  const listed = [...inventory.values()].flatMap(({ proofs }) => proofs ?? []);
+  const hasTpm = endorsementAuthorities !== undefined || listed.some(({ tpm }) => tpm !== undefined);
+  const hasSsh = hashedHosts !== undefined || listed.some(({ ssh }) => ssh.length > 0);
+  return [...hasTpm ? ["tpm"] as const : [], ...hasSsh ? ["ssh"] as const : []];
 }
 
 /**

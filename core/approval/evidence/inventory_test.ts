@@ -13,7 +13,7 @@ import { TRUST_ANCHOR } from "../../../tests/support/trust_anchor.ts";
 import type { NodeName } from "../../machine/node_name.ts";
 import { encodePem } from "../../pki/asn1/pem.ts";
 import { generatePrivateKey } from "../../pki/keys/keys.ts";
-import { findExpectedProofs, listsProofs, parseInventory } from "./inventory.ts";
+import { findExpectedProofs, listProofKinds, parseInventory } from "./inventory.ts";
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 const [FIRST = "", SECOND = ""] = SSH_VECTORS.map(({ fingerprint }) => fingerprint);
@@ -199,7 +199,7 @@ test("findExpectedProofs() takes the TPM of an endorsement certificate for a nod
       `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n` +
         `endorsementAuthorities: ${JSON.stringify(authorities)}\n`,
     );
-    assert.ok(read.ok && listsProofs(read.value));
+    assert.ok(read.ok && listProofKinds(read.value).includes("tpm"));
     const proven = { kind: "tpm", key: tpm, endorsement } as const;
     return findExpectedProofs(read.value, node as NodeName, proven, now);
   };
@@ -215,7 +215,7 @@ test("findExpectedProofs() takes the TPM of an endorsement certificate for a nod
   assert.ok(!malformed.ok && malformed.error.startsWith("the endorsement certificate is malformed"));
 });
 
-test("findExpectedProofs() finds what is listed, and listsProofs() whether anything is", () => {
+test("findExpectedProofs() finds what is listed, and listProofKinds() the kinds of it", () => {
   const read = (nodes: string) => {
     const inventory = parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`);
     assert.ok(inventory.ok);
@@ -223,8 +223,10 @@ test("findExpectedProofs() finds what is listed, and listsProofs() whether anyth
   };
   const now = new Date("2026-12-02");
   const listed = read(`{ name: n1, ssh: "${FIRST}" }, { name: n2 }`);
-  assert.equal(listsProofs(listed), true);
-  assert.equal(listsProofs(read("{ name: n1 }")), false);
+  assert.deepEqual(listProofKinds(listed), ["ssh"]);
+  assert.deepEqual(listProofKinds(read("{ name: n1 }")), []);
+  assert.deepEqual(listProofKinds(read(`{ name: n1, tpm: "${PIN}" }`)), ["tpm"]);
+  assert.deepEqual(listProofKinds(read(`{ name: n1, ssh: "${FIRST}" }, { name: n2, tpm: "${PIN}" }`)), ["tpm", "ssh"]);
   assert.equal(findExpectedProofs(listed, "n1" as NodeName, undefined, now).ok, true);
   const none = { ok: false, error: "the inventory lists no proof of this node" };
   assert.deepEqual(findExpectedProofs(listed, "n2" as NodeName, undefined, now), none);
@@ -233,6 +235,8 @@ test("findExpectedProofs() finds what is listed, and listsProofs() whether anyth
 test("findExpectedProofs() finds a hashed name by the key that was proven, and computes no hash for other keys", () => {
   const read = parseInventory(`${HASHED_NAMES.n1} ${ED25519}\nn1 ${P256}\n${HASHED_NAMES.n2} ${ED25519}\n`);
   assert.ok(read.ok);
+  const hashed = parseInventory(`${HASHED_NAMES.n1} ${ED25519}\n`);
+  assert.deepEqual(hashed.ok && listProofKinds(hashed.value), ["ssh"]);
   const now = new Date("2026-12-02");
   const find = (node: string, key: string) => {
     const found = findExpectedProofs(read.value, node as NodeName, { kind: "ssh", key }, now);
