@@ -1,16 +1,16 @@
 /** Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. */
 import { readlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { readChain } from "../../../instance/authority/files.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";
+import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
 import { checkAddress } from "../../../server/connections/listener.ts";
 import { canAsk } from "../../confirm.ts";
 import type { ExitCode } from "../../exit_code.ts";
@@ -78,7 +78,11 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
         const url = status.replace("serving ", "");
         const machine = inventory === undefined || kinds.length === 0
           ? formatFirstMachine(isLoopbackServer(url), sharedToken !== "false")
-          : formatProving(kinds, { inventory, url, pin: await readPin(tools) });
+          : formatProving(kinds, {
+            inventory,
+            url,
+            pin: publicKeyPin((await readChain(authorityPaths(DATA), tools.files)).certificate),
+          });
         return await formatNext(url, bindAddress, machine);
       },
       undo: "sudo tlsboot up --uninstall-service",
@@ -161,17 +165,6 @@ async function checkPort(bindAddress: string, port: number, ownPid: string | und
       : ` by ${basename(await readlink(`/proc/${pid}/exe`).catch(() => "a program"))}, process ${pid}`;
     throw new AppError("port_in_use", `${error.message}${by}`, { cause: error, hint: error.hint });
   }
-}
-
-/** Reads the pin of the CA that the service has. */
-async function readPin({ files }: Pick<Tools, "files">): Promise<string> {
-  const { certificate } = authorityPaths(DATA);
-  const bundle = parseCaBundle(await files.readText(certificate) ?? "");
-  const [ca] = bundle.ok ? bundle.value : [];
-  if (ca !== undefined) return publicKeyPin(ca);
-  throw new AppError("ca_invalid", `cannot read the CA of the service: "${certificate}" has no certificate`, {
-    hint: "see the log of the service: journalctl -u tlsboot",
-  });
 }
 
 /** Formats what to do after the start: the firewall, and the commands for the first machine. */
