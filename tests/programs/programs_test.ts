@@ -7,7 +7,7 @@ import { parse, parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
+import { type Child, runProgram, spawnTlsboot, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
@@ -17,6 +17,7 @@ import { createKubectl } from "../support/interop/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
+import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 
 /** All but those that look after nodes with a kubelet, which `up` does not do. */
@@ -116,6 +117,10 @@ test("the chart runs an attestor beside an approver that enforces the limits of 
     for (const flag of flags) assert.match(text, new RegExp(`^ +- ${flag}$`, "m"));
     const applied = plane.kubectl.given({ stdin: text });
     assert.doesNotMatch(await applied.run("apply", "-f", "-", "--validate=strict"), /warning/i);
+    // The program starts with the arguments and the files of the chart, and with the rights of its account alone.
+    await using running = await startContainer(plane, objects, role);
+    await running.waitFor(role === "attestor" ? /--server https:\/\/proofs\.example\.com:\d+ / : /leading/);
+    assert.doesNotMatch(running.stderr(), /forbidden|rights are missing/i);
   }
   const { stdout: help } = await succeedTlsboot(["attestor", "--help"]);
   const flags = [...(rendered.get("attestor") ?? "").matchAll(/^ +- (--[a-z-]+)=/gm)].map(([, flag = ""]) => flag);
@@ -135,6 +140,35 @@ test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real cont
   const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
   assert.deepEqual(ours, theirs);
 });
+
+/** Starts the container of a Deployment as a process of this machine, on free ports. */
+async function startContainer(plane: ControlPlane, objects: readonly KubeObject[], role: string): Promise<Child> {
+  const find = <T>(kind: string): T => objects.find((object) => object.kind === kind) as T;
+  const { spec: { template } } = find<Deployment>("Deployment");
+  const { data } = find<{ readonly data: Readonly<Record<string, string>> }>("ConfigMap");
+  const files = plane.folder.join(`${role}-files`);
+  await mkdir(files);
+  for (const [name, text] of Object.entries(data)) await writeFile(join(files, name), text);
+  const account = template.spec.serviceAccountName;
+  const token = (await plane.kubectl.run("create", "token", account, "--namespace=kube-system")).trim();
+  const kubeconfig = await plane.kubeconfigWithToken(`${role}-account`, token);
+  const args = template.spec.containers[0]!.args.map((arg) =>
+    arg.replace("/etc/tlsboot/kubeconfig", kubeconfig).replace("/etc/tlsboot", files)
+      .replace(/^(--secure-port)=.*/, "$1=0").replace(/^(--metrics-bind-address)=.*/, "$1=127.0.0.1:0")
+  );
+  return spawnTlsboot(args);
+}
+
+interface Deployment {
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly serviceAccountName: string;
+        readonly containers: readonly { readonly args: readonly string[] }[];
+      };
+    };
+  };
+}
 
 /** Renders the chart with Helm's own engine; answers the text of each template that renders to objects. */
 async function renderChart(values: object): Promise<ReadonlyMap<string, string>> {
