@@ -203,14 +203,14 @@ for (const { name, ...which } of STARTING) {
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       const before = failures;
       const started = await commands.run(...up);
+      // A server that is up still makes calls: none of them may fail after the hits have been read.
+      await disk.disarm();
       const hits = await disk.hits();
       // A server without a new CRL is of more use than none, and the checks make up for it. SQLite ignores an error of the
       // sync of its folder.
       const isWithoutCrl = hits.every(isCrlCall);
       const isIgnored = isWithoutCrl || hits.every((hit) => hit === `fsync ${dataDir}`);
       if (started.code === undefined && (fault.short === "harmless" || isIgnored)) {
-        // What its end writes is not tried.
-        await disk.disarm();
         const { stderr } = await commands.stop();
         if (hits.length > 0 && fault.short !== "harmless") {
           if (isWithoutCrl) {
@@ -228,7 +228,6 @@ for (const { name, ...which } of STARTING) {
       if (started.code === undefined) {
         assert.deepEqual((await readdir(`${dataDir}/pki`)).filter((file) => /tmp/.test(file)), [], what);
       }
-      await disk.disarm();
       // A server that cannot trust its disk leaves the database open: it is released with the process.
       if (failures > before && name.includes("tlsboot.db")) {
         await commands[Symbol.asyncDispose]();

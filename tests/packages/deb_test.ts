@@ -425,7 +425,8 @@ describe("the Debian package", () => {
     const token = (await root.run(`tlsboot token create --data-dir ${DATA}`)).trim();
     const [hash] = (await root.run(`tlsboot ca show --data-dir ${DATA}`)).match(/sha256:[0-9a-f]{64}/) ?? [];
     const server = `--server https://127.0.0.1:6443 --token ${token} --ca-cert-hash ${hash}`;
-    const machine = `bootstrap ${server} --hostname-override n1 --kubeconfig /etc/n1/kubeconfig --cert-dir /etc/n1/pki`;
+    const paths = "--kubeconfig /etc/n1/kubeconfig --cert-dir /etc/n1/pki";
+    const machine = `bootstrap ${server} ${paths} --hostname-override n1`;
     const waiting = await tlsboot(`${machine} --install-service --yes --timeout 0`);
     assert.equal(waiting.code, 3, waiting.stderr);
     assert.match(waiting.stdout, /^tlsboot-bootstrap\.service is installed, and continues by itself: /);
@@ -438,7 +439,7 @@ describe("the Debian package", () => {
       /^tlsboot-bootstrap\.service is ready: keeping the certificates of n1 fresh$/m,
       again.stderr,
     );
-    const foreign = await tlsboot(`${machine.replace("n1", "n2")} --install-service --yes`);
+    const foreign = await tlsboot(`bootstrap ${server} ${paths} --hostname-override n2 --install-service --yes`);
     assert.match(
       foreign.stderr,
       /tlsboot-bootstrap\.service exists for something else: Certificates of Kubernetes node n1/,
