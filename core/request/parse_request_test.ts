@@ -102,10 +102,13 @@ test("parseRequest() takes 256 KiB, and no more", async () => {
   assert.match(error, /^too large: 262\d{3} bytes of DER, limit is 262144$/);
 });
 
+/** What is expected of a key that Node verifies and Deno does not. */
+const OF_LARGE = "Deno" in globalThis ? /^x509: cannot verify signature: Deno refuses this RSA key$/ : undefined;
+
 for (
   const { bits, want } of [
-    { bits: 7_680, want: undefined },
-    { bits: 15_872, want: undefined },
+    { bits: 7_680, want: OF_LARGE },
+    { bits: 15_872, want: OF_LARGE },
     { bits: 16_896, want: /^crypto\/rsa: 16\d{3}-bit keys are too large: limit is 16384$/ },
   ]
 ) {

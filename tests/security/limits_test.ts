@@ -111,7 +111,8 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
     for (
       const [name, request] of [
         ["just-names", await buildRequest({ ...NAMED, dnsNames: createNames(10_000) })],
-        ["just-rsa", buildRsaRequest(15_872)],
+        // Deno itself verifies keys of up to 4096 bits only.
+        ["just-rsa", buildRsaRequest("Deno" in globalThis ? 3_584 : 15_872)],
       ] as const
     ) {
       const reply = await instance.as(MASTERS, "POST", CSRS, await createCsrBody(name, request));
