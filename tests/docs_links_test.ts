@@ -96,14 +96,14 @@ test("README.md begins with file, checksum and signature once they are published
   const [, install = ""] = /\n## Install\n([^]*?)\n## /.exec(readme) ?? [];
   assert.match(
     install,
-    /^\n[^`\n]+`linux-arm64`[^`]*\n```sh\ncurl [^]*minisign -V -P RWkey -m SHA256SUMS\n```\n\nThe file has /,
+    /^\n[^`\n]+`linux-arm64`[^`]*\n```sh\ncurl [^]*minisign -V -P RWkey -m SHA256SUMS\n```\n\nThe file is /,
   );
   assert.ok(
     install.includes(`"${address}/releases/download/v1.2.3/{tlsboot-1.2.3-linux-x64,SHA256SUMS,SHA256SUMS.minisig}"`),
   );
   assert.doesNotMatch(install, /nothing to download/);
-  assert.match(security, /\n\nWrite to security@example\.org\.\n\nPlease publish nothing /);
+  assert.match(security, /\n\nWrite to security@example\.org\.\n\nPlease do not publish /);
   // Without an address, a site that builds its own files finds its key.
   const { "README.md": own = "" } = await renderPages(".", { ...facts, address: "" });
-  assert.match(own, /nothing to download yet[^]*signed with the minisign key `RWkey`\.\n\nThe file has /);
+  assert.match(own, /nothing to download yet[^]*signed with the minisign key `RWkey`\.\n\nThe file is /);
 });

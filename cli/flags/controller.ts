@@ -19,7 +19,7 @@ export const REMOTE_FLAGS = {
   kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, except with --print-rbac." }),
   printRbac: switchFlag({
     isCommandLineOnly: true,
-    summary: "Print the minimal permissions for these flags as a manifest for kubectl apply, and end.",
+    summary: "Print the minimal permissions for these flags as a manifest for kubectl apply, and exit.",
   }),
   metricsBindAddress: addressFlag({
     group: "Tuning",
@@ -38,7 +38,7 @@ export const CONTROLLER_FLAGS = {
   leaderElect: switchFlag({
     group: "Tuning",
     default: true,
-    summary: "Take part in leader election: of several controllers, only the holder of the Lease works.",
+    summary: "Take part in leader election: of several controllers, only the holder of the Lease is active.",
   }),
   leaderElectResourceNamespace: textFlag({
     group: "Tuning",

@@ -15,7 +15,7 @@ export const KEY_ALGORITHM = choiceFlag({
   choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
   default: "ecdsa-p256",
   placeholder: "ALGORITHM",
-  summary: "Algorithm of the key to make; few programs know ml-dsa-* yet: see docs/guides/post_quantum.md.",
+  summary: "Algorithm of the new key; few programs know ml-dsa-* yet: see docs/guides/post_quantum.md.",
 });
 
 /** The flag `--key-algorithm` of commands whose certificates other programs must read. */
@@ -23,7 +23,7 @@ export const CLASSIC_KEY_ALGORITHM = choiceFlag({
   choices: KEY_ALGORITHMS,
   default: "ecdsa-p256",
   placeholder: "ALGORITHM",
-  summary: "Algorithm of the key to make.",
+  summary: "Algorithm of the new key.",
 });
 
 /** The flag `--ca-cert-hash` of commands that meet a CA for the first time. */

@@ -68,7 +68,7 @@ const ACCESS_FLAGS = {
     default: DEFAULT_SETTINGS.serviceAccountExtendTokenExpiration,
     summary:
       "Let the tokens that kubelets request for pods by default be valid for a year, and mark their use after an " +
-      "hour in the audit log. It concerns pods of a kube-apiserver on the same etcd.",
+      "hour in the audit log. This affects pods of a kube-apiserver on the same etcd.",
   }),
   anonymousAuth: switchFlag({
     default: DEFAULT_SETTINGS.anonymousAuth,
@@ -76,8 +76,7 @@ const ACCESS_FLAGS = {
   }),
   nodeRecovery: durationFlag({
     default: DEFAULT_SETTINGS.nodeRecovery,
-    summary:
-      "How long after it has expired the certificate of a node may still request its successor, such as 90d, so that a " +
+    summary: "How long an expired certificate of a node may still request the next one, such as 90d, so that a " +
       "machine that was switched off recovers by itself; 0 disables it.",
   }),
   nodeRecoveryLimit: integerFlag({
@@ -117,7 +116,7 @@ const AUDIT_FLAGS = {
   auditPolicyFile: fileFlag({
     summary:
       "Policy of audit.k8s.io/v1, which defines what is logged about which requests. Without it, the metadata of each. " +
-      "Bodies of Secrets, TokenReviews and requests for service account tokens are never logged.",
+      "Bodies of Secrets, TokenReviews, node attestations and requests for service account tokens are never logged.",
   }),
   auditLogFormat: choiceFlag({
     choices: ["json", "legacy"],

@@ -86,11 +86,11 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
-/** Which of several values of a flag counts. */
-const PRECEDENCE = "A flag on the command line counts more than its TLSBOOT_ variable, the variable more than the " +
-  "--config file, and the file more than the default.";
+/** Which of several values of a flag takes precedence. */
+const PRECEDENCE = "A flag on the command line takes precedence over its TLSBOOT_ variable, the variable over the " +
+  "--config file, and the file over the default.";
 
-/** Describes which commands read which variables, and what counts more. */
+/** Describes which commands read which variables, and what takes precedence. */
 export function describeVariables({ commands }: CommandTable): string {
   const daemons = commands.filter(({ environment }) => environment === "daemon").map(({ path }) => path.join(" "));
   return `${PRECEDENCE} Programs that keep running (${

@@ -94,7 +94,7 @@ function programBody(table: CommandTable): readonly string[] {
     `${code("HTTPS_PROXY")}, ${code("NO_PROXY")}`,
     roffText(
       "The proxy through which servers are reached, and the servers that need none, by the rules of kubectl and kubelet: " +
-        "localhost and loopback addresses never need one. proxy-url in a kubeconfig counts more.",
+        "localhost and loopback addresses never need one. proxy-url in a kubeconfig takes precedence.",
     ),
   ];
 }

@@ -22,8 +22,8 @@ export const approverCommand = defineCommand({
  It publishes its policies and its inventory in the ConfigMap kube-system/tlsboot-approver, for tlsboot policy explain
  and describe csr.
 
- At the start it asks the API for the permissions of its user. It ends with the missing ones when it could approve
- nothing, and warns about others that are missing; --print-rbac prints all of them.
+ At the start it checks the permissions of its user. If they do not suffice to approve anything, it exits and
+ names the missing ones; otherwise it only warns about them. --print-rbac prints all of them.
 
  Built-in policies, by name:
 
@@ -35,7 +35,7 @@ ${describePolicies()}`,
     ...NOTIFY_FLAGS,
     tokenLimits: switchFlag({
       summary:
-        "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
+        "Enforce the limits of bootstrap tokens that a kube-apiserver does not enforce: node, uses, public key and " +
         "approval of tlsboot token create. Reads and updates the Secrets of kube-system.",
     }),
     dryRun: switchFlag({

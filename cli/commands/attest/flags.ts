@@ -21,14 +21,14 @@ export const attestCommand = defineCommand({
 
  With --show the command prints the line of this machine for the inventory of the server: the hash of its TPM's endorsement
  key, and the fingerprint of its SSH host key. The server then accepts a proof by either of them. Add the line to the list
- of nodes, and leave out the key that is not to be accepted.
+ of nodes, and leave out a key that you do not want to accept.
 
  With --out the command proves to the server which machine this is, and writes a bootstrap kubeconfig for the kubelet. Its
- token lives for ten minutes, and works for this node and one key alone: the key of the current certificate in --cert-dir
- if there is one, else kubelet-client.key.tmp there, which is made if it is missing. Start the kubelet within that time.
+ token is valid for ten minutes, for this node and one key alone: the key of the current certificate in --cert-dir if
+ there is one, else kubelet-client.key.tmp there, which is made if it is missing. Start the kubelet within that time.
 
  A kubelet uses this key only without rotateCertificates. One with rotateCertificates makes a new key for each request:
- get its first certificate with tlsboot bootstrap --attest before it starts. A stock kubelet never proves at a renewal.`,
+ get its first certificate with tlsboot bootstrap --attest before it starts. A stock kubelet does not prove again when it renews.`,
   group: "Machine Commands",
   flags: {
     show: switchFlag({ isCommandLineOnly: true, summary: "Only print the line of this machine for the inventory." }),
@@ -43,7 +43,7 @@ export const attestCommand = defineCommand({
     proof: choiceFlag({
       choices: PROOF_KINDS,
       placeholder: "KIND",
-      summary: "How to prove it: tpm or ssh. Without it, tpm where this machine has a TPM, else ssh.",
+      summary: "Kind of proof: tpm or ssh. Without it, tpm where this machine has a TPM, else ssh.",
     }),
     proofFrom: PROOF_FROM_FLAG,
     hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),

@@ -11,13 +11,13 @@ export const attestorCommand = defineCommand({
   description: `Exchange proofs of machines for bootstrap tokens of any Kubernetes cluster.
 
  A machine proves by its TPM or its SSH host key which one it is (tlsboot attest, tlsboot bootstrap --attest), as with
- tlsboot up. It gets the address and the CA of the cluster, and a token for one node and one key that lives for ten
- minutes. The file of --inventory lists the machines and their keys, and is read again when it changes.
+ tlsboot up. It gets the address and the CA of the cluster, and a token for one node and one key that is valid for
+ ten minutes. The file of --inventory lists the machines and their keys, and is read again when it changes.
 
- A kube-apiserver enforces none of the limits of a token. Run tlsboot approver --token-limits, which approves the requests
- of these tokens, for their nodes and keys alone. The attestor ends with exit code 1 when kube-controller-manager would
+ A kube-apiserver does not enforce the node and the key of a token. Run tlsboot approver --token-limits, which approves
+ the requests of these tokens for their nodes and keys alone. The attestor exits with 1 when kube-controller-manager would
  approve such a request for any node: when the group system:bootstrappers or system:bootstrappers:attested may create
- certificatesigningrequests/nodeclient. It checks that at the start and each minute.
+ certificatesigningrequests/nodeclient. It checks this at the start and every minute.
 
  Machines know the attestor by the hash of its own CA, which it prints at the start. The CA and the key that seals the
  exchanges are in the Secret kube-system/tlsboot-attestor, which replicas share, and which is made when it is missing. The

@@ -88,11 +88,11 @@ export const restoreCommand = defineCommand({
   environment: "strict",
   summary: "Restore a data directory from a backup",
   description:
-    `Restore --data-dir from a backup. The new folder is built next to its place and checked; until then nothing in the
+    `Restore --data-dir from a backup. The new folder is built under another name and checked; until then nothing in the
  old one changes. No server may be running on it.
 
- Resource versions continue far beyond those of the backup, so that no number has two meanings: clients that watch list
- again.
+ Resource versions continue far beyond those of the backup, so that no number has two meanings: clients with a watch
+ list again.
 
  With --etcd-servers the objects go into an etcd, whichever store the backup was made from, and resource versions are
  etcd's; without it, they go into a database. There must be no keys below --etcd-prefix: --force does not change that,

@@ -165,7 +165,7 @@ export const bootstrapCommand = defineCommand({
  The token is sent to no other server. The files of a pack are installed next to the kubeconfig first.
 
  With --attest there is no token to carry: the machine proves by its TPM or its SSH host key which one it is, for the key
- of this request alone, and the server gives it a token that lives for ten minutes. The inventory of the server must list
+ of this request alone, and the server gives it a token that is valid for ten minutes. The inventory of the server must list
  the key: tlsboot attest --show prints the line. Each run and each renewal proves again; when a proof is refused, there is
  no new certificate.
 
@@ -173,8 +173,8 @@ export const bootstrapCommand = defineCommand({
  at the CA, tlsboot sign answers it; another run checks the answer and writes the files. Renew the same way. Without
  --ca-cert-hash the first answer is trusted, and later ones must come from the same CA.
 
- A clock that shows a time before this program was built was not set since the machine was started: the command waits
- for it, for --timeout at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
+ A clock that shows a time before this program was built has not been set since the machine started. The command waits
+ until it is set, for --timeout at most. TLSBOOT_EARLIEST_TIME=2027-01-31T12:00:00Z replaces the time of the build.
 
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,

@@ -267,11 +267,11 @@ export const caSignCommand = defineCommand({
   summary: "Sign the request of an intermediate CA",
   description: `Sign the request of an intermediate CA, from tlsboot ca request or any other program (PKCS#10, PEM).
 
- Everything that trusts the CA that signs then accepts the certificates of the intermediate CA too, so make sure first
- that the request is the one that was made: compare its SHA-256 on both machines.
+ Everything that trusts the signing CA then accepts the certificates of the intermediate CA too. First make sure that the
+ request is the right one: compare its SHA-256 on both machines.
 
  Only the public key and the common name of the request are used, and its signature is checked. The certificate may not
- end after the CA that signs, whose path length must allow a CA below it. Its name constraints also hold for everything
+ expire after the signing CA, whose path length must allow a CA below it. Its name constraints also hold for everything
  below it; --permit-dns and --permit-ip can only narrow them. The certificate has no path length, because the CA that
  replaces it may be cross-signed by it. When a CA in --data-dir signs, the certificate is recorded in issued.jsonl.
  --ca-cert and --ca-key name one of a split set.`,
@@ -279,10 +279,10 @@ export const caSignCommand = defineCommand({
   args: [argument("FILE", "The request, PEM", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
-    caCert: fileFlag({ summary: "CA that signs, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
+    caCert: fileFlag({ summary: "Signing CA, followed by its issuers, PEM. Without it, the CA in --data-dir." }),
     caKey: CA_KEY_FILE_FLAG,
     ...CA_KEY_FLAGS,
-    commonName: textFlag({ summary: "Common name of the CA that is signed. Without it, that of the request." }),
+    commonName: textFlag({ summary: "Common name of the intermediate CA. Without it, that of the request." }),
     duration: durationFlag({ default: "5y", min: MIN_LIFETIME, summary: "Lifetime of its certificate." }),
     ...PERMIT_FLAGS,
     out: fileFlag({ isRequired: true, summary: "New file for its certificate, followed by its issuers, PEM." }),

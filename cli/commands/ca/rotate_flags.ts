@@ -114,7 +114,7 @@ export const caRotateNowCommand = defineCommand({
   rules: [...NEW_CA_RULES, together("inventory", "out")],
   exitCodes: {
     0: "the CA is replaced",
-    3: "not confirmed, or a server is down that has to follow; run tlsboot ca rotate status",
+    3: "not confirmed, or a server that has to follow is down; run tlsboot ca rotate status",
   },
 });
 
@@ -122,15 +122,15 @@ export const caRotateBeginCommand = defineCommand({
   path: ["ca", "rotate", "begin"],
   environment: "strict",
   summary: "Replace a CA: make a new one, and let everyone trust both",
-  description: `Make a new CA, or take one, and let everyone trust both. The old CA goes on signing.
+  description: `Make a new CA, or use one of your own, and let everyone trust both. The old CA continues to sign.
 
- A CA is replaced without an interruption in steps: begin makes the new CA and lets everyone trust both; status shows which
+ A CA is replaced in steps, without an interruption: begin makes the new CA and lets everyone trust both; status shows which
  machines do; switch lets the new CA sign and nodes renew; finish ends the trust in the old one; abort goes back. Every
- command can be repeated. status waits only with --wait; the others wait for all servers of the installation, as long as
- --timeout says. When a key has leaked, tlsboot ca rotate now replaces its CA at once.
+ command can be repeated. status waits only with --wait; the others wait for all servers of the installation, for
+ --timeout at most. When a key has leaked, tlsboot ca rotate now replaces its CA at once.
 
  The command runs where the data directory of a server is, because it needs the key of the old CA: the new CA is also
- signed by the old one, so that clients that trust the old one only accept the server later. All servers of the
+ signed by the old one, so that clients that trust only the old one still accept the server. All servers of the
  installation follow: cluster-info, kube-root-ca.crt, the trust bundle and kubeconfigs carry both CAs. Machines with
  tlsboot bootstrap --rotate-certificates fetch them by themselves, others with tlsboot trust fetch.
 
@@ -159,7 +159,7 @@ export const caRotateStatusCommand = defineCommand({
 
  The census is taken from the register of issued certificates, from what clients report about the CAs that they trust, and
  from the certificates with which the servers have seen them. For each machine and user that is not ready it shows the
- command that makes it so; commands for a machine that trusts only the old CA are run there.
+ command that changes this. Run a command for a machine that trusts only the old CA on that machine.
 
  Without NAME it shows every rotation that is in progress.`,
   group: "CA Commands",
@@ -182,7 +182,7 @@ export const caRotateStatusCommand = defineCommand({
       "tlsboot ca rotate status ca -o json | jq -r '.machines[] | select(.isReady | not) | .name'",
   },
   rules: CA_RULES,
-  exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
+  exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "a machine, a user or a server is not ready" },
 });
 
 const SWITCH_FLAGS = { ...STEP_FLAGS, over: OVER_FLAG } as const;
@@ -193,8 +193,8 @@ export const caRotateSwitchCommand = defineCommand({
   summary: "Sign with the new CA",
   description: `Sign with the new CA, and let nodes renew their certificates. Both CAs stay trusted.
 
- Every server gets a certificate of the new CA, and shows it with the cross-signed one, so that clients that trust the
- old CA only still accept it. Machines with tlsboot bootstrap --rotate-certificates renew by themselves, spread over
+ Every server gets a certificate of the new CA, and sends it with the cross-signed CA, so that clients that trust only the
+ old CA still accept it. Machines with tlsboot bootstrap --rotate-certificates renew by themselves, spread over
  --over.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
@@ -222,7 +222,7 @@ export const caRotateFinishCommand = defineCommand({
   description: `Stop trusting the old CA. Its certificates are refused from then on, and clients drop it.
 
  The command refuses while a machine or a user would lose access, and lists them with the command for each. --leave-behind
- names those that may, such as machines that are gone. There is no way back from this step.`,
+ names those that may, such as machines that are gone. You cannot go back after this step.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: FINISH_FLAGS,
@@ -241,8 +241,8 @@ export const caRotateAbortCommand = defineCommand({
   description: `Go back to the old CA.
 
  Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
- renew back, spread over --over; once no certificate of the new CA is in use, run the command again to delete the
- rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with tlsboot ca rotate now, has no way back.`,
+ renew with it, spread over --over; once no certificate of the new CA is in use, run the command again to delete the
+ rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with tlsboot ca rotate now, cannot be taken back.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind },

@@ -31,7 +31,7 @@ export const caSharesSplitCommand = defineCommand({
   environment: "strict",
   summary: "Split the passphrase of a CA key into shares on paper",
   description:
-    `Split the passphrase of a CA key into shares on paper. As many of them as you choose open the key; fewer reveal nothing.
+    `Split the passphrase of a CA key into shares on paper. As many of them as you choose open the key, and fewer reveal nothing.
 
  The passphrase is read, and must open the key, before anything is written. Each share becomes a page to print, for its
  holder alone: share-1-of-3.txt, and the same as HTML. Both are readable by their owner only. Remove the files when the

@@ -90,7 +90,7 @@ export const getCertificatesCommand = defineCommand({
   summary: "Display the certificates that were issued",
   description: `Display the certificates that were issued.
 
- The register holds every certificate until a year after its end, also when its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), untrusted (its CA was replaced by ca rotate, and is trusted no longer), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select, * stands for one or more characters, and several flags must all match.`,
+ The register holds every certificate until a year after it has expired, even if its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), untrusted (its CA was replaced by ca rotate, and is no longer trusted), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select certificates, * stands for one or more characters, and several flags must all match.`,
   group: "Certificate Commands",
   args: [
     argument("[SERIAL...]", "Serial numbers, or their beginnings; all certificates without one", {
@@ -189,7 +189,7 @@ export const verifyCertificatesCommand = defineCommand({
  all hashes and seals, and names the first record that is wrong. It fails too when the newest seal is older than two days,
  because records may have been cut off at the end. With FILE it checks a log that a signer wrote with --issued-log.
 
- Records that were cut off within these two days are found by --expect, with a seal from the log of the server.`,
+ To find out whether records of the last two days were cut off, pass a seal from the log of the server with --expect.`,
   group: "Certificate Commands",
   args: [argument("[FILE]", "A log of a signer; the register of the server without it", { kind: "file" })],
   flags: {

@@ -26,7 +26,7 @@ export const getCsrCommand = defineCommand({
   summary: "Display certificate signing requests",
   description: `Display certificate signing requests.
 
- STATE is pending, approved (without a certificate yet), issued, denied or failed. EXPIRES is the rest of the certificate's lifetime. On a terminal the table has colours, is cut to the width, and shows short names, which every command accepts; elsewhere nothing is cut. -o kubectl prints the same as kubectl get csr.
+ STATE is pending, approved (without a certificate yet), issued, denied or failed. EXPIRES is the remaining lifetime of the certificate. On a terminal the table has colours, is cut to the width, and shows short names, which every command accepts; elsewhere nothing is cut. -o kubectl prints the same as kubectl get csr.
 
  On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Request Commands",
@@ -54,7 +54,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does. Then it sums the request up in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is by the policies and the inventory that the approver has published; tlsboot policy explain shows the verdict of others. NAME is the name of a request, or of the machine that asks.`,
+ Starts as kubectl describe csr does. Then it describes the request in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict uses the policies and the inventory that the approver has published; tlsboot policy explain shows the verdict of other ones. NAME is the name of a request, or of the requesting machine.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests or machines to describe; all without a name", REQUEST_NAMES)],
   flags: { ...API_FLAGS, profile: PROFILE_FLAGS.profile },
@@ -82,15 +82,15 @@ export const approveCommand = defineCommand({
 
  The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back, but tlsboot revoke csr/NAME revokes the certificate.
 
- NAME is the name of a request or of the machine that asks. When it can mean more than one request, they are listed and
- none is approved; csr/NAME and node/NAME say which one you mean.
+ NAME is the name of a request or of the requesting machine. When it can mean more than one request, they are listed and
+ none is approved; write csr/NAME or node/NAME to say which one you mean.
 
  The warnings that tlsboot describe csr shows are shown here too, for example that the machine has a valid certificate with
- another key. A request with a warning is approved when you confirm it on the terminal, or with --yes.
+ another key. A request with a warning is only approved when you confirm it on the terminal, or with --yes.
 
  With -i it shows each pending request, or those of NAME, with a sentence, warnings, the facts, the rights of the
  certificate's holder and the verdict of the approval rules. Then it asks what to do: y approves, n denies with a reason
- that is kept in the request, s skips, w shows why the rules decide as they do and everything else that is known, q quits.
+ that is kept in the request, s skips, w shows the reasons of the rules and everything else that is known, q quits.
  An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
  quits. A request that changes while you look at it is not decided, but shown again.
 
@@ -105,7 +105,7 @@ export const approveCommand = defineCommand({
     ...DECIDE_FLAGS,
     interactive: switchFlag({
       short: "i",
-      summary: "Show pending requests one by one, and ask about each. --watch and the selectors need it.",
+      summary: "Show pending requests one by one, and ask about each. Required for --watch and the selectors.",
     }),
     watch: switchFlag({
       short: "w",
@@ -141,7 +141,7 @@ export const denyCommand = defineCommand({
   summary: "Deny certificate signing requests",
   description: `Deny certificate signing requests.
 
- No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the machine that asks, as for tlsboot approve.`,
+ No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the requesting machine, as for tlsboot approve.`,
   group: "Request Commands",
   args: [argument("NAME...", "The requests or machines to deny", REQUEST_NAMES)],
   flags: DECIDE_FLAGS,
@@ -155,7 +155,7 @@ export const deleteCsrCommand = defineCommand({
   summary: "Delete certificate signing requests",
   description: `Delete certificate signing requests.
 
- Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.
+ Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, even after the request was deleted.
 
  An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
  Event. --pending-of deletes them all, so that the approver handles new ones again; decided requests are kept.`,

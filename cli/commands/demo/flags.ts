@@ -25,9 +25,9 @@ export const demoCommand = defineCommand({
     ui: switchFlag({
       summary: "Show the story as a picture in the browser too. Prints a link; the story begins when it is opened.",
     }),
-    keep: switchFlag({ summary: "Go on serving at the end, until interrupted." }),
+    keep: switchFlag({ summary: "Keep serving at the end, until interrupted." }),
     step: switchFlag({
-      summary: "Wait before each step, for teachers: for Enter, with --ui for a button.",
+      summary: "Wait before each step, for teaching: for Enter, or with --ui for a button.",
     }),
   },
   examples: {

@@ -57,7 +57,7 @@ export const GUIDE_GROUPS = {
 export const guideCommand = defineCommand({
   path: ["guide"],
   summary: "Print a guide, or list the guides",
-  description: `Print a guide, or list the guides without a name.
+  description: `Print a guide, or, without a name, list the guides.
 
  A guide leads through one task, command by command. All guides are inside the file, so they need no network. Any
  other word lists the guides that contain it.`,
@@ -90,9 +90,9 @@ export const mixinCommand = defineCommand({
   summary: "Print alerts for Prometheus, a dashboard for Grafana, or their sources",
   description: `Print alerts for Prometheus, a dashboard for Grafana, or their sources. Without a name, list the files.
 
- tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. They are rendered from a monitoring mixin in Jsonnet,
- the other files, for those who build their alerts from mixins. What to do about each alert is in the guide: tlsboot guide
- monitoring.`,
+ tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. The other files are the monitoring mixin in
+ Jsonnet from which they are rendered, for those who build their alerts from mixins. tlsboot guide monitoring says what to
+ do about each alert.`,
   group: "Program Commands",
   args: [
     argument("[NAME]", "The name of a file, such as tlsboot.rules.yaml", { kind: "choices", choices: MIXIN_NAMES }),

@@ -21,7 +21,7 @@ export const kubeconfigAdminCommand = defineCommand({
   summary: "Write an administrator's kubeconfig",
   description: `Write an administrator's kubeconfig.
 
- Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate ends or is revoked (tlsboot revoke).`,
+ Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate expires or is revoked (tlsboot revoke).`,
   group: "File Commands",
   flags: {
     dataDir: DATA_DIR_FLAG,
@@ -65,7 +65,7 @@ export const kubeconfigUserCommand = defineCommand({
 
  With --role it first shows what the role allows, and creates the ClusterRole tlsboot:ROLE when it is missing and its binding to the person. Kubernetes does not let you grant more than you may do yourself. To take the role away, delete the binding tlsboot:ROLE:NAME.
 
- The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
+ openssl, kubectl certificate approve, and kubectl config set-cluster, set-credentials and set-context have the same result.`,
   group: "File Commands",
   args: [argument("NAME", "The person's user name")],
   flags: {
@@ -75,7 +75,7 @@ export const kubeconfigUserCommand = defineCommand({
       choices: PERSON_ROLES,
       summary:
         "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
-        "operator also revokes and makes tokens.",
+        "operator also revokes credentials and makes tokens.",
     }),
     signer: parsedListFlag({
       placeholder: "NAME",
@@ -109,7 +109,7 @@ export const kubeconfigUserCommand = defineCommand({
   },
   rules: [needs("signer", "role=approver", "role=operator")],
   exitCodes: {
-    0: "the file is written, or with --no-approve the request is made",
+    0: "the file is written, or with --no-approve the request is sent",
     1: "failed, or the file exists",
     3: "the request was denied, refused by the signer, or not decided in time",
   },

@@ -15,7 +15,7 @@ export const exportCsrCommand = defineCommand({
   path: ["offline", "export"],
   environment: "strict",
   summary: "Export approved requests for a CA that has no network",
-  description: `Export approved requests for a CA that has no network, as one text that survives a mail.
+  description: `Export approved requests for a CA that has no network, as one text that can travel by email.
 
  Without a name, every request is exported that is approved and has no certificate yet. Nothing is changed at the server,
  so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot offline import
@@ -45,7 +45,7 @@ export const exportCsrCommand = defineCommand({
     "Export those of one signer, and print them as QR codes":
       "tlsboot offline export --signer kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
   },
-  exitCodes: { 3: "no approved request is without a certificate" },
+  exitCodes: { 3: "there is no approved request without a certificate" },
 });
 
 export const importCsrCommand = defineCommand({
@@ -53,7 +53,7 @@ export const importCsrCommand = defineCommand({
   summary: "Import the certificates of a CA that has no network",
   description: `Import the answers of a CA that has no network into the requests that were exported.
 
- Reads what tlsboot sign wrote, as a file, a saved mail, or the lines that a scanner typed from QR codes. Each request gets
+ Reads what tlsboot sign wrote, as a file, a saved email, or the lines that a scanner typed from QR codes. Each request gets
  its certificate, or the condition Failed with the reason of the CA. The answers must be for an export of this
  installation, and signed by a CA that it trusts; each certificate must be for the key and the names of its request.
 
@@ -71,10 +71,11 @@ export const importCsrCommand = defineCommand({
       parse: parsePublicKeyPin,
     }),
     leaveRefused: switchFlag({
-      summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",
+      summary:
+        "Leave requests approved that the CA has refused, so that they can be exported again. Without it they become Failed.",
     }),
     printRbac: switchFlag({
-      summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
+      summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and exit. " +
         "With --signer, for these signers.",
     }),
     signer: listFlag({
@@ -93,6 +94,6 @@ export const importCsrCommand = defineCommand({
   exitCodes: {
     0: "every answer is imported, or the manifest is printed",
     1: "failed for one or more answers",
-    3: "nothing is imported: it was imported before, or is for another installation, or of an unknown CA",
+    3: "nothing is imported: it was imported before, or is for another installation, or is from an unknown CA",
   },
 });

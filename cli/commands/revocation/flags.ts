@@ -6,7 +6,7 @@ import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const YES_FLAG = switchFlag({
-  summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
+  summary: "Do not ask for confirmation, not even about what this command itself uses or the register does not know.",
 });
 
 export const revokeCommand = defineCommand({
@@ -15,7 +15,7 @@ export const revokeCommand = defineCommand({
   description: `Revoke certificates, nodes, users, groups or bootstrap tokens.
 
  Within a second, every server of the installation answers 401 to a revoked credential, ends its open watches, and neither
- approves nor signs requests of it. A serial number revokes one certificate. node/NAME revokes all certificates of the
+ approves nor signs its requests. A serial number revokes one certificate. node/NAME revokes all certificates of the
  node so far; a replacement of the same name needs a new token (tlsboot token create --node NAME). user/NAME and
  group/NAME also refuse future certificates, until tlsboot unrevoke. token/ID deletes the bootstrap token, and lists the
  machines that used it. csr/NAME revokes the certificate of a request, or denies it while it is pending.

@@ -19,8 +19,8 @@ export const signCommand = defineCommand({
  pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
  requests: check them with tlsboot inspect first.
 
- A bundle has the requests and what they ask for: that of one machine, from tlsboot bootstrap --offline or tlsboot request
- --offline, or the approved ones of a server, from tlsboot offline export. A saved mail with the bundle works too, and so do the lines
+ A bundle has the request of one machine, from tlsboot bootstrap --offline or tlsboot request --offline, or the approved
+ requests of a server, from tlsboot offline export. A saved email with the bundle works too, and so do the lines
  that a scanner typed from its QR codes. In a folder, such as a USB stick, each NAME.request.pem is answered by NAME.answer.pem.
 
  The command shows each request of a bundle, who made it and what the rules say, and asks on a terminal whether to sign.
@@ -48,7 +48,7 @@ export const signCommand = defineCommand({
     }),
     chain: switchFlag({
       default: true,
-      summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
+      summary: "Append the CA's intermediates to each certificate. A profile with chain: false never has them.",
     }),
     duration: durationFlag({
       summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",

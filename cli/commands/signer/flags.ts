@@ -14,7 +14,7 @@ export const signerCommand = defineCommand({
   description: `Run the signing controller for the built-in signers, or for custom ones, against any Kubernetes API.
 
  Issues certificates for approved requests, by the rules of kube-controller-manager, from a CA on disk. There is one CA
- for all signers, or one per signer, and a signer without a CA does not run then. Changed CA files are loaded while it
+ for all signers, or one for each signer; then a signer without a CA does not run. Changed CA files are loaded while it
  runs.
 
  A custom signer has a name such as example.com/web and a profile: a file that defines which subjects, names, usages,
@@ -27,8 +27,8 @@ export const signerCommand = defineCommand({
  the pod. No one approves these requests: what the profile refuses is denied. The CA of each signer is published as a
  ClusterTrustBundle.
 
- At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
- and warns about others that are missing; --print-rbac prints all of them.`,
+ At the start it checks the permissions of its user. If they do not suffice to sign anything, it exits and
+ names the missing ones; otherwise it only warns about them. --print-rbac prints all of them.`,
   group: "Running Commands",
   flags: {
     ...CONTROLLER_FLAGS,

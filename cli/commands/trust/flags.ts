@@ -35,7 +35,7 @@ export const trustFetchCommand = defineCommand({
  once, never half written. A file with other content, such as a key, is never replaced.
 
  When a bundle is missing, is empty or may not be read, the file stays as it is. With --watch, the command reports that
- on stderr and goes on. It ends at its start when the user may not read bundles, or the API does not serve them.
+ on stderr and continues. It exits at the start when the user may not read bundles, or the API does not serve them.
 
  --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.
 

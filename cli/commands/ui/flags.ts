@@ -10,7 +10,7 @@ export const uiCommand = defineCommand({
   description: `See requests, machines and certificates in a browser, and decide there.
 
  The page shows each request with its requester and the rights that an approval would give; each machine with its
- certificates and its last contact; all certificates, and a calendar of their ends; revocations, bootstrap tokens, CAs and
+ certificates and its last contact; all certificates, and a calendar of when they expire; revocations, bootstrap tokens, CAs and
  past events.
  Requests are approved and denied there, certificates revoked, revocations taken back, and tokens deleted.
 
@@ -19,8 +19,8 @@ export const uiCommand = defineCommand({
  terminal, Enter prints another link.
 
  The page talks to the API with the kubeconfig of this command: it shows what its user may see, and what is done on the
- page is recorded in the audit log as done by that user. No other machine reaches it; from another one, use it through
- ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
+ page is recorded in the audit log as done by that user. No other machine can reach it. To use it from another machine,
+ run ssh -L PORT:127.0.0.1:PORT with the same --port on both sides.`,
   group: "Running Commands",
   flags: {
     ...API_FLAGS,

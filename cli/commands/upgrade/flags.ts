@@ -22,7 +22,8 @@ export const upgradeCommand = defineCommand({
       summary: "Check the release and print what would be done.",
     }),
     oneWay: switchFlag({
-      summary: "Also upgrade to a release that writes data which this file cannot read. Only a backup then leads back.",
+      summary:
+        "Also upgrade to a release that writes data which this file cannot read. After that, you need a backup to go back.",
     }),
   },
   examples: {
