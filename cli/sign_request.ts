@@ -16,7 +16,7 @@ import type { Clock, Random } from "../core/ports.ts";
 import { type ClientTrust, planCertificate } from "../core/signing/plan.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
 import { findSubjectRestriction } from "../core/request/validate.ts";
-import { encodeBase64 } from "../core/lib/base64.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 
 /** The rules and the CA that all requests of a run share. */

@@ -4,7 +4,7 @@
  */
 import { AppError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
-import { waitForAbort } from "../core/lib/abort.ts";
+import { waitForAbort } from "../core/lib/waiting.ts";
 
 /** When the next step begins. A change begins it at once. */
 export type NextStep =

@@ -12,7 +12,7 @@ import {
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { formatDuration } from "../core/lib/duration.ts";
-import { isSameSet } from "../core/lib/sets.ts";
+import { isSameSet } from "../core/lib/byte_order.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
 import { encodeCertificates, listBundled } from "../core/pki/x509/ca_bundle.ts";

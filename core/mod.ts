@@ -155,7 +155,7 @@ export type {
   Subject,
 } from "./kube/kinds/rbac_v1.ts";
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
-export type { FieldRequirement } from "./kube/selectors/fields.ts";
+export type { FieldRequirement } from "./kube/selectors.ts";
 export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";
 export type { Event, ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
 export type { EventV1 } from "./kube/kinds/events_v1.ts";
@@ -305,7 +305,7 @@ export {
   toNodeSubject,
 } from "./machine/node_name.ts";
 export { decideServingNames, type HostFacts, type HostInterface, type ServingNames } from "./machine/node_addresses.ts";
-export type { StatusError } from "./kube/status/error.ts";
+export type { StatusError } from "./kube/status/status.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
 export {
   applyFailure,
@@ -338,7 +338,7 @@ export {
   type PublicKeyDescription,
   publicKeysEqual,
 } from "./pki/keys/keys.ts";
-export { decodeBase64, encodeBase64 } from "./lib/base64.ts";
+export { decodeBase64, encodeBase64 } from "./lib/encodings.ts";
 export { encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/asn1/pem.ts";
 export {
   parseTokenKeys,

@@ -13,7 +13,7 @@ import type { ConfigMap, Event, SecretObject } from "../core/kube/kinds/core_v1.
 import { configMapKind, eventKind, secretKind, subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { AUTHENTICATED_GROUP, BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../core/kube/user.ts";
-import { decodeBase64, encodeBase64 } from "../core/lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../core/lib/encodings.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority/authority.ts";
 import { SERIAL_BYTES } from "../core/pki/authority/issue.ts";

@@ -2,7 +2,8 @@
 import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rbac.ts";
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP } from "../core/kube/user.ts";
-import { nodeAttestationKind, TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { nodeAttestationKind } from "../core/kube/kinds/node_attestation.ts";
 import { READ_VERBS } from "../server/registry/mod.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";

@@ -19,7 +19,7 @@ import { Parts, runBeside } from "./parts/parts.ts";
 import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
 import { createTokenSigner } from "./parts/service_accounts.ts";
 import { issuePair } from "./authority/issue_pair.ts";
-import { encodeHex } from "../core/lib/hex.ts";
+import { encodeHex } from "../core/lib/encodings.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { tokenApproverObjects } from "./controllers/run_approver.ts";
 

@@ -11,8 +11,7 @@ import {
   roleKind,
   serviceKind,
 } from "../core/kube/kinds/mod.ts";
-import { createManagedEndpoint } from "../core/kube/apply/endpoint.ts";
-import { trackUpdate } from "../core/kube/apply/track_update.ts";
+import { createManagedEndpoint, trackUpdate } from "../core/kube/apply/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";

@@ -8,7 +8,7 @@ import type { Clock, Logger, Random } from "../core/ports.ts";
 import { events } from "./registry/events.ts";
 import { createUid, toStorageKey } from "./registry/registry.ts";
 import type { Storage } from "./storage/storage.ts";
-import { encodeHex } from "../core/lib/hex.ts";
+import { encodeHex } from "../core/lib/encodings.ts";
 
 export interface ServerEventDeps {
   readonly storage: Storage;

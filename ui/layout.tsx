@@ -1,6 +1,6 @@
 /** The frame of every page: head, navigation, messages, and the parts that pages are made of. */
 import type { PropsWithChildren } from "hono/jsx";
-import { formatHumanDuration } from "../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../core/lib/duration.ts";
 import type { UiFault } from "./data.ts";
 import type { UiContent, UiContext, UiElement } from "./page.ts";
 import type { Notice } from "./session.ts";

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { endianness } from "node:os";
-import { encodeHex } from "../core/lib/hex.ts";
+import { encodeHex } from "../core/lib/encodings.ts";
 
 /** The owner of the process at the other end: the same user or root, another user, or nothing. */
 export type Peer = "own" | "foreign" | "unknown";

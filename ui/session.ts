@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { equalsInConstantTime } from "../core/lib/constant_time.ts";
+import { equalsInConstantTime } from "../core/lib/brand.ts";
 import type { Clock, Random } from "../core/ports.ts";
 
 /** How long a link may be used after it was printed, in milliseconds. */

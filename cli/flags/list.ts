@@ -1,6 +1,5 @@
 /** The flags of commands that list objects of the API as kubectl does. */
-import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
-import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
 import { inGroup, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { excludes } from "../framework/rules.ts";

@@ -1,7 +1,7 @@
 /** Texts about keys, certificates, their validity, usages and name constraints. */
 import { toExtendedKeyUsageOids } from "../../core/pki/x509/usages.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../core/lib/duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { NameConstraints, NameSubtrees } from "../../core/pki/x509/name_constraints.ts";
 

@@ -3,8 +3,7 @@
  * never hold one, because other processes can see them.
  */
 import { resolve } from "node:path";
-import { Secret } from "../../core/lib/brand.ts";
-import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
+import { equalsInConstantTime, Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { displayPath } from "../output/display_path.ts";

@@ -10,8 +10,7 @@ import { combine, split } from "shamir-secret-sharing";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Random } from "../../core/ports.ts";
 import { type Bytes, equalBytes } from "../../core/pki/asn1/der.ts";
-import { CROCKFORD, decodeBase32, encodeBase32 } from "../../core/lib/base32.ts";
-import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
+import { CROCKFORD, decodeBase32, decodeHex, encodeBase32, encodeHex } from "../../core/lib/encodings.ts";
 
 export interface SecretShare {
   /** Six hexadecimal digits that all shares of a set have in common. */

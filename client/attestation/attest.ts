@@ -10,9 +10,9 @@ import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "../../cor
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
-import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { orAbort } from "../../core/lib/abort.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/node_attestation.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";

@@ -9,8 +9,8 @@ import {
 import { parseAttestationCall, toWireChallenge } from "../../core/attestation/node_attestation.ts";
 import type { ExpectedProofs, ProofKind } from "../../core/attestation/proof.ts";
 import { AppError, type ErrorCode } from "../../core/errors.ts";
-import type { AttestationChallenge, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import type { AttestationChallenge, NodeAttestation } from "../../core/kube/kinds/node_attestation.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";

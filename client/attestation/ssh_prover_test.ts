@@ -7,7 +7,7 @@ import {
   verifySshSignature,
 } from "../../core/attestation/ssh_signature.ts";
 import { AppError } from "../../core/errors.ts";
-import { decodeBase64 } from "../../core/lib/base64.ts";
+import { decodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";

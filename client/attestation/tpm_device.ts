@@ -20,7 +20,7 @@ import {
   TpmReader,
 } from "../../core/attestation/tpm_structures.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import { lookup } from "../../core/lib/record.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import type { Clock, Random } from "../../core/ports.ts";

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import process from "node:process";
 import { ATTESTATION_TEMPLATE, joinTpm, tpmBuffer, tpmNumber } from "../../core/attestation/tpm_structures.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { encodeHex } from "../../core/lib/hex.ts";
+import { encodeHex } from "../../core/lib/encodings.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";

@@ -7,7 +7,7 @@ import { createDeviceProver, createTpmProver, type TpmProver } from "./tpm_prove
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { readAttestationKey, verifyQuote } from "../../core/attestation/verify_tpm.ts";
-import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
+import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts";
 

@@ -9,7 +9,7 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../core/lib/encodings.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";

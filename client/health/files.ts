@@ -8,7 +8,7 @@ import type { Fault } from "../../core/report/health/finding.ts";
 import type { SecretFile, SecretFolder } from "../../core/report/health/secrets.ts";
 import type { SeenCertificate } from "../../core/report/health/textfile.ts";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import { joinPath } from "../../core/kube/kubeconfig/file_path.ts";
+import { joinPath } from "../../core/kube/kubeconfig/context.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { parsePrivateKey } from "../../core/pki/keys/keys.ts";

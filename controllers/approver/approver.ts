@@ -21,7 +21,7 @@ import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { createKeyedMutex } from "../../core/lib/keyed_mutex.ts";
+import { createKeyedMutex } from "../../core/lib/waiting.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CsrStore, Logger, ObjectStore } from "../../core/ports.ts";

@@ -7,7 +7,7 @@ import { type AppError, getErrorMessage } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { omitUndefined } from "../../core/lib/record.ts";
-import { isSameSet } from "../../core/lib/sets.ts";
+import { isSameSet } from "../../core/lib/byte_order.ts";
 import type { Clock, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import type { NodeCertificates } from "./node_certificates.ts";
 

@@ -12,7 +12,7 @@ import { formatMicroTime, getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import { trimEndChars } from "../../core/lib/trim.ts";
-import { encodeHex } from "../../core/lib/hex.ts";
+import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** Records Events about approvals, denials and open questions. */
 export interface VerdictEvents {

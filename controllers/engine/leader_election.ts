@@ -5,7 +5,7 @@
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/kinds/coordination_v1.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
-import { createChildAbort } from "../../core/lib/abort.ts";
+import { createChildAbort } from "../../core/lib/waiting.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
 import { sleepOrAbort } from "./queue.ts";
 

@@ -6,7 +6,7 @@ import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import { claimLease, isHeldAt, observeLease, releaseLease, runWhileLeading } from "./leader_election.ts";
 
 const NEVER = new AbortController().signal;

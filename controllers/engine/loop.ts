@@ -5,7 +5,7 @@
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectChange, ObjectChanges, QueueObserver, Random } from "../../core/ports.ts";
-import { createChildAbort, orAbort } from "../../core/lib/abort.ts";
+import { createChildAbort, orAbort } from "../../core/lib/waiting.ts";
 import { backoffMs, createWorkQueue, type WorkQueue } from "./queue.ts";
 
 /** The result of one reconciliation of a name. */

@@ -7,7 +7,7 @@ import { createFakeClock, type FakeClock, settle } from "../../tests/support/fak
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import { type ControllerOptions, DONE, type Outcome, type Reconcile, runController } from "./loop.ts";
 
 interface Rig {

@@ -3,7 +3,7 @@
  * never processed by two workers at a time. A name that is added while it is being processed is processed again
  * afterwards.
  */
-import { createChildAbort, orAbort } from "../../core/lib/abort.ts";
+import { createChildAbort, orAbort } from "../../core/lib/waiting.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { Clock, QueueObserver } from "../../core/ports.ts";
 

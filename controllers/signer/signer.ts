@@ -9,7 +9,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
 import { decideClientTrust, planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";

@@ -6,12 +6,12 @@
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { NAMESPACE_FINALIZER } from "../../core/kube/rules/namespaces.ts";
 import {
   type EmptyingReport,
+  NAMESPACE_FINALIZER,
   type RemainingContent,
   updateDeletionConditions,
-} from "../../core/kube/namespace_deletion.ts";
+} from "../../core/kube/rules/namespaces.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconcile, retry } from "../engine/loop.ts";

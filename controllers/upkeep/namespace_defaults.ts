@@ -4,7 +4,7 @@
  */
 import { isAppError } from "../../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
-import { planRootCa, ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
+import { planRootCa, ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { Logger, ObjectStore } from "../../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";

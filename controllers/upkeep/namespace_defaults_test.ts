@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status/status.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import type { Reconcile } from "../engine/loop.ts";

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes } from "../pki/asn1/der.ts";

@@ -3,7 +3,7 @@
  * Each line has the names of one machine, of which the first is the node's, and one of its host keys.
  */
 import { createHmac } from "node:crypto";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseNodeName } from "../machine/node_name.ts";

@@ -1,11 +1,11 @@
 /** The kind NodeAttestation as the exchange sees it: names and keys are parsed, and bytes are decoded. */
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import type {
   AttestationAnswer,
   AttestationChallenge,
   AttestationEvidence,
   NodeAttestation,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+} from "../kube/kinds/node_attestation.ts";
 import { type FieldError, invalidOmitted } from "../kube/status/field_error.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";

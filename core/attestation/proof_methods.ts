@@ -1,7 +1,7 @@
 /** How each kind of proof is challenged and verified: a TPM 2.0, and the host key of an sshd. */
 import { createHash } from "node:crypto";
-import { equalsInConstantTime } from "../lib/constant_time.ts";
-import { encodeHex } from "../lib/hex.ts";
+import { equalsInConstantTime } from "../lib/brand.ts";
+import { encodeHex } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { publicKeyPin } from "../pki/keys/public_key_pin.ts";

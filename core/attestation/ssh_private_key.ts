@@ -1,5 +1,5 @@
 /** Private keys of SSH without a passphrase, such as host keys (OpenSSH's `PROTOCOL.key`). */
-import { decodeHex, encodeHex } from "../lib/hex.ts";
+import { decodeHex, encodeHex } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, contextTag, DerError, equalBytes, toResult } from "../pki/asn1/der.ts";
 import {

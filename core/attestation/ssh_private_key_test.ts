@@ -6,7 +6,7 @@ import {
   RSA_PRIVATE_KEY,
   SSH_VECTORS,
 } from "../../tests/support/ssh_vectors.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { generatePrivateKey } from "../pki/keys/keys.ts";

@@ -4,8 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { decodeBase64 } from "../lib/base64.ts";
-import { decodeHex } from "../lib/hex.ts";
+import { decodeBase64, decodeHex } from "../lib/encodings.ts";
 import { lookup } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, DerError, DerReader, equalBytes, TAG, toResult } from "../pki/asn1/der.ts";

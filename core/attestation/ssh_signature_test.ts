@@ -11,7 +11,7 @@ import {
   SSH_VECTORS,
   type SshVector,
 } from "../../tests/support/ssh_vectors.ts";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { generatePrivateKey, parsePrivateKey } from "../pki/keys/keys.ts";

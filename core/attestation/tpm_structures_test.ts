@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { decodeHex, encodeHex } from "../lib/hex.ts";
+import { decodeHex, encodeHex } from "../lib/encodings.ts";
 import {
   ATTESTATION_TEMPLATE,
   encodePcrSelection,

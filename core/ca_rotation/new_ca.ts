@@ -9,7 +9,7 @@ import type { CaRotation, IssuedCertificate } from "../kube/kinds/tlsboot_v1alph
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { findCrossSignFault } from "../pki/authority/cross_sign.ts";

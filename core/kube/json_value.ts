@@ -1,5 +1,11 @@
-/** JSON values that may be changed in place: patches work on copies of these. */
-import { type JsonDocument, setOwn } from "./wire/json_document.ts";
+/**
+ * JSON values and documents in memory: a plain value, which patches change in place in a copy, the details of its text that a
+ * plain value cannot express, and how Go prints it.
+ */
+import { goQuote } from "../lib/quote.ts";
+import { toInt64 } from "../lib/int64.ts";
+import { compareBytes } from "../lib/byte_order.ts";
+import type { JsonMember } from "../lib/record.ts";
 
 /**
  * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and
@@ -66,6 +72,12 @@ export function getJsonType(value: unknown): JsonType {
     default:
       return "null";
   }
+}
+
+/** Returns the type of a JSON value as Go's errors name it. */
+export function goJsonType(value: unknown): string {
+  const type = getJsonType(value);
+  return type === "boolean" ? "bool" : type;
 }
 
 /** Returns a member of an object, or undefined. Members of the prototype do not count. */
@@ -164,4 +176,114 @@ export function withoutNulls(value: unknown): unknown {
     if (item !== null) setOwn(kept, key, withoutNulls(item));
   }
   return kept;
+}
+
+/** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
+export function printGoValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(printGoValue).join(" ")}]`;
+  if (isJsonObject(value)) return printMap(value);
+  if (value === null || value === undefined) return "<nil>";
+  return typeof value === "number" || value instanceof ExactNumber ? printNumber(value) : String(value);
+}
+
+/** Prints a number. In Go, a number that is no integer of 64 bits is a float, printed with an exponent. */
+function printNumber(value: number | ExactNumber): string {
+  const whole = findInteger(value);
+  return whole === undefined ? printFloat(Number(formatJsonNumber(value))) : whole.toString();
+}
+
+/** Prints a float in its shortest form (`strconv.FormatFloat(v, 'g', -1, 64)`). */
+function printFloat(value: number): string {
+  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (Object.is(value, -0)) return "-0";
+  const [digits, exponentText] = value.toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (value === 0 || (exponent >= -4 && exponent < SHORT_DIGITS)) return String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+/** The number of digits before the point from which `g` writes an exponent. */
+const SHORT_DIGITS = 6;
+
+/** Returns the int64 to which Go decodes a number; undefined if it decodes it to a float64. */
+function findInteger(value: number | ExactNumber): bigint | undefined {
+  if (value instanceof ExactNumber) return toInt64(value.literal);
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? BigInt(value) : undefined;
+}
+
+/** Returns the Go type of a decoded JSON value, as `%s` prints it. */
+export function getGoType(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isJsonObject(value)) return "map[string]interface {}";
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value !== "number" && !(value instanceof ExactNumber)) return "%!s(<nil>)";
+  return findInteger(value) === undefined ? "float64" : "int64";
+}
+
+function printMap(value: JsonObject): string {
+  const keys = Object.keys(value).sort();
+  return `map[${keys.map((key) => `${key}:${printGoValue(value[key])}`).join(" ")}]`;
+}
+
+/** Prints a value as `fmt.Sprintf("%#v")` does: Go's own syntax. */
+export function goSyntax(value: unknown): string {
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (isJsonObject(value)) {
+    const keys = Object.keys(value).sort();
+    return `map[string]interface {}{${keys.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
+  }
+  if (value === null || value === undefined) return "interface {}(nil)";
+  return typeof value === "string" ? goQuote(value) : printGoValue(value);
+}
+
+/** Parsed text with what strict decoding needs to know about it. Pass all of it as options to `decodeObject`. */
+export interface JsonDocument {
+  readonly value: unknown;
+  /**
+   * The members of the objects and arrays that a plain value does not keep as written: because of repeated names (the
+   * later value is kept), names like numbers (JavaScript puts them first), or literals of numbers.
+   */
+  readonly members?: ReadonlyMap<object, readonly JsonMember[]>;
+  /** Paths of repeated keys, such as `spec.usages[0].x`, in the order of their repetition. */
+  readonly duplicates: readonly string[];
+  /** The messages of strict errors found while parsing; YAML reports duplicate keys in this way. */
+  readonly strictErrors?: readonly string[];
+}
+
+/** The greatest depth of arrays and objects (sigs.k8s.io/json `maxNestingDepth`). */
+export const MAX_JSON_DEPTH = 10_000;
+
+/**
+ * Returns the members of an object in the order of the text, with repeated ones. JSON has no undefined values, but objects
+ * of code in the same process may.
+ */
+export function listMembers(
+  document: Pick<JsonDocument, "members">,
+  object: Readonly<Record<string, unknown>>,
+): readonly JsonMember[] {
+  return document.members?.get(object) ??
+    Object.entries(object).flatMap(([key, value]) => value === undefined ? [] : { key, value });
+}
+
+/** Reports whether JavaScript sorts a name before all others. */
+export function isNumberLike(key: string): boolean {
+  const first = key.charCodeAt(0);
+  return first >= 48 && first <= 57 && /^(?:0|[1-9][0-9]{0,9})$/.test(key);
+}
+
+/** Sets an own property, even if it is named `__proto__`. */
+export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  } else object[key] = value;
+}
+
+/** Returns a map with its keys in Go's order: the same one if it has that order already. */
+export function inGoOrder(map: Record<string, unknown>): Record<string, unknown> {
+  const keys = Object.keys(map);
+  if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1]!, key) < 0)) return map;
+  const ordered: Record<string, unknown> = {};
+  for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
+  return ordered;
 }

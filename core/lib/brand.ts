@@ -1,3 +1,7 @@
+/** Brands of checked text, and secrets: they are not printed, and compared in constant time. */
+import { Buffer } from "node:buffer";
+import { timingSafeEqual } from "node:crypto";
+
 /** A string (or another base type) that has passed a check; only its parser creates one. */
 export type Brand<T, Name extends string> = T & { readonly __brand: Name };
 
@@ -32,4 +36,13 @@ export class Secret<T> {
   [Symbol.for("Deno.customInspect")](): string {
     return "[redacted]";
   }
+}
+
+/**
+ * Reports whether two texts are equal, in a time that depends on their lengths alone and not on where they differ.
+ * `tests/constant_time_test.ts` checks that secrets are compared by nothing else.
+ */
+export function equalsInConstantTime(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }

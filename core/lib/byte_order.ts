@@ -32,3 +32,8 @@ export function sortMembers(object: Readonly<Record<string, string | undefined>>
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
+
+/** Reports whether two lists without duplicates contain the same strings, in any order. */
+export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value) => b.includes(value));
+}

@@ -2,9 +2,17 @@
  * Chooses the proxy of a connection by the rules of Go's `golang.org/x/net/http/httpproxy`, as kubectl and kubelet read
  * HTTPS_PROXY and NO_PROXY. It also parses the URL of a receiver of notifications, which names a user in the same way.
  */
-import { encodeBase64 } from "./base64.ts";
+import { encodeBase64 } from "./encodings.ts";
 import { Secret } from "./brand.ts";
-import { formatCidr, formatIpAddress, isWithin, parseCidr, parseIpAddress, withoutBrackets } from "./ip_address.ts";
+import {
+  formatCidr,
+  formatIpAddress,
+  isInNetwork,
+  isWithin,
+  parseCidr,
+  parseIpAddress,
+  withoutBrackets,
+} from "./ip_address.ts";
 import { err, ok, type Result } from "./result.ts";
 
 /** An HTTP proxy that opens tunnels (RFC 9110, CONNECT). */
@@ -83,15 +91,9 @@ function needsProxy(server: URL, noProxy: string): boolean {
   const host = withoutBrackets(server.hostname);
   const port = server.port || "443";
   const ip = parseIpAddress(host);
-  if (host === "localhost" || (ip !== undefined && LOOPBACK.some((range) => isWithin(ip, range)))) return false;
+  if (host === "localhost" || isInNetwork(host, "127.0.0.0/8") || isInNetwork(host, "::1")) return false;
   return !noProxy.split(",").some((entry) => isMatch(entry.trim().toLowerCase(), { host, port, ip }));
 }
-
-/** Loopback addresses of IPv4, and that of IPv6. */
-const LOOPBACK = [
-  { bytes: Uint8Array.of(127, 0, 0, 0), prefixBits: 8 },
-  { bytes: Uint8Array.from({ length: 16 }, (_, index) => index === 15 ? 1 : 0), prefixBits: 128 },
-];
 
 /** A server in the form that is compared with the entries of NO_PROXY. */
 interface Target {

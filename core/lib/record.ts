@@ -32,3 +32,12 @@ export function omitEmpty<T extends object>(members: T): Present<T> {
     Object.entries(members).filter(([, value]) => value !== undefined && !isEmpty(value)),
   ) as Present<T>;
 }
+
+/** A member of an object or an element of an array, as it is in the text. */
+export interface JsonMember {
+  /** The name of a member, or the index of an element. */
+  readonly key: string;
+  readonly value: unknown;
+  /** The text of a number that JavaScript would print differently (`1.0`, `1e3`, beyond 2^53). */
+  readonly literal?: string;
+}

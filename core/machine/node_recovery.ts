@@ -3,7 +3,7 @@
  * proves its key in the TLS handshake. Kubernetes has no counterpart: there such a node needs a new bootstrap token.
  */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../kube/human_duration.ts";
+import { formatHumanDuration } from "../lib/duration.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";

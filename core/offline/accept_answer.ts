@@ -8,7 +8,7 @@ import { findCondition, hasCertificate, isApproved, isFailed, VALIDATION_FAILURE
 import { parseRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { encodeCertificates } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";

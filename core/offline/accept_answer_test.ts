@@ -7,7 +7,7 @@ import { NOW, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts
 import { parseCertificateChain } from "../machine/credential_pair.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import type { Result } from "../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { crossSign } from "../pki/authority/cross_sign.ts";

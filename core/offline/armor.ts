@@ -6,9 +6,8 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase32, encodeBase64 } from "../lib/encodings.ts";
 import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
-import { encodeBase32 } from "../lib/base32.ts";
 
 /** A PEM block without headers of its own. */
 export interface ArmorBlock {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { type ArmorPart, checksum, encodeArmor, findArmorKind, readArmor } from "./armor.ts";
-import { decodeBase32, encodeBase32 } from "../lib/base32.ts";
+import { decodeBase32, encodeBase32 } from "../lib/encodings.ts";
 
 const KIND = "tests";
 const block = (bytes: Uint8Array<ArrayBuffer>, label = "CERTIFICATE") => ({ label, bytes });

@@ -10,7 +10,7 @@ import type {
   CertificateSigningRequestSpec,
 } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -10,7 +10,7 @@
 import { Buffer } from "node:buffer";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { err, ok, type Result } from "../lib/result.ts";
-import { decodeBase32, encodeBase32 } from "../lib/base32.ts";
+import { decodeBase32, encodeBase32 } from "../lib/encodings.ts";
 import { checksum } from "./armor.ts";
 
 /** The number of texts is written with four digits. */

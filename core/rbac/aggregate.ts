@@ -1,7 +1,7 @@
 /** The rules of aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
 import { getName } from "../kube/meta.ts";
 import type { ClusterRole, PolicyRule } from "../kube/kinds/rbac_v1.ts";
-import { matchesLabels, selectorFromLabelSelector } from "../kube/selectors/labels.ts";
+import { matchesLabels, selectorFromLabelSelector } from "../kube/selectors.ts";
 
 /**
  * Collects the rules of an aggregated role from every other role that a selector matches, selector by selector, in the order

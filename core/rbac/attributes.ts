@@ -2,7 +2,7 @@
  * The input of an authorizer (Kubernetes `authorizer.Attributes`): a resource request or a path request.
  * Empty strings mean "not given", as on the wire of a SubjectAccessReview.
  */
-import type { FieldRequirement } from "../kube/selectors/fields.ts";
+import type { FieldRequirement } from "../kube/selectors.ts";
 
 /** A resource request or a path request. */
 export type Attributes = ResourceAttributes | PathAttributes;

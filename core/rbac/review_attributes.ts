@@ -4,8 +4,7 @@ import type {
   SelectorAttributes,
   SubjectAccessReviewSpec,
 } from "../kube/kinds/authorization_v1.ts";
-import { type FieldRequirement, parseFieldSelector } from "../kube/selectors/fields.ts";
-import { parseLabelSelector } from "../kube/selectors/labels.ts";
+import { type FieldRequirement, parseFieldSelector, parseLabelSelector } from "../kube/selectors.ts";
 import type { Attributes } from "./attributes.ts";
 
 export interface ReviewAttributes {

@@ -24,7 +24,8 @@ import {
 } from "./record.ts";
 import { EARLIER_HEAD, EARLIER_RECORDS } from "./testdata/earlier_records.ts";
 import { verifyRecords } from "./verify.ts";
-import { decodeEnvelope, decodeMessage, encodeMessage } from "../kube/wire/mod.ts";
+import { decodeEnvelope } from "../kube/wire/protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "../kube/wire/protobuf.ts";
 import fc from "../../tests/support/properties.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");

@@ -5,7 +5,7 @@
  */
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import type { Authority } from "../pki/authority/authority.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { chooseAlgorithm } from "../pki/authority/issue.ts";

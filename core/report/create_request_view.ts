@@ -8,7 +8,7 @@ import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/signer_name
 import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../request/phase.ts";
 import { parseRequest, verifyRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../kube/human_duration.ts";
+import { formatHumanDuration } from "../lib/duration.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatKey } from "../pki/keys/key_algorithm.ts";

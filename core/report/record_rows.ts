@@ -3,7 +3,7 @@ import { findTokenId } from "../token/token_secret.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../kube/human_duration.ts";
+import { formatHumanDuration } from "../lib/duration.ts";
 import { getName } from "../kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateSource } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP, parseNodeUser } from "../kube/user.ts";

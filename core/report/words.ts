@@ -1,5 +1,5 @@
 /** Words for sentences about requests: numbers, durations, ages, lists, and names that cannot be mistaken for words. */
-import { formatHumanDuration } from "../kube/human_duration.ts";
+import { formatHumanDuration } from "../lib/duration.ts";
 import { goQuote } from "../lib/quote.ts";
 
 const NUMBERS = [

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { type CertificateFacts, parseCertificates } from "../pki/x509/certificate.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock, type PemBlock } from "../pki/asn1/pem.ts";
 import { goQuote } from "../lib/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";

@@ -1,6 +1,6 @@
 /** Parses the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
 import { Buffer } from "node:buffer";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { findSignatureFaultAside } from "../pki/keys/signature.ts";

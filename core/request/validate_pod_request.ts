@@ -20,13 +20,12 @@ import {
   requiredField,
   tooLong,
 } from "../kube/status/field_error.ts";
-import { clampToInt64 } from "../kube/int64.ts";
+import { clampToInt64 } from "../lib/int64.ts";
 import { isEqualJson } from "../kube/json_value.ts";
 import type { Condition } from "../kube/meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../kube/names.ts";
-import { validateConditions } from "../kube/rules/conditions.ts";
-import { validateAnnotationsSize } from "../kube/rules/object_meta.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { validateAnnotationsSize, validateConditions } from "../kube/rules/meta_v1.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
 import { byteLength } from "../lib/quote.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";

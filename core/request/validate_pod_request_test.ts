@@ -11,7 +11,7 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import type { PodCertificateRequestSpec, PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
 import { formatFieldError } from "../kube/status/field_error.ts";
 import { type Condition, formatTime } from "../kube/meta.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { issueCertificate } from "../pki/authority/issue.ts";
 import { hasMlDsa } from "../pki/keys/ml_dsa.ts";
 import { encodePem } from "../pki/asn1/pem.ts";

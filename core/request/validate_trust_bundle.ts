@@ -3,7 +3,7 @@ import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { checkEach, type FieldError, invalid, tooLong } from "../kube/status/field_error.ts";
 import { subdomainNameErrors } from "../kube/names.ts";
 import { validateSignerName } from "./signer_name.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { byteLength } from "../lib/quote.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { parseJson } from "../kube/wire/json_parser.ts";
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { encodeBase64Url } from "../lib/base64.ts";
+import { encodeBase64Url } from "../lib/encodings.ts";
 import { marshalJson } from "../lib/quote.ts";
 import type { TokenKey, TokenSigner } from "./keys.ts";
 

@@ -13,7 +13,7 @@ import {
   type PodCertificateRequestStatus,
 } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { decodeBase64 } from "../lib/base64.ts";
+import { decodeBase64 } from "../lib/encodings.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
 import { cutLoggedText, escapeControls } from "../lib/printable.ts";
 import { matchesPattern } from "../lib/pattern.ts";

@@ -3,7 +3,7 @@
  * (`plugin/pkg/admission/noderestriction/admission.go`, admitPodCertificateRequest).
  */
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
-import type { Pod } from "../kube/kinds/pods.ts";
+import type { Pod } from "../kube/kinds/core_v1.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
 

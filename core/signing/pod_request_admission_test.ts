@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import type { PodCertificateRequestSpec } from "../kube/kinds/certificates_v1.ts";
-import type { Pod } from "../kube/kinds/pods.ts";
+import type { Pod } from "../kube/kinds/core_v1.ts";
 import { decidePodRequest, type PodRequestObjects } from "./pod_request_admission.ts";
 
 const projected = { sources: [{}, { podCertificate: { signerName: "example.com/pods" } }] };

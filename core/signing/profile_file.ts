@@ -36,7 +36,7 @@ import {
   type SubjectRules,
   type ValueRule,
 } from "./profile_spec.ts";
-import { decodeHex } from "../lib/hex.ts";
+import { decodeHex } from "../lib/encodings.ts";
 
 const PROFILE_KIND = "SigningProfile";
 

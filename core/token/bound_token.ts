@@ -6,11 +6,10 @@
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { sortMembers } from "../lib/byte_order.ts";
+import { isSameSet, sortMembers } from "../lib/byte_order.ts";
 import { isInNetwork, parseCidr } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { isSameSet } from "../lib/sets.ts";
 import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";

@@ -8,8 +8,8 @@
 import { createHmac } from "node:crypto";
 import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
-import { encodeBase64, encodeBase64Url } from "../lib/base64.ts";
-import { Secret } from "../lib/brand.ts";
+import { encodeBase64, encodeBase64Url } from "../lib/encodings.ts";
+import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
@@ -20,7 +20,6 @@ import { ANONYMOUS_USER } from "../kube/user.ts";
 import { bindRole } from "../rbac/manifest.ts";
 import { allow } from "../rbac/allow.ts";
 import { isLocalAddress, parseIpAddress, withoutBrackets } from "../lib/ip_address.ts";
-import { equalsInConstantTime } from "../lib/constant_time.ts";
 import { type BootstrapToken, TOKEN_ID } from "./bootstrap_token.ts";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
 

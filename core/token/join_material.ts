@@ -1,5 +1,5 @@
 /** The forms in which a machine gets its join material: a command, a bootstrap kubeconfig, or the files of a pack. */
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isPlainWord, shellWord } from "../lib/shell_word.ts";

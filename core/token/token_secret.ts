@@ -3,12 +3,12 @@
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
  * `pkg/controller/bootstrap`).
  */
-import { equalsInConstantTime } from "../lib/constant_time.ts";
+import { equalsInConstantTime } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../lib/quote.ts";
-import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type BootstrapToken, parseBootstrapToken } from "./bootstrap_token.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret as Hidden } from "../lib/brand.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import {
   createTokenSecret,
   decideTokenCleaning,

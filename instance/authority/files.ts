@@ -5,7 +5,7 @@ import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
+import { equalsInConstantTime } from "../../core/lib/brand.ts";
 import {
   type Authority,
   createAuthority,

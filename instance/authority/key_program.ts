@@ -12,7 +12,7 @@ import { isSignatureGood } from "../../core/pki/keys/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../controllers/mod.ts";
-import { createKeyedMutex } from "../../core/lib/keyed_mutex.ts";
+import { createKeyedMutex } from "../../core/lib/waiting.ts";
 
 /** A program that holds the key of a CA. */
 export interface KeyProgram {

@@ -23,7 +23,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
+import { ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
 import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";

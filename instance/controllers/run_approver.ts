@@ -12,7 +12,7 @@ import {
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

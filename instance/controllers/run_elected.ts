@@ -8,7 +8,7 @@ import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { type LeaderElectionOptions, runWhileLeading } from "../../controllers/mod.ts";
 import type { ControllerDeps } from "../deps.ts";
-import { encodeHex } from "../../core/lib/hex.ts";
+import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The Lease of an election; its times default to kube-controller-manager's. */
 export type Election = Pick<

@@ -5,7 +5,7 @@
 import { findExpectedProofs, type Inventory, listProofKinds } from "../../core/approval/evidence/inventory.ts";
 import { createSealingKey, listQuotedPcrs, type SealingKey } from "../../core/attestation/exchange.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../core/lib/encodings.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { reconcileObjects } from "../../server/bootstrap_objects.ts";
 import type { AttestationOptions, ExpectedMachines, Storage } from "../../server/mod.ts";

@@ -2,7 +2,7 @@
  * Acts on revocations in a running instance: open requests are settled, and the records of revoked certificates
  * are marked. Every server of an installation does it, because each write is guarded by a revision.
  */
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import { CERTIFICATES_GROUP } from "../../core/kube/kinds/certificates_v1.ts";
 import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { settleRevokedRequests } from "../../controllers/upkeep/revoked_requests.ts";

@@ -10,7 +10,7 @@ import {
   LOOPBACK,
 } from "../../core/machine/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
-import { isSameSet } from "../../core/lib/sets.ts";
+import { isSameSet } from "../../core/lib/byte_order.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";

@@ -21,7 +21,7 @@ import { formatTokenProof } from "../../core/attestation/token_proof.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
-import type { AttestationCluster, NodeAttestation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { AttestationCluster, NodeAttestation } from "../../core/kube/kinds/node_attestation.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { validateNodeAttestation } from "../../core/kube/rules/reviews.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
@@ -34,7 +34,7 @@ import {
   tooManyRequests,
 } from "../../core/kube/status/status.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { toClientNetwork } from "../../core/lib/ip_address.ts";
 import { cutLoggedText, escapeControls } from "../../core/lib/printable.ts";
 import type { Result } from "../../core/lib/result.ts";

@@ -4,7 +4,7 @@ import { createSealingKey } from "../../core/attestation/exchange.ts";
 import type { ExpectedProofs } from "../../core/attestation/proof.ts";
 import { readTokenProof } from "../../core/attestation/token_proof.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";

@@ -2,11 +2,14 @@
  * Request bodies: they are read up to the limit, checked for the kind and API version that they name, and decoded into
  * canonical objects.
  */
-import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
+import { type DecodedObject, decodeObject } from "../../core/kube/wire/decode.ts";
+import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { goJsonType, isJsonObject, type JsonDocument, listMembers } from "../../core/kube/json_value.ts";
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
-import { decodeEnvelope, decodeMessage, decodeUtf8 } from "../../core/kube/wire/mod.ts";
+import { decodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
+import { decodeMessage } from "../../core/kube/wire/protobuf.ts";
+import { decodeUtf8, goQuote } from "../../core/lib/quote.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge } from "../../core/kube/status/status.ts";
 import { createTimeoutError } from "./deadline.ts";
@@ -14,13 +17,11 @@ import { type Exchange, findHeader } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { formatGoType, formatUnknownKind, isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
-import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
-import { type JsonDocument, listMembers, parseJson } from "../../core/kube/wire/json_parser.ts";
+import { parseJson } from "../../core/kube/wire/json_parser.ts";
 import { parseYaml } from "../../core/kube/wire/yaml.ts";
-import { isJsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { encodeHex } from "../../core/lib/hex.ts";
+import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The handling of unknown and duplicate fields. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
-import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
+import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { describeRefusal } from "../../tests/support/describe_refusal.ts";

@@ -20,9 +20,10 @@ import type { Resource } from "../registry/resource.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/wire/encode.ts";
-import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
+import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/discovery.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
-import { formatDocumentName, type ServedKind, type ServedSubresource } from "../../core/kube/openapi/mod.ts";
+import { formatDocumentName } from "../../core/kube/openapi/routes.ts";
+import type { ServedKind, ServedSubresource } from "../../core/kube/openapi/route.ts";
 import type { Served } from "./resource_handler.ts";
 
 /** Creates the routes of the served groups; their handlers throw StatusError 405 and 406. */

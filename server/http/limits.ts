@@ -1,6 +1,6 @@
 /**
  * The limits of a request at the HTTP edge, each checked before anything parses what it bounds. Parsers further inside
- * have limits of their own: elements of a body `core/kube/wire/element_budget.ts`, nesting `json_document.ts` there,
+ * have limits of their own: elements of a body `core/kube/wire/element_budget.ts`, nesting `core/kube/json_value.ts`,
  * collected errors `core/kube/status/field_error.ts`, selectors within a body `core/kube/rules/reviews.ts`, the DER of a
  * request `core/request/parse_request.ts`, the size of an object `server/storage/transaction.ts`. The table of
  * docs/engineering/threat_model.md has all of them.

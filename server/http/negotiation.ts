@@ -3,8 +3,12 @@
  */
 import { PATCH_MEDIA_TYPES, type PatchType } from "../../core/kube/patch/patch_result.ts";
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
-import { notAcceptable, unsupportedMediaType } from "../../core/kube/status/status.ts";
-import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
+import {
+  createFailureStatus,
+  notAcceptable,
+  StatusError,
+  unsupportedMediaType,
+} from "../../core/kube/status/status.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 

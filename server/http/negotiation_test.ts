@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StatusError } from "../../core/kube/status/error.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import fc, { anyText } from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import {

@@ -6,15 +6,11 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { jsonText } from "../../core/kube/wire/encode.ts";
-import {
-  createOpenApiV2,
-  createOpenApiV3Documents,
-  encodeGnostic,
-  GNOSTIC_V2,
-  GNOSTIC_V3,
-  type OpenApiObject,
-  type ServedKind,
-} from "../../core/kube/openapi/mod.ts";
+import { createOpenApiV2, GNOSTIC_V2 } from "../../core/kube/openapi/v2.ts";
+import { createOpenApiV3Documents, GNOSTIC_V3 } from "../../core/kube/openapi/v3.ts";
+import { encodeGnostic } from "../../core/kube/openapi/gnostic.ts";
+import type { OpenApiObject } from "../../core/kube/openapi/schemas.ts";
+import type { ServedKind } from "../../core/kube/openapi/route.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Answer, AnswerHeaders } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";

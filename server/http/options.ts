@@ -1,8 +1,7 @@
 /** Query parameters of the verbs, validated like kube-apiserver's options types. */
-import { parseInt64 } from "../../core/kube/int64.ts";
+import { parseInt64 } from "../../core/lib/int64.ts";
 import type { DeleteOptions } from "../../core/kube/meta.ts";
-import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
-import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import {
   UNSAFE_DELETE,
@@ -13,7 +12,7 @@ import {
 } from "../../core/kube/rules/options.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import { byteLength, goQuote, isPrintable } from "../../core/lib/quote.ts";
-import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/object_meta.ts";
+import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/meta_v1.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
 import type { Result } from "../../core/lib/result.ts";

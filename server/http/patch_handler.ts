@@ -10,8 +10,7 @@ import {
   type PatchType,
   sortInGoOrder,
 } from "../../core/kube/patch/patch_result.ts";
-import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
-import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
+import { applyJsonPatch, applyMergePatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import {
   applyConflict,
@@ -51,8 +50,16 @@ import {
   withoutDuplicateOwners,
 } from "./write_handlers.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
-import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/wire/decode.ts";
-import { goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { type DecodedObject, decodeObject } from "../../core/kube/wire/decode.ts";
+import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import {
+  findInfinite,
+  goJsonType,
+  isJsonObject,
+  type JsonDocument,
+  type JsonObject,
+  toExactValue,
+} from "../../core/kube/json_value.ts";
 import { encodeObject } from "../../core/kube/wire/encode.ts";
 import {
   assertPatchedElements,
@@ -61,14 +68,12 @@ import {
   MAX_JSON_PATCH_ELEMENTS,
 } from "../../core/kube/wire/element_budget.ts";
 import { findObjectFault, findUnstructuredFault } from "../../core/kube/wire/unstructured.ts";
-import { type JsonDocument, parseJson } from "../../core/kube/wire/json_parser.ts";
+import { parseJson } from "../../core/kube/wire/json_parser.ts";
 import { parseYaml } from "../../core/kube/wire/yaml.ts";
-import { toInt64 } from "../../core/kube/int64.ts";
-import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
+import { toInt64 } from "../../core/lib/int64.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { goQuote, marshalJson } from "../../core/lib/quote.ts";
+import { decodeUtf8, goQuote, marshalJson } from "../../core/lib/quote.ts";
 import { compareBytes } from "../../core/lib/byte_order.ts";
-import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/apply/apply.ts";
 import { createAuthor, getManagedEndpoint, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 

@@ -4,14 +4,13 @@
  * kube-apiserver refuses as names.
  */
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { parseInt64 } from "../../core/kube/int64.ts";
+import { parseInt64 } from "../../core/lib/int64.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
-import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { parseFieldSelector, parseLabelSelector, requiredValue } from "../../core/kube/selectors.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "../../core/kube/wire/mod.ts";
+import { decodeUtf8 } from "../../core/lib/quote.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {

@@ -4,8 +4,7 @@
  */
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, forbidden, pathNotFound } from "../../core/kube/status/status.ts";
-import { createManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
-import { trackUpdate } from "../../core/kube/apply/track_update.ts";
+import { createManagedEndpoint, trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { createConvertedStorage } from "../registry/converted_storage.ts";

@@ -14,7 +14,8 @@ import { type MediaType, negotiateError, type Representation } from "./negotiati
 import { PROBE_PATHS } from "./request_info.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
-import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/wire/mod.ts";
+import { encodeEnvelope, encodeListItem, encodeListOfItems } from "../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 

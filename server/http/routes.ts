@@ -2,7 +2,7 @@
  * Routes, and the checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and the
  * media types of its bodies and answers. The router's refusals have messages of their own.
  */
-import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Answer } from "./answer.ts";
 import type { RequestInfo } from "./request_info.ts";
 import { type Exchange, findHeader } from "./exchange.ts";

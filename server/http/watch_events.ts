@@ -16,7 +16,8 @@ import type { Stored } from "../storage/storage.ts";
 import { encodeStoredJson, toWire, type Wire } from "./respond.ts";
 import type { Representation } from "./negotiation.ts";
 import { createTable, type IncludeObject } from "./table.ts";
-import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/wire/mod.ts";
+import { encodeEnvelope, encodeWatchFrame } from "../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 
 export interface WatchFormat {
   readonly resource: Resource;

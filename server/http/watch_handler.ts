@@ -2,7 +2,7 @@
  * GET of a watch: its start, its initial events and its timeout (`apiserver/pkg/endpoints/handlers/get.go`), and its stream,
  * which is sent until the watch times out, the client disconnects or the server stops.
  */
-import { requiredValue } from "../../core/kube/selectors/fields.ts";
+import { requiredValue } from "../../core/kube/selectors.ts";
 import { badRequest, genericServerError } from "../../core/kube/status/status.ts";
 import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";

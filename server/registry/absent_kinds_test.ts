@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
+import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
 import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";

@@ -11,7 +11,7 @@ import type {
 import { formatConditionCell, getConditions } from "../../core/request/phase.ts";
 import { verifyRequestAside } from "../../core/request/parse_request.ts";
 import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validate.ts";
-import { formatHumanDuration } from "../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../core/lib/duration.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

@@ -1,5 +1,5 @@
 /** Columns that many resources share. */
-import { formatHumanDuration } from "../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../core/lib/duration.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Cell, Column } from "./resource.ts";
 

@@ -1,7 +1,7 @@
 /** The resource `storage.k8s.io/v1` csinodes: a kubelet that cannot write its own exits. */
 import { csiNodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { type CsiNodeShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "../../core/kube/rules/csinodes.ts";
+import { type CsiNodeShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 

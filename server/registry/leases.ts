@@ -2,7 +2,7 @@
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLease } from "../../core/kube/rules/leases.ts";
+import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLease } from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 

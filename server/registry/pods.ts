@@ -2,7 +2,7 @@
  * Pods, which a kube-apiserver that shares the store writes. They are not served here, but certificates and tokens are
  * for them (decision 38).
  */
-import type { Pod } from "../../core/kube/kinds/pods.ts";
+import type { Pod } from "../../core/kube/kinds/core_v1.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -5,8 +5,13 @@
 import { Buffer } from "node:buffer";
 import { goQuote } from "../../core/lib/quote.ts";
 import { lookup } from "../../core/lib/record.ts";
-import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
-import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
+import {
+  type FieldRequirement,
+  type LabelSelectorRequirements,
+  matchesFields,
+  matchesLabels,
+  requiredValue,
+} from "../../core/kube/selectors.ts";
 import {
   badRequest,
   genericServerError,
@@ -14,11 +19,11 @@ import {
   resourceExpired,
   tooLargeResourceVersion,
 } from "../../core/kube/status/status.ts";
-import { decodeRawUrlBase64 } from "../../core/kube/wire/base64.ts";
-import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
-import { listMembers, parseJson } from "../../core/kube/wire/json_parser.ts";
-import { parseInt64 } from "../../core/kube/int64.ts";
-import { isJsonObject } from "../../core/kube/json_value.ts";
+import { decodeRawUrlBase64 } from "../../core/kube/wire/scalars.ts";
+import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { goJsonType, isJsonObject, listMembers } from "../../core/kube/json_value.ts";
+import { parseJson } from "../../core/kube/wire/json_parser.ts";
+import { parseInt64 } from "../../core/lib/int64.ts";
 import { CompactedError, type Stored } from "../storage/storage.ts";
 import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";
 import type { Resource } from "./resource.ts";

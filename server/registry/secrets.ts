@@ -4,7 +4,7 @@
  */
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
-import { decodeCanonicalBase64 } from "../../core/kube/wire/base64.ts";
+import { decodeCanonicalBase64 } from "../../core/kube/wire/scalars.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { getMlDsaRequest, ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
-import { decodeBase64 } from "../../core/lib/base64.ts";
+import { decodeBase64 } from "../../core/lib/encodings.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { hasMlDsa } from "../../core/pki/keys/ml_dsa.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

@@ -5,7 +5,9 @@
 import { decodeObject } from "../../core/kube/wire/decode.ts";
 import { ElementBudget } from "../../core/kube/wire/element_budget.ts";
 import { parseJson } from "../../core/kube/wire/json_parser.ts";
-import { decodeEnvelope, decodeMessage, decodeUtf8, encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "../../core/kube/wire/protobuf.ts";
+import { decodeUtf8 } from "../../core/lib/quote.ts";
 import { isStoredForm } from "../../core/kube/wire/stored_form.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

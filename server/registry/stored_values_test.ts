@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
-import { decodeEnvelope, encodeEnvelope } from "../../core/kube/wire/mod.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { PLAIN_RESOURCES } from "./resources.ts";
 import { createStoredValues } from "./stored_values.ts";
 

@@ -13,7 +13,7 @@ import {
   validateObjectMeta,
   validateObjectMetaUpdate,
   validateStandardFinalizers,
-} from "../../core/kube/rules/object_meta.ts";
+} from "../../core/kube/rules/meta_v1.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import { findSubresource, type Resource, type UpdateStrategy, type WriteContext } from "./resource.ts";

@@ -2,8 +2,7 @@
  * Watches: every change of a selection from a revision on, each once and in order
  * (`apiserver/pkg/storage/etcd3/watcher.go`, `cacher`).
  */
-import { resourceExpired } from "../../core/kube/status/status.ts";
-import { StatusError } from "../../core/kube/status/error.ts";
+import { resourceExpired, StatusError } from "../../core/kube/status/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { CompactedError, type Storage, type StorageEvent, type Stored } from "../storage/storage.ts";
 import { isSelected, listObjects, type Selection, waitForRevision } from "./read.ts";

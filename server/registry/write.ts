@@ -15,15 +15,15 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { isUint64, parseUintText } from "./read.ts";
 import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import { findSubresource, type Resource, type WriteContext } from "./resource.ts";
-import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/apply/endpoint.ts";
-import { type Author, trackUpdate } from "../../core/kube/apply/track_update.ts";
+import {
+  type Author,
+  createManagedEndpoint,
+  type ManagedEndpoint,
+  trackUpdate,
+} from "../../core/kube/apply/track_update.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import {
-  validateObjectMeta,
-  validateObjectName,
-  validateStandardFinalizers,
-} from "../../core/kube/rules/object_meta.ts";
+import { validateObjectMeta, validateObjectName, validateStandardFinalizers } from "../../core/kube/rules/meta_v1.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,

@@ -1,7 +1,7 @@
 /** The running watches of a store, and indices of the objects below a prefix that stay up to date when a watch is lost. */
 import { setImmediate } from "node:timers/promises";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { orAbort } from "../../core/lib/abort.ts";
+import { orAbort } from "../../core/lib/waiting.ts";
 import type { Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import {

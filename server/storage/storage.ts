@@ -12,7 +12,7 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
-import { createFailureStatus, StatusError } from "../../core/kube/status/error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
 
 /** An object as stored, with the revision that wrote it. */

@@ -31,8 +31,7 @@ import {
   verifyEndorsement,
   verifyQuote,
 } from "../../core/attestation/verify_tpm.ts";
-import { decodeBase64, encodeBase64 } from "../../core/lib/base64.ts";
-import { encodeHex } from "../../core/lib/hex.ts";
+import { decodeBase64, encodeBase64, encodeHex } from "../../core/lib/encodings.ts";
 import type { Result } from "../../core/lib/result.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

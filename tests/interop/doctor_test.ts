@@ -9,7 +9,7 @@ import type { Finding } from "../../core/report/health/finding.ts";
 import { parseAuthority } from "../../core/pki/authority/authority.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { computeKeyId } from "../../core/pki/authority/issue.ts";
-import { decodeHex } from "../../core/lib/hex.ts";
+import { decodeHex } from "../../core/lib/encodings.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { encodeOctetString, encodeSequence, encodeValue } from "../../core/pki/asn1/der_writer.ts";

@@ -4,11 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type JsonDocument, parseJson } from "../../core/kube/wire/json_parser.ts";
-import { canonicalQuantity } from "../../core/kube/wire/quantity.ts";
+import { parseJson } from "../../core/kube/wire/json_parser.ts";
+import type { JsonDocument } from "../../core/kube/json_value.ts";
+import { canonicalQuantity } from "../../core/kube/wire/scalars.ts";
 import { parseYaml } from "../../core/kube/wire/yaml.ts";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
-import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { parseLabelSelector } from "../../core/kube/selectors.ts";
 import { parseDuration } from "../../core/lib/duration.ts";
 import { getVector } from "../fuzz/inputs/seeds.ts";
 import { generateYaml } from "../fuzz/inputs/yaml.ts";

@@ -2,8 +2,8 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { Agent } from "node:https";
-import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/node_attestation.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { ask, type Reply } from "../support/https_request.ts";
 import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } from "../support/raw_http2.ts";

@@ -6,7 +6,7 @@ import type {
   AttestationAnswer,
   AttestationChallenge,
   AttestationEvidence,
-} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+} from "../../core/kube/kinds/node_attestation.ts";
 import { createSoftwareTpm } from "../support/software_tpm.ts";
 import { createSshHost } from "../support/ssh_host.ts";
 

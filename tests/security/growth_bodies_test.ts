@@ -33,7 +33,8 @@ import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { SSH_VECTORS } from "../support/ssh_vectors.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
-import { encodeEnvelope, encodeMessage } from "../../core/kube/wire/mod.ts";
+import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 
 /** Elements of a list or a map, at most. */
 const MOST_ELEMENTS = 1_024;

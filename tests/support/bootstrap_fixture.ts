@@ -13,7 +13,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { decodeBase64 } from "../../core/lib/base64.ts";
+import { decodeBase64 } from "../../core/lib/encodings.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import { type FakeApi, type FakeApiOptions, startFakeApi } from "./fake_api.ts";

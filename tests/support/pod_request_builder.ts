@@ -3,7 +3,7 @@ import type {
   PodCertificateRequestSpec,
   PodCertificateRequestStatus,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import { sharedKey } from "./csr_builder.ts";

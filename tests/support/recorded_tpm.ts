@@ -1,7 +1,7 @@
 /** Conversations with a TPM: recorded with a real one, and played again. */
 import assert from "node:assert/strict";
 import type { TpmTransport } from "../../client/attestation/tpm_device.ts";
-import { decodeHex, encodeHex } from "../../core/lib/hex.ts";
+import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
 
 /** A command and its response, both hexadecimal. */
 export type TpmExchange = readonly [command: string, response: string];

@@ -9,7 +9,7 @@ import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
-import { StatusError } from "../../core/kube/status/error.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { pick } from "../support/dice.ts";

@@ -12,7 +12,7 @@ import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, UP_TOKEN_GROUP } from "../..
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
-import { StatusError } from "../../core/kube/status/error.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";

@@ -9,7 +9,7 @@ import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Random } from "../../core/ports.ts";

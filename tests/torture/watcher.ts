@@ -3,7 +3,7 @@ import { type ApiClient, createApiClient, withQuery } from "../../client/objects
 import type { Connect } from "../../client/transport/connect.ts";
 import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { StatusError } from "../../core/kube/status/error.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { Clock, Random } from "../../core/ports.ts";

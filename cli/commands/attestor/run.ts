@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { createAttestorManifest } from "../../../core/attestation/attestor_rbac.ts";
-import { waitForAbort } from "../../../core/lib/abort.ts";
+import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { type Attestor, startAttestor } from "../../../instance/attestor.ts";
 import { followPolicies } from "../../../instance/controllers/policy_files.ts";

@@ -3,7 +3,7 @@ import { formatConditionCell } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
-import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";

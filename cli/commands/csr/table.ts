@@ -1,7 +1,7 @@
 /** The table of requests for people: for whom each is, from which signer, requested by whom, and what has become of it. */
 import { formatConditionCell } from "../../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { type RequestSummary, shortenNames, summarizeRequest } from "../../../core/report/request_summary.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { OwnTable, ServerTable } from "../../output/server_tables.ts";

@@ -5,7 +5,7 @@ import { formatConditionCell } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { getCreationMs, getName } from "../../../core/kube/meta.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import type { Clock } from "../../../core/ports.ts";

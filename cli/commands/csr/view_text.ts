@@ -1,5 +1,5 @@
 /** The view of a request as text: the parts that `describe csr` and `review` show in the same words. */
-import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
 import { formatTimeAgo } from "../../../core/report/words.ts";

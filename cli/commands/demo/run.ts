@@ -1,5 +1,5 @@
 /** Runs the demo: prepares its folder, runs the story, and keeps the files. */
-import { waitForAbort } from "../../../core/lib/abort.ts";
+import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Logger } from "../../../core/ports.ts";

@@ -6,7 +6,7 @@ import type { SelfSubjectReview } from "../../../core/kube/kinds/authentication_
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
-import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";

@@ -20,7 +20,7 @@ import { writeQrPages } from "../../offline_files.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
 import type { exportCsrCommand } from "./flags.ts";
-import { encodeHex } from "../../../core/lib/hex.ts";
+import { encodeHex } from "../../../core/lib/encodings.ts";
 import { connect } from "../../connection.ts";
 import { findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 

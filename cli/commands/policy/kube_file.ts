@@ -1,12 +1,12 @@
 /** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
-import { decodeObject } from "../../../core/kube/wire/mod.ts";
+import { decodeObject } from "../../../core/kube/wire/decode.ts";
 import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind, nodeKind } from "../../../core/kube/kinds/mod.ts";
 import { isJsonObject } from "../../../core/kube/json_value.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import type { ReportingNode } from "../../../core/approval/evidence/node_names.ts";
 
 /** The requester and the parameters of a request, which a CSR object contains and a PEM block does not. */

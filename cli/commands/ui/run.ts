@@ -1,6 +1,6 @@
 /** Serves the page until it is stopped. */
 import { spawn } from "node:child_process";
-import { waitForAbort } from "../../../core/lib/abort.ts";
+import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { platform } from "node:os";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

@@ -1,6 +1,6 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
 import type { ProofKind } from "../../../core/attestation/proof.ts";
-import { waitForAbort } from "../../../core/lib/abort.ts";
+import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { listReachableHosts } from "../../../core/machine/node_addresses.ts";

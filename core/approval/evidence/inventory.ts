@@ -26,7 +26,7 @@ import {
   text,
 } from "../../lib/config_file.ts";
 import { FifoCache } from "../../lib/fifo_cache.ts";
-import { decodeHex } from "../../lib/hex.ts";
+import { decodeHex } from "../../lib/encodings.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
 import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";

@@ -1,27 +1,43 @@
 /**
- * Server-side apply: a configuration is merged into the stored object, the applier becomes the owner of its fields, and
- * fields that the applier no longer sets are removed (structured-merge-diff `merge/update.go`, apimachinery
- * `managedfields/internal`). kubectl may take over the fields that the annotation of client-side apply lists, and the
+ * Server-side apply: a configuration that fits its kind (structured-merge-diff `typed/validate.go`) is merged into the stored
+ * object, the applier becomes the owner of its fields, and fields that the applier no longer sets are removed
+ * (`merge/update.go`, apimachinery `managedfields/internal`). kubectl may take over the fields that the annotation of client-side apply lists, and the
  * annotation is kept up to date.
  */
 import { findUnstructuredFault } from "../wire/unstructured.ts";
-import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import {
+  ExactNumber,
+  getGoType,
+  getJsonType,
+  goSyntax,
+  isEqualJson,
+  isJsonObject,
+  type JsonObject,
+  printGoValue,
+} from "../json_value.ts";
 import { managedFieldsEntrySchema } from "../kinds/meta_v1.ts";
 import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
+import { ANNOTATIONS_MAX_BYTES } from "../rules/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { tryParseJson } from "../../lib/record.ts";
-import { findConfigFault } from "./check_config.ts";
 import { compareFields } from "./compare.ts";
-import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
-import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
+import {
+  type Author,
+  getEmptyObject,
+  type ManagedEndpoint,
+  type Overlaps,
+  reconcileManagers,
+  recordUpdate,
+  SYSTEM_FIELDS,
+  takeOver,
+} from "./track_update.ts";
+import { compareElements, fieldElement, type FieldSet, NO_FIELDS, printElement, subtract } from "./field_set.ts";
 import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
-import { mergeValue } from "./merge.ts";
-import { collectLeaves, pruneFields } from "./prune.ts";
-import { type Author, type Overlaps, reconcileManagers, recordUpdate, takeOver } from "./track_update.ts";
+import { collectLeaves, mergeValue, pruneFields } from "./merge.ts";
 import { compareBytes, sortedKeys } from "../../lib/byte_order.ts";
 import { byteLength, goQuote, marshalJson } from "../../lib/quote.ts";
-import { compareElements, printElement } from "./path_element.ts";
+import { type AssociativeList, type Atom, findMemberAtom, getItemElement, type Members, type Scalar } from "./atom.ts";
 
 export type ApplyRefusal =
   | { readonly kind: "badRequest" | "internal"; readonly message: string }
@@ -85,7 +101,7 @@ function applyFields(
   const name = {
     manager: author.manager,
     operation: "Apply",
-    apiVersion: getApiVersion(endpoint),
+    apiVersion: formatApiVersion(endpoint.kind),
     subresource: endpoint.subresource,
   } as const;
   const key = formatManagerKey(name);
@@ -225,7 +241,6 @@ function printPaths(set: FieldSet, prefix = ""): string[] {
 }
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
-const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
 /** Reports whether a manager is kubectl, the only one that has used client-side apply. */
 function isLastAppliedManager(manager: string): boolean {
@@ -256,7 +271,7 @@ function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
     (sum, [key, value]) => sum + byteLength(key) + byteLength(String(value)),
     0,
   );
-  if (size > MAX_ANNOTATIONS_BYTES) delete (annotations as JsonObject)[ANNOTATION];
+  if (size > ANNOTATIONS_MAX_BYTES) delete (annotations as JsonObject)[ANNOTATION];
   return { ...object, metadata: { ...metadata, annotations } };
 }
 
@@ -283,4 +298,94 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(sortedKeys(value).map((key) => [key, sorted(value[key])]));
+}
+
+interface ConfigFault {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The largest number of characters of all faults. A long key is repeated in each of the faults below it. */
+const MAX_CHARS = 1_048_576;
+
+/** Finds the faults of a configuration and formats as many as fit into one message of upstream's form. */
+export function findConfigFault(config: unknown, atom: Atom): string | undefined {
+  const texts: string[] = [];
+  let chars = 0;
+  for (const { path, text } of findFaults(config, atom, "")) {
+    chars += path.length + text.length;
+    if (texts.length > 0 && chars > MAX_CHARS) break;
+    texts.push(path === "" ? text : `${path}: ${text}`);
+  }
+  return texts.length < 2 ? texts[0] : ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
+}
+
+function* findFaults(value: unknown, atom: Atom, path: string): Generator<ConfigFault> {
+  if (value === null) return;
+  switch (atom.kind) {
+    case "any":
+      return;
+    case "scalar": {
+      const text = findScalarFault(value, atom.scalar);
+      if (text !== undefined) yield { path, text };
+      return;
+    }
+    case "list":
+      if (!Array.isArray(value)) yield { path, text: `expected list, got &{${printGoValue(value)}}` };
+      else if (atom.relation === "associative") yield* findItemFaults(value, atom, path);
+      else for (const [index, item] of value.entries()) yield* findFaults(item, atom.of, `${path}[${index}]`);
+      return;
+    default:
+      if (!isJsonObject(value)) yield { path, text: `expected map, got &{${printGoValue(value)}}` };
+      else yield* findMemberFaults(value, atom, path);
+  }
+}
+
+function* findMemberFaults(
+  value: object,
+  atom: Members,
+  path: string,
+): Generator<ConfigFault> {
+  for (const [name, member] of Object.entries(value)) {
+    const at = `${path}${printElement(fieldElement(name))}`;
+    const type = findMemberAtom(atom, name);
+    // The first name that a struct does not have ends the search in it.
+    if (type === undefined) {
+      yield { path: at, text: "field not declared in schema" };
+      return;
+    }
+    yield* findFaults(member, type, at);
+  }
+}
+
+function* findItemFaults(items: readonly unknown[], list: AssociativeList, path: string): Generator<ConfigFault> {
+  const seen = new Set<string>();
+  for (const [index, item] of items.entries()) {
+    const element = getItemElement(list, item);
+    if (!element.ok) {
+      yield { path, text: `element ${index}: ${element.error}` };
+      return;
+    }
+    const shown = printElement(element.value);
+    if (seen.has(element.value)) yield { path, text: `duplicate entries for key ${shown}` };
+    seen.add(element.value);
+    yield* findFaults(item, list.of, `${path}${shown}`);
+  }
+}
+
+function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
+  switch (scalar) {
+    case "numeric":
+      return getJsonType(value) === "number" ? undefined : `expected numeric (int or float), got ${getGoType(value)}`;
+    case "string":
+      return typeof value === "string"
+        ? undefined
+        : `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
+    case "boolean":
+      return typeof value === "boolean" ? undefined : `expected boolean, got &{${printGoValue(value)}}`;
+    case "untyped":
+      return typeof value === "object" && !(value instanceof ExactNumber)
+        ? `expected any scalar, got &{${printGoValue(value)}}`
+        : undefined;
+  }
 }

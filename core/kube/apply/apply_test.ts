@@ -6,13 +6,11 @@ import type { JsonObject } from "../json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
 import { configMapKind } from "../kinds/mod.ts";
-import { applyConfig } from "./apply.ts";
-import { findConfigFault } from "./check_config.ts";
-import { createManagedEndpoint } from "./endpoint.ts";
+import { applyConfig, findConfigFault } from "./apply.ts";
+import { createManagedEndpoint, trackUpdate } from "./track_update.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./managers.ts";
 import { getAtom } from "./atom.ts";
-import { collectLeaves } from "./prune.ts";
-import { trackUpdate } from "./track_update.ts";
+import { collectLeaves } from "./merge.ts";
 
 const MAIN = createManagedEndpoint(thingKind, "", ["status"]);
 const STATUS = createManagedEndpoint(thingKind, "status", ["spec"]);

@@ -1,8 +1,13 @@
 /**
  * The ownership types of fields: a field is owned as a whole, or its parts are owned one by one. They follow from the
- * description of a kind as upstream's schema follows from OpenAPI (kube-openapi `schemaconv`).
+ * description of a kind as upstream's schema follows from OpenAPI (kube-openapi `schemaconv`). Items of lists have a path
+ * element by their type (structured-merge-diff `typed/helpers.go`).
  */
 import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
+import { goQuoteList } from "../../lib/quote.ts";
+import { isJsonObject } from "../json_value.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { keyElement, valueElement } from "./field_set.ts";
 
 /** The way in which a value is divided into parts that have owners. */
 export type Atom =
@@ -104,3 +109,32 @@ const SCALARS: Readonly<Record<Exclude<FieldType["kind"], "message" | "map" | "l
   quantity: "untyped",
   intOrString: "untyped",
 };
+
+/** Returns the path element that identifies an item; the error is upstream's text. */
+export function getItemElement(list: AssociativeList, item: unknown): Result<string, string> {
+  return list.keys.length === 0 ? setItemElement(item) : keyedItemElement(list.keys, item);
+}
+
+function keyedItemElement(keys: readonly ListKey[], item: unknown): Result<string, string> {
+  if (item === null) return err("associative list with keys may not have a null element");
+  if (!isJsonObject(item)) return err("associative list with keys may not have non-map elements");
+  const present = keys.flatMap(({ name, default: fallback }) => {
+    const value = Object.hasOwn(item, name) ? item[name] : fallback;
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  if (present.length === 0) {
+    const names = goQuoteList(keys.map(({ name }) => name));
+    return err(
+      `associative list with keys has an element that omits all key fields ${names} ` +
+        "(and doesn't have default values for any key fields)",
+    );
+  }
+  return ok(keyElement(present));
+}
+
+function setItemElement(item: unknown): Result<string, string> {
+  if (Array.isArray(item)) return err("not supported: associative list with lists as elements");
+  if (item === null) return err("associative list without keys has an element that's an explicit null");
+  if (isJsonObject(item)) return err("associative list without keys has an element that's a map type");
+  return ok(valueElement(item));
+}

@@ -1,9 +1,7 @@
 /** Finds the fields that differ between two states of an object (structured-merge-diff `typed/compare.go`). */
 import { getMember, isEmptyList, isEmptyMap, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, findMemberAtom, type Members } from "./atom.ts";
-import { type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
-import { getItemElement } from "./list_item.ts";
-import { fieldElement } from "./path_element.ts";
+import { type AssociativeList, type Atom, findMemberAtom, getItemElement, type Members } from "./atom.ts";
+import { fieldElement, type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
 
 /** The result of a comparison. No field is in two of the sets. */
 export interface Comparison {

@@ -4,7 +4,7 @@ import { getAtom } from "./atom.ts";
 import { compareFields } from "./compare.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./managers.ts";
-import { collectLeaves } from "./prune.ts";
+import { collectLeaves } from "./merge.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingKind.schema);

@@ -1,9 +1,17 @@
 /**
  * Sets of fields, such as those that a manager owns. A set is a tree of path elements; an element is a member itself,
  * has members below it, or both (structured-merge-diff `fieldpath.Set`).
+ *
+ * Path elements are as FieldsV1 writes them: `f:<field>`, `k:<key fields as JSON>` and `v:<value as JSON>` of list items,
+ * `i:<index>` (`fieldpath/element.go`, `serialize-pe.go`). In memory an element is this text, in its canonical spelling, so
+ * that equal elements are equal strings.
  */
+import { compareBytes } from "../../lib/byte_order.ts";
+import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { tryParseJson } from "../../lib/record.ts";
+import { isJsonObject } from "../json_value.ts";
 
-/** A set of fields, by the text of their next path element (`path_element.ts`). */
+/** A set of fields, by the text of their next path element. */
 export type FieldSet = ReadonlyMap<string, FieldNode>;
 
 /** One element of a set, which is a member itself or has members below it. */
@@ -14,7 +22,8 @@ export interface FieldNode {
 
 export type FieldSetBuilder = Map<string, FieldNodeBuilder>;
 
-interface FieldNodeBuilder {
+/** One element of a set that is being built. */
+export interface FieldNodeBuilder {
   isMember: boolean;
   readonly children: FieldSetBuilder;
 }
@@ -95,4 +104,110 @@ export function subtract(a: FieldSet, b: FieldSet): FieldSet {
     if (isMember || children.size > 0) rest.set(element, { isMember, children });
   }
   return rest;
+}
+
+/** Returns the element of a field or of a map's entry. */
+export function fieldElement(name: string): string {
+  return `f:${name}`;
+}
+
+/** Returns the element of a list item that some of its fields identify. */
+export function keyElement(fields: readonly (readonly [name: string, value: unknown])[]): string {
+  const sorted = fields.length < 2 ? fields : fields.toSorted(([a], [b]) => compareBytes(a, b));
+  return `k:{${sorted.map(([name, value]) => `${marshalJson(name)}:${marshalJson(value)}`).join(",")}}`;
+}
+
+/** Returns the element of an item of a set. */
+export function valueElement(value: unknown): string {
+  return `v:${marshalJson(value)}`;
+}
+
+export type ParsedElement =
+  | { readonly kind: "element"; readonly element: string }
+  /** An element of an unknown type, which is dropped with everything below it. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "malformed" };
+
+const MALFORMED: ParsedElement = { kind: "malformed" };
+
+/** Parses an element in any spelling. */
+export function parseElement(text: string): ParsedElement {
+  if (text[1] !== ":") return MALFORMED;
+  const rest = text.slice(2);
+  switch (text[0]) {
+    case "f":
+      return { kind: "element", element: text };
+    case "i":
+      return /^[+-]?\d{1,18}$/.test(rest) ? { kind: "element", element: `i:${Number(rest)}` } : MALFORMED;
+    case "v":
+    case "k": {
+      const value = tryParseJson(rest);
+      if (value === undefined) return MALFORMED;
+      if (text[0] === "v") return { kind: "element", element: valueElement(value) };
+      if (value === null) return { kind: "element", element: "k:{}" };
+      if (!isJsonObject(value)) return MALFORMED;
+      return { kind: "element", element: keyElement(Object.entries(value)) };
+    }
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+/** Compares elements in the order in which a set is written: fields, keyed items, items of sets, indices. */
+export function compareElements(a: string, b: string): number {
+  if (a[0] === "f" && b[0] === "f") return compareBytes(a, b);
+  if (a[0] !== b[0]) return "fkvi".indexOf(a[0]!) - "fkvi".indexOf(b[0]!);
+  const [left, right] = [tryParseJson(a.slice(2)), tryParseJson(b.slice(2))];
+  return a[0] === "k" ? compareKeys(left, right) : compareValues(left, right);
+}
+
+/** Formats an element for messages: `.name`, `[type="Ready"]`, `[="x"]`, `[0]`. */
+export function printElement(element: string): string {
+  const rest = element.slice(2);
+  switch (element[0]) {
+    case "f":
+      return `.${rest}`;
+    case "k": {
+      const fields = Object.entries(tryParseJson(rest) ?? {});
+      return `[${fields.map(([name, value]) => `${name}=${printValue(value)}`).join(",")}]`;
+    }
+    case "v":
+      return `[=${printValue(tryParseJson(rest))}]`;
+    default:
+      return `[${rest}]`;
+  }
+}
+
+function printValue(value: unknown): string {
+  if (typeof value === "string") return goQuote(value);
+  if (Array.isArray(value)) return `[${value.map(printValue).join(",")}]`;
+  if (isJsonObject(value)) return Object.entries(value).map(([key, item]) => `${key}=${printValue(item)}`).join("");
+  return String(value);
+}
+
+function compareKeys(a: unknown, b: unknown): number {
+  const [left, right] = [Object.entries(a ?? {}), Object.entries(b ?? {})];
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    const byName = compareBytes(left[index]![0], right[index]![0]);
+    if (byName !== 0) return byName;
+    const byValue = compareValues(left[index]![1], right[index]![1]);
+    if (byValue !== 0) return byValue;
+  }
+  return left.length - right.length;
+}
+
+/** Ranks types: numbers, text, booleans, and then those that no list of a known kind is keyed by. */
+function compareValues(a: unknown, b: unknown): number {
+  const byType = rankType(a) - rankType(b);
+  if (byType !== 0) return byType;
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === "string" && typeof b === "string") return compareBytes(a, b);
+  return compareBytes(marshalJson(a), marshalJson(b));
+}
+
+function rankType(value: unknown): number {
+  if (Array.isArray(value)) return 3;
+  const rank = ["number", "string", "boolean"].indexOf(typeof value);
+  if (rank >= 0) return rank;
+  return value === null ? 5 : 4;
 }

@@ -7,8 +7,15 @@ import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote, marshalJson } from "../../lib/quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type FieldNode, type FieldSet, type FieldSetBuilder, NO_FIELDS, uniteAll } from "./field_set.ts";
-import { compareElements, parseElement } from "./path_element.ts";
+import {
+  compareElements,
+  type FieldNodeBuilder,
+  type FieldSet,
+  type FieldSetBuilder,
+  NO_FIELDS,
+  parseElement,
+  uniteAll,
+} from "./field_set.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 
 /** The identity of an entry: the manager, and how it writes. */
@@ -191,7 +198,7 @@ function readChildren(tree: JsonObject): FieldSetBuilder | undefined {
   return set;
 }
 
-function readNode(tree: unknown): { readonly isMember: boolean; readonly children: FieldSetBuilder } | undefined {
+function readNode(tree: unknown): FieldNodeBuilder | undefined {
   if (tree === null) return { isMember: true, children: new Map() };
   if (!isJsonObject(tree)) return undefined;
   const children = readChildren(tree);
@@ -200,17 +207,10 @@ function readNode(tree: unknown): { readonly isMember: boolean; readonly childre
 }
 
 /** Merges two spellings of one element; of the members below, those of the later one count. */
-function mergeNode(
-  set: FieldSetBuilder,
-  element: string,
-  node: { readonly isMember: boolean; readonly children: FieldSetBuilder },
-): void {
-  const before: FieldNode | undefined = set.get(element);
-  if (before === undefined) set.set(element, node);
-  else {
-    set.set(element, {
-      isMember: before.isMember || node.isMember,
-      children: node.children.size > 0 ? node.children : set.get(element)!.children,
-    });
-  }
+function mergeNode(set: FieldSetBuilder, element: string, node: FieldNodeBuilder): void {
+  const before = set.get(element);
+  set.set(element, {
+    isMember: before?.isMember === true || node.isMember,
+    children: before === undefined || node.children.size > 0 ? node.children : before.children,
+  });
 }

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { findMemberAtom, getAtom } from "./atom.ts";
-import { findConfigFault } from "./check_config.ts";
+import { findConfigFault } from "./apply.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./managers.ts";
-import { mergeValue } from "./merge.ts";
-import { removeFields, withNamedFields } from "./prune.ts";
+import { mergeValue, removeFields, withNamedFields } from "./merge.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingKind.schema);

@@ -5,10 +5,22 @@
  */
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { compareFields, type Comparison, getChangedFields } from "./compare.ts";
-import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
-import { type FieldNode, type FieldSet, intersect, NO_FIELDS, subtract, unite } from "./field_set.ts";
+import {
+  createFieldSet,
+  fieldElement,
+  type FieldNode,
+  type FieldSet,
+  type FieldSetBuilder,
+  insertPath,
+  intersect,
+  NO_FIELDS,
+  subtract,
+  unite,
+} from "./field_set.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, formatManagerKey, type Managers } from "./managers.ts";
-import { type Atom, findMemberAtom } from "./atom.ts";
+import { type Atom, findMemberAtom, getAtom } from "./atom.ts";
+import { createZeroMessage, getMessagePlan } from "../wire/message_plan.ts";
+import { formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 
 /** The manager that writes, and the time of the write. */
 export interface Author {
@@ -55,7 +67,7 @@ export function recordUpdate(
     const name = {
       manager: author.manager === "" ? UNKNOWN : author.manager,
       operation: "Update",
-      apiVersion: getApiVersion(endpoint),
+      apiVersion: formatApiVersion(endpoint.kind),
       subresource: endpoint.subresource,
     } as const;
     const key = formatManagerKey(name);
@@ -68,7 +80,7 @@ export function recordUpdate(
 
 /** Converts entries to the current description of the kind. */
 export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers): Managers {
-  const version = getApiVersion(endpoint);
+  const version = formatApiVersion(endpoint.kind);
   for (const [key, entry] of managers) {
     if (entry.apiVersion !== version) continue;
     const set = reconcileFields(entry.set, endpoint.atom);
@@ -152,7 +164,7 @@ export function takeOver(
 ): TakeOver | undefined {
   const comparison = compareFields(before, after, endpoint.atom, endpoint.ignored);
   if (comparison === undefined) return undefined;
-  const version = getApiVersion(endpoint);
+  const version = formatApiVersion(endpoint.kind);
   const changed = getChangedFields(comparison);
   const overlaps = new Map<string, FieldSet>();
   const left: Managers = new Map();
@@ -169,4 +181,60 @@ export function takeOver(
     if (set.size > 0) left.set(key, set === entry.set ? entry : { ...entry, set });
   }
   return { comparison, overlaps, managers: left };
+}
+
+/** A main resource or a subresource whose field managers are tracked. */
+export interface ManagedEndpoint {
+  readonly kind: Kind;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  readonly atom: Atom;
+  /** Fields that a write to this endpoint cannot own, because the strategy resets them; also `managedFields`. */
+  readonly ignored: FieldSet;
+}
+
+/**
+ * Creates the endpoint of a resource or a subresource.
+ *
+ * @param resetFields dotted paths such as `status.conditions` (upstream's `GetResetFields`)
+ */
+export function createManagedEndpoint(
+  kind: Kind,
+  subresource: string,
+  resetFields: readonly string[],
+): ManagedEndpoint {
+  const ignored: FieldSetBuilder = new Map();
+  for (const path of ["metadata.managedFields", ...resetFields]) insertPath(ignored, parsePath(path));
+  return { kind, subresource, atom: getAtom(kind.schema), ignored };
+}
+
+const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
+
+/** Returns an object of a kind with nothing set, from which a creation starts. It must not be changed. */
+export function getEmptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
+  let empty = empties.get(schema);
+  if (empty === undefined) empties.set(schema, empty = createZeroMessage(getMessagePlan(schema)));
+  return empty;
+}
+
+/** The fields that the server sets and no one owns (apimachinery `managedfields/internal/stripmeta.go`). */
+export const SYSTEM_FIELDS: FieldSet = createFieldSet(
+  parsePath("apiVersion"),
+  parsePath("kind"),
+  parsePath("metadata"),
+  ...[
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+  ].map((name) => parsePath(`metadata.${name}`)),
+);
+
+function parsePath(dotted: string): readonly string[] {
+  return dotted.split(".").map(fieldElement);
 }

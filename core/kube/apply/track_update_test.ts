@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { decodeObject } from "../wire/decode.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";
-import { createManagedEndpoint } from "./endpoint.ts";
-import { trackUpdate } from "./track_update.ts";
+import { createManagedEndpoint, trackUpdate } from "./track_update.ts";
 
 const MAIN = createManagedEndpoint(thingKind, "", ["status"]);
 const STATUS = createManagedEndpoint(thingKind, "status", ["spec"]);

@@ -120,7 +120,11 @@ const csrCondition = message<CertificateSigningRequestCondition>(
   "CertificateSigningRequestCondition",
   "One condition of a request.",
   {
-    type: required(1, named("v1.RequestConditionType"), "Approved, Denied, Failed, or a name of a signer's own."),
+    type: required(
+      1,
+      named("v1.RequestConditionType"),
+      "Approved, Denied, Failed, or a name that a signer has chosen.",
+    ),
     status: required(6, named("v1.ConditionStatus"), "True, False or Unknown."),
     reason: omitempty(2, STRING, "Short machine-readable cause."),
     message: omitempty(3, STRING, "The cause in words."),
@@ -236,9 +240,9 @@ export interface PodCertificateRequestStatus {
 const podRequestStatus = message<PodCertificateRequestStatus>("PodCertificateRequestStatus", "Decision and result.", {
   conditions: omitempty(1, mergedBy("type", conditionSchema), "At most one, True: Issued, Denied or Failed."),
   certificateChain: omitempty(2, STRING, "The certificates as PEM, leaf first; set once by the signer."),
-  notBefore: optional(4, TIME, "When the leaf becomes valid, as it says itself."),
+  notBefore: optional(4, TIME, "When the leaf becomes valid, as in the certificate."),
   beginRefreshAt: optional(5, TIME, "When the kubelet should request the next certificate."),
-  notAfter: optional(6, TIME, "When the leaf expires, as it says itself."),
+  notAfter: optional(6, TIME, "When the leaf expires, as in the certificate."),
 });
 
 /** A kubelet's request for a certificate of a pod. The server deletes it a quarter of an hour after its creation. */

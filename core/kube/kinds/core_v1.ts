@@ -2,14 +2,17 @@
 import type { KubeObject } from "../meta.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 import { clusterWide, describeVersion, namespaced } from "./kind.ts";
-import { METADATA } from "./meta_v1.ts";
+import { conditionSchema, METADATA } from "./meta_v1.ts";
 import {
   always,
   atomic,
   BOOL,
   BYTES,
+  describeMessages,
   enumerated,
   INT32,
+  INT_OR_STRING,
+  list,
   map,
   mergedBy,
   MICRO_TIME,
@@ -199,3 +202,160 @@ export const eventKind: Kind = kind<Event>(
     reportingInstance: always(15, STRING, "Which copy of that controller."),
   },
 );
+
+const servicePort = message("ServicePort", "A port of a service.", {
+  name: omitempty(1, STRING, "Its name among the ports."),
+  protocol: omitempty(2, { ...enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), default: "TCP" }, "Protocol."),
+  appProtocol: optional(6, STRING, "The protocol above it."),
+  port: required(3, INT32, "The port number."),
+  targetPort: always(4, INT_OR_STRING, "The number or name of the port at the endpoints."),
+  nodePort: omitempty(5, INT32, "The port at every node."),
+});
+
+const clientIpConfig = message("ClientIPConfig", "Affinity by the address of the client.", {
+  timeoutSeconds: optional(1, INT32, "Seconds, at most a day."),
+});
+
+const sessionAffinityConfig = message("SessionAffinityConfig", "How long a client stays with one endpoint.", {
+  clientIP: optional(1, clientIpConfig, "For affinity by the address of the client."),
+});
+
+const serviceSpec = message("ServiceSpec", "How a service is reached.", {
+  ports: omitempty(1, { ...mergedBy("port", servicePort), listMapKeys: ["port", "protocol"] }, "Its ports."),
+  selector: omitempty(2, { type: map(STRING), mapType: "atomic" }, "Labels of the pods behind it."),
+  clusterIP: omitempty(3, STRING, "Its address, None without one."),
+  clusterIPs: omitempty(18, atomic(STRING), "Its addresses."),
+  type: omitempty(
+    4,
+    enumerated(["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"], named("v1.ServiceType")),
+    "How the service is exposed.",
+  ),
+  externalIPs: omitempty(5, atomic(STRING), "Addresses of nodes that the cluster does not manage."),
+  sessionAffinity: omitempty(7, enumerated(["ClientIP", "None"], named("v1.ServiceAffinity")), "Affinity of clients."),
+  loadBalancerIP: omitempty(8, STRING, "The wanted address of its balancer."),
+  loadBalancerSourceRanges: omitempty(9, atomic(STRING), "Networks that may use its balancer."),
+  externalName: omitempty(10, STRING, "The DNS name that it stands for."),
+  externalTrafficPolicy: omitempty(
+    11,
+    enumerated(["Cluster", "Local"], named("v1.ServiceExternalTrafficPolicy")),
+    "Which endpoints traffic from outside reaches.",
+  ),
+  healthCheckNodePort: omitempty(12, INT32, "The port of its health check."),
+  publishNotReadyAddresses: omitempty(13, BOOL, "Whether endpoints are published before they are ready."),
+  sessionAffinityConfig: optional(14, sessionAffinityConfig, "The settings of the affinity."),
+  ipFamilies: omitempty(19, enumerated(["", "IPv4", "IPv6"], named("[]v1.IPFamily", atomic(STRING))), "IPv4, IPv6."),
+  ipFamilyPolicy: optional(
+    17,
+    enumerated(["PreferDualStack", "RequireDualStack", "SingleStack"], named("v1.IPFamilyPolicy")),
+    "How many families it wants.",
+  ),
+  allocateLoadBalancerNodePorts: optional(20, BOOL, "Whether its balancer needs ports at the nodes."),
+  loadBalancerClass: optional(21, STRING, "The kind of its balancer."),
+  internalTrafficPolicy: optional(
+    22,
+    enumerated(["Cluster", "Local"], named("v1.ServiceInternalTrafficPolicy")),
+    "Which endpoints traffic from within reaches.",
+  ),
+  trafficDistribution: optional(23, STRING, "Which endpoints are preferred."),
+});
+
+const portStatus = message("PortStatus", "The state of a port of a load balancer.", {
+  port: required(1, INT32, "The port number."),
+  protocol: required(2, enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), "TCP, UDP or SCTP."),
+  error: optional(3, STRING, "What is wrong with it."),
+});
+
+const loadBalancerIngress = message("LoadBalancerIngress", "An address of a load balancer.", {
+  ip: omitempty(1, STRING, "The IP address."),
+  hostname: omitempty(2, STRING, "The DNS name."),
+  ipMode: optional(3, STRING, "VIP or Proxy."),
+  ports: omitempty(4, atomic(portStatus), "The state of its ports."),
+});
+
+const loadBalancerStatus = message("LoadBalancerStatus", "Where a load balancer is.", {
+  ingress: omitempty(1, atomic(loadBalancerIngress), "Its addresses."),
+});
+
+const serviceStatus = message("ServiceStatus", "Observed state of a service.", {
+  loadBalancer: always(1, loadBalancerStatus, "Its load balancer."),
+  conditions: omitempty(2, mergedBy("type", conditionSchema), "Its state in parts."),
+});
+
+export const serviceKind: Kind = kind(
+  "Service",
+  { ...namespaced("svc"), categories: ["all"] },
+  "Where something is reached under one name.",
+  {
+    spec: always(2, serviceSpec, "How it is reached."),
+    status: always(3, serviceStatus, "Observed state."),
+  },
+);
+
+// Pods are described as far as admission reads them: they run elsewhere, and a kube-apiserver that shares the store writes
+// them (decision 38). The description is incomplete, so nothing may be encoded by it.
+
+/** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
+export interface PodVolume {
+  readonly volumeSource?: { readonly projected?: ProjectedVolume };
+  readonly projected?: ProjectedVolume;
+}
+
+/** A volume that combines several sources, among them certificates. */
+export interface ProjectedVolume {
+  readonly sources?: readonly { readonly podCertificate?: { readonly signerName?: string } }[];
+}
+
+const podMetadata = describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1").message(
+  "ObjectMeta",
+  "Identity of a pod.",
+  {
+    name: omitempty(1, STRING),
+    namespace: omitempty(3, STRING),
+    uid: omitempty(5, STRING),
+    deletionTimestamp: optional(9, TIME),
+    annotations: omitempty(12, map(STRING)),
+  },
+);
+
+const podCertificate = message("PodCertificateProjection", "A certificate for a pod.", {
+  signerName: omitempty(1, STRING),
+});
+
+const projection = message("VolumeProjection", "One source of a projected volume.", {
+  podCertificate: optional(6, podCertificate),
+});
+
+const projected = message("ProjectedVolumeSource", "A volume of several sources.", {
+  sources: omitempty(1, list(projection)),
+});
+
+const volumeSource = message("VolumeSource", "The source of a volume.", {
+  projected: optional(26, projected),
+});
+
+const volume = message("Volume", "A volume of a pod.", {
+  volumeSource: optional(2, volumeSource),
+  // JSON has the fields of the source in the volume. Protobuf has no field of this number here.
+  projected: optional(26, projected),
+});
+
+const podSpec = message("PodSpec", "The node, the service account and the volumes of a pod.", {
+  volumes: omitempty(1, list(volume)),
+  serviceAccountName: omitempty(8, STRING),
+  nodeName: omitempty(10, STRING),
+});
+
+/** The parts of a Pod that decide whether its node may request a certificate for it. */
+export interface Pod extends KubeObject {
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly volumes?: readonly PodVolume[];
+  };
+}
+
+/** Describes the parts of the kind `Pod` of core `v1` that admission reads. */
+export const podKind: Kind = kind<Pod>("Pod", { ...namespaced("po"), categories: ["all"] }, "Containers on a node.", {
+  metadata: always(1, podMetadata),
+  spec: always(2, podSpec),
+});

@@ -67,7 +67,7 @@ export const objectMetaSchema: MessageSchema = message<ObjectMeta>("ObjectMeta",
   generateName: omitempty(2, STRING, "Prefix from which the server makes a name when none is given."),
   namespace: omitempty(3, STRING, "Namespace the object lives in; empty for cluster-wide kinds."),
   selfLink: omitempty(4, STRING, "Former URL of the object; no longer filled."),
-  uid: omitempty(5, UID, "Identifier the server gives to this very object; never used again."),
+  uid: omitempty(5, UID, "Identifier that the server gives to this object; never reused."),
   resourceVersion: omitempty(6, STRING, "Opaque version of the stored object, for guarded updates and watches."),
   generation: omitempty(7, INT64, "Counts the changes of the desired state."),
   creationTimestamp: omitempty(8, TIME, "When the server stored the object for the first time."),
@@ -125,7 +125,7 @@ export const statusSchema: MessageSchema = message<Omit<Status, "kind" | "apiVer
   },
 );
 
-const preconditions = message("Preconditions", "What must hold of the stored object.", {
+const preconditions = message("Preconditions", "What must be true of the stored object.", {
   uid: optional(1, UID, "Identifier the object must have."),
   resourceVersion: optional(2, STRING, "Version the object must have."),
 });
@@ -135,7 +135,7 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = message<Omit<De
   "Options of a request that deletes objects.",
   {
     gracePeriodSeconds: optional(1, INT64, "Seconds to wait before the deletion; zero deletes at once."),
-    preconditions: optional(2, preconditions, "What must hold for the object to be deleted."),
+    preconditions: optional(2, preconditions, "What must be true for the object to be deleted."),
     orphanDependents: optional(3, BOOL, "Older form of propagationPolicy."),
     propagationPolicy: optional(4, named("v1.DeletionPropagation"), "For dependents: Orphan, Background, Foreground."),
     dryRun: omitempty(5, atomic(STRING), "All: go through every stage but delete nothing."),

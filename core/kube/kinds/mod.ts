@@ -9,10 +9,9 @@ import * as certificates from "./certificates_v1.ts";
 import * as coordination from "./coordination_v1.ts";
 import * as core from "./core_v1.ts";
 import * as events from "./events_v1.ts";
+import * as attestation from "./node_attestation.ts";
 import * as nodes from "./nodes.ts";
 import * as rbac from "./rbac_v1.ts";
-import * as services from "./services.ts";
-import * as storage from "./storage_v1.ts";
 import * as tlsboot from "./tlsboot_v1alpha1.ts";
 
 export * from "./authentication_v1.ts";
@@ -20,14 +19,12 @@ export * from "./authorization_v1.ts";
 export * from "./certificates_v1.ts";
 export * from "./coordination_v1.ts";
 export * from "./core_v1.ts";
-export * from "./discovery_v1.ts";
+export * from "./discovery.ts";
 export * from "./events_v1.ts";
 export * from "./meta_v1.ts";
+export * from "./node_attestation.ts";
 export * from "./nodes.ts";
-export * from "./pods.ts";
 export * from "./rbac_v1.ts";
-export * from "./services.ts";
-export * from "./storage_v1.ts";
 export * from "./tlsboot_v1alpha1.ts";
 
 /** All kinds, in the order of discovery: the core group first, then by group. */
@@ -38,11 +35,11 @@ export const ALL_KINDS: readonly Kind[] = [
   nodes.nodeKind,
   core.secretKind,
   core.serviceAccountKind,
-  services.serviceKind,
+  core.serviceKind,
   certificates.certificateSigningRequestKind,
   certificates.clusterTrustBundleKind,
   certificates.podCertificateRequestKind,
-  storage.csiNodeKind,
+  nodes.csiNodeKind,
   rbac.roleKind,
   rbac.clusterRoleKind,
   rbac.roleBindingKind,
@@ -61,7 +58,7 @@ export const ALL_KINDS: readonly Kind[] = [
   tlsboot.revocationKind,
   tlsboot.caRotationKind,
   tlsboot.trustReportKind,
-  tlsboot.nodeAttestationKind,
+  attestation.nodeAttestationKind,
 ];
 
 const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));

@@ -1,4 +1,7 @@
-/** Node with its spec and status, and the machine in it (staging `k8s.io/api/core/v1/types.go`). */
+/**
+ * Node of core `v1` with its spec, its status and the machine in it, and CSINode of `storage.k8s.io/v1` (staging
+ * `k8s.io/api/core/v1/types.go`, `storage/v1/types.go`).
+ */
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion } from "./kind.ts";
 import {
@@ -29,7 +32,7 @@ const nodeSwapStatus = message("NodeSwapStatus", "Swap space of a machine.", {
 });
 
 const nodeSystemInfo = message("NodeSystemInfo", "Identity and software versions of a machine.", {
-  machineID: required(1, STRING, "Content of /etc/machine-id or its like."),
+  machineID: required(1, STRING, "Content of /etc/machine-id or a similar file."),
   systemUUID: required(2, STRING, "Identifier from the firmware."),
   bootID: required(3, STRING, "Identifier of the current boot."),
   kernelVersion: required(4, STRING, "Version of the kernel."),
@@ -44,7 +47,7 @@ const nodeSystemInfo = message("NodeSystemInfo", "Identity and software versions
 });
 
 const containerImage = message("ContainerImage", "A container image on a node.", {
-  names: always(1, atomic(STRING), "Names the image is known by."),
+  names: always(1, atomic(STRING), "Names of the image."),
   sizeBytes: omitempty(2, INT64, "Size in bytes."),
 });
 
@@ -155,3 +158,59 @@ export const nodeKind: Kind = kind("Node", clusterWide("no"), "A machine of the 
   spec: always(2, nodeSpec, "How the node is to be used."),
   status: always(3, nodeStatus, "What the node last reported."),
 });
+
+const storage = describeVersion("storage.k8s.io", "v1", "io.k8s.api.storage.v1");
+
+const volumeNodeResources = storage.message("VolumeNodeResources", "How many volumes a node takes.", {
+  count: optional(1, INT32, "Greatest number of volumes; no limit when absent."),
+});
+
+const csiNodeDriver = storage.message("CSINodeDriver", "One CSI driver on a node.", {
+  name: required(1, STRING, "Name of the driver."),
+  nodeID: required(2, STRING, "Name of the node as the driver knows it."),
+  topologyKeys: always(3, atomic(STRING), "Node labels that describe where volumes are reachable."),
+  allocatable: optional(4, volumeNodeResources, "Resources of the node for this driver's volumes."),
+});
+
+const csiNodeSpec = storage.message("CSINodeSpec", "The CSI drivers of a node.", {
+  drivers: required(1, mergedBy("name", csiNodeDriver), "One entry for each driver."),
+});
+
+const storageHealthCondition = storage.message("StorageHealthCondition", "One observation about a storage backend.", {
+  status: required(
+    1,
+    enumerated(["StorageDegraded", "StorageUnreachable"], named("v1.StorageHealthStatusType")),
+    "Health that was observed.",
+  ),
+  reason: required(2, STRING, "Short machine-readable cause."),
+  message: omitempty(3, STRING, "The cause in words."),
+  accessMode: optional(
+    4,
+    enumerated(
+      ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"],
+      named("v1.PersistentVolumeAccessMode"),
+    ),
+    "Access mode concerned.",
+  ),
+  volumeMode: optional(5, enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")), "Volume mode."),
+  lastTransitionTime: always(6, TIME, "When the status last changed."),
+});
+
+const storageHealth = storage.message("StorageHealth", "Health of one storage backend.", {
+  name: required(1, STRING, "Name of the backend."),
+  healthConditions: omitempty(2, atomic(storageHealthCondition), "Latest observations."),
+});
+
+const csiNodeStatus = storage.message("CSINodeStatus", "Health of a node's storage.", {
+  storageHealth: omitempty(1, mergedBy("name", storageHealth), "One entry for each storage backend."),
+});
+
+export const csiNodeKind: Kind = storage.kind(
+  "CSINode",
+  clusterWide(),
+  "The CSI drivers of a node; named like the node.",
+  {
+    spec: required(2, csiNodeSpec, "The drivers."),
+    status: always(3, csiNodeStatus, "Health of the node's storage."),
+  },
+);

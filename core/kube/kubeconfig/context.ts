@@ -1,8 +1,10 @@
-/** Resolves a context of a kubeconfig and validates it (client-go `clientcmd/validation.go`). */
+/**
+ * Resolves a context of a kubeconfig and validates it (client-go `clientcmd/validation.go`). Paths are handled as text,
+ * because core has no access to the file system.
+ */
 import type { Secret } from "../../lib/brand.ts";
 import { type HttpProxy, parseProxyUrl } from "../../lib/proxy.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
 
 /** PEM text, or the absolute path of a file that holds it. */
@@ -142,4 +144,29 @@ function userFaults(name: string, user: KubeconfigUser): string[] {
   }
   for (const key of user.unsupported ?? []) faults.push(`${key} of user "${name}" is not supported`);
   return faults;
+}
+
+/** Joins a relative path to `baseDir` as Go's `filepath.Join` does; an absolute path is returned as it is. */
+export function joinPath(baseDir: string, path: string): string {
+  return isAbsolutePath(path) ? path : cleanPath(`${baseDir}/${path}`);
+}
+
+/** Reports whether a path is absolute: `/a`, `C:\a`, `C:/a` and `\\server\share` are. */
+export function isAbsolutePath(path: string): boolean {
+  return /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);
+}
+
+/** Drops `.` and empty parts, and each `..` together with the part before it. */
+function cleanPath(path: string): string {
+  // Only a drive or a share makes a Windows path: elsewhere a backslash is an ordinary character.
+  const isWindows = /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
+  const root = /^(?:[A-Za-z]:[\\/]|\\\\|\/)/.exec(path)?.[0] ?? "";
+  const kept: string[] = [];
+  for (const part of path.slice(root.length).split(isWindows ? /[\\/]+/ : /\/+/)) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") kept.push(part);
+    else if (kept.length > 0 && kept.at(-1) !== "..") kept.pop();
+    else if (root === "") kept.push(part);
+  }
+  return root + kept.join(isWindows ? "\\" : "/") || ".";
 }

@@ -3,7 +3,7 @@
  * YAML. The CAs in a file can be replaced, which leaves every other byte as it is. `context.ts` picks the context in use.
  */
 import { Secret } from "../../lib/brand.ts";
-import { decodeBase64, encodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";
 import { omitEmpty, omitUndefined } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { readYaml } from "../../lib/yaml/document.ts";

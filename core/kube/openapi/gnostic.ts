@@ -3,7 +3,7 @@
  * for each version maps the members to fields.
  */
 import { formatYaml } from "../../lib/yaml/format.ts";
-import { WireWriter } from "../wire/wire_writer.ts";
+import { WireWriter } from "../wire/wire_format.ts";
 
 /** The way in which a JSON value becomes a field. */
 export type GnosticType =

@@ -1,5 +1,7 @@
-/** Operations and their types, independent of the version of OpenAPI, named as kube-apiserver names them. */
-import type { Parameter } from "./parameters.ts";
+/**
+ * Operations with their types and parameters, grouped by path. They are independent of the version of OpenAPI, and named
+ * as kube-apiserver names them.
+ */
 import { deleteOptionsSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
 import { describeMessages } from "../kinds/notation.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
@@ -129,4 +131,137 @@ export function listGroupVersions(kinds: readonly ServedKind[]): readonly GroupV
   const found = new Map<string, GroupVersion>();
   for (const { kind: { group, version } } of kinds) found.set(`${group}/${version}`, { group, version });
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, groupVersion]) => groupVersion);
+}
+
+/** A parameter in the path, which is required, or in the query. */
+export interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query";
+  readonly type: "string" | "boolean" | "integer";
+  readonly description: string;
+}
+
+function query(name: string, type: Parameter["type"], description: string): Parameter {
+  return { name, in: "query", type, description };
+}
+
+export function nameParameter(kind: string): Parameter {
+  return { name: "name", in: "path", type: "string", description: `Name of the ${kind}.` };
+}
+
+export const NAMESPACE_PARAMETER: Parameter = {
+  name: "namespace",
+  in: "path",
+  type: "string",
+  description: "Namespace of the object.",
+};
+export const PRETTY_PARAMETER: Parameter = query("pretty", "string", "True indents the answer.");
+
+const DRY_RUN = query("dryRun", "string", "All: go through every stage but store nothing.");
+const FIELD_VALIDATION = query(
+  "fieldValidation",
+  "string",
+  "What to do about unknown and repeated fields: Ignore, Warn or Strict.",
+);
+
+/** The query parameters of POST and PUT. */
+export const WRITE_PARAMETERS: readonly Parameter[] = [
+  DRY_RUN,
+  query("fieldManager", "string", "Who makes the change; by default the program's name."),
+  FIELD_VALIDATION,
+];
+
+export const PATCH_PARAMETERS: readonly Parameter[] = [
+  DRY_RUN,
+  query("fieldManager", "string", "Who makes the change; by default the program's name. Apply requires it."),
+  FIELD_VALIDATION,
+  query("force", "boolean", "True takes fields over from other managers; apply only."),
+];
+
+export const DELETE_PARAMETERS: readonly Parameter[] = [
+  DRY_RUN,
+  query("gracePeriodSeconds", "integer", "Seconds to wait before the deletion; zero deletes at once."),
+  query(
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "boolean",
+    "Delete an object that cannot be read from the store.",
+  ),
+  query("orphanDependents", "boolean", "Older form of propagationPolicy."),
+  query("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."),
+];
+
+/** The query parameters that select the objects of a list, a watch or the deletion of a collection. */
+const SELECTION_PARAMETERS: readonly Parameter[] = [
+  query("continue", "string", "Token of the next page."),
+  query("fieldSelector", "string", "Restricts the list by fields."),
+  query("labelSelector", "string", "Restricts the list by labels."),
+  query("limit", "integer", "Greatest number of objects in one answer."),
+  query("resourceVersion", "string", "Version from which to list or watch."),
+  query("resourceVersionMatch", "string", "How resourceVersion is applied to lists."),
+  query("sendInitialEvents", "boolean", "True starts a watch with the objects that are there."),
+  query("shardSelector", "string", "Restricts the list to one shard; where the server knows shards."),
+  query("timeoutSeconds", "integer", "Seconds after which a list or watch ends."),
+];
+
+export const LIST_PARAMETERS: readonly Parameter[] = [
+  query("allowWatchBookmarks", "boolean", "True requests bookmarks during a watch."),
+  ...SELECTION_PARAMETERS,
+  query("watch", "boolean", "True streams changes instead of a list."),
+];
+
+export const DELETE_COLLECTION_PARAMETERS: readonly Parameter[] = [...DELETE_PARAMETERS, ...SELECTION_PARAMETERS];
+
+/** The descriptions of answers by HTTP status. */
+export const ANSWERS: Readonly<Record<string, string>> = {
+  200: "OK",
+  201: "Created",
+  202: "Accepted",
+  401: "Unauthorized",
+};
+
+/** One path with its operations and the parameters that they have in common. */
+export interface PathItem {
+  readonly path: string;
+  readonly routes: readonly Route[];
+  readonly common: readonly Parameter[];
+}
+
+const METHODS: readonly Route["method"][] = ["get", "put", "post", "delete", "patch"];
+
+/** The paths in order, with their operations in Go's order. */
+export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
+  const byPath = new Map<string, Route[]>();
+  for (const route of routes) byPath.set(route.path, [...byPath.get(route.path) ?? [], route]);
+  return [...byPath].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, own]) => ({
+    path,
+    routes: own.sort((a, b) => METHODS.indexOf(a.method) - METHODS.indexOf(b.method)),
+    common: findCommonParameters(own),
+  }));
+}
+
+/** Returns the parameters of an operation that are not common to its path. */
+export function getOwnParameters(route: Route, common: readonly Parameter[]): readonly Parameter[] {
+  return route.parameters.filter((parameter) => !common.some((one) => isSame(one, parameter))).sort(byName);
+}
+
+/** Compares two parameters by their names. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Finds the parameters that all operations have. They are the same if the name is; the last description counts. */
+function findCommonParameters(routes: readonly Route[]): readonly Parameter[] {
+  const last = routes.at(-1)!;
+  return last.parameters.filter((parameter) =>
+    routes.every((route) => route.parameters.some((one) => isSame(one, parameter)))
+  ).sort(byName);
+}
+
+function isSame(a: Parameter, b: Parameter): boolean {
+  return a.name === b.name && a.in === b.in;
+}
+
+/** Returns the label of kube-apiserver's documents: `1.37` for the git version `v1.37.2+tlsboot.0.1.0`. */
+export function formatVersionLabel(gitVersion: string): string {
+  return /^v?(\d+\.\d+)/.exec(gitVersion)?.[1] ?? gitVersion;
 }

@@ -9,36 +9,34 @@ import {
   apiResourceListSchema,
   apiVersionsSchema,
   versionInfoSchema,
-} from "../kinds/discovery_v1.ts";
+} from "../kinds/discovery.ts";
 import {
   capitalized,
+  DELETE_COLLECTION_PARAMETERS,
   DELETE_OPTIONS_TYPE,
+  DELETE_PARAMETERS,
   groupTag,
   type GroupVersion,
+  LIST_PARAMETERS,
   listGroupVersions,
   listType,
   metaType,
+  nameParameter,
+  NAMESPACE_PARAMETER,
   OBJECT_TYPES,
   objectType,
+  type Parameter,
+  PATCH_PARAMETERS,
   PATCH_TYPE,
+  PRETTY_PARAMETER,
   type Route,
   type ServedKind,
   STATUS_TYPE,
   toGroupVersionKind,
   WATCH_EVENT_TYPE,
   type WireType,
-} from "./route.ts";
-import {
-  DELETE_COLLECTION_PARAMETERS,
-  DELETE_PARAMETERS,
-  LIST_PARAMETERS,
-  nameParameter,
-  NAMESPACE_PARAMETER,
-  type Parameter,
-  PATCH_PARAMETERS,
-  PRETTY_PARAMETER,
   WRITE_PARAMETERS,
-} from "./parameters.ts";
+} from "./route.ts";
 import { PATCH_MEDIA_TYPES } from "../patch/patch_result.ts";
 import { formatObjectPath, type Kind } from "../schema.ts";
 

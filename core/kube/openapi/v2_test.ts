@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ALL_KINDS } from "../kinds/mod.ts";
 import { encodeGnostic } from "./gnostic.ts";
-import { GNOSTIC_V2 } from "./gnostic_v2.ts";
-import { createOpenApiV2 } from "./v2.ts";
+import { createOpenApiV2, GNOSTIC_V2 } from "./v2.ts";
 
 const SERVED = ALL_KINDS.map((kind) => ({ kind, verbs: ["create", "get"], subresources: [] }));
 

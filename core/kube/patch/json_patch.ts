@@ -1,21 +1,22 @@
 /**
- * JSON patch as kube-apiserver applies it (evanphx/json-patch v4). It is more lenient than RFC 6902: `replace` sets a
- * member that is missing, negative indices count from the end, and `test` of a missing member against null holds. The npm
- * packages refuse these, so tlsboot has its own implementation.
+ * JSON patch and JSON merge patch (RFC 7386) as kube-apiserver applies them (evanphx/json-patch v4). JSON patch is more
+ * lenient than RFC 6902: `replace` sets a member that is missing, negative indices count from the end, and `test` of a
+ * missing member against null holds. The npm packages refuse these, so tlsboot has its own implementation.
  */
-import { setOwn } from "../wire/json_parser.ts";
-import { goQuote, marshalJson } from "../../lib/quote.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
 import {
   cloneJson,
   findInfinite,
-  getJsonType,
   getMember,
+  goJsonType,
   isEqualJson,
   isJsonObject,
   isTooDeep,
   type JsonObject,
+  setOwn,
+  withoutNulls,
 } from "../json_value.ts";
+import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { addObjects, badPatch, type PatchedDocument, type PatchError, unfitPatch } from "./patch_result.ts";
 
 /** The largest number of operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
@@ -78,17 +79,17 @@ type Place =
 /** Finds the first fault in decoding a patch into typed operations, with Go's message. */
 function findShapeFault(patch: unknown): string | undefined {
   const wrong = "error decoding patch: json: cannot unmarshal";
-  if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
+  if (!Array.isArray(patch)) return `${wrong} ${goJsonType(patch)} into Go value of type []handlers.jsonPatchOp`;
   for (const operation of patch) {
     if (operation === null) continue;
-    if (!isJsonObject(operation)) return `${wrong} ${goName(operation)} into Go value of type handlers.jsonPatchOp`;
+    if (!isJsonObject(operation)) return `${wrong} ${goJsonType(operation)} into Go value of type handlers.jsonPatchOp`;
     for (const [field, value] of Object.entries(operation)) {
       const place = `into Go struct field jsonPatchOp.${field}`;
       if (field === "value") {
         const infinite = findInfinite(value);
         if (infinite !== undefined) return `${wrong} number ${infinite} ${place} of type float64`;
       } else if (TEXT_FIELDS.includes(field) && typeof (value ?? "") !== "string") {
-        return `${wrong} ${goName(value)} ${place} of type string`;
+        return `${wrong} ${goJsonType(value)} ${place} of type string`;
       }
     }
   }
@@ -98,14 +99,9 @@ function findShapeFault(patch: unknown): string | undefined {
 /** Finds the first fault in decoding a patch whose operations are not typed. */
 function findRawShapeFault(patch: unknown): string | undefined {
   const wrong = "json: cannot unmarshal";
-  if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type jsonpatch.Patch`;
+  if (!Array.isArray(patch)) return `${wrong} ${goJsonType(patch)} into Go value of type jsonpatch.Patch`;
   const odd: unknown = patch.find((operation) => operation !== null && !isJsonObject(operation));
-  return odd === undefined ? undefined : `${wrong} ${goName(odd)} into Go value of type jsonpatch.Operation`;
-}
-
-function goName(value: unknown): string {
-  const type = getJsonType(value);
-  return type === "boolean" ? "bool" : type;
+  return odd === undefined ? undefined : `${wrong} ${goJsonType(odd)} into Go value of type jsonpatch.Operation`;
 }
 
 /** Performs an operation. Returns why it failed, or undefined. */
@@ -267,4 +263,34 @@ function findIndex(place: { readonly list: unknown[]; readonly key: string }, ex
   const index = Number(place.key);
   const found = index < 0 ? index + size : index;
   return found >= 0 && found < size ? found : undefined;
+}
+
+/** Applies a patch to a document and returns the new document; the inputs are not changed. */
+export function applyMergePatch(document: unknown, patch: unknown): Result<PatchedDocument, PatchError> {
+  if (!Array.isArray(patch) && !isJsonObject(patch)) return err(badPatch("Invalid JSON Patch"));
+  if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
+  const ours = cloneJson(document);
+  const theirs = cloneJson(patch);
+  const sorted = new Set<object>();
+  if (!isJsonObject(ours) || !isJsonObject(theirs)) return ok({ value: pruned(theirs, sorted), sorted });
+  mergeObjects(ours, theirs, sorted);
+  return ok({ value: ours, sorted });
+}
+
+function mergeObjects(target: JsonObject, patch: JsonObject, sorted: Set<object>): void {
+  sorted.add(target);
+  for (const [key, value] of Object.entries(patch)) {
+    const current = getMember(target, key);
+    if (value === null) delete target[key];
+    else if (isJsonObject(current) && isJsonObject(value)) mergeObjects(current, value, sorted);
+    // A list that replaces an object keeps the null members of its elements; elsewhere null means "absent".
+    else setOwn(target, key, isJsonObject(current) ? value : pruned(value, sorted));
+  }
+}
+
+/** Removes null members, and marks every object in the value as read. */
+function pruned(value: unknown, sorted: Set<object>): unknown {
+  const kept = withoutNulls(value);
+  addObjects(kept, sorted);
+  return kept;
 }

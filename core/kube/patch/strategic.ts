@@ -2,9 +2,6 @@
  * Strategic merge patch: a merge patch that knows from the schema which lists to merge by a key and which as sets, and
  * that follows directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
  */
-import { setOwn } from "../wire/json_parser.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
-import type { FieldType, MessageSchema } from "../schema.ts";
 import {
   cloneJson,
   getJsonType,
@@ -12,8 +9,12 @@ import {
   isJsonObject,
   isTooDeep,
   type JsonObject,
+  printGoValue,
+  setOwn,
   withoutNulls,
 } from "../json_value.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { FieldType, MessageSchema } from "../schema.ts";
 import {
   badDirective,
   badPatchType,
@@ -30,7 +31,6 @@ import {
   PatchFault,
   storedOrderAfter,
 } from "./strategic_list.ts";
-import { printGoValue } from "./go_value.ts";
 import { badPatch, type PatchError } from "./patch_result.ts";
 
 const DIRECTIVE = "$patch";

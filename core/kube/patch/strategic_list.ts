@@ -4,8 +4,7 @@
  * by the order of the stored list (`normalizeElementOrder`). Faults are thrown, and `strategic.ts` converts them to values.
  */
 import type { FieldSchema, FieldType } from "../schema.ts";
-import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
-import { getGoType, printGoValue } from "./go_value.ts";
+import { getGoType, getJsonType, isJsonObject, type JsonObject, printGoValue } from "../json_value.ts";
 import type { PatchError } from "./patch_result.ts";
 import { goQuote } from "../../lib/quote.ts";
 import { AppError } from "../../errors.ts";

@@ -6,7 +6,7 @@ import type { Event, ObjectReference } from "../kinds/core_v1.ts";
 import { type FieldError, invalid, requiredField } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../../lib/quote.ts";
-import { validateImmutable } from "./object_meta.ts";
+import { validateImmutable } from "./meta_v1.ts";
 
 /** The API through which an event is written. */
 export type EventApi = "v1" | "events.k8s.io/v1";

@@ -1,13 +1,16 @@
 /**
- * The rules of Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`,
- * `pkg/apis/core/v1/defaults.go`).
+ * Namespaces: their rules (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`,
+ * `pkg/apis/core/v1/defaults.go`), their conditions during deletion
+ * (`pkg/controller/namespace/deletion/status_condition_utils.go`), and the config map with the CA bundle for the programs in
+ * each (`pkg/controller/certificates/rootcacertpublisher`).
  */
-import type { Namespace } from "../kinds/core_v1.ts";
+import type { ConfigMap, Namespace, NamespaceCondition } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 import { sortMembers } from "../../lib/byte_order.ts";
 import { omitUndefined } from "../../lib/record.ts";
-import { validateStandardFinalizer } from "./object_meta.ts";
+import { validateStandardFinalizer } from "./meta_v1.ts";
+import { formatTime } from "../meta.ts";
 
 /** Every namespace carries its own name as a label. */
 const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
@@ -74,4 +77,157 @@ function validateFinalizers(namespace: Namespace, path: (index: number) => strin
     const errors = qualifiedNameErrors(name).map((text) => invalid(path(index), name, text));
     return [...errors, ...validateStandardFinalizer(name, path(index))];
   });
+}
+
+/** The remaining objects of one resource in a namespace that is being deleted. */
+export interface RemainingContent {
+  readonly group: string;
+  readonly resource: string;
+  /** The number of objects, at least 1. */
+  readonly count: number;
+  /** The finalizers of the objects, each once per object that has it. */
+  readonly finalizers: readonly string[];
+}
+
+/** The outcome of one attempt to delete the contents of a namespace. */
+export interface EmptyingReport {
+  /** The reason why the resources could not be discovered. */
+  readonly discoveryFailure?: string;
+  /** The reasons why objects of some resources could not be deleted. */
+  readonly deletionFailures: readonly string[];
+  readonly remaining: readonly RemainingContent[];
+}
+
+interface Finding {
+  readonly type: string;
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Updates the conditions after an attempt; undefined when they do not change. */
+export function updateDeletionConditions(
+  old: readonly NamespaceCondition[],
+  report: EmptyingReport,
+  now: Date,
+): readonly NamespaceCondition[] | undefined {
+  const next = [...old];
+  let isChanged = false;
+  for (const finding of listFindings(report)) {
+    const index = next.findIndex(({ type }) => type === finding.type);
+    const before = next[index];
+    if (before === undefined) {
+      next.push(toCondition(finding, formatTime(now)));
+    } else if (
+      before.status !== finding.status || before.reason !== finding.reason || before.message !== finding.message
+    ) {
+      const since = before.status === finding.status ? before.lastTransitionTime ?? null : formatTime(now);
+      next[index] = toCondition(finding, since);
+    } else continue;
+    isChanged = true;
+  }
+  return isChanged ? next : undefined;
+}
+
+/** Lists the findings in upstream's order of condition types. */
+function listFindings(report: EmptyingReport): readonly Finding[] {
+  return [
+    report.discoveryFailure === undefined
+      ? passed("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered")
+      : failed("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", report.discoveryFailure),
+    passed(
+      "NamespaceDeletionGroupVersionParsingFailure",
+      "ParsedGroupVersions",
+      "All legacy kube types successfully parsed",
+    ),
+    deletionFinding(report.deletionFailures),
+    contentFinding(report.remaining),
+    finalizersFinding(report.remaining),
+  ];
+}
+
+function deletionFinding(failures: readonly string[]): Finding {
+  const type = "NamespaceDeletionContentFailure";
+  if (failures.length === 0) {
+    return passed(type, "ContentDeleted", "All content successfully deleted, may be waiting on finalization");
+  }
+  const texts = [...failures].sort().join(", ");
+  return failed(
+    type,
+    "ContentDeletionFailed",
+    `Failed to delete all resource types, ${failures.length} remaining: ${texts}`,
+  );
+}
+
+function contentFinding(remaining: readonly RemainingContent[]): Finding {
+  const type = "NamespaceContentRemaining";
+  if (remaining.length === 0) return passed(type, "ContentRemoved", "All content successfully removed");
+  const texts = remaining.map(({ resource, group, count }) => `${resource}.${group} has ${count} resource instances`);
+  return failed(type, "SomeResourcesRemain", `Some resources are remaining: ${texts.sort().join(", ")}`);
+}
+
+function finalizersFinding(remaining: readonly RemainingContent[]): Finding {
+  const type = "NamespaceFinalizersRemaining";
+  const counts = new Map<string, number>();
+  for (const finalizer of remaining.flatMap(({ finalizers }) => finalizers)) {
+    counts.set(finalizer, (counts.get(finalizer) ?? 0) + 1);
+  }
+  if (counts.size === 0) return passed(type, "ContentHasNoFinalizers", "All content-preserving finalizers finished");
+  const texts = [...counts].map(([finalizer, count]) => `${finalizer} in ${count} resource instances`);
+  return failed(
+    type,
+    "SomeFinalizersRemain",
+    `Some content in the namespace has finalizers remaining: ${texts.sort().join(", ")}`,
+  );
+}
+
+function passed(type: string, reason: string, message: string): Finding {
+  return { type, status: "False", reason, message };
+}
+
+function failed(type: string, reason: string, message: string): Finding {
+  return { type, status: "True", reason, message };
+}
+
+function toCondition(
+  { type, status, reason, message }: Finding,
+  lastTransitionTime: string | null,
+): NamespaceCondition {
+  return { type, status, lastTransitionTime, reason, message };
+}
+
+/** The name of the config map in each namespace. */
+export const ROOT_CA_NAME = "kube-root-ca.crt";
+
+const DESCRIPTION_ANNOTATION = "kubernetes.io/description";
+const DESCRIPTION =
+  "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the " +
+  "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes " +
+  "clusters.";
+
+/** The action of the publisher on the config map of a namespace. */
+export type RootCaPlan =
+  | { readonly kind: "none" }
+  | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };
+
+/** Plans the config map, which must contain the bundle, nothing else, and a description. */
+export function planRootCa(existing: ConfigMap | undefined, namespace: string, caPem: string): RootCaPlan {
+  const data = { "ca.crt": caPem };
+  const annotations = { [DESCRIPTION_ANNOTATION]: DESCRIPTION };
+  if (existing === undefined) {
+    return { kind: "create", configMap: { metadata: { name: ROOT_CA_NAME, namespace, annotations }, data } };
+  }
+  const entries = Object.entries(existing.data ?? {});
+  const isRight = entries.length === 1 && existing.data?.["ca.crt"] === caPem;
+  const isDescribed = (existing.metadata.annotations?.[DESCRIPTION_ANNOTATION] ?? "") !== "";
+  if (isRight && isDescribed) return { kind: "none" };
+  const { metadata } = existing;
+  return {
+    kind: "update",
+    configMap: {
+      ...existing,
+      metadata: { ...metadata, annotations: { ...metadata.annotations, ...annotations } },
+      data,
+    },
+  };
 }

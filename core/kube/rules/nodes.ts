@@ -1,6 +1,8 @@
 /**
- * Nodes: what stays as it is once set, taints, addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`), and
- * networks in CIDR form (`apimachinery/pkg/util/validation/ip.go`).
+ * The rules of the objects that a kubelet writes about its node: the Node (`pkg/apis/core/validation`,
+ * `pkg/apis/core/v1/defaults.go`) with networks in CIDR form (`apimachinery/pkg/util/validation/ip.go`), the CSINode
+ * (`pkg/apis/storage/validation/validation.go`), and the Lease, which leaders write too (`pkg/apis/coordination/validation`,
+ * `pkg/registry/coordination/lease/strategy.go`).
  */
 import { isIPv4, isIPv6 } from "node:net";
 import {
@@ -12,14 +14,17 @@ import {
   invalid,
   notSupportedName,
   requiredField,
+  tooLong,
 } from "../status/field_error.ts";
 import type { KubeObject } from "../meta.ts";
-import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
+import { dns1123SubdomainErrors, labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { compareBytes } from "../../lib/byte_order.ts";
 import { byteLength, goQuote } from "../../lib/quote.ts";
 import { formatIpAddress, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
-import { toMillis } from "../wire/quantity.ts";
-import { validateLabelName } from "./object_meta.ts";
+import { toMillis } from "../wire/scalars.ts";
+import { validateLabelName } from "./meta_v1.ts";
+import { isEqualJson } from "../json_value.ts";
+import type { Lease } from "../kinds/coordination_v1.ts";
 
 /** The parts of a Node that have rules. */
 export interface NodeShape extends KubeObject {
@@ -71,7 +76,7 @@ function withPodCidrs<T extends NodeShape>(node: T): T {
 /** Validates a new Node apart from its metadata. */
 export function validateNodeCreate(node: NodeShape): FieldError[] {
   return [
-    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateTaints(node.spec.taints ?? []),
     ...validateResources(node),
     ...validateSwap(node),
     ...validateDeclaredFeatures(node),
@@ -92,7 +97,7 @@ export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): Field
     ...validateAddresses(node),
     ...validatePodCidrs(node, old),
     ...validateProviderId(node, old),
-    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateTaints(node.spec.taints ?? []),
     ...validateExternalId(node, old),
   ];
 }
@@ -214,10 +219,10 @@ function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
 }
 
 /** Validates taints, which upstream reports under `metadata`. */
-function validateTaints(taints: readonly TaintShape[], path: string): FieldError[] {
+function validateTaints(taints: readonly TaintShape[]): FieldError[] {
   const seen = new Set<string>();
   return checkEach(taints, (taint, index) => {
-    const at = `${path}[${index}]`;
+    const at = `metadata.taints[${index}]`;
     const { key, value = "", effect } = taint;
     const errors = validateLabelName(key, `${at}.key`);
     const valueErrors = labelValueErrors(value);
@@ -266,7 +271,7 @@ function isExtended(name: string): boolean {
   return qualifiedNameErrors(`requests.${name}`).length === 0;
 }
 
-/** Faults of a network: it must be one, and written without leading zeros, a mapped IPv4 address or bits of a host. */
+/** Validates a network in CIDR form, which has no leading zeros, no mapped IPv4 address and no bits of a host. */
 export function validateCidr(field: string, value: string): FieldError[] {
   const detail = cidrFault(value);
   return detail === undefined ? [] : [invalid(field, value, detail)];
@@ -321,4 +326,115 @@ function withoutLeadingZeros(address: string): string {
 
 function isMapped(address: string): boolean {
   return address.includes(":") && parseIpAddress(address)?.length === 4;
+}
+
+/** The parts of a CSINode that have rules. */
+export interface CsiNodeShape extends KubeObject {
+  readonly spec: { readonly drivers: readonly CsiDriverShape[] | null };
+}
+
+/** One storage driver of a node, as far as it has rules. */
+export interface CsiDriverShape {
+  readonly name: string;
+  readonly nodeID: string;
+  readonly topologyKeys?: readonly string[] | null;
+  readonly allocatable?: { readonly count?: number };
+}
+
+const DRIVER_NAME_MAX_LENGTH = 63;
+const NODE_ID_MAX_LENGTH = 256;
+
+/** Validates a new CSINode apart from its metadata. */
+export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
+  const seen = new Set<string>();
+  return checkEach(node.spec.drivers ?? [], (driver, index) => {
+    const path = `spec.drivers[${index}]`;
+    const errors = validateDriver(driver, path);
+    if (seen.has(driver.name)) errors.push(duplicate(`${path}.name`, driver.name));
+    seen.add(driver.name);
+    return [...errors, ...validateTopologyKeys(driver.topologyKeys ?? [], path)];
+  });
+}
+
+/** Validates a changed CSINode: of a driver that stays, only `allocatable` may change. */
+export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): FieldError[] {
+  const errors = validateCsiNodeCreate(node);
+  const now = Map.groupBy(node.spec.drivers ?? [], ({ name }) => name);
+  const changed = checkEach(old.spec.drivers ?? [], (before) =>
+    checkEach(now.get(before.name) ?? [], (after) => {
+      if (isEqualJson(withoutAllocatable(after), withoutAllocatable(before))) return [];
+      return [invalid("spec.drivers", internalDriver(after), "field is immutable")];
+    }));
+  return [...errors, ...changed];
+}
+
+function validateDriver(driver: CsiDriverShape, path: string): FieldError[] {
+  const { name, nodeID, allocatable } = driver;
+  const errors: FieldError[] = [];
+  if (name === "") errors.push(requiredField(`${path}.name`));
+  else {
+    if (byteLength(name) > DRIVER_NAME_MAX_LENGTH) errors.push(tooLong(`${path}.name`, DRIVER_NAME_MAX_LENGTH));
+    errors.push(...dns1123SubdomainErrors(name.toLowerCase()).map((text) => invalid(`${path}.name`, name, text)));
+  }
+  if (nodeID === "") errors.push(requiredField(`${path}.nodeID`));
+  if (byteLength(nodeID) > NODE_ID_MAX_LENGTH) {
+    errors.push(invalid(`${path}.nodeID`, nodeID, `must be ${NODE_ID_MAX_LENGTH} characters or less`));
+  }
+  const count = allocatable?.count ?? 0;
+  if (count < 0) errors.push(invalid(`${path}.allocatable.count`, count, "must be greater than or equal to 0"));
+  return errors;
+}
+
+function validateTopologyKeys(keys: readonly string[], path: string): FieldError[] {
+  const seen = new Set<string>();
+  return checkEach(keys, (key) => {
+    const isRepeated = seen.has(key);
+    seen.add(key);
+    return [
+      ...(key === "" ? [requiredField(path)] : []),
+      ...(isRepeated ? [duplicate(path, key)] : []),
+      ...qualifiedNameErrors(key).map((text) => invalid(path, key, text)),
+    ];
+  });
+}
+
+function withoutAllocatable(driver: CsiDriverShape): unknown {
+  return { name: driver.name, nodeID: driver.nodeID, topologyKeys: driver.topologyKeys ?? [] };
+}
+
+/** Names the fields as Go's internal type does, which the error prints. */
+function internalDriver(driver: CsiDriverShape): unknown {
+  return { Name: driver.name, NodeID: driver.nodeID, TopologyKeys: driver.topologyKeys ?? null, Allocatable: null };
+}
+
+/** Drops the fields of coordinated leader election, which is off by default. */
+export function prepareLeaseForCreate(lease: Lease): Lease {
+  const { strategy: _strategy, preferredHolder: _holder, ...spec } = lease.spec;
+  return { ...lease, spec };
+}
+
+/** Drops the fields of coordinated leader election unless they are stored already. */
+export function prepareLeaseForUpdate(lease: Lease, old: Lease): Lease {
+  const { strategy, preferredHolder, ...spec } = lease.spec;
+  return {
+    ...lease,
+    spec: {
+      ...spec,
+      ...(strategy === undefined || old.spec.strategy === undefined ? {} : { strategy }),
+      ...(preferredHolder === undefined || old.spec.preferredHolder === undefined ? {} : { preferredHolder }),
+    },
+  };
+}
+
+/** Validates a new or a changed Lease apart from its metadata. */
+export function validateLease(lease: Lease): FieldError[] {
+  const { leaseDurationSeconds, leaseTransitions } = lease.spec;
+  const errors: FieldError[] = [];
+  if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
+    errors.push(invalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
+  }
+  if (leaseTransitions !== undefined && leaseTransitions < 0) {
+    errors.push(invalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
+  }
+  return errors;
 }

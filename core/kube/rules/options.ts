@@ -10,7 +10,7 @@ import {
   requiredField,
 } from "../status/field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
-import { validateFieldManager } from "./object_meta.ts";
+import { validateFieldManager } from "./meta_v1.ts";
 
 /** Query options of a creation or an update. */
 export interface UpdateOptions {

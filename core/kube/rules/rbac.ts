@@ -14,8 +14,8 @@ import {
   type RoleRef,
   type Subject,
 } from "../kinds/rbac_v1.ts";
-import { selectorFromLabelSelector } from "../selectors/labels.ts";
-import { validateLabelSelector } from "./selectors.ts";
+import { selectorFromLabelSelector } from "../selectors.ts";
+import { validateLabelSelector } from "./meta_v1.ts";
 
 /** Validates a new or a changed Role apart from its metadata. */
 export function validateRole(role: Role): FieldError[] {

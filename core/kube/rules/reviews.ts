@@ -9,7 +9,7 @@ import type {
   SubjectAccessReviewSpec,
 } from "../kinds/authorization_v1.ts";
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../kinds/authentication_v1.ts";
-import type { AttestationPcr, NodeAttestation } from "../kinds/tlsboot_v1alpha1.ts";
+import type { AttestationPcr, NodeAttestation } from "../kinds/node_attestation.ts";
 import { byteLength } from "../../lib/quote.ts";
 import {
   checkEach,
@@ -22,9 +22,9 @@ import {
   tooLong,
 } from "../status/field_error.ts";
 import type { ObjectMeta, SelectorRequirement } from "../meta.ts";
-import { validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
+import { validateFieldRequirement, validateLabelRequirement } from "./meta_v1.ts";
 import { subdomainNameErrors } from "../names.ts";
-import { decodeCanonicalBase64 } from "../wire/base64.ts";
+import { decodeCanonicalBase64 } from "../wire/scalars.ts";
 
 /**
  * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every

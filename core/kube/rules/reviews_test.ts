@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SubjectAccessReview } from "../kinds/authorization_v1.ts";
-import type { NodeAttestation } from "../kinds/tlsboot_v1alpha1.ts";
+import type { NodeAttestation } from "../kinds/node_attestation.ts";
 import { formatFieldError } from "../status/field_error.ts";
 import { invalidObject } from "../status/status.ts";
 import {

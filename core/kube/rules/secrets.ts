@@ -1,15 +1,15 @@
 /**
  * The rules of Secrets and ConfigMaps apart from metadata (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`).
  */
-import { encodeBase64 } from "../../lib/base64.ts";
-import { decodeCanonicalBase64 } from "../wire/base64.ts";
+import { encodeBase64 } from "../../lib/encodings.ts";
+import { decodeCanonicalBase64 } from "../wire/scalars.ts";
 import { JsonSyntaxError } from "../wire/errors.ts";
 import { parseJson } from "../wire/json_parser.ts";
 import type { ConfigMap, SecretObject } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../status/field_error.ts";
 import { dataKeyErrors } from "../names.ts";
-import { isEqualJson } from "../json_value.ts";
-import { validateImmutable } from "./object_meta.ts";
+import { goJsonType, isEqualJson } from "../json_value.ts";
+import { validateImmutable } from "./meta_v1.ts";
 import { byteLength } from "../../lib/quote.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
@@ -129,8 +129,7 @@ function findJsonFault(text: string): string | undefined {
   try {
     const { value } = parseJson(text);
     if (typeof value === "object" && !Array.isArray(value)) return undefined;
-    const name = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-    return `json: cannot unmarshal ${name} into Go value of type map[string]interface {}`;
+    return `json: cannot unmarshal ${goJsonType(value)} into Go value of type map[string]interface {}`;
   } catch (error) {
     if (error instanceof JsonSyntaxError) return error.message;
     throw error;

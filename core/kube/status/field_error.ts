@@ -2,8 +2,7 @@
  * Field errors: validation collects every fault of an object and reports all at once
  * (apimachinery `pkg/util/validation/field/errors.go`).
  */
-
-import { INT64_LIMIT } from "../int64.ts";
+import { INT64_LIMIT, MAX_INT64, MIN_INT64 } from "../../lib/int64.ts";
 import { goQuote, marshalJson } from "../../lib/quote.ts";
 
 /** The classes of faults, spelled like the `reason` of a Status cause. */
@@ -155,12 +154,9 @@ export function selectReportedErrors(errors: Iterable<FieldError>): readonly Fie
  * The largest and smallest integers of a JavaScript number are printed as the limits of an int64.
  */
 export function printValue(value: unknown): string {
-  if (typeof value === "number" && Math.abs(value) === INT64_LIMIT) return value < 0 ? MIN_INT64_TEXT : MAX_INT64_TEXT;
+  if (typeof value === "number" && Math.abs(value) === INT64_LIMIT) return String(value < 0 ? MIN_INT64 : MAX_INT64);
   return typeof value === "string" ? goQuote(value) : marshalJson(value);
 }
-
-const MIN_INT64_TEXT = String(-(2n ** 63n));
-const MAX_INT64_TEXT = String(2n ** 63n - 1n);
 
 function withDetail(text: string, detail: string): string {
   return detail === "" ? text : `${text}: ${detail}`;

@@ -1,26 +1,18 @@
 /**
  * Creates the errors that become a `meta/v1` Status; their messages are those of apimachinery
  * `pkg/api/errors/errors.go`, since clients read them. A failed answer becomes an error again: with the Status it holds, or
- * with the one that client-go makes up. Only this file and `error.ts` know the pairs of reason and code.
+ * with the one that client-go makes up. Only this file knows the pairs of reason and code.
  */
-import { type ErrorCode, isAppError } from "../../errors.ts";
+import { AppError, type ErrorCode, getErrorMessage, isAppError } from "../../errors.ts";
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
 import type { Status, StatusCause, StatusDetails } from "../meta.ts";
 import type { PatchError } from "../patch/patch_result.ts";
 import { goQuote } from "../../lib/quote.ts";
-import { isRecord, omitEmpty } from "../../lib/record.ts";
+import { isRecord, lookup, omitEmpty } from "../../lib/record.ts";
 import { formatQualifiedKind, formatQualifiedResource } from "../schema.ts";
-import {
-  createFailureStatus,
-  createStatusDetails,
-  type KindName,
-  NO_RESOURCE,
-  type ResourceName,
-  StatusError,
-} from "./error.ts";
 import { statusSchema } from "../kinds/meta_v1.ts";
-import { DecodeError, decodeObject } from "../wire/decode.ts";
-export { getErrorCode, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./error.ts";
+import { decodeObject } from "../wire/decode.ts";
+import { DecodeError } from "../wire/errors.ts";
 
 /** 400: the request cannot be understood. */
 export function badRequest(message: string): StatusError {
@@ -137,7 +129,7 @@ export function tooManyRequests(message: string, retryAfterSeconds: number): Sta
 
 /** 500 with a reason; the client sees the message, so it must contain no secret. */
 export function internalError(error: unknown): StatusError {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = getErrorMessage(error);
   const details = { causes: [{ message: text }] };
   return new StatusError(createFailureStatus(500, "InternalError", `Internal error occurred: ${text}`, details), {
     cause: error,
@@ -312,4 +304,96 @@ function describe(code: number, method: string, serverMessage: string): readonly
     return [reason, "the server was unable to respond with a content type that the client supports"];
   }
   return [code === 409 && method === "POST" ? "AlreadyExists" : reason, message];
+}
+
+/** A resource as a Status names it. */
+export interface ResourceName {
+  readonly group: string;
+  readonly plural: string;
+}
+
+/** A kind as a Status about invalid objects names it. */
+export interface KindName {
+  readonly group: string;
+  readonly kind: string;
+}
+
+/** The resource of a request for a path, or of an unknown one. */
+export const NO_RESOURCE: ResourceName = { group: "", plural: "" };
+
+/** Properties that a StatusError may have in addition to its Status. */
+export interface StatusErrorOptions {
+  readonly cause?: unknown;
+  /** Extra response headers, names lower-case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A failure with its exact Status, as the server sends it and as the client received it. */
+export class StatusError extends AppError {
+  /** Canonical, without `kind` and `apiVersion`. */
+  readonly status: Status;
+  readonly headers?: Readonly<Record<string, string>>;
+
+  constructor(status: Status, options: StatusErrorOptions = {}) {
+    super(getErrorCode(status), status.message ?? "", { cause: options.cause, retryable: isRetryable(status) });
+    this.status = status;
+    if (options.headers !== undefined) this.headers = options.headers;
+  }
+}
+
+/** The error code of each reason that has a specific one. */
+const CODE_OF_REASON: Readonly<Record<string, ErrorCode>> = {
+  AlreadyExists: "already_exists",
+  BadRequest: "invalid",
+  Conflict: "conflict",
+  Forbidden: "access_denied",
+  Invalid: "invalid",
+  NotFound: "not_found",
+  Timeout: "timeout",
+  Unauthorized: "unauthorized",
+};
+
+/** The error code of an HTTP status whose Status names no reason of the table above. */
+const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid",
+  401: "unauthorized",
+  403: "access_denied",
+  404: "not_found",
+  409: "conflict",
+  422: "invalid",
+  504: "timeout",
+};
+
+/** Returns the error code of a Status: by its reason, or by its HTTP status if it has no reason. */
+function getErrorCode(status: Status): ErrorCode {
+  const reason = status.reason ?? "";
+  if (reason !== "") return lookup(CODE_OF_REASON, reason) ?? "api_error";
+  return CODE_OF_HTTP[status.code ?? 0] ?? "api_error";
+}
+
+/** Creates the Status of a failure, in the order of Go's fields. */
+export function createFailureStatus(
+  code: number,
+  reason: string,
+  message: string,
+  details?: StatusDetails,
+  continueToken = "",
+): Status {
+  return {
+    metadata: continueToken === "" ? {} : { continue: continueToken },
+    status: "Failure",
+    ...omitEmpty({ message, reason, details }),
+    code,
+  };
+}
+
+/** Creates the details of a Status from name, group and resource, without empty ones. */
+function createStatusDetails(resource: ResourceName, name: string): StatusDetails {
+  return omitEmpty({ name, group: resource.group, kind: resource.plural });
+}
+
+/** Reports whether the same request may succeed later: the server or a gateway was overloaded or unavailable. */
+function isRetryable(status: Status): boolean {
+  if ((status.details?.retryAfterSeconds ?? 0) > 0 || status.reason === "ServerTimeout") return true;
+  return [429, 502, 503, 504].includes(status.code ?? 0);
 }

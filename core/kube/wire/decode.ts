@@ -2,10 +2,18 @@
  * Decodes parsed JSON into canonical objects, with the errors of Go's decoder (sigs.k8s.io/json `decode.go`): names are
  * case-sensitive, `null` means absent, and unknown and repeated fields are collected.
  */
-import { isRecord } from "../../lib/record.ts";
+import { isRecord, type JsonMember } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
-import { clampToInt64, convertToInt64, toInt64 } from "../int64.ts";
-import { ExactNumber, isTooDeep } from "../json_value.ts";
+import { clampToInt64, convertToInt64, toInt64 } from "../../lib/int64.ts";
+import {
+  ExactNumber,
+  goJsonType,
+  inGoOrder,
+  isTooDeep,
+  type JsonDocument,
+  listMembers,
+  setOwn,
+} from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import {
   buildMessage,
@@ -17,14 +25,10 @@ import {
   getStructName,
   type MessagePlan,
 } from "./message_plan.ts";
-import { encodeBase64 } from "../../lib/base64.ts";
-import { canonicalBase64 } from "./base64.ts";
-import { DecodeError, goJsonType } from "./errors.ts";
+import { encodeBase64 } from "../../lib/encodings.ts";
+import { canonicalBase64, canonicalMicroTime, canonicalQuantity, canonicalTime } from "./scalars.ts";
+import { DecodeError } from "./errors.ts";
 import { goQuote } from "../../lib/quote.ts";
-import { inGoOrder, type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
-import { canonicalQuantity } from "./quantity.ts";
-import { canonicalMicroTime, canonicalTime } from "./time.ts";
-export { DecodeError } from "./errors.ts";
 
 /** Details about a document apart from its value; a `JsonDocument` fits. */
 export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {

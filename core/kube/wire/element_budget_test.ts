@@ -5,7 +5,7 @@ import { nodeKind } from "../kinds/mod.ts";
 import { StatusError } from "../status/status.ts";
 import { ElementBudget, MAX_ELEMENTS } from "./element_budget.ts";
 import { parseJson } from "./json_parser.ts";
-import { decodeMessage, encodeMessage } from "./mod.ts";
+import { decodeMessage, encodeMessage } from "./protobuf.ts";
 import { parseYaml } from "./yaml.ts";
 
 const MORE = MAX_ELEMENTS + 1;

@@ -2,7 +2,7 @@
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { compareBytes } from "../../lib/byte_order.ts";
 import { escapeGoJson } from "../../lib/quote.ts";
-import { isNumberLike } from "./json_document.ts";
+import { isNumberLike } from "../json_value.ts";
 
 /** The type of an object to encode: a kind, or `kind` and `apiVersion` themselves (for lists, Status and others). */
 export type TypeMeta = Kind | { readonly apiVersion: string; readonly kind: string };

@@ -1,5 +1,4 @@
 /** The errors of the codecs; their messages are those that Kubernetes clients see. */
-import { ExactNumber } from "../json_value.ts";
 import { AppError } from "../../errors.ts";
 
 /** Reports a well-formed document that is not the expected object, or a malformed protobuf body; code `invalid`. */
@@ -14,11 +13,4 @@ export class JsonSyntaxError extends AppError {
   constructor(message: string, cause?: unknown) {
     super("invalid", message, { cause });
   }
-}
-
-/** Returns the type of a JSON value as Go's errors name it. */
-export function goJsonType(value: unknown): string {
-  if (Array.isArray(value)) return "array";
-  if (typeof value === "boolean") return "bool";
-  return value instanceof ExactNumber ? "number" : typeof value;
 }

@@ -2,12 +2,11 @@
  * Parses JSON as Kubernetes does. `JSON.parse` hides two things that a strict server must report, duplicate keys and
  * numbers that are not in the form of an integer, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
  */
-import { decodeUtf8, escapedByte } from "../../lib/utf8.ts";
+import { decodeUtf8, escapedByte, goEscape } from "../../lib/quote.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
-import { goEscape } from "../../lib/quote.ts";
-import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
-export { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
+import { isNumberLike, type JsonDocument, MAX_JSON_DEPTH, setOwn } from "../json_value.ts";
+import type { JsonMember } from "../../lib/record.ts";
 
 /** The greatest depth of recorded paths; no schema is deeper. */
 const MAX_PATH_DEPTH = 64;

@@ -4,12 +4,10 @@
  * concatenation.
  */
 import { Buffer } from "node:buffer";
-import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
-import { WireWriter } from "./wire_writer.ts";
+import { LENGTH_DELIMITED, WireReader, WireWriter } from "./wire_format.ts";
 import { DecodeError } from "./errors.ts";
 import { ElementBudget } from "./element_budget.ts";
-import { decodeMessage } from "./protobuf_read.ts";
-import { encodeField } from "./protobuf_write.ts";
+import { decodeMessage, encodeField } from "./protobuf.ts";
 import type { ListMeta } from "../meta.ts";
 import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";

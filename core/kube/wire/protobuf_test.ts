@@ -23,13 +23,12 @@ import { parseJson } from "./json_parser.ts";
 import {
   decodeEnvelope,
   decodeList,
-  decodeMessage,
   encodeEnvelope,
   encodeListItem,
   encodeListOfItems,
-  encodeMessage,
   encodeWatchFrame,
-} from "./mod.ts";
+} from "./protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "./protobuf.ts";
 
 /** Decodes a whole body and encodes it again. */
 function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>; readonly again: Uint8Array } {

@@ -2,14 +2,18 @@
  * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an
  * empty list from none, so lists that Go always writes are read back as `null`.
  */
-import { encodeBase64 } from "../../lib/base64.ts";
+import { encodeBase64 } from "../../lib/encodings.ts";
 import { isRecord } from "../../lib/record.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { decodeCanonicalBase64 } from "./base64.ts";
-import { inGoOrder } from "./json_document.ts";
+import {
+  canonicalQuantity,
+  decodeCanonicalBase64,
+  parseCanonicalInstant,
+  printMicroTime,
+  printTime,
+} from "./scalars.ts";
+import { inGoOrder } from "../json_value.ts";
 import { type FieldPlan, getMessagePlan, isEmpty } from "./message_plan.ts";
-import { canonicalQuantity } from "./quantity.ts";
-import { parseCanonicalInstant, printMicroTime, printTime } from "./time.ts";
 
 /** A cache of whether storing can change a message; most cannot change. */
 const changing = new WeakMap<MessageSchema, boolean>();
@@ -68,8 +72,8 @@ function isContainer({ kind }: FieldType): boolean {
 }
 
 /**
- * Returns whether an object is what decoding its protobuf gives, with its members in the same order. It is false for a few
- * rare objects that are.
+ * Reports whether an object equals what decoding its protobuf gives, with its members in the same order. For a few rare
+ * objects the answer is false although it could be true.
  */
 export function isStoredForm(schema: MessageSchema, object: object): boolean {
   const { fields, byName } = getMessagePlan(schema);

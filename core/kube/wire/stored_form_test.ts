@@ -14,7 +14,8 @@ import {
 import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { type FieldType, formatApiVersion, type MessageSchema } from "../schema.ts";
 import { decodeObject } from "./decode.ts";
-import { decodeEnvelope, decodeMessage, encodeMessage } from "./mod.ts";
+import { decodeEnvelope } from "./protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "./protobuf.ts";
 import { isStoredForm, storedForm } from "./stored_form.ts";
 
 test("storedForm() turns empty lists that Go always writes into null at any depth", () => {

@@ -1,5 +1,6 @@
 /** Reads YAML into plain values, as Kubernetes does or by the core schema of YAML 1.2. */
 import { compareBytes } from "../byte_order.ts";
+import type { JsonMember } from "../record.ts";
 import { err, ok, type Result } from "../result.ts";
 import { GoNumber, type GoScalar, resolvePlain, type YamlVersion } from "./scalar.ts";
 import {
@@ -18,14 +19,6 @@ const MAX_REPEATED = 10_000;
 /** The number of characters of repeated text that count as one value. */
 const CHARS_PER_VALUE = 64;
 
-/** A member of a mapping or an element of a list. */
-interface YamlMember {
-  readonly key: string;
-  readonly value: unknown;
-  /** The JSON text of a number that JavaScript prints differently. */
-  readonly literal?: string;
-}
-
 /** A key that a mapping has twice. The later value counts. */
 export interface RepeatedKey {
   readonly key: GoScalar;
@@ -38,7 +31,7 @@ export interface RepeatedKey {
 interface YamlDocument {
   readonly value: unknown;
   /** The members of mappings and lists with numbers that JavaScript prints differently, or keys that it puts first. */
-  readonly members: ReadonlyMap<object, readonly YamlMember[]>;
+  readonly members: ReadonlyMap<object, readonly JsonMember[]>;
   readonly repeated: readonly RepeatedKey[];
 }
 
@@ -70,7 +63,7 @@ export function readYaml(text: string, version: YamlVersion = "1.2"): Result<unk
 
 /** Converts the tree of a document to plain objects and lists. */
 class ValueReader {
-  readonly members = new Map<object, readonly YamlMember[]>();
+  readonly members = new Map<object, readonly JsonMember[]>();
   readonly repeated: RepeatedKey[] = [];
   readonly #options: YamlOptions;
   /** The outermost alias that is being replaced by what it points at. */
@@ -135,7 +128,7 @@ class ValueReader {
 
   /** Keeps the members that a plain object or list cannot express, and returns it. */
   #keep(container: object, entries: readonly (readonly [string, unknown])[]): unknown {
-    const members = entries.map(([key, value]): YamlMember =>
+    const members = entries.map(([key, value]): JsonMember =>
       value instanceof GoNumber && String(value.value) !== value.literal
         ? { key, value: value.value, literal: value.literal }
         : { key, value: toPlain(value) }

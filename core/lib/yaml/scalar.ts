@@ -3,6 +3,7 @@
  * words and Go's number forms and leaves timestamps as text, or by the core schema of YAML 1.2. Both parsing and printing
  * use it, as printing must quote text that would be misread.
  */
+import { MAX_INT64 } from "../int64.ts";
 
 /** The version of YAML: 1.1 as Kubernetes reads it, or the core schema of 1.2. */
 export type YamlVersion = "1.1" | "1.2";
@@ -39,7 +40,6 @@ const NAN = /^\.(?:nan|NaN|NAN)$/;
 const CORE_INTEGER = /^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$/;
 const GO_INTEGER = /^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))$/;
 const GO_SIGNED_BINARY = /^0b([-+])([01]+)$/;
-const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT64 = 2n ** 64n - 1n;
 /** The length of the largest integer in base 2 with its prefix. Go accepts more leading zeros, which no one writes. */
 const MAX_INTEGER_LENGTH = 3 + 64;

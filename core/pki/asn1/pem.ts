@@ -1,5 +1,5 @@
 /** PEM blocks: read with the acceptance of Go's `encoding/pem`, written in 64 columns (RFC 7468). */
-import { decodeBase64, encodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";
 
 /** One block: its label, its RFC 1421 headers and the decoded bytes. */
 export interface PemBlock {

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { decodeBase64, encodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";
 import { encodePem, findPemBlock, parsePemBlocks } from "./pem.ts";
 
 const block = "-----BEGIN X-----\nQUJD\n-----END X-----\n";

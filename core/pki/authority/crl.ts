@@ -39,7 +39,7 @@ import {
   parseSignatureAlgorithm,
   type SignatureAlgorithmFacts,
 } from "../keys/signature_algorithm.ts";
-import { decodeHex, encodeHex } from "../../lib/hex.ts";
+import { decodeHex, encodeHex } from "../../lib/encodings.ts";
 
 export type CrlReason = keyof typeof CRL_REASON_CODES;
 

@@ -29,7 +29,7 @@ import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
 import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
-import { decodeHex } from "../../lib/hex.ts";
+import { decodeHex } from "../../lib/encodings.ts";
 
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createSeededRandom } from "../../../tests/support/seeded_random.ts";
 import { ML_DSA_VECTORS } from "../../../tests/support/ml_dsa_vectors.ts";
 import { issueTestCertificate, planTestLeaf, unwrap } from "../../../tests/support/test_authority.ts";
-import { decodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64 } from "../../lib/encodings.ts";
 import { createAuthority } from "../authority/authority.ts";
 import { verifyCertificateSignature } from "../x509/certificate.ts";
 import { type Bytes, DerReader, TAG } from "../asn1/der.ts";

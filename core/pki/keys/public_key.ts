@@ -18,7 +18,7 @@ import {
 import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
 import type { MlDsaName } from "./key_algorithm.ts";
 import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
-import { encodeHex } from "../../lib/hex.ts";
+import { encodeHex } from "../../lib/encodings.ts";
 
 /** The algorithm of a public key: its name in Go's x509, or the parameter set of ML-DSA. */
 export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | MlDsaName | "DSA" | "unknown";

@@ -20,7 +20,7 @@ import { type DistinguishedName, parseName } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
 import { findSignatureFault } from "../keys/signature.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "../keys/signature_algorithm.ts";
-import { encodeHex } from "../../lib/hex.ts";
+import { encodeHex } from "../../lib/encodings.ts";
 
 /** The contents of a certificate, frozen. Nothing in it is trustworthy until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {

@@ -19,7 +19,7 @@ import {
   parseAlternativeNames,
   SUBJECT_ALT_NAME_OID,
 } from "./subject_alternative_names.ts";
-import { encodeHex } from "../../lib/hex.ts";
+import { encodeHex } from "../../lib/encodings.ts";
 
 /** Object identifiers of the extensions that we write. */
 export const EXTENSION_OID = {

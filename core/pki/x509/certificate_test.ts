@@ -27,7 +27,7 @@ import {
   encodeValue,
 } from "../asn1/der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../keys/keys.ts";
-import { decodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64 } from "../../lib/encodings.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
 import { type CertificatePlan, issueCertificate } from "../authority/issue.ts";
 

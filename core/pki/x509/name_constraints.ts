@@ -9,7 +9,7 @@ import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 import { isDomain } from "./dns_name.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
 import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
-import { encodeHex } from "../../lib/hex.ts";
+import { encodeHex } from "../../lib/encodings.ts";
 
 /** The subtrees of a constraint, by kind of name. */
 export interface NameSubtrees {

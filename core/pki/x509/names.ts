@@ -11,7 +11,7 @@ import {
 } from "../asn1/der.ts";
 import { decodeText, decodeTime, type TextDialect } from "../asn1/der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../asn1/der_writer.ts";
-import { decodeHex, encodeHex } from "../../lib/hex.ts";
+import { decodeHex, encodeHex } from "../../lib/encodings.ts";
 import { splitUnescaped } from "../../lib/trim.ts";
 
 /** The parts of a subject that signers copy; absent ones are empty. */

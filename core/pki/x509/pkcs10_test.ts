@@ -16,7 +16,7 @@ import {
 import { unwrap } from "../../../tests/support/test_authority.ts";
 import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../keys/keys.ts";
-import { decodeBase64 } from "../../lib/base64.ts";
+import { decodeBase64 } from "../../lib/encodings.ts";
 import { parsePemBlocks } from "../asn1/pem.ts";
 import { findSignatureFaultAside } from "../keys/signature.ts";
 import {

@@ -8,7 +8,7 @@ import type { EtcdClient } from "./client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { findResourcePath, isGroupSegment } from "../transaction.ts";
-import { decodeEnvelope } from "../../../core/kube/wire/mod.ts";
+import { decodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 
 export interface StoredCollection {
   /** The prefix of their keys; it ends in `/`. */

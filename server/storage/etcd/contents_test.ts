@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { encodeEnvelope } from "../../../core/kube/wire/mod.ts";
+import { encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import type { ReadRequest } from "./client.ts";
 import { createStoreContents } from "./contents.ts";
 

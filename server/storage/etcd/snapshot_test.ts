@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/mod.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { PLAIN_RESOURCES } from "../../registry/resources.ts";
 import { createStoredValues } from "../../registry/stored_values.ts";
 import type { ReadRequest } from "./client.ts";

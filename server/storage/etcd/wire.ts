@@ -1,7 +1,6 @@
 /** The few messages of etcd's v3 API that a store needs, as protobuf (etcd `rpc.proto` and `kv.proto`). */
 import { Buffer } from "node:buffer";
-import { WireReader } from "../../../core/kube/wire/wire_reader.ts";
-import { WireWriter } from "../../../core/kube/wire/wire_writer.ts";
+import { WireReader, WireWriter } from "../../../core/kube/wire/wire_format.ts";
 
 export interface EtcdKeyValue {
   readonly key: string;

@@ -1,5 +1,5 @@
 import { encodePem, parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
-import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import {
   validatePodRequestCreate,

@@ -1,6 +1,7 @@
 /** Protobuf: objects in and without their envelope, lists. */
 import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
-import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../../core/kube/wire/mod.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "../../../core/kube/wire/protobuf.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, attempt } from "../oracle.ts";

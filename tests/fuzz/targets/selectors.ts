@@ -1,5 +1,4 @@
-import { matchesFields, parseFieldSelector } from "../../../core/kube/selectors/fields.ts";
-import { matchesLabels, parseLabelSelector } from "../../../core/kube/selectors/labels.ts";
+import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } from "../../../core/kube/selectors.ts";
 import { resultOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
 

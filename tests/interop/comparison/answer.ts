@@ -2,15 +2,11 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
-import {
-  decodeEnvelope,
-  decodeMessage,
-  encodeEnvelope,
-  encodeMessage,
-  formatYaml,
-  jsonText,
-} from "../../../core/kube/wire/mod.ts";
-import { WireReader } from "../../../core/kube/wire/wire_reader.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
+import { decodeMessage, encodeMessage } from "../../../core/kube/wire/protobuf.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
+import { jsonText } from "../../../core/kube/wire/encode.ts";
+import { WireReader } from "../../../core/kube/wire/wire_format.ts";
 import * as kinds from "../../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,

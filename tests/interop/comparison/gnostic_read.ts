@@ -2,7 +2,9 @@
 import { Buffer } from "node:buffer";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { parse } from "yaml";
-import { GNOSTIC_V2, GNOSTIC_V3, type GnosticType } from "../../../core/kube/openapi/mod.ts";
+import { GNOSTIC_V2 } from "../../../core/kube/openapi/v2.ts";
+import { GNOSTIC_V3 } from "../../../core/kube/openapi/v3.ts";
+import type { GnosticType } from "../../../core/kube/openapi/gnostic.ts";
 
 /** Reads an OpenAPI document of either version; fields that the tables do not know are kept by number. */
 export function readGnostic(bytes: Uint8Array): unknown {

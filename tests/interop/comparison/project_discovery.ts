@@ -1,8 +1,8 @@
 /** Discovery in every form, cut down to the groups, resources and paths that tlsboot has. */
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
-import { decodeMessage } from "../../../core/kube/wire/mod.ts";
-import { apiGroupDiscoveryListSchema } from "../../../core/kube/kinds/apidiscovery_v2.ts";
+import { decodeMessage } from "../../../core/kube/wire/protobuf.ts";
+import { apiGroupDiscoveryListSchema } from "../../../core/kube/kinds/discovery.ts";
 import { apiResourceListSchema, apiVersionsSchema } from "../../../core/kube/kinds/mod.ts";
 import type { MessageSchema } from "../../../core/kube/schema.ts";
 import { READ_VERBS } from "../../../server/registry/resource.ts";

@@ -1,0 +1,78 @@
+/** Bytes as text: base64 (as Go reads and writes it), base32 and hexadecimal digits. */
+import { Buffer } from "node:buffer";
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * Decodes base64 with padding; line breaks are skipped. Undefined for any other text, such as the URL alphabet or a
+ * missing padding.
+ */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const compact = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, "") : text;
+  const decoded = Buffer.from(compact, "base64");
+  // Encoding again is several times as fast as the expression, which also accepts stray bits before the padding.
+  const isCanonical = decoded.toString("base64") === compact;
+  if (!isCanonical && (compact.length % 4 !== 0 || !BASE64.test(compact))) return undefined;
+  // A copy: Node's small buffers share one pool, and a Buffer's subarray is slow.
+  return new Uint8Array(decoded);
+}
+
+/** Encodes bytes, or text in UTF-8, as base64 with padding on one line. */
+export function encodeBase64(bytes: Uint8Array | string): string {
+  return toBuffer(bytes).toString("base64");
+}
+
+/** Encodes bytes, or text in UTF-8, with the URL alphabet and without padding. */
+export function encodeBase64Url(bytes: Uint8Array | string): string {
+  return toBuffer(bytes).toString("base64url");
+}
+
+function toBuffer(bytes: Uint8Array | string): Buffer {
+  return typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** Crockford's alphabet: digits and letters without I, L, O and U. */
+export const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** Encodes bytes as base32 without padding, in the alphabet of RFC 4648 or in another one. */
+export function encodeBase32(bytes: Uint8Array, alphabet: string = RFC_4648): string {
+  let text = "";
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = ((value << 8) | byte) & 0xfff;
+    bits += 8;
+    for (; bits >= 5; bits -= 5) text += alphabet[(value >> (bits - 5)) & 31];
+  }
+  return bits === 0 ? text : text + alphabet[(value << (5 - bits)) & 31];
+}
+
+/** Decodes text; undefined for any other text, such as one with bits after the last byte. */
+export function decodeBase32(text: string, alphabet: string = RFC_4648): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
+  let at = 0;
+  let bits = 0;
+  let value = 0;
+  for (const character of text) {
+    const digit = alphabet.indexOf(character);
+    if (digit < 0) return undefined;
+    value = ((value << 5) | digit) & 0xfff;
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes[at++] = (value >> bits) & 0xff;
+  }
+  return bits < 5 && (value & ((1 << bits) - 1)) === 0 ? bytes : undefined;
+}
+
+/** Encodes bytes as lower-case hexadecimal digits, two for each byte. */
+export function encodeHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
+
+/** Decodes text that is known to consist of hexadecimal digits. */
+export function decodeHex(hex: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(hex, "hex"));
+}
