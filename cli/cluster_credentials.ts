@@ -10,7 +10,7 @@ import type { Secret } from "../core/lib/brand.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Tools } from "./io.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../core/token/token_secret.ts";
 
 /** The tools of a command, and what reports the progress of finding the credentials. */
 export interface CredentialTools extends Tools {

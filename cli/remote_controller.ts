@@ -6,13 +6,13 @@ import { type ApiClient, createApiClient } from "../client/objects/api.ts";
 import { readCluster } from "../client/transport/connect.ts";
 import { findMissingRights, findOwnUsername } from "../client/objects/access_reviews.ts";
 import { AppError } from "../core/errors.ts";
-import type { ManifestPart } from "../core/rbac/manifest.ts";
 import {
   describeMissingRights,
   listNeededRights,
+  type ManifestPart,
   type MissingRights,
   type NeededRight,
-} from "../core/rbac/needed_rights.ts";
+} from "../core/rbac/manifest.ts";
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
 import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../server/metrics/registry.ts";

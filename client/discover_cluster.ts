@@ -20,7 +20,7 @@ import type { Clock } from "../core/ports.ts";
 import { createApiClient } from "./objects/api.ts";
 import type { Connect } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
-import { type BootstrapToken, formatBootstrapToken } from "../core/token/bootstrap_token.ts";
+import { type BootstrapToken, formatBootstrapToken } from "../core/token/token_secret.ts";
 
 /** The server, and what is known about the cluster. */
 export interface DiscoveryOptions {

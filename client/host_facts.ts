@@ -1,8 +1,7 @@
-/** The names and addresses of this host, for `core/machine/node_addresses.ts`. */
+/** The names and addresses of this host, for `core/machine/node_name.ts`. */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import type { NodeName } from "../core/machine/node_name.ts";
-import { type HostFacts, parseDefaultInterfaces } from "../core/machine/node_addresses.ts";
+import { type HostFacts, type NodeName, parseDefaultInterfaces } from "../core/machine/node_name.ts";
 import type { FilePort } from "./files.ts";
 
 /** Reads the names and addresses of this host. Facts that the system does not report are omitted. */

@@ -8,7 +8,7 @@ import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig/context
 import { replaceEmbeddedCa } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { parsePemBlocks } from "../core/pki/asn1/pem.ts";
-import { decideTrust, type TrustDecision } from "../core/pki/x509/trust_bundle.ts";
+import { decideTrust, type TrustDecision } from "../core/pki/x509/ca_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import { type FilePort, PUBLIC_MODE, SECRET_MODE } from "./files.ts";
 import { type NodeClusterOptions, readNodeCluster } from "./node_kubeconfig.ts";

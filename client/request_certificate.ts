@@ -5,8 +5,8 @@
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { defaultUsages } from "../core/pki/x509/usages.ts";
-import { findRefusals } from "../core/signing/refusals.ts";
-import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/decide_renewal.ts";
+import { findRefusals } from "../core/signing/profile.ts";
+import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/request/issued_certificate.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { createCsrName } from "../core/machine/adoption.ts";
 import { getRenewalTime } from "../core/machine/renewal_schedule.ts";

@@ -11,7 +11,6 @@ import { encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
-import type { ServingNames } from "../core/machine/node_addresses.ts";
 import {
   bootstrapServing,
   debounce,
@@ -24,6 +23,7 @@ import {
 import { createTlsTransport } from "./transport/tls_transport.ts";
 import { createHolder } from "./keep_fresh.ts";
 import type { TemplateHolder } from "./certificate_manager.ts";
+import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);

@@ -193,14 +193,31 @@ export { findCertificateFault } from "./request/issued_certificate.ts";
 
 // Requesting a certificate, and checking the result.
 export { defaultUsages } from "./pki/x509/usages.ts";
-export type { ExistingCredentials, RenewalOptions } from "./request/decide_renewal.ts";
+export type { ExistingCredentials, RenewalOptions } from "./request/issued_certificate.ts";
 
 // Approval.
 export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
 export { type DecisionRefusal, type DecisionText, withApproval, withDenial } from "./approval/conditions.ts";
 
 // Policies for requests other than those of kubelet clients.
-export { BUILTIN_POLICIES } from "./approval/rules/builtin_policies.ts";
+export {
+  type ApprovalRule,
+  type AttestationRequirement,
+  BUILTIN_POLICIES,
+  type EvidenceSettings,
+  type HoursRequirement,
+  type KeyRequirement,
+  type LifetimeRequirement,
+  type NamesRequirement,
+  type Policy,
+  type RateRequirement,
+  type Requirements,
+  type RuleMatch,
+  type SubjectRequirement,
+  type UsagesRequirement,
+  type Weekday,
+  WEEKDAYS,
+} from "./approval/policy.ts";
 export type { Check, CheckKind, PolicyInput } from "./approval/rules/checks.ts";
 export {
   decideRequest,
@@ -213,35 +230,25 @@ export {
   type Verdict,
   type VerdictEffects,
 } from "./approval/decide_request.ts";
-export type { Hold } from "./approval/evidence/node_claims.ts";
+export type { Hold } from "./approval/evidence/claims.ts";
 export { evaluatePolicies, type PolicyVerdict, type RuleTrace } from "./approval/rules/evaluate_policies.ts";
 export { type Inventory, type InventoryNode, type NodeNames, parseInventory } from "./approval/evidence/inventory.ts";
 export type { HashedHost } from "./attestation/known_hosts.ts";
-export type { ExpectedProofs, ProofKind, ProvenIdentity } from "./attestation/proof.ts";
-export type { TokenProof } from "./attestation/token_proof.ts";
+export type { ExpectedProofs, ProofKind, ProvenIdentity, TokenProof } from "./attestation/proof.ts";
 export type { Endorsement, ProvenKey, SealingKey } from "./attestation/exchange.ts";
-export type { EndorsementAuthority } from "./attestation/verify_tpm.ts";
-export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/evidence/node_names.ts";
-export type { Lookup, NameClaim, NodeCertificate, OwnershipEvidence } from "./approval/evidence/ownership.ts";
+export type { EndorsementAuthority } from "./attestation/tpm_proof.ts";
+export {
+  findHeldNames,
+  listReportedNames,
+  type Lookup,
+  type NameClaim,
+  type NodeCertificate,
+  type OwnershipEvidence,
+  type ReportingNode,
+  splitHosts,
+} from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
-export { listPastApprovals, type PastApproval } from "./approval/evidence/past_approvals.ts";
-export type {
-  ApprovalRule,
-  AttestationRequirement,
-  EvidenceSettings,
-  HoursRequirement,
-  KeyRequirement,
-  LifetimeRequirement,
-  NamesRequirement,
-  Policy,
-  RateRequirement,
-  Requirements,
-  RuleMatch,
-  SubjectRequirement,
-  UsagesRequirement,
-  Weekday,
-} from "./approval/policy.ts";
-export { WEEKDAYS } from "./approval/policy.ts";
+export { listPastApprovals, type PastApproval } from "./approval/conditions.ts";
 
 // Signing.
 export {
@@ -268,7 +275,7 @@ export {
   type UsageRules,
   type ValueRule,
 } from "./signing/profile_spec.ts";
-export type { PlannedExtension } from "./pki/x509/extra_extensions.ts";
+export type { PlannedExtension } from "./pki/x509/certificate_extensions.ts";
 export { type ClientTrust, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
 // Audit policies, and the times after which CSRs are deleted.
@@ -282,30 +289,34 @@ export {
   type AuditRule,
   type AuditStage,
   DEFAULT_AUDIT_POLICY,
+  parseAuditPolicy,
 } from "./audit/policy.ts";
-export { parseAuditPolicy } from "./audit/policy_file.ts";
 export type { CleaningTimes } from "./request/cleaning.ts";
 
 // Bootstrapping and renewal.
 export {
   type BootstrapToken,
+  createTokenSecret,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "./token/bootstrap_token.ts";
+  type TokenSecretOptions,
+} from "./token/token_secret.ts";
 export type { PublishedCluster } from "./token/cluster_info.ts";
-export { createTokenSecret, type TokenSecretOptions } from "./token/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./token/token_file.ts";
 export {
   createServingTemplate,
+  decideServingNames,
   getKubeletUsages,
+  type HostFacts,
+  type HostInterface,
   type KubeletRequest,
   type NodeName,
   parseNodeName,
   toNodeSubject,
 } from "./machine/node_name.ts";
-export { decideServingNames, type HostFacts, type HostInterface, type ServingNames } from "./machine/node_addresses.ts";
 export type { StatusError } from "./kube/status/status.ts";
+export type { ServingNames } from "./pki/authority/serving_certificate.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./machine/credential_pair.ts";
 export {
   applyFailure,
@@ -350,7 +361,7 @@ export {
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/x509/names.ts";
 export type { CurveName, PublicKeyAlgorithm, PublicKeyFacts } from "./pki/keys/public_key.ts";
 export type { Bytes } from "./pki/asn1/der.ts";
-export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature_algorithm.ts";
+export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature.ts";
 export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
 export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
 export type { ExtensionFacts } from "./pki/x509/certificate_extensions.ts";
@@ -397,9 +408,11 @@ export type { HttpProxy } from "./lib/proxy.ts";
 export type { RecoveryRefusal } from "./machine/node_recovery.ts";
 export type { IdentifiedUser } from "./register/certificate_user.ts";
 export type { CertificateDescription } from "./register/record.ts";
-export type { FindRecorded, RecordedCertificate, RecordedCertificates } from "./revocation/recorded_certificates.ts";
 export type {
+  FindRecorded,
   PresentedCertificate,
+  RecordedCertificate,
+  RecordedCertificates,
   RevocableRequest,
   RevocationIndex,
   RevocationMatch,

@@ -6,11 +6,11 @@ import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { parseTokenFile, type TokenFile } from "../core/token/token_file.ts";
-import type { AdvertisedHost } from "../core/machine/node_addresses.ts";
+import type { AdvertisedHost } from "../core/machine/node_name.ts";
 import { AppError } from "../core/errors.ts";
 import type { ProofKind } from "../core/attestation/proof.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
-import type { ServerNames } from "../core/pki/authority/serving_certificate.ts";
+import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 import { checkSecretFolder } from "../client/private_file.ts";
 import type { BootstrapObject, ControllerMetrics, Register, Server } from "../server/mod.ts";
 import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
@@ -68,7 +68,7 @@ export interface Instance extends InstanceStorage {
   /** Lists the kinds of proof that machines may exchange for bootstrap tokens at present. */
   listExpectedProofs(): readonly ProofKind[];
   /** The names and addresses of the server. */
-  readonly names: ServerNames;
+  readonly names: ServingNames;
   /** True when other servers may share the storage. */
   readonly isShared: boolean;
   /** The metrics of the controllers. */
@@ -91,7 +91,7 @@ export interface InstanceOptions {
   readonly inventory?: FollowedInventory | undefined;
 }
 
-const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
+const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
 
 /** Starts the parts of an instance. Faults of files and settings are an AppError with a hint. */
 export async function startInstance(

@@ -7,7 +7,7 @@ import { nodeAttestationKind } from "../core/kube/kinds/node_attestation.ts";
 import { READ_VERBS } from "../server/registry/mod.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
-import { bindRole, toAccountSubject } from "../core/rbac/manifest.ts";
+import { bindRole, toAccountSubject, toGroupSubject, toUserSubject } from "../core/rbac/manifest.ts";
 import { signerClusterRole } from "../core/signing/signer_rbac.ts";
 import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./controllers/in_process_users.ts";
@@ -77,10 +77,9 @@ export function attesterObjects(): readonly BootstrapObject[] {
     metadata: { name: ATTESTER_ROLE },
     rules: [{ verbs: ["create"], apiGroups: [TLSBOOT_GROUP], resources: [nodeAttestationKind.plural] }],
   };
-  const anonymous = { kind: "User", apiGroup: "rbac.authorization.k8s.io", name: ANONYMOUS_USER };
   return [
     createRbacObject("clusterroles", role),
-    createRbacObject("clusterrolebindings", bindRole(role, anonymous)),
+    createRbacObject("clusterrolebindings", bindRole(role, toUserSubject(ANONYMOUS_USER))),
   ];
 }
 
@@ -131,9 +130,5 @@ function binding(name: string, role: string, group: string): BootstrapObject {
 }
 
 function bindingObject(name: string, role: string, group: string): ClusterRoleBinding {
-  return {
-    metadata: { name },
-    subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: group }],
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
-  };
+  return bindRole({ metadata: { name: role } }, toGroupSubject(group), name);
 }

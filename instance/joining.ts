@@ -12,9 +12,12 @@ import {
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
+  type BootstrapToken,
   createTokenSecret,
   decideTokenSecret,
+  generateBootstrapToken,
   listTokenFacts,
+  parseBootstrapToken,
   toTokenSecretName,
   UP_TOKEN_GROUP,
 } from "../core/token/token_secret.ts";
@@ -29,7 +32,6 @@ import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { CertificateDeps } from "./parts/serving.ts";
-import { type BootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../core/token/bootstrap_token.ts";
 import { USER_AGENT } from "../core/version.ts";
 import type { Server } from "../server/mod.ts";
 

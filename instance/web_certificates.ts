@@ -19,6 +19,8 @@ import type { SignerChoice } from "./controllers/signer_profiles.ts";
 import { AppError } from "../core/errors.ts";
 import { type InstanceSettings, parseSetting } from "./settings.ts";
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
+import { toGroupSubject } from "../core/rbac/manifest.ts";
+import { RBAC_GROUP } from "../core/kube/kinds/rbac_v1.ts";
 
 /** Reads the scope of the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
 export function readWebScope(
@@ -55,13 +57,12 @@ export function withWebSigner({ signerNames, profiles }: SignerChoice, scope: We
 /** Creates the role of web servers and its binding to their tokens and identities. */
 export function webObjects(scope: WebScope | undefined): readonly BootstrapObject[] {
   if (scope === undefined) return [];
-  const group = (name: string) => ({ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name });
   return [
     exactRole(WEB_CLUSTER_ROLE),
     createRbacObject("clusterrolebindings", {
       metadata: { name: WEB_ROLE },
-      subjects: [group(WEB_TOKEN_GROUP), group(WEB_GROUP)],
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: WEB_ROLE },
+      subjects: [toGroupSubject(WEB_TOKEN_GROUP), toGroupSubject(WEB_GROUP)],
+      roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: WEB_ROLE },
     }),
   ];
 }

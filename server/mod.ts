@@ -160,17 +160,12 @@ export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite/sqli
 export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_storage.ts";
 export type { StoredValues } from "./storage/etcd/contents.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
+export type { RegisterHead } from "../core/register/record.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 export type { SigningRequestLimits } from "./admission/certificates.ts";
 export type { PublishedCrls } from "./http/crl.ts";
 export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
 export type { Register } from "./register/register.ts";
 export type { Revocations } from "./revocation/revocations.ts";
-export type {
-  LastSeal,
-  NewestCertificate,
-  RegisterHead,
-  RegisterIndex,
-  UnidentifiedCertificate,
-} from "./register/index.ts";
+export type { LastSeal, NewestCertificate, RegisterIndex, UnidentifiedCertificate } from "./register/index.ts";
 export type { RevocationResourceDeps } from "./registry/revocations.ts";

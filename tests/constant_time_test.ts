@@ -7,9 +7,8 @@ import { readSources } from "./support/sources.ts";
 /** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig/kubeconfig.ts": "written into the requested kubeconfig",
-  "core/token/token_secret.ts": "written into the Secret; compared in constant time",
+  "core/token/token_secret.ts": "written into the Secret; compared in constant time; put together for whoever made it",
   "core/token/cluster_info.ts": "the key of an HMAC",
-  "core/token/bootstrap_token.ts": "put together for whoever made the token",
   "controllers/signer/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",

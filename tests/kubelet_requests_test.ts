@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { evaluatePolicy } from "../core/approval/rules/evaluate_policies.ts";
-import { BUILTIN_POLICIES } from "../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../core/approval/policy.ts";
 import { RECOGNIZERS } from "../core/approval/recognizers.ts";
 import { getKubeletUsages, type KubeletRequest } from "../core/machine/node_name.ts";
 import { parseRequest } from "../core/request/parse_request.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { RegisterIndex } from "../server/register/index.ts";
-import { formatTextfile } from "../core/report/health/textfile.ts";
+import { formatTextfile } from "../core/report/health/finding.ts";
 import { createAuthority } from "../core/pki/authority/authority.ts";
 import { err } from "../core/lib/result.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";

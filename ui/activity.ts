@@ -8,7 +8,7 @@ import type { Event } from "../core/kube/kinds/core_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord, Revocation } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findRevocationTarget } from "../core/revocation/revocation.ts";
-import { formatIdentity, parseIdentity } from "../core/report/requester.ts";
+import { formatIdentity, parseIdentity } from "../core/report/words.ts";
 import { getSigner, isCertificateRecord, listNames, shortenSerial } from "../core/report/record_rows.ts";
 import { type RequestSummary, shortenSignerName, summarizeRequest } from "../core/report/request_summary.ts";
 

@@ -2,7 +2,7 @@
  * The machines of an installation, nodes and web servers: their certificates, the tokens with which they joined, and their
  * last contact.
  */
-import { describeStoredProof } from "../core/attestation/token_proof.ts";
+import { describeStoredProof } from "../core/attestation/proof.ts";
 import { WEB_GROUP, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import {

@@ -2,8 +2,7 @@
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { findDnsNameFault } from "../../core/pki/x509/dns_name.ts";
-import { parseUri } from "../../core/pki/x509/uri.ts";
+import { findDnsNameFault, parseUri } from "../../core/pki/x509/subject_alternative_names.ts";
 import { validateSignerName } from "../../core/request/signer_name.ts";
 
 /** Parses a DNS name, which may have a wildcard as its first label. */

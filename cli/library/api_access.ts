@@ -19,7 +19,7 @@ import type { Server } from "../../server/mod.ts";
 import { createSecretStore } from "../../instance/controllers/controllers.ts";
 import { createBootstrapToken, type TokenOptions } from "../../instance/joining.ts";
 import { createClientPorts, type SystemPorts } from "./defaults.ts";
-import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { formatBootstrapToken } from "../../core/token/token_secret.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
 /** A request for a certificate, and how long to wait for the certificate. */

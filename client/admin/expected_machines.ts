@@ -2,7 +2,7 @@
 import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
 import { isKnownHosts } from "../../core/attestation/known_hosts.ts";
 import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
-import { findRequestedNode } from "../../core/approval/evidence/node_claims.ts";
+import { findRequestedNode } from "../../core/approval/evidence/claims.ts";
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { AppError } from "../../core/errors.ts";

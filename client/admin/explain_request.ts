@@ -2,13 +2,11 @@
  * Explains the verdict about one request, for `policy explain` and `describe csr`. The verdict is the approver's own,
  * from the API as it is now or from files alone; nothing is written.
  */
-import { BUILTIN_POLICIES } from "../../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES, type Policy } from "../../core/approval/policy.ts";
 import type { Known, Verdict } from "../../core/approval/decide_request.ts";
 import { findRulesAbout } from "../../core/approval/rules/evaluate_policies.ts";
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
-import { listReportedNames, type ReportingNode } from "../../core/approval/evidence/node_names.ts";
-import type { Lookup } from "../../core/approval/evidence/ownership.ts";
-import type { Policy } from "../../core/approval/policy.ts";
+import { listReportedNames, type Lookup, type ReportingNode } from "../../core/approval/evidence/ownership.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import {
@@ -20,8 +18,7 @@ import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { readRevocableRequest, RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { ApiHandle } from "./connection.ts";
 import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";

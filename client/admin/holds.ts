@@ -1,8 +1,13 @@
 /** The requests that an approver holds for a person, found as the approver finds them. */
-import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/evidence/node_claims.ts";
+import {
+  collectNodeClientSettings,
+  decideHold,
+  findClaimedNode,
+  listRecordedClaims,
+  listRequestClaims,
+} from "../../core/approval/evidence/claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
-import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/name_claims.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,

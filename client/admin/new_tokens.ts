@@ -9,8 +9,7 @@ import { CLUSTER_INFO_NAME, CLUSTER_INFO_PATH } from "../../core/token/cluster_i
 import { type JoinTarget, parseJoinTarget } from "../../core/token/join_material.ts";
 import { isPlainWord } from "../../core/lib/shell_word.ts";
 import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
-import { createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
-import type { BootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { type BootstrapToken, createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { findNearest } from "../../core/lib/nearest.ts";

@@ -8,7 +8,7 @@ import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboo
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { readIdentity } from "../../core/register/certificate_user.ts";
 import { isCertificateRecord } from "../../core/report/record_rows.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import {
   coversUser,
   createRevocation,
@@ -16,7 +16,6 @@ import {
   type RevocationTarget,
   toRevocationName,
 } from "../../core/revocation/revocation.ts";
-import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { ApiConnection } from "./connection.ts";
 import { getCsrByName } from "./csrs.ts";
 import { findObject, flattenPages, revocationPath } from "./records.ts";

@@ -5,9 +5,8 @@ import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { canBeTakenBack, type RevocationTarget, toRevocationName } from "../../core/revocation/revocation.ts";
-import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import {
   explainMissingGroup,
   flattenPages,

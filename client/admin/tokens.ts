@@ -1,9 +1,9 @@
 /** Bootstrap tokens at an API server: Secrets in kube-system, which are listed without their secrets and deleted by their ids. */
 import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
-import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
 import {
   BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_TOKEN_TYPE,
+  formatBootstrapToken,
   listTokenFacts,
   toTokenSecretName,
 } from "../../core/token/token_secret.ts";

@@ -20,7 +20,7 @@ import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type BootstrapToken, parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../core/token/token_secret.ts";
 import type { PublishedCluster } from "../../core/token/cluster_info.ts";
 import type { ProveIdentity } from "../bootstrap.ts";
 import { discoverPublishedCluster, toTokenCluster, tryUntilDone } from "../discover_cluster.ts";

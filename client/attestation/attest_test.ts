@@ -16,7 +16,7 @@ import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { formatBootstrapToken } from "../../core/token/token_secret.ts";
 import { encodeClusterInfo } from "../../core/token/cluster_info.ts";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { type FakeAnswer, type FakeApi, type FakeRequest, startFakeApi } from "../../tests/support/fake_api.ts";

@@ -6,8 +6,8 @@ import { createTpmDevice, type TpmDevice, TpmError } from "./tpm_device.ts";
 import { createDeviceProver, createTpmProver, type TpmProver } from "./tpm_prover.ts";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { readAttestationKey, verifyQuote } from "../../core/attestation/verify_tpm.ts";
 import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
+import { readAttestationKey, verifyQuote } from "../../core/attestation/tpm_proof.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts";
 

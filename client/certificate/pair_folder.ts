@@ -10,7 +10,7 @@ import { readClientPair, readCluster } from "../transport/connect.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
-import type { ExistingCredentials } from "../../core/request/decide_renewal.ts";
+import type { ExistingCredentials } from "../../core/request/issued_certificate.ts";
 
 /** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
 export interface CredentialTarget {

@@ -1,6 +1,5 @@
 /** What the examinations of machines and servers share: their adapters, and their results. */
-import type { Finding } from "../../core/report/health/finding.ts";
-import type { SeenCertificate } from "../../core/report/health/textfile.ts";
+import type { Finding, SeenCertificate } from "../../core/report/health/finding.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { FilePort } from "../files.ts";
 import type { Connect } from "../transport/connect.ts";

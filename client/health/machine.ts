@@ -28,7 +28,7 @@ import {
 import { AppError } from "../../core/errors.ts";
 import { joinPath } from "../../core/kube/kubeconfig/context.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { decideTrust } from "../../core/pki/x509/trust_bundle.ts";
+import { decideTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { CLIENT_STORE_PREFIX } from "../bootstrap.ts";
 import { findWaitingRequest, type FoundPair, viewCredentialStore } from "../certificate/credential_store.ts";
 import { checkKubeconfig, connectAsNode, type KubeconfigValidity, readNodeCluster } from "../node_kubeconfig.ts";

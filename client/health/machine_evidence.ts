@@ -1,7 +1,7 @@
 /** Evidence about a machine's credentials, for `core/report/health/machine`. Nothing is changed. */
 import { dirname, resolve, sep } from "node:path";
 import type { ServerAnswer } from "../../core/report/health/machine.ts";
-import type { FolderWriters } from "../../core/report/health/secrets.ts";
+import type { FolderWriters } from "../../core/report/health/host.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/kinds/authentication_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";

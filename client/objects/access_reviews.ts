@@ -15,7 +15,7 @@ import type { AccessReviewer, Clock, Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient } from "./api.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { NeededRight } from "../../core/rbac/needed_rights.ts";
+import type { NeededRight } from "../../core/rbac/manifest.ts";
 
 /**
  * Creates an AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Equal questions share

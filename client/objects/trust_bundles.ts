@@ -6,7 +6,7 @@ import { getName } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { formatCollectionPath } from "../../core/kube/schema.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
-import { createTrustReport } from "../../core/ca_rotation/trust_report.ts";
+import { createTrustReport } from "../../core/ca_rotation/trust.ts";
 import { keepFresh } from "../keep_fresh.ts";
 import { createApiClient } from "./api.ts";
 import { createObjectStore, reconnectDelayMs } from "./object_store.ts";

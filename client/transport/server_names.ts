@@ -3,7 +3,7 @@ import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
-import { splitHosts } from "../../core/approval/evidence/node_names.ts";
+import { splitHosts } from "../../core/approval/evidence/ownership.ts";
 import type { Clock } from "../../core/ports.ts";
 import { chooseProxy, type ConnectOptions } from "./connect.ts";
 import { findServingCertificate } from "./tls_transport.ts";

@@ -5,7 +5,7 @@
  */
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../../core/approval/decide_request.ts";
-import { type Hold, readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
+import { type Hold, readRecordedNodeCertificate } from "../../core/approval/evidence/claims.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
 import {
   MAX_PENDING,

@@ -1,7 +1,6 @@
 /** What the approver keeps of the API: the approved requests of each requester, and the names that nodes report. */
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
-import { listReportedNames, type ReportingNode } from "../../core/approval/evidence/node_names.ts";
-import type { Lookup } from "../../core/approval/evidence/ownership.ts";
+import { listReportedNames, type Lookup, type ReportingNode } from "../../core/approval/evidence/ownership.ts";
 import { isApproved } from "../../core/request/phase.ts";
 import { type AppError, getErrorMessage } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INVENTORY_ONLY } from "../../core/approval/rules/builtin_policies.ts";
-import { readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
-import type { Policy } from "../../core/approval/policy.ts";
+import { INVENTORY_ONLY, type Policy } from "../../core/approval/policy.ts";
+import { readRecordedNodeCertificate } from "../../core/approval/evidence/claims.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

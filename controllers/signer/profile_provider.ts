@@ -2,9 +2,8 @@
 import { AppError } from "../../core/errors.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
-import { findPurposeFault } from "../../core/signing/profile_faults.ts";
+import { findPurposeFault, type ProfileSpec } from "../../core/signing/profile_spec.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
-import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { sleepOrAbort } from "../engine/queue.ts";
 import { createReloader } from "./reloader.ts";

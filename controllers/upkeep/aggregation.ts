@@ -6,7 +6,7 @@ import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore } from "../../core/ports.ts";
-import { planAggregation } from "../../core/rbac/aggregate.ts";
+import { planAggregation } from "../../core/rbac/reconcile.ts";
 import { backoffMs, sleepOrAbort } from "../engine/queue.ts";
 
 export interface AggregationDeps {

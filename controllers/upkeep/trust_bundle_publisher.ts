@@ -6,7 +6,7 @@ import { isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
-import { planTrustBundles, type TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
+import { planTrustBundles, type TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "../engine/loop.ts";
 import { sleepOrAbort } from "../engine/queue.ts";

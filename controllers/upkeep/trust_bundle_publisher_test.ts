@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
-import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
+import { formatTrustBundleName } from "../../core/signing/cluster_trust_bundle.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";

@@ -9,8 +9,7 @@ import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kub
 import type { ClusterRole, Role, Subject } from "../kube/kinds/rbac_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
-import { allow } from "../rbac/allow.ts";
+import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES, INVENTORY_ONLY } from "./rules/builtin_policies.ts";
+import { BUILTIN_POLICIES, INVENTORY_ONLY, type Policy } from "./policy.ts";
 import { collectPolicyNeeds, needsInventory } from "./approver_rbac.ts";
-import type { Policy } from "./policy.ts";
 
 const [client, serving, trusting] = ["kubelet-client", "kubelet-serving", "kubelet-serving-trusting"].map((name) =>
   BUILTIN_POLICIES.get(name)!

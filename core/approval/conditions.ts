@@ -1,9 +1,10 @@
 /**
- * Adds a decision to a CSR as `kubectl certificate approve` and `deny` do (staging kubectl
- * `pkg/cmd/certificates/certificates.go`). The server validates the rest and sets the times.
+ * The decision in a CSR's conditions: added as `kubectl certificate approve` and `deny` do (staging kubectl
+ * `pkg/cmd/certificates/certificates.go`), and read again to count the past approvals of a rule. The server validates the
+ * rest and sets the times.
  */
 import { omitEmpty } from "../lib/record.ts";
-import { findCondition, getConditions } from "../request/phase.ts";
+import { findCondition, getConditions, isApproved } from "../request/phase.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { escapeControls } from "../lib/printable.ts";
@@ -47,7 +48,7 @@ export function withDenial(
 }
 
 /** The user and the tool behind a decision. */
-export interface Decider {
+interface Decider {
   /** The command, such as `tlsboot approve`. */
   readonly tool: string;
   /** The name under which the server authenticates the user; undefined when the server does not report it. */
@@ -104,4 +105,37 @@ function withDecision(
     return err({ present: opposite, message });
   }
   return ok(findCondition(csr, wanted) === undefined ? withCondition(csr, wanted, text, now) : csr);
+}
+
+/** One approval by a rule of a policy. */
+export interface PastApproval {
+  readonly policy: string;
+  readonly rule: string;
+  readonly at: Date;
+}
+
+/** When a policy approves, the reason of the condition is this word and the names of the policy and the rule. */
+export const POLICY_APPROVED = "PolicyApproved";
+
+/** Formats the reason of the Approved condition, which only an approver can write: `PolicyApproved:web/known`. */
+export function formatApprovedReason({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
+  return `${POLICY_APPROVED}:${policy}/${rule}`;
+}
+
+const REASON = new RegExp(`^${POLICY_APPROVED}:([^/]+)/([^/]+)$`);
+
+/**
+ * Lists the approvals among the given CSRs. The API stores them, so an approver that has just started or has become the
+ * leader counts the approvals of others too. Deleted CSRs do not count; Kubernetes keeps issued ones for one hour.
+ */
+export function listPastApprovals(csrs: Iterable<CertificateSigningRequest>): readonly PastApproval[] {
+  const approvals: PastApproval[] = [];
+  for (const csr of csrs) {
+    const condition = isApproved(csr) ? findCondition(csr, "Approved") : undefined;
+    const [, policy, rule] = REASON.exec(condition?.reason ?? "") ?? [];
+    if (policy === undefined || rule === undefined) continue;
+    const at = condition?.lastTransitionTime ?? condition?.lastUpdateTime ?? csr.metadata.creationTimestamp ?? 0;
+    approvals.push({ policy, rule, at: new Date(at) });
+  }
+  return approvals;
 }

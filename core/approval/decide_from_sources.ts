@@ -7,11 +7,9 @@ import { findTokenId } from "../token/token_secret.ts";
 import { decideWith, type Known, type Need, type Question, type Verdict } from "./decide_request.ts";
 import { findRequestingNode } from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
-import { listClaimedNames } from "./evidence/name_claims.ts";
-import { findClaimedNode } from "./evidence/node_claims.ts";
-import { findHeldNames } from "./evidence/node_names.ts";
-import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
-import { listPastApprovals } from "./evidence/past_approvals.ts";
+import { findClaimedNode, listClaimedNames } from "./evidence/claims.ts";
+import { findHeldNames, type Lookup, type NameClaim, type NodeCertificate } from "./evidence/ownership.ts";
+import { listPastApprovals } from "./conditions.ts";
 import type { Policy } from "./policy.ts";
 import { createAccessReviewSpec } from "./recognizers.ts";
 

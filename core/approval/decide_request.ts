@@ -5,7 +5,7 @@
  * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
  * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides by it.
  */
-import { describeTokenProof, readTokenProof } from "../attestation/token_proof.ts";
+import { describeTokenProof, readTokenProof } from "../attestation/proof.ts";
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
@@ -19,24 +19,25 @@ import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
 import {
   checkRequiredProofs,
   evaluateDenials,
+  evaluateKubeletClient,
   evaluatePolicies,
   findRequestingNode,
   findRulesAbout,
+  listRecognizedPermissions,
   type PolicyVerdict,
   type RuleTrace,
 } from "./rules/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "./evidence/inventory.ts";
-import { evaluateKubeletClient, listRecognizedPermissions } from "./rules/kubelet_client.ts";
-import { listClaimedNames } from "./evidence/name_claims.ts";
 import {
   collectNodeClientSettings,
   decideHold,
   findClaimedNode,
   findRequestedNode,
   type Hold,
-} from "./evidence/node_claims.ts";
+  listClaimedNames,
+} from "./evidence/claims.ts";
 import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts";
-import type { PastApproval } from "./evidence/past_approvals.ts";
+import type { PastApproval } from "./conditions.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
 
 /** The request that is decided, and the rules of the operator. */

@@ -3,10 +3,9 @@
  * any machine decides as the approver does: the names of its policies in order, their files, and its inventory.
  */
 import { err, ok, type Result } from "../lib/result.ts";
-import { BUILTIN_POLICIES } from "./rules/builtin_policies.ts";
+import { BUILTIN_POLICIES, type Policy } from "./policy.ts";
 import { type Inventory, parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
-import type { Policy } from "./policy.ts";
 
 /** The place of the ConfigMap. */
 export const PUBLISHED_SETTINGS = { namespace: "kube-system", name: "tlsboot-approver" } as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES } from "./rules/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "./policy.ts";
 import { parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 import { formatPublishedSettings, parsePublishedSettings } from "./published.ts";

@@ -5,7 +5,7 @@
 import { escapeControls } from "../lib/printable.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import type { Verdict } from "./decide_request.ts";
-import type { Hold } from "./evidence/node_claims.ts";
+import type { Hold } from "./evidence/claims.ts";
 
 export type RequestState =
   /** The requester has too many pending requests, so the policies are not evaluated for this one. */

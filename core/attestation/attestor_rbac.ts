@@ -1,8 +1,6 @@
 /** The permissions that an attestor needs at an API server, and those of its tokens. */
 import { clusterRoleBindingKind } from "../kube/kinds/mod.ts";
-import { RBAC_GROUP } from "../kube/kinds/rbac_v1.ts";
-import { allow } from "../rbac/allow.ts";
-import { bindRole, createManifest, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
+import { allow, bindRole, createManifest, type ManifestPart, manifestPart, toGroupSubject } from "../rbac/manifest.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../token/token_secret.ts";
 
@@ -16,7 +14,6 @@ const ROLE = "tlsboot:attestor";
 
 /** Creates the manifest of an attestor and of the group of its tokens. */
 export function createAttestorManifest(): readonly ManifestPart[] {
-  const group = { kind: "Group", apiGroup: RBAC_GROUP, name: ATTESTED_GROUP };
   return [
     ...createManifest("What `tlsboot attestor` needs at a Kubernetes API server.", "tlsboot-attestor", [
       {
@@ -49,7 +46,11 @@ export function createAttestorManifest(): readonly ManifestPart[] {
     manifestPart(
       clusterRoleBindingKind,
       "What the machines need: to create certificate signing requests and to read them.",
-      bindRole({ metadata: { name: "system:node-bootstrapper" } }, group, "tlsboot:attested-bootstrapper"),
+      bindRole(
+        { metadata: { name: "system:node-bootstrapper" } },
+        toGroupSubject(ATTESTED_GROUP),
+        "tlsboot:attested-bootstrapper",
+      ),
     ),
   ];
 }

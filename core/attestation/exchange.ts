@@ -1,20 +1,29 @@
 /**
  * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. What it has to know at the
  * second call travels in a state that only the servers of the installation can read and make. The token is derived from the
- * challenge, so a repeated second call has the same answer.
+ * challenge, so a repeated second call has the same answer. Each kind of proof has its challenge and its verification.
  */
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
-import { encodeBase64 } from "../lib/encodings.ts";
+import { encodeBase64, encodeHex } from "../lib/encodings.ts";
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
-import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Random } from "../ports.ts";
-import { type BootstrapToken, generateBootstrapToken } from "../token/bootstrap_token.ts";
-import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge, ProvenIdentity } from "./proof.ts";
-import { type Challenged, challengeEvidence, type EvidenceFault, verifyAnswer } from "./proof_methods.ts";
-import type { TokenProof } from "./token_proof.ts";
+import { type BootstrapToken, generateBootstrapToken } from "../token/token_secret.ts";
+import type {
+  Evidence,
+  ExpectedProofs,
+  ProofAnswer,
+  ProofChallenge,
+  ProofKind,
+  ProvenIdentity,
+  TokenProof,
+} from "./proof.ts";
+import { equalsInConstantTime } from "../lib/brand.ts";
+import { formatSshFingerprint, parseSshPublicKey, PROOF_NAMESPACE, verifySshSignature } from "./ssh_signature.ts";
+import { makeCredential, readAttestationKey, readEndorsementKey, verifyQuote } from "./tpm_proof.ts";
 
 /** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */
 export const EXCHANGE_MS = 600_000;
@@ -133,7 +142,7 @@ export interface AttestedNode {
 }
 
 /** The reason why a second call is refused. */
-export interface AttestationRefusal {
+interface AttestationRefusal {
   /** The label that metrics have for it. */
   readonly reason: "state" | "proof" | "inventory";
   /** The sentence for the client, which does not show what is expected. */
@@ -272,4 +281,79 @@ function deriveToken(key: Uint8Array, subject: ProofSubject & Pick<ProofMessage,
       return new Uint8Array(hmac.digest()).subarray(0, length);
     },
   });
+}
+
+/** A part of the evidence that cannot prove anything. */
+interface EvidenceFault {
+  /** The path of the field below the evidence, such as `tpm.attestationKey`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What verifies the answer to a challenge. */
+interface Verifier {
+  readonly kind: ProofKind;
+  /** The key that signs the answer. */
+  readonly verifyingKey: Bytes;
+  /** The secret that a TPM has to decrypt; empty for other kinds. */
+  readonly secret: Bytes;
+  /** The PCRs that a TPM has to quote. */
+  readonly pcrs: readonly number[];
+}
+
+/** A challenge, and what the second call has to know about it. */
+interface Challenged extends Verifier {
+  readonly challenge: ProofChallenge;
+  /** The key as an inventory has it. */
+  readonly proven: string;
+}
+
+const SECRET_BYTES = 32;
+
+/** Challenges the keys of evidence, whether they are expected or not. */
+async function challengeEvidence(
+  evidence: Evidence,
+  { pcrs, random }: { readonly pcrs: readonly number[]; readonly random: Pick<Random, "bytes"> },
+): Promise<Result<Challenged, EvidenceFault>> {
+  const { kind } = evidence;
+  if (kind === "ssh") {
+    const { hostKey } = evidence;
+    const key = parseSshPublicKey(hostKey);
+    if (!key.ok) return err({ field: "ssh.hostKey", message: key.error });
+    const proven = formatSshFingerprint(key.value);
+    return ok({ kind, challenge: { kind }, proven, verifyingKey: hostKey, secret: new Uint8Array(), pcrs: [] });
+  }
+  const { endorsementKey, attestationKey } = evidence;
+  const endorsement = readEndorsementKey(endorsementKey);
+  if (!endorsement.ok) return err({ field: "tpm.endorsementKey", message: endorsement.error });
+  const attestation = readAttestationKey(attestationKey);
+  if (!attestation.ok) return err({ field: "tpm.attestationKey", message: attestation.error });
+  const secret = random.bytes(SECRET_BYTES);
+  const credential = await makeCredential(endorsementKey, attestation.value.name, secret, random);
+  const proven = publicKeyPin({ publicKeyDer: endorsementKey });
+  return ok({ kind, challenge: { kind, ...credential, pcrs }, proven, verifyingKey: attestationKey, secret, pcrs });
+}
+
+/** Verifies the answer to a challenge; the error says what is wrong with it, for the log of the server. */
+function verifyAnswer(
+  { kind, verifyingKey, secret, pcrs }: Verifier,
+  answer: ProofAnswer,
+  message: Bytes,
+): Result<undefined, string> {
+  if (answer.kind !== kind) {
+    return err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`);
+  }
+  if (answer.kind === "ssh") {
+    const publicKey = parseSshPublicKey(verifyingKey);
+    if (!publicKey.ok) return publicKey;
+    const { signature } = answer;
+    return verifySshSignature({ publicKey: publicKey.value, signature, namespace: PROOF_NAMESPACE, message });
+  }
+  const attestationKey = readAttestationKey(verifyingKey);
+  if (!attestationKey.ok) return attestationKey;
+  if (!equalsInConstantTime(encodeHex(answer.secret), encodeHex(secret))) {
+    return err("the TPM with this endorsement key did not decrypt the secret");
+  }
+  const qualifyingData = createHash("sha256").update(message).digest();
+  return verifyQuote({ ...answer, attestationKey: attestationKey.value, qualifyingData, pcrs });
 }

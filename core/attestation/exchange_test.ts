@@ -8,7 +8,7 @@ import { err, ok } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
-import { formatBootstrapToken } from "../token/bootstrap_token.ts";
+import { formatBootstrapToken } from "../token/token_secret.ts";
 import {
   beginAttestation,
   type BegunExchange,
@@ -20,7 +20,9 @@ import {
   listQuotedPcrs,
   type ProofMessage,
 } from "./exchange.ts";
-import type { Evidence, ExpectedProofs, ProofAnswer } from "./proof.ts";
+import type { Evidence, ExpectedProofs, ProofAnswer, ProofChallenge } from "./proof.ts";
+import { generatePrivateKey } from "../pki/keys/keys.ts";
+import { ATTESTATION_TEMPLATE, TPM_ATTRIBUTE } from "./tpm_structures.ts";
 
 const [n1, n2] = ["n1", "n2"] as [NodeName, NodeName];
 const keyA = `sha256:${"a".repeat(64)}` as PublicKeyPin;
@@ -365,4 +367,81 @@ test("listQuotedPcrs() has those of the firmware, and those of every machine", (
     pcrs: new Map([[9, valueOf(7)]]),
   }];
   assert.deepEqual(listQuotedPcrs(expected), [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]);
+});
+
+const PCRS = [0, 7, 23];
+
+/** Exchanges evidence for a token; returns `accepted`, or the detail of the refusal. */
+async function exchange(
+  evidence: Evidence,
+  answer: (challenge: ProofChallenge, message: Bytes) => ProofAnswer | Promise<ProofAnswer>,
+  expected: ExpectedProofs,
+): Promise<string> {
+  const begun = await beginAttestation({ ...subject, evidence }, {
+    ...context,
+    pcrs: PCRS,
+    random: createSeededRandom(),
+  });
+  if (!begun.ok) return `${begun.error.field}: ${begun.error.message}`;
+  const { nonce, challenge, state } = begun.value;
+  const message = createProofMessage({ caHash, ...subject, challenge: nonce });
+  const call = { ...subject, state, answer: await answer(challenge, message) };
+  const done = completeAttestation(call, { ...context, findExpected: () => ok(expected) });
+  return done.ok ? "accepted" : done.error.detail;
+}
+
+for (const algorithm of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048"] as const) {
+  test(`verifyAnswer() accepts a proof by a host key of ${algorithm}, and not by another one`, async () => {
+    const [host, other] = [await createSshHost(algorithm), await createSshHost(algorithm)];
+    const expected = { ssh: [host.fingerprint], pcrs: new Map() };
+    assert.equal(await exchange(host.evidence, (_, message) => host.sign(message), expected), "accepted");
+    const stolen = await exchange(host.evidence, (_, message) => other.sign(message), expected);
+    assert.equal(stolen, `ssh ${host.fingerprint}: the signature is by another key`);
+    const changed = await exchange(host.evidence, (_, message) => host.sign(message.slice(1)), expected);
+    assert.equal(changed, `ssh ${host.fingerprint}: the key did not sign the message`);
+    const login = await exchange(host.evidence, (_, message) => host.sign(message, "file"), expected);
+    assert.match(login, /namespace "file"/);
+  });
+}
+
+for (const endorsement of ["rsa", "ecc"] as const) {
+  test(`verifyAnswer() accepts a proof by a TPM with an endorsement key of ${endorsement}, and no other TPM`, async () => {
+    const tpm = await createSoftwareTpm({ endorsement });
+    const pin = publicKeyPin({ publicKeyDer: tpm.evidence.endorsementKey });
+    const expected: ExpectedProofs = { tpm: pin, ssh: [], pcrs: new Map([[7, new Uint8Array(32).fill(7)]]) };
+    const answer = (challenge: ProofChallenge, message: Uint8Array) => {
+      assert.equal(challenge.kind, "tpm");
+      return tpm.answer(challenge, message);
+    };
+    assert.equal(await exchange(tpm.evidence, answer, expected), "accepted");
+    const wrong = { ...expected, pcrs: new Map([[7, new Uint8Array(32)]]) };
+    assert.equal(await exchange(tpm.evidence, answer, wrong), `tpm ${pin}: PCR 7 differs from the inventory`);
+    const guess = async (challenge: ProofChallenge, message: Uint8Array) => ({
+      ...await answer(challenge, message),
+      secret: new Uint8Array(32),
+    });
+    assert.match(await exchange(tpm.evidence, guess, expected), /did not decrypt the secret$/);
+    const foreign = await createSoftwareTpm({ endorsement });
+    const relayed = await exchange(foreign.evidence, (challenge, message) => {
+      assert.equal(challenge.kind, "tpm");
+      return foreign.answer(challenge, message);
+    }, expected);
+    assert.match(relayed, /the inventory does not list this key for this node$/);
+    const otherMessage = (challenge: ProofChallenge) => answer(challenge, new Uint8Array(1));
+    assert.notEqual(await exchange(tpm.evidence, otherMessage, expected), "accepted");
+  });
+}
+
+test("challengeEvidence() refuses an attestation key that signs what others choose, and a wrong endorsement key", async () => {
+  const { attributes } = ATTESTATION_TEMPLATE;
+  const loose = await createSoftwareTpm({ attestationKey: { attributes: attributes & ~TPM_ATTRIBUTE.restricted } });
+  const expected = { ssh: [], pcrs: new Map() };
+  const unused = () => assert.fail("it is refused before");
+  assert.equal(
+    await exchange(loose.evidence, unused, expected),
+    "tpm.attestationKey: the attestation key does not have the attribute restricted",
+  );
+  const tpm = await createSoftwareTpm();
+  const endorsementKey = (await generatePrivateKey("ecdsa-p384")).publicKeyDer();
+  assert.match(await exchange({ ...tpm.evidence, endorsementKey }, unused, expected), /^tpm\.endorsementKey: want /);
 });

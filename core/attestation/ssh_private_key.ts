@@ -14,8 +14,7 @@ import {
 import { encodePem, findKeyBlock } from "../pki/asn1/pem.ts";
 import { parsePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
 import { PUBLIC_KEY_OID } from "../pki/keys/public_key.ts";
-import { readCurve, readKeyType, type SshPublicKey, toSshPublicKey } from "./ssh_signature.ts";
-import { SshReader } from "./ssh_wire.ts";
+import { readCurve, readKeyType, type SshPublicKey, SshReader, toSshPublicKey } from "./ssh_signature.ts";
 
 /** A private key and its public key, as `signSsh` needs them. */
 export interface SshKeyPair {

@@ -17,6 +17,9 @@ import { encodePem } from "../pki/asn1/pem.ts";
 import { generatePrivateKey, parsePrivateKey } from "../pki/keys/keys.ts";
 import { parseSshPrivateKey } from "./ssh_private_key.ts";
 import {
+  concatBytes,
+  encodeStrings,
+  encodeUint32,
   findSshFingerprintFault,
   formatSshFingerprint,
   parseSshKeyText,
@@ -24,10 +27,10 @@ import {
   PROOF_NAMESPACE,
   signSsh,
   type SshPublicKey,
+  SshReader,
   toSshPublicKey,
   verifySshSignature,
 } from "./ssh_signature.ts";
-import { concatBytes, encodeStrings, encodeUint32, SshReader } from "./ssh_wire.ts";
 
 const [ED25519, P256, , , RSA] = SSH_VECTORS as readonly [SshVector, SshVector, SshVector, SshVector, SshVector];
 const message = new TextEncoder().encode(SSH_MESSAGE);

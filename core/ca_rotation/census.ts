@@ -1,7 +1,8 @@
 /**
  * The census of a CA rotation: which machines and users trust both CAs, which still have a certificate of the retiring one,
  * and which would lose access if that CA were no longer trusted. It is taken from the register, the reports of clients
- * and what the servers have seen of them.
+ * and what the servers have seen of them; for a cluster whose CA is replaced in its files, from the places that hold CAs and
+ * certificates.
  */
 import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
@@ -10,7 +11,7 @@ import { shellWord } from "../lib/shell_word.ts";
 import { parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { readIdentity } from "../register/certificate_user.ts";
-import { isAborting } from "./rotation_rules.ts";
+import { isAborting, type RotatedCa } from "./rotation_rules.ts";
 
 /** The state of a machine or a user during a rotation. */
 export type CensusState =
@@ -46,7 +47,7 @@ export interface CensusRow {
 }
 
 /** The facts that the census takes in addition to the register. */
-export interface CensusInput {
+interface CensusInput {
   readonly rotation: CaRotation;
   /** SHA-256 (hex) of the CAs whose clients the servers accept; undefined when they are unknown. */
   readonly clientCas?: ReadonlySet<string> | undefined;
@@ -233,7 +234,7 @@ export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed:
 }
 
 /** Sorts rows: those that are not ready first, and then by name. */
-export function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
+function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
   return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || COLLATOR.compare(a.name, b.name));
 }
 
@@ -347,3 +348,66 @@ function findLastIssued({ bySigner }: Holder): Date | undefined {
 
 /** Orders names by their texts, numbers in them by their values: n2 before n10. */
 const COLLATOR = new Intl.Collator("en", { numeric: true });
+
+interface Place {
+  readonly kind: CensusRow["kind"];
+  readonly name: string;
+  /** The command that makes it ready, or a sentence that says how. */
+  readonly fix: string;
+}
+
+/** A file or an object of the cluster that holds certificates of CAs. */
+interface TrustPlace extends Place {
+  /** The CAs of the rotation that the place holds. */
+  readonly trusted: readonly RotatedCa[];
+}
+
+/** A certificate that a node, a user or a program uses. */
+interface CertificatePlace extends Place {
+  /** The CA that signed it; undefined when no certificate of this node or user is known. */
+  readonly issuer: RotatedCa | undefined;
+  readonly notAfter?: Date | undefined;
+}
+
+export type ClusterPlace = TrustPlace | CertificatePlace;
+
+const LOSING: readonly CensusState[] = ["doesNotTrust", "oldCertificate", "unknownCertificate"];
+
+/** Returns the row of each place. Expired certificates of the retiring CA are left out. */
+export function takePlaceCensus(
+  places: readonly ClusterPlace[],
+  rotation: CaRotation,
+  now: Date,
+): readonly CensusRow[] {
+  const { leftBehind = [] } = rotation.spec;
+  return sortRows(places.flatMap((place): readonly CensusRow[] => {
+    const { kind, name, fix } = place;
+    const until = "trusted" in place ? undefined : place.notAfter;
+    const state = "trusted" in place ? findTrustState(place, rotation) : findCertificateState(place, rotation);
+    if (state === "oldCertificate" && until !== undefined && until <= now) return [];
+    return [{
+      ...{ kind, name, state },
+      losesAccess: LOSING.includes(state) || (state === "trustsNewOnly" && isAborting(rotation)),
+      isLeftBehind: leftBehind.some((typed) => isNamed({ kind, name }, typed)),
+      certificateUntil: state === "oldCertificate" ? until : undefined,
+      lastSeen: undefined,
+      command: state === "ready" ? undefined : fix,
+    }];
+  }));
+}
+
+function findTrustState({ trusted }: TrustPlace, rotation: CaRotation): CensusState {
+  const { step } = rotation.spec;
+  const [trustsOld, trustsNew] = [trusted.includes("old"), trusted.includes("new")];
+  if (isAborting(rotation)) return trustsOld ? "ready" : "trustsNewOnly";
+  if (!trustsNew) return "doesNotTrust";
+  if (step === "Finish") return trustsOld ? "trustsOld" : "ready";
+  // A place that trusts only the new CA refuses what the old one has signed.
+  return step === "Trust" && !trustsOld ? "trustsNewOnly" : "ready";
+}
+
+function findCertificateState({ issuer }: CertificatePlace, rotation: CaRotation): CensusState {
+  if (isAborting(rotation)) return issuer === "new" ? "oldCertificate" : "ready";
+  if (issuer === "new" || rotation.spec.step === "Trust") return "ready";
+  return issuer === undefined ? "unknownCertificate" : "oldCertificate";
+}

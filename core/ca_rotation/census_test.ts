@@ -1,10 +1,25 @@
-import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
 import { createTestAuthority } from "../../tests/support/test_authority.ts";
-import type { CaRotation, CaRotationSpec, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type {
+  CaRotation,
+  CaRotationSpec,
+  CaRotationStatus,
+  CaRotationStep,
+  TrustReport,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatName } from "../pki/x509/names.ts";
-import { Census, type CensusRow, countStates, describeState, isNamed } from "./census.ts";
+import {
+  Census,
+  type CensusRow,
+  type ClusterPlace,
+  countStates,
+  describeState,
+  isNamed,
+  takePlaceCensus,
+} from "./census.ts";
+import assert from "node:assert/strict";
+import type { RotatedCa } from "./rotation_rules.ts";
 
 const BEGAN = "2026-06-01T00:00:00Z";
 const NOW = new Date("2026-06-01T10:00:00Z");
@@ -298,3 +313,60 @@ test("Census takes 10,000 machines with three certificates each at once", () => 
   assert.equal(rows.length, 10_000);
   assert.equal(countStates(rows).get("ready"), 1);
 });
+
+const LATER = "2027-01-01T00:00:00Z";
+const trust = (...trusted: readonly RotatedCa[]): ClusterPlace => ({ kind: "place", name: "it", trusted, fix: "do" });
+const certificate = (issuer: RotatedCa | undefined, notAfter = LATER): ClusterPlace => ({
+  ...{ kind: "node", name: "n1", issuer, fix: "do" },
+  notAfter: new Date(notAfter),
+});
+
+/** After an abort, a file keeps the time of the switch. */
+const ABORTED: Partial<CaRotationStatus> = { switchedAt: "2026-11-25T10:00:00Z" };
+
+for (
+  const { step, status = {}, place, want } of [
+    { step: "Trust", place: trust("old"), want: "does not trust the new CA, loses access: do" },
+    { step: "Trust", place: trust("old", "new"), want: "ready" },
+    { step: "Trust", place: trust("new"), want: "trusts the new CA only: do" },
+    { step: "Switch", place: trust("new"), want: "ready" },
+    { step: "Finish", place: trust("old", "new"), want: "still trusts the old CA: do" },
+    { step: "Finish", place: trust("new"), want: "ready" },
+    { step: "Finish", place: trust(), want: "does not trust the new CA, loses access: do" },
+    { step: "Trust", place: certificate("old"), want: "ready" },
+    { step: "Switch", place: certificate("old"), want: `old certificate until ${LATER}, loses access: do` },
+    { step: "Switch", place: certificate("old", NOW.toISOString()), want: "" },
+    { step: "Switch", place: certificate("new"), want: "ready" },
+    { step: "Switch", place: certificate(undefined), want: "no certificate known, loses access: do" },
+    { step: "Trust", status: ABORTED, place: trust("new"), want: "trusts the new CA only, loses access: do" },
+    { step: "Trust", status: ABORTED, place: trust("old", "new"), want: "ready" },
+    {
+      step: "Trust",
+      status: ABORTED,
+      place: certificate("new"),
+      want: `old certificate until ${LATER}, loses access: do`,
+    },
+    { step: "Trust", status: ABORTED, place: certificate("new", NOW.toISOString()), want: "" },
+    { step: "Trust", status: ABORTED, place: certificate("old"), want: "ready" },
+    { step: "Trust", status: ABORTED, place: certificate(undefined), want: "ready" },
+  ] satisfies readonly {
+    step: CaRotationStep;
+    status?: Partial<CaRotationStatus>;
+    place: ClusterPlace;
+    want: string;
+  }[]
+) {
+  test(`takePlaceCensus() in ${step}${status === ABORTED ? " after an abort" : ""}: ${JSON.stringify(place)}`, () => {
+    const rotation: CaRotation = {
+      metadata: { name: "ca" },
+      spec: { step, oldCA: "", newCA: "" },
+      status: { beganAt: "2026-11-25T09:00:00Z", ...status },
+    };
+    const text = takePlaceCensus([place], rotation, NOW).map((row) =>
+      `${describeState(row)}${row.losesAccess ? ", loses access" : ""}${
+        row.command === undefined ? "" : `: ${row.command}`
+      }`
+    );
+    assert.equal(text.join(), want);
+  });
+}

@@ -1,7 +1,8 @@
 /**
- * The new CA of a rotation: what it has in common with the old one, the faults for which a rotation does not begin, and its
- * key on the way to the other servers of an installation. The key is encrypted under one that is derived from the key of
- * service account tokens, which all servers have. A user who may read Secrets cannot read the CA's key.
+ * The new CA of a rotation: what it has in common with the old one, the faults for which a rotation does not begin, its
+ * certificate by the old CA for programs that trust only that one, and its key on the way to the other servers of an
+ * installation. The key is encrypted under one that is derived from the key of service account tokens, which all servers
+ * have. A user who may read Secrets cannot read the CA's key.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
@@ -11,8 +12,7 @@ import { formatTime } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
-import type { CertificateFacts } from "../pki/x509/certificate.ts";
-import { findCrossSignFault } from "../pki/authority/cross_sign.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/keys/key_algorithm.ts";
 import { parsePrivateKey } from "../pki/keys/keys.ts";
 import type { NameConstraints } from "../pki/x509/name_constraints.ts";
@@ -20,9 +20,14 @@ import { publicKeysEqual } from "../pki/keys/public_key.ts";
 import { findIssuersFault } from "../pki/authority/serving_certificate.ts";
 import type { Random } from "../ports.ts";
 import { isAborting, isInProgress } from "./rotation_rules.ts";
+import type { Authority } from "../pki/authority/authority.ts";
+import { equalBytes } from "../pki/asn1/der.ts";
+import { issueCertificate } from "../pki/authority/issue.ts";
+import { NO_ALTERNATIVE_NAMES } from "../pki/x509/subject_alternative_names.ts";
+import { findUnknownUsages, listUsages } from "../pki/x509/usages.ts";
 
 /** The properties that a new CA takes over from the old one where the operator gives no others. */
-export interface InheritedProperties {
+interface InheritedProperties {
   readonly commonName: string;
   readonly organizations: readonly string[];
   readonly keyAlgorithm: KeyAlgorithm;
@@ -32,7 +37,7 @@ export interface InheritedProperties {
 }
 
 /** A reason why a rotation does not begin, and what the operator can do. */
-export interface BeginFault {
+interface BeginFault {
   readonly message: string;
   readonly hint: string;
 }
@@ -93,7 +98,7 @@ export function findBeginFault(
 }
 
 /** A certificate that the new CA could not have issued. */
-export interface ExcludedCertificate {
+interface ExcludedCertificate {
   readonly subject: string;
   /** Whether it is the certificate of the server itself. */
   readonly isServer: boolean;
@@ -144,7 +149,7 @@ export class ExcludedCertificates {
 }
 
 /** The explicit settings of the operator for a rotation that is already in progress. */
-export interface RepeatedBegin {
+interface RepeatedBegin {
   /** SHA-256 (hex) of the CA in the file that is given. */
   readonly fingerprint: string | undefined;
   /** The old key has leaked, which also overrules an abort. */
@@ -237,4 +242,66 @@ function deriveKey(tokenKeyPem: string, salt: Uint8Array): Result<Buffer, string
   const parsed = parsePrivateKey(tokenKeyPem);
   if (!parsed.ok) return err(`the key of service account tokens is not usable: ${parsed.error}`);
   return ok(Buffer.from(hkdfSync("sha256", parsed.value.toPem(), salt, PURPOSE, KEY_BYTES)));
+}
+
+/** The parts of a cross-signed certificate that do not come from the two CAs. */
+interface CrossSignOptions {
+  readonly notBefore: Date;
+  /** Big-endian bytes from a strong random source. */
+  readonly serial: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Finds out why a CA cannot certify another one; undefined when it can. A path length of 0 allows no CA below it: RFC 5280
+ * does not count a CA of the same name, but Go does.
+ */
+export function findCrossSignFault(newCa: CertificateFacts, oldCa: CertificateFacts): string | undefined {
+  if (oldCa.maxPathLength === 0) return "the path length 0 of the old CA allows no CA below it";
+  if (oldCa.subjectKeyId === undefined && equalBytes(newCa.subject.raw, oldCa.subject.raw)) {
+    return "both CAs have the same name, and the old one has no subject key identifier that distinguishes them";
+  }
+  return undefined;
+}
+
+/**
+ * Issues the certificate of a new CA by the key of an old one: subject, key, key identifier, usages and name constraints of
+ * the new CA, the end of the old one, and no more CAs below it than both allow. A leaf of the new CA together with it is
+ * accepted by everyone who trusts the old CA. Returns why the old CA cannot certify the new one (`findCrossSignFault`).
+ */
+export async function crossSign(
+  newCa: CertificateFacts,
+  oldCa: Authority,
+  { notBefore, serial }: CrossSignOptions,
+): Promise<Result<CertificateFacts, string>> {
+  const fault = findCrossSignFault(newCa, oldCa.certificate);
+  if (fault !== undefined) return err(fault);
+  const usages = listUsages(newCa);
+  const unknown = findUnknownUsages(usages);
+  const der = await issueCertificate(
+    {
+      subject: newCa.subject,
+      subjectDer: newCa.subject.raw,
+      publicKeyDer: newCa.publicKeyDer,
+      subjectKeyId: newCa.subjectKeyId,
+      ...NO_ALTERNATIVE_NAMES,
+      notBefore,
+      notAfter: new Date(Math.min(chainNotAfter(oldCa).getTime(), newCa.notAfter.getTime())),
+      // Nothing that is signed here needs an extended usage without a Kubernetes name.
+      usages: usages.filter((usage) => !unknown.includes(usage)),
+      isCa: true,
+      maxPathLength: findPathLength(newCa, oldCa.certificate),
+      nameConstraints: newCa.nameConstraints,
+    },
+    // A cross-signed certificate names no CRL.
+    { certificate: oldCa.certificate, key: oldCa.key },
+    serial,
+  );
+  return parseCertificate(der);
+}
+
+/** The old CA allows one CA fewer below the new one than below itself. */
+function findPathLength(newCa: CertificateFacts, oldCa: CertificateFacts): number | undefined {
+  const limits = [newCa.maxPathLength, oldCa.maxPathLength === undefined ? undefined : oldCa.maxPathLength - 1];
+  const known = limits.filter((one) => one !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }

@@ -1,9 +1,21 @@
-/** The CAs that are trusted during a rotation, and the request to clients to renew before one of them retires. */
+/**
+ * The CAs that are trusted during a rotation, the request to clients to renew before one of them retires, and the TrustReport
+ * in which a client says whom it trusts.
+ */
 import { formatTime } from "../kube/meta.ts";
-import type { CaRotation, CaRotationSpec, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import type { CertificateChain } from "../pki/x509/ca_bundle.ts";
+import {
+  type CaRotation,
+  type CaRotationSpec,
+  type CaRotationStep,
+  TLSBOOT_GROUP,
+  type TrustReport,
+} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { type CertificateChain, MAX_TRUSTED } from "../pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
 import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";
+import { type FieldError, invalid } from "../kube/status/field_error.ts";
+import { toRevocationName } from "../revocation/revocation.ts";
+import { omitUndefined } from "../lib/record.ts";
 
 /** The CAs in the files of one CA: the one that signs, and those that may be in its other files. */
 export interface CasOnDisk {
@@ -108,4 +120,55 @@ export function isTrustPublished(
   // Another rotation may widen the window, and add its own CA.
   const isNamed = (annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").includes(retiring);
   return isNamed && Date.parse(annotations[RETIREMENT_ANNOTATIONS.by] ?? "") >= Date.parse(renewBy);
+}
+
+const FINGERPRINT = /^[0-9a-f]{64}$/;
+
+/** Creates a report to be sent to the API, from the SHA-256 (hex) of each CA certificate that the client trusts. */
+export function createTrustReport(trusted: readonly string[]): TrustReport {
+  return {
+    apiVersion: `${TLSBOOT_GROUP}/v1alpha1`,
+    kind: "TrustReport",
+    metadata: {},
+    spec: { trusted: [...new Set(trusted)] },
+    status: { username: "" },
+  };
+}
+
+/** Returns the name of a user's report, such as `user:system:node:n1`. */
+export function toTrustReportName(username: string): string {
+  return toRevocationName({ kind: "user", value: username });
+}
+
+export function validateTrustReport({ spec: { trusted = [] } }: TrustReport): readonly FieldError[] {
+  if (trusted.length > MAX_TRUSTED) {
+    return [invalid("spec.trusted", trusted.length, `must have at most ${MAX_TRUSTED} items`)];
+  }
+  return trusted.flatMap((fingerprint, index) =>
+    FINGERPRINT.test(fingerprint)
+      ? []
+      : [invalid(`spec.trusted[${index}]`, fingerprint, "must be the SHA-256 of a certificate in lower-case hex")]
+  );
+}
+
+/** Names a posted report after its user and stamps it. */
+export function stampTrustReport(report: TrustReport, username: string, now: Date): TrustReport {
+  const { generateName: _, ...metadata } = report.metadata;
+  return {
+    ...report,
+    metadata: { ...metadata, name: toTrustReportName(username) },
+    status: { username, reportedAt: formatTime(now) },
+  };
+}
+
+/** Returns a posted report as it replaces the user's earlier one: what the server has seen of the user is kept. */
+export function replaceTrustReport(report: TrustReport, stored: TrustReport): TrustReport {
+  const { issuer, serialNumber, lastSeen } = stored.status;
+  return {
+    ...report,
+    status: {
+      ...report.status,
+      ...omitUndefined({ issuer, serialNumber, lastSeen }),
+    },
+  };
 }

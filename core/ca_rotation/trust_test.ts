@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
 import type { CaRotation, CaRotationSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateChain } from "../pki/x509/ca_bundle.ts";
-import { crossSign } from "../pki/authority/cross_sign.ts";
+import { crossSign } from "./new_ca.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { isTrustPublished, listRenewalAnnotations, listRetiredCas, listTrustedCas } from "./trust.ts";
 

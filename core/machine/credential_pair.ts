@@ -2,8 +2,9 @@
 import { Secret } from "../lib/brand.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys/keys.ts";
-import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
+import { parsePemBlocks } from "../pki/asn1/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { encodeCertificates } from "../pki/x509/ca_bundle.ts";
 
 /** A certificate chain and the private key of its leaf. */
 export interface CredentialPair {
@@ -29,7 +30,7 @@ export function parseCredentialPair(certificatePem: string, keyPem: string): Res
   return ok({
     leaf,
     chain: chain.value,
-    certificatePem: chain.value.map((certificate) => encodePem("CERTIFICATE", certificate.der)).join(""),
+    certificatePem: encodeCertificates(chain.value),
     key: key.value,
     keyPem: new Secret(key.value.toPem()),
   });

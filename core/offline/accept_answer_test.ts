@@ -10,7 +10,7 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import { encodeBase64 } from "../lib/encodings.ts";
 import type { Result } from "../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
-import { crossSign } from "../pki/authority/cross_sign.ts";
+import { crossSign } from "../ca_rotation/new_ca.ts";
 import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.ts";
 import { generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
 import { encodePem } from "../pki/asn1/pem.ts";

@@ -14,7 +14,7 @@ import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { formatDuration, parseSettingDuration } from "../lib/duration.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Authority } from "../pki/authority/authority.ts";
+import { type Authority, signText, verifyText } from "../pki/authority/authority.ts";
 import { findAuthorityFault } from "../pki/x509/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { toResult } from "../pki/asn1/der.ts";
@@ -22,7 +22,6 @@ import { formatName } from "../pki/x509/names.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../pki/keys/public_key.ts";
 import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
-import { signText, verifyText } from "../pki/authority/signed_text.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
 import {

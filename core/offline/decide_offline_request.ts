@@ -9,9 +9,9 @@ import {
   decideHold,
   findClaimedNode,
   readRecordedNodeCertificate,
-} from "../approval/evidence/node_claims.ts";
+} from "../approval/evidence/claims.ts";
 import type { Lookup } from "../approval/evidence/ownership.ts";
-import { listPastApprovals } from "../approval/evidence/past_approvals.ts";
+import { listPastApprovals } from "../approval/conditions.ts";
 import type { Policy } from "../approval/policy.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
@@ -26,6 +26,7 @@ import { readIdentity } from "../register/certificate_user.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
+import { TLS_USAGE_OID } from "../pki/x509/usages.ts";
 
 /** The input of a decision at a CA without a network. */
 interface OfflineDecisionInput {
@@ -47,8 +48,6 @@ export interface OfflineDecision {
   /** The verdict of the policies; undefined when there are none. */
   readonly verdict: Verdict | undefined;
 }
-
-const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 /**
  * Finds out why the machine that signed a request does not have a valid certificate of the same subject; undefined when it
@@ -74,7 +73,7 @@ export function getOfflineRequester(
   { requester: [leaf] }: Pick<MachineOrigin, "requester">,
   fault: string | undefined,
 ): OfflineRequester {
-  if (fault !== undefined || leaf === undefined || !leaf.extendedKeyUsages.includes(CLIENT_AUTH)) {
+  if (fault !== undefined || leaf === undefined || !leaf.extendedKeyUsages.includes(TLS_USAGE_OID.client)) {
     return { username: ANONYMOUS_USER, groups: [UNAUTHENTICATED_GROUP] };
   }
   return {

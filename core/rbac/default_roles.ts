@@ -23,8 +23,7 @@ import {
 } from "../kube/user.ts";
 import { COMPONENT_RULES } from "./default_rules/components.ts";
 import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
-import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./default_rules/humans.ts";
-import { allow, EVENTS_RULE } from "./allow.ts";
+import { allow, EVENTS_RULE, toGroupSubject, toUserSubject } from "./manifest.ts";
 
 /** The annotation that allows the reconciliation of a default object at start-up; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";
@@ -76,20 +75,23 @@ function clusterRoles(): readonly ClusterRole[] {
 
 function clusterRoleBindings(): readonly ClusterRoleBinding[] {
   return [
-    clusterRoleBinding("cluster-admin", [group(MASTERS_GROUP)]),
-    clusterRoleBinding("system:basic-user", [group(AUTHENTICATED_GROUP)]),
-    clusterRoleBinding("system:cluster-trust-bundle-discovery", [group(SERVICE_ACCOUNTS_GROUP)]),
-    clusterRoleBinding("system:discovery", [group(AUTHENTICATED_GROUP)]),
-    clusterRoleBinding(CONTROLLER_MANAGER_USER, [user(CONTROLLER_MANAGER_USER)]),
+    clusterRoleBinding("cluster-admin", [toGroupSubject(MASTERS_GROUP)]),
+    clusterRoleBinding("system:basic-user", [toGroupSubject(AUTHENTICATED_GROUP)]),
+    clusterRoleBinding("system:cluster-trust-bundle-discovery", [toGroupSubject(SERVICE_ACCOUNTS_GROUP)]),
+    clusterRoleBinding("system:discovery", [toGroupSubject(AUTHENTICATED_GROUP)]),
+    clusterRoleBinding(CONTROLLER_MANAGER_USER, [toUserSubject(CONTROLLER_MANAGER_USER)]),
     clusterRoleBinding("system:kube-dns", [serviceAccount("kube-dns")]),
-    clusterRoleBinding(SCHEDULER_USER, [user(SCHEDULER_USER)]),
-    clusterRoleBinding("system:monitoring", [group("system:monitoring")]),
+    clusterRoleBinding(SCHEDULER_USER, [toUserSubject(SCHEDULER_USER)]),
+    clusterRoleBinding("system:monitoring", [toGroupSubject("system:monitoring")]),
     // Without subjects: the Node authorizer grants the role.
     clusterRoleBinding("system:node", []),
-    clusterRoleBinding("system:node-proxier", [user("system:kube-proxy")]),
-    clusterRoleBinding("system:public-info-viewer", [group(AUTHENTICATED_GROUP), group(UNAUTHENTICATED_GROUP)]),
-    clusterRoleBinding("system:service-account-issuer-discovery", [group(SERVICE_ACCOUNTS_GROUP)]),
-    clusterRoleBinding("system:volume-scheduler", [user(SCHEDULER_USER)]),
+    clusterRoleBinding("system:node-proxier", [toUserSubject("system:kube-proxy")]),
+    clusterRoleBinding("system:public-info-viewer", [
+      toGroupSubject(AUTHENTICATED_GROUP),
+      toGroupSubject(UNAUTHENTICATED_GROUP),
+    ]),
+    clusterRoleBinding("system:service-account-issuer-discovery", [toGroupSubject(SERVICE_ACCOUNTS_GROUP)]),
+    clusterRoleBinding("system:volume-scheduler", [toUserSubject(SCHEDULER_USER)]),
     ...Object.keys(CONTROLLER_RULES).map((name) =>
       clusterRoleBinding(`${CONTROLLER_PREFIX}${name}`, [serviceAccount(name)])
     ),
@@ -118,15 +120,18 @@ function roleBindings(): readonly RoleBinding[] {
   return [
     roleBinding(PUBLIC, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
     roleBinding(SYSTEM, `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, [
-      user(CONTROLLER_MANAGER_USER),
-      user(SCHEDULER_USER),
+      toUserSubject(CONTROLLER_MANAGER_USER),
+      toUserSubject(SCHEDULER_USER),
     ]),
     roleBinding(SYSTEM, CONTROLLER_MANAGER_LOCKING, CONTROLLER_MANAGER_LOCKING, [
-      user(CONTROLLER_MANAGER_USER),
+      toUserSubject(CONTROLLER_MANAGER_USER),
       serviceAccount("kube-controller-manager"),
       serviceAccount("leader-election-controller"),
     ]),
-    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [user(SCHEDULER_USER), serviceAccount("kube-scheduler")]),
+    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [
+      toUserSubject(SCHEDULER_USER),
+      serviceAccount("kube-scheduler"),
+    ]),
     roleBinding(SYSTEM, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
     roleBinding(SYSTEM, CLOUD_PROVIDER, CLOUD_PROVIDER, [serviceAccount("cloud-provider")]),
     roleBinding(SYSTEM, TOKEN_CLEANER, TOKEN_CLEANER, [serviceAccount("token-cleaner")]),
@@ -179,14 +184,86 @@ function aggregationLabel(name: string): string {
   return `rbac.authorization.k8s.io/aggregate-to-${name}`;
 }
 
-function user(name: string): Subject {
-  return { kind: "User", apiGroup: RBAC_GROUP, name };
-}
-
-function group(name: string): Subject {
-  return { kind: "Group", apiGroup: RBAC_GROUP, name };
-}
-
 function serviceAccount(name: string): Subject {
   return { kind: "ServiceAccount", name, namespace: SYSTEM };
 }
+
+const READ = "get list watch";
+const WRITE = "create delete deletecollection patch update";
+const READ_WRITE = "create delete deletecollection get list patch update watch";
+
+/** Read access that does not allow privilege escalation. */
+const VIEW_RULES: readonly PolicyRule[] = [
+  allow(
+    READ,
+    "core",
+    "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers " +
+      "replicationcontrollers/scale serviceaccounts services services/status",
+  ),
+  allow(
+    READ,
+    "core",
+    "bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas " +
+      "resourcequotas/status",
+  ),
+  allow(READ, "core", "namespaces"),
+  allow(READ, "core events.k8s.io", "events"),
+  allow(READ, "discovery.k8s.io", "endpointslices"),
+  allow(
+    READ,
+    "apps",
+    "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status replicasets " +
+      "replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status",
+  ),
+  allow(READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
+  allow(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
+  allow(
+    READ,
+    "extensions",
+    "daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses ingresses/status " +
+      "networkpolicies replicasets replicasets/scale replicasets/status replicationcontrollers/scale",
+  ),
+  allow(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+  allow(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+  allow(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
+];
+
+/** Write access within a namespace, and read access to its secrets. */
+const EDIT_RULES: readonly PolicyRule[] = [
+  allow(READ, "core", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy"),
+  allow("impersonate", "core", "serviceaccounts"),
+  allow(WRITE, "core", "pods pods/attach pods/exec pods/portforward pods/proxy"),
+  allow("create", "core", "pods/eviction"),
+  allow(
+    WRITE,
+    "core",
+    "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts " +
+      "services services/proxy",
+  ),
+  allow("create", "core", "serviceaccounts/token"),
+  allow(WRITE, "core events.k8s.io", "events"),
+  allow(
+    WRITE,
+    "apps",
+    "daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale statefulsets " +
+      "statefulsets/scale",
+  ),
+  allow(WRITE, "autoscaling", "horizontalpodautoscalers"),
+  allow(WRITE, "batch", "cronjobs jobs"),
+  allow(
+    WRITE,
+    "extensions",
+    "daemonsets deployments deployments/rollback deployments/scale ingresses networkpolicies replicasets " +
+      "replicasets/scale replicationcontrollers/scale",
+  ),
+  allow(WRITE, "policy", "poddisruptionbudgets"),
+  allow(WRITE, "networking.k8s.io", "ingresses networkpolicies"),
+  allow(READ_WRITE, "coordination.k8s.io", "leases"),
+  allow(WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
+];
+
+/** The permission to grant roles within a namespace. */
+const ADMIN_RULES: readonly PolicyRule[] = [
+  allow("create", "authorization.k8s.io", "localsubjectaccessreviews"),
+  allow(READ_WRITE, "rbac.authorization.k8s.io", "rolebindings roles"),
+];

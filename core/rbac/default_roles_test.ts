@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attributes } from "./attributes.ts";
 import { pathRequest, rbacObjects, resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
-import { planAggregation } from "./aggregate.ts";
+import { planAggregation, planReconcile } from "./reconcile.ts";
 import { createDefaultRbac } from "./default_roles.ts";
 import { evaluateRbac } from "./evaluate.ts";
-import { planReconcile } from "./reconcile.ts";
 
 const defaults = createDefaultRbac();
 const objects = rbacObjects(defaults);

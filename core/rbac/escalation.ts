@@ -5,7 +5,7 @@
 import { goQuote, goQuoteList } from "../lib/quote.ts";
 import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
-import { matchesPath } from "./rules.ts";
+import { matchesPath } from "./evaluate.ts";
 
 /**
  * The limit of the broken-down rules, in characters of their text and of the refusal that lists them. A body of 3 MB could

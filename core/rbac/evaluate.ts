@@ -1,6 +1,7 @@
 /**
- * RBAC: finds the rules that apply to a user, and decides whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
- * `plugin/pkg/auth/authorizer/rbac/rbac.go`). RBAC never denies; without a matching rule it has no opinion.
+ * RBAC: finds the rules that apply to a user, and decides whether they allow a request
+ * (`pkg/registry/rbac/validation/rule.go`, `plugin/pkg/auth/authorizer/rbac/rbac.go`,
+ * `pkg/apis/rbac/v1/evaluation_helpers.go`). RBAC never denies; without a matching rule it has no opinion.
  */
 import { omitUndefined } from "../lib/record.ts";
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/kinds/authorization_v1.ts";
@@ -17,8 +18,7 @@ import type {
 } from "../kube/kinds/rbac_v1.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { toAccountUsername, type UserInfo } from "../kube/user.ts";
-import type { Attributes, Decision } from "./attributes.ts";
-import { ruleAllows } from "./rules.ts";
+import type { Attributes, Decision, ResourceAttributes } from "./attributes.ts";
 
 /** A snapshot of all roles and bindings. Bindings are tried in the given order. */
 export interface RbacObjects {
@@ -204,4 +204,42 @@ function toResourceRule(rule: PolicyRule): ResourceRule {
     verbs: rule.verbs ?? [],
     ...omitUndefined({ apiGroups: rule.apiGroups, resources: rule.resources, resourceNames: rule.resourceNames }),
   };
+}
+
+export function rulesAllow(attributes: Attributes, rules: readonly PolicyRule[]): boolean {
+  return rules.some((rule) => ruleAllows(attributes, rule));
+}
+
+/**
+ * Reports whether a rule allows a request. `*` covers every verb, group, resource or path; `*` and a slash cover one
+ * subresource of every resource; names are compared literally, so a rule with names never allows a request without one.
+ */
+export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
+  if (!matches(rule.verbs, attributes.verb)) return false;
+  if (attributes.kind === "path") return (rule.nonResourceURLs ?? []).some((url) => matchesPath(url, attributes.path));
+  return matches(rule.apiGroups, attributes.apiGroup) && matchesResource(rule.resources, attributes) &&
+    matchesName(rule.resourceNames, attributes.name);
+}
+
+/** Reports whether a path, or a pattern that ends in `*`, covers a path. */
+export function matchesPath(pattern: string, path: string): boolean {
+  if (pattern === path) return true;
+  if (!pattern.endsWith("*")) return false;
+  let end = pattern.length;
+  while (end > 0 && pattern[end - 1] === "*") end--;
+  return path.startsWith(pattern.slice(0, end));
+}
+
+function matches(allowed: readonly string[] | null | undefined, wanted: string): boolean {
+  return allowed !== undefined && allowed !== null && (allowed.includes("*") || allowed.includes(wanted));
+}
+
+function matchesResource(allowed: readonly string[] | undefined, attributes: ResourceAttributes): boolean {
+  const { resource, subresource } = attributes;
+  if (subresource === "") return matches(allowed, resource);
+  return matches(allowed, `${resource}/${subresource}`) || (allowed?.includes(`*/${subresource}`) ?? false);
+}
+
+function matchesName(allowed: readonly string[] | undefined, name: string): boolean {
+  return allowed === undefined || allowed.length === 0 || allowed.includes(name);
 }

@@ -12,7 +12,9 @@ import {
   testUser,
   userSubject,
 } from "../../tests/support/test_rbac.ts";
-import { createRulesReview, describeMissingRoles, evaluateRbac, findRoleRules } from "./evaluate.ts";
+import { createRulesReview, describeMissingRoles, evaluateRbac, findRoleRules, ruleAllows } from "./evaluate.ts";
+import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
+import type { Attributes } from "./attributes.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
 const reader = clusterRole("reader", [getPods]);
@@ -148,3 +150,136 @@ test("evaluateRbac() caches the grants of a thousand users, and evicts only the 
   ask("newcomer");
   assert.deepEqual([ask("user 1"), ask("user 999"), ask("user 0")], ["cached", "cached", "searched"]);
 });
+
+const onlyGetPods: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
+const csrs = { apiGroup: "certificates.k8s.io", resource: "certificatesigningrequests" };
+
+const cases: readonly { name: string; rule: PolicyRule; request: Attributes; want: boolean }[] = [
+  { name: "the very request", rule: onlyGetPods, request: resourceRequest(), want: true },
+  { name: "another verb", rule: onlyGetPods, request: resourceRequest({ verb: "list" }), want: false },
+  { name: "any verb", rule: { ...onlyGetPods, verbs: ["*"] }, request: resourceRequest({ verb: "sign" }), want: true },
+  { name: "no verbs at all", rule: { ...onlyGetPods, verbs: null }, request: resourceRequest(), want: false },
+  { name: "another group", rule: onlyGetPods, request: resourceRequest({ apiGroup: "apps" }), want: false },
+  {
+    name: "any group",
+    rule: { ...onlyGetPods, apiGroups: ["*"] },
+    request: resourceRequest({ apiGroup: "x" }),
+    want: true,
+  },
+  { name: "a subresource", rule: onlyGetPods, request: resourceRequest({ subresource: "log" }), want: false },
+  {
+    name: "a named subresource",
+    rule: { ...onlyGetPods, resources: ["pods/log"] },
+    request: resourceRequest({ subresource: "log" }),
+    want: true,
+  },
+  {
+    name: "the resource of a subresource rule",
+    rule: { ...onlyGetPods, resources: ["pods/log"] },
+    request: resourceRequest(),
+    want: false,
+  },
+  {
+    name: "a subresource of everything",
+    rule: { ...onlyGetPods, resources: ["*/status"] },
+    request: resourceRequest({ subresource: "status" }),
+    want: true,
+  },
+  {
+    name: "another subresource of everything",
+    rule: { ...onlyGetPods, resources: ["*/status"] },
+    request: resourceRequest({ subresource: "log" }),
+    want: false,
+  },
+  {
+    name: "pods/* is not a supported form",
+    rule: { ...onlyGetPods, resources: ["pods/*"] },
+    request: resourceRequest({ subresource: "log" }),
+    want: false,
+  },
+  {
+    name: "any resource covers subresources",
+    rule: { ...onlyGetPods, resources: ["*"] },
+    request: resourceRequest({ subresource: "log" }),
+    want: true,
+  },
+  {
+    name: "the name",
+    rule: { ...onlyGetPods, resourceNames: ["a"] },
+    request: resourceRequest({ name: "a" }),
+    want: true,
+  },
+  {
+    name: "another name",
+    rule: { ...onlyGetPods, resourceNames: ["a"] },
+    request: resourceRequest({ name: "b" }),
+    want: false,
+  },
+  {
+    name: "a creation under a rule with names",
+    rule: { ...onlyGetPods, verbs: ["create"], resourceNames: ["a"] },
+    request: resourceRequest({ verb: "create" }),
+    want: false,
+  },
+  {
+    name: "a list of one name by field selector",
+    rule: { ...onlyGetPods, verbs: ["list"], resourceNames: ["a"] },
+    request: resourceRequest({ verb: "list", name: "a" }),
+    want: true,
+  },
+  {
+    name: "a domain name is matched literally",
+    rule: { verbs: ["approve"], apiGroups: [csrs.apiGroup], resources: ["signers"], resourceNames: ["example.com/*"] },
+    request: resourceRequest({ ...csrs, resource: "signers", verb: "approve", name: "example.com/a" }),
+    want: false,
+  },
+  {
+    name: "paths never decide a resource request",
+    rule: { verbs: ["*"], nonResourceURLs: ["*"] },
+    request: resourceRequest(),
+    want: false,
+  },
+  {
+    name: "resources never decide a path",
+    rule: { ...onlyGetPods, resources: ["*"] },
+    request: pathRequest("/"),
+    want: false,
+  },
+  {
+    name: "a path",
+    rule: { verbs: ["get"], nonResourceURLs: ["/healthz"] },
+    request: pathRequest("/healthz"),
+    want: true,
+  },
+  {
+    name: "a path below",
+    rule: { verbs: ["get"], nonResourceURLs: ["/healthz"] },
+    request: pathRequest("/healthz/etcd"),
+    want: false,
+  },
+  {
+    name: "a pattern",
+    rule: { verbs: ["get"], nonResourceURLs: ["/healthz/*"] },
+    request: pathRequest("/healthz/etcd"),
+    want: true,
+  },
+  {
+    name: "a pattern does not cover its root",
+    rule: { verbs: ["get"], nonResourceURLs: ["/healthz/*"] },
+    request: pathRequest("/healthz"),
+    want: false,
+  },
+  { name: "any path", rule: { verbs: ["get"], nonResourceURLs: ["*"] }, request: pathRequest("/x"), want: true },
+  {
+    name: "any path, another verb",
+    rule: { verbs: ["get"], nonResourceURLs: ["*"] },
+    request: pathRequest("/x", "post"),
+    want: false,
+  },
+];
+
+for (const { name, rule, request, want } of cases) {
+  test(`ruleAllows() ${want ? "allows" : "does not allow"}: ${name}`, () => {
+    assert.equal(ruleAllows(request, rule), want);
+  });
+}

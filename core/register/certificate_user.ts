@@ -18,6 +18,7 @@ import { isRecord, omitEmpty } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName, parseFormattedName } from "../pki/x509/names.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 
 /** The name and the groups by which a credential identifies its user. The name is empty when there is no user. */
 export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
@@ -114,8 +115,7 @@ export function toHolderLabel(spec: Partial<IssuedCertificateSpec>, identity: Id
 
 /** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
 export function toSubjectLabel(spec: Partial<IssuedCertificateSpec>): string {
-  const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
-  return cut(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
+  return cut(spec.subject ?? listAlternativeNames(spec).toSorted().join(","));
 }
 
 function cut(text: string): string {

@@ -9,16 +9,17 @@ import { parseCertificate } from "../pki/x509/certificate.ts";
 import { issueCertificate } from "../pki/authority/issue.ts";
 import { generatePrivateKey } from "../pki/keys/keys.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import { createStub, planPruning } from "./prune.ts";
 import {
   createRecord,
+  createSeal,
+  createStub,
   describeIssued,
   encodeCanonicalJson,
   formatRecordName,
   getChainHash,
   hashRecord,
+  planPruning,
 } from "./record.ts";
-import { createSeal } from "./seal.ts";
 import { type CheckedRecord, verifyRecords } from "./verify.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");

@@ -2,8 +2,7 @@
 import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { readIdentity } from "./certificate_user.ts";
-import { formatRecordName, getChainHash } from "./record.ts";
-import { isSealGood, SEAL_INTERVAL_MS } from "./seal.ts";
+import { formatRecordName, getChainHash, isSealGood, type RegisterHead, SEAL_INTERVAL_MS } from "./record.ts";
 import { omitUndefined } from "../lib/record.ts";
 
 /** The part of a record that is checked; a line of an issued log has no metadata. */
@@ -42,19 +41,13 @@ export interface RegisterReport {
   readonly overdueSeal?: string;
 }
 
-/** A record that was noted earlier: the head of the register then, or a record that a server reported as sealed. */
-export interface ExpectedRecord {
-  readonly sequence: number;
-  readonly hash: string;
-}
-
 /** The CAs whose seals are checked, and what else the caller knows about the register. */
 export interface VerifyOptions {
   readonly cas: readonly CertificateFacts[];
   /** The present time, for the register of a server, which it seals each day; undefined for a log. */
   readonly now?: Date | undefined;
-  /** A record that must be there with this hash. */
-  readonly expected?: ExpectedRecord | undefined;
+  /** A record that must be there with this hash: an earlier head, or a record that a server reported as sealed. */
+  readonly expected?: RegisterHead | undefined;
 }
 
 /** The newest seal is overdue at this age: a server that was down for a while, or whose key was locked, makes it late. */
@@ -83,7 +76,7 @@ interface Link {
 class ChainCheck {
   readonly #cas: ReadonlyMap<string, CertificateFacts>;
   readonly #now: Date | undefined;
-  readonly #expected: ExpectedRecord | undefined;
+  readonly #expected: RegisterHead | undefined;
   readonly #fingerprints = new Map<string, string>();
   #records = 0;
   #last: Link | undefined;

@@ -1,11 +1,11 @@
 /** Creates the view of a request from what could be read about it. */
-import { computeKeyFingerprint, findClaimedNode } from "../approval/evidence/node_claims.ts";
+import { computeKeyFingerprint, findClaimedNode } from "../approval/evidence/claims.ts";
 import type { NodeNames } from "../approval/evidence/inventory.ts";
 import type { Verdict } from "../approval/decide_request.ts";
 import { isSettled } from "../approval/recognizers.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../request/signer_name.ts";
-import { findCondition, getConditions, getCsrPhase, isApproved, isFailed } from "../request/phase.ts";
+import { findCondition, getConditions, getCsrPhase, hasCertificate, isApproved, isFailed } from "../request/phase.ts";
 import { parseRequest, verifyRequest } from "../request/parse_request.ts";
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../lib/duration.ts";
@@ -16,7 +16,7 @@ import { formatName } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { SigningProfile } from "../signing/profile.ts";
-import { listAllowed } from "./allows.ts";
+import { describeTarget, listAllowed, listWarnings } from "./warnings.ts";
 import {
   type EarlierCertificate,
   getEarlierState,
@@ -24,26 +24,27 @@ import {
   listDifferences,
   listEarlierCertificates,
 } from "./earlier.ts";
-import { formatIdentity, parseIdentity } from "./requester.ts";
+import { formatIdentity, formatLifetime, joinWords, parseIdentity } from "./words.ts";
 import { summarizeRequest } from "./request_summary.ts";
-import type {
-  CertificateView,
-  ConditionView,
-  DecisionView,
-  EarlierCertificateView,
-  OtherRequestView,
-  RequestedView,
-  RequesterView,
-  RequestView,
-  TokenView,
-} from "./request_view.ts";
-import { listChanges, toRuleViews, toSignerRuleViews, toVerdictView } from "./rule_views.ts";
 import { describeInSentence } from "./sentence.ts";
-import { describeTarget, listWarnings } from "./warnings.ts";
-import { formatLifetime, joinWords } from "./words.ts";
+import {
+  type CertificateView,
+  type ConditionView,
+  type DecisionView,
+  type EarlierCertificateView,
+  listChanges,
+  type OtherRequestView,
+  type RequestedView,
+  type RequesterView,
+  type RequestView,
+  type TokenView,
+  toRuleViews,
+  toSignerRuleViews,
+  toVerdictView,
+} from "./request_view.ts";
 import { omitEmpty, omitUndefined } from "../lib/record.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-import { describeStoredProof, describeTokenProof, readTokenProof } from "../attestation/token_proof.ts";
+import { describeStoredProof, describeTokenProof, readTokenProof } from "../attestation/proof.ts";
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { listTokenFacts } from "../token/token_secret.ts";
 
@@ -365,7 +366,7 @@ function explainUnsigned(
   signers: readonly string[] | undefined,
   now: Date,
 ): string | undefined {
-  if ((csr.status.certificate ?? "") !== "") return undefined;
+  if (hasCertificate(csr)) return undefined;
   const { signerName } = csr.spec;
   if (!isApproved(csr) || isFailed(csr)) {
     if (signers === undefined || signers.includes(signerName) || isSettled(csr)) return undefined;

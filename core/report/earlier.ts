@@ -3,7 +3,7 @@
  * that still exist: a real cluster has no register, and keeps an issued request for one hour. The last one is compared
  * with the request.
  */
-import { computeKeyFingerprint } from "../approval/evidence/node_claims.ts";
+import { computeKeyFingerprint } from "../approval/evidence/claims.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { isSameSet } from "../lib/byte_order.ts";
@@ -12,8 +12,7 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import { readIdentity } from "../register/certificate_user.ts";
 import type { DifferenceView, EarlierCertificateView } from "./request_view.ts";
-import { formatIdentity, parseIdentity } from "./requester.ts";
-import { formatLifetime } from "./words.ts";
+import { formatIdentity, formatLifetime, parseIdentity } from "./words.ts";
 import { recordRequest } from "./record_rows.ts";
 
 /** A certificate that was issued for a request, as far as it is known. */
@@ -86,12 +85,11 @@ function getBeginning({ notBefore = "" }: EarlierCertificate): number {
 function readRecord(record: IssuedCertificate): EarlierCertificate {
   const { spec, status } = record;
   const identity = readIdentity(record);
-  const { dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
   return {
     signerName: spec.signerName ?? "",
     commonName: identity?.username,
     organizations: identity?.groups ?? [],
-    names: listAlternativeNames({ dnsNames, ipAddresses, emailAddresses, uris }),
+    names: listAlternativeNames(spec),
     usages: spec.usages ?? [],
     serialNumber: spec.serialNumber,
     fingerprint: spec.fingerprint,

@@ -12,6 +12,7 @@ import { parseRequest } from "../request/parse_request.ts";
 import { describeStored } from "./health/certificates.ts";
 import { describeInSentence } from "./sentence.ts";
 import { capitalize, quoteUnlessPlain } from "./words.ts";
+import { DAY_MS } from "../lib/duration.ts";
 
 /** An object of a notification. Certificates and files that the API does not have are named by their text. */
 export interface NotifiedObject {
@@ -97,7 +98,7 @@ const KINDS = {
 export type NotificationKind = keyof typeof KINDS;
 
 /** How long before its end a CA is reported. */
-export const CA_ENDING_MS = 90 * 86_400_000;
+export const CA_ENDING_MS = 90 * DAY_MS;
 const MAX_OBJECTS = 10;
 /** The events of this time after the first one are in the same message. */
 const GATHER_MS = 5_000;

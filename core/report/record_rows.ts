@@ -11,9 +11,9 @@ import { compareBytes } from "../lib/byte_order.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { parseFormattedName } from "../pki/x509/names.ts";
 import { readIdentity, toHolderLabel } from "../register/certificate_user.ts";
-import { createRecord, createRecordStatus, describeIssued } from "../register/record.ts";
-import { describeRequestOrigin } from "../register/request_origin.ts";
+import { createRecord, createRecordStatus, describeIssued, describeRequestOrigin } from "../register/record.ts";
 import { omitUndefined } from "../lib/record.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 
 export type RecordOrder =
   | "issued"
@@ -99,7 +99,7 @@ function getStatus(
   const { notAfter, issuerFingerprint = "", fingerprint = "" } = spec;
   if (status?.revocation !== undefined) return "revoked";
   if (notAfter === null) return "unknown";
-  if (Date.parse(notAfter) < now.getTime()) return "expired";
+  if (hasExpired({ spec }, now)) return "expired";
   // The record of a CA itself has its own fingerprint; a CA that signed itself is also its issuer.
   if (retiredCas.has(issuerFingerprint) || retiredCas.has(fingerprint)) return "untrusted";
   return isReplaced ? "replaced" : "valid";
@@ -218,8 +218,7 @@ export function getSigner({ spec }: IssuedCertificate): string {
 
 /** Lists the subject alternative names of a certificate, without their types. */
 export function listNames({ spec }: IssuedCertificate): readonly string[] {
-  const { dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
-  return [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  return listAlternativeNames(spec);
 }
 
 /**

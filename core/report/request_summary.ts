@@ -11,7 +11,7 @@ import {
 import { formatTime, getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatShortIdentity, parseIdentity } from "./requester.ts";
+import { formatShortIdentity, parseIdentity } from "./words.ts";
 import { parseNodeUser } from "../kube/user.ts";
 
 /** The state of a request. A request is `approved` only until its certificate is issued. */

@@ -6,12 +6,19 @@ import {
 } from "../kube/kinds/certificates_v1.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { formatIdentity, type Identity, parseIdentity } from "./requester.ts";
+import {
+  formatIdentity,
+  formatLifetime,
+  formatTimeAgo,
+  type Identity,
+  joinWords,
+  parseIdentity,
+  quoteUnlessPlain,
+} from "./words.ts";
 import type { TokenView } from "./request_view.ts";
-import { formatLifetime, formatTimeAgo, joinWords, quoteUnlessPlain } from "./words.ts";
 import { parseNodeUser } from "../kube/user.ts";
 
-export interface SentenceFacts {
+interface SentenceFacts {
   readonly username: string;
   readonly signerName: string;
   readonly expirationSeconds: number | undefined;

@@ -1,6 +1,7 @@
 /**
  * Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its leaf.
- * A client compares the leaf with its request: a signer may add names and usages, but not omit them.
+ * A client compares the leaf with its request, because a signer may add names and usages, but not omit them, and decides
+ * whether an existing certificate is replaced.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -14,7 +15,9 @@ import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts
 import { canonicalIp } from "../lib/ip_address.ts";
 import { formatName, type SubjectFields } from "../pki/x509/names.ts";
 import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
+import { TLS_USAGE_OID, toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
+import { formatTime } from "../kube/meta.ts";
+import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys/keys.ts";
 
 /** A parsed block of `status.certificate`, and the text after it. */
 interface CertificateBlock {
@@ -112,7 +115,6 @@ export interface RequestedCertificate extends Partial<AlternativeNames> {
   readonly usages?: readonly string[];
 }
 
-const ANY_PURPOSE = "2.5.29.37.0";
 const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
 /** Describes the first requested property that the certificate lacks; undefined when it lacks none. */
@@ -148,7 +150,7 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
   for (const usage of usages) {
     const [bit] = toKeyUsageBits([usage]);
     const [purpose] = toExtendedKeyUsageOids([usage]);
-    const isFree = purposes.length === 0 || purposes.includes(ANY_PURPOSE);
+    const isFree = purposes.length === 0 || purposes.includes(TLS_USAGE_OID.any);
     const lacksBit = bit !== undefined && leaf.keyUsages.length > 0 && !leaf.keyUsages.includes(bit);
     if (lacksBit || (purpose !== undefined && !isFree && !purposes.includes(purpose))) {
       return `it lacks the usage "${usage}"`;
@@ -160,4 +162,68 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
 /** Normalizes host names and addresses, which have more than one spelling. */
 function spelling(name: string): string {
   return canonicalIp(name) ?? name.toLowerCase();
+}
+
+/** The existing contents of the certificate's file. */
+export type ExistingCredentials =
+  | { readonly kind: "none" }
+  | { readonly kind: "usable"; readonly leaf: CertificateFacts }
+  | { readonly kind: "unusable"; readonly reason: string };
+
+/** The requested certificate, including its key. */
+export interface RequestedCredentials extends RequestedCertificate {
+  /** A type of key, or one particular key by its DER SubjectPublicKeyInfo. */
+  readonly key?: KeyAlgorithm | Uint8Array<ArrayBuffer>;
+}
+
+/** When an existing certificate is replaced. */
+export interface RenewalOptions {
+  /** Whether an existing certificate is always replaced. */
+  readonly isForced: boolean;
+  /** Why it is always replaced, for people; by default as the user has requested. */
+  readonly forcedBy?: string | undefined;
+  /**
+   * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it
+   * otherwise.
+   */
+  readonly renewBeforeMs?: number | undefined;
+}
+
+/** Whether a certificate is requested, and why. */
+export type RenewalVerdict =
+  | { readonly kind: "ask"; readonly reason: string }
+  | { readonly kind: "keep" }
+  /** A certificate exists, and the options do not allow replacing it. */
+  | { readonly kind: "exists" };
+
+/** Decides whether to request a certificate. Without options an existing file is never replaced, valid or not. */
+export function decideRenewal(
+  existing: ExistingCredentials,
+  asked: RequestedCredentials,
+  options: RenewalOptions,
+  now: Date,
+): RenewalVerdict {
+  if (existing.kind === "none") return ask("there is none yet");
+  if (options.isForced) return ask(options.forcedBy ?? "as requested");
+  if (options.renewBeforeMs === undefined) return { kind: "exists" };
+  if (existing.kind === "unusable") return ask(existing.reason);
+  const fault = findIssuedFault(existing.leaf, asked) ?? findKeyFault(existing.leaf, asked.key);
+  if (fault !== undefined) return ask(fault);
+  const { notAfter } = existing.leaf;
+  if (notAfter.getTime() - options.renewBeforeMs > now.getTime()) return { kind: "keep" };
+  return ask(`it ${notAfter < now ? "expired" : "expires"} at ${formatTime(notAfter)}`);
+}
+
+function ask(reason: string): RenewalVerdict {
+  return { kind: "ask", reason };
+}
+
+function findKeyFault(leaf: CertificateFacts, key: RequestedCredentials["key"]): string | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key !== "string") return publicKeysEqual(leaf.publicKeyDer, key) ? undefined : "it is for another key";
+  const { keyAlgorithm: algorithm, keyBits: bits } = leaf;
+  const found = isPrivateKeyAlgorithm(algorithm) ? findKeyAlgorithm({ algorithm, bits }) : undefined;
+  return found === key
+    ? undefined
+    : `its key is ${found ?? `${algorithm} of ${bits} bits`}, but the request was for ${key}`;
 }

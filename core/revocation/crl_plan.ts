@@ -2,7 +2,7 @@
 import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { DAY_MS } from "../lib/duration.ts";
 import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
-import { BACKDATE_MS } from "../signing/plan.ts";
+import { BACKDATE_MS, wholeSeconds } from "../signing/plan.ts";
 import { UNRECORDED_ANNOTATION } from "./revocation.ts";
 
 /** A revoked certificate: one of the register, or one that the register does not know. */
@@ -80,7 +80,7 @@ export function selectRevoked(
  * everyone until the time of the CRL has come.
  */
 export function planNextCrl({ revoked, previous, now, random }: NextCrl): CrlPlan {
-  const thisUpdate = new Date(Math.floor((now.getTime() - BACKDATE_MS) / 1_000) * 1_000);
+  const thisUpdate = wholeSeconds(now.getTime() - BACKDATE_MS);
   return {
     entries: revoked.filter((certificate) => isStillListed(certificate, previous)),
     number: chooseCrlNumber(now, random, previous?.number),

@@ -4,7 +4,7 @@
  */
 import { hash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
-import { TOKEN_ID } from "../token/bootstrap_token.ts";
+import { TOKEN_ID } from "../token/token_secret.ts";
 import {
   type FieldError,
   forbiddenField,

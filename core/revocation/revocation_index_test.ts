@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTokenSecret } from "../token/token_secret.ts";
+import { createTokenSecret, parseBootstrapToken } from "../token/token_secret.ts";
 import { encodeTokenLimits } from "../token/bound_token.ts";
 import type { NodeName } from "../machine/node_name.ts";
-import { parseBootstrapToken } from "../token/bootstrap_token.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import type {
   IssuedCertificate,
@@ -13,15 +12,15 @@ import type {
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { RecordedCertificates } from "./recorded_certificates.ts";
-import { findRevocationTarget, toRevocationName } from "./revocation.ts";
 import {
   findCertificateFingerprint,
   readRevocableRequest,
+  RecordedCertificates,
   type RevocableRequest,
   RevocationIndex,
   toRecordedRevocation,
 } from "./revocation_index.ts";
+import { findRevocationTarget, toRevocationName } from "./revocation.ts";
 
 const TIME = "2026-11-28T02:00:00Z";
 const BEFORE = new Date("2026-11-28T01:00:00Z");

@@ -12,16 +12,16 @@ import {
   MIN_EXPIRATION_SECONDS,
 } from "../kube/kinds/certificates_v1.ts";
 import { goQuoteList } from "../lib/quote.ts";
-import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/x509/certificate.ts";
+import { type CertificateFacts, isSelfIssued } from "../pki/x509/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../pki/authority/serving_certificate.ts";
 import { BUILTIN_SIGNERS, findProfileFault, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 import type { CertificatePlan } from "../pki/authority/issue.ts";
-import { equalBytes } from "../pki/asn1/der.ts";
 import type { Authority } from "../pki/authority/authority.ts";
 import { publicKeysEqual } from "../pki/keys/keys.ts";
+import { didIssue } from "../pki/x509/ca_bundle.ts";
 
 /**
  * How far certificates are backdated, for clients whose clock is behind; kubeadm does the same with its own
@@ -191,7 +191,8 @@ function refuse(message: string): Result<never, SigningRefusal> {
   return err({ kind: "error", message });
 }
 
-function wholeSeconds(milliseconds: number): Date {
+/** Rounds a time down to whole seconds, as certificates have them. */
+export function wholeSeconds(milliseconds: number): Date {
   return new Date(Math.floor(milliseconds / 1000) * 1000);
 }
 
@@ -217,6 +218,5 @@ export function decideClientTrust(signerName: string, isTrusted: boolean | undef
 }
 
 function isSameOrIssuer(ca: CertificateFacts, certificate: CertificateFacts): boolean {
-  return publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer) ||
-    (equalBytes(ca.subject.raw, certificate.issuer.raw) && verifyCertificateSignature(certificate, ca));
+  return publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer) || didIssue(ca, certificate);
 }

@@ -19,25 +19,26 @@ import { cutLoggedText, escapeControls } from "../lib/printable.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isAscii } from "../pki/asn1/der_text.ts";
-import { findDnsNameFault } from "../pki/x509/dns_name.ts";
+import { type AlternativeNames, findDnsNameFault, parseUri } from "../pki/x509/subject_alternative_names.ts";
 import type { CertificatePlan } from "../pki/authority/issue.ts";
 import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
-import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
-import { parseUri } from "../pki/x509/uri.ts";
 import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
 import { createCustomProfile } from "./custom_profile.ts";
-import { isValidForClients, planCertificate, type PlanInput } from "./plan.ts";
-import { fillPlaceholders, findPodFactFault, type PodFacts, toPodFacts } from "./pod_facts.ts";
-import type { ProfileFault } from "./profile.ts";
+import { isValidForClients, planCertificate, type PlanInput, wholeSeconds } from "./plan.ts";
 import {
+  fillPlaceholders,
+  findPodFactFault,
   listKubeletKeyTypes,
+  type PodFacts,
   type PodRules,
   type ProfileSpec,
   RESTRICTED_POD_FACTS,
   SUBJECT_FIELDS,
+  toPodFacts,
   type ValueRule,
 } from "./profile_spec.ts";
+import type { ProfileFault } from "./profile.ts";
 
 /** The certificate of a pod, and the time from which its kubelet requests the next one. */
 export interface PodCertificatePlan {
@@ -196,7 +197,7 @@ function planRefresh({ notBefore, notAfter }: CertificatePlan, refreshBeforeMs: 
   const [begin, end] = [notBefore.getTime(), notAfter.getTime()];
   const wanted = end - (refreshBeforeMs ?? (end - begin) / 3);
   const time = Math.min(Math.max(wanted, begin + REFRESH_MARGIN_MS), end - REFRESH_MARGIN_MS);
-  return new Date(Math.floor(time / 1_000) * 1_000);
+  return wholeSeconds(time);
 }
 
 function deny(reason: string, message: string): Result<never, PodRefusal> {

@@ -4,15 +4,20 @@
  * generates a key or sends a request.
  */
 import {
+  type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import type { PlannedExtension } from "../pki/x509/extra_extensions.ts";
+import type { PlannedExtension } from "../pki/x509/certificate_extensions.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import type { SubjectField } from "./profile_spec.ts";
+import { formatFieldError } from "../kube/status/field_error.ts";
+import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { parseRequest } from "../request/parse_request.ts";
+import { findSubjectRestriction, validateCsrCreate } from "../request/validate.ts";
 
 /** The part of a request that a rule applies to. */
 export type RequestPart =
@@ -204,4 +209,25 @@ function nodeUsages(purpose: string, fault: string): ProfileRule {
 
 function refuseAny(kind: string, names: readonly string[]): string | undefined {
   return names.length === 0 ? undefined : `${kind} subjectAltNames are not allowed`;
+}
+
+/**
+ * Finds the refusals of the API, its admission and the signer, in their own words; empty when none is predicted. Only the
+ * rules of the four signers that Kubernetes defines are known.
+ */
+export function findRefusals(
+  csr: CertificateSigningRequest,
+  options: KeyAlgorithmOptions = {},
+): readonly string[] {
+  const { signerName, usages = [] } = csr.spec;
+  const faults = validateCsrCreate(csr, options).map(formatFieldError);
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok || faults.length > 0) return faults;
+  const restriction = findSubjectRestriction(signerName, request.value.subject.organizations);
+  const profile = BUILTIN_SIGNERS.get(signerName);
+  const refusal = profile === undefined ? undefined : checkProfile(profile, request.value, usages);
+  return [
+    ...(restriction === undefined ? [] : [restriction]),
+    ...(refusal === undefined ? [] : [`the signer ${signerName} refuses it: ${refusal}`]),
+  ];
 }

@@ -20,16 +20,15 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { MIN_EXPIRATION_SECONDS, MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
-import { findDerValueFault } from "../pki/x509/extra_extensions.ts";
+import { findDerValueFault } from "../pki/x509/certificate_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
-import { findDnsNameFault } from "../pki/x509/dns_name.ts";
-import { isDocumentUrl } from "../pki/x509/uri.ts";
+import { findDnsNameFault, isDocumentUrl } from "../pki/x509/subject_alternative_names.ts";
 import type { Result } from "../lib/result.ts";
-import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
-import { findProfileFaults } from "./profile_faults.ts";
+import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./custom_profile.ts";
 import {
   type ExtensionRules,
+  findProfileFaults,
   type KeyRule,
   type NameRules,
   type ProfileSpec,

@@ -5,7 +5,7 @@ import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
-import { findPurposeFault } from "./profile_faults.ts";
+import { findPurposeFault } from "./profile_spec.ts";
 import { parseProfile } from "./profile_file.ts";
 
 test("parseProfile() parses a file, with strict defaults for absent keys", () => {

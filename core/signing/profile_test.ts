@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../request/parse_request.ts";
-import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
+import { BUILTIN_SIGNERS, checkProfile, findRefusals } from "./profile.ts";
 
 const CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";
 const SERVING = "kubernetes.io/kubelet-serving";
@@ -128,5 +128,28 @@ for (const { signer, name, edit, want } of cases) {
     const profile = BUILTIN_SIGNERS.get(signer);
     assert.ok(facts.ok && profile !== undefined);
     assert.equal(checkProfile(profile, facts.value, csr.spec.usages ?? []), want);
+  });
+}
+
+const masters = { signerName: API_CLIENT, organizations: ["a", "system:masters"], usages: ["client auth"] };
+const RESTRICTED = `use of ${API_CLIENT} signer with system:masters group is not allowed`;
+const UNFIT = `the signer ${API_CLIENT} refuses it: missing required usage for client certificate: client auth`;
+
+for (
+  const { name, edit, want } of [
+    { name: "a kubelet's request", edit: {}, want: [] },
+    { name: "a request for administrators", edit: masters, want: [RESTRICTED] },
+    { name: "administrators of another signer", edit: { ...masters, signerName: "example.com/x" }, want: [] },
+    { name: "a request of another group", edit: { ...masters, organizations: ["a"] }, want: [] },
+    {
+      name: "what the signer and the admission refuse",
+      edit: { ...masters, usages: ["digital signature"] },
+      want: [RESTRICTED, UNFIT],
+    },
+    { name: "what the API refuses", edit: { ...masters, usages: [] }, want: ["spec.usages: Required value"] },
+  ]
+) {
+  test(`findRefusals() predicts ${want.length} for ${name}`, async () => {
+    assert.deepEqual(findRefusals(await buildCsr(edit)), want);
   });
 }

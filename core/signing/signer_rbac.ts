@@ -4,8 +4,7 @@
  */
 import { hash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
-import { createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
-import { allow } from "../rbac/allow.ts";
+import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 
 /** The options of a signer that determine its permissions. */

@@ -12,9 +12,8 @@ import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
+import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339, parseTokenUses } from "./token_secret.ts";
 import { omitEmpty, omitUndefined } from "../lib/record.ts";
-import { parseTokenUses } from "./bootstrap_token.ts";
 
 /** The annotations by which the creator of a token limits it. */
 const LIMITS = {
@@ -26,7 +25,7 @@ const LIMITS = {
 } as const;
 const LIMIT_NAMES = Object.values(LIMITS);
 
-/** The annotation with the proof for which the server gave the token (`core/attestation/token_proof.ts`). */
+/** The annotation with the proof for which the server gave the token (`core/attestation/proof.ts`). */
 export const PROOF_ANNOTATION = "tlsboot/attested";
 
 /** The annotations that the server writes. */

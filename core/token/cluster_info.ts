@@ -11,17 +11,15 @@ import { encodeKubeconfig, type KubeconfigCluster, parseKubeconfig } from "../ku
 import { encodeBase64, encodeBase64Url } from "../lib/encodings.ts";
 import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
+import { encodeCertificates, parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
-import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
+import { parsePemBlocks } from "../pki/asn1/pem.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
-import { RBAC_GROUP, type Role, type RoleBinding } from "../kube/kinds/rbac_v1.ts";
+import type { Role, RoleBinding } from "../kube/kinds/rbac_v1.ts";
 import { ANONYMOUS_USER } from "../kube/user.ts";
-import { bindRole } from "../rbac/manifest.ts";
-import { allow } from "../rbac/allow.ts";
+import { allow, bindRole, toUserSubject } from "../rbac/manifest.ts";
 import { isLocalAddress, parseIpAddress, withoutBrackets } from "../lib/ip_address.ts";
-import { type BootstrapToken, TOKEN_ID } from "./bootstrap_token.ts";
-import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
+import { type BootstrapToken, decodeSecretValue, listTokenFacts, TOKEN_ID } from "./token_secret.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";
@@ -132,7 +130,7 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
     metadata: { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE },
     rules: [allow("get", "core", "configmaps", CLUSTER_INFO_NAME)],
   };
-  return { role, roleBinding: bindRole(role, { kind: "User", apiGroup: RBAC_GROUP, name: ANONYMOUS_USER }) };
+  return { role, roleBinding: bindRole(role, toUserSubject(ANONYMOUS_USER)) };
 }
 
 /**
@@ -224,5 +222,5 @@ export function checkPins(kubeconfig: string, pins: readonly PublicKeyPin[]): Re
   if (pinned.length === 0) {
     return err(`its CA has the hash ${authorities.map(publicKeyPin).join(", ")}, which was not given`);
   }
-  return ok({ server, caPem, pinnedPem: pinned.map(({ der }) => encodePem("CERTIFICATE", der)).join("") });
+  return ok({ server, caPem, pinnedPem: encodeCertificates(pinned) });
 }

@@ -16,7 +16,7 @@ import {
   type PublishedCluster,
 } from "./cluster_info.ts";
 import { type NodeName, parseNodeName } from "../machine/node_name.ts";
-import { type BootstrapToken, formatBootstrapToken } from "./bootstrap_token.ts";
+import { type BootstrapToken, formatBootstrapToken } from "./token_secret.ts";
 
 /** The address and the CAs of a cluster that machines join. */
 export interface JoinTarget extends PublishedCluster {

@@ -9,6 +9,7 @@ import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { formatName } from "../../core/pki/x509/names.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";
+import { TLS_USAGE_OID } from "../../core/pki/x509/usages.ts";
 
 /** A CA from two files, checked. */
 export interface ImportedAuthority {
@@ -30,11 +31,10 @@ const IMPORT_HINTS: CaFileHints = {
 
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
-const ANY_USAGE = "2.5.29.37.0";
 /** What a CA of a data directory issues, and the setting for a CA that may only issue the other kind. */
 const NEEDED_USAGES = [
-  ["1.3.6.1.5.5.7.3.2", "clients", "the setting clusterSigningKubeletServingCertFile"],
-  ["1.3.6.1.5.5.7.3.1", "servers", "the setting clusterSigningKubeApiserverClientCertFile"],
+  [TLS_USAGE_OID.client, "clients", "the setting clusterSigningKubeletServingCertFile"],
+  [TLS_USAGE_OID.server, "servers", "the setting clusterSigningKubeApiserverClientCertFile"],
 ] as const;
 
 /**
@@ -97,7 +97,10 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
     }
     for (const [oid, holders, setting] of NEEDED_USAGES) {
       const { extendedKeyUsages } = certificate;
-      if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
+      if (
+        extendedKeyUsages.length === 0 || extendedKeyUsages.includes(TLS_USAGE_OID.any) ||
+        extendedKeyUsages.includes(oid)
+      ) {
         continue;
       }
       const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;

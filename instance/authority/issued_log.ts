@@ -20,12 +20,12 @@ import {
   type CertificateOrigin,
   createRecord,
   createRecordStatus,
+  createSeal,
   describeIssued,
+  describeRequestOrigin,
   findRecordSpec,
   getChainHash,
 } from "../../core/register/record.ts";
-import { describeRequestOrigin } from "../../core/register/request_origin.ts";
-import { createSeal } from "../../core/register/seal.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { SECRET_MODE } from "../data_dir.ts";
 

@@ -3,12 +3,17 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
-import { crossSign } from "../../core/pki/authority/cross_sign.ts";
+import {
+  crossSign,
+  decideBegin,
+  ExcludedCertificates,
+  findBeginFault,
+  inheritProperties,
+} from "../../core/ca_rotation/new_ca.ts";
 import { detectKeyEncryption } from "../../core/pki/keys/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { decideBegin, ExcludedCertificates, findBeginFault, inheritProperties } from "../../core/ca_rotation/new_ca.ts";
 import type { ReplaceableCa } from "../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { type AuthorityDeps, readAuthority, readChain } from "./files.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCertificates, encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
-import { crossSign } from "../../core/pki/authority/cross_sign.ts";
+import { crossSign } from "../../core/ca_rotation/new_ca.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";

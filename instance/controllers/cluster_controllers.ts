@@ -24,7 +24,7 @@ import {
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
-import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
+import type { TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";

@@ -29,8 +29,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { Lookup, NameClaim } from "../../core/approval/evidence/ownership.ts";
-import { type ReportingNode, splitHosts } from "../../core/approval/evidence/node_names.ts";
+import { type Lookup, type NameClaim, type ReportingNode, splitHosts } from "../../core/approval/evidence/ownership.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import {
   type ApproverDeps,
@@ -51,11 +50,11 @@ import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_
 import { exactRole } from "../instance_rbac.ts";
 import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import { readRecordedNodeCertificate } from "../../core/approval/evidence/node_claims.ts";
+import { readRecordedNodeCertificate } from "../../core/approval/evidence/claims.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import type { Register, Server, Storage } from "../../server/mod.ts";
 import { issuedCertificates, requestRecords, toStorageKey } from "../../server/registry/mod.ts";
-import type { ServerNames } from "../../core/pki/authority/serving_certificate.ts";
+import type { ServingNames } from "../../core/pki/authority/serving_certificate.ts";
 import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
@@ -323,7 +322,7 @@ export interface PolicyApproval {
 
 /** Creates the settings of that approver. When a policy changes, the rights of its role follow it. */
 export function createPolicyApproval(
-  instance: { readonly server: Pick<Server, "transportFor">; readonly names: ServerNames },
+  instance: { readonly server: Pick<Server, "transportFor">; readonly names: ServingNames },
   policies: FollowedPolicies,
   deps: ControllerDeps,
 ): PolicyApproval {

@@ -1,7 +1,6 @@
 /** The audit log of an instance, with kube-apiserver's settings: its policy, its file, and the rotation of the file. */
 import { dirname, resolve } from "node:path";
-import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
+import { DEFAULT_AUDIT_POLICY, parseAuditPolicy } from "../../core/audit/policy.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/mod.ts";
 import { openLogFile } from "./log_file.ts";

@@ -15,6 +15,7 @@ import { controllerUser, REVOCATION_CONTROLLER_ACCOUNT } from "../controllers/in
 import { exactRole } from "../instance_rbac.ts";
 import { type Part, runBeside } from "./parts.ts";
 import type { Server, Storage } from "../../server/mod.ts";
+import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 
 const ROLE = "tlsboot:revocation-controller";
 /** A request that was admitted when a revocation was created is found this much later. */
@@ -30,13 +31,10 @@ export function revocationObjects(): readonly BootstrapObject[] {
     { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources },
     { verbs: ["approve", "sign"], apiGroups: [CERTIFICATES_GROUP], resources: ["signers"] },
   ];
+  const role = { metadata: { name: ROLE }, rules };
   return [
-    exactRole({ metadata: { name: ROLE }, rules }),
-    createRbacObject("clusterrolebindings", {
-      metadata: { name: ROLE },
-      subjects: [{ kind: "ServiceAccount", name: REVOCATION_CONTROLLER_ACCOUNT, namespace: "kube-system" }],
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: ROLE },
-    }),
+    exactRole(role),
+    createRbacObject("clusterrolebindings", bindRole(role, toAccountSubject(REVOCATION_CONTROLLER_ACCOUNT))),
   ];
 }
 

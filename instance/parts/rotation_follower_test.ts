@@ -4,7 +4,7 @@ import { caRotations } from "../../server/registry/carotations.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { crossSign } from "../../core/pki/authority/cross_sign.ts";
+import { crossSign } from "../../core/ca_rotation/new_ca.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";

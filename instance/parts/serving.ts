@@ -8,7 +8,7 @@ import {
   isUnspecified,
   listReachableHosts,
   LOOPBACK,
-} from "../../core/machine/node_addresses.ts";
+} from "../../core/machine/node_name.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSameSet } from "../../core/lib/byte_order.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
@@ -18,7 +18,7 @@ import {
   findRenewalReason,
   planPermittedNames,
   planServingNames,
-  type ServerNames,
+  type ServingNames,
 } from "../../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
@@ -88,7 +88,7 @@ export async function findHost(
 /** Lists the names of a serving certificate: those of this machine, and those that clients use. */
 function listServingNames(
   addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
-): ServerNames {
+): ServingNames {
   const hosts = ["localhost", "127.0.0.1", "::1", hostname(), addresses.bind, addresses.advertise, ...addresses.extra];
   return planServingNames(hosts, (host) => isIP(host) !== 0);
 }
@@ -101,7 +101,7 @@ export function listPermittedNames(
   host: string,
   ca: Authority,
   logger: Logger,
-): ServerNames {
+): ServingNames {
   const { names, refused } = planPermittedNames(listServingNames({ bind, advertise: host, extra }), [
     ca.certificate,
     ...ca.issuers,
@@ -122,7 +122,7 @@ export function listPermittedNames(
 export async function ensureServing(
   dir: DataDir,
   authority: Authority,
-  names: ServerNames,
+  names: ServingNames,
   deps: CertificateDeps,
 ): Promise<ServingPair> {
   const current = await readServing(dir, deps.files);
@@ -142,7 +142,7 @@ export async function ensureServing(
 /** Issues a serving certificate for these names. */
 export async function issueServing(
   authority: Authority,
-  names: ServerNames,
+  names: ServingNames,
   deps: Pick<CertificateDeps, "clock" | "random">,
 ): Promise<ServingPair> {
   const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
@@ -165,7 +165,7 @@ export function createServingRenewal(
     readonly dir: DataDir;
     /** Returns the CA that signs it at present. */
     readonly authority: () => Authority;
-    readonly names: ServerNames;
+    readonly names: ServingNames;
     /** The certificate that is in use. */
     readonly serving: ServingPair;
     readonly onRenewed: (serving: ServingPair) => Promise<void>;

@@ -5,8 +5,7 @@ import { configMapKind, localSubjectAccessReviewKind, namespaceKind, nodeKind } 
 import { StatusError } from "../../core/kube/status/status.ts";
 import { creation, deletion, mutateWith, update, validateWith } from "../../tests/support/admission_requests.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { createResources } from "../registry/resources.ts";
 import { createBootstrapTokenPlugins } from "./certificates.ts";
 import { createDefaultPlugins, createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";

@@ -16,8 +16,7 @@ import {
   parseAttestationCall,
   toWireChallenge,
 } from "../../core/attestation/node_attestation.ts";
-import { type ExpectedProofs, PROOF_KINDS, type ProofKind } from "../../core/attestation/proof.ts";
-import { formatTokenProof } from "../../core/attestation/token_proof.ts";
+import { type ExpectedProofs, formatTokenProof, PROOF_KINDS, type ProofKind } from "../../core/attestation/proof.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
@@ -42,16 +41,16 @@ import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import type { ObjectStore } from "../../core/ports.ts";
-import { formatBootstrapToken } from "../../core/token/bootstrap_token.ts";
-import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
-import type { PublishedCluster } from "../../core/token/cluster_info.ts";
 import {
   createTokenSecret,
   decideTokenSecret,
   decodeSecretValue,
+  formatBootstrapToken,
   toTokenSecretName,
   UP_TOKEN_GROUP,
 } from "../../core/token/token_secret.ts";
+import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
+import type { PublishedCluster } from "../../core/token/cluster_info.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
 import { createUid } from "../registry/registry.ts";
 import type { Review, ReviewContext } from "../registry/resource.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSealingKey } from "../../core/attestation/exchange.ts";
-import type { ExpectedProofs } from "../../core/attestation/proof.ts";
-import { readTokenProof } from "../../core/attestation/token_proof.ts";
+import { type ExpectedProofs, readTokenProof } from "../../core/attestation/proof.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";

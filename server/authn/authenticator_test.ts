@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
+import { createTokenSecret, parseBootstrapToken, toTokenSecretName } from "../../core/token/token_secret.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { CREDENTIAL_ID_KEY } from "../../core/kube/user.ts";
 import { statusFromError } from "../../core/kube/status/status.ts";
@@ -14,7 +14,6 @@ import { unwrap } from "../../tests/support/test_authority.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnRequest, AuthnResult } from "./authentication.ts";
 import { type AuthenticatorDeps, createAuthenticator } from "./authenticator.ts";
-import { parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
 
 const NOW = "2026-11-25T12:00:00Z";
 const BOOTSTRAP = "abcdef.0123456789abcdef";

@@ -9,8 +9,7 @@ import {
   WatchReader,
 } from "../../tests/support/test_app.ts";
 import { AppError } from "../../core/errors.ts";
-import type { RecordedCertificate } from "../../core/revocation/recorded_certificates.ts";
-import { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import { type RecordedCertificate, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnRequest, AuthnResult } from "./authentication.ts";

@@ -11,7 +11,7 @@ import { isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
-import { toTrustReportName } from "../../core/ca_rotation/trust_report.ts";
+import { toTrustReportName } from "../../core/ca_rotation/trust.ts";
 import { findIssuer } from "../register/register.ts";
 import { caRotations } from "../registry/carotations.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";

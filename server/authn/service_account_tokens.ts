@@ -13,13 +13,15 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
   checkTimes,
+  hasJwtForm,
   LEEWAY_SECONDS,
   type ObjectClaim,
   parseClaims,
+  parseJwt,
   type TokenClaims,
   toTokenUser,
-} from "../../core/service_accounts/claims.ts";
-import { hasJwtForm, parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
+  verifyJwt,
+} from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/pods.ts";

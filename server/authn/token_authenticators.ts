@@ -2,10 +2,9 @@
  * Bearer tokens: the Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`), and the
  * authenticators for bootstrap tokens and for the tokens of a static token file.
  */
-import { formatTokenProof, readTokenProof } from "../../core/attestation/token_proof.ts";
+import { formatTokenProof, readTokenProof } from "../../core/attestation/proof.ts";
 import { decideTokenBearer, type TokenRefusal } from "../../core/token/bound_token.ts";
-import { parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
-import { decideTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
+import { decideTokenSecret, parseBootstrapToken, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";

@@ -1,9 +1,8 @@
 /** No authenticator looks up the token itself: the time of such a lookup reveals how close a guess was. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseBootstrapToken } from "../../core/token/bootstrap_token.ts";
+import { createTokenSecret, parseBootstrapToken, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { parseTokenFile, type TokenFile } from "../../core/token/token_file.ts";
-import { createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";

@@ -11,9 +11,8 @@ import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorizati
 import { CERTIFICATES_GROUP, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
+import { createRulesReview, evaluateRbac, rulesAllow } from "../../core/rbac/evaluate.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
-import { rulesAllow } from "../../core/rbac/rules.ts";
 import type { RbacSource } from "./rbac_source.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
+import { DEFAULT_AUDIT_POLICY, parseAuditPolicy } from "../../core/audit/policy.ts";
 import { assertShown, FORGING, HOSTILE } from "../../tests/support/hostile_text.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import type { Stored } from "../storage/storage.ts";

@@ -1,15 +1,9 @@
 /** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each user. */
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { RecordedCertificates } from "../../core/revocation/revocation_index.ts";
 import { type IdentifiedUser, readIdentity, toHolderLabel } from "../../core/register/certificate_user.ts";
-import { getChainHash } from "../../core/register/record.ts";
+import { getChainHash, type RegisterHead } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
-
-/** The last record, which the next one follows. */
-export interface RegisterHead {
-  readonly sequence: number;
-  readonly hash: string;
-}
 
 /** The seal with the highest sequence number. */
 export interface LastSeal {

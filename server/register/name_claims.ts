@@ -2,7 +2,7 @@
  * An index of the names in valid certificates, from the register in the same storage and from requests that are approved
  * and not signed yet. It is read when a policy asks for the first time, and followed from then on.
  */
-import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/name_claims.ts";
+import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/claims.ts";
 import type { NameClaim } from "../../core/approval/evidence/ownership.ts";
 import { hasCertificate } from "../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";

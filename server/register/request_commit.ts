@@ -6,7 +6,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { findLeafCertificate, hashFirstBlock } from "../../core/request/issued_certificate.ts";
-import { formatTokenProof, readTokenProof } from "../../core/attestation/token_proof.ts";
+import { formatTokenProof, readTokenProof } from "../../core/attestation/proof.ts";
 import { findCondition } from "../../core/request/phase.ts";
 import { findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -15,8 +15,12 @@ import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../co
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
-import { describePodOrigin, describeRequestOrigin } from "../../core/register/request_origin.ts";
+import {
+  type CertificateDescription,
+  describeIssued,
+  describePodOrigin,
+  describeRequestOrigin,
+} from "../../core/register/record.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";

@@ -13,9 +13,16 @@ import type {
 } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";
-import { formatRecordName, getChainHash } from "../../core/register/record.ts";
-import { createSeal, SEAL_INTERVAL_MS } from "../../core/register/seal.ts";
+import {
+  createSeal,
+  createStub,
+  formatRecordName,
+  getChainHash,
+  planPruning,
+  type PrunableRecord,
+  type PrunableRun,
+  SEAL_INTERVAL_MS,
+} from "../../core/register/record.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";

@@ -5,7 +5,7 @@ import {
   trustBundleNameErrors,
   validateTrustBundleCreate,
   validateTrustBundleUpdate,
-} from "../../core/request/validate_trust_bundle.ts";
+} from "../../core/signing/cluster_trust_bundle.ts";
 import { nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 

@@ -23,7 +23,7 @@ import {
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
 } from "../../core/kube/rules/reviews.ts";
-import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
+import { toReviewAttributes } from "../../core/rbac/attributes.ts";
 import { type Authenticator, type AuthnResult, toWireUser } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review, ReviewContext } from "./resource.ts";

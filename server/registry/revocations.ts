@@ -17,8 +17,7 @@ import {
   UNRECORDED_ANNOTATION,
   validateRevocation,
 } from "../../core/revocation/revocation.ts";
-import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import type { RevocationIndex } from "../../core/revocation/revocation_index.ts";
+import type { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { Resource, StoredResource, WriteContext } from "./resource.ts";

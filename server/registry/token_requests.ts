@@ -9,9 +9,9 @@ import {
   encodeClaims,
   formatCredentialId,
   type ObjectClaim,
+  signJwt,
   type TokenClaims,
-} from "../../core/service_accounts/claims.ts";
-import { signJwt } from "../../core/service_accounts/jwt.ts";
+} from "../../core/service_accounts/jwt.ts";
 import type { TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { toAccountUsername } from "../../core/kube/user.ts";

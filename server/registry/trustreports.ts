@@ -1,7 +1,7 @@
 /** The resource `tlsboot/v1alpha1` trustreports: which CAs each user trusts, for the census of a CA rotation. */
 import { trustReportKind } from "../../core/kube/kinds/mod.ts";
 import type { TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { replaceTrustReport, stampTrustReport, validateTrustReport } from "../../core/ca_rotation/trust_report.ts";
+import { replaceTrustReport, stampTrustReport, validateTrustReport } from "../../core/ca_rotation/trust.ts";
 import { nameColumn, sinceColumn, textColumn } from "./columns.ts";
 import { type Resource } from "./resource.ts";
 

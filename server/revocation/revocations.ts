@@ -13,14 +13,14 @@ import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboo
 import { escapeControls } from "../../core/lib/printable.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import type { IdentifiedUser } from "../../core/register/certificate_user.ts";
-import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
-import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import {
   type PresentedCertificate,
   readRevocableRequest,
+  type RecordedCertificates,
   RevocationIndex,
   type RevocationMatch,
 } from "../../core/revocation/revocation_index.ts";
+import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
 import type { Register } from "../register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";

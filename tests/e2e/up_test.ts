@@ -8,7 +8,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createFilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
-import { listReachableHosts } from "../../core/machine/node_addresses.ts";
+import { listReachableHosts } from "../../core/machine/node_name.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, spawnInstance, startInstance } from "../support/instance_process.ts";
 import { findServerPort } from "../support/temp.ts";

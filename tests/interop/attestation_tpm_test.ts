@@ -12,7 +12,14 @@ import { describe, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { createTpmDevice, openTpmTransport, type TpmDevice, TpmError } from "../../client/attestation/tpm_device.ts";
 import { createDeviceProver, type TpmProver } from "../../client/attestation/tpm_prover.ts";
-import { makeCredential, type TpmCredential } from "../../core/attestation/tpm_credential.ts";
+import {
+  makeCredential,
+  parseEndorsementAuthority,
+  readAttestationKey,
+  type TpmCredential,
+  verifyEndorsement,
+  verifyQuote,
+} from "../../core/attestation/tpm_proof.ts";
 import {
   ATTESTATION_TEMPLATE,
   computeTpmName,
@@ -25,12 +32,6 @@ import {
   tpmBuffer,
   tpmNumber,
 } from "../../core/attestation/tpm_structures.ts";
-import {
-  parseEndorsementAuthority,
-  readAttestationKey,
-  verifyEndorsement,
-  verifyQuote,
-} from "../../core/attestation/verify_tpm.ts";
 import { decodeBase64, encodeBase64, encodeHex } from "../../core/lib/encodings.ts";
 import type { Result } from "../../core/lib/result.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";

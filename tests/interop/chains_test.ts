@@ -8,7 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { test } from "node:test";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { crossSign } from "../../core/pki/authority/cross_sign.ts";
+import { crossSign } from "../../core/ca_rotation/new_ca.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

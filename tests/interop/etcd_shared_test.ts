@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
-import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
+import { formatTrustBundleName } from "../../core/signing/cluster_trust_bundle.ts";
 import { eventually } from "../support/eventually.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";

@@ -83,7 +83,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the pattern matches with all of its groups or not at all",
-    file: "core/token/bootstrap_token.ts",
+    file: "core/token/token_secret.ts",
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
   },
   {
@@ -128,7 +128,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "no fingerprint, name or token id is empty or undefined, so looking for it finds nothing",
-    file: "core/revocation/recorded_certificates.ts",
+    file: "core/revocation/revocation_index.ts",
     changes: [
       'requester.certificateFingerprint === undefined && replaces === "" → false',
       'requester.certificateFingerprint ?? "" → requester.certificateFingerprint',
@@ -256,7 +256,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a rule for RSA or ECDSA has a least size by default",
-    file: "core/signing/profile_faults.ts",
+    file: "core/signing/profile_spec.ts",
     changes: ["minBits ?? least → minBits"],
   },
   {

@@ -466,7 +466,7 @@ function toReadOperation(`,
     name: "attestation-key-unrestricted",
     harm: "what a TPM vouches for: a key that signs anything shows the PCRs that the inventory lists",
     patches: [{
-      file: "core/attestation/verify_tpm.ts",
+      file: "core/attestation/tpm_proof.ts",
       before: '"sensitiveDataOrigin", "restricted", "sign"] as const;',
       after: '"sensitiveDataOrigin", "sign"] as const;',
     }],

@@ -8,7 +8,13 @@ import { join } from "node:path";
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
-import { BOOTSTRAP_TOKEN_USAGES, createTokenSecret, UP_TOKEN_GROUP } from "../../core/token/token_secret.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  UP_TOKEN_GROUP,
+} from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
@@ -17,7 +23,6 @@ import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
-import { formatBootstrapToken, generateBootstrapToken } from "../../core/token/bootstrap_token.ts";
 
 export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
   /** The cluster with the credentials of the administrator. */

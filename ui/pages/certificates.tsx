@@ -1,5 +1,5 @@
 /** The certificates of the register, with filters, and the page of one of them. */
-import { describeStoredProof } from "../../core/attestation/token_proof.ts";
+import { describeStoredProof } from "../../core/attestation/proof.ts";
 import { parseSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

@@ -1,5 +1,5 @@
 /** The command `tlsboot approver`: flags, help and examples. */
-import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../../../core/approval/policy.ts";
 import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";

@@ -1,6 +1,6 @@
 /** The machine to bootstrap: its name, its files, and the names of its serving certificate. */
 import { resolve } from "node:path";
-import { createServingTemplate, type NodeName } from "../../../core/machine/node_name.ts";
+import { createServingTemplate, decideServingNames, type NodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -8,9 +8,9 @@ import type { Io } from "../../io.ts";
 import { resolveNodeName } from "../../flags/request.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
-import { decideServingNames, type ServingNames } from "../../../core/machine/node_addresses.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateTemplate } from "../../../core/machine/renewal_schedule.ts";
+import type { ServingNames } from "../../../core/pki/authority/serving_certificate.ts";
 
 /** The node name and the absolute paths of a machine. */
 export interface Machine {

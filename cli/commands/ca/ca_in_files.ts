@@ -7,7 +7,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
-import { takePlaceCensus } from "../../../core/ca_rotation/place_census.ts";
+import { takePlaceCensus } from "../../../core/ca_rotation/census.ts";
 import { applyChange, type ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";

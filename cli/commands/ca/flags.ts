@@ -1,7 +1,7 @@
 /** The commands `tlsboot ca init`, `import`, `show`, `crl`, `request` and `sign`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
-import { findDnsSubtreeFault } from "../../../core/pki/x509/dns_name.ts";
+import { findDnsSubtreeFault } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SHARES_FLAG } from "./shares_flags.ts";
 import { argument, defineCommand } from "../../framework/command.ts";

@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, generateBootstrapToken, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -19,7 +19,6 @@ import { beginRotation, checkNextCaSettings, findContinued } from "../../../inst
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
-import { generateBootstrapToken } from "../../../core/token/bootstrap_token.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect, formatConnection } from "../../connection.ts";
 import { retryUntil } from "./server_ca.ts";

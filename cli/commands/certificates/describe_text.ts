@@ -1,6 +1,6 @@
 /** The description of one certificate of the register, in words. */
-import { describeStoredProof } from "../../../core/attestation/token_proof.ts";
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
+import { describeStoredProof } from "../../../core/attestation/proof.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";

@@ -15,7 +15,7 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes } from "../../framework/rules.ts";
-import type { ExpectedRecord } from "../../../core/register/verify.ts";
+import type { RegisterHead } from "../../../core/register/record.ts";
 import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The orders that `--sort-by` can choose. */
@@ -172,7 +172,7 @@ export const describeCertificateCommand = defineCommand({
 });
 
 /** Parses the sequence number or the name of a record, and its hash. */
-function parseExpectedRecord(text: string): Result<ExpectedRecord, string> {
+function parseExpectedRecord(text: string): Result<RegisterHead, string> {
   const [, sequence, hash = ""] = /^(\d{1,15}):([0-9a-f]{64})$/i.exec(text) ?? [];
   return sequence === undefined
     ? err("want the sequence number of a record, a colon and its hash of 64 hexadecimal digits")

@@ -9,7 +9,7 @@ import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
 import { profileFault } from "../../../controllers/signer/profile_provider.ts";
-import { findPurposeFault } from "../../../core/signing/profile_faults.ts";
+import { findPurposeFault } from "../../../core/signing/profile_spec.ts";
 import type { describeCsrCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";

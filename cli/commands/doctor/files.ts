@@ -24,7 +24,7 @@ import {
 } from "../../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import { checkAccess, checkClock, type ServerAnswer } from "../../../core/report/health/machine.ts";
-import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/secrets.ts";
+import { checkSecretFiles, checkSecretFolders } from "../../../core/report/health/host.ts";
 import { AppError } from "../../../core/errors.ts";
 import { didIssue, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 

@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { type ExamineDeps } from "../../../client/health/examine.ts";
 import type { FoundFile } from "../../../client/health/files.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { chooseAdvertisedHost, LOOPBACK } from "../../../core/machine/node_addresses.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../../../core/machine/node_name.ts";
 import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
 import {
   checkBackups,

@@ -11,7 +11,7 @@ import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys/keys.ts
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { describeCertificate, describeUnreadable, type Inspection } from "../../output/pki_facts.ts";
-import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
+import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 
 /** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {

@@ -14,8 +14,7 @@ import type {
   Role,
   RoleBinding,
 } from "../../../core/kube/kinds/rbac_v1.ts";
-import { allow, approve } from "../../../core/rbac/allow.ts";
-import { bindRole } from "../../../core/rbac/manifest.ts";
+import { allow, approve, bindRole, toUserSubject } from "../../../core/rbac/manifest.ts";
 
 /** The roles, each with everything that the one before it may do. */
 export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
@@ -74,12 +73,12 @@ export function createTokenRole(): Role {
 
 /** Creates the binding of a ClusterRole to a person. */
 export function createPersonBinding(role: PersonRole, person: string): ClusterRoleBinding {
-  return bindRole({ metadata: { name: toRoleName(role) } }, toSubject(person), toBindingName(role, person));
+  return bindRole({ metadata: { name: toRoleName(role) } }, toUserSubject(person), toBindingName(role, person));
 }
 
 /** Creates the binding of an operator's Role for bootstrap tokens. */
 export function createTokenBinding(person: string): RoleBinding {
-  return bindRole(createTokenRole(), toSubject(person), toBindingName("operator", person));
+  return bindRole(createTokenRole(), toUserSubject(person), toBindingName("operator", person));
 }
 
 /** Returns the name of the ClusterRole of a role. */
@@ -102,8 +101,4 @@ export function describePersonRole(role: PersonRole, customSigners: readonly str
     "revoke certificates, machines and users, take revocations back, and delete requests",
     `create, list and delete bootstrap tokens, and with them every Secret in ${TOKEN_NAMESPACE}`,
   ];
-}
-
-function toSubject(person: string): { readonly kind: string; readonly apiGroup: string; readonly name: string } {
-  return { kind: "User", apiGroup: "rbac.authorization.k8s.io", name: person };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rulesAllow } from "../../../core/rbac/rules.ts";
+import { rulesAllow } from "../../../core/rbac/evaluate.ts";
 import { createPersonRole, createTokenRole, describePersonRole, PERSON_ROLES } from "./person_roles.ts";
 
 const CUSTOM = "example.com/web";

@@ -12,7 +12,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { NODES_GROUP, parseNodeUser } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
-import { toRuleViews, toVerdictView } from "../../../core/report/rule_views.ts";
+import { toRuleViews, toVerdictView } from "../../../core/report/request_view.ts";
 import type { policyExplainCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -14,10 +14,9 @@ import {
   type PolicyCase,
   type PolicyFixture,
 } from "../../../core/approval/policy_fixture.ts";
-import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
-import type { Lookup } from "../../../core/approval/evidence/ownership.ts";
-import type { PastApproval } from "../../../core/approval/evidence/past_approvals.ts";
-import { formatTokenProof } from "../../../core/attestation/token_proof.ts";
+import { type Lookup, splitHosts } from "../../../core/approval/evidence/ownership.ts";
+import type { PastApproval } from "../../../core/approval/conditions.ts";
+import { formatTokenProof } from "../../../core/attestation/proof.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";

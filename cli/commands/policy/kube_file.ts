@@ -7,7 +7,7 @@ import { isJsonObject } from "../../../core/kube/json_value.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { encodeBase64 } from "../../../core/lib/encodings.ts";
-import type { ReportingNode } from "../../../core/approval/evidence/node_names.ts";
+import type { ReportingNode } from "../../../core/approval/evidence/ownership.ts";
 
 /** The requester and the parameters of a request, which a CSR object contains and a PEM block does not. */
 export interface RequestIdentity {

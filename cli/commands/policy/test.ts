@@ -10,7 +10,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
-import { toRuleViews } from "../../../core/report/rule_views.ts";
+import { toRuleViews } from "../../../core/report/request_view.ts";
 import { formatTrace } from "../../output/trace_text.ts";
 
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");

@@ -1,6 +1,6 @@
 /** Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal. */
 import { userInfo } from "node:os";
-import { splitHosts } from "../../../core/approval/evidence/node_names.ts";
+import { splitHosts } from "../../../core/approval/evidence/ownership.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
   type CertificateSigningRequest,

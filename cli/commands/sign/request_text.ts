@@ -15,7 +15,7 @@ import {
 import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
-import { toVerdictView } from "../../../core/report/rule_views.ts";
+import { toVerdictView } from "../../../core/report/request_view.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { formatDescription } from "../../output/tab_writer.ts";
 import type { DecidedRequest, SignDecision } from "./decide.ts";

@@ -4,7 +4,7 @@ import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/read_client_trust.ts";
 import type { RecordIssued, RecordPodCertificate } from "../../../controllers/mod.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
-import { describePodOrigin } from "../../../core/register/request_origin.ts";
+import { describePodOrigin } from "../../../core/register/record.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";

@@ -8,14 +8,14 @@ import {
   type JoinTarget,
   KUBELET_PATHS,
 } from "../../../core/token/join_material.ts";
-import type { NodeName } from "../../../core/machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/token/token_secret.ts";
+import { listReachableHosts, type NodeName } from "../../../core/machine/node_name.ts";
 import {
+  BOOTSTRAP_TOKEN_USAGES,
   type BootstrapToken,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
-} from "../../../core/token/bootstrap_token.ts";
+} from "../../../core/token/token_secret.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Command, CommandTable, Input } from "../../framework/command.ts";
@@ -28,7 +28,6 @@ import type { tokenCreateCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
 import {

@@ -1,5 +1,5 @@
 /** Deletes bootstrap tokens by their ids. */
-import { parseBootstrapToken } from "../../../core/token/bootstrap_token.ts";
+import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import type { tokenDeleteCommand } from "./flags.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

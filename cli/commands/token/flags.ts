@@ -1,7 +1,12 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
-import { parseTokenNetwork, parseTokenUses } from "../../../core/token/bootstrap_token.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  isBootstrapGroup,
+  parseTokenNetwork,
+  parseTokenUses,
+  UP_TOKEN_GROUP,
+} from "../../../core/token/token_secret.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES, isBootstrapGroup, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
 import { err, ok } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { parseClusterUrl } from "../../flags/request.ts";

@@ -5,7 +5,7 @@ import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../cli
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/x509/trust_bundle.ts";
+import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/x509/ca_bundle.ts";
 import type { Logger, Transport } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

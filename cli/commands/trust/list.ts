@@ -2,7 +2,7 @@
 import type { ClusterTrustBundle } from "../../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { describeTrustBundle } from "../../../core/pki/x509/trust_bundle.ts";
+import { describeTrustBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";

@@ -3,7 +3,7 @@ import type { ProofKind } from "../../../core/attestation/proof.ts";
 import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
+import { listReachableHosts } from "../../../core/machine/node_name.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { readCluster } from "../../../client/transport/connect.ts";

@@ -1,10 +1,10 @@
 /** Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. */
 import { readlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../../../core/approval/policy.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
-import { listReachableHosts } from "../../../core/machine/node_addresses.ts";
+import { listReachableHosts } from "../../../core/machine/node_name.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { readChain } from "../../../instance/authority/files.ts";

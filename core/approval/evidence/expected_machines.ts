@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1
 import { getCreationMs, getName } from "../../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../kube/user.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
-import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./node_claims.ts";
+import { computeKeyFingerprint, decideHold, findClaimedNode, readNodeCertificate } from "./claims.ts";
 import type { NodeCertificate } from "./ownership.ts";
 import { isSettled } from "../recognizers.ts";
 

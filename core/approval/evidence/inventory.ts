@@ -10,7 +10,7 @@ import {
   type EndorsementAuthority,
   parseEndorsementAuthority,
   verifyEndorsement,
-} from "../../attestation/verify_tpm.ts";
+} from "../../attestation/tpm_proof.ts";
 import {
   checkedText,
   type ConfigPlace,
@@ -32,7 +32,7 @@ import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { NodeName } from "../../machine/node_name.ts";
 import { parsePublicKeyPin, publicKeyPin } from "../../pki/keys/public_key_pin.ts";
-import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
+import { findDnsNameFault } from "../../pki/x509/subject_alternative_names.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */
 export interface NodeNames {

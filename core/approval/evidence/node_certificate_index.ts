@@ -6,7 +6,7 @@ import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1
 import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../kube/meta.ts";
 import type { Clock } from "../../ports.ts";
-import { readNodeCertificate, readRecordedNodeCertificate } from "./node_claims.ts";
+import { readNodeCertificate, readRecordedNodeCertificate } from "./claims.ts";
 import type { NodeCertificate } from "./ownership.ts";
 
 /** An index of the client certificates of nodes. */

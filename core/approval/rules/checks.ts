@@ -1,10 +1,10 @@
 /** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
-import { describeTokenProof, type TokenProof } from "../../attestation/token_proof.ts";
+import { describeTokenProof, type TokenProof } from "../../attestation/proof.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
 import { isInNetwork } from "../../lib/ip_address.ts";
 import { formatName, listExtraAttributes } from "../../pki/x509/names.ts";
-import { findDnsNameFault } from "../../pki/x509/dns_name.ts";
+import { findDnsNameFault, listAlternativeNames } from "../../pki/x509/subject_alternative_names.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
 import { decideOwnership, type Lookup, type OwnershipEvidence } from "../evidence/ownership.ts";
 import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../../lib/pattern.ts";
@@ -13,7 +13,7 @@ import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../../kube/user.ts";
 import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { RequestPart } from "../../signing/profile.ts";
-import { findForeignClaim, listClaimedNames } from "../evidence/name_claims.ts";
+import { findForeignClaim, listClaimedNames } from "../evidence/claims.ts";
 import {
   type AttestationRequirement,
   type EvidenceSettings,
@@ -26,7 +26,7 @@ import {
   type UsagesRequirement,
   WEEKDAYS,
 } from "../policy.ts";
-import type { PastApproval } from "../evidence/past_approvals.ts";
+import type { PastApproval } from "../conditions.ts";
 import { omitUndefined } from "../../lib/record.ts";
 
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
@@ -142,8 +142,7 @@ function isRequestersName(
 /** Checks the kinds of names, patterns and address ranges. `checkOwned` checks ownership. */
 export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: PolicyInput): Check {
   const { dnsNames, ipAddresses, emailAddresses, uris, otherNames } = request;
-  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
-  const saw = all.length === 0 ? "none" : all.join(" ");
+  const saw = listAlternativeNames(request).join(" ") || "none";
   const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
   if (otherNames > 0) return refuse("a name is not a DNS name, an address, an e-mail address or a URI");
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
@@ -164,8 +163,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
 /** Checks the names for a rule with `then: deny`: one listed name of any kind is enough, and other names are ignored. */
 export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyInput): Check {
   const { dnsNames, ipAddresses, emailAddresses, uris } = request;
-  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
-  const saw = all.length === 0 ? "none" : all.join(" ");
+  const saw = listAlternativeNames(request).join(" ") || "none";
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
     return fails("names", saw, "there is no DNS name and no address");
   }

@@ -83,7 +83,7 @@ export interface IssuedCertificateRequester {
   /** The IP address from which the request was created. */
   readonly address?: string;
   readonly userAgent?: string;
-  /** The proof for which the user got the bootstrap token of this request (`core/attestation/token_proof.ts`). */
+  /** The proof for which the user got the bootstrap token of this request (`core/attestation/proof.ts`). */
   readonly attested?: string;
 }
 
@@ -232,7 +232,7 @@ const revocation = message<CertificateRevocation>("CertificateRevocation", "The 
   time: always(5, TIME, "When it was revoked."),
 });
 
-/** A signature over the hash of a record (`core/register/seal.ts`), and so over all records before it. */
+/** A signature over the hash of a record (`core/register/record.ts`), and so over all records before it. */
 export interface RegisterSeal {
   readonly time: string | null;
   /** SHA-256 (hex) of the CA certificate whose key signed. */

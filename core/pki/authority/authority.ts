@@ -1,10 +1,14 @@
-/** A certificate authority: its certificate and the key behind a port. */
+/**
+ * A certificate authority: its certificate, the key behind a port, and what the key signs besides certificates and CRLs: texts
+ * of tlsboot itself. Each text is signed for one purpose, so that no signature counts for another one, and none of these
+ * texts can be a certificate or a CRL, which begin with the byte 0x30.
+ */
 import { AppError } from "../../errors.ts";
 import type { CaKey } from "../../ports.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../x509/certificate.ts";
-import { type CertificatePlan, issueCertificate } from "./issue.ts";
+import { type CertificatePlan, chooseAlgorithm, chooseSignatureAlgorithm, issueCertificate } from "./issue.ts";
 import {
   type CertificateChain,
   chainNotAfter,
@@ -16,13 +20,13 @@ import {
 } from "../x509/ca_bundle.ts";
 import { equalBytes } from "../asn1/der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../keys/keys.ts";
-import { isMlDsa } from "../keys/key_algorithm.ts";
+import { isMlDsa, isPrivateKeyAlgorithm } from "../keys/key_algorithm.ts";
 import { findSubtreeFault, type NameConstraints, NO_SUBTREES } from "../x509/name_constraints.ts";
 import { encodeName, formatName, type SubjectFields } from "../x509/names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
-import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "../keys/public_key.ts";
+import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts, publicKeysEqual } from "../keys/public_key.ts";
 import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
-import { signText, verifyText } from "./signed_text.ts";
+import { isSignatureGood } from "../keys/signature.ts";
 
 /** A certificate authority with its key. */
 export interface Authority {
@@ -90,7 +94,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   return { ...withoutIssuers(parsed.value), key };
 }
 
-export interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "key"> {
+interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "key"> {
   /** The public key as DER of SubjectPublicKeyInfo, such as that of a request. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
 }
@@ -137,7 +141,7 @@ export async function parseAuthority(certificatesPem: string, keyPem: string): P
   return key.ok ? await joinAuthority(certificates.value, createCaKey(key.value)) : key;
 }
 
-export type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
+type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
 /**
  * Parses the certificate of a CA from a file that must have exactly one, as in
@@ -192,4 +196,27 @@ function withoutIssuers(certificate: CertificateFacts): AuthorityCertificates {
 function withIssuers(chain: CertificateChain): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
   return { ...chain, certificatePem, intermediates: getIntermediates(chain) };
+}
+
+/** The meaning of a signature. Signatures for these purposes are in files, so the names do not change. */
+type SignedTextPurpose = "bundle of requests" | "bundle of answers" | "register seal" | "use of a CA key";
+
+/** Signs a text for a purpose. Rejects as the key does. */
+export async function signText(purpose: SignedTextPurpose, key: CaKey, text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await key.sign(encodeSigned(purpose, text), chooseSignatureAlgorithm(await key.publicKey()));
+}
+
+/** Reports whether a key signed a text for a purpose. The key may be of any kind, because it can come from a file. */
+export function verifyText(
+  purpose: SignedTextPurpose,
+  key: PublicKeyFacts,
+  text: string,
+  signature: Uint8Array<ArrayBuffer>,
+): boolean {
+  return isPrivateKeyAlgorithm(key.algorithm) &&
+    isSignatureGood(chooseAlgorithm(key), key, encodeSigned(purpose, text), signature);
+}
+
+function encodeSigned(purpose: SignedTextPurpose, text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`tlsboot/v1alpha1 ${purpose}\n${text}`);
 }

@@ -1,4 +1,3 @@
-import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import {
   createTestAuthority,
@@ -10,13 +9,21 @@ import {
 import { AppError } from "../../errors.ts";
 import type { Result } from "../../lib/result.ts";
 import type { CaKey } from "../../ports.ts";
-import { issueIntermediate, joinAuthority, parseAuthority, parseAuthorityCertificate } from "./authority.ts";
+import {
+  issueIntermediate,
+  joinAuthority,
+  parseAuthority,
+  parseAuthorityCertificate,
+  signText,
+  verifyText,
+} from "./authority.ts";
 import { parseCaBundle } from "../x509/ca_bundle.ts";
 import { permitNames } from "../x509/name_constraints.ts";
 import { encodeBitString, encodeOid, encodeSequence } from "../asn1/der_writer.ts";
 import { publicKeyPin } from "../keys/public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 import { chooseSignatureAlgorithm } from "./issue.ts";
+import assert from "node:assert/strict";
 
 test("createAuthority() makes a root like kubeadm's that may also sign CRLs", async () => {
   const { certificate } = await createTestAuthority();
@@ -164,3 +171,14 @@ FHNYVunzXHwii9YyIk/8NGuvUJEoMAUGAytlcANBAD1fZrW8vIkL7I/uD5gNtySc
 /YLxhewGxVzcXNovx2qC3jfGk2EplqicVBhAYaT735SZu7dxi6Kl2VIJSvTwIwc=
 -----END CERTIFICATE-----`;
 const PIN = "sha256:0192cb73e4f0d88394ab14affe1848d0b80bed2ee99afb64c261ed4c874a6493";
+
+test("verifyText() accepts a signature for its text, its purpose and its key only", async () => {
+  const [ca, other] = [await createTestAuthority(), await createTestAuthority()];
+  const { publicKey } = ca.certificate;
+  const signature = await signText("register seal", ca.key, "1\n");
+  assert.equal(verifyText("register seal", publicKey, "1\n", signature), true);
+  assert.equal(verifyText("register seal", publicKey, "2\n", signature), false);
+  assert.equal(verifyText("bundle of answers", publicKey, "1\n", signature), false);
+  assert.equal(verifyText("register seal", other.certificate.publicKey, "1\n", signature), false);
+  assert.equal(verifyText("register seal", { ...publicKey, algorithm: "DSA" }, "1\n", signature), false);
+});

@@ -33,12 +33,12 @@ import {
 } from "../asn1/der_writer.ts";
 import { chooseAlgorithm, computeKeyId, encodeExtension, type IssuingAuthority } from "./issue.ts";
 import { type DistinguishedName, parseName } from "../x509/names.ts";
-import { findSignatureFault } from "../keys/signature.ts";
 import {
   encodeSignatureAlgorithm,
+  findSignatureFault,
   parseSignatureAlgorithm,
   type SignatureAlgorithmFacts,
-} from "../keys/signature_algorithm.ts";
+} from "../keys/signature.ts";
 import { decodeHex, encodeHex } from "../../lib/encodings.ts";
 
 export type CrlReason = keyof typeof CRL_REASON_CODES;

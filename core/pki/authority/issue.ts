@@ -7,7 +7,7 @@ import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBi
 import { AppError } from "../../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../../ports.ts";
 import type { CertificateFacts } from "../x509/certificate.ts";
-import { EXTENSION_OID } from "../x509/certificate_extensions.ts";
+import { EXTENSION_OID, type PlannedExtension, planRevocationLists } from "../x509/certificate_extensions.ts";
 import { type CertificateChain, encodeCertificates, getIntermediates } from "../x509/ca_bundle.ts";
 import { type Bytes, contextTag, equalBytes, toResult } from "../asn1/der.ts";
 import {
@@ -22,12 +22,11 @@ import {
   encodeValue,
 } from "../asn1/der_writer.ts";
 import { encodePem } from "../asn1/pem.ts";
-import { type PlannedExtension, planRevocationLists } from "../x509/extra_extensions.ts";
 import { isMlDsa } from "../keys/key_algorithm.ts";
 import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
 import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";
-import { encodeSignatureAlgorithm } from "../keys/signature_algorithm.ts";
+import { encodeSignatureAlgorithm } from "../keys/signature.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "../x509/subject_alternative_names.ts";
 import { decodeHex } from "../../lib/encodings.ts";
 

@@ -10,8 +10,8 @@ import { type AlternativeNames, NO_ALTERNATIVE_NAMES } from "../x509/subject_alt
 /** The part of its lifetime after which a certificate is replaced. */
 const RENEW_AT = 0.7;
 
-/** The names that a serving certificate must have. */
-export interface ServerNames {
+/** The names in a serving certificate. */
+export interface ServingNames {
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
 }
@@ -20,7 +20,7 @@ export interface ServerNames {
 export function findRenewalReason(
   certificate: CertificateFacts,
   issuer: CertificateFacts,
-  names: ServerNames | undefined,
+  names: ServingNames | undefined,
   now: Date,
 ): string | undefined {
   if (!verifyCertificateSignature(certificate, issuer)) return "it is from another CA";
@@ -38,7 +38,7 @@ export function renewalDate(certificate: CertificateFacts): Date {
 }
 
 /** Splits the hosts of a server into DNS names and addresses; duplicates and empty ones are removed. */
-export function planServingNames(hosts: readonly string[], isAddress: (host: string) => boolean): ServerNames {
+export function planServingNames(hosts: readonly string[], isAddress: (host: string) => boolean): ServingNames {
   const known = [...new Set(hosts.map((host) => host.trim().toLowerCase()).filter((host) => host !== ""))];
   return {
     dnsNames: known.filter((host) => !isAddress(host)),
@@ -49,12 +49,12 @@ export function planServingNames(hosts: readonly string[], isAddress: (host: str
 
 /** The permitted names, and the reason for each refused name. */
 export interface PermittedNames {
-  readonly names: ServerNames;
+  readonly names: ServingNames;
   readonly refused: ReadonlyMap<string, string>;
 }
 
 /** Separates the names that a CA and its issuers permit, because one forbidden name invalidates the whole certificate. */
-export function planPermittedNames(wanted: ServerNames, issuers: readonly CertificateFacts[]): PermittedNames {
+export function planPermittedNames(wanted: ServingNames, issuers: readonly CertificateFacts[]): PermittedNames {
   const refused = new Map<string, string>();
   const isPermitted = (name: string, names: AlternativeNames): boolean => {
     const fault = findIssuersFault(issuers, names);

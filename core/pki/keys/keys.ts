@@ -17,7 +17,7 @@ import {
 import { encodeMlDsaKey, findMlDsa, hasMlDsa, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem, findKeyBlock, type PemBlock } from "../asn1/pem.ts";
 import { type CurveName, parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
-import type { HashName } from "./signature_algorithm.ts";
+import type { HashName } from "./signature.ts";
 
 export {
   findKeyAlgorithm,
@@ -29,7 +29,7 @@ export {
   type PrivateKeyAlgorithm,
 } from "./key_algorithm.ts";
 export { type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
-export type { HashName } from "./signature_algorithm.ts";
+export type { HashName } from "./signature.ts";
 
 /** A private key; printing it in any way shows `[redacted]`. */
 export interface PrivateKey {

@@ -18,9 +18,8 @@ import {
 import { readTime } from "../asn1/der_text.ts";
 import { type DistinguishedName, parseName } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
-import { findSignatureFault } from "../keys/signature.ts";
-import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "../keys/signature_algorithm.ts";
 import { encodeHex } from "../../lib/encodings.ts";
+import { findSignatureFault, parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "../keys/signature.ts";
 
 /** The contents of a certificate, frozen. Nothing in it is trustworthy until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {

@@ -7,6 +7,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "../asn1/der.ts";
 import { findNameFault } from "./name_constraints.ts";
+import { TLS_USAGE_OID } from "./usages.ts";
 
 /** The time and the usage to verify for. Without `usage` every extended key usage is accepted. */
 export interface ChainOptions {
@@ -21,8 +22,6 @@ const MAX_SIGNATURE_CHECKS = 100;
 /** Go's limit for a peer's RSA key (`crypto/tls` maxRSAKeySize), because verification is slower with a larger key. */
 const MAX_SHOWN_RSA_BITS = 8_192;
 
-const ANY_USAGE = "2.5.29.37.0";
-const USAGE_OID = { client: "1.3.6.1.5.5.7.3.2", server: "1.3.6.1.5.5.7.3.1" } as const;
 const UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority";
 
 interface Search {
@@ -140,8 +139,8 @@ function findFault(certificate: CertificateFacts, { at, usage }: ChainOptions): 
   const dateFault = at === undefined ? undefined : findDateFault(certificate, at);
   if (dateFault !== undefined) return dateFault;
   const allowed = certificate.extendedKeyUsages;
-  const isAllowed = usage === undefined || allowed.length === 0 || allowed.includes(ANY_USAGE) ||
-    allowed.includes(USAGE_OID[usage]);
+  const isAllowed = usage === undefined || allowed.length === 0 || allowed.includes(TLS_USAGE_OID.any) ||
+    allowed.includes(TLS_USAGE_OID[usage]);
   return isAllowed ? undefined : "x509: certificate specifies an incompatible key usage";
 }
 

@@ -6,9 +6,8 @@
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
 import { decodeAscii } from "../asn1/der_text.ts";
 import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
-import { isDomain } from "./dns_name.ts";
+import { type AlternativeNames, GENERAL_NAME_TAG, isDomain } from "./subject_alternative_names.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
-import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
 import { encodeHex } from "../../lib/encodings.ts";
 
 /** The subtrees of a constraint, by kind of name. */

@@ -11,7 +11,7 @@ import {
 import { parseCertificate } from "./certificate.ts";
 import { formatCidr, parseCidr } from "../../lib/ip_address.ts";
 import { toResult } from "../asn1/der.ts";
-import { findDnsNameFault, findDnsSubtreeFault } from "./dns_name.ts";
+import { findDnsNameFault, findDnsSubtreeFault } from "./subject_alternative_names.ts";
 import {
   encodeNameConstraints,
   findNameFault,

@@ -21,7 +21,7 @@ import { createTestAuthority, planTestLeaf, unwrap } from "../../../tests/suppor
 import { parseCertificate } from "./certificate.ts";
 import { createCertificationRequest, parseCertificationRequest } from "./pkcs10.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
-import { planRevocationLists } from "./extra_extensions.ts";
+import { planRevocationLists } from "./certificate_extensions.ts";
 import { type CertificatePlan, issueCertificate } from "../authority/issue.ts";
 
 const text = fc.string({ unit: fc.constantFrom(..."aZ09 '()+,-./:=?äЖ漢@*&_\"#;<>\\"), minLength: 1, maxLength: 80 });

@@ -26,12 +26,13 @@ import type { HashName, PrivateKey } from "../keys/keys.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../keys/key_algorithm.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
-import { findSignatureFault, type SignedBytes } from "../keys/signature.ts";
 import {
   encodeSignatureAlgorithm,
+  findSignatureFault,
   parseSignatureAlgorithm,
   type SignatureAlgorithmFacts,
-} from "../keys/signature_algorithm.ts";
+  type SignedBytes,
+} from "../keys/signature.ts";
 import {
   type AlternativeNames,
   encodeAlternativeNames,

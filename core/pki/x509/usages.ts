@@ -40,11 +40,18 @@ const BIT_OF: ReadonlyMap<string, KeyUsageBit> = new Map<string, KeyUsageBit>([
   ["decipher only", "decipherOnly"],
 ]);
 
+/** The extended key usages of TLS. */
+export const TLS_USAGE_OID = {
+  any: "2.5.29.37.0",
+  server: "1.3.6.1.5.5.7.3.1",
+  client: "1.3.6.1.5.5.7.3.2",
+} as const;
+
 /** The OIDs in their order in a certificate, which does not depend on the order in the request. */
 const EXTENDED_OID_OF: ReadonlyMap<string, string> = new Map([
-  ["any", "2.5.29.37.0"],
-  ["server auth", "1.3.6.1.5.5.7.3.1"],
-  ["client auth", "1.3.6.1.5.5.7.3.2"],
+  ["any", TLS_USAGE_OID.any],
+  ["server auth", TLS_USAGE_OID.server],
+  ["client auth", TLS_USAGE_OID.client],
   ["code signing", "1.3.6.1.5.5.7.3.3"],
   ["email protection", "1.3.6.1.5.5.7.3.4"],
   ["s/mime", "1.3.6.1.5.5.7.3.4"],

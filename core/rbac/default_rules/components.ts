@@ -1,6 +1,6 @@
 /** The rules of users, nodes and components other than controllers (`bootstrappolicy/policy.go`). */
 import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
-import { allow, allowPaths, approve, EVENTS_RULE } from "../allow.ts";
+import { allow, allowPaths, approve, EVENTS_RULE } from "../manifest.ts";
 
 /** The rules of nodes, which the Node authorizer restricts further to a node's own objects. */
 export const NODE_RULES: readonly PolicyRule[] = [

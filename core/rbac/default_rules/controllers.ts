@@ -3,7 +3,7 @@
  * ClusterRole `system:controller:<name>`, and a service account of that name in kube-system is bound to it.
  */
 import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
-import { allow, approve, EVENTS_RULE } from "../allow.ts";
+import { allow, approve, EVENTS_RULE } from "../manifest.ts";
 
 const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "attachdetach-controller": [

@@ -1,8 +1,12 @@
-/** The checks of the computer that a server or a machine runs on, and of the database and the backups of a server. */
+/**
+ * The checks of the computer that a server or a machine runs on: its disk and ports, who may read and replace its secrets,
+ * and the database and the backups of a server.
+ */
 import { isIP } from "node:net";
 import { shellWord } from "../../lib/shell_word.ts";
 import { formatTime } from "../../kube/meta.ts";
 import type { Fault } from "./finding.ts";
+import { DAY_MS } from "../../lib/duration.ts";
 
 const MEGABYTE = 1_048_576;
 /** The free space below which files and databases may soon fail to be written. */
@@ -12,10 +16,10 @@ const FULL_DISK_BYTES = 4 * MEGABYTE;
 /** The fewest open files that a server needs: two for each of some hundred connections. */
 const MIN_OPEN_FILES = 1_024;
 const RECOMMENDED_OPEN_FILES = 65_536;
-const BACKUP_AGE_MS = 7 * 24 * 3_600_000;
+const BACKUP_AGE_MS = 7 * DAY_MS;
 
 /** The free space of the disk that a folder is on. */
-export interface DiskEvidence {
+interface DiskEvidence {
   /** The path of the folder, as it is shown. */
   readonly path: string;
   readonly freeBytes: number;
@@ -43,7 +47,7 @@ export interface ProcessEvidence {
 }
 
 /** The process that listens on the port of a server. */
-export interface PortEvidence {
+interface PortEvidence {
   readonly port: number;
   readonly listener: ProcessEvidence | undefined;
   /** True when the server itself answered. */
@@ -84,7 +88,7 @@ export function checkOpenFiles({ pid, open, softLimit, hardLimit }: OpenFilesEvi
 }
 
 /** The name of a server, and addresses under which it is certain to be reached. */
-export interface NameEvidence {
+interface NameEvidence {
   readonly host: string;
   readonly isResolved: boolean;
   /** The command that replaces the name by an address; undefined when none is known. */
@@ -103,7 +107,7 @@ export function checkServerName({ host, isResolved, fix }: NameEvidence): readon
 }
 
 /** The names of a server's certificate, and the addresses where its clients look for it. */
-export interface ServingNamesEvidence {
+interface ServingNamesEvidence {
   /** The path of the certificate, as it is shown. */
   readonly path: string;
   /** The DNS names and IP addresses of the certificate. */
@@ -216,4 +220,51 @@ export function checkDatabase(
       advice: `stop the server and restore a backup: ${command}${newest === undefined ? "" : " --identity FILE"}`,
     }),
   }];
+}
+
+/** A file that holds a private key or a token. */
+export interface SecretFile {
+  /** The path as it is shown. */
+  readonly path: string;
+  /** Why the file is not private, for example because others may read it; undefined when it is private. */
+  readonly fault: string | undefined;
+  /** The folder of the file, whose owner the file should have too; undefined when it has a right owner. */
+  readonly ownerOf: string | undefined;
+}
+
+/** Which users may write to a folder, apart from its owner. */
+export type FolderWriters = "none" | "group" | "every user";
+
+export interface SecretFolder {
+  /** The path as it is shown. */
+  readonly path: string;
+  readonly writers: FolderWriters;
+}
+
+/** Reports secrets that other users can read, or that belong to another user. */
+export function checkSecretFiles(secrets: readonly SecretFile[]): readonly Fault[] {
+  return secrets.flatMap(({ path, fault, ownerOf }): readonly Fault[] => {
+    if (fault === undefined) return [];
+    const word = shellWord(path);
+    return [{
+      severity: "error",
+      message: `the secret in "${path}" is not private: ${fault}; replace it if someone else may have read it`,
+      fix: ownerOf === undefined
+        ? `chmod 600 ${word}`
+        : `chown --reference=${shellWord(ownerOf)} ${word} && chmod 600 ${word}`,
+    }];
+  });
+}
+
+/** Reports folders in which other users can replace a secret. A group is only a warning: volumes of containers have one. */
+export function checkSecretFolders(folders: readonly SecretFolder[]): readonly Fault[] {
+  return folders.flatMap(({ path, writers }): readonly Fault[] => {
+    if (writers === "none") return [];
+    const isOpen = writers === "every user";
+    return [{
+      severity: isOpen ? "error" : "warning",
+      message: `${isOpen ? "every user" : "the group"} may write to "${path}", and so put another key there`,
+      fix: `chmod go-w ${shellWord(path)}`,
+    }];
+  });
 }

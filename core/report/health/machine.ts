@@ -9,7 +9,7 @@ import { formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
-import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./secrets.ts";
+import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./host.ts";
 
 /** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
 export type StoredPairState = PairState | "missing" | "broken" | "mismatched";

@@ -5,7 +5,7 @@ import { parseInventory } from "../../approval/evidence/inventory.ts";
 import { parsePolicy } from "../../approval/parse_policy.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "../../approval/policy.ts";
 import { parsePolicyFixture } from "../../approval/policy_fixture.ts";
-import { parseAuditPolicy } from "../../audit/policy_file.ts";
+import { parseAuditPolicy } from "../../audit/policy.ts";
 import type { Result } from "../../lib/result.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { createCustomProfile } from "../../signing/custom_profile.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BUILTIN_POLICIES } from "../../approval/rules/builtin_policies.ts";
-import type { ApprovalRule, Policy } from "../../approval/policy.ts";
+import { type ApprovalRule, BUILTIN_POLICIES, type Policy } from "../../approval/policy.ts";
 import { SSH_VECTORS, type SshVector } from "../../../tests/support/ssh_vectors.ts";
 import { checkPolicyRules, checkRuleFile } from "./policies.ts";
 

@@ -27,8 +27,7 @@ import {
 import { goQuote } from "../../lib/quote.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.ts";
-import { evaluateRbac, findRoleRules, type RbacObjects } from "../../rbac/evaluate.ts";
-import { ruleAllows } from "../../rbac/rules.ts";
+import { evaluateRbac, findRoleRules, type RbacObjects, ruleAllows } from "../../rbac/evaluate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 
 /** The namespace of bootstrap tokens and of the service accounts that are as powerful as an administrator. */

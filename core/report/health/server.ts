@@ -20,8 +20,9 @@ import type { Fault } from "./finding.ts";
 import type { ServerAnswer } from "./machine.ts";
 import { checkPolicyRules } from "./policies.ts";
 import type { Inventory } from "../../approval/evidence/inventory.ts";
-import { describeStoredProof, parseTokenProof } from "../../attestation/token_proof.ts";
+import { describeStoredProof, parseTokenProof } from "../../attestation/proof.ts";
 import { findNodeOfRecord } from "../record_rows.ts";
+import { DAY_MS } from "../../lib/duration.ts";
 
 /** The evidence from the API of a server. */
 export interface ServerEvidence {
@@ -36,7 +37,7 @@ export interface ServerEvidence {
 }
 
 /** Kubernetes deletes a pending request after a day (`pkg/controller/certificates/cleaner/cleaner.go`). */
-const PENDING_MAX_MS = 24 * 3_600_000;
+const PENDING_MAX_MS = DAY_MS;
 
 /** Reports requests that no one has decided about for more than a day. The fix deletes them. */
 export function checkPendingRequests({ requests, flags, now }: ServerEvidence): readonly Fault[] {
@@ -93,7 +94,7 @@ export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[]
   });
 }
 
-/** The machines that are to prove which ones they are, and the records of their client certificates. */
+/** The machines that have to prove their identity, and the records of their client certificates. */
 export interface ProofEvidence {
   readonly inventory: Inventory;
   readonly records: readonly IssuedCertificate[];
@@ -117,7 +118,7 @@ export function checkProofs({ inventory, records, now }: ProofEvidence): readonl
   });
 }
 
-/** Says what was proven last; undefined when nothing was. */
+/** Describes the last proof; undefined when there is none. */
 export function describeLastProof({ inventory, records }: ProofEvidence): string | undefined {
   const proofs = listProvingMachines(inventory, records).flatMap(({ node, own }) => {
     const [attested] = own.flatMap(({ spec }) => spec.requester?.attested ?? []).slice(-1);

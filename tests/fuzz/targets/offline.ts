@@ -1,7 +1,7 @@
 /** Requests and answers without a network, as they are found, and with checksums that match again. */
 import { parseCertificateChain } from "../../../core/machine/credential_pair.ts";
 import { decideAnswer } from "../../../core/offline/accept_answer.ts";
-import { type ArmorPart, encodeArmor, readArmor } from "../../../core/offline/armor.ts";
+import { type ArmorPart, encodeArmor, encodeQrTexts, readArmor, readQrTexts } from "../../../core/offline/armor.ts";
 import {
   computeRequestId,
   encodeAnswers,
@@ -12,7 +12,6 @@ import {
   readRequests,
 } from "../../../core/offline/bundle.ts";
 import { findRequesterFault } from "../../../core/offline/decide_offline_request.ts";
-import { encodeQrTexts, readQrTexts } from "../../../core/offline/qr_text.ts";
 import { createCaKey, generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";

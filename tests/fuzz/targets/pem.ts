@@ -6,7 +6,7 @@ import {
   validatePodRequestStatusUpdate,
 } from "../../../core/request/validate_pod_request.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
-import { validateTrustBundleCreate } from "../../../core/request/validate_trust_bundle.ts";
+import { validateTrustBundleCreate } from "../../../core/signing/cluster_trust_bundle.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { TRUST_ANCHOR } from "../../support/trust_anchor.ts";
 import { assertHolds, assertSame } from "../oracle.ts";

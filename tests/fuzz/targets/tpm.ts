@@ -6,7 +6,7 @@ import {
   parseQuote,
   parseTpmSignature,
 } from "../../../core/attestation/tpm_structures.ts";
-import { readAttestationKey, verifyQuote } from "../../../core/attestation/verify_tpm.ts";
+import { readAttestationKey, verifyQuote } from "../../../core/attestation/tpm_proof.ts";
 import { createSoftwareTpm } from "../../support/software_tpm.ts";
 import { assertHolds, assertSame, resultOutcome } from "../oracle.ts";
 import type { Target } from "../target.ts";

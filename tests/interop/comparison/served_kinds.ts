@@ -2,8 +2,7 @@
 import { tokenRequestKind } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { TLSBOOT_GROUP } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
-import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
+import { RecordedCertificates, RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { Logger } from "../../../core/ports.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";

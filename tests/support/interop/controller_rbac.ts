@@ -3,7 +3,7 @@
  * The approver's part is what `tlsboot approver --print-rbac` prints.
  */
 import { collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
-import { BUILTIN_POLICIES } from "../../../core/approval/rules/builtin_policies.ts";
+import { BUILTIN_POLICIES } from "../../../core/approval/policy.ts";
 import type { PolicyRule } from "../../../core/kube/kinds/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/signer_rbac.ts";

@@ -1,7 +1,12 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { findDerValueFault, planInformationAccess, planPolicies, planRevocationLists } from "./extra_extensions.ts";
+import {
+  findDerValueFault,
+  planInformationAccess,
+  planPolicies,
+  planRevocationLists,
+} from "./certificate_extensions.ts";
 
 // Written by hand: each SEQUENCE (30) has its length, then OIDs (06), URIs (86) and texts (16).
 for (

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../../tests/support/csr_builder.ts";
 import { createIssuingCa, type TestCertificate } from "../../../tests/support/issuing_ca.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../kube/kinds/certificates_v1.ts";
-import { findHeldNames, listReportedNames, splitHosts } from "./node_names.ts";
+import { findHeldNames, listReportedNames, splitHosts } from "./ownership.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 const HOUR_MS = 3_600_000;

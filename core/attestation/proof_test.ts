@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeStoredProof, formatTokenProof, parseTokenProof, readTokenProof } from "./token_proof.ts";
+import { describeStoredProof, formatTokenProof, parseTokenProof, readTokenProof } from "./proof.ts";
 
 const PIN = `sha256:${"0a".repeat(32)}`;
 const STORED = `tpm ${PIN} 2026-12-02T01:00:00Z`;

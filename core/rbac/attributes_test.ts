@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ResourceAttributesSpec } from "../kube/kinds/authorization_v1.ts";
-import { toReviewAttributes } from "./review_attributes.ts";
+import { toReviewAttributes } from "./attributes.ts";
 
 const question = (resourceAttributes: ResourceAttributesSpec) => toReviewAttributes({ resourceAttributes });
 const FIELDS = "spec.resourceAttributes.fieldSelector";

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { approverTokenRole, createApproverManifest, listApproverRoles } from "../approval/approver_rbac.ts";
-import { bindRole } from "./manifest.ts";
+import { bindRole, describeMissingRights, listNeededRights } from "./manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../signing/signer_rbac.ts";
-import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
 test("listNeededRights() returns what the manifest of a signer grants, and one of several signers is enough", () => {
   const signerNames = ["example.com/a", "example.com/b"];

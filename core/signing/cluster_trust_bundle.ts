@@ -1,19 +1,25 @@
-/** The rules of ClusterTrustBundles (`pkg/apis/certificates/validation/validation.go`, `pkg/apis/core/validation/names.go`). */
+/**
+ * The ClusterTrustBundles of signers: the rules of the API (`pkg/apis/certificates/validation/validation.go`,
+ * `pkg/apis/core/validation/names.go`), and the plan by which a signer publishes its CAs
+ * (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`).
+ */
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { checkEach, type FieldError, invalid, tooLong } from "../kube/status/field_error.ts";
 import { subdomainNameErrors } from "../kube/names.ts";
-import { validateSignerName } from "./signer_name.ts";
 import { encodeBase64 } from "../lib/encodings.ts";
+import { validateSignerName } from "../request/signer_name.ts";
 import { byteLength } from "../lib/quote.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";
+import { hash } from "node:crypto";
+import { getCreationMs, getName } from "../kube/meta.ts";
 
 const MAX_TRUST_BUNDLE_BYTES = 1_048_576;
 const SIGNER_NAME = "spec.signerName";
 const TRUST_BUNDLE = "spec.trustBundle";
 
 /** Returns the prefix of the names of a signer's bundles: `example.com:foo:` for the signer `example.com/foo`. */
-export function toTrustBundlePrefix(signerName: string): string {
+function toTrustBundlePrefix(signerName: string): string {
   return `${signerName.replaceAll("/", ":")}:`;
 }
 
@@ -81,4 +87,65 @@ function findBlockFault({ label, headers, bytes }: PemBlock): string | undefined
 /** The fault never contains the bundle, as upstream. */
 function createFault(detail: string): FieldError {
   return invalid(TRUST_BUNDLE, "<value omitted>", detail);
+}
+
+/** The changes that make the trust bundles of a signer current: first the write, then the deletions. */
+interface TrustBundlePlan {
+  readonly write?: { readonly verb: "create" | "update"; readonly bundle: ClusterTrustBundle };
+  /** The bundles that the signer had before, as far as they are not kept. */
+  readonly deletions: readonly ClusterTrustBundle[];
+  /** The time until the next kept bundle is to be deleted. */
+  readonly keptForMs?: number;
+}
+
+export interface TrustBundleContent {
+  readonly trustBundle: string;
+  /** The annotations with the prefix `tlsboot/`; others with that prefix are removed. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once; with
+ * `keepMs` they stay for that long, so that certificates of an earlier CA are trusted until they are replaced.
+ */
+export function planTrustBundles(
+  signerName: string,
+  { trustBundle, annotations = {} }: TrustBundleContent,
+  existing: readonly ClusterTrustBundle[],
+  now: Date,
+  keepMs = 0,
+): TrustBundlePlan {
+  const name = formatTrustBundleName(signerName, trustBundle);
+  const spec = { signerName, trustBundle };
+  const own = existing.filter((bundle) => bundle.spec.signerName === signerName);
+  const present = own.find((bundle) => getName(bundle) === name);
+  const others = own.filter((bundle) => bundle !== present).map((bundle) => {
+    const replacedAt = present === undefined ? now.getTime() : Math.max(getCreationMs(present), getCreationMs(bundle));
+    return { bundle, restMs: replacedAt + keepMs - now.getTime() };
+  });
+  const rests = others.map(({ restMs }) => restMs).filter((restMs) => restMs > 0);
+  const plan = {
+    deletions: others.filter(({ restMs }) => restMs <= 0).map(({ bundle }) => bundle),
+    ...(rests.length === 0 ? {} : { keptForMs: Math.min(...rests) }),
+  };
+  const wanted = Object.keys(annotations).length === 0 ? {} : { annotations };
+  if (present === undefined) {
+    return { ...plan, write: { verb: "create", bundle: { metadata: { name, ...wanted }, spec } } };
+  }
+  const isAnnotated = JSON.stringify(listOwn(present).sort()) === JSON.stringify(Object.entries(annotations).sort());
+  if (present.spec.trustBundle === trustBundle && isAnnotated) return plan;
+  const foreign = Object.entries(present.metadata.annotations ?? {}).filter(([key]) => !key.startsWith(OWN_PREFIX));
+  const metadata = { ...present.metadata, annotations: { ...Object.fromEntries(foreign), ...annotations } };
+  return { ...plan, write: { verb: "update", bundle: { ...present, metadata, spec } } };
+}
+
+const OWN_PREFIX = "tlsboot/";
+
+function listOwn({ metadata: { annotations = {} } }: ClusterTrustBundle): [string, string][] {
+  return Object.entries(annotations).filter(([key]) => key.startsWith(OWN_PREFIX));
+}
+
+/** Returns the name of a bundle, such as `example.com:web:3f…`: the signer, and the first 12 bytes of a SHA-256. */
+export function formatTrustBundleName(signerName: string, trustBundle: string): string {
+  return `${toTrustBundlePrefix(signerName)}${hash("sha256", trustBundle).slice(0, 24)}`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTestAuthority, hoursFromNow } from "../../../tests/support/test_authority.ts";
 import { encodePem } from "../asn1/pem.ts";
-import { describeTrustBundle, mergeTrustBundles } from "./trust_bundle.ts";
+import { describeTrustBundle, mergeTrustBundles } from "./ca_bundle.ts";
 
 test("mergeTrustBundles() has each certificate once, in an order that depends on nothing but them", async () => {
   const pems = await Promise.all(

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Finding } from "./finding.ts";
-import { formatTextfile } from "./textfile.ts";
+import { type Finding, formatTextfile } from "./finding.ts";
 
 const FINDINGS: readonly Finding[] = [
   { check: "expiry", target: "data", severity: "warning", message: "expires soon" },

@@ -1,7 +1,9 @@
 /**
- * Decides whether a request for the client certificate of a node is held for a person, although the requester may have
- * it: its subject has attributes that no kubelet requests, the inventory lacks the machine, or the node has a valid
- * certificate from another key, so that another machine may be claiming its name.
+ * The names that machines hold. A request for the client certificate of a node is held for a person, although the requester
+ * may have it, when its subject has attributes that no kubelet requests, the inventory lacks the machine, or the node has a
+ * valid certificate from another key, so that another machine may be claiming its name. A DNS name or an address belongs to
+ * the user whose valid certificate contains it; a policy with `names.unclaimed` leaves a request pending when another user
+ * holds one of its names.
  */
 import { hash } from "node:crypto";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";
@@ -13,15 +15,16 @@ import {
 } from "../../kube/kinds/certificates_v1.ts";
 import { formatTime, getName } from "../../kube/meta.ts";
 import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX } from "../../kube/user.ts";
+import { BOOTSTRAP_USER_PREFIX, NODE_USER_PREFIX } from "../../kube/user.ts";
 import { shellWord } from "../../lib/shell_word.ts";
 import { listExtraAttributes } from "../../pki/x509/names.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
 import { readIdentity } from "../../register/certificate_user.ts";
 import type { Inventory } from "./inventory.ts";
-import type { Lookup, NodeCertificate } from "./ownership.ts";
+import type { Lookup, NameClaim, NodeCertificate } from "./ownership.ts";
 import { isNodeClient } from "../recognizers.ts";
 import type { Policy } from "../policy.ts";
+import { canonicalIp } from "../../lib/ip_address.ts";
 
 /** The settings of the policies about client certificates of nodes. */
 export interface NodeClientSettings {
@@ -63,7 +66,7 @@ export function findClaimedNode(csr: CertificateSigningRequest, facts: RequestFa
 }
 
 /** The facts that a hold depends on. */
-export interface HoldInput {
+interface HoldInput {
   readonly csr: CertificateSigningRequest;
   readonly request: RequestFacts;
   readonly now: Date;
@@ -202,4 +205,63 @@ export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCert
     notBefore: spec.notBefore === null ? undefined : new Date(spec.notBefore),
     notAfter: spec.notAfter === null ? undefined : new Date(spec.notAfter),
   };
+}
+
+/** The names of a certificate or a request. */
+interface Named {
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+}
+
+/** Lists the names and addresses of a request in the spelling of claims. */
+export function listClaimedNames({ dnsNames = [], ipAddresses = [] }: Named): readonly string[] {
+  return [...dnsNames.map((name) => name.toLowerCase()), ...ipAddresses.map((text) => canonicalIp(text) ?? text)];
+}
+
+/** The user of a certificate that is not for clients. */
+const NO_USER = { username: "" };
+
+/** Lists what a certificate in the register claims: nothing once it is revoked or its record was removed. */
+export function listRecordedClaims(record: IssuedCertificate): readonly NameClaim[] {
+  const { spec, status } = record;
+  if (status.revocation !== undefined || spec.removed !== undefined || spec.isCA === true) return [];
+  const { usages = [], requester, subject = "", publicKeyFingerprint = "", notAfter } = spec;
+  const identity = usages.includes("client auth") ? readIdentity(record) : NO_USER;
+  // The names of an unknown user belong to no other user.
+  const holder = identity === undefined ? undefined : identity.username || requester?.username || subject;
+  const end = notAfter === null ? undefined : new Date(notAfter);
+  return listClaimedNames(spec).map((name) => ({ name, holder, publicKeyFingerprint, notAfter: end }));
+}
+
+/** Lists what an approved request without a certificate claims; a certificate is in the register. */
+export function listRequestClaims(csr: CertificateSigningRequest): readonly NameClaim[] {
+  if (!isApproved(csr) || hasCertificate(csr)) return [];
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) return [];
+  const publicKeyFingerprint = computeKeyFingerprint(request.value);
+  const isIdentity = csr.spec.usages?.includes("client auth") === true;
+  const holder = isIdentity ? request.value.subject.commonName : csr.spec.username ?? "";
+  return listClaimedNames(request.value).map((name) => ({ name, holder, publicKeyFingerprint, notAfter: undefined }));
+}
+
+/**
+ * Finds a name of a request that another user holds. The same key is the same machine, so that an interrupted request can
+ * be repeated. Many machines share a bootstrap token, so its user holds nothing.
+ */
+export function findForeignClaim(
+  claims: readonly NameClaim[],
+  { csr, request, now }: {
+    readonly csr: CertificateSigningRequest;
+    readonly request: RequestFacts;
+    readonly now: Date;
+  },
+): NameClaim | undefined {
+  const names = new Set(listClaimedNames(request));
+  const key = computeKeyFingerprint(request);
+  const { username = "" } = csr.spec;
+  const isShared = username.startsWith(BOOTSTRAP_USER_PREFIX);
+  return claims.find(({ name, holder, publicKeyFingerprint, notAfter }) =>
+    names.has(name) && publicKeyFingerprint !== key && (isShared || holder !== username) &&
+    (notAfter === undefined || now < notAfter)
+  );
 }
