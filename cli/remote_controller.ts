@@ -23,7 +23,7 @@ import type { Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { connectService, type SystemdService } from "./systemd/service.ts";
 import type { ControllerDeps } from "../instance/deps.ts";
-import { runElected } from "../instance/controllers/run_elected.ts";
+import { runElected } from "../instance/controllers/controllers.ts";
 
 /** A role: its command, and the manifest of the rights that it needs. */
 export interface RemoteRole {

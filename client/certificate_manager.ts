@@ -128,7 +128,7 @@ async function reportRenewal(
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const { code, message } = error;
-    logger.error("the certificate is renewed, but what should follow failed", { purpose, code, error: message });
+    logger.error("the certificate is renewed, but a later step failed", { purpose, code, error: message });
   }
 }
 

@@ -184,7 +184,7 @@ test("runCertificateManager() reports a failure after a renewal, which is not re
   await f.clock.advance(8 * HOUR);
   await f.renewed(1);
   assert.equal(calls, 1);
-  assert.deepEqual(f.logger.messages("error"), ["the certificate is renewed, but what should follow failed"]);
+  assert.deepEqual(f.logger.messages("error"), ["the certificate is renewed, but a later step failed"]);
   assert.deepEqual(f.logger.messages("warn"), []);
   await f.clock.advance(8 * HOUR);
   await f.renewed(2);

@@ -3,6 +3,7 @@
  * cluster's CAs.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
+import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/machine/node_name.ts";
 import { type CaRetirement, isRetiring } from "../core/machine/renewal_schedule.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
@@ -15,7 +16,6 @@ import { followNodeTrust, type TrustChange, updateNodeTrust } from "./node_trust
 import { createCertificateRequester, renewCertificate, runCertificateManager } from "./certificate_manager.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "./serving.ts";
 import { readCluster } from "./transport/connect.ts";
-import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 
 /** A machine that was bootstrapped, and the adapters. */
 export type MachineOptions = Omit<BootstrapOptions, "onProgress" | "waitSeconds" | "resumeCommand">;

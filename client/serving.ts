@@ -24,8 +24,8 @@ import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainOptions, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import type { TemplateHolder } from "./certificate_manager.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
-import { parseNodeUser } from "../core/kube/user.ts";
 import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
+import { parseNodeUser } from "../core/kube/user.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */
 export interface ServingBootstrapOptions {

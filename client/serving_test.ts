@@ -11,6 +11,7 @@ import { encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
+import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 import {
   bootstrapServing,
   debounce,
@@ -23,7 +24,6 @@ import {
 import { createTlsTransport } from "./transport/tls_transport.ts";
 import { createHolder } from "./keep_fresh.ts";
 import type { TemplateHolder } from "./certificate_manager.ts";
-import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);

@@ -67,16 +67,14 @@ export type { EvidenceSources, FindRevokedRequest, PolicySettings } from "../cor
 export type { NodeCertificateIndex } from "../core/approval/evidence/node_certificate_index.ts";
 export {
   createCsrIndex,
+  createNodeCertificates,
   createNodeWatch,
   type CsrIndex,
+  type NodeCertificates,
+  type NodeCertificatesOptions,
   type NodeWatch,
   type NodeWatchOptions,
 } from "./approver/indexes.ts";
-export {
-  createNodeCertificates,
-  type NodeCertificates,
-  type NodeCertificatesOptions,
-} from "./approver/node_certificates.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./approver/verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer/signer.ts";
 export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./signer/pod_signer.ts";

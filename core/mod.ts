@@ -197,7 +197,14 @@ export type { ExistingCredentials, RenewalOptions } from "./request/issued_certi
 
 // Approval.
 export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
-export { type DecisionRefusal, type DecisionText, withApproval, withDenial } from "./approval/conditions.ts";
+export {
+  type DecisionRefusal,
+  type DecisionText,
+  listPastApprovals,
+  type PastApproval,
+  withApproval,
+  withDenial,
+} from "./approval/conditions.ts";
 
 // Policies for requests other than those of kubelet clients.
 export {
@@ -248,7 +255,6 @@ export {
   splitHosts,
 } from "./approval/evidence/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
-export { listPastApprovals, type PastApproval } from "./approval/conditions.ts";
 
 // Signing.
 export {
@@ -275,7 +281,7 @@ export {
   type UsageRules,
   type ValueRule,
 } from "./signing/profile_spec.ts";
-export type { PlannedExtension } from "./pki/x509/certificate_extensions.ts";
+export type { ExtensionFacts, PlannedExtension } from "./pki/x509/certificate_extensions.ts";
 export { type ClientTrust, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
 // Audit policies, and the times after which CSRs are deleted.
@@ -291,7 +297,7 @@ export {
   DEFAULT_AUDIT_POLICY,
   parseAuditPolicy,
 } from "./audit/policy.ts";
-export type { CleaningTimes } from "./request/cleaning.ts";
+export type { CleaningTimes } from "./request/phase.ts";
 
 // Bootstrapping and renewal.
 export {
@@ -364,7 +370,6 @@ export type { Bytes } from "./pki/asn1/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature.ts";
 export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
 export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
-export type { ExtensionFacts } from "./pki/x509/certificate_extensions.ts";
 export type { NameConstraints, NameSubtrees } from "./pki/x509/name_constraints.ts";
 export type { AlternativeNames } from "./pki/x509/subject_alternative_names.ts";
 export {

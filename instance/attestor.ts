@@ -14,6 +14,7 @@ import { configMapKind, eventKind, secretKind, subjectAccessReviewKind } from ".
 import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
 import { AUTHENTICATED_GROUP, BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../core/kube/user.ts";
 import { decodeBase64, encodeBase64 } from "../core/lib/encodings.ts";
+import { DAY_MS } from "../core/lib/duration.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority/authority.ts";
 import { SERIAL_BYTES } from "../core/pki/authority/issue.ts";
@@ -42,9 +43,8 @@ import { createExpiryMetrics } from "../server/metrics/registry.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { attesterObjects } from "./instance_rbac.ts";
 import { ensureClusterInfo } from "./joining.ts";
-import { startApiServer } from "./parts/api_server.ts";
+import { recordServingExpiry, startApiServer, watchCaExpiry } from "./parts/api_server.ts";
 import { type FollowedInventory, openAttestation, SEALING_SECRET_BYTES } from "./parts/attestation.ts";
-import { recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
 import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { findHost, issueServing, listPermittedNames } from "./parts/serving.ts";
@@ -76,7 +76,7 @@ export interface Attestor extends AsyncDisposable {
 
 type Deps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
 
-const CA_LIFETIME_MS = 10 * 365 * 86_400_000;
+const CA_LIFETIME_MS = 3_650 * DAY_MS;
 
 /**
  * Starts an attestor, once the cluster answers. AppError `access_denied` when requests with its tokens would be approved for
@@ -201,7 +201,7 @@ export async function startAttestor(
 }
 
 /**
- * Asks what kube-controller-manager asks about each request of a token: whether its user may have the certificate of any node.
+ * Checks, as kube-controller-manager does for each request of a token, whether its user may have the certificate of any node.
  * AppError `access_denied` if so, because then a proof of one node would give every node's certificate.
  */
 async function assertNotApproved(transport: Transport, deps: Pick<Deps, "clock">, signal: AbortSignal): Promise<void> {

@@ -16,7 +16,9 @@ import {
   createSecretStore,
   createTrustLookup,
   type InProcessSettings,
+  runElected,
   runInProcess,
+  SHARED_STORE_ELECTION,
   type SigningSettings,
   UP_SIGNERS,
 } from "./controllers/controllers.ts";
@@ -26,7 +28,6 @@ import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
 import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
 import { followPolicies, withInventoryOnly } from "./controllers/policy_files.ts";
-import { runElected, SHARED_STORE_ELECTION } from "./controllers/run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./controllers/signer_profiles.ts";
 import { createEndingSearch, openNotifications } from "./notifications.ts";
 import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
@@ -110,8 +111,8 @@ export async function startFullInstance(
     let isRemoved = false;
     const renew = async () => {
       const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
-      // Where machines prove which one they are, no token is for all of them. Only a start makes one again, because an
-      // inventory can lose its proofs by mistake.
+      // Where machines prove their identity, they share no token. Only a start makes one again, because an inventory can lose
+      // its proofs by mistake.
       sharedToken &&= instance.listExpectedProofs().length === 0;
       if (sharedToken) {
         await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);

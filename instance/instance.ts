@@ -21,15 +21,14 @@ import { authorityPaths } from "./authority/layout.ts";
 import { keepAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
 import { type FollowedInventory, openAttestation, openSealingKey } from "./parts/attestation.ts";
 import { openAuditLog } from "./parts/audit_log.ts";
-import { startApiServer } from "./parts/api_server.ts";
+import { createInstanceMetrics, recordServingExpiry, startApiServer, watchCaExpiry } from "./parts/api_server.ts";
 import { InstanceRotations } from "./parts/rotation_follower.ts";
 import { type CrlFiles, openCrlFiles } from "./parts/crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { attesterObjects } from "./instance_rbac.ts";
 import { assertEtcdPlace } from "./storage/etcd.ts";
-import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./parts/instance_metrics.ts";
-import { takeOverIssuedLog } from "./parts/issued_log_takeover.ts";
+import { takeOverIssuedLog } from "./parts/issued_files.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./parts/register.ts";
 import { Parts, runBeside } from "./parts/parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
@@ -42,8 +41,7 @@ import {
   listPermittedNames,
   readGivenServing,
 } from "./parts/serving.ts";
-import { type InstanceStorage, openStorage } from "./storage/storage.ts";
-import { watchDisks } from "./parts/storage_space.ts";
+import { type InstanceStorage, openStorage, watchDisks } from "./storage/storage.ts";
 import { openMlDsaGate } from "./feature_gates.ts";
 import type { ServerSettings } from "./settings.ts";
 import { readRequiredFile } from "./named_files.ts";

@@ -85,7 +85,7 @@ export function attesterObjects(): readonly BootstrapObject[] {
 
 /** Creates the binding of `autoApprove`: requests of the bootstrap group are approved for any node name. */
 export function autoApproveBinding(): BootstrapObject {
-  return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP));
+  return binding(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP);
 }
 
 /** The command that creates the same binding later. */

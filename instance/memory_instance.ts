@@ -1,4 +1,4 @@
-/** An API server in memory with its controllers and a new CA, which writes no file: what `startTestServer` starts. */
+/** An API server in memory with its controllers and a new CA, which writes no file. `startTestServer` starts it. */
 import { parseLeaf } from "./parts/register.ts";
 import { Register } from "../server/register/register.ts";
 import { MASTERS_GROUP } from "../core/kube/user.ts";
@@ -10,9 +10,8 @@ import { DEFAULT_ISSUER, KEY_SET_PATH } from "../core/service_accounts/issuer_do
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
 import { createMemoryStorage, type Server } from "../server/mod.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
-import { startApiServer } from "./parts/api_server.ts";
+import { createInstanceMetrics, startApiServer } from "./parts/api_server.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "./controllers/controllers.ts";
-import { createInstanceMetrics } from "./parts/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "./instance_rbac.ts";
 import { ensureClusterInfo } from "./joining.ts";
 import { Parts, runBeside } from "./parts/parts.ts";

@@ -1,15 +1,18 @@
-/** Notifications: their settings, what ends soon in an instance or at a signer, and the notifier of a remote API. */
+/**
+ * Notifications: their settings, what ends soon in an instance or at a signer, the notifier of a remote API, and the sender.
+ * Errors and logs name the host of a receiver only, because its URL may hold a credential.
+ */
 import { resolve } from "node:path";
+import { createHmac } from "node:crypto";
 import type { FilePort } from "../client/files.ts";
-import { createNotificationSender } from "../client/notification_sender.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import { readPrivateFile } from "../client/private_file.ts";
 import { type NotifierOptions, runNotifier } from "../controllers/upkeep/notifier.ts";
-import { AppError } from "../core/errors.ts";
+import { AppError, isAppError } from "../core/errors.ts";
 import type { Event } from "../core/kube/kinds/core_v1.ts";
 import { eventKind } from "../core/kube/kinds/mod.ts";
 import { Secret } from "../core/lib/brand.ts";
-import { parseReceiver } from "../core/lib/proxy.ts";
+import { parseReceiver, readBasicAuthorization } from "../core/lib/proxy.ts";
 import type { Authority } from "../core/pki/authority/authority.ts";
 import { type CertificateChain, chainNotAfter, encodeCertificates } from "../core/pki/x509/ca_bundle.ts";
 import type { Clock, Transport } from "../core/ports.ts";
@@ -17,6 +20,8 @@ import { checkBackups } from "../core/report/health/host.ts";
 import {
   createCaNotice,
   createCertificateNotice,
+  listNtfyHeaders,
+  type Notification,
   type NotificationSender,
   type NotifiedEvent,
 } from "../core/report/notification.ts";
@@ -28,6 +33,10 @@ import type { ControllerDeps } from "./deps.ts";
 import type { Instance } from "./instance.ts";
 import { readCaFile } from "./named_files.ts";
 import type { NotificationSettings } from "./settings.ts";
+import { USER_AGENT } from "../core/version.ts";
+import { chooseProxy, type ConnectOptions } from "../client/transport/connect.ts";
+import { limitTime } from "../client/transport/time_limit.ts";
+import { createTlsTransport } from "../client/transport/tls_transport.ts";
 
 interface NotificationDeps {
   readonly files: FilePort;
@@ -138,4 +147,77 @@ export async function runRemoteNotifier(
   const { clock, logger, metrics } = deps;
   const onResult: NotifierOptions["onResult"] = (result) => metrics?.notified(result);
   await runNotifier({ sender, server, requests, events, findEnding, clock, logger, onResult }, signal);
+}
+
+export interface NotificationSenderOptions {
+  /** The CAs that are trusted for the receiver; by default those of the system. */
+  readonly caPem?: string | undefined;
+  /** The key of the header X-Tlsboot-Signature; without one, notifications are not signed. */
+  readonly signingKey?: Secret<string> | undefined;
+  /** The variables of the environment, of which HTTPS_PROXY and NO_PROXY are read. */
+  readonly env?: ConnectOptions["env"];
+  readonly clock: Clock;
+}
+
+const TIME_LIMIT_MS = 30_000;
+const CONNECT_MS = 10_000;
+
+/** Creates a sender over HTTPS. AppError `config_invalid` for a proxy that cannot be used. */
+export function createNotificationSender(url: URL, options: NotificationSenderOptions): NotificationSender {
+  const { caPem, signingKey, clock } = options;
+  const { host, origin, pathname, search } = url;
+  const proxy = chooseProxy({ server: origin }, options.env);
+  const authorization = readBasicAuthorization(url);
+
+  async function post(notification: Notification, signal: AbortSignal): Promise<number> {
+    const headers: Record<string, string> = {
+      ...listNtfyHeaders(notification),
+      "content-type": "application/json",
+    };
+    if (authorization.ok && authorization.value !== undefined) {
+      headers["authorization"] = authorization.value.reveal();
+    }
+    const body = JSON.stringify(notification);
+    if (signingKey !== undefined) {
+      const digest = createHmac("sha256", signingKey.reveal()).update(body).digest("hex");
+      headers["x-tlsboot-signature"] = `sha256=${digest}`;
+    }
+    const path = pathname + search;
+    if (url.protocol === "http:") {
+      const request = { method: "POST", headers, body, signal, redirect: "manual" } as const;
+      const answer = await fetch(origin + path, request).catch((cause: unknown) => {
+        signal.throwIfAborted();
+        throw new AppError("unreachable", `cannot reach "${origin}"`, { cause, retryable: true });
+      });
+      await answer.body?.cancel();
+      return answer.status;
+    }
+    const timeouts = { connectMs: CONNECT_MS };
+    const connection = { server: origin, caPem, proxy, userAgent: USER_AGENT, clock, timeouts };
+    await using transport = createTlsTransport(connection);
+    try {
+      return (await transport.send({ method: "POST", path, headers, body: notification }, signal)).status;
+    } catch (cause) {
+      // The receiver has no kubeconfig, which the hint for an unknown CA names.
+      if (!isAppError(cause, "tls_untrusted") || !cause.message.endsWith("unknown authority")) throw cause;
+      const hint = "give the CA of the receiver with the setting notifyCaFile";
+      throw new AppError("tls_untrusted", cause.message, { cause, hint });
+    }
+  }
+
+  return {
+    host,
+    async send(notification, signal) {
+      const late = new AppError("unreachable", `"${host}" has not answered within ${TIME_LIMIT_MS / 1000} s`, {
+        retryable: true,
+      });
+      await using limit = limitTime(clock, TIME_LIMIT_MS, () => late, signal);
+      const status = await post(notification, limit.signal);
+      if (status >= 200 && status < 300) return;
+      throw new AppError("api_error", `"${host}" answered ${status}`, {
+        hint: "check the path and the credential in the URL of the receiver",
+        retryable: status >= 500 || status === 408 || status === 429,
+      });
+    },
+  };
 }

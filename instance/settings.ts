@@ -3,7 +3,9 @@
  * describes each. Paths start in the current folder, and durations are in milliseconds.
  */
 import { AppError } from "../core/errors.ts";
+import { DAY_MS } from "../core/lib/duration.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
+import { DEFAULT_CLEANING_TIMES } from "../core/request/phase.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { FeatureGate } from "./feature_gates.ts";
 
@@ -123,8 +125,7 @@ export type ServerSettings = Omit<
   | "sharedToken"
 >;
 
-const HOUR_MS = 3_600_000;
-const YEAR_MS = 8_760 * HOUR_MS;
+const YEAR_MS = 365 * DAY_MS;
 
 /** The default of each setting; those of Kubernetes' flags are Kubernetes'. */
 export const DEFAULT_SETTINGS: InstanceSettings = {
@@ -167,12 +168,12 @@ export const DEFAULT_SETTINGS: InstanceSettings = {
   clusterSigningDuration: YEAR_MS,
   autoApprove: false,
   sharedToken: true,
-  gcPending: 24 * HOUR_MS,
-  gcUnissued: 24 * HOUR_MS,
-  gcIssued: HOUR_MS,
-  gcDenied: HOUR_MS,
-  gcFailed: HOUR_MS,
-  gcInterval: HOUR_MS,
+  gcPending: DEFAULT_CLEANING_TIMES.pendingMs,
+  gcUnissued: DEFAULT_CLEANING_TIMES.unissuedMs,
+  gcIssued: DEFAULT_CLEANING_TIMES.issuedMs,
+  gcDenied: DEFAULT_CLEANING_TIMES.deniedMs,
+  gcFailed: DEFAULT_CLEANING_TIMES.failedMs,
+  gcInterval: 3_600_000,
   notifyInsecure: false,
 };
 

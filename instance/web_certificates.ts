@@ -11,6 +11,7 @@ import {
   WEB_TOKEN_GROUP,
   type WebScope,
 } from "../core/approval/rules/web_certificates.ts";
+import { RBAC_GROUP } from "../core/kube/kinds/rbac_v1.ts";
 import type { Logger } from "../core/ports.ts";
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { exactRole } from "./instance_rbac.ts";
@@ -20,7 +21,6 @@ import { AppError } from "../core/errors.ts";
 import { type InstanceSettings, parseSetting } from "./settings.ts";
 import { parseWebDomain, parseWebNetwork } from "./web_names.ts";
 import { toGroupSubject } from "../core/rbac/manifest.ts";
-import { RBAC_GROUP } from "../core/kube/kinds/rbac_v1.ts";
 
 /** Reads the scope of the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
 export function readWebScope(

@@ -33,7 +33,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "instance/memory_instance.ts": "given to TLS",
   "cli/cluster_credentials.ts": "a flag that is parsed",
   "cli/commands/bootstrap/service.ts": "written into the file of the service",
-  "client/notification_sender.ts": "sent to the receiver, as a header and as the key of an HMAC",
+  "instance/notifications.ts": "sent to the receiver, as a header and as the key of an HMAC",
 };
 
 /** Code that the rule finds and that unauthenticated clients cannot reach. */

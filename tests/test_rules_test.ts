@@ -35,7 +35,7 @@ const RULES: readonly Rule[] = [
       "instance/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
       "instance/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
       "client/endurance_test.ts": "the fake clock moves at each step",
-      "controllers/approver/node_certificates_test.ts": "a fake watch, until its signal",
+      "controllers/approver/indexes_test.ts": "a fake watch, until its signal",
       "controllers/engine/queue_test.ts": "a worker, until its signal",
       "tests/contract/storage_contract.ts": "each round is a page of a list, or a write that another writer has won",
       "tests/contract/storage_model.ts": "each round is a page of a list",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createNodeCertificates } from "../../controllers/approver/node_certificates.ts";
 import { type ApprovalRule, BUILTIN_POLICIES, INVENTORY_ONLY, type Policy } from "../../core/approval/policy.ts";
+import { createNodeCertificates } from "../../controllers/approver/indexes.ts";
 import type { Verdict } from "../../core/approval/decide_request.ts";
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/claims.ts";
 import { listReportedNames, type ReportingNode } from "../../core/approval/evidence/ownership.ts";

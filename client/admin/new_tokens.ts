@@ -124,7 +124,7 @@ export async function createTokens(
 }
 
 /**
- * Creates a token at an API server. A limited one records who creates it and when; a server of tlsboot puts in what it
+ * Creates a token at an API server. A limited one records its creator and the time; a tlsboot server replaces both by what it
  * knows itself.
  */
 async function postToken(

@@ -1,18 +1,23 @@
 /** The register of a server, or the log of a signer, as pages of records; and the certificates that a user names. */
+import { open } from "node:fs/promises";
 import type { ApiClient } from "../objects/api.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { readRetiredCas } from "./ca_rotations.ts";
 import { findRecord, flattenPages, listRecordPages, type RecordPage } from "./records.ts";
 import { line } from "../../core/lib/printable.ts";
-import { formatRecordName, NAME_DIGITS } from "../../core/register/record.ts";
+import { findRecordSpec, formatRecordName, NAME_DIGITS } from "../../core/register/record.ts";
 import {
   addReplacement,
   isCertificateRecord,
   ReplacementFinder,
   type Replacements,
 } from "../../core/report/record_rows.ts";
+import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import { isRecord } from "../../core/lib/record.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
@@ -155,4 +160,83 @@ function pickOne(
     ].join("\n"),
     { hint: "give more digits of the serial number" },
   );
+}
+
+/** The number of records of a log that are handed out together. */
+const PAGE_SIZE = 500;
+
+/** Creates the source that reads the log of a signer from its beginning each time. Throws AppError `io` or `invalid` while it is read. */
+export function createLogSource(path: string): RecordSource {
+  return {
+    namesReplaced: false,
+    async *pages(signal) {
+      let records: IssuedCertificate[] = [];
+      for await (const { record } of readIssuedLog(path, signal)) {
+        records.push(record);
+        if (records.length < PAGE_SIZE) continue;
+        yield { records, resourceVersion: "" };
+        records = [];
+      }
+      yield { records, resourceVersion: "" };
+    },
+    async findByName(name, signal) {
+      for await (const { record } of readIssuedLog(path, signal)) if (record.metadata.name === name) return record;
+      return undefined;
+    },
+    readRetiredCas: () => Promise.resolve(new Set()),
+  };
+}
+
+/** A record of a log with the number of its line. */
+export interface LoggedRecord {
+  readonly line: number;
+  readonly record: IssuedCertificate;
+}
+
+/** Yields the records of a log. Throws AppError `io`, or `invalid` with the number of a malformed line. */
+export async function* readIssuedLog(path: string, signal: AbortSignal): AsyncGenerator<LoggedRecord> {
+  const handle = await open(path).catch((cause: unknown) => {
+    const why = findErrorCode(cause) === "ENOENT" ? "no such file" : getErrorMessage(cause);
+    throw new AppError("io", `cannot read issued log "${path}": ${why}`, { cause });
+  });
+  try {
+    let line = 0;
+    for await (const text of handle.readLines({ encoding: "utf8" })) {
+      signal.throwIfAborted();
+      line += 1;
+      yield { line, record: parseLine(text, { path, line }) };
+    }
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof AppError) throw cause;
+    throw new AppError("io", `cannot read issued log "${path}": ${getErrorMessage(cause)}`, { cause });
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseLine(text: string, { path, line }: { readonly path: string; readonly line: number }): IssuedCertificate {
+  const fail = (why: string): AppError =>
+    new AppError("invalid", `cannot read line ${line} of issued log "${path}": ${why}`, {
+      hint: "compare the line with a backup of the file; to check the lines before it: " +
+        `head -n ${line - 1} ${shellWord(path)} > part.log && tlsboot verify certificates part.log`,
+    });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw fail(text === "" ? "it is empty" : `it is not JSON (${getErrorMessage(error)})`);
+  }
+  const spec = findRecordSpec(value);
+  if (!isRecord(value) || spec === undefined) {
+    throw fail("it is not a record, because it has no spec with a sequence number");
+  }
+  return {
+    apiVersion: formatApiVersion(issuedCertificateKind),
+    kind: issuedCertificateKind.kind,
+    metadata: { name: formatRecordName(spec.sequence), ...(isRecord(value["metadata"]) ? value["metadata"] : {}) },
+    // A field of another type is printed as it is; `verify certificates` shows that it was changed.
+    spec,
+    status: isRecord(value["status"]) ? value["status"] : {},
+  };
 }

@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import { createRecords, formatIssuedLog } from "../../tests/support/issued_records.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { createLogSource, readIssuedLog } from "./log_source.ts";
-import { findReferences, parseRecordReference } from "./record_source.ts";
+import { createLogSource, findReferences, parseRecordReference, readIssuedLog } from "./record_source.ts";
 
 const quiet = new AbortController().signal;
 

@@ -21,7 +21,7 @@ import { getCsrByName } from "./csrs.ts";
 import { findObject, flattenPages, revocationPath } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { createApiSource, findReferences, type RecordSource } from "./record_source.ts";
-import type { TypedTarget } from "./revocation_targets.ts";
+import type { TypedTarget } from "./revocations.ts";
 import type { ApiClient } from "../objects/api.ts";
 import { findOwnUser } from "../objects/access_reviews.ts";
 import { readClientPair } from "../transport/connect.ts";

@@ -1,11 +1,13 @@
-/** ClusterTrustBundles in the API: which of them a user chooses, how they are read, and what a failure means. */
+/**
+ * ClusterTrustBundles in the API: which of them a user chooses, how they are read, and what a failure means; and the error of
+ * a server without a kind that Kubernetes 1.37 has added.
+ */
 import { type ApiClient, listAll } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
-import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
+import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../core/kube/schema.ts";
 import { findObject, isGroupMissing } from "./records.ts";
-import { createMissingKindError } from "./served_kinds.ts";
 
 /** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
 export type TrustBundleSelection =
@@ -66,4 +68,30 @@ export function explainTrustBundleFailure(error: unknown): unknown {
       "them with: kubectl create clusterrolebinding NAME --user=USER " +
       "--clusterrole=system:cluster-trust-bundle-discovery",
   });
+}
+
+/** Creates the error of a server without a kind of `certificates.k8s.io/v1` that Kubernetes 1.37 has added. */
+function createMissingKindError(kind: Kind, advice: string, cause: unknown): AppError {
+  return new AppError("not_found", `the server does not serve ${kind.kind}s of ${formatApiVersion(kind)}`, {
+    cause,
+    hint: `Kubernetes serves them from version 1.37 on; ${advice}`,
+  });
+}
+
+/** Throws when the server lacks one of the kinds. Any other failure to list them is left to those that use them. */
+export async function checkServedKinds(
+  api: ApiClient,
+  kinds: readonly Kind[],
+  advice: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const kind of kinds) {
+    try {
+      await api.requestObject({ method: "GET", path: `${formatCollectionPath(kind)}?limit=1` }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      if (isGroupMissing(error)) throw createMissingKindError(kind, advice, error);
+    }
+  }
 }

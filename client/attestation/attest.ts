@@ -30,7 +30,7 @@ import type { FilePort } from "../files.ts";
 import { type Connect, readCa, readCluster } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 
-/** What this machine proves with: its TPM, or its SSH host key. */
+/** The means by which this machine proves its identity: its TPM, or its SSH host key. */
 export interface Prover {
   readonly kind: ProofKind;
   /** Reads the public keys that the server challenges. */

@@ -80,7 +80,7 @@ async function readKeyText(path: string, files: SshProverOptions["files"]): Prom
     return await files.readText(path);
   } catch (error) {
     if (!(error instanceof AppError) || findErrorCode(error.cause) !== "EACCES") throw error;
-    throw new AppError("io", error.message, { cause: error, hint: "run as root, who alone can read an SSH host key" });
+    throw new AppError("io", error.message, { cause: error, hint: "run as root: only root can read an SSH host key" });
   }
 }
 

@@ -163,6 +163,6 @@ test("createSshProver() says who can read a host key", async () => {
   await assert.rejects(prover.evidence(), {
     code: "io",
     message: 'cannot read "x": permission denied',
-    hint: "run as root, who alone can read an SSH host key",
+    hint: "run as root: only root can read an SSH host key",
   });
 });

@@ -148,7 +148,7 @@ const EMPTY = tpmBuffer();
 /** One command, and how its response is read. */
 interface Command<T> {
   readonly code: number;
-  /** What an error says that could not be done. */
+  /** The action in words, which an error names: `cannot use the endorsement key`. */
   readonly action: string;
   readonly handles?: readonly TpmHandle[];
   /** What authorizes the first handles: `PASSWORD`, or a policy session. */

@@ -1,5 +1,5 @@
 /** Reads the certificates, keys and kubeconfigs of folders and files for the checks of `core/report/health`. */
-import { type Dirent } from "node:fs";
+import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
@@ -13,8 +13,7 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/cer
 import { parsePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem, parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { findModeFault } from "../private_file.ts";
-import type { ExamineDeps } from "./examine.ts";
-import { inspectFolder } from "./machine_evidence.ts";
+import { type ExamineDeps, inspectFolder } from "./examine.ts";
 
 /** Certificates, keys and kubeconfigs are much smaller; databases and logs are larger or have other names. */
 const MAX_BYTES = 1024 * 1024;

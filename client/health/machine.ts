@@ -36,7 +36,16 @@ import { createBundleStore } from "../node_trust.ts";
 import { SERVING_STORE_PREFIX } from "../serving.ts";
 import { readCa } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
-import type { Examined, ExamineDeps } from "./examine.ts";
+import {
+  ANSWER_MS,
+  askServer,
+  type Examined,
+  type ExamineDeps,
+  examineDisk,
+  examineName,
+  findStrayTarget,
+  listSecretFiles,
+} from "./examine.ts";
 import {
   checkReadable,
   type FoundFile,
@@ -49,8 +58,6 @@ import {
   toPairs,
   toSeen,
 } from "./files.ts";
-import { examineDisk, examineName } from "./host.ts";
-import { ANSWER_MS, askServer, findStrayTarget, listSecretFiles } from "./machine_evidence.ts";
 import { parseNodeUser } from "../../core/kube/user.ts";
 
 /** The name of a machine, and the absolute paths of its files. */

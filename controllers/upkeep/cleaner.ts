@@ -2,12 +2,8 @@
  * The cleaning controllers, which delete what is old: CSRs (`pkg/controller/certificates/cleaner/cleaner.go`), checked once
  * an hour by default, and PodCertificateRequests (`pcrcleaner.go` there), checked every five minutes.
  */
-import {
-  type Cleaning,
-  type CleaningTimes,
-  decideCleaning,
-  decidePodRequestCleaning,
-} from "../../core/request/cleaning.ts";
+import { type Cleaning, decideCleaning, decidePodRequestCleaning } from "../../core/request/cleaning.ts";
+import type { CleaningTimes } from "../../core/request/phase.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";

@@ -1,33 +1,8 @@
 /** Decides which requests are deleted because of their age (`pkg/controller/certificates/cleaner`, 1.37). */
 import { findLeafCertificate } from "./issued_certificate.ts";
-import { findCondition, getConditions, hasCertificate } from "./phase.ts";
+import { type CleaningTimes, DEFAULT_CLEANING_TIMES, findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";
-
-const HOUR_MS = 3_600_000;
-
-/** How long CSRs are kept in each state, in milliseconds. */
-export interface CleaningTimes {
-  /** The age of a request that no one has decided. */
-  readonly pendingMs: number;
-  /** The time since the approval, for a request without a certificate. */
-  readonly unissuedMs: number;
-  /** The time since the approval, for a request with its certificate. */
-  readonly issuedMs: number;
-  /** The time since the denial of a request. */
-  readonly deniedMs: number;
-  /** The time since a signer refused the request. */
-  readonly failedMs: number;
-}
-
-/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
-export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
-  pendingMs: 24 * HOUR_MS,
-  unissuedMs: 24 * HOUR_MS,
-  issuedMs: HOUR_MS,
-  deniedMs: HOUR_MS,
-  failedMs: HOUR_MS,
-};
 
 /** Whether a CSR is kept or deleted, with the reason for a deletion. */
 export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };

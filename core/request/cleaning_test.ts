@@ -6,7 +6,8 @@ import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { type CleaningTimes, decideCleaning, decidePodRequestCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
+import { decideCleaning, decidePodRequestCleaning } from "./cleaning.ts";
+import { type CleaningTimes, DEFAULT_CLEANING_TIMES } from "./phase.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));

@@ -1,6 +1,6 @@
 /**
  * Interprets the conditions of a CSR (`pkg/controller/certificates/certificate_controller_utils.go`,
- * `pkg/printers/internalversion/printers.go` extractCSRStatus).
+ * `pkg/printers/internalversion/printers.go` extractCSRStatus), and says for how long it is kept with them.
  */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 
@@ -76,3 +76,28 @@ export function findCondition(
 ): CertificateSigningRequestCondition | undefined {
   return getConditions(csr).find((item) => item.type === type);
 }
+
+/** How long CSRs are kept in each state, in milliseconds. */
+export interface CleaningTimes {
+  /** The age of a request that no one has decided. */
+  readonly pendingMs: number;
+  /** The time since the approval, for a request without a certificate. */
+  readonly unissuedMs: number;
+  /** The time since the approval, for a request with its certificate. */
+  readonly issuedMs: number;
+  /** The time since the denial of a request. */
+  readonly deniedMs: number;
+  /** The time since a signer refused the request. */
+  readonly failedMs: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
+export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
+  pendingMs: 24 * HOUR_MS,
+  unissuedMs: 24 * HOUR_MS,
+  issuedMs: HOUR_MS,
+  deniedMs: HOUR_MS,
+  failedMs: HOUR_MS,
+};

@@ -140,7 +140,7 @@ async function writePair(to: AuthorityPaths, { certificatePem, keyPem }: NewCaFi
   await files.writeAtomic(to.certificate, certificatePem, PUBLIC_MODE);
 }
 
-/** Removes a file that is there: on a read-only file system even the removal of none fails. */
+/** Removes a file if it exists: on a read-only file system, even removing a missing file fails. */
 async function remove(path: string, files: SwapFiles): Promise<void> {
   if (await files.lstat(path) !== undefined) await files.unlink(path);
 }

@@ -1,5 +1,6 @@
 /** The CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a rotation. */
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
@@ -29,7 +30,6 @@ export interface InstanceAuthorities {
 /** The rotations of CAs by the name of the CA, such as `ca`. */
 export type CaRotations = ReadonlyMap<string, CaRotation>;
 
-const DAY_MS = 86_400_000;
 const NEW_CA = {
   commonName: "tlsboot-ca",
   keyAlgorithm: "ecdsa-p256",

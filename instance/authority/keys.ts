@@ -1,5 +1,10 @@
-/** The keys of CAs during one run: in files, which may be encrypted, or held by a program. */
+/**
+ * The keys of CAs during one run: in files, which may be encrypted, or held by a program. A program prints its public key
+ * and creates signatures, so that an HSM can hold the key (docs/guides/ca.md has the protocol).
+ */
 import { resolve } from "node:path";
+import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
 import type { FilePort } from "../../client/files.ts";
 import {
   type CaFiles,
@@ -9,14 +14,18 @@ import {
   type PassphrasePort,
 } from "../../controllers/signer/ca_provider.ts";
 import type { Secret } from "../../core/lib/brand.ts";
-import type { Result } from "../../core/lib/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { encryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
-import type { CaKey, Random } from "../../core/ports.ts";
-import { createKeyProgramSource } from "./key_program.ts";
+import type { CaKey, Random, SignatureAlgorithm } from "../../core/ports.ts";
 import type { AuthorityPaths } from "./layout.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { findModeFault } from "../../client/private_file.ts";
+import { toResult } from "../../core/pki/asn1/der.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/keys/public_key.ts";
+import { isSignatureGood } from "../../core/pki/keys/signature.ts";
+import { createKeyedMutex } from "../../core/lib/waiting.ts";
 
 /** The source of the passphrase of encrypted keys. */
 export interface Passphrases {
@@ -129,4 +138,149 @@ export function createCaFiles(files: FilePort): CaFiles {
       return facts === undefined || findModeFault(facts) === undefined ? 0 : facts.mode;
     },
   };
+}
+
+/** A program that holds the key of a CA. */
+export interface KeyProgram {
+  /** The absolute path of the program, which is run without a shell. */
+  readonly program: string;
+  /** The path of the CA's certificate, for programs that hold several keys. */
+  readonly certificate: string;
+  /** The environment of the program; the path of the certificate is added to it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The timeout of one run, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const TIMEOUT_MS = 10_000;
+/** An RSA-4096 signature has 512 bytes, a PEM public key of that size 800. */
+const MAX_OUTPUT_BYTES = 16_384;
+const MAX_STDERR_BYTES = 4_096;
+/** The number of runs at the same time: an HSM has few sessions, and a process costs more than a signature. */
+const LANES = 5;
+
+/** Creates a key source over a program. Its public key is read once, when the source is opened. */
+export function createKeyProgramSource(options: KeyProgram): CaKeySource {
+  return {
+    name: options.program,
+    // A key that changes without its certificate does not match it, and the next signature fails.
+    state: () => Promise.resolve(options.program),
+    open: () => openKeyProgram(options),
+  };
+}
+
+/** Reads the public key from the program. Throws AppError `key_program_failed`; the error result explains a wrong answer. */
+export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey, string>> {
+  const output = await runProgram(options, ["public-key"]);
+  const blocks = parsePemBlocks(Buffer.from(output).toString("latin1"));
+  const [block] = blocks;
+  if (block === undefined || blocks.length > 1 || block.label !== "PUBLIC KEY") {
+    return err(
+      `${quoteCommand(options, "public-key")} must print one PEM block PUBLIC KEY, and printed ${
+        describeOutput(output)
+      }`,
+    );
+  }
+  const facts = toResult(() => parsePublicKey(block.bytes));
+  if (!facts.ok) return err(`${quoteCommand(options, "public-key")} printed a malformed key: ${facts.error}`);
+  if (facts.value.weakness !== undefined) return err(facts.value.weakness);
+  return ok(createProgramKey(options, block.bytes, facts.value));
+}
+
+function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: PublicKeyFacts): CaKey {
+  const turns = createKeyedMutex();
+  let signatures = 0;
+  return {
+    publicKey: () => Promise.resolve(publicKeyDer.slice()),
+    async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
+      const lane = String(signatures++ % LANES);
+      const signature = await turns.runExclusive(lane, () => runProgram(options, ["sign", algorithm], data));
+      if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
+      throw failed(
+        options,
+        `sign ${algorithm}`,
+        `its answer (${describeOutput(signature)}) is not a signature by its public key`,
+      );
+    },
+  };
+}
+
+/** Runs the program to its end and resolves with its output. */
+function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes): Promise<Bytes> {
+  const { program, certificate, env, timeoutMs = TIMEOUT_MS } = options;
+  const words = args.join(" ");
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...env, TLSBOOT_CA_CERTIFICATE: certificate },
+    });
+    const output: Buffer[] = [];
+    let size = 0;
+    let complaint = "";
+    let isOver = false;
+    const finish = (settle: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      settle();
+    };
+    const give = (why: string, cause?: unknown): void =>
+      finish(() => {
+        child.kill("SIGKILL");
+        reject(failed(options, words, why, cause));
+      });
+    const timer = setTimeout(
+      () => give(`it took longer than ${timeoutMs / 1000} s${formatComplaint(complaint)}`),
+      timeoutMs,
+    );
+    child.once(
+      "error",
+      (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? getErrorMessage(error), error),
+    );
+    child.stdout.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_OUTPUT_BYTES) give(`it printed more than ${MAX_OUTPUT_BYTES} bytes`);
+      else output.push(chunk);
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString("utf8")).slice(0, MAX_STDERR_BYTES);
+    });
+    child.once("close", (code, signal) => {
+      if (code === 0) return finish(() => resolve(new Uint8Array(Buffer.concat(output))));
+      const how = signal === null ? `exit code ${code}` : signal;
+      give(`it ended with ${how}${formatComplaint(complaint)}`);
+    });
+    // A program that does not read all of its input reports the reason with its exit code.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+  });
+}
+
+const STARTING: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such program",
+  EACCES: "it may not be run",
+};
+
+function failed(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
+  return new AppError("key_program_failed", `cannot use the CA key of ${quoteCommand(options, words)}: ${why}`, {
+    hint: "run it by hand; docs/guides/ca.md describes what it must answer",
+    retryable: true,
+    cause,
+  });
+}
+
+function quoteCommand({ program }: KeyProgram, words: string): string {
+  return `"${program} ${words}"`;
+}
+
+/** Formats the program's error output as the end of a message, on one line. */
+function formatComplaint(complaint: string): string {
+  const text = complaint.trim().replace(/\s+/g, " ");
+  return text === "" ? "" : `: ${text}`;
+}
+
+function describeOutput(output: Uint8Array): string {
+  return output.length === 0 ? "nothing" : `${output.length} bytes`;
 }

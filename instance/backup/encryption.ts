@@ -2,7 +2,7 @@
 import { Decrypter, Encrypter } from "age-encryption";
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { backupInvalid } from "./read_backup.ts";
+import { backupInvalid } from "./archive.ts";
 
 /** The passphrase or the public keys that a backup is encrypted for. */
 export type BackupRecipients =

@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { BackupFile } from "./files.ts";
-import { backupInvalid, readBackup } from "./read_backup.ts";
+import type { BackupFile } from "./source.ts";
+import { backupInvalid, readBackup } from "./archive.ts";
 import { removeUnfinished, toIoError } from "./write_backup.ts";
 import { createFilePort, syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";

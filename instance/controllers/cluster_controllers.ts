@@ -1,7 +1,7 @@
 /**
  * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
- * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, and garbage collection. As
- * upstream, each writes as its own service account, and shared watches use the user of kube-controller-manager.
+ * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, aggregated cluster roles, and garbage
+ * collection. As upstream, each writes as its own service account, and shared watches use the user of kube-controller-manager.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
@@ -13,6 +13,7 @@ import {
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 import {
+  clusterRoleKind,
   clusterTrustBundleKind,
   configMapKind,
   leaseKind,
@@ -21,30 +22,37 @@ import {
   secretKind,
   serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
+import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import { planAggregation } from "../../core/rbac/reconcile.ts";
+import { isAppError } from "../../core/errors.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
 import type { TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
-import { createManualTrigger, runController, type Trigger } from "../../controllers/engine/loop.ts";
+import {
+  createManualTrigger,
+  DONE,
+  type Reconciler,
+  runController,
+  type Trigger,
+} from "../../controllers/engine/loop.ts";
 import {
   createNamespaceController,
-  type NamespaceContent,
-  type NamespacedResource,
-} from "../../controllers/upkeep/namespace_controller.ts";
-import {
   createRootCaPublisher,
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
-} from "../../controllers/upkeep/namespace_defaults.ts";
+  type NamespaceContent,
+  type NamespacedResource,
+} from "../../controllers/upkeep/namespaces.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followResource } from "../../server/storage/follow.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
-import type { Transport } from "../../core/ports.ts";
+import type { Logger, ObjectStore, Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import { runPodRequestCleaner } from "../../controllers/mod.ts";
@@ -99,6 +107,7 @@ export async function runClusterControllers(
     runBootstrapSigner(context),
     runGarbageCollector(context),
     cleanPodRequests(context),
+    runAggregation(context),
   ]);
 }
 
@@ -202,6 +211,37 @@ function cleanPodRequests({ own, deps, signal }: ClusterContext): Promise<void> 
   const logger = deps.logger.with({ controller: "podcertificaterequest-cleaner" });
   const requestsIn = (namespace: string) => stores<PodCertificateRequest>(podCertificateRequestKind, { namespace });
   return runPodRequestCleaner({ list: requestsIn("").list, requestsIn, clock: deps.clock, logger }, signal);
+}
+
+function runAggregation({ own, deps, signal }: ClusterContext): Promise<void> {
+  const store = own("clusterrole-aggregation-controller")<ClusterRole>(clusterRoleKind);
+  return runController({ name: "aggregation", store, ...createAggregator(store, deps.logger), ...deps }, signal);
+}
+
+/**
+ * Creates the controller that keeps the rules of aggregated ClusterRoles up to date (`pkg/controller/clusterroleaggregation`):
+ * such a role grants the rules of all roles that its `aggregationRule` selects.
+ */
+export function createAggregator(
+  store: Pick<ObjectStore<ClusterRole>, "list" | "update">,
+  logger: Logger,
+): Reconciler<ClusterRole> {
+  return {
+    // Every role can affect every other, so all of them are one task.
+    getKey: () => "roles",
+    async reconcile(_key, _role, signal) {
+      for (const role of planAggregation(await store.list(signal))) {
+        try {
+          await store.update(role, signal);
+          logger.debug("cluster role aggregated", { clusterRole: getName(role), rules: role.rules?.length ?? 0 });
+        } catch (error) {
+          // The change behind a conflict or a missing role leads to another plan.
+          if (!isAppError(error, "conflict", "not_found")) throw error;
+        }
+      }
+      return DONE;
+    },
+  };
 }
 
 type Stores = <T extends KubeObject>(

@@ -4,14 +4,18 @@ import { test } from "node:test";
 import { encodeClusterInfo } from "../../core/token/cluster_info.ts";
 import { createTokenSecret } from "../../core/token/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import { settle } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
-import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
+import { type ClusterSettings, createAggregator, runClusterControllers } from "./cluster_controllers.ts";
 import { ensureClusterInfo } from "../joining.ts";
 import { AppError } from "../../core/errors.ts";
+import type { ClusterRole, PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
+import { runController } from "../../controllers/mod.ts";
 
 const CLUSTER = {
   server: "https://192.0.2.1:6443",
@@ -376,3 +380,64 @@ test("runClusterControllers() deletes a request for a pod in the five minutes af
     assert.equal((await app.send("GET", `${collection}/req-1`)).code, 404);
   });
 });
+
+const READ: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["secrets"] };
+const WRITE: PolicyRule = { verbs: ["update"], apiGroups: [""], resources: ["secrets"] };
+
+test("createAggregator() grants an aggregated role the rules of the selected roles, and removes them again", async () => {
+  const store = createMemoryObjectStore<ClusterRole>({ objects: [gathering("all"), part("a", READ)] });
+  await using aggregation = aggregate(store);
+  const { logger } = aggregation;
+  await settle();
+  assert.deepEqual(store.peek("all").rules, [READ]);
+
+  store.failNext("update all", new AppError("conflict", "cannot update"));
+  store.put(part("b", WRITE));
+  await settle();
+  store.put(part("c", READ));
+  await settle();
+  assert.deepEqual(store.peek("all").rules, [READ, WRITE]);
+
+  await store.delete("b", new AbortController().signal);
+  await settle();
+  assert.deepEqual(store.peek("all").rules, [READ]);
+  assert.deepEqual(logger.messages("error"), []);
+});
+
+test("createAggregator() continues after the API was unreachable", async () => {
+  const store = createMemoryObjectStore<ClusterRole>({ objects: [gathering("all"), part("a", READ)] });
+  store.failNext("update all", new AppError("unreachable", "cannot reach"));
+  await using aggregation = aggregate(store);
+  const { logger, clock } = aggregation;
+  await settle();
+  assert.deepEqual(logger.messages("error"), ["reconciliation failed, will be tried again"]);
+  await clock.advance(1_000);
+  assert.deepEqual(store.peek("all").rules, [READ]);
+});
+
+/** Runs the controller of aggregated roles over a store until it is disposed. */
+function aggregate(store: ReturnType<typeof createMemoryObjectStore<ClusterRole>>) {
+  const deps = { clock: createFakeClock(), logger: createMemoryLogger(), random: createSeededRandom() };
+  const abort = new AbortController();
+  const aggregator = createAggregator(store, deps.logger);
+  const running = runController({ name: "aggregation", store, ...aggregator, ...deps }, abort.signal);
+  return {
+    ...deps,
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await running;
+    },
+  };
+}
+
+function gathering(name: string): ClusterRole {
+  return {
+    metadata: { name },
+    rules: [],
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { gather: "yes" } }] },
+  };
+}
+
+function part(name: string, rule: PolicyRule): ClusterRole {
+  return { metadata: { name, labels: { gather: "yes" } }, rules: [rule] };
+}

@@ -1,27 +1,42 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
+import { hostname } from "node:os";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import {
   type CertificateSigningRequest,
+  type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
+  type PodCertificateRequest,
 } from "../../core/kube/kinds/certificates_v1.ts";
-import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
-import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import {
+  certificateSigningRequestKind,
+  clusterTrustBundleKind,
+  leaseKind,
+  podCertificateRequestKind,
+  secretKind,
+} from "../../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { runAggregation } from "../../controllers/upkeep/aggregation.ts";
 import { type NotifierOptions, runNotifier } from "../../controllers/upkeep/notifier.ts";
 import {
   type CleanerOptions,
+  createPodSigner,
   createSigner,
   createTokenCleaner,
+  type LeaderElectionOptions,
+  type PodSignerDeps,
   type RecordIssued,
   runCleaner,
   runController,
+  runWhileLeading,
 } from "../../controllers/mod.ts";
-import { followProfiles, type ProfileSource } from "../../controllers/signer/profile_provider.ts";
+import {
+  type FileProfileSource,
+  followProfiles,
+  type ProfileSource,
+} from "../../controllers/signer/profile_provider.ts";
 import { NameClaims } from "../../server/register/name_claims.ts";
 import type { Register, Server } from "../../server/mod.ts";
 import { certificateSigningRequests, events, findLimitedToken, toKeyPrefix } from "../../server/registry/mod.ts";
@@ -39,6 +54,11 @@ import {
 } from "./run_approver.ts";
 import { findClientTrust } from "../../core/signing/plan.ts";
 import { createStoredChanges } from "../../server/storage/follow.ts";
+import { AppError } from "../../core/errors.ts";
+import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -103,13 +123,7 @@ export async function runInProcess(
   const { clock, logger } = deps;
   const secrets = createSecretStore(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const { reconcile } = createTokenCleaner({ store: secrets, clock, logger });
-  const roles = createObjectStore<ClusterRole>(
-    server.transportFor(controllerUser("clusterrole-aggregation-controller"), USER_AGENT),
-    clusterRoleKind,
-    deps,
-  );
   const running = [
-    runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
     runCleaner({ ...settings.cleaning, store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
     runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
@@ -161,7 +175,7 @@ export async function runSigner(
   signal: AbortSignal,
   name = "signer",
 ): Promise<void> {
-  const signer = createSigner({ allowMlDsa: false, ...settings, store, ...deps });
+  const signer = createSigner({ ...settings, store, ...deps });
   await Promise.all([
     runController({ name, store, ...signer, ...deps }, signal),
     followProfiles([...settings.profiles?.values() ?? []], deps.clock, signal),
@@ -192,4 +206,83 @@ export function createTrustLookup(
     if (!answers.has(authority)) answers.set(authority, findClientTrust(authority, now));
     return Promise.resolve(answers.get(authority));
   };
+}
+
+/** The CAs and profiles of the signer. */
+export interface PodSigningSettings
+  extends
+    Pick<PodSignerDeps, "allowMlDsa" | "authorities" | "isTrustedForClients" | "record" | "signingDurationSeconds"> {
+  readonly profiles: ReadonlyMap<string, FileProfileSource>;
+}
+
+/**
+ * Runs the signer of pod certificates until the signal aborts: one controller for all its signers, and for each a publisher
+ * of its CAs.
+ */
+export async function runPodSigner(
+  transport: Transport,
+  settings: PodSigningSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { profiles, authorities } = settings;
+  const signerNames = [...profiles.keys()];
+  // One signer needs no requests of others; the API selects by one name only.
+  const [only, ...more] = signerNames;
+  const selector = only === undefined || more.length > 0 ? {} : { fieldSelector: `spec.signerName=${only}` };
+  const store = createObjectStore<PodCertificateRequest>(transport, podCertificateRequestKind, {
+    ...deps,
+    ...selector,
+  });
+  const signer = createPodSigner({ ...settings, store, ...deps });
+  await Promise.all([
+    runController({ name: "pod-signer", store, ...signer, ...deps }, signal),
+    followProfiles([...profiles.values()], deps.clock, signal),
+    ...[...profiles].map(([signerName, profile]) => {
+      const fieldSelector = `spec.signerName=${signerName}`;
+      const bundles = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
+        ...deps,
+        fieldSelector,
+      });
+      const content = async () => {
+        const authority = await authorities(signerName);
+        if (authority === undefined) throw new AppError("internal", `no CA for signer "${signerName}"`);
+        return { trustBundle: encodeTrust(authority) };
+      };
+      // As long as a pod may have a certificate of an earlier CA.
+      const keepMs = async () => (await profile.currentSpec()).lifetime.maxMs;
+      return runTrustBundlePublisher({ store: bundles, signerName, content, keepMs, ...deps }, signal);
+    }),
+  ]);
+}
+
+/** The Lease of an election; its times default to kube-controller-manager's. */
+export type Election = Pick<
+  LeaderElectionOptions,
+  "namespace" | "leaseName" | "leaseDurationMs" | "renewDeadlineMs" | "retryPeriodMs"
+>;
+
+/** The election of servers that share a store: another one takes over within 15 seconds after the leader has stopped. */
+export const SHARED_STORE_ELECTION: Election = {
+  namespace: "kube-system",
+  leaseName: "tlsboot-controllers",
+  leaseDurationMs: 10_000,
+  renewDeadlineMs: 7_000,
+  retryPeriodMs: 1_500,
+};
+
+/**
+ * Runs the work while this process leads, until the signal aborts: one of several replicas that work on a remote cluster, or
+ * of several servers that share a store.
+ */
+export async function runElected(
+  transport: Transport,
+  election: Election,
+  deps: ControllerDeps,
+  work: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const store = createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace: election.namespace });
+  const identity = `${hostname()}_${encodeHex(deps.random.bytes(8))}`;
+  await runWhileLeading({ ...deps, ...election, store, identity }, work, signal);
 }

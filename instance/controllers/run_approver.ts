@@ -80,7 +80,7 @@ export interface ApproverSettings {
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** The signers that run in the same process; undefined for an approver that runs alone. */
   readonly signers?: readonly string[];
-  /** Who holds which names, from the register of the same process; absent for an approver that runs alone. */
+  /** The holders of names, from the register of the same process; absent for an approver that runs alone. */
   readonly claims?: {
     list(names: readonly string[]): Promise<readonly NameClaim[]>;
     put(csr: CertificateSigningRequest): void;

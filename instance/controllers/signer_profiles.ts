@@ -1,4 +1,4 @@
-/** The signers to run, and the profiles of custom signers: `signer` and `profile`. */
+/** The signers to run, and the profiles of custom signers: the settings `signer` and `profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
@@ -13,6 +13,7 @@ import {
   type ProfileSource,
 } from "../../controllers/signer/profile_provider.ts";
 import type { InstanceDeps } from "../deps.ts";
+import { readRequiredFile } from "../named_files.ts";
 import type { ProfileFiles } from "../settings.ts";
 
 /** The signers and profiles that the settings name. */
@@ -47,7 +48,7 @@ export async function openSignerProfiles(
   for (const file of files) {
     const source = await createFileProfileSource({
       file: resolve(deps.cwd, file),
-      read: (path) => readProfile(path, deps.files),
+      read: (path) => readRequiredFile(path, deps, "profile"),
       // With one name and one file, the file needs no signer name; one with another name is refused.
       signerName: files.length === 1 && more.length === 0 ? only : undefined,
       isForPods,
@@ -89,13 +90,7 @@ function createUnknownSignerError(name: string): AppError {
 
 /** Reads a profile once. AppError `config_invalid` with every fault, `io`. */
 export async function readProfileFile(path: string, files: FilePort): Promise<ProfileSpec> {
-  const spec = parseProfile(await readProfile(path, files));
+  const spec = parseProfile(await readRequiredFile(path, { files, cwd: "" }, "profile"));
   if (spec.ok) return spec.value;
   throw profileFault(path, spec.error);
-}
-
-async function readProfile(path: string, files: FilePort): Promise<string> {
-  const text = await files.readText(path);
-  if (text !== undefined) return text;
-  throw new AppError("io", `cannot read profile "${path}": no such file`, { hint: "check the path" });
 }

@@ -2,6 +2,7 @@
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { findRenewalReason } from "../../core/pki/authority/serving_certificate.ts";
 import { toRevocationName } from "../../core/revocation/revocation.ts";
@@ -25,7 +26,7 @@ export interface AdminOptions {
   readonly revocations?: Pick<Revocations, "index">;
 }
 
-const LIFETIME_MS = 365 * 86_400_000;
+const LIFETIME_MS = 365 * DAY_MS;
 /** The user name of the administrator, as in a cluster of kubeadm. */
 export const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";

@@ -36,9 +36,9 @@ export interface AttestationPlace {
 export interface InstanceAttestation {
   readonly options: AttestationOptions;
   /**
-   * Follows the inventory until the signal aborts; the right of anonymous clients follows it too. On one etcd the right is
-   * that of all servers: one whose inventory loses its last proof removes it for all, and one that starts without a proof
-   * leaves it. It is of no use at a server whose inventory lists no proof.
+   * Follows the inventory until the signal aborts; the right of anonymous clients follows it too. Servers on one etcd share
+   * the right: a server whose inventory loses its last proof removes it for all, and one that starts without a proof leaves
+   * it. At a server whose inventory lists no proof, it has no effect.
    */
   follow(storage: Storage, signal: AbortSignal): Promise<void>;
 }
@@ -130,7 +130,7 @@ function assertExchange({ anonymousAuth, enableBootstrapTokenAuth }: Settings): 
   );
 }
 
-/** Creates or removes the role and the binding of clients without a credential. Returns whether the storage has taken it. */
+/** Creates or removes the role and the binding of clients without a credential. Returns whether the storage accepted that. */
 async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promise<boolean> {
   const objects = attesterObjects();
   if (isListed) return await reconcileObjects({ ...deps, storage }, objects);

@@ -110,7 +110,7 @@ export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, dep
       const file = published.get(basename(path));
       published.delete(basename(path));
       await file?.[Symbol.asyncDispose]();
-      // On a read-only file system even the removal of no file fails.
+      // On a read-only file system, even removing a missing file fails.
       if (await deps.files.readText(path) !== undefined) await deps.files.unlink(path);
     },
     async renew() {

@@ -13,7 +13,7 @@ import { RegisterUpkeep, type ReportedSeal } from "../../server/register/upkeep.
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { ROOT_USER } from "../controllers/in_process_users.ts";
-import { migrateIssuedFile } from "./issued_migration.ts";
+import { migrateIssuedFile } from "./issued_files.ts";
 import type { Part } from "./parts.ts";
 import { createUid } from "../../server/registry/mod.ts";
 

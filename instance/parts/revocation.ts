@@ -1,11 +1,12 @@
 /**
  * Acts on revocations in a running instance: open requests are settled, and the records of revoked certificates
- * are marked. Every server of an installation does it, because each write is guarded by a revision.
+ * are marked. Every server of an installation does it, because each write is guarded by a revision. Nothing new is approved
+ * or signed for what is revoked already, so requests are settled after each change only.
  */
 import { orAbort } from "../../core/lib/waiting.ts";
-import { CERTIFICATES_GROUP } from "../../core/kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
-import { settleRevokedRequests } from "../../controllers/upkeep/revoked_requests.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { RecordMarks } from "../../server/revocation/record_marks.ts";
 import { USER_AGENT } from "../../core/version.ts";
@@ -15,7 +16,13 @@ import { controllerUser, REVOCATION_CONTROLLER_ACCOUNT } from "../controllers/in
 import { exactRole } from "../instance_rbac.ts";
 import { type Part, runBeside } from "./parts.ts";
 import type { Server, Storage } from "../../server/mod.ts";
-import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
+import { withCondition, withDenial } from "../../core/approval/conditions.ts";
+import { REVOKED } from "../../core/approval/decide_request.ts";
+import { getCsrPhase } from "../../core/request/phase.ts";
+import { isAppError } from "../../core/errors.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
+import type { FindRevokedRequest } from "../../core/approval/decide_from_sources.ts";
 
 const ROLE = "tlsboot:revocation-controller";
 /** A request that was admitted when a revocation was created is found this much later. */
@@ -100,4 +107,50 @@ export function keepRevocations(
     until: never,
     onFailure: (error) => logger.error("the consequences of revocations are no longer applied", { error }),
   });
+}
+
+interface RevokedRequestsDeps {
+  readonly store: Pick<CsrStore, "list" | "update">;
+  readonly findRevoked: FindRevokedRequest;
+  readonly clock: Pick<Clock, "now">;
+  readonly logger: Logger;
+}
+
+/**
+ * Settles the open requests that are revoked: pending ones are denied, and approved ones without a certificate fail. Returns
+ * whether a request changed meanwhile and has to be checked again.
+ */
+export async function settleRevokedRequests(deps: RevokedRequestsDeps, signal: AbortSignal): Promise<boolean> {
+  let isIncomplete = false;
+  for (const csr of await deps.store.list(signal)) {
+    try {
+      await settle(deps, csr, signal);
+    } catch (error) {
+      if (!isAppError(error, "conflict", "not_found")) throw error;
+      isIncomplete = true;
+    }
+  }
+  return isIncomplete;
+}
+
+async function settle(
+  { store, findRevoked, clock, logger }: RevokedRequestsDeps,
+  csr: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const phase = getCsrPhase(csr).kind;
+  if (phase !== "pending" && phase !== "approved") return;
+  const match = await findRevoked(csr, signal);
+  if (match === undefined) return;
+  const text = { reason: REVOKED, message: match.message };
+  const fields = { csr: getName(csr), signerName: csr.spec.signerName, reason: match.message };
+  if (phase === "pending") {
+    const denied = withDenial(csr, text);
+    if (!denied.ok) return;
+    await store.update(denied.value, signal, "approval");
+    logger.info("CSR denied: revoked", fields);
+  } else {
+    await store.update(withCondition(csr, "Failed", text, clock.now()), signal, "status");
+    logger.info("CSR failed: revoked", fields);
+  }
 }

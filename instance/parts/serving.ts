@@ -11,6 +11,7 @@ import {
 } from "../../core/machine/node_name.ts";
 import { AppError } from "../../core/errors.ts";
 import { isSameSet } from "../../core/lib/byte_order.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
@@ -34,7 +35,7 @@ import type { ServingPair } from "../../server/mod.ts";
 /** The adapters for issuing certificates. */
 export type CertificateDeps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
 
-const LIFETIME_MS = 365 * 86_400_000;
+const LIFETIME_MS = 365 * DAY_MS;
 const USAGES = ["digital signature", "server auth"];
 
 /**

@@ -25,7 +25,7 @@ export interface TrustedCas {
   /** The CAs of the instance itself. */
   readonly own: readonly ClientCa[];
   /** The fingerprints of the CAs that were replaced, which are trusted no longer, whatever the files hold. */
-  readonly retired?: ReadonlySet<string>;
+  readonly retired: ReadonlySet<string>;
   readonly clientCaFile: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface TrustedCas {
  * AppError `io` or `ca_invalid` when the bundle cannot be read; an unreadable file of the instance is skipped.
  */
 export async function readTrustedCas(
-  { own, retired = new Set(), clientCaFile }: TrustedCas,
+  { own, retired, clientCaFile }: TrustedCas,
   deps: { readonly files: FilePort; readonly cwd: string },
 ): Promise<ClientCas> {
   const trusted: CertificateFacts[] = [];
@@ -56,13 +56,13 @@ export async function readTrustedCas(
  * published: a ConfigMap that was deleted is written again.
  */
 export async function followClientCas(
-  { server, storage, current, read, retired = () => new Set() }: {
+  { server, storage, current, read, retired }: {
     readonly server: Pick<Server, "setClientCa" | "clientCas">;
     readonly storage: Storage;
     readonly current: ClientCas;
     readonly read: () => Promise<ClientCas>;
     /** Returns the fingerprints of the CAs that were replaced, which are published no longer. */
-    readonly retired?: () => ReadonlySet<string>;
+    readonly retired: () => ReadonlySet<string>;
   },
   deps: Pick<InstanceDeps, "clock" | "logger" | "random">,
 ): Promise<Part> {

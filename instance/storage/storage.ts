@@ -1,17 +1,28 @@
-/** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
+/**
+ * The storage of an instance: a database in its data directory, or an etcd that other servers may share; and the space on the
+ * disks that the instance writes to.
+ */
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { AppError } from "../../core/errors.ts";
-import { createEtcdMetrics, createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
-import type { MetricsRegistry, Storage } from "../../server/mod.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
+import {
+  createEtcdMetrics,
+  createStorageMetrics,
+  gaugeAuditDisk,
+  type StorageSizes,
+} from "../../server/metrics/storage.ts";
+import type { AuditOptions, HealthCheck, MetricsRegistry, Storage } from "../../server/mod.ts";
 import { ABSENT_RESOURCES, createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { DataDir } from "../data_dir.ts";
 import { readEtcdEndpoints, writeEtcdPlace } from "./etcd.ts";
 import type { InstanceDeps } from "../deps.ts";
-import { readFreeBytes } from "../../client/health/host.ts";
+import { readFreeBytes } from "../../client/health/examine.ts";
 import type { ServerSettings } from "../settings.ts";
+import type { Logger } from "../../core/ports.ts";
+
+const MEGABYTE = 1_048_576;
 
 /** An open storage, with what is known about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
@@ -51,7 +62,7 @@ export async function openStorage(
   const storage = opening.use(
     await openSqliteStorage({
       path: dir.database,
-      quotaBytes: settings.storageQuota * 1_048_576,
+      quotaBytes: settings.storageQuota * MEGABYTE,
       values: createStoredValues(STORED_RESOURCES),
       clock,
       logger,
@@ -105,4 +116,89 @@ async function readSizes(database: string): Promise<StorageSizes> {
     journal: await readSize(`${database}-wal`),
     diskFree: await readFreeBytes(dirname(database)),
   };
+}
+
+/** A path on a disk that the instance writes to. */
+export interface DiskPlace {
+  readonly path: string;
+  /** The description of the path, such as `data directory`. */
+  readonly what: string;
+}
+
+/** A watch of disks, and the health check over it. */
+export interface DiskWatch {
+  /** The health check that serves `/readyz/storage-space`. */
+  readonly health: HealthCheck;
+  /** Logs which disks are almost full now, and which are no longer. */
+  renew(): Promise<void>;
+}
+
+/**
+ * Starts to watch the disks of the data directory and of the audit log, and logs which of them are almost full. The disk
+ * of the audit log affects the health only with a strict log, which refuses requests that cannot be audited.
+ */
+export async function watchDisks(
+  { root, auditLog: { audit, folder }, registry, minFreeMegabytes }: {
+    readonly root: string;
+    readonly auditLog: { readonly audit: AuditOptions | undefined; readonly folder: string | undefined };
+    readonly registry: MetricsRegistry;
+    readonly minFreeMegabytes: number;
+  },
+  deps: { readonly logger: Logger },
+): Promise<DiskWatch> {
+  const data = { path: root, what: "data directory" };
+  const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
+  for (const { path } of log) gaugeAuditDisk(registry, () => readFreeBytes(path));
+  const renew = createSpaceWatch([data, ...log], minFreeMegabytes, deps);
+  await renew();
+  return { health: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], minFreeMegabytes), renew };
+}
+
+/**
+ * Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. With 0 it never fails.
+ */
+export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
+  return {
+    name: "storage-space",
+    readyOnly: true,
+    async check() {
+      if (minFreeMegabytes === 0) return;
+      for (const { path, what } of places) {
+        const left = megabytes(await readFreeBytes(path));
+        if (left < minFreeMegabytes) {
+          throw new Error(`the disk of the ${what} has ${Math.floor(left)} MB left, less than ${minFreeMegabytes}`);
+        }
+      }
+    },
+  };
+}
+
+/** Creates a check that logs when the free space of a disk falls below the limit, and when it is above it again. */
+export function createSpaceWatch(
+  places: readonly DiskPlace[],
+  minFreeMegabytes: number,
+  { logger, free = readFreeBytes }: { readonly logger: Logger; readonly free?: (path: string) => Promise<number> },
+): () => Promise<void> {
+  const low = new Set<DiskPlace>();
+  return async () => {
+    for (const place of places) {
+      const { path, what } = place;
+      try {
+        const left = megabytes(await free(path));
+        if (left < minFreeMegabytes === low.has(place)) continue;
+        const fields = { what, path, megabytes: Math.floor(left) };
+        if (low.delete(place)) logger.info("a disk has space again", fields);
+        else {
+          low.add(place);
+          logger.warn("a disk is almost full", fields);
+        }
+      } catch (error) {
+        logger.warn("the free space of a disk cannot be read", { what, path, error: getErrorMessage(error) });
+      }
+    }
+  };
+}
+
+function megabytes(bytes: number): number {
+  return bytes / MEGABYTE;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, watch, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { type Finished, type Running, runTlsboot, spawnTlsboot } from "../support/child.ts";
 import { startHttpProxy } from "../support/http_proxy.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
@@ -73,6 +74,28 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
     await instance.succeed("approve", name);
     assert.equal((await second.finished()).code, 0);
     assert.equal(await count(), before + 1);
+  });
+
+  test("tlsboot bootstrap killed while it switches pairs leaves a whole pair, and the next run continues", async () => {
+    const { folder } = instance;
+    const [kubeconfig, pki] = [folder.join("switched/kubeconfig"), folder.join("switched/pki")];
+    await using first = instance.start(...bootstrapLine("switched"));
+    await instance.succeed("approve", await getRequestName(first));
+    assert.equal((await first.finished()).code, 0);
+    // A switch makes about ten changes in the folder; the kill follows one of them at once.
+    for (const changes of [1, 4, 7]) {
+      // Without its kubeconfig, the machine stores its certificate once more.
+      await rm(kubeconfig);
+      await using running = spawnTlsboot(bootstrapLine("switched"), { cwd: folder.path });
+      let seen = 0;
+      for await (const _ of watch(pki)) if (++seen === changes) break;
+      running.kill("SIGKILL");
+      await running.finished();
+      const stored = await readFile(`${pki}/kubelet-client-current.pem`, "utf8");
+      assert.ok(parseCredentialPair(stored, stored).ok, `after ${changes} changes`);
+      await instance.succeed(...bootstrapLine("switched"));
+      assert.equal(await whoIs(kubeconfig), "system:node:switched");
+    }
   });
 
   test("tlsboot bootstrap reports a request that has failed, and an unreachable server", async () => {

@@ -13,7 +13,7 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-import { readDataFiles } from "../../instance/backup/files.ts";
+import { readDataFiles } from "../../instance/backup/source.ts";
 import { writeBackup } from "../../instance/backup/write_backup.ts";
 
 let folder: TempFolder;

@@ -6,7 +6,10 @@ import { ensureServing } from "../../instance/parts/serving.ts";
 import {
   createSecretStore,
   createTrustLookup,
+  type Election,
+  runElected,
   runInProcess,
+  SHARED_STORE_ELECTION,
   UP_SIGNERS,
 } from "../../instance/controllers/controllers.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
@@ -18,7 +21,6 @@ import { Parts, renewEachMinute, runBeside } from "../../instance/parts/parts.ts
 import { openRegister, parseLeaf } from "../../instance/parts/register.ts";
 import { isNewStorage } from "../../instance/storage/storage.ts";
 import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
-import { type Election, runElected, SHARED_STORE_ELECTION } from "../../instance/controllers/run_elected.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { planServingNames } from "../../core/pki/authority/serving_certificate.ts";
 import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";

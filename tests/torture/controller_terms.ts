@@ -6,7 +6,7 @@
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, ROOT_USER } from "../../instance/controllers/in_process_users.ts";
-import { SHARED_STORE_ELECTION } from "../../instance/controllers/run_elected.ts";
+import { SHARED_STORE_ELECTION } from "../../instance/controllers/controllers.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { toAccountUsername } from "../../core/kube/user.ts";
 

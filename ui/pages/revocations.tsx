@@ -14,8 +14,12 @@ import {
   listAffectedCertificates,
   type RevocationPlan,
 } from "../../core/report/revocation_text.ts";
-import { parseTypedTarget } from "../../client/admin/revocation_targets.ts";
-import { carryOutRevocation, countReleased, takeBackRevocation } from "../../client/admin/revocations.ts";
+import {
+  carryOutRevocation,
+  countReleased,
+  parseTypedTarget,
+  takeBackRevocation,
+} from "../../client/admin/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
 import { capitalize } from "../../core/report/words.ts";

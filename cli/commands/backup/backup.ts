@@ -15,9 +15,8 @@ import { DERIVING_KEY, formatMegabytes, type ProgressLine, startProgress } from 
 import { warn } from "../../framework/report.ts";
 import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
 import { assertEtcdPlace, readEtcdEndpoints } from "../../../instance/storage/etcd.ts";
-import { assertOutside, readDataFiles } from "../../../instance/backup/files.ts";
-import { readBackup } from "../../../instance/backup/read_backup.ts";
-import { openSnapshot } from "../../../instance/backup/source.ts";
+import { assertOutside, openSnapshot, readDataFiles } from "../../../instance/backup/source.ts";
+import { readBackup } from "../../../instance/backup/archive.ts";
 import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
 import { connect } from "../../connection.ts";
 

@@ -8,9 +8,9 @@ import type { Io } from "../../io.ts";
 import { resolveNodeName } from "../../flags/request.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
+import type { ServingNames } from "../../../core/pki/authority/serving_certificate.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateTemplate } from "../../../core/machine/renewal_schedule.ts";
-import type { ServingNames } from "../../../core/pki/authority/serving_certificate.ts";
 
 /** The node name and the absolute paths of a machine. */
 export interface Machine {

@@ -27,7 +27,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { readPlaces } from "../../../instance/authority/cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
-import { readIssuedLog } from "../../../client/admin/log_source.ts";
+import { readIssuedLog } from "../../../client/admin/record_source.ts";
 import { formatRotate } from "./rotation_text.ts";
 
 /** The settings that name the CA, and what the census reads. */

@@ -3,8 +3,7 @@ import { resolve } from "node:path";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
 import type { Tools } from "../../io.ts";
-import { createLogSource } from "../../../client/admin/log_source.ts";
-import { createApiSource, type RecordSource } from "../../../client/admin/record_source.ts";
+import { createApiSource, createLogSource, type RecordSource } from "../../../client/admin/record_source.ts";
 
 export interface OpenRecords extends AsyncDisposable {
   readonly source: RecordSource;

@@ -1,7 +1,6 @@
 /** Examines a cluster through its API, with the rights of a kubeconfig: who may become what, and what waits. */
 import { resolve } from "node:path";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
-import { askServer } from "../../../client/health/machine_evidence.ts";
+import { askServer, type Examined, type ExamineDeps } from "../../../client/health/examine.ts";
 import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";

@@ -1,8 +1,7 @@
 /** Examines a data directory: its secrets, its CAs, and the certificates that the server and the administrator use. */
 import { basename, dirname, join, relative } from "node:path";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { type Examined, type ExamineDeps, examineDisk, examineName } from "../../../client/health/examine.ts";
 import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
-import { examineDisk, examineName } from "../../../client/health/host.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";

@@ -1,5 +1,5 @@
 /** Examines files: their certificates, keys and modes, and whether the server of a kubeconfig accepts its user. */
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { askServer, type Examined, type ExamineDeps, examineName } from "../../../client/health/examine.ts";
 import {
   checkReadable,
   type FoundFile,
@@ -12,8 +12,6 @@ import {
   toPairs,
   toSeen,
 } from "../../../client/health/files.ts";
-import { examineName } from "../../../client/health/host.ts";
-import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import {
   checkAuthorities,

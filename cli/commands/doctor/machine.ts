@@ -2,10 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
+import { askServer, type Examined, type ExamineDeps } from "../../../client/health/examine.ts";
 import { type FoundFile, readFound, readKubeconfigParts } from "../../../client/health/files.ts";
 import { examineMachine, readMachine } from "../../../client/health/machine.ts";
-import { askServer } from "../../../client/health/machine_evidence.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { type Fault, reportOn } from "../../../core/report/health/finding.ts";

@@ -19,7 +19,7 @@ import { line } from "../../../core/lib/printable.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { CSR_COLLECTION, getCsrByName } from "../../../client/admin/csrs.ts";
 import { tokenPath } from "../../../client/admin/tokens.ts";
-import type { TypedTarget } from "../../../client/admin/revocation_targets.ts";
+import type { TypedTarget } from "../../../client/admin/revocations.ts";
 import { createDenial, decideOne } from "../../../client/admin/decisions.ts";
 
 /** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */

@@ -3,7 +3,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { revokeCommand } from "./flags.ts";
 import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
-import { carryOutRevocation, servesRevocations } from "../../../client/admin/revocations.ts";
+import { carryOutRevocation, parseTypedTarget, servesRevocations } from "../../../client/admin/revocations.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -22,7 +22,6 @@ import {
   describeTokenUses,
   type RevocationPlan,
 } from "../../../core/report/revocation_text.ts";
-import { parseTypedTarget } from "../../../client/admin/revocation_targets.ts";
 
 type Settings = Input<typeof revokeCommand.flags>["settings"];
 

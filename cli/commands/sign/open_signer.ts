@@ -25,7 +25,7 @@ import type { RequestSigning } from "../../sign_request.ts";
 import type { signCommand } from "./flags.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
-import { readIssuedLog } from "../../../client/admin/log_source.ts";
+import { readIssuedLog } from "../../../client/admin/record_source.ts";
 import {
   namesSigningCa,
   openInstanceCas,

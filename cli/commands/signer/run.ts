@@ -16,13 +16,12 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
-import { createCsrStore, runSigner } from "../../../instance/controllers/controllers.ts";
-import { runPodSigner } from "../../../instance/controllers/run_pod_signer.ts";
+import { createCsrStore, runPodSigner, runSigner } from "../../../instance/controllers/controllers.ts";
 import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
 import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { requireKubeconfig, runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
-import { checkServedKinds } from "../../../client/admin/served_kinds.ts";
+import { checkServedKinds } from "../../../client/admin/trust_bundles.ts";
 import { openSigningCas, signingDurationSeconds } from "../../../instance/controllers/signer_cas.ts";
 import { createCaSearch, openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
 

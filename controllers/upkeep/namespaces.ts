@@ -1,20 +1,22 @@
 /**
- * Empties namespaces that are being deleted, then finalizes them (`pkg/controller/namespace`). It does nothing while a
- * kube-controller-manager is active, or while the store holds objects in the namespace that this API does not serve:
- * finalizing such a namespace would leave them behind forever.
+ * The controllers of namespaces. Each active namespace gets its defaults: the service account `default`, and a config map
+ * with the CA bundle of the API server. One that is being deleted is emptied, then finalized (`pkg/controller/namespace`).
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
-import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
+import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import {
   type EmptyingReport,
   NAMESPACE_FINALIZER,
+  planRootCa,
   type RemainingContent,
+  ROOT_CA_NAME,
   updateDeletionConditions,
 } from "../../core/kube/rules/namespaces.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconcile, retry } from "../engine/loop.ts";
+import { StatusError } from "../../core/kube/status/status.ts";
 
 export interface NamespacedResource {
   /** The API group; empty for the core group. */
@@ -54,7 +56,11 @@ const FINALIZERS_WAIT_MS = 8_000;
  */
 const GRACE_PERIOD_MS = 5_000;
 
-/** Creates the namespace controller; run its `reconcile` with `runController`. */
+/**
+ * Creates the controller that empties and finalizes namespaces; run its `reconcile` with `runController`. It does nothing
+ * while a kube-controller-manager is active, or while the store holds objects in the namespace that this API does not serve:
+ * finalizing such a namespace would leave them behind forever.
+ */
 export function createNamespaceController(deps: NamespaceControllerDeps): { readonly reconcile: Reconcile<Namespace> } {
   const { namespaces, controllerManager, isShared, clock, logger } = deps;
   /** When each namespace was first seen to be deleted, in elapsed milliseconds. */
@@ -164,4 +170,70 @@ function withoutFinalizers(stored: Omit<RemainingContent, "finalizers">): Remain
 
 function unexpectedRest(namespace: string, { group, version, resource }: NamespacedResource): string {
   return `unexpected items still remain in namespace: ${namespace} for gvr: ${group}/${version}, Resource=${resource}`;
+}
+
+export const DEFAULT_SERVICE_ACCOUNT = "default";
+
+export interface ServiceAccountControllerDeps {
+  accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;
+  readonly logger: Logger;
+}
+
+/** Creates the controller of namespaces; changes of their `default` accounts trigger it. */
+export function createServiceAccountController(
+  deps: ServiceAccountControllerDeps,
+): { readonly reconcile: Reconcile<Namespace> } {
+  return {
+    async reconcile(name, namespace, signal) {
+      if (namespace?.status.phase !== "Active") return DONE;
+      const accounts = deps.accountsIn(name);
+      if (await accounts.get(DEFAULT_SERVICE_ACCOUNT, signal) !== undefined) return DONE;
+      try {
+        await accounts.create({ metadata: { name: DEFAULT_SERVICE_ACCOUNT, namespace: name } }, signal);
+        deps.logger.debug("default service account created", { namespace: name });
+      } catch (error) {
+        if (!isAppError(error, "already_exists") && !isNamespaceTerminating(error)) throw error;
+      }
+      return DONE;
+    },
+  };
+}
+
+export interface RootCaPublisherDeps {
+  configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
+  /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
+  readonly controllerManager: ControllerManager;
+  /** Returns the present CA bundle of the API server, as PEM. */
+  readonly caPem: () => string;
+  readonly logger: Logger;
+}
+
+/** Creates the publisher, a controller of namespaces; changes of config maps named `kube-root-ca.crt` trigger it. */
+export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly reconcile: Reconcile<Namespace> } {
+  return {
+    async reconcile(name, namespace, signal) {
+      if (namespace?.status.phase !== "Active") return DONE;
+      const configMaps = deps.configMapsIn(name);
+      const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem());
+      if (plan.kind === "none") return DONE;
+      if (await deps.controllerManager.isActive(signal)) {
+        return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+      }
+      try {
+        if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
+        else await configMaps.update(plan.configMap, signal);
+        deps.logger.debug("CA bundle published", { namespace: name, action: plan.kind });
+      } catch (error) {
+        if (!isNamespaceTerminating(error)) throw error;
+      }
+      return DONE;
+    },
+  };
+}
+
+/** True for the error of a creation in a namespace that is being deleted or gone, which is not worth a retry. */
+function isNamespaceTerminating(error: unknown): boolean {
+  if (isAppError(error, "not_found")) return true;
+  if (!(error instanceof StatusError)) return false;
+  return (error.status.details?.causes ?? []).some(({ reason }) => reason === "NamespaceTerminating");
 }

@@ -9,7 +9,7 @@ import { hasMlDsa } from "../../core/pki/keys/ml_dsa.ts";
 import { type Breakage, writeKeyProgram } from "../../tests/support/key_program.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { createKeyProgramSource, openKeyProgram } from "./key_program.ts";
+import { createKeyProgramSource, openKeyProgram } from "./keys.ts";
 
 const certificate = "/pki/ca.crt";
 const { env } = process;

@@ -7,7 +7,7 @@ import { type FakeAnswer, startFakeApi } from "../../tests/support/fake_api.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
 import { findWaitingRequest } from "../certificate/credential_store.ts";
-import { askServer, findStrayTarget, inspectFolder, listSecretFiles } from "./machine_evidence.ts";
+import { askServer, findStrayTarget, inspectFolder, listSecretFiles } from "./examine.ts";
 import { createTlsTransport } from "../transport/tls_transport.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);

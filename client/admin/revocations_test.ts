@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseTypedTarget } from "./revocation_targets.ts";
+import { parseTypedTarget } from "./revocations.ts";
 
 const named = (text: string, kind: string, value: string) => ({ kind: "named", text, target: { kind, value } });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createSpaceWatch, createStorageSpaceCheck } from "./storage_space.ts";
+import { createSpaceWatch, createStorageSpaceCheck } from "./storage.ts";
 
 const MEGABYTE = 1_048_576;
 const DATA = { path: "/data", what: "data directory" };
