@@ -13,8 +13,7 @@ import {
   type MissingRights,
   type NeededRight,
 } from "../core/rbac/manifest.ts";
-import { createControllerMetrics } from "../server/metrics/controllers.ts";
-import { listenForMetrics, observeTransport } from "../server/metrics/client_role.ts";
+import { createControllerMetrics, listenForMetrics, observeTransport } from "../server/metrics/controllers.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../server/metrics/registry.ts";
 import { describeIgnoredKubeconfig } from "./connection.ts";
 import { parseListenAddress } from "./framework/flags.ts";

@@ -102,6 +102,18 @@ const REFUSED: readonly Case[] = [
     hint: /system:node-bootstrapper/,
   },
   {
+    name: "refused because its node is revoked",
+    arrange: ({ api }) => {
+      const why =
+        'the requested subject: node "n1" is revoked since 2026-11-28T02:00:00Z (keyCompromise: the token leaked)';
+      const message = `certificatesigningrequests.certificates.k8s.io "x" is forbidden: ${why}`;
+      api.intercept = ({ method }) => method === "POST" ? failure(403, "Forbidden", message) : undefined;
+    },
+    code: "access_denied",
+    message: /node "n1" is revoked since/,
+    hint: /^to accept it again, an administrator ends the revocation: tlsboot unrevoke node\/n1$/,
+  },
+  {
     name: "refused for its algorithm",
     arrange: ({ api }) => {
       api.intercept = ({ method, body }) => {

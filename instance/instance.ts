@@ -15,7 +15,7 @@ import { checkSecretFolder } from "../client/private_file.ts";
 import type { BootstrapObject, ControllerMetrics, Register, Server } from "../server/mod.ts";
 import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { checkAddress } from "../server/connections/listener.ts";
-import { IssuedCertificates } from "../server/metrics/issued_certificates.ts";
+import { IssuedCertificates } from "../server/metrics/certificates.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";
 import { authorityPaths } from "./authority/layout.ts";
 import { keepAdminKubeconfig } from "./parts/admin_kubeconfig.ts";

@@ -26,7 +26,7 @@ import {
   type NotifiedEvent,
 } from "../core/report/notification.ts";
 import { capitalize } from "../core/report/words.ts";
-import { IssuedCertificates } from "../server/metrics/issued_certificates.ts";
+import { IssuedCertificates } from "../server/metrics/certificates.ts";
 import { findBackups } from "./backup/found_backups.ts";
 import { createCsrStore } from "./controllers/controllers.ts";
 import type { ControllerDeps } from "./deps.ts";

@@ -20,7 +20,7 @@ import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
 import { Deadlines, MAX_TIMEOUT_MS, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
-import { Exchange, findHeader, findSourceIps, getClientAddress, type Incoming } from "./http/exchange.ts";
+import { Exchange, findHeader, findSourceIps, getClientAddress, getUserAgent, type Incoming } from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
@@ -40,8 +40,7 @@ import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/watch_events.ts";
 import type { Decision } from "../core/rbac/attributes.ts";
 import type { NodeRecovery } from "./node_recovery.ts";
-import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
-import type { Inflight } from "./metrics/flow_control.ts";
+import { type Inflight, type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 import type { Revocations } from "./revocation/revocations.ts";
 
@@ -282,7 +281,7 @@ function createAuditTrail(deps: AppDeps, exchange: Exchange, user: UserInfo | un
     info: exchange.info,
     user,
     sourceIps: findSourceIps(exchange),
-    userAgent: findHeader(exchange, "user-agent") ?? "",
+    userAgent: getUserAgent(exchange),
     receivedAt: exchange.receivedAt,
   });
 }

@@ -2,24 +2,18 @@
  * The objects that must exist before the first request: the system namespaces, the service of the API, and the default
  * roles and bindings, which are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
-import { isAppError } from "../core/errors.ts";
-import {
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  namespaceKind,
-  roleBindingKind,
-  roleKind,
-  serviceKind,
-} from "../core/kube/kinds/mod.ts";
+import { namespaceKind, serviceKind } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint, trackUpdate } from "../core/kube/apply/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
+import { RBAC_KINDS } from "./registry/rbac.ts";
 import { createUid } from "./registry/registry.ts";
 import type { ServiceShape } from "./registry/services.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
+import { retryRaces } from "./storage/transaction.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/kinds/rbac_v1.ts";
 import { createDefaultRbac } from "../core/rbac/default_roles.ts";
 
@@ -46,28 +40,20 @@ export interface ReconcileDeps {
 /** The name of the manager in `managedFields`. */
 const MANAGER = "kube-apiserver";
 
-/** Another server on the same storage may write the same objects at the same moment, so a write is retried. */
-const ATTEMPTS = 5;
-
 /**
  * Creates missing objects and reconciles changed ones. Runs before the first request is served. Returns whether the
  * storage has all of them now; a full one refuses writes.
  */
 export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<boolean> {
   const written = await Promise.all(wanted.map(async (item) => {
-    for (let attempt = 1;; attempt++) {
-      try {
-        await reconcileObject(deps, item);
-        return true;
-      } catch (error) {
-        if (error instanceof WriteRefusedError) {
-          // The existing objects must be served, even when the storage is full.
-          deps.logger.error("default object not written", { key: item.key, error });
-          return false;
-        }
-        const isRace = isAppError(error, "already_exists") || isAppError(error, "conflict");
-        if (!isRace || attempt === ATTEMPTS) throw error;
-      }
+    try {
+      await retryRaces(() => reconcileObject(deps, item));
+      return true;
+    } catch (error) {
+      if (!(error instanceof WriteRefusedError)) throw error;
+      // The existing objects must be served, even when the storage is full.
+      deps.logger.error("default object not written", { key: item.key, error });
+      return false;
     }
   }));
   return written.every(Boolean);
@@ -125,13 +111,6 @@ export function createSystemNamespaces(): readonly BootstrapObject[] {
   }));
 }
 
-const RBAC_KINDS = {
-  clusterroles: clusterRoleKind,
-  clusterrolebindings: clusterRoleBindingKind,
-  roles: roleKind,
-  rolebindings: roleBindingKind,
-} as const;
-
 /** Creates every default role and binding under its storage key; bindings follow the roles that they name. */
 export function createDefaultRbacObjects(): readonly BootstrapObject[] {
   const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
@@ -151,7 +130,7 @@ export function createRbacObject<T extends ClusterRole | ClusterRoleBinding | Ro
   const namespace = wanted.metadata.namespace === undefined ? "" : `${wanted.metadata.namespace}/`;
   return {
     key: `/registry/${plural}/${namespace}${getName(wanted)}`,
-    kind: RBAC_KINDS[plural],
+    kind: RBAC_KINDS.find((kind) => kind.plural === plural)!,
     object: wanted,
     // Every object under this key passed the strategy of this kind.
     plan: (existing) => planReconcile(existing as T, wanted),

@@ -24,7 +24,7 @@ import {
   toTokenSecretName,
 } from "../core/token/token_secret.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
-import { getErrorMessage, isAppError } from "../core/errors.ts";
+import { getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
@@ -35,9 +35,10 @@ import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
-import { recordServerEvent } from "./server_events.ts";
+import { recordServerEvent } from "./registry/events.ts";
 import { followResource } from "./storage/follow.ts";
 import type { Storage, StorageWatch, Stored, Write } from "./storage/storage.ts";
+import { retryRaces } from "./storage/transaction.ts";
 
 export interface BootstrapTokensDeps {
   readonly storage: Storage;
@@ -51,8 +52,6 @@ export interface BootstrapTokensDeps {
 const WRITE_INTERVAL_MS = 60_000;
 /** A certificate is backdated, and its times have no fractions of a second. */
 const MAX_BACKDATE_MS = BACKDATE_MS + 1_000;
-/** How often a write is repeated when others write the same Secret at the same moment. */
-const ATTEMPTS = 10;
 
 /** Opens the record over a storage, and follows the Secrets of tokens until it is disposed. */
 export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<BootstrapTokens> {
@@ -224,19 +223,16 @@ export class BootstrapTokens implements Disposable {
   ): Promise<void> {
     const { storage, logger } = this.#deps;
     const key = `${TOKEN_SECRETS_PREFIX}${toTokenSecretName(tokenId)}`;
-    for (let attempt = 1;; attempt++) {
-      try {
+    try {
+      await retryRaces(async () => {
         const stored = await storage.get(key);
         const secret = stored?.object as SecretObject | undefined;
         const annotations = secret?.type === BOOTSTRAP_TOKEN_TYPE ? change(secret) : undefined;
         if (stored === undefined || secret === undefined || annotations === undefined) return;
         await storage.update(key, withMeta(secret, { annotations }), stored.revision);
-        return;
-      } catch (error) {
-        if (isAppError(error, "conflict") && attempt < ATTEMPTS) continue;
-        logger.warn("use of a bootstrap token not recorded", { tokenId, reason: getErrorMessage(error) });
-        return;
-      }
+      });
+    } catch (error) {
+      logger.warn("use of a bootstrap token not recorded", { tokenId, reason: getErrorMessage(error) });
     }
   }
 

@@ -1,12 +1,21 @@
 /**
- * A Transport to the app in the same process: in-process clients pass authorization, admission, validation and audit like
- * other clients, only without TLS.
+ * The app without a listener: a Transport to it in the same process, and the requests and responses of the Fetch API for
+ * programs that serve the API themselves. In-process clients pass authorization, admission, validation and audit like other
+ * clients, only without TLS.
  */
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { jsonBytes } from "../core/kube/wire/encode.ts";
 import type { App } from "./app.ts";
-import { type AnswerBody, type AnswerHeaders, type AnswerStream, isStream, toChunks } from "./http/answer.ts";
+import {
+  type Answer,
+  type AnswerBody,
+  type AnswerHeaders,
+  type AnswerStream,
+  isStream,
+  joinPieces,
+  toChunks,
+} from "./http/answer.ts";
 import type { Incoming } from "./http/exchange.ts";
 
 /** The source address of in-process requests in the audit log, like that of kube-apiserver's own requests. */
@@ -76,4 +85,44 @@ async function* readStream(body: AnswerStream, signal: AbortSignal): AsyncGenera
     signal.removeEventListener("abort", cancel);
     cancel();
   }
+}
+
+/** Converts a `Request` of the Fetch API. `client` has the facts of its connection, such as the address. */
+export function fromRequest(
+  request: Request,
+  client: Pick<Incoming, "peer" | "remoteAddress" | "user" | "connection">,
+): Incoming {
+  const { method, url: target, headers, signal, body } = request;
+  return {
+    ...client,
+    method,
+    target,
+    rawHeaders: [...headers].flat(),
+    signal,
+    async readBody(take) {
+      for await (const piece of body ?? []) if (!take(piece)) return;
+    },
+  };
+}
+
+/** Converts an answer to a `Response` of the Fetch API. */
+export function toResponse({ status, headers, body }: Answer): Response {
+  const lines = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    for (const line of typeof value === "string" ? [value] : value) lines.append(name, line);
+  }
+  return new Response(toWebBody(body) as BodyInit | null, { status, headers: lines });
+}
+
+function toWebBody(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | null {
+  if (body === undefined) return null;
+  if (!isStream(body)) return body instanceof Uint8Array ? body : joinPieces(body);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const piece = await body.next();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+    cancel: () => body.cancel(),
+  }, { highWaterMark: 0 });
 }

@@ -75,34 +75,38 @@ export {
   type LevelFigures,
   type LevelName,
   type Place,
+  type RejectReason,
   type Seat,
 } from "./flowcontrol/flow_control.ts";
-export type { RejectReason } from "./flowcontrol/flow_control.ts";
 export type { GuardLimits } from "./connections/connection_guard.ts";
-export type { Inflight } from "./metrics/flow_control.ts";
-export { createLoopbackTransport } from "./loopback.ts";
+export { createLoopbackTransport, fromRequest, toResponse } from "./loopback.ts";
 export type { Answer, AnswerBody, AnswerHeaders, AnswerStream } from "./http/answer.ts";
 export type { Incoming, RequestConnection } from "./http/exchange.ts";
-export { fromRequest, toResponse } from "./http/fetch_api.ts";
 export type { ServingPair } from "./connections/listener.ts";
-export type { MethodResult, PeerCertificate, TokenAuthenticator } from "./authn/authentication.ts";
+export type {
+  Authenticator,
+  AuthnRequest,
+  AuthnResult,
+  MethodResult,
+  PeerCertificate,
+  TokenAuthenticator,
+} from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export type { DiscoverableIssuer } from "./http/openid.ts";
-export { createMetrics, type Metrics, type ObservedRequest } from "./metrics/api_requests.ts";
+export { createMetrics, type Inflight, type Metrics, type ObservedRequest } from "./metrics/api_requests.ts";
 export type { WatchedResource } from "./http/watch_handler.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
 export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
-export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
-export { type AuthenticatorDeps, createAuthenticator } from "./authn/authenticator.ts";
-export type { BootstrapTokenDeps } from "./authn/token_authenticators.ts";
+export { type AuthenticatorDeps, type BootstrapTokenDeps, createAuthenticator } from "./authn/authenticator.ts";
 export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
 export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
-export { createDefaultRbacObjects, createRbacObject } from "./bootstrap_objects.ts";
 export {
   type BootstrapObject,
+  createDefaultRbacObjects,
+  createRbacObject,
   createSystemNamespaces,
   type ReconcileDeps,
   reconcileObjects,
@@ -117,12 +121,16 @@ export {
   type Refusal,
 } from "./admission/admission.ts";
 export { createDefaultPlugins } from "./admission/plugins.ts";
-export type { RegistryDeps } from "./registry/registry.ts";
+export type { RegistryDeps, RegistryStorage } from "./registry/registry.ts";
 export type {
+  Beginning,
   Cell,
   Column,
   ColumnDefinition,
   CommitContext,
+  Conversion,
+  DeletionRequest,
+  DeletionRules,
   GuardedRequest,
   PostContext,
   PostedSubresource,
@@ -135,8 +143,6 @@ export type {
   UpdateStrategy,
   WriteContext,
 } from "./registry/resource.ts";
-export type { Conversion, RegistryStorage } from "./registry/converted_storage.ts";
-export type { Beginning, DeletionRequest, DeletionRules } from "./registry/resource.ts";
 export { createResources, type ResourcesDeps } from "./registry/resources.ts";
 export { createReviews, type ReviewDeps } from "./registry/reviews.ts";
 
@@ -168,4 +174,4 @@ export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
 export type { Register } from "./register/register.ts";
 export type { Revocations } from "./revocation/revocations.ts";
 export type { LastSeal, NewestCertificate, RegisterIndex, UnidentifiedCertificate } from "./register/index.ts";
-export type { RevocationResourceDeps } from "./registry/revocations.ts";
+export type { RevocationResourceDeps } from "./registry/tlsboot_v1alpha1.ts";

@@ -28,7 +28,7 @@ import type { AdmissionPlugin } from "./admission/admission.ts";
 import { type MethodResult, parsePeerChain, type PeerCertificate } from "./authn/authentication.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { type Register, REGISTER_PREFIX } from "./register/register.ts";
-import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
+import { recordServerEvent, type ServerEventDeps } from "./registry/events.ts";
 import type { Stored, Write } from "./storage/storage.ts";
 
 /** The limits that the operator sets. */

@@ -4,7 +4,7 @@ import { parseTokenFile } from "../core/token/token_file.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
 import { Exchange } from "./http/exchange.ts";
-import { fromRequest } from "./http/fetch_api.ts";
+import { fromRequest } from "./loopback.ts";
 import { LARGE_BODY_BYTES } from "./http/limits.ts";
 import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
 import type { Storage } from "./storage/storage.ts";

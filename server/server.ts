@@ -19,7 +19,7 @@ import {
   type SigningRequestLimits,
 } from "./admission/certificates.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
-import { createRevocationPlugins } from "./admission/revocation.ts";
+import { createRevocationPlugins, openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { type App, createApp } from "./app.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
@@ -36,28 +36,25 @@ import {
 } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
-import { prepareLists } from "./http/prepared_lists.ts";
+import { prepareLists } from "./http/table.ts";
 import type { Served } from "./http/resource_handler.ts";
 import type { AuditOptions } from "./http/audit.ts";
 import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
 import { listen, type ServingPair } from "./connections/listener.ts";
-import { createMetrics, type Metrics } from "./metrics/api_requests.ts";
+import { countRejections, createMetrics, gaugeInflight, gaugeLevels, type Metrics } from "./metrics/api_requests.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
-import { addIssuedMetrics, IssuedCertificates } from "./metrics/issued_certificates.ts";
-import { followRequests } from "./metrics/signing_requests.ts";
+import { addIssuedMetrics, followRequests, IssuedCertificates } from "./metrics/certificates.ts";
 import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
-import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
 import { createPodRequestCommit, createRequestCommit, followUnrecorded } from "./register/request_commit.ts";
-import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { followSeenClients, type SeenClients } from "./authn/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";
 import { createReviews } from "./registry/reviews.ts";
-import { createTokenSubresource } from "./registry/token_requests.ts";
+import { createTokenSubresource } from "./registry/serviceaccounts.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** The dependencies and settings of a server. */

@@ -10,7 +10,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "core/token/token_secret.ts": "written into the Secret; compared in constant time; put together for whoever made it",
   "core/token/cluster_info.ts": "the key of an HMAC",
   "controllers/signer/ca_provider.ts": "opens the CA's key",
-  "server/authn/token_authenticators.ts": "hashed at the start",
+  "server/authn/authenticator.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",
   "client/transport/tunnel.ts": "the login that is sent to the proxy",
   "client/node_kubeconfig.ts": "the URL of the proxy, written into the kubeconfig",

@@ -3,7 +3,7 @@
  * docs/guides/monitoring.md has a section for each alert.
  */
 import assert from "node:assert/strict";
-import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
+import { addIssuedMetrics, followRequests, IssuedCertificates } from "../server/metrics/certificates.ts";
 import { RegisterIndex } from "../server/register/index.ts";
 import { formatTextfile } from "../core/report/health/finding.ts";
 import { createAuthority } from "../core/pki/authority/authority.ts";
@@ -12,14 +12,11 @@ import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createMetrics } from "../server/metrics/api_requests.ts";
-import { createControllerMetrics } from "../server/metrics/controllers.ts";
+import { countRejections, createMetrics, gaugeInflight, gaugeLevels } from "../server/metrics/api_requests.ts";
+import { createControllerMetrics, observeTransport } from "../server/metrics/controllers.ts";
 import { countObjects, createEtcdMetrics, createStorageMetrics, gaugeAuditDisk } from "../server/metrics/storage.ts";
-import { countRejections, gaugeInflight, gaugeLevels } from "../server/metrics/flow_control.ts";
 import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
-import { observeTransport } from "../server/metrics/client_role.ts";
-import { followRequests } from "../server/metrics/signing_requests.ts";
 import { createNodeAttestations } from "../server/attestation/node_attestations.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
 import { openRevocations } from "../server/revocation/revocations.ts";

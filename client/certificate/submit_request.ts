@@ -115,8 +115,7 @@ function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): Submitte
 /** Prefixes an error with the failed operation, and adds a hint to it. */
 function explainFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
-  const isLimited = error.code === "access_denied" && isTokenRefusal(error.message);
-  const hint = error.hint ?? (isLimited ? TOKEN_HINT : HINTS[error.code]);
+  const hint = error.hint ?? (error.code === "access_denied" ? findRefusalHint(error.message) : HINTS[error.code]);
   return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
     cause: error,
     retryable: error.retryable,
@@ -136,18 +135,26 @@ function explainInvalid(error: unknown, { spec: { request } }: CertificateSignin
 const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them with the feature MLDSA of the setting " +
   "featureGates; for another key, remove the kept one and choose another algorithm";
 
-/** Reports whether the limits of a bootstrap token refused a request (`core/token/bound_token.ts`). */
-function isTokenRefusal(message: string): boolean {
+/**
+ * Finds the next step after a refusal: of the admission of revocations (`core/revocation/revocation.ts`), by the limits of a
+ * bootstrap token (`core/token/bound_token.ts`), or for want of permissions.
+ */
+function findRefusalHint(message: string): string {
   const [, reason = ""] = message.split(" is forbidden: ", 2);
-  return /\bthe token\b/.test(reason);
+  const [, kind, name] = /^the [a-z ]+: (node|user|group|token) "([^"\\]+)" is revoked\b/.exec(reason) ?? [];
+  if (kind !== undefined) {
+    return `to accept it again, an administrator ends the revocation: tlsboot unrevoke ${shellWord(`${kind}/${name}`)}`;
+  }
+  return /\bthe token\b/.test(reason) ? TOKEN_HINT : ROLE_HINT;
 }
 
 const TOKEN_HINT = "the token was made for another machine or has been used; make one for this machine with: " +
   "tlsboot token create --node NAME";
 
+const ROLE_HINT = "bind the user's group to the cluster role system:node-bootstrapper";
+
 const HINTS: Readonly<Partial<Record<AppError["code"], string>>> = {
   unauthorized: "the token is wrong, has expired or is used up; make another with: tlsboot token create",
-  access_denied: "bind the user's group to the cluster role system:node-bootstrapper",
   not_found: "check that the server is a Kubernetes API with certificates.k8s.io/v1",
 };
 

@@ -13,7 +13,7 @@ import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.t
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createStoredValues, STORED_RESOURCES } from "../../server/registry/mod.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createRestoredDatabase, openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/mod.ts";

@@ -11,7 +11,7 @@ import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../core/token/cluster_info.ts";
 import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createApiClient, withAccept } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";

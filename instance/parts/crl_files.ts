@@ -11,7 +11,7 @@ import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { isCrlDue, planNextCrl, type RevokedCertificate } from "../../core/revocation/crl_plan.ts";
 import type { PublishedCrls, Storage } from "../../server/mod.ts";
-import { followRevokedCertificates } from "../../server/revocation/revoked_certificates.ts";
+import { followRevokedCertificates } from "../../server/revocation/revocations.ts";
 import { type AuthorityPaths, getCrlPath } from "../authority/layout.ts";
 import { PUBLIC_MODE } from "../data_dir.ts";
 

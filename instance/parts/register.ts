@@ -6,7 +6,7 @@ import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import { formatObjectPath } from "../../core/kube/schema.ts";
 import { type AuditOptions, auditOwnChange } from "../../server/http/audit.ts";
-import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import type { IssuedCertificates } from "../../server/metrics/certificates.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { Register } from "../../server/register/register.ts";
 import { RegisterUpkeep, type ReportedSeal } from "../../server/register/upkeep.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { caRotations } from "../../server/registry/carotations.ts";
+import { caRotations } from "../../server/registry/tlsboot_v1alpha1.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

@@ -18,7 +18,7 @@ import { type FilePort, writeChanged } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";

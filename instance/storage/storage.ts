@@ -81,7 +81,7 @@ async function openShared(
 ): Promise<InstanceStorage> {
   const endpoints = await readEtcdEndpoints(settings, deps);
   // Imported here, so that an instance with a database does not load it.
-  const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
+  const { openEtcdStorage } = await import("../../server/storage/etcd/storage.ts");
   await using opening = new AsyncDisposableStack();
   const { storage, contents } = await openEtcdStorage({
     endpoints,

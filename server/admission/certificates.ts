@@ -12,6 +12,7 @@ import { type Authorizer, isAllowedForSigner, type SignerCheckDeps } from "../au
 import { isOwnershipOnly } from "../authz/escalation_check.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import type { BootstrapTokens } from "../bootstrap_tokens.ts";
+import { toKeyPrefix } from "../registry/registry.ts";
 import { followResource, type ResourceFollower } from "../storage/follow.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import {
@@ -150,8 +151,6 @@ export interface SigningRequestPlugins extends Disposable {
   readonly plugins: readonly AdmissionPlugin[];
 }
 
-const PREFIX = "/registry/certificatesigningrequests/";
-
 /** How long a creation that was admitted counts before its object is seen; some creations fail after admission. */
 const RESERVED_MS = 5_000;
 /** After this many seconds a refused requester may try again, as for other answers with 429. */
@@ -164,7 +163,7 @@ export async function createSigningRequestPlugins(
 ): Promise<SigningRequestPlugins> {
   if (maxOpenPerRequester === 0 && servedSigners === undefined) return { plugins: [], [Symbol.dispose]: () => {} };
   const index = new RequestIndex(clock);
-  const watch = await followResource(storage, PREFIX, index);
+  const watch = await followResource(storage, toKeyPrefix({ kind: certificateSigningRequestKind }, ""), index);
   return {
     plugins: [
       ...(maxOpenPerRequester === 0 ? [] : [createOpenRequestLimit(index, maxOpenPerRequester)]),

@@ -17,15 +17,13 @@ import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { genericServerError, notFound } from "../../core/kube/status/status.ts";
-import { type Authorizer, findNodeName } from "../authz/authorizer.ts";
+import { type Authorizer, findNodeName, NODE_LEASE_NAMESPACE } from "../authz/authorizer.ts";
 import { nodes } from "../registry/nodes.ts";
-import { findPod } from "../registry/pods.ts";
+import { findPod } from "../registry/absent_kinds.ts";
 import { toStorageKey } from "../registry/registry.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
-
-const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
 export interface NodeRestrictionDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;

@@ -9,7 +9,7 @@ import { RecordedCertificates, RevocationIndex } from "../../core/revocation/rev
 import { createResources } from "../registry/resources.ts";
 import { createBootstrapTokenPlugins } from "./certificates.ts";
 import { createDefaultPlugins, createNamespaceLifecycle, taintNodesByCondition } from "./plugins.ts";
-import { createRevocationPlugins } from "./revocation.ts";
+import { createRevocationPlugins } from "../revocation/revocations.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 
 const namespaces: Readonly<Record<string, Namespace>> = {

@@ -56,7 +56,7 @@ import { createUid } from "../registry/registry.ts";
 import type { Review, ReviewContext } from "../registry/resource.ts";
 import { findTokenSecret, TOKEN_SECRETS_PREFIX } from "../registry/secrets.ts";
 import { withMeta } from "../registry/write.ts";
-import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
+import { recordServerEvent, type ServerEventDeps } from "../registry/events.ts";
 import { AlreadyExistsError } from "../storage/storage.ts";
 
 /** The machines whose proofs are expected. A changed inventory gets a new value. */
@@ -99,7 +99,7 @@ export interface NodeAttestationDeps extends ServerEventDeps, AttestationOptions
 }
 
 /** The user who creates the tokens, in their records. */
-export const ATTESTATION_USER = "system:attestation";
+const ATTESTATION_USER = "system:attestation";
 
 /** Large keys of every kind fit into less than half of it. */
 const MAX_BODY_BYTES = 16_384;
@@ -294,7 +294,7 @@ async function storeToken(
   }
   const stored = (await findTokenSecret(storage, name))?.object;
   if (stored !== undefined && decideTokenSecret(stored, token, now).ok) return stored;
-  throw forbidden(nodeAttestationKind, node, "the token of this proof is not valid any longer: begin again");
+  throw forbidden(nodeAttestationKind, node, "the token of this proof is no longer valid: begin again");
 }
 
 /**
@@ -311,7 +311,7 @@ async function createInCluster(
   } catch (error) {
     if (!isAppError(error, "already_exists")) {
       logger.error("the token cannot be created in the cluster", { secret: secret.metadata.name, error });
-      throw serviceUnavailable("the cluster does not take the token: try again");
+      throw serviceUnavailable("the cluster did not accept the token: try again");
     }
   }
   return secret;

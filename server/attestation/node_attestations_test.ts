@@ -238,7 +238,7 @@ test("nodeattestations gives no token that was deleted in the meantime", async (
   assert.equal(ended.code, 200, ended.text);
   const repeated = await complete(app, begun);
   assert.equal(repeated.code, 403);
-  assert.match(repeated.text, /the token of this proof is not valid any longer: begin again/);
+  assert.match(repeated.text, /the token of this proof is no longer valid: begin again/);
 });
 
 test("nodeattestations stores nothing in a dry run, and gives no token that it does not store", async () => {

@@ -7,17 +7,16 @@ import { trustReportKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { CaRotation, TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { isAppError } from "../../core/errors.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { toTrustReportName } from "../../core/ca_rotation/trust.ts";
 import { findIssuer } from "../register/register.ts";
-import { caRotations } from "../registry/carotations.ts";
+import { caRotations, trustReports } from "../registry/tlsboot_v1alpha1.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
-import { trustReports } from "../registry/trustreports.ts";
 import { followInto } from "../storage/follow.ts";
 import type { Storage } from "../storage/storage.ts";
+import { retryRaces } from "../storage/transaction.ts";
 
 export interface SeenClientsDeps {
   readonly storage: Storage;
@@ -38,7 +37,6 @@ export interface SeenClients extends AsyncDisposable {
 const REPEAT_MS = 10 * 60_000;
 /** The number of reports that are written at the same time; the next use of a certificate makes up for others. */
 const MAX_WRITES = 32;
-const ATTEMPTS = 5;
 
 /** Follows the rotations of a storage, and reports the users that are seen meanwhile. */
 export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClients> {
@@ -68,7 +66,8 @@ export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClie
       const issuer = findIssuer(leaf, deps.clientCas());
       if (issuer === undefined) return;
       reported.set(key, now.getTime());
-      const written = writeReport(deps, { username: commonName, leaf, issuer, began, now }).catch((error: unknown) => {
+      const sighting = { username: commonName, leaf, issuer, began, now };
+      const written = retryRaces(() => writeReport(deps, sighting)).catch((error: unknown) => {
         reported.delete(key);
         deps.logger.warn("cannot report that a client was seen", { user: commonName, error });
       }).finally(() => writing.delete(written));
@@ -91,18 +90,7 @@ interface Sighting {
 }
 
 /** Writes the report; another server, or the report of the user, may write the same object at the same moment. */
-async function writeReport(deps: SeenClientsDeps, sighting: Sighting): Promise<void> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await writeOnce(deps, sighting);
-    } catch (error) {
-      const isRace = isAppError(error, "conflict") || isAppError(error, "already_exists");
-      if (!isRace || attempt === ATTEMPTS) throw error;
-    }
-  }
-}
-
-async function writeOnce({ storage, random }: SeenClientsDeps, sighting: Sighting): Promise<void> {
+async function writeReport({ storage, random }: SeenClientsDeps, sighting: Sighting): Promise<void> {
   const { username, leaf: { serialNumber }, issuer, began, now } = sighting;
   const key = toStorageKey(trustReports, "", toTrustReportName(username));
   const stored = await storage.get(key);

@@ -24,7 +24,7 @@ import {
 } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
-import { findPod } from "../registry/pods.ts";
+import { findPod } from "../registry/absent_kinds.ts";
 import { type ResourceKeys, toStorageKey } from "../registry/registry.ts";
 import { secrets } from "../registry/secrets.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
@@ -99,7 +99,7 @@ async function findFault(
   return times.ok ? await findObjectFault(claims, storage, nowMs) : times.error;
 }
 
-/** Finds out why the account or the bound object of a token ends it. */
+/** Finds out why a token is invalid because of its account or its bound object. */
 async function findObjectFault(
   { namespace, account, secret, pod, node, isWebhookBound }: TokenClaims,
   storage: Pick<Storage, "get">,
@@ -192,7 +192,7 @@ function describeUse(
 /** A use of a token without an audience, or of a pod's token before or after it should have been renewed. */
 export type AccountTokenUse = "legacy" | "valid" | "stale";
 
-/** Counts the uses of service account tokens that should not be used any longer (`pkg/serviceaccount/metrics.go`). */
+/** Counts the uses of service account tokens that should no longer be used (`pkg/serviceaccount/metrics.go`). */
 export function countTokenUses(registry: MetricsRegistry): (use: AccountTokenUse) => void {
   const createCounter = (use: AccountTokenUse, help: string) =>
     new Counter({ name: `serviceaccount_${use}_tokens_total`, help, registers: [registry] });

@@ -132,7 +132,7 @@ type Rule = (
   storage: Pick<Storage, "get">,
 ) => Decision | Promise<Decision>;
 
-const NODE_LEASE_NAMESPACE = "kube-node-lease";
+export const NODE_LEASE_NAMESPACE = "kube-node-lease";
 const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
 
 /** The rules of the authorizer by `resource.group`. */

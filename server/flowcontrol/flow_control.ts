@@ -201,7 +201,7 @@ class SeatedFlowControl implements FlowControl {
   readonly #seats: Seats;
   readonly #seated = createLevelRecord(() => 0);
   readonly #queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
-  /** The flows of which a large body is served, each with the requests that wait for it. */
+  /** The flows with a large body that is being served, each with the requests that wait for it. */
   readonly #large = new Map<string, FlowQueue<Waiting>>();
   readonly #budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 

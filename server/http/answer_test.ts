@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers";
 import { ADMIN, createTestApp } from "../../tests/support/test_app.ts";
 import { CHUNK_BYTES, isStream, sendAnswer, toChunks } from "./answer.ts";
-import { fromRequest } from "./fetch_api.ts";
+import { fromRequest } from "../loopback.ts";
 
 /** Bytes that differ from place to place. */
 function createBytes(length: number, seed: number): Uint8Array {

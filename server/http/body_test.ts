@@ -8,7 +8,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { describeRefusal } from "../../tests/support/describe_refusal.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { readBody } from "./body.ts";
-import { fromRequest } from "./fetch_api.ts";
+import { fromRequest } from "../loopback.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

@@ -2,7 +2,7 @@
  * `/pki/<ca>.crl`: the revocation lists of the CAs, in DER (RFC 5280 §4.2.1.13). This path does not exist in Kubernetes.
  * Programs that check certificates have no credentials for the API, so it needs none, whatever `--anonymous-auth` says.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { pathNotFound } from "../../core/kube/status/status.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
@@ -33,7 +33,7 @@ export function isCrlRequest({ info, incoming }: Pick<Exchange, "info" | "incomi
 export function createCrlRoute(crls: PublishedCrls): ServedRoute {
   const etags = new WeakMap<Uint8Array, string>();
   function findEtag(der: Uint8Array): string {
-    const etag = etags.get(der) ?? `"${createHash("sha256").update(der).digest("hex")}"`;
+    const etag = etags.get(der) ?? `"${hash("sha256", der)}"`;
     etags.set(der, etag);
     return etag;
   }

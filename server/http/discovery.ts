@@ -2,7 +2,7 @@
  * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, and the
  * older form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   apiGroupListSchema,
   apiGroupSchema,
@@ -12,7 +12,7 @@ import {
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { chooseRepresentation } from "./read_handlers.ts";
 import { encodeWire, respondBytes, respondEmpty, respondWire, type Wire } from "./respond.ts";
 import { toStoredKind } from "../registry/registry.ts";
@@ -117,7 +117,7 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
 /** Hashes group, version and kind to eight bytes of SHA-256 (apiserver `discovery.StorageVersionHash`). */
 function hashStorageVersion(kind: Kind): string {
   const subject = `${kind.group}/${kind.version}/${kind.kind}`;
-  return createHash("sha256").update(subject).digest().subarray(0, 8).toString("base64");
+  return Buffer.from(hash("sha256", subject), "hex").subarray(0, 8).toString("base64");
 }
 
 const TARGET = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" };
@@ -129,7 +129,7 @@ type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 /** Creates the handler of one aggregated document, with the groups in their order. */
 function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {
   const list = { metadata: {}, items: groups.map(toAggregatedGroup) };
-  const etag = `"${createHash("sha512").update(jsonText(list)).digest("hex").toUpperCase()}"`;
+  const etag = `"${hash("sha512", jsonText(list)).toUpperCase()}"`;
   const encoded = new Map<string, Uint8Array>();
   const encode = (mediaType: MediaType, pretty: boolean): Uint8Array => {
     const key = `${mediaType} ${pretty}`;
@@ -138,7 +138,7 @@ function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler
     return bytes;
   };
   return (exchange) => {
-    const userAgent = findHeader(exchange, "user-agent") ?? "";
+    const userAgent = getUserAgent(exchange);
     const chosen = negotiateTransformation(findHeader(exchange, "accept") ?? "", exchange.query, userAgent, TARGET);
     if (chosen === undefined) return undefined;
     const headers = { etag, vary: "Accept", "cache-control": "public" };

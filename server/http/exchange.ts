@@ -162,6 +162,11 @@ export function findHeader({ incoming: { rawHeaders } }: Pick<Exchange, "incomin
   return undefined;
 }
 
+/** Returns the User-Agent header, empty when absent. */
+export function getUserAgent(exchange: Pick<Exchange, "incoming">): string {
+  return findHeader(exchange, "user-agent") ?? "";
+}
+
 /**
  * Finds the source addresses (apimachinery `util/net`, `SourceIPs`): those of `X-Forwarded-For` and `X-Real-Ip`, which any
  * client can set, and last the address of the connection.

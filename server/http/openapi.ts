@@ -2,9 +2,7 @@
  * The OpenAPI documents at `/openapi/v2` and below `/openapi/v3`, generated from the schemas of the kinds, and served with
  * conditions and ranges like Go's `http.ServeContent`.
  */
-import { createHash } from "node:crypto";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { hash } from "node:crypto";
 import { jsonText } from "../../core/kube/wire/encode.ts";
 import { createOpenApiV2, GNOSTIC_V2 } from "../../core/kube/openapi/v2.ts";
 import { createOpenApiV3Documents, GNOSTIC_V3 } from "../../core/kube/openapi/v3.ts";
@@ -15,7 +13,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Answer, AnswerHeaders } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
-import { acceptsGzip, createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
+import { acceptsGzip, compress, createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
 import type { ServedRoute } from "./routes.ts";
 
 /** One document in its forms, each encoded at its first request. */
@@ -37,8 +35,6 @@ const FORMS = {
 };
 /** The library that compresses `/openapi/v2` in kube-apiserver does not compress smaller documents. */
 const GZIP_FROM_BYTES = 1400;
-
-const compress = promisify(gzip);
 
 export function createOpenapiRoutes(
   served: readonly ServedKind[],
@@ -134,7 +130,7 @@ function createForms(protobuf: string): readonly (readonly [name: string, form: 
 function createDocument(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
   // kube-openapi encodes version 2 without Go's usual HTML escapes.
   const json = lazy(() => encodeText(version === "v2" ? JSON.stringify(make()) : jsonText(make())));
-  const etag = lazy(() => createHash("sha512").update(json()).digest("hex").toUpperCase());
+  const etag = lazy(() => hash("sha512", json()).toUpperCase());
   const protobuf = lazy(() => encodeGnostic(version === "v2" ? GNOSTIC_V2 : GNOSTIC_V3, make()));
   return {
     etag,

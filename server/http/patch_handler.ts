@@ -34,7 +34,7 @@ import {
   readTypedDocument,
   withDefaultNames,
 } from "./body.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { parseWriteOptions, type WriteOptions } from "./options.ts";
 import { parsePatchType } from "./negotiation.ts";
 import { chooseRepresentation, getConvertible } from "./read_handlers.ts";
@@ -42,7 +42,6 @@ import { toWire } from "./respond.ts";
 import {
   assertSameName,
   authorizeCreate,
-  getUserAgent,
   respondUpdated,
   type UpdateDeps,
   withDefaults,

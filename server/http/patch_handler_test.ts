@@ -9,7 +9,7 @@ import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { MAX_ELEMENTS } from "../../core/kube/wire/element_budget.ts";
-import { configMaps } from "../registry/configmaps.ts";
+import { configMaps } from "../registry/secrets.ts";
 import type { Resource } from "../registry/resource.ts";
 import { applyBody, applyPatch, readConfig, readPatch } from "./patch_handler.ts";
 import { type Exchange, Warnings } from "./exchange.ts";

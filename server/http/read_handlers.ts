@@ -13,7 +13,7 @@ import { assertSelectable, getObject, type ListAnswer, listObjects } from "../re
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { findSubresource, type Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { type Convertible, createOtherFormError, negotiate, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { encodeStored, encodeStoredList, respondBytes, respondWire } from "./respond.ts";
@@ -31,7 +31,7 @@ export function getConvertible(target: Target): Convertible {
 export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serverVersion: "v1" };
 
 export function chooseRepresentation(exchange: Exchange, can: Convertible): Representation {
-  return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
+  return negotiate(findHeader(exchange, "accept"), exchange.query, getUserAgent(exchange), can);
 }
 
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {

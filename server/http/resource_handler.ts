@@ -7,12 +7,11 @@ import { badRequest, forbidden, pathNotFound } from "../../core/kube/status/stat
 import { createManagedEndpoint, trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
-import { createConvertedStorage } from "../registry/converted_storage.ts";
-import type { RegistryDeps, Target } from "../registry/registry.ts";
+import { createConvertedStorage, type RegistryDeps, type Target } from "../registry/registry.ts";
 import { findSubresource, type PostedSubresource, type Resource, type Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
-import { type Exchange, findHeader, getClientAddress } from "./exchange.ts";
+import { type Exchange, findHeader, getClientAddress, getUserAgent } from "./exchange.ts";
 import { respondText, respondWire, toWire } from "./respond.ts";
 import { chooseRepresentation, handleGet, handleList, respondPartial } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
@@ -112,7 +111,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     name,
     user: exchange.user,
     address: findAddress(exchange),
-    userAgent: findHeader(exchange, "user-agent") ?? "",
+    userAgent: getUserAgent(exchange),
     onWarning: (text) => exchange.warnings.add(text),
     pause: exchange.pause,
   };
@@ -251,7 +250,7 @@ async function readPosted(
   const { dryRun: isDryRun, fieldManager, fieldValidation } = parseWriteOptions(
     "create",
     exchange.query,
-    findHeader(exchange, "user-agent") ?? "",
+    getUserAgent(exchange),
   );
   const object = applyDefaults(decodeBody(exchange, kind, mediaType, body, fieldValidation));
   exchange.audit?.requestObject(kind, object);

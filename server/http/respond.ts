@@ -3,13 +3,13 @@
  * of a server that is overloaded or stopping.
  */
 import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { gzip, type ZlibOptions } from "node:zlib";
 import { Buffer } from "node:buffer";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
 import { serviceUnavailable, statusFromError } from "../../core/kube/status/status.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joinPieces, sumLengths } from "./answer.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { type MediaType, negotiateError, type Representation } from "./negotiation.ts";
 import { PROBE_PATHS } from "./request_info.ts";
 import type { Stored } from "../storage/storage.ts";
@@ -117,7 +117,8 @@ const GZIP_THRESHOLD_BYTES = 131_072;
  */
 const GZIP_OPTIONS = { level: 1, windowBits: 13, memLevel: 9, chunkSize: 65_536 };
 
-const compress = promisify(gzip);
+/** Compresses bytes on a thread of the runtime. */
+export const compress: (bytes: Uint8Array, options?: ZlibOptions) => Promise<Uint8Array> = promisify(gzip);
 
 /** Answers with bytes, in one piece or in several. */
 export async function respondBytes(
@@ -161,7 +162,7 @@ function createAnswer(
 export function respondWire(
   exchange: Exchange,
   status: number,
-  wire: Parameters<typeof encodeWire>[0],
+  wire: Wire,
   object: object,
   representation: Representation,
 ): Promise<Answer> {
@@ -172,12 +173,12 @@ export function respondWire(
   return respondBytes(exchange, status, mediaType, encodeWire(wire, object, mediaType, representation.pretty));
 }
 
-export const STATUS_WIRE: Parameters<typeof encodeWire>[0] = { apiVersion: "v1", kind: "Status", schema: statusSchema };
+export const STATUS_WIRE: Wire = { apiVersion: "v1", kind: "Status", schema: statusSchema };
 
 /** Answers with an error as a Status in the type that the client accepts; an untyped error becomes a plain 500. */
 export function respondError(exchange: Exchange, error: unknown): Promise<Answer> {
   const { status, headers } = statusFromError(error);
-  const userAgent = findHeader(exchange, "user-agent") ?? "";
+  const userAgent = getUserAgent(exchange);
   const representation = negotiateError(findHeader(exchange, "accept"), exchange.query, userAgent);
   const retryAfter = status.details?.retryAfterSeconds;
   const code = status.code ?? 500;
@@ -203,11 +204,7 @@ export function respondText(
 }
 
 /** Creates an answer without a body. */
-export function respondEmpty(
-  exchange: Exchange,
-  status: number,
-  extra: AnswerHeaders = {},
-): Promise<Answer> {
+export function respondEmpty(exchange: Exchange, status: number, extra: AnswerHeaders = {}): Promise<Answer> {
   return Promise.resolve({ status, headers: createBaseHeaders(exchange, extra), body: undefined });
 }
 
@@ -247,11 +244,9 @@ export function refuseWhileDraining(exchange: Exchange): Promise<Answer> | undef
   });
 }
 
-const RETRY_AFTER_SECONDS = "1";
-
 /** Answers 429 in plain text (apiserver `pkg/server/filters/maxinflight.go`, `tooManyRequests`). */
 export function respondOverloaded(exchange: Exchange): Promise<Answer> {
   return respondText(exchange, 429, "Too many requests, please try again later.\n", {
-    "retry-after": RETRY_AFTER_SECONDS,
+    "retry-after": "1",
   });
 }

@@ -1,13 +1,27 @@
-/** Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. */
+/**
+ * Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. What a list
+ * sends of each object is prepared, so that a list of thousands is fast after many changes: the rows of Tables, from the
+ * first Table on, and the JSON of objects that came from a shared store in its own encoding.
+ */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
-import { createdAtColumn, formatAge, parseMoment, renderCell } from "../registry/columns.ts";
-import type { ColumnDefinition, Resource } from "../registry/resource.ts";
+import {
+  type ColumnDefinition,
+  createdAtColumn,
+  formatAge,
+  parseMoment,
+  renderCell,
+  type Resource,
+} from "../registry/resource.ts";
 import { toWire } from "./respond.ts";
 import { Buffer } from "node:buffer";
-import type { Stored } from "../storage/storage.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../../core/ports.ts";
+import { toKeyPrefix } from "../registry/registry.ts";
+import { followResource } from "../storage/follow.ts";
 
 /** The object that a row contains besides its cells. */
 export type IncludeObject = "Metadata" | "Object" | "None";
@@ -144,12 +158,12 @@ function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersio
 }
 
 /** Makes the row of an object for the next Table that kubectl requests, once it has requested one. */
-export function prepareRow(resource: Resource, stored: Stored): void {
+function prepareRow(resource: Resource, stored: Stored): void {
   if (shownResources.has(resource)) getKeptRow(resource, stored, "v1");
 }
 
 /** Drops the row of a state that is history, because history exists for five minutes and is rarely listed. */
-export function dropRow(stored: Stored): void {
+function dropRow(stored: Stored): void {
   keptRows.delete(stored);
 }
 
@@ -170,4 +184,80 @@ function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVer
   text += `],"object":${jsonText(createRowObject(resource, object, "Metadata", metaVersion))}}`;
   texts.push(Buffer.from(text, "utf8"));
   return { resource, metaVersion, texts, moments };
+}
+
+/** The pause before changes are prepared, because a request often changes three times in its first second. */
+const PAUSE_MS = 1_000;
+/** With more changes than this in a pause, another one follows, so that a storm of nodes is served first. */
+const FEW_CHANGES = 10;
+/** How many objects are prepared before other work may run; each takes up to 50 µs. */
+const PREPARED_AT_ONCE = 20;
+
+/** Prepares the objects of a resource that exist, and then those that change, until it is disposed. */
+export async function prepareLists(
+  storage: Pick<Storage, "list" | "watch">,
+  resource: Resource,
+  clock: Pick<Clock, "sleep">,
+): Promise<Disposable> {
+  const waiting = new Set<Stored>();
+  const stopping = new AbortController();
+  let isPausing = false;
+  let changes = 0;
+
+  async function prepareSoon(): Promise<void> {
+    if (isPausing) return;
+    isPausing = true;
+    let seen: number;
+    do {
+      seen = changes;
+      await clock.sleep(PAUSE_MS, stopping.signal);
+    } while (changes - seen > FEW_CHANGES);
+    isPausing = false;
+    let prepared = 0;
+    for (const stored of [...waiting]) {
+      // A state that was replaced in the meantime is skipped.
+      if (!waiting.delete(stored)) continue;
+      prepare(resource, stored);
+      if (++prepared % PREPARED_AT_ONCE === 0) await setImmediate();
+    }
+  }
+
+  function add(stored: Stored): void {
+    waiting.add(stored);
+    // It rejects only when it is disposed.
+    prepareSoon().catch(() => undefined);
+  }
+
+  function drop({ previous }: StorageEvent): void {
+    changes++;
+    if (previous === undefined) return;
+    waiting.delete(previous);
+    dropRow(previous);
+  }
+
+  const watch = await followResource(storage, toKeyPrefix(resource, ""), {
+    clear: () => waiting.clear(),
+    added(_name, stored, change) {
+      if (change !== undefined) drop(change);
+      add(stored);
+    },
+    removed: (_name, change) => drop(change),
+  });
+  return {
+    [Symbol.dispose]() {
+      watch.stop();
+      waiting.clear();
+      stopping.abort(new Error("lists are no longer prepared"));
+    },
+  };
+}
+
+function prepare(resource: Resource, stored: Stored): void {
+  try {
+    prepareRow(resource, stored);
+    // Reading the bytes encodes them.
+    void stored.bytes;
+  } catch {
+    // A list reports an object that it cannot show.
+  }
 }

@@ -20,7 +20,7 @@ import { type Updated, updateObject } from "../registry/update.ts";
 import { createObject, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readSent } from "./body.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { parseBodyMediaType, type Representation } from "./negotiation.ts";
 import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
 import { toAttributes } from "./request_info.ts";
@@ -203,11 +203,6 @@ export function withoutSystemFields(sent: KubeObject): KubeObject {
     deletionGracePeriodSeconds: undefined,
     selfLink: undefined,
   });
-}
-
-/** Returns the User-Agent header, empty when absent. */
-export function getUserAgent(exchange: Exchange): string {
-  return findHeader(exchange, "user-agent") ?? "";
 }
 
 /**

@@ -1,10 +1,9 @@
 /**
- * Prometheus metrics of the requests to the API, with kube-apiserver's names, so that existing dashboards and alerts work, and
- * the answer at `/metrics`.
+ * Prometheus metrics of the requests to the API, and the answer at `/metrics`. They have kube-apiserver's names, so that
+ * existing dashboards and alerts work, if they have the same labels. Flow control only counts executing and waiting requests
+ * by priority level here, so those have our own names.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import type { AuditLevel } from "../../core/audit/policy.ts";
 import { createExponentialBuckets, createMetricsRegistry, type MetricsRegistry, REQUEST_BUCKETS } from "./registry.ts";
 import type { Answer } from "../http/answer.ts";
@@ -12,9 +11,11 @@ import type { AuditCounts } from "../http/audit.ts";
 import { type Exchange, findHeader } from "../http/exchange.ts";
 import { parseAccept } from "../http/negotiation.ts";
 import type { RequestInfo } from "../http/request_info.ts";
-import { acceptsGzip, respondBytes } from "../http/respond.ts";
+import { acceptsGzip, compress, respondBytes } from "../http/respond.ts";
 import type { WatchedResource } from "../http/watch_handler.ts";
 import { lookup } from "../../core/lib/record.ts";
+import type { FlowControl, FlowControlOptions, LevelFigures } from "../flowcontrol/flow_control.ts";
+import type { Clock } from "../../core/ports.ts";
 
 /** Counts and times requests, and renders the metrics. */
 export interface Metrics {
@@ -78,7 +79,7 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
   });
   const durations = new Histogram({
     name: "apiserver_request_duration_seconds",
-    help: "Time from receiving a request to its answer, in seconds; watches left out.",
+    help: "Time from receiving a request to its answer, in seconds, without watches.",
     labelNames: [...LABELS],
     buckets: [...REQUEST_BUCKETS],
     registers: [registry],
@@ -136,7 +137,7 @@ function createAuthenticationCounts(registry: MetricsRegistry): Pick<Metrics, "a
   });
   const clientCertificates = new Histogram({
     name: "apiserver_client_certificate_expiration_seconds",
-    help: "What client certificates have left when they are shown.",
+    help: "How long client certificates are still valid when they are presented.",
     buckets: [
       ...[0, 0.5, 1, 2, 6, 12].map((hours) => hours * HOUR),
       ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * DAY),
@@ -221,8 +222,6 @@ function toUsernameLabel(username: string): string {
   return username.includes("@") ? "email_id" : "other";
 }
 
-const compress = promisify(gzip);
-
 /** Answers `/metrics` for any method. */
 export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Answer> {
   const contentType = toContentType(findHeader(exchange, "accept") ?? "");
@@ -280,4 +279,102 @@ function toLabels({ info, dryRun, isServed }: ObservedRequest): Record<(typeof L
 function getScope({ name, verb, namespace }: RequestInfo): string {
   if (name !== "" || verb === "create") return "resource";
   return namespace === "" ? "cluster" : "namespace";
+}
+
+/** Adds the counter of rejected requests; the returned function must be called for each of them. */
+export function countRejections(registry: MetricsRegistry): NonNullable<FlowControlOptions["onRejected"]> {
+  const rejected = new Counter({
+    name: "apiserver_flowcontrol_rejected_requests_total",
+    help: "Requests that were rejected with 429, by priority level, flow schema and reason.",
+    labelNames: ["priority_level", "flow_schema", "reason"],
+    registers: [registry],
+  });
+  // The name of a flow begins with its schema; the rest names the user or namespace, and is no label.
+  return ({ level, flow }, reason) =>
+    rejected.inc({ priority_level: level, flow_schema: flow.split("/", 1)[0] ?? "", reason });
+}
+
+/** Adds gauges of the executing and waiting requests of each level, and of its seats. */
+export function gaugeLevels(registry: MetricsRegistry, flowControl: Pick<FlowControl, "figures">): void {
+  const gauge = (name: string, help: string, figure: keyof LevelFigures) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["priority_level"],
+      registers: [registry],
+      collect() {
+        for (const [level, of] of Object.entries(flowControl.figures())) {
+          this.set({ priority_level: level }, of[figure]);
+        }
+      },
+    });
+  gauge("tlsboot_flowcontrol_executing_requests", "Requests that are being served, by priority level.", "executing");
+  gauge("tlsboot_flowcontrol_inqueue_requests", "Requests that wait for a seat, by priority level.", "waiting");
+  gauge("apiserver_flowcontrol_nominal_limit_seats", "Seats of a priority level.", "seats");
+}
+
+/** Counts requests while they are served. */
+export interface Inflight {
+  /** Counts a request that has got a seat; the returned function ends it. A watch ends once it has begun. */
+  begin(verb: string): () => void;
+}
+
+const SECOND_MS = 1_000;
+const READ_ONLY_VERBS: ReadonlySet<string> = new Set(["get", "list", "watch"]);
+
+/**
+ * Adds `apiserver_current_inflight_requests` to a registry (`apiserver/pkg/server/filters/maxinflight.go`): the maximum of
+ * the last whole second. kube-apiserver updates it with a timer; here the requests and the scrapes do, so that no timer runs
+ * while the server is idle.
+ */
+export function gaugeInflight(registry: MetricsRegistry, { elapsedMs }: Pick<Clock, "elapsedMs">): Inflight {
+  const second = (): number => Math.floor(elapsedMs() / SECOND_MS);
+  const kinds = { readOnly: new HighWater(second()), mutating: new HighWater(second()) };
+  new Gauge({
+    name: "apiserver_current_inflight_requests",
+    help: "The most requests that were served at once in the last second, readOnly or mutating.",
+    labelNames: ["request_kind"],
+    registers: [registry],
+    collect() {
+      for (const [kind, mark] of Object.entries(kinds)) this.set({ request_kind: kind }, mark.getLastSecond(second()));
+    },
+  });
+  return {
+    begin(verb) {
+      const mark = READ_ONLY_VERBS.has(verb) ? kinds.readOnly : kinds.mutating;
+      mark.change(1, second());
+      return () => mark.change(-1, second());
+    },
+  };
+}
+
+/** A number that changes, and its maximum in the last second. */
+class HighWater {
+  #now = 0;
+  #most = 0;
+  #mostBefore = 0;
+  #second: number;
+
+  constructor(second: number) {
+    this.#second = second;
+  }
+
+  change(by: number, second: number): void {
+    this.#moveTo(second);
+    this.#now += by;
+    this.#most = Math.max(this.#most, this.#now);
+  }
+
+  getLastSecond(second: number): number {
+    this.#moveTo(second);
+    return this.#mostBefore;
+  }
+
+  /** Moves on to a second; the maximum of a second without changes is the number it began with. */
+  #moveTo(second: number): void {
+    if (second === this.#second) return;
+    this.#mostBefore = second === this.#second + 1 ? this.#most : this.#now;
+    this.#most = this.#now;
+    this.#second = second;
+  }
 }

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createWorkQueue } from "../../controllers/engine/queue.ts";
-import { createControllerMetrics } from "./controllers.ts";
+import { createControllerMetrics, listenForMetrics } from "./controllers.ts";
 import { createMetricsRegistry } from "./registry.ts";
+import { Gauge } from "prom-client";
 
 const NEVER = new AbortController().signal;
 
@@ -52,4 +53,28 @@ test("createControllerMetrics() reports the leader", async () => {
       new RegExp(`^leader_election_master_status\\{name="tlsboot-signer"\\} ${value}$`, "m"),
     );
   }
+});
+
+test("listenForMetrics() answers 500 while a metric cannot be gathered, and keeps serving", async () => {
+  const registry = createMetricsRegistry();
+  let isBroken = true;
+  new Gauge({
+    name: "fragile",
+    help: "Fails at first.",
+    registers: [registry],
+    collect() {
+      if (isBroken) throw new Error("cannot be read");
+      this.set(1);
+    },
+  });
+  await using listener = await listenForMetrics(registry, { host: "127.0.0.1", port: 0 });
+  const get = async (): Promise<readonly [number, string]> => {
+    const answer = await fetch(`http://127.0.0.1:${listener.port}/metrics`);
+    return [answer.status, await answer.text()];
+  };
+  assert.deepEqual(await get(), [500, "cannot gather the metrics\n"]);
+  isBroken = false;
+  const [code, text] = await get();
+  assert.equal(code, 200);
+  assert.match(text, /^fragile 1$/m);
 });

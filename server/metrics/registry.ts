@@ -156,7 +156,7 @@ export interface ExpiryMetrics {
 export function createExpiryMetrics(registry: MetricsRegistry): ExpiryMetrics {
   const gauge = new Gauge({
     name: "tlsboot_own_certificate_expiry_timestamp_seconds",
-    help: "When a certificate of this instance itself ends, in seconds since 1970.",
+    help: "When a certificate of the instance itself expires, in seconds since 1970.",
     labelNames: ["certificate"],
     registers: [registry],
   });

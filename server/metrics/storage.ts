@@ -47,7 +47,7 @@ export function createStorageMetrics(
     },
   });
   new Gauge({
-    ...options("tlsboot_storage_disk_free_bytes", "Bytes that the disk of the database has left for it."),
+    ...options("tlsboot_storage_disk_free_bytes", "Free bytes on the disk of the database."),
     async collect() {
       this.set((await sizes()).diskFree);
     },
@@ -72,7 +72,7 @@ export function createStorageMetrics(
 export function gaugeAuditDisk(registry: MetricsRegistry, readFree: () => Promise<number>): void {
   new Gauge({
     name: "tlsboot_audit_disk_free_bytes",
-    help: "Bytes that the disk of the audit log has left for it.",
+    help: "Free bytes on the disk of the audit log.",
     registers: [registry],
     async collect() {
       // The gauge keeps its value while the disk cannot be read.
@@ -125,11 +125,11 @@ export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly
     labelNames: [...ETCD_LABELS],
   });
   const lag = new Histogram({
-    ...options("tlsboot_etcd_mirror_lag_seconds", "Time until changes that etcd has are known here."),
+    ...options("tlsboot_etcd_mirror_lag_seconds", "Time until a change in etcd is known here."),
     buckets: createExponentialBuckets(0.001, 2, 15),
   });
   const breaks = new Counter(
-    options("tlsboot_etcd_watch_breaks_total", "Ends of the watch on etcd; it is begun again where it was."),
+    options("tlsboot_etcd_watch_breaks_total", "How often the watch on etcd broke. It resumes where it stopped."),
   );
   // A resource with a conversion shares the keys of another one.
   const known = resources.filter(({ conversion }) => conversion === undefined).map((resource) => ({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMetricsRegistry } from "./registry.ts";
 import { countObjects, createEtcdMetrics, createStorageMetrics } from "./storage.ts";
-import { configMaps } from "../registry/configmaps.ts";
+import { configMaps } from "../registry/secrets.ts";
 import type { Storage } from "../storage/storage.ts";
 import { STORED_RESOURCES } from "../registry/resources.ts";
 import type { EtcdCall } from "../storage/etcd/client.ts";

@@ -18,7 +18,7 @@ import {
   hashRecord,
 } from "../../core/register/record.ts";
 import { readIdentity } from "../../core/register/certificate_user.ts";
-import { issuedCertificates } from "../registry/issuedcertificates.ts";
+import { issuedCertificates } from "../registry/tlsboot_v1alpha1.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
 import { followResource } from "../storage/follow.ts";
 import {

@@ -23,9 +23,9 @@ import {
 } from "../../core/register/record.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { createUid, toKeyPrefix, toStorageKey } from "../registry/registry.ts";
-import { requestRecords } from "../registry/requestrecords.ts";
+import { requestRecords } from "../registry/tlsboot_v1alpha1.ts";
 import type { CommitContext } from "../registry/resource.ts";
-import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { certificateSigningRequests } from "../registry/certificates_v1.ts";
 import { findKnownTokenSecret } from "../registry/secrets.ts";
 import {
   AlreadyExistsError,

@@ -6,6 +6,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type {
   IssuedCertificate,
   IssuedCertificateSpec,
@@ -23,9 +24,9 @@ import {
   type PrunableRun,
   SEAL_INTERVAL_MS,
 } from "../../core/register/record.ts";
-import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { certificateSigningRequests } from "../registry/certificates_v1.ts";
 import { toKeyPrefix } from "../registry/registry.ts";
-import { requestRecords } from "../registry/requestrecords.ts";
+import { requestRecords } from "../registry/tlsboot_v1alpha1.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { type Register, REGISTER_PREFIX } from "./register.ts";
 
@@ -49,7 +50,6 @@ export interface ReportedSeal {
   readonly expect: string;
 }
 
-const DAY_MS = 86_400_000;
 /** The pause after a failure, such as a key that cannot be used. */
 const RETRY_MS = 3_600_000;
 /** How long the key of the CA may take when the server stops. */

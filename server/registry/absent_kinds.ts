@@ -1,16 +1,18 @@
 /**
  * Kinds without objects here that stock tools list nevertheless (decision 11). They are read-only and in no discovery
  * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
- * API answers 404, as for any kind that it does not serve.
+ * API answers 404, as for any kind that it does not serve. Certificates and tokens are for pods, however, so those of such
+ * a kube-apiserver are read here (decision 38).
  */
 import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
 import { pathNotFound } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
-import { toKeyPrefix } from "./registry.ts";
-import { READ_VERBS, type Resource } from "./resource.ts";
+import { ageColumn, nameColumn, READ_VERBS, type Resource } from "./resource.ts";
+import { toKeyPrefix, toStorageKey } from "./registry.ts";
+import type { Pod } from "../../core/kube/kinds/core_v1.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 
 /** Creates the resource of a kind that has no objects. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
@@ -65,4 +67,19 @@ export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefini
 export async function assertAbsent(storage: Pick<Storage, "list">, resource: Resource): Promise<void> {
   const { items } = await storage.list(toKeyPrefix(resource, ""), { limit: 1 });
   if (items.length > 0) throw pathNotFound();
+}
+
+/** Reads a pod, as far as its kind is described; undefined when there is none, or when it cannot be read. */
+export async function findPod(
+  storage: Pick<Storage, "get">,
+  namespace: string,
+  name: string,
+): Promise<Pod | undefined> {
+  const stored = (await storage.get(toStorageKey({ kind: podKind }, namespace, name)))?.object;
+  return stored !== undefined && isPod(stored) ? stored : undefined;
+}
+
+/** Reports whether an object below the prefix of pods was decoded. */
+function isPod(object: KubeObject): object is Pod {
+  return "spec" in object;
 }

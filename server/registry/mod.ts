@@ -5,9 +5,7 @@ export { READ_VERBS } from "./resource.ts";
 export { createUid, toKeyPrefix, toStorageKey } from "./registry.ts";
 export { createStoredValues } from "./stored_values.ts";
 // The resources that controllers read in the storage.
-export { caRotations } from "./carotations.ts";
-export { certificateSigningRequests } from "./certificatesigningrequests.ts";
+export { caRotations, issuedCertificates, requestRecords } from "./tlsboot_v1alpha1.ts";
+export { certificateSigningRequests } from "./certificates_v1.ts";
 export { events } from "./events.ts";
-export { issuedCertificates } from "./issuedcertificates.ts";
-export { requestRecords } from "./requestrecords.ts";
 export { findLimitedToken, findTokenSecret } from "./secrets.ts";

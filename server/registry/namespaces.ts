@@ -1,4 +1,5 @@
 /** Core `v1` namespaces: a deletion marks one, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). */
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
@@ -12,8 +13,16 @@ import {
   validateNamespaceFinalizeUpdate,
   validateNamespaceStatusUpdate,
 } from "../../core/kube/rules/namespaces.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Beginning, type DeletionRequest, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import {
+  ageColumn,
+  type Beginning,
+  type DeletionRequest,
+  nameColumn,
+  type Resource,
+  STANDARD_VERBS,
+  SUBRESOURCE_VERBS,
+  textColumn,
+} from "./resource.ts";
 import { withMeta } from "./write.ts";
 
 /** Namespaces, which have no deletion of a whole collection. */
@@ -94,10 +103,10 @@ function planFinalizers(namespace: Namespace, options: DeleteOptions): readonly 
     return propagationPolicy === undefined ? old.includes(finalizer) : propagationPolicy === policy;
   };
   const wanted = [
-    ...(decide("orphan", true, "Orphan") ? ["orphan"] : []),
-    ...(decide("foregroundDeletion", false, "Foreground") ? ["foregroundDeletion"] : []),
+    ...(decide(ORPHAN_FINALIZER, true, "Orphan") ? [ORPHAN_FINALIZER] : []),
+    ...(decide(FOREGROUND_FINALIZER, false, "Foreground") ? [FOREGROUND_FINALIZER] : []),
   ];
-  const kept = old.filter((finalizer) => finalizer !== "orphan" && finalizer !== "foregroundDeletion");
+  const kept = old.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
   const next = [...kept, ...wanted];
   return next.length === 0 ? undefined : next.length === old.length ? old : next;
 }

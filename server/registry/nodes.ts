@@ -1,18 +1,24 @@
-/** Core `v1` nodes with `/status`, which kubelets register and update. */
-import { nodeKind } from "../../core/kube/kinds/mod.ts";
+/** The resources that kubelets write: core `v1` nodes with `/status`, `storage.k8s.io/v1` csinodes and `coordination.k8s.io/v1` leases. */
+import { csiNodeKind, leaseKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {
+  type CsiNodeShape,
   defaultNode,
   getWarningsForNode,
   type NodeShape,
+  prepareLeaseForCreate,
+  prepareLeaseForUpdate,
+  validateCsiNodeCreate,
+  validateCsiNodeUpdate,
+  validateLease,
   validateNodeCreate,
   validateNodeStatusUpdate,
   validateNodeUpdate,
   withoutConfigStatus,
   withoutDisabledSpec,
 } from "../../core/kube/rules/nodes.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS, textColumn } from "./resource.ts";
+import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
 
 /** The parts of a Node that the table shows. */
 interface Node extends NodeShape {
@@ -108,3 +114,54 @@ function kernelText({ status: { nodeInfo } }: Node): string {
 function infoText(value: string | undefined): string {
   return value === undefined || value === "" ? "<unknown>" : value;
 }
+
+/** A CSINode with its status, which clients do not write. */
+interface CsiNode extends CsiNodeShape {
+  readonly status: object;
+}
+
+const countDrivers = (node: CsiNode): number => node.spec.drivers?.length ?? 0;
+
+/** The registered storage drivers of each node. */
+export const csiNodes: Resource<CsiNode> = {
+  kind: csiNodeKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    { ...textColumn("Drivers", "How many storage drivers are registered on the node.", countDrivers), type: "integer" },
+    ageColumn,
+  ],
+  strategy: {
+    checksGenerateName: true,
+    validateName: subdomainNameErrors,
+    validateCreate: validateCsiNodeCreate,
+    validateUpdate: validateCsiNodeUpdate,
+    // The feature that fills the status is off by default (`pkg/registry/storage/csinode/strategy.go`, CSIVolumeHealth).
+    prepareForCreate: (node) => ({ ...node, status: {} }),
+    prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
+    needsResourceVersion: true,
+    resetFields: ["status"],
+  },
+  deletion: { returnsObject: true },
+};
+
+/** Leases, whose holders renew them until they expire. */
+export const leases: Resource<Lease> = {
+  kind: leaseKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("Holder", "Who holds the lease.", (lease) => lease.spec.holderIdentity ?? ""),
+    ageColumn,
+  ],
+  strategy: {
+    validateName: subdomainNameErrors,
+    anyFinalizer: true,
+    prepareForCreate: prepareLeaseForCreate,
+    prepareForUpdate: prepareLeaseForUpdate,
+    validateCreate: validateLease,
+    validateUpdate: validateLease,
+    createOnUpdate: true,
+    needsResourceVersion: true,
+  },
+};

@@ -22,8 +22,15 @@ import type { FieldError } from "../../core/kube/status/field_error.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import { ageColumn, createdAtColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
+import {
+  ageColumn,
+  type Column,
+  createdAtColumn,
+  nameColumn,
+  type Resource,
+  STANDARD_VERBS,
+  textColumn,
+} from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };

@@ -25,9 +25,8 @@ import { goJsonType, isJsonObject, listMembers } from "../../core/kube/json_valu
 import { parseJson } from "../../core/kube/wire/json_parser.ts";
 import { parseInt64 } from "../../core/lib/int64.ts";
 import { CompactedError, type Stored } from "../storage/storage.ts";
-import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";
+import { parseRequestedKey, type RegistryDeps, type RegistryStorage, type Target, toKeyPrefix } from "./registry.ts";
 import type { Resource } from "./resource.ts";
-import type { RegistryStorage } from "./converted_storage.ts";
 
 /** Selects objects of a collection by labels and fields. */
 export interface Selection {

@@ -9,7 +9,7 @@ import fc, { anyText } from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
-import { configMaps } from "./configmaps.ts";
+import { configMaps } from "./secrets.ts";
 import { encodeContinue, isSelected, listObjects, parseContinue, waitForRevision } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 

@@ -1,16 +1,17 @@
 /**
- * The parts that all generic verbs share: their dependencies, the object of a request and its storage key, new uids and
- * names.
+ * The parts that all generic verbs share: their dependencies, the storage as they see it, the object of a request and its
+ * storage key, new uids and names.
  */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Admission } from "../admission/admission.ts";
-import type { Resource, StoredResource } from "./resource.ts";
+import type { Conversion, Resource, StoredResource } from "./resource.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { goQuote } from "../../core/lib/quote.ts";
-import type { RegistryStorage } from "./converted_storage.ts";
+import { jsonBytes } from "../../core/kube/wire/encode.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 
 /** The dependencies that all verbs share. */
 export interface RegistryDeps {
@@ -110,4 +111,50 @@ export function invalidStoredObject(target: Target, why: string, isDryRun = fals
   const stored = toStorageKey(target.resource, target.namespace, target.name);
   const key = isDryRun ? stored.slice("/registry".length) : stored;
   return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
+}
+
+/** The methods of a storage that the verbs call. */
+export type RegistryStorage = Pick<
+  Storage,
+  "get" | "getKnown" | "list" | "transact" | "watch" | "catchUp" | "revision"
+>;
+
+/**
+ * Creates a view of a storage in a version other than the stored one: objects are read in this version and written in the
+ * stored one (`apiserver/pkg/storage`, where a codec does this).
+ */
+export function createConvertedStorage(
+  storage: RegistryStorage,
+  { toStored, fromStored }: Omit<Conversion, "kind">,
+): RegistryStorage {
+  function convert<S extends Stored | undefined>(stored: S): S {
+    if (stored === undefined) return stored;
+    const object = fromStored(stored.object);
+    return { ...stored, object, bytes: jsonBytes(object) };
+  }
+
+  const convertEvent = ({ current, previous, ...event }: StorageEvent): StorageEvent => ({
+    ...event,
+    current: convert(current),
+    previous: convert(previous),
+  });
+
+  return {
+    get: async (key) => convert(await storage.get(key)),
+    getKnown: (key) => convert(storage.getKnown(key)),
+    async list(prefix, options) {
+      const page = await storage.list(prefix, options);
+      return { ...page, items: page.items.map(convert) };
+    },
+    async transact(writes) {
+      const converted = writes.map((write) =>
+        write.kind === "delete" ? write : { ...write, object: toStored(write.object) }
+      );
+      return (await storage.transact(converted)).map(convertEvent);
+    },
+    watch: (prefix, after, onEvents, onLost) =>
+      storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
+    catchUp: (withinMs) => storage.catchUp(withinMs),
+    revision: () => storage.revision(),
+  };
 }

@@ -4,25 +4,30 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
-import { caRotations } from "./carotations.ts";
-import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
-import { clusterTrustBundles } from "./clustertrustbundles.ts";
-import { configMaps } from "./configmaps.ts";
-import { csiNodes } from "./csinodes.ts";
+import {
+  caRotations,
+  createRevocationResource,
+  issuedCertificates,
+  requestRecords,
+  type RevocationResourceDeps,
+  REVOCATIONS,
+  trustReports,
+} from "./tlsboot_v1alpha1.ts";
+import {
+  certificateSigningRequests,
+  clusterTrustBundles,
+  createCsrResource,
+  createPodCertificateRequests,
+  POD_CERTIFICATE_REQUESTS,
+} from "./certificates_v1.ts";
+import { configMaps, createSecretResource, secrets } from "./secrets.ts";
+import { csiNodes, leases, nodes } from "./nodes.ts";
 import { events, eventsV1 } from "./events.ts";
-import { issuedCertificates } from "./issuedcertificates.ts";
-import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
-import { nodes } from "./nodes.ts";
-import { createPodCertificateRequests, POD_CERTIFICATE_REQUESTS } from "./podcertificaterequests.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
-import { requestRecords } from "./requestrecords.ts";
 import { type PostedSubresource, type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
-import { createRevocationResource, type RevocationResourceDeps, REVOCATIONS } from "./revocations.ts";
-import { createSecretResource, secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
-import { trustReports } from "./trustreports.ts";
 
 /** The resources that are the same in every server. */
 const FIXED_RESOURCES = [
@@ -70,7 +75,7 @@ export interface ResourcesDeps extends RevocationResourceDeps, KeyAlgorithmOptio
   readonly rbac: RbacSource;
   /** Makes the writes of requests; by default they are written alone, without what the server records. */
   readonly commitRequest?: Resource["commit"];
-  /** Makes the writes of requests for pods, likewise. */
+  /** Makes the writes of requests for pods; by default they are written alone too. */
   readonly commitPodRequest?: Resource["commit"];
   /** The tokens of service accounts; absent where none are issued. */
   readonly serviceAccountToken?: PostedSubresource | undefined;

@@ -1,21 +1,26 @@
 /**
- * The resource of core `v1` secrets. Certificate and key of a TLS Secret belong together, which is checked with the errors
- * of Go's `tls.X509KeyPair`.
+ * Core `v1` configmaps and secrets. Certificate and key of a TLS Secret belong together, which is checked with the errors of
+ * Go's `tls.X509KeyPair`.
  */
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/wire/scalars.ts";
-import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
-import { secretKind } from "../../core/kube/kinds/mod.ts";
+import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/rules/secrets.ts";
+import {
+  defaultSecret,
+  validateConfigMapCreate,
+  validateConfigMapUpdate,
+  validateSecretCreate,
+  validateSecretUpdate,
+} from "../../core/kube/rules/secrets.ts";
 import { isMlDsa, isPrivateKeyAlgorithm, type KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { parsePrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../core/pki/asn1/pem.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
+import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, textColumn } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
 /** The prefix of the storage keys of the Secrets in kube-system, among them those of bootstrap tokens. */
@@ -137,3 +142,24 @@ function missingKey(labels: readonly string[]): string {
   return 'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of the ' +
     `following types: [${labels.join(" ")}]`;
 }
+
+/** Plain data, such as `kube-public/cluster-info`. */
+export const configMaps: Resource<ConfigMap> = {
+  kind: configMapKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn(
+      "Data",
+      "How many entries it has.",
+      (map) => Object.keys(map.data ?? {}).length + Object.keys(map.binaryData ?? {}).length,
+    ),
+    ageColumn,
+  ],
+  strategy: {
+    checksGenerateName: true,
+    validateName: subdomainNameErrors,
+    validateCreate: validateConfigMapCreate,
+    validateUpdate: validateConfigMapUpdate,
+  },
+};

@@ -6,8 +6,7 @@
 import { serviceKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { sortedKeys } from "../../core/lib/byte_order.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { READ_VERBS, type Resource } from "./resource.ts";
+import { ageColumn, nameColumn, READ_VERBS, type Resource, textColumn } from "./resource.ts";
 
 /** The fields of a Service that tables and selectors read. */
 export interface ServiceShape extends KubeObject {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createTestApp } from "../../tests/support/test_app.ts";
-import { renderCell } from "./columns.ts";
+import { renderCell } from "./resource.ts";
 import { createApiService } from "../bootstrap_objects.ts";
 import { services } from "./services.ts";
 

@@ -4,7 +4,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import type { Storage, StorageEvent } from "../storage/storage.ts";
-import { configMaps } from "./configmaps.ts";
+import { configMaps } from "./secrets.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import { openWatch, type RegistryWatch } from "./watch.ts";
 

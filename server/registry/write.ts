@@ -35,7 +35,7 @@ import {
 
 /** The number of generated names that are tried before the client has to try again. */
 const GENERATE_ATTEMPTS = 8;
-/** How often a creation is prepared again because a write that belongs to it does not hold any longer. */
+/** How often a creation is prepared again because a write that belongs to it is no longer possible. */
 const CONFLICT_ATTEMPTS = 100;
 
 /** The result of a creation: the stored object, or for a dry run the object that would be stored. */

@@ -1,12 +1,12 @@
 /**
  * The Revocations that are in force. They follow the storage, as does the register, which knows the certificates on which
  * they depend. So a Revocation takes effect here before its creation is acknowledged, and on every other server of the same
- * etcd as soon as its watch delivers it.
+ * etcd as soon as its watch delivers it. The admission plugins and the lists of revoked certificates for CRLs are here too.
  */
 import { Counter, Gauge } from "prom-client";
 import { findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { revocationKind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, revocationKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -22,11 +22,15 @@ import {
 } from "../../core/revocation/revocation_index.ts";
 import { findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
-import type { Register } from "../register/register.ts";
-import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
+import { type Register, REGISTER_PREFIX } from "../register/register.ts";
+import { recordServerEvent, type ServerEventDeps } from "../registry/events.ts";
 import { findTokenSecret } from "../registry/secrets.ts";
 import { followResource } from "../storage/follow.ts";
-import type { StorageWatch, Stored } from "../storage/storage.ts";
+import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
+import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
+import { findCondition, hasCertificate } from "../../core/request/phase.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { AdmissionPlugin } from "../admission/admission.ts";
 
 export interface RevocationsDeps extends ServerEventDeps {
   readonly registry: MetricsRegistry;
@@ -34,7 +38,7 @@ export interface RevocationsDeps extends ServerEventDeps {
 }
 
 /** The prefix of the storage keys of Revocations, below which every object is one. */
-export const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
+const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 /** A refused credential is reported as an Event at most once in this time for each Revocation. */
 const REPORT_INTERVAL_MS = 60_000;
 
@@ -163,4 +167,125 @@ export class Revocations implements Disposable {
 /** Parses the bytes, because reading `object` would keep the parsed form of the whole register in memory. */
 function decode<T>({ bytes }: Stored): T {
   return JSON.parse(decoder.decode(bytes)) as T;
+}
+
+/** An index of the revoked certificates, which follows the storage until it is disposed. */
+export interface RevokedCertificates extends Disposable {
+  /** Lists the revoked certificates of a CA, the newest revocations last. */
+  list(issuerFingerprint: string): readonly RevokedCertificate[];
+}
+
+/** Reads the revoked certificates and follows their changes; `onChange` is called after each change of the list. */
+export async function followRevokedCertificates(
+  storage: Pick<Storage, "list" | "watch">,
+  onChange: () => void,
+): Promise<RevokedCertificates> {
+  const revoked = new Map<string, RevokedCertificate>();
+  const watches = [
+    await follow(storage, REGISTER_PREFIX, revoked, onChange),
+    await follow(storage, REVOCATIONS_PREFIX, revoked, onChange),
+  ];
+  return {
+    list: (issuerFingerprint) => selectRevoked([...revoked.values()], issuerFingerprint),
+    [Symbol.dispose]() {
+      for (const watch of watches) watch.stop();
+    },
+  };
+}
+
+async function follow(
+  storage: Pick<Storage, "list" | "watch">,
+  prefix: string,
+  revoked: Map<string, RevokedCertificate>,
+  onChange: () => void,
+): Promise<StorageWatch> {
+  let isChanged = false;
+  return await followResource(storage, prefix, {
+    clear() {
+      for (const key of revoked.keys()) if (key.startsWith(prefix)) revoked.delete(key);
+      isChanged = true;
+    },
+    added(_name, stored) {
+      const found = readRevoked(stored);
+      if (JSON.stringify(revoked.get(stored.key)) === JSON.stringify(found)) return;
+      if (found === undefined) revoked.delete(stored.key);
+      else revoked.set(stored.key, found);
+      isChanged = true;
+    },
+    removed(_name, { key }) {
+      if (revoked.delete(key)) isChanged = true;
+    },
+    changed() {
+      if (isChanged) onChange();
+      isChanged = false;
+    },
+  });
+}
+
+/** Lists the revoked certificates among stored objects of all kinds, for a command that follows nothing. */
+export function listRevokedCertificates(
+  items: readonly Pick<Stored, "key" | "object">[],
+): readonly RevokedCertificate[] {
+  return items.map(readRevoked).filter((certificate) => certificate !== undefined);
+}
+
+function readRevoked({ key, object }: Pick<Stored, "key" | "object">): RevokedCertificate | undefined {
+  // Every object under a prefix passed the strategy of its resource, so its type is known.
+  if (key.startsWith(REGISTER_PREFIX)) return findRevoked(object as IssuedCertificate);
+  return key.startsWith(REVOCATIONS_PREFIX) ? findUnrecorded(object as Revocation) : undefined;
+}
+
+/**
+ * Creates two admission plugins, which kube-apiserver does not have. One refuses certificates for what is revoked, whoever
+ * creates, approves or signs a request, and whichever rule or program decides. The other deletes revoked tokens.
+ */
+export function createRevocationPlugins(
+  { revocations, storage, logger }: {
+    readonly revocations: Pick<Revocations, "findForRequest">;
+    readonly storage: Pick<Storage, "get">;
+    readonly logger: Logger;
+  },
+): readonly AdmissionPlugin[] {
+  return [createRequestCheck(revocations), createTokenDeletion(storage, logger)];
+}
+
+/** Deletes the Secret of a bootstrap token in the transaction that revokes the token. */
+function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): AdmissionPlugin {
+  return {
+    name: "RevokedTokenDeletion",
+    kinds: [revocationKind],
+    async validate({ operation, object, alsoWrite }) {
+      if (operation !== "CREATE") return undefined;
+      const { token = "" } = (object as Revocation).spec;
+      if (token === "" || alsoWrite === undefined) return undefined;
+      try {
+        const stored = await findTokenSecret(storage, toTokenSecretName(token));
+        if (stored !== undefined) alsoWrite({ kind: "delete", key: stored.key, expectedRevision: stored.revision });
+      } catch (error) {
+        // A Secret that another API server has encrypted cannot be read. The token is still refused.
+        logger.warn("the Secret of a revoked token is not deleted", { tokenId: token, error });
+      }
+      return undefined;
+    },
+  };
+}
+
+function createRequestCheck(revocations: Pick<Revocations, "findForRequest">): AdmissionPlugin {
+  return {
+    name: "Revocation",
+    kinds: [certificateSigningRequestKind],
+    async validate({ operation, subresource, object, oldObject }) {
+      if (object === undefined) return undefined;
+      const csr = object as CertificateSigningRequest;
+      const before = oldObject as CertificateSigningRequest | undefined;
+      const isNew = operation === "CREATE" && subresource === "";
+      const isApproval = subresource === "approval" && findCondition(csr, "Approved") !== undefined &&
+        (before === undefined || findCondition(before, "Approved") === undefined);
+      const isSignature = subresource === "status" && hasCertificate(csr) &&
+        (before === undefined || !hasCertificate(before));
+      if (!isNew && !isApproval && !isSignature) return undefined;
+      const match = await revocations.findForRequest(before ?? csr);
+      return match === undefined ? undefined : { message: match.message };
+    },
+  };
 }

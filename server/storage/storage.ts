@@ -36,7 +36,7 @@ export interface StorageEvent<T extends KubeObject = KubeObject> {
   readonly previous?: Stored<T> | undefined;
 }
 
-/** One write of a transaction; what must hold for it is that of the method of the same name of `Storage`. */
+/** One write of a transaction, with the conditions of the method of the same name of `Storage`. */
 export type Write =
   | { readonly kind: "create"; readonly key: string; readonly object: KubeObject }
   | { readonly kind: "update"; readonly key: string; readonly object: KubeObject; readonly expectedRevision: number }

@@ -3,7 +3,7 @@
  * transaction of its own. The size limits of objects are the defaults of etcd and its client, so that the built-in store
  * accepts and refuses the same objects, with the same messages.
  */
-import { AppError } from "../../core/errors.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {
@@ -38,6 +38,22 @@ export abstract class SingleWrites {
 
   async #write(write: Write): Promise<StorageEvent> {
     return (await this.transact([write]))[0]!;
+  }
+}
+
+const ATTEMPTS = 10;
+
+/**
+ * Runs a read and the write that is guarded by it, and runs them again when another server on the same storage has written
+ * the object in between.
+ */
+export async function retryRaces<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isAppError(error, "conflict", "already_exists") || attempt === ATTEMPTS) throw error;
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { GrpcChannel, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
-import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import {
   collect,

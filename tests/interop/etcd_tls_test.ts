@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
-import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import { spawnTlsbootToEnd } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";

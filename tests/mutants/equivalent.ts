@@ -214,7 +214,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "only a deletion has no object, and it is none of the requests that are checked",
-    file: "server/admission/revocation.ts",
+    file: "server/revocation/revocations.ts",
     changes: ["object === undefined → false"],
   },
   {
@@ -246,7 +246,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a token that its Secret refuses is refused before its limits are looked at",
-    file: "server/authn/token_authenticators.ts",
+    file: "server/authn/authenticator.ts",
     changes: ["identity.ok → true"],
   },
   {

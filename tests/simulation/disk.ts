@@ -4,13 +4,12 @@
  */
 import { DatabaseSync, type Session } from "node:sqlite";
 import { dirname } from "node:path";
-import type { FilePort } from "../../client/files.ts";
-import { toTemporaryPath } from "../../client/files.ts";
+import { type FilePort, toTemporaryPath } from "../../client/files.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { StoredValues } from "../../server/storage/etcd/contents.ts";
 import { Engine } from "../../server/storage/memory/engine.ts";
 import { DEFAULT_STORAGE_TIMES, JournaledStorage } from "../../server/storage/memory/journaled_storage.ts";
-import { TABLES } from "../../server/storage/sqlite/file.ts";
+import { TABLES } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { loadChanges, SqliteJournal } from "../../server/storage/sqlite/journal.ts";
 import type { Storage, StorageEvent } from "../../server/storage/storage.ts";
 import { createMemoryFiles, type MemoryFiles } from "../support/memory_files.ts";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { EtcdClient } from "../../server/storage/etcd/client.ts";
-import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createStored } from "../../server/storage/stored.ts";
 import {

@@ -12,7 +12,7 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { Api } from "../../server/server.ts";
-import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { HistoryWriter } from "../torture/history.ts";
 import { createObserver, type Observe } from "../torture/observed.ts";

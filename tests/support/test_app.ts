@@ -1,6 +1,6 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. The test chooses the user of each request. */
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { fromRequest, toResponse } from "../../server/http/fetch_api.ts";
+import { fromRequest, toResponse } from "../../server/loopback.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";

@@ -18,7 +18,7 @@ import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
 import { parseSerialNumber } from "../../../core/revocation/revocation.ts";
 import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
-import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
+import { listRevokedCertificates } from "../../../server/revocation/revocations.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import {
   hasSplitAuthorities,

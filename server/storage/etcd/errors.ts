@@ -36,6 +36,19 @@ export function isCompacted(error: unknown): boolean {
   return getErrorMessage(error).includes("required revision has been compacted");
 }
 
+const ATTEMPTS = 5;
+
+/** Runs a read of one revision, and runs it again when etcd has compacted the revision meanwhile. */
+export async function retryCompacted<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isCompacted(error)) throw error;
+    }
+  }
+}
+
 /** True when the lease of a write has ended, so that the write did not take place. */
 export function isLeaseGone(error: unknown): boolean {
   return getErrorMessage(error).includes("requested lease not found");

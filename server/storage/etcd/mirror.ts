@@ -9,7 +9,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { Engine } from "../memory/engine.ts";
 import type { EtcdClient, EtcdObserver, EtcdWatch } from "./client.ts";
-import { isCompacted } from "./errors.ts";
+import { retryCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import { firstIndex } from "../memory/key_index.ts";
@@ -41,8 +41,6 @@ const MAX_REFOLLOW_MS = 2_000;
 const PROGRESS_MS = 50;
 /** How long a caller waits for the mirror to reach a revision, in milliseconds. */
 const REACH_TIMEOUT_MS = 10_000;
-/** The number of attempts to load while etcd compacts the revision that is being read. */
-const LOAD_ATTEMPTS = 5;
 /** How many more changes than a response brings are dropped with it, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
@@ -322,15 +320,11 @@ export async function currentRevision(client: Pick<EtcdClient, "range">): Promis
 
 /** Loads the state at the oldest revision that etcd still has; the watch delivers the changes after it. */
 async function load(deps: MirrorDeps): Promise<Engine> {
-  for (let attempt = 1;; attempt++) {
+  return await retryCompacted(async () => {
     const revision = await deps.client.compactedRevision(deps.values.root);
-    try {
-      const base = revision === 0 ? [] : await readAll(deps, revision);
-      return new Engine({ revision: Math.max(1, revision), compactedRevision: revision, base, changes: [] });
-    } catch (error) {
-      if (attempt === LOAD_ATTEMPTS || !isCompacted(error)) throw error;
-    }
-  }
+    const base = revision === 0 ? [] : await readAll(deps, revision);
+    return new Engine({ revision: Math.max(1, revision), compactedRevision: revision, base, changes: [] });
+  });
 }
 
 async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {

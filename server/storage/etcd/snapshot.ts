@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
-import { assertReleases, isCompacted } from "./errors.ts";
+import { assertReleases, retryCompacted } from "./errors.ts";
 import { assertNoMarker } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { createStored } from "../stored.ts";
@@ -27,8 +27,6 @@ export interface EtcdSnapshotDeps {
 
 /** How many keys one read returns. */
 const PAGE = 1_000;
-/** The number of attempts while etcd compacts the revision that is being read. */
-const ATTEMPTS = 5;
 
 /**
  * Reads the snapshot. Throws AppError `unreachable` or `io`; `not_found` when there are no objects below the prefix;
@@ -56,13 +54,7 @@ export async function readBelow(
   client: Pick<EtcdClient, "range">,
   prefix: string,
 ): Promise<{ readonly revision: number; readonly kvs: readonly EtcdKeyValue[] }> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await readPages(client, prefix);
-    } catch (error) {
-      if (attempt === ATTEMPTS || !isCompacted(error)) throw error;
-    }
-  }
+  return await retryCompacted(() => readPages(client, prefix));
 }
 
 async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {

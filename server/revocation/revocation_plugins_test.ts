@@ -7,7 +7,7 @@ import { creation, update, validateWith } from "../../tests/support/admission_re
 import { buildCsr, condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createRevocationPlugins } from "./revocation.ts";
+import { createRevocationPlugins } from "./revocations.ts";
 
 const TOKEN_KEY = "/registry/secrets/kube-system/bootstrap-token-abcdef";
 const secret = { metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" } } as KubeObject;

@@ -1,11 +1,44 @@
-/** The resource `tlsboot/v1alpha1` revocations. Revocations are created and deleted, and never change. */
+/**
+ * The resources of our own group, `tlsboot/v1alpha1`: the rotation of a CA and the reports of its census, the register of
+ * certificates and requests, which only the server writes, and revocations.
+ */
+import {
+  caRotationKind,
+  issuedCertificateKind,
+  requestRecordKind,
+  revocationKind,
+  trustReportKind,
+} from "../../core/kube/kinds/mod.ts";
+import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status/status.ts";
+import type {
+  CaRotation,
+  IssuedCertificate,
+  RequestRecord,
+  Revocation,
+  TrustReport,
+} from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import {
+  planCaRotationStatus,
+  validateCaRotation,
+  validateCaRotationUpdate,
+} from "../../core/ca_rotation/rotation_rules.ts";
+import {
+  ageColumn,
+  nameColumn,
+  READ_VERBS,
+  type Resource,
+  sinceColumn,
+  STANDARD_VERBS,
+  type StoredResource,
+  SUBRESOURCE_VERBS,
+  textColumn,
+  type WriteContext,
+} from "./resource.ts";
+import { replaceTrustReport, stampTrustReport, validateTrustReport } from "../../core/ca_rotation/trust.ts";
 import { findTokenSecret } from "./secrets.ts";
 import { toTokenSecretName } from "../../core/token/token_secret.ts";
 import { type FieldError, forbiddenField, invalid } from "../../core/kube/status/field_error.ts";
-import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status/status.ts";
-import type { Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import {
   canBeTakenBack,
@@ -19,8 +52,108 @@ import {
 } from "../../core/revocation/revocation.ts";
 import type { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import type { Storage } from "../storage/storage.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import type { Resource, StoredResource, WriteContext } from "./resource.ts";
+
+/** The rotations of CAs, by the name of the CA's file. */
+export const caRotations: Resource<CaRotation> = {
+  kind: caRotationKind,
+  storageName: "tlsboot/carotations",
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("Step", "Step that was requested.", ({ spec }) => spec.step),
+    textColumn("Servers", "Servers that have adopted it.", formatServers),
+    ageColumn,
+  ],
+  strategy: {
+    validateCreate: validateCaRotation,
+    validateUpdate: validateCaRotationUpdate,
+    needsResourceVersion: true,
+    resetFields: ["status"],
+    prepareForCreate: (object, { now }) => ({ ...object, status: planCaRotationStatus(object.spec, undefined, now) }),
+    prepareForUpdate: (object, stored, { now }) => ({
+      ...object,
+      status: planCaRotationStatus(object.spec, stored, now),
+    }),
+  },
+  deletion: {
+    begin({ metadata, spec }) {
+      if (spec.step !== "Switch") return { kind: "usual" };
+      const why = "the new CA signs and the old one is trusted: finish the rotation, or set spec.step to Trust first";
+      throw forbidden(caRotationKind, metadata.name ?? "", why);
+    },
+  },
+  subresources: [
+    {
+      name: "status",
+      verbs: SUBRESOURCE_VERBS,
+      table: true,
+      prepareForUpdate: (object, stored) => ({ ...object, spec: stored.spec }),
+      resetFields: ["spec"],
+    },
+  ],
+};
+
+function formatServers({ spec, status: { servers = [] } }: CaRotation): string {
+  return `${servers.filter(({ step }) => step === spec.step).length}/${servers.length}`;
+}
+
+/** The reports. The server names each after its user, so that no user can write another user's. */
+export const trustReports: Resource<TrustReport> = {
+  kind: trustReportKind,
+  storageName: "tlsboot/trustreports",
+  verbs: ["create", "delete", "deletecollection", "get", "list", "watch"],
+  columns: [
+    nameColumn,
+    textColumn("Trusted", "Number of CAs that the user trusts.", ({ spec }) => countTrusted(spec.trusted)),
+    sinceColumn("Reported", "Time since the report.", ({ status }) => status.reportedAt),
+    sinceColumn("Seen", "Time since the user was seen.", ({ status }) => status.lastSeen),
+  ],
+  strategy: {
+    validateCreate: validateTrustReport,
+    prepareForCreate: (object, { user, now }) => stampTrustReport(object, user.username, now),
+  },
+  replace: replaceTrustReport,
+};
+
+function countTrusted(trusted: readonly string[] | undefined): string {
+  return trusted === undefined ? "<unknown>" : `${trusted.length}`;
+}
+
+/** The records of issued certificates. Their names are their positions, so lists are in the order of issuance. */
+export const issuedCertificates: Resource<IssuedCertificate> = {
+  kind: issuedCertificateKind,
+  storageName: "tlsboot/issuedcertificates",
+  verbs: READ_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("Serial", "Serial number in hex.", ({ spec }) => spec.serialNumber ?? "<unknown>"),
+    textColumn("Subject", "Subject of the certificate.", ({ spec }) => spec.subject ?? ""),
+    textColumn("Signer", "Signer or command.", ({ spec }) => spec.signerName ?? spec.source ?? ""),
+    textColumn("Expires", "End of validity.", ({ spec }) => spec.notAfter ?? "<unknown>"),
+    textColumn("Revoked", "Reason of the revocation.", ({ status }) => status.revocation?.reason ?? ""),
+    ageColumn,
+    textColumn("Requestor", "User that requested it.", ({ spec }) => spec.requester?.username ?? "", 1),
+    textColumn("Approver", "User that approved it.", ({ spec }) => spec.approval?.username ?? "", 1),
+  ],
+  selectableFields: ["spec.serialNumber", "spec.signerName"],
+  selectField: ({ spec }, field) => (field === "spec.signerName" ? spec.signerName : spec.serialNumber) ?? "",
+  strategy: {},
+};
+
+/** The addresses and decisions of requests, by the name of the request. */
+export const requestRecords: Resource<RequestRecord> = {
+  kind: requestRecordKind,
+  storageName: "tlsboot/requestrecords",
+  verbs: READ_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("Address", "IP address from which it came.", ({ spec }) => spec.address ?? ""),
+    textColumn("Decision", "Approved or Denied.", ({ status }) => status.decision?.type ?? ""),
+    textColumn("User", "User that decided.", ({ status }) => status.decision?.username ?? ""),
+    ageColumn,
+  ],
+  strategy: {},
+};
 
 /** The dependencies of the resource. */
 export interface RevocationResourceDeps {

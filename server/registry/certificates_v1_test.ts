@@ -1,4 +1,3 @@
-// Carries `pkg/registry/certificates/certificates/strategy_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type {
@@ -13,7 +12,9 @@ import {
   prepareCsrForCreate,
   prepareCsrForStatusUpdate,
   prepareCsrForUpdate,
-} from "./certificatesigningrequests.ts";
+} from "./certificates_v1.ts";
+
+// Carries `pkg/registry/certificates/certificates/strategy_test.go`.
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 const NOW = new Date("2026-01-01T10:00:00.500Z");

@@ -1,24 +1,55 @@
 /**
- * The resource `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`: which fields each
- * endpoint may change, and which the server sets (`pkg/registry/certificates/certificates/strategy.go`).
+ * The resources of `certificates.k8s.io/v1`. For certificatesigningrequests with `/approval` and `/status`: which fields each
+ * endpoint may change, and which the server sets (`pkg/registry/certificates/certificates/strategy.go`). Also
+ * podcertificaterequests with `/status`, and clustertrustbundles.
  */
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
   CertificateSigningRequestSpec,
   CertificateSigningRequestStatus,
+  ClusterTrustBundle,
+  PodCertificateRequest,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatConditionCell, getConditions } from "../../core/request/phase.ts";
 import { verifyRequestAside } from "../../core/request/parse_request.ts";
 import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validate.ts";
 import { formatHumanDuration } from "../../core/lib/duration.ts";
-import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import {
+  certificateSigningRequestKind,
+  clusterTrustBundleKind,
+  podCertificateRequestKind,
+} from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { omitEmpty, omitUndefined } from "../../core/lib/record.ts";
-import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import {
+  ageColumn,
+  nameColumn,
+  type Resource,
+  STANDARD_VERBS,
+  type StoredResource,
+  SUBRESOURCE_VERBS,
+  textColumn,
+} from "./resource.ts";
+import {
+  defaultPodRequest,
+  validatePodRequestCreate,
+  validatePodRequestStatusUpdate,
+  validatePodRequestUpdate,
+} from "../../core/request/validate_pod_request.ts";
+import { forbiddenField } from "../../core/kube/status/field_error.ts";
+import { isEqualJson } from "../../core/kube/json_value.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { goQuote } from "../../core/lib/quote.ts";
+import { isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
+import { withMeta } from "./write.ts";
+import {
+  trustBundleNameErrors,
+  validateTrustBundleCreate,
+  validateTrustBundleUpdate,
+} from "../../core/signing/cluster_trust_bundle.ts";
 
 /** Certificate signing requests, the main resource of this program, as kube-apiserver 1.37 serves them. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = createCsrResource({});
@@ -179,3 +210,96 @@ function fillTimes(
 function toStateKey({ type, status }: CertificateSigningRequestCondition): string {
   return JSON.stringify([type, status]);
 }
+
+/** The storage and the verbs of the resource, without its rules. */
+export const POD_CERTIFICATE_REQUESTS: Pick<StoredResource, "kind" | "storedVersion"> & Pick<Resource, "verbs"> = {
+  kind: podCertificateRequestKind,
+  // `pkg/kubeapiserver/default_storage_factory_builder.go`
+  storedVersion: "v1beta1",
+  verbs: STANDARD_VERBS,
+};
+
+/** Creates the resource; only a user who may sign for the signer of a request may decide it. */
+export function createPodCertificateRequests(
+  deps: SignerCheckDeps & KeyAlgorithmOptions,
+): Resource<PodCertificateRequest> {
+  return {
+    ...POD_CERTIFICATE_REQUESTS,
+    columns: [
+      nameColumn,
+      textColumn("PodName", "The pod that will have the certificate.", ({ spec }) => spec.podName),
+      textColumn("ServiceAccountName", "The service account of the pod.", ({ spec }) => spec.serviceAccountName),
+      textColumn("NodeName", "The node that the pod runs on.", ({ spec }) => spec.nodeName),
+      textColumn("SignerName", "The requested signer of the certificate.", ({ spec }) => spec.signerName),
+      textColumn("State", "Pending, Issued, Denied or Failed.", formatState),
+      textColumn("UnverifiedUserAnnotations", "Requests of the pod's author to the signer.", formatAnnotations),
+    ],
+    // `pkg/apis/certificates/v1/conversion.go`
+    notSelectableByNamespace: true,
+    selectableFields: ["spec.signerName", "spec.podName", "spec.nodeName"],
+    selectField: ({ spec }, field) => spec[field.slice("spec.".length) as "signerName" | "podName" | "nodeName"],
+    strategy: {
+      applyDefaults: defaultPodRequest,
+      prepareForCreate: (request) => ({ ...request, status: {} }),
+      validateName: subdomainNameErrors,
+      validateCreate: (request) => validatePodRequestCreate(request, deps),
+      prepareForUpdate: (request, stored) => ({ ...request, status: stored.status }),
+      validateUpdate: validatePodRequestUpdate,
+      needsResourceVersion: true,
+      resetFields: ["status"],
+    },
+    subresources: [{
+      name: "status",
+      verbs: SUBRESOURCE_VERBS,
+      table: true,
+      prepareForUpdate: prepareForStatusUpdate,
+      validateUpdate: (request, stored, { now }) => validatePodRequestStatusUpdate(request, stored, now),
+      async checkPermission(request, stored, user) {
+        if (isEqualJson(request.status, stored.status)) return [];
+        const { signerName } = stored.spec;
+        if (await isAllowedForSigner(deps, user, "sign", signerName)) return [];
+        const detail = `User ${goQuote(user.username)} is not permitted to "sign" for signer ${goQuote(signerName)}`;
+        return [forbiddenField("spec.signerName", detail)];
+      },
+      resetFields: ["metadata", "spec"],
+    }],
+  };
+}
+
+/** Restores the spec, and the metadata that a writer of the status may not change (`metav1.ResetObjectMetaForStatus`). */
+function prepareForStatusUpdate(request: PodCertificateRequest, stored: PodCertificateRequest): PodCertificateRequest {
+  const { deletionTimestamp, labels, annotations, finalizers, ownerReferences } = stored.metadata;
+  const kept = { deletionTimestamp, selfLink: undefined, labels, annotations, finalizers, ownerReferences };
+  return { ...withMeta(request, kept), spec: stored.spec };
+}
+
+function formatState({ status }: PodCertificateRequest): string {
+  const types = (status.conditions ?? []).map(({ type }) => type);
+  return types.findLast((type) => ["Issued", "Denied", "Failed"].includes(type)) ?? "Pending";
+}
+
+function formatAnnotations({ spec }: PodCertificateRequest): string {
+  const texts = Object.entries(spec.unverifiedUserAnnotations ?? {}).map(([key, value]) => `${key}=${value}`);
+  return texts.length === 0 ? "<none>" : texts.sort().join(",");
+}
+
+/** The trust bundles of signers, and those without a signer. */
+export const clusterTrustBundles: Resource<ClusterTrustBundle> = {
+  kind: clusterTrustBundleKind,
+  // `pkg/kubeapiserver/default_storage_factory_builder.go`: so that a kube-apiserver 1.36 can read them.
+  storedVersion: "v1beta1",
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("SignerName", "The signer of the certificates.", ({ spec }) => spec.signerName ?? "<none>"),
+  ],
+  selectableFields: ["spec.signerName"],
+  selectField: ({ spec }) => spec.signerName ?? "",
+  strategy: {
+    checksGenerateName: true,
+    validateName: trustBundleNameErrors,
+    validateCreate: validateTrustBundleCreate,
+    validateUpdate: validateTrustBundleUpdate,
+    needsResourceVersion: true,
+  },
+};

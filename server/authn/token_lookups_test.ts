@@ -6,11 +6,7 @@ import { parseTokenFile, type TokenFile } from "../../core/token/token_file.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
-import {
-  createBootstrapTokenAuthenticator,
-  createTokenFileAuthenticator,
-  parseBearerToken,
-} from "./token_authenticators.ts";
+import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator, parseBearerToken } from "./authenticator.ts";
 
 /** Every method that looks something up by a text, or in a list of texts. */
 const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
