@@ -15,8 +15,7 @@ import {
   NOW,
 } from "../tests/support/bootstrap_fixture.ts";
 import { failure } from "../tests/support/fake_api.ts";
-import { until } from "../tests/support/fake_clock.ts";
-import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import { createImpatientClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { bootstrap, type BootstrapOptions } from "./bootstrap.ts";
 

@@ -5,9 +5,13 @@ import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status/status.ts";
 import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
 import { Secret } from "../core/lib/brand.ts";
-import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
-import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
-import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import {
+  CLOCK_JUMPS,
+  createFakeClock,
+  createImpatientClock,
+  type FakeClock,
+  until,
+} from "../tests/support/fake_clock.ts";
 import { createIssuingCa, encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Secret } from "../core/lib/brand.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { CURRENT, fixture, KEY } from "../tests/support/bootstrap_fixture.ts";
-import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
+import { createDyingFiles, Killed } from "../tests/support/failing_files.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";

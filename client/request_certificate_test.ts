@@ -6,7 +6,7 @@ import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_
 import type { KubeObject } from "../core/kube/meta.ts";
 import { generatePrivateKey, parsePrivateKey, publicKeysEqual } from "../core/pki/keys/keys.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
-import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
+import { createDyingFiles, Killed } from "../tests/support/failing_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
 import { encodeBase64, type TestCertificate } from "../tests/support/issuing_ca.ts";

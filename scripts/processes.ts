@@ -1,11 +1,11 @@
-/** Running scripts, and child processes from them: inherit the terminal, fail loudly. */
+/** Runs scripts, and child processes from them. */
 import { spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
-/** Folder for what is built or fetched once a machine; outside the checkout. */
+/** Returns the folder for what is built or fetched once a machine, outside of the checkout. */
 export function cacheDir(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tlsboot");
 }
@@ -28,16 +28,22 @@ async function printFiles(files: readonly string[] | void): Promise<void> {
   }
 }
 
-/** Runs a program to its end; its output goes where ours goes. Answers the exit code. */
+/** Where a child runs, and the variables that it gets beside ours. */
+interface ChildOptions {
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a program to its end, with our stdout and stderr; returns the exit code. */
 export function run(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: ChildOptions = {},
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       stdio: ["ignore", "inherit", "inherit"],
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      cwd: options.cwd,
       env: { ...process.env, ...options.env },
     });
     child.once("error", reject);
@@ -49,23 +55,23 @@ export function run(
 export async function mustRun(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: ChildOptions = {},
 ): Promise<void> {
   const code = await run(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
 }
 
-/** Runs a program that must succeed; the error holds its output when it does not. */
+/** Runs a program that must succeed, without showing its output; the error of a failure contains it. */
 export async function runQuietly(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly stdin?: string } = {},
+  options: Pick<ChildOptions, "cwd"> & { readonly stdin?: string } = {},
 ): Promise<void> {
   const { code, output } = await capture(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
 }
 
-/** Runs a program to its end beside others. The output is that of both streams as they came. */
+/** Runs a program to its end, and keeps the output of both streams in the order in which it came. */
 export function runAside(
   command: string,
   args: readonly string[],
@@ -82,16 +88,12 @@ export interface Ended {
 function capture(
   command: string,
   args: readonly string[],
-  { cwd, env = {}, stdin = "" }: {
-    readonly cwd?: string;
-    readonly env?: Readonly<Record<string, string>>;
-    readonly stdin?: string;
-  },
+  { cwd, env, stdin = "" }: ChildOptions & { readonly stdin?: string },
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       stdio: ["pipe", "pipe", "pipe"],
-      ...(cwd === undefined ? {} : { cwd }),
+      cwd,
       env: { ...process.env, ...env },
     });
     let output = "";

@@ -16,7 +16,7 @@ import { TLSBOOT_VERSION } from "../core/version.ts";
 import { buildReleasedFiles } from "./build.ts";
 import { PLATFORMS } from "./build/node_runtime.ts";
 import { ADDRESS, CONTACT } from "./docs/pages.ts";
-import { formatChecksums } from "./package/checksums.ts";
+import { formatChecksums } from "./package/released_files.ts";
 import { writeDebianPackages } from "./package/debian.ts";
 import { writeImages } from "./package/image.ts";
 import { writeNpmPackage } from "./package/npm.ts";

@@ -9,17 +9,14 @@ import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { ApiConnection } from "../client/admin/connection.ts";
 import { escapeText } from "../core/lib/printable.ts";
-import type { Peer } from "./peer.ts";
+import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName, type Peer } from "./guards.ts";
 import type { UiData } from "./data.ts";
-import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName } from "./guards.ts";
-import { BarePage, Frame, type NavEntry } from "./layout.tsx";
+import { BarePage, FailedBody, Frame, LoginHelp, type NavEntry, NotFoundBody } from "./layout.tsx";
 import type { CommandFlags, UiAction, UiContent, UiContext, UiElement, UiPage, UiPorts } from "./page.ts";
 import { addFlags } from "./parts.tsx";
 import { REQUESTS, requestsPage } from "./pages/requests.tsx";
-import { FailedBody, LoginHelp, NotFoundBody } from "./pages/failure.tsx";
-import { SCRIPT } from "./script.ts";
+import { FILES } from "./files.ts";
 import type { Login, UiSession, UiSessions } from "./session.ts";
-import { ICON, STYLE } from "./style.ts";
 
 /** The parts that the routes use. */
 export interface UiAppDeps {
@@ -42,13 +39,6 @@ export interface UiAppDeps {
 }
 
 type Env = { Bindings: HttpBindings; Variables: { readonly session: UiSession } };
-
-/** The files of the page, which contain nothing of the API and need no session. */
-const FILES = [
-  { path: "/style.css", type: "text/css; charset=utf-8", text: STYLE },
-  { path: "/script.js", type: "text/javascript; charset=utf-8", text: SCRIPT },
-  { path: "/icon.svg", type: "image/svg+xml", text: ICON },
-] as const;
 
 const LOGIN_FAULTS: Readonly<Record<Exclude<Login["kind"], "opened">, string>> = {
   used: "This link has been used. A link works once; the session that it opened has ended, in case it was not yours.",

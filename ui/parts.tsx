@@ -86,6 +86,18 @@ export function ListFilter({ action, query, choice, contains = "Contains" }: Lis
   );
 }
 
+/** Reads what `ListFilter` sends: one of the values or none, and the part of the text in lower case. */
+export function readListFilter<T extends string>(
+  query: URLSearchParams,
+  name: string,
+  values: readonly T[],
+): { readonly chosen: T | undefined; readonly words: string } {
+  return {
+    chosen: values.find((one) => one === query.get(name)),
+    words: (query.get("q") ?? "").trim().toLowerCase(),
+  };
+}
+
 /** Describes how many of the rows of a list are shown; `what` is in the plural. */
 export function describeFoundRows(found: number, all: number, what: string): string {
   if (found !== all) return `${found} of ${all} ${what}`;

@@ -9,11 +9,10 @@ import type { Logger } from "../core/ports.ts";
 import type { ApiConnection } from "../client/admin/connection.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData, type UiSource } from "./data.ts";
-import { UI_HOST } from "./guards.ts";
+import { createPeerCheck, UI_HOST } from "./guards.ts";
 import type { CommandFlags, UiAction, UiPage, UiPorts } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
 import { REQUESTS } from "./pages/requests.tsx";
-import { createPeerCheck } from "./peer.ts";
 import { createUiSessions } from "./session.ts";
 
 export interface UiOptions {

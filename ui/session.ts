@@ -3,8 +3,8 @@
  * and cookies are 256 random bits; only their digests are kept.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { equalsInConstantTime } from "../core/lib/brand.ts";
+import { hash } from "node:crypto";
 import type { Clock, Random } from "../core/ports.ts";
 
 /** How long a link may be used after it was printed, in milliseconds. */
@@ -117,5 +117,5 @@ export function createUiSessions(deps: { readonly clock: Clock; readonly random:
 }
 
 function digest(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
+  return hash("sha256", secret);
 }

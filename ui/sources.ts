@@ -222,6 +222,9 @@ export interface KnownCertificates {
   readonly missing: readonly Missing[];
 }
 
+/** The watches whose changes `readCertificates` shows. */
+export const CERTIFICATES_LIVE: readonly string[] = [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id];
+
 /** Reads the register, or the certificates of the requests where there is no register or the user may not read it. */
 export async function readCertificates(context: UiContext): Promise<KnownCertificates> {
   const register = await readIfPossible(context, RECORD_WATCH, "certificates without a request that still exists");

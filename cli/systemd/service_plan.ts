@@ -1,13 +1,7 @@
 /** Decides which files to write and which programs to run for a service of systemd, from what the machine has already. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
+import type { TextFile } from "../../core/lib/tar.ts";
 import { formatWords } from "../framework/command_line.ts";
-
-/** A file with its whole text. */
-export interface ServiceFile {
-  readonly path: string;
-  readonly text: string;
-  readonly mode: number;
-}
 
 /** A service as it should be installed. */
 export interface WantedService {
@@ -16,7 +10,7 @@ export interface WantedService {
   /** The text of the unit, whose first line says that tlsboot has written it. */
   readonly text: string;
   /** The settings and secrets that it reads. */
-  readonly files: readonly ServiceFile[];
+  readonly files: readonly TextFile[];
   /** The user that the unit needs, as a line of sysusers.d(5). */
   readonly user?: string | undefined;
 }
@@ -33,7 +27,7 @@ export interface FoundService {
 
 /** A step of an installation or a removal. */
 export type ServiceStep =
-  | { readonly kind: "write"; readonly file: ServiceFile }
+  | { readonly kind: "write"; readonly file: TextFile }
   | { readonly kind: "remove"; readonly path: string }
   | { readonly kind: "run"; readonly words: readonly [program: string, ...args: string[]] };
 

@@ -3,7 +3,7 @@ import { readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
+import { createDyingFiles, Killed } from "../../tests/support/failing_files.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { createFilePort } from "../files.ts";

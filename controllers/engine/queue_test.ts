@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
-import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
+import { CLOCK_JUMPS, createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import fc from "../../tests/support/properties.ts";
 import { backoffMs, createWaitQueue, createWorkQueue } from "./queue.ts";
 

@@ -78,15 +78,15 @@ export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
   };
 }
 
-/** A file of an archive that is held in memory. */
-export interface TarFile {
+/** A file with its whole text. */
+export interface TextFile {
   readonly path: string;
   readonly mode: number;
   readonly text: string;
 }
 
 /** Encodes text files as an archive. */
-export function encodeTarFiles(files: readonly TarFile[], modifiedSeconds: number): Uint8Array<ArrayBuffer> {
+export function encodeTarFiles(files: readonly TextFile[], modifiedSeconds: number): Uint8Array<ArrayBuffer> {
   const parts = files.flatMap(({ path, mode, text }) => {
     const bytes = Buffer.from(text);
     return [encodeTarHeader({ path, mode, size: bytes.length, modifiedSeconds }), bytes, tarPadding(bytes.length)];

@@ -3,7 +3,7 @@ import { encodeBase64 } from "../lib/encodings.ts";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isPlainWord, shellWord } from "../lib/shell_word.ts";
-import type { TarFile } from "../lib/tar.ts";
+import type { TextFile } from "../lib/tar.ts";
 import { formatYaml } from "../lib/yaml/format.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
@@ -158,7 +158,7 @@ export function parseJoinFile(text: string, path: string): Result<JoinedMachine,
 export function createPackFiles(
   material: JoinMaterial & { readonly node: NodeName },
   unit: string,
-): readonly TarFile[] {
+): readonly TextFile[] {
   const joinFile = formatBootstrapKubeconfig(material, PACK_JOIN_FILE);
   return [
     { path: "README", mode: PUBLIC_MODE, text: formatReadme(material) },

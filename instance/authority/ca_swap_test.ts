@@ -4,7 +4,7 @@ import type { CaRotationStep } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { planCaFiles } from "../../core/ca_rotation/ca_files.ts";
-import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
+import { createDyingFiles, Killed } from "../../tests/support/failing_files.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";
 import {
   applyCaFileSteps,

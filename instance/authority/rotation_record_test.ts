@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { encodeCertificates, encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { crossSign } from "../../core/ca_rotation/new_ca.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { createDyingFiles, Killed } from "../../tests/support/dying_files.ts";
+import { createDyingFiles, Killed } from "../../tests/support/failing_files.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";
 import { createTestAuthority, hoursFromNow, NOW, unwrap } from "../../tests/support/test_authority.ts";
 import type { NewCaFiles } from "./ca_swap.ts";

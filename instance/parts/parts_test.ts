@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
-import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { CLOCK_JUMPS, createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { type Part, Parts, renewEachMinute, runBeside } from "./parts.ts";
 

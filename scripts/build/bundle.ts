@@ -1,16 +1,21 @@
 /**
- * `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
+ * `deno task bundle` checks that the program runs as a bundle.
+ *
+ * A bundle is `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
  * commands load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
 import { build, type BuildOptions, type Metafile, type Plugin, transform, type TransformOptions } from "esbuild";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { deflateRawSync } from "node:zlib";
 import type { BuildCommit } from "../../core/version.ts";
-import { readBuildFacts } from "./facts.ts";
+import { mustRun, runScript } from "../processes.ts";
 import { ENTRY, packScripts } from "./assets.ts";
+import { readBuildFacts } from "./facts.ts";
+import { ensureNode } from "./node_runtime.ts";
 
 /** The scripts, and what went into them. */
 export interface Bundle {
@@ -169,3 +174,17 @@ export async function bundleScript(path: string): Promise<string> {
   if (output === undefined) throw new Error(`esbuild made nothing of ${path}`);
   return output.text;
 }
+
+/**
+ * Runs the bundle on Node: no source awaits at top level, or reads `import.meta` or a file beside itself.
+ */
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-bundle-"));
+  try {
+    await mustRun(await ensureNode(), [await writeBundle(await bundle(), folder), "version"]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+runScript(import.meta, main);

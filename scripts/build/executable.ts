@@ -1,4 +1,5 @@
-/** The released file of one target: a Node with the bundle in it. */
+/** The released file of one target: a Node without symbols and with the bundle in it. */
+import { Buffer } from "node:buffer";
 import { createReadStream, createWriteStream } from "node:fs";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -6,7 +7,6 @@ import { dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runQuietly } from "../processes.ts";
 import { ensureNode, type Platform, YOUNG_GENERATION_FLAG } from "./node_runtime.ts";
-import { stripElf } from "./strip_elf.ts";
 
 /** Where Node looks for what it runs, and what says that there is something (`src/node_sea.cc`). */
 const RESOURCE = "NODE_SEA_BLOB";
@@ -69,4 +69,72 @@ async function writeBlob(target: Platform, parts: Parts, folder: string): Promis
   );
   await runQuietly(await ensureNode(), ["--experimental-sea-config", config], { cwd: folder });
   return output;
+}
+
+// The ELF-64 object file format (gABI chapters 4 and 5), little-endian.
+const SECTION_HEADER_BYTES = 64;
+const SHT_NOBITS = 8;
+const SHF_ALLOC = 2n;
+
+/** The offsets of fields in the file's header. */
+const FILE = { sectionsAt: 0x28, sectionCount: 0x3c, namesIndex: 0x3e } as const;
+
+/** The offsets of fields in a section's header. */
+const SECTION = { type: 0x04, flags: 0x08, offset: 0x18, size: 0x20, link: 0x28 } as const;
+
+/**
+ * Removes symbols and debugging information from an executable, as `strip` does, but for any processor and without
+ * binutils. The removed sections lie behind those that are loaded, so nothing that runs moves.
+ */
+export function stripElf(elf: Uint8Array): Buffer {
+  const file = Buffer.from(elf);
+  if (file.toString("latin1", 0, 6) !== "\x7fELF\x02\x01") throw new Error("want a 64-bit little-endian ELF file");
+  const headers = readSectionHeaders(file);
+  const namesIndex = file.readUInt16LE(FILE.namesIndex);
+  const kept = headers.flatMap((header, index) =>
+    index === 0 || index === namesIndex || isLoaded(header) ? [{ header, index }] : []
+  );
+  const newIndexOf = new Map(kept.map(({ index }, position) => [index, position]));
+
+  const names = readSection(file, headers[namesIndex]);
+  const namesAt = Math.max(...headers.filter(isLoaded).map(readEnd));
+  const sectionsAt = Math.ceil((namesAt + names.length) / 8) * 8;
+  const newHeaders = kept.map(({ header, index }) => {
+    const moved = Buffer.from(header);
+    moved.writeUInt32LE(newIndexOf.get(header.readUInt32LE(SECTION.link)) ?? 0, SECTION.link);
+    if (index === namesIndex) moved.writeBigUInt64LE(BigInt(namesAt), SECTION.offset);
+    return moved;
+  });
+
+  const stripped = Buffer.alloc(sectionsAt + kept.length * SECTION_HEADER_BYTES);
+  file.copy(stripped, 0, 0, namesAt);
+  names.copy(stripped, namesAt);
+  Buffer.concat(newHeaders).copy(stripped, sectionsAt);
+  stripped.writeBigUInt64LE(BigInt(sectionsAt), FILE.sectionsAt);
+  stripped.writeUInt16LE(kept.length, FILE.sectionCount);
+  stripped.writeUInt16LE(newIndexOf.get(namesIndex) ?? 0, FILE.namesIndex);
+  return stripped;
+}
+
+function readSectionHeaders(file: Buffer): readonly Buffer[] {
+  const start = Number(file.readBigUInt64LE(FILE.sectionsAt));
+  return Array.from(
+    { length: file.readUInt16LE(FILE.sectionCount) },
+    (_, index) => file.subarray(start + index * SECTION_HEADER_BYTES, start + (index + 1) * SECTION_HEADER_BYTES),
+  );
+}
+
+function isLoaded(header: Buffer): boolean {
+  return (header.readBigUInt64LE(SECTION.flags) & SHF_ALLOC) !== 0n;
+}
+
+function readEnd(header: Buffer): number {
+  // Zeros that are made when the program starts take no room in the file.
+  const size = header.readUInt32LE(SECTION.type) === SHT_NOBITS ? 0 : Number(header.readBigUInt64LE(SECTION.size));
+  return Number(header.readBigUInt64LE(SECTION.offset)) + size;
+}
+
+function readSection(file: Buffer, header: Buffer | undefined): Buffer {
+  if (header === undefined) throw new Error("the ELF file has no names of sections");
+  return file.subarray(Number(header.readBigUInt64LE(SECTION.offset)), readEnd(header));
 }

@@ -1,9 +1,13 @@
-/** The Node 24 that the tests and the released file use: taken from npm by package name, once a machine. */
+/**
+ * The platforms of the released file, and their Node 24, which the tests use too: it comes from npm by package name, once
+ * a machine.
+ */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { cacheDir, mustRun, runAside } from "../processes.ts";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { cacheDir, mustRun, runAside, runQuietly } from "../processes.ts";
 
 /** A system and a processor, as Node's `process.platform` and `process.arch` name them. */
 export type Platform = "linux-x64" | "linux-arm64";
@@ -62,4 +66,29 @@ export async function readNodeVersions(): Promise<Readonly<Record<string, string
   const { code, output } = await runAside(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]);
   if (code !== 0) throw new Error(`node -p ended with ${code}\n${output}`);
   return JSON.parse(output);
+}
+
+/** Finds the targets that a `--target` names: `host`, `all` or one by its name. */
+export function findTargets(name: string): readonly Platform[] {
+  if (name === "all") return PLATFORMS;
+  if (name === "host") return [hostPlatform()];
+  const found = PLATFORMS.find((platform) => platform === name);
+  if (found === undefined) throw new Error(`there is no target "${name}"; want host, all, ${PLATFORMS.join(", ")}`);
+  return [found];
+}
+
+/** The name of a released file. */
+export function toFileName(target: Platform, version: string): string {
+  return `tlsboot-${version}-${target}`;
+}
+
+/**
+ * Returns the path of the released file for this machine. That is the file that `TLSBOOT_TEST_BINARY` names, or one that
+ * is built into a folder with the others of a target, of `host` or of `all`.
+ */
+export async function ensureReleasedFile(target: string, out: string): Promise<string> {
+  const built = process.env["TLSBOOT_TEST_BINARY"];
+  if (built !== undefined) return built;
+  await runQuietly(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts", "--target", target, "--out", out]);
+  return join(out, toFileName(hostPlatform(), TLSBOOT_VERSION));
 }

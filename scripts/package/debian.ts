@@ -2,16 +2,19 @@
  * `deno task package [--dist DIR] [--revision N]`: a Debian package of each Linux file in `dist/`, after `deno task build`.
  * It installs the program, its units, a system user, manual pages, completion and the licences.
  */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { gzipSync } from "node:zlib";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { CONTACT } from "../docs/pages.ts";
 import { runScript } from "../processes.ts";
-import { createDeb } from "./deb.ts";
+import { type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./released_files.ts";
 import { compressed, CONFIGURATION_FILE, file, packageFiles, readEdition } from "./package_files.ts";
-import { type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
+import { createTar, findFolders, type TarEntry } from "./tar.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
@@ -55,6 +58,74 @@ function renderChangelog(version: string, seconds: number): string {
     "  * See /usr/share/doc/tlsboot/changelog.gz.\n",
     ` -- ${MAINTAINER}  ${date}\n`,
   ].join("\n");
+}
+
+/** The content of a package; paths have no slash in front. */
+interface DebianPackage {
+  readonly files: readonly TarEntry[];
+  /** The text of `control`, with `@size@` for the kilobytes that it takes. */
+  readonly control: string;
+  /** The maintainer scripts postinst, prerm and postrm, by name. */
+  readonly scripts: Readonly<Record<string, string>>;
+  /** Paths of files that people edit: an upgrade keeps what they wrote. */
+  readonly configurationFiles: readonly string[];
+  /** The age of everything inside, seconds since 1970. */
+  readonly modifiedSeconds: number;
+}
+
+/** Makes a package (deb(5), deb-control(5)) without Debian's tools: the same content gives the same bytes. */
+function createDeb({ files, control, scripts, configurationFiles, modifiedSeconds }: DebianPackage): Buffer {
+  const sorted = [...files].sort((a, b) => a.path < b.path ? -1 : 1);
+  const kilobytes = sorted.reduce((sum, { data }) => sum + Math.ceil((data?.length ?? 0) / 1024), 0);
+  const sums = sorted.flatMap(({ path, data }) =>
+    data === undefined ? [] : [`${createHash("md5").update(data).digest("hex")}  ${path}\n`]
+  );
+  const controlEntries: readonly TarEntry[] = [
+    { path: "./", mode: 0o755 },
+    text("./conffiles", configurationFiles.map((path) => `/${path}\n`).join("")),
+    text("./control", control.replace("@size@", String(kilobytes))),
+    text("./md5sums", sums.join("")),
+    ...Object.entries(scripts).sort().map(([name, script]) => text(`./${name}`, script, 0o755)),
+  ];
+  const dataEntries = [...findFolders(sorted.map(({ path }) => path)), ...sorted]
+    .map((entry) => ({ ...entry, path: `./${entry.path}` }))
+    .sort((a, b) => a.path < b.path ? -1 : 1);
+  const compress = (entries: readonly TarEntry[]): Buffer =>
+    gzipSync(createTar(entries, modifiedSeconds), { level: 9 });
+  return createAr([
+    { name: "debian-binary", data: Buffer.from("2.0\n") },
+    { name: "control.tar.gz", data: compress(controlEntries) },
+    { name: "data.tar.gz", data: compress(dataEntries) },
+  ], modifiedSeconds);
+}
+
+function text(path: string, content: string, mode = 0o644): TarEntry {
+  return { path, mode, data: Buffer.from(content) };
+}
+
+/** A file in an archive of `ar`; names have at most 16 letters. */
+interface ArMember {
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+/** Makes an archive of `ar`, which a Debian package is, with one date for all members, in seconds since 1970. */
+export function createAr(members: readonly ArMember[], modifiedSeconds: number): Buffer {
+  const parts = members.flatMap(({ name, data }) => {
+    if (name.length > 16) throw new Error(`"${name}" is too long for ar`);
+    const fields = [
+      name.padEnd(16),
+      String(modifiedSeconds).padEnd(12),
+      "0".padEnd(6),
+      "0".padEnd(6),
+      "100644".padEnd(8),
+      String(data.length).padEnd(10),
+      "`\n",
+    ];
+    // Members begin at even places.
+    return [Buffer.from(fields.join(""), "latin1"), data, Buffer.from(data.length % 2 === 1 ? "\n" : "")];
+  });
+  return Buffer.concat([Buffer.from("!<arch>\n"), ...parts]);
 }
 
 runScript(import.meta, () => writeDebianPackages(parsePackageFlags()));

@@ -1,24 +1,25 @@
 /**
  * `deno task image [--dist DIR] [--base DIR]`: container images of the Linux files in `dist/`, after `deno task build`: an
- * OCI archive for all processors, a Docker archive for each, and a bill of materials for each.
+ * OCI archive for all processors (OCI image specification 1.1), a Docker archive for each (as of `docker save`), and a bill
+ * of materials for each. No container engine is needed.
  *
  * Below the program are a few packages of Debian, without a shell. They are downloaded into `dist/image-base`, which needs
  * apt; `--base` takes them from such a folder, without a network. The same files and packages give the same bytes.
  */
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { createSbom, createSbomContent, type SbomComponent, type SbomContent } from "../../cli/sbom/sbom.ts";
-import { UNKNOWN_BUILD } from "../../core/version.ts";
-import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
 import { runScript } from "../processes.ts";
-import { createDockerArchive, createOciArchive, type EncodedImage, encodeImage } from "./image_archive.ts";
 import {
   BASE_RELEASE,
   type BasePackage,
@@ -27,8 +28,8 @@ import {
   IMAGE_USER,
   readImageBase,
 } from "./image_base.ts";
-import { type LinuxProgram, readLinuxPrograms } from "./linux_programs.ts";
-import type { TarEntry } from "./tar.ts";
+import { type LinuxProgram, readLinuxPrograms } from "./released_files.ts";
+import { createTar, type TarEntry } from "./tar.ts";
 
 /** The name has a host, so that no engine takes it for an image of a public registry. */
 const NAME = `localhost/tlsboot:${TLSBOOT_VERSION}`;
@@ -149,6 +150,110 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
       ...debian.map((one) => ({ ref: one["bom-ref"], dependsOn: [] })),
     ],
   };
+}
+
+/** A layer of an image. */
+interface ImageLayer {
+  /** What the layer is, in a sentence. */
+  readonly comment: string;
+  readonly entries: readonly TarEntry[];
+  /** The age of everything inside, seconds since 1970. */
+  readonly modifiedSeconds: number;
+}
+
+/** An image for one processor. */
+export interface Image {
+  readonly architecture: "amd64" | "arm64";
+  readonly layers: readonly ImageLayer[];
+  /** What a container starts with, in the words of OCI's image configuration. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The date of the image in RFC 3339. */
+  readonly created: string;
+  /** The labels, which OCI calls annotations. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** An image in its parts, each found by its digest. */
+interface EncodedImage {
+  readonly platform: object;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly config: Buffer;
+  readonly layers: readonly Buffer[];
+}
+
+/** The prefix of OCI's media types. */
+const MEDIA = "application/vnd.oci.image";
+
+/** Encodes and compresses an image. */
+export function encodeImage({ architecture, layers, config, created, labels }: Image): EncodedImage {
+  const tars = layers.map(({ entries, modifiedSeconds }) => createTar(entries, modifiedSeconds));
+  // The first version of arm64 is v8, and the usual images name it.
+  const platform = { architecture, os: "linux", ...(architecture === "arm64" ? { variant: "v8" } : {}) };
+  return {
+    platform,
+    annotations: labels,
+    config: toJson({
+      created,
+      ...platform,
+      config: { ...config, Labels: labels },
+      rootfs: { type: "layers", diff_ids: tars.map(toDigest) },
+      history: layers.map(({ comment }) => ({ created, created_by: comment })),
+    }),
+    layers: tars.map((tar) => gzipSync(tar)),
+  };
+}
+
+/** Makes one archive of an image for several processors, under a name such as `localhost/tlsboot:0.1.0`. */
+export function createOciArchive(name: string, images: readonly EncodedImage[], modifiedSeconds: number): Buffer {
+  const blobs = new Map<string, Buffer>();
+  const add = (blob: Buffer, mediaType: string): { mediaType: string; digest: string; size: number } => {
+    blobs.set(toDigest(blob), blob);
+    return { mediaType, digest: toDigest(blob), size: blob.length };
+  };
+  const manifests = images.map(({ platform, annotations, config, layers }) => {
+    const manifest = toJson({
+      schemaVersion: 2,
+      mediaType: `${MEDIA}.manifest.v1+json`,
+      config: add(config, `${MEDIA}.config.v1+json`),
+      layers: layers.map((layer) => add(layer, `${MEDIA}.layer.v1.tar+gzip`)),
+      annotations,
+    });
+    return { ...add(manifest, `${MEDIA}.manifest.v1+json`), platform };
+  });
+  const index = toJson({ schemaVersion: 2, mediaType: `${MEDIA}.index.v1+json`, manifests });
+  // podman reads the first annotation, containerd (and so k3s and Docker) the second.
+  const annotations = { "org.opencontainers.image.ref.name": name, "io.containerd.image.name": name };
+  const whole = { ...add(index, `${MEDIA}.index.v1+json`), annotations };
+  return createTar([
+    toFile("oci-layout", toJson({ imageLayoutVersion: "1.0.0" })),
+    toFile("index.json", toJson({ schemaVersion: 2, mediaType: `${MEDIA}.index.v1+json`, manifests: [whole] })),
+    { path: "blobs/", mode: 0o755 },
+    { path: "blobs/sha256/", mode: 0o755 },
+    ...[...blobs].map(([digest, blob]) => toFile(`blobs/${digest.replace(":", "/")}`, blob)),
+  ], modifiedSeconds);
+}
+
+/** Makes the archive that `docker load` of any age reads: an image for one processor. */
+export function createDockerArchive(name: string, image: EncodedImage, modifiedSeconds: number): Buffer {
+  const config = `${toDigest(image.config).slice("sha256:".length)}.json`;
+  const layers = image.layers.map((layer) => [`${toDigest(layer).slice("sha256:".length)}.tar.gz`, layer] as const);
+  return createTar([
+    toFile("manifest.json", toJson([{ Config: config, RepoTags: [name], Layers: layers.map(([path]) => path) }])),
+    toFile(config, image.config),
+    ...layers.map(([path, layer]) => toFile(path, layer)),
+  ], modifiedSeconds);
+}
+
+function toFile(path: string, data: Buffer): TarEntry {
+  return { path, mode: 0o644, data };
+}
+
+function toJson(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function toDigest(blob: Uint8Array): string {
+  return `sha256:${createHash("sha256").update(blob).digest("hex")}`;
 }
 
 runScript(import.meta, main);

@@ -5,9 +5,8 @@ import { lstat, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mustRun } from "../processes.ts";
-import { findFolders } from "./deb.ts";
 import { type DebianPackages, fetchDebianPackages } from "./debian_packages.ts";
-import type { TarEntry } from "./tar.ts";
+import { findFolders, type TarEntry } from "./tar.ts";
 
 /** The number of the image's user, which is that of other images without a shell: 65532. */
 export const IMAGE_USER = 65_532;

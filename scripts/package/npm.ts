@@ -4,17 +4,17 @@
  */
 import { Buffer } from "node:buffer";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { pathToFileURL } from "node:url";
+import ts from "typescript";
 import { MIN_NODE_MAJOR } from "../../cli/node_version.ts";
-import { importedPackages } from "../licenses/sbom.ts";
 import { defineBuild, readBuildFacts } from "../build/facts.ts";
+import { importedPackages } from "../licenses.ts";
 import { runScript } from "../processes.ts";
-import { compile } from "./compile.ts";
 import { createTar, type TarEntry } from "./tar.ts";
-import process from "node:process";
 
 /** The date that npm itself gives to packed files, the same for every package. */
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
@@ -116,6 +116,53 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
 /** Returns the version in a specifier: `4.13.19` for `npm:hono@4.13.19`. */
 function parseVersion(specifier: string): string {
   return specifier.slice(specifier.lastIndexOf("@") + 1);
+}
+
+/** Text by path from the root of the checkout, with slashes. */
+type CompiledFiles = ReadonlyMap<string, string>;
+
+/**
+ * Compiles entries and everything that they import into JavaScript modules with declarations. Throws the errors that
+ * TypeScript finds.
+ */
+async function compile(root: string, entries: readonly string[]): Promise<CompiledFiles> {
+  const { options, errors } = ts.convertCompilerOptionsFromJson({
+    ...JSON.parse(await readFile(join(root, "deno.json"), "utf8")).compilerOptions,
+    // Node 24 knows the language as it stands in the sources, so only types go.
+    target: "ESNext",
+    module: "ESNext",
+    moduleResolution: "Bundler",
+    // Request and Response with their parts, which Node and Deno have too.
+    lib: ["ESNext", "DOM"],
+    types: ["node"],
+    rootDir: root,
+    outDir: root,
+    declaration: true,
+    rewriteRelativeImportExtensions: true,
+    skipLibCheck: true,
+    newLine: "lf",
+  }, root);
+  const program = ts.createProgram(entries.map((entry) => join(root, entry)), options);
+  const files = new Map<string, string>();
+  const { diagnostics } = program.emit(undefined, (path, text) => {
+    files.set(relative(root, path).replaceAll("\\", "/"), path.endsWith(".d.ts") ? withJsImports(text) : text);
+  });
+  const faults = [...errors, ...ts.getPreEmitDiagnostics(program), ...diagnostics];
+  if (faults.length > 0) throw new Error(describe(root, faults));
+  return new Map([...files].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** TypeScript rewrites the imports of modules only; those of declarations name files that a package does not have. */
+function withJsImports(declarations: string): string {
+  return declarations.replaceAll(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.tsx?"/g, '$1"$2.js"');
+}
+
+function describe(root: string, faults: readonly ts.Diagnostic[]): string {
+  return ts.formatDiagnostics(faults, {
+    getCurrentDirectory: () => root,
+    getCanonicalFileName: (name) => name,
+    getNewLine: () => "\n",
+  });
 }
 
 runScript(import.meta, main);

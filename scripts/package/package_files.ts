@@ -3,13 +3,12 @@ import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type BuildCommit, UNKNOWN_BUILD } from "../../core/version.ts";
+import { type BuildCommit, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../core/version.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { renderCompletionScript } from "../../cli/framework/completion.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
-import { TLSBOOT_VERSION } from "../../core/version.ts";
-import type { PackageFile } from "./deb.ts";
+import type { TarEntry } from "./tar.ts";
 
 /** The one file that people edit. */
 export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
@@ -37,20 +36,20 @@ export function readEdition({ date }: BuildCommit): ManEdition {
 }
 
 /** The name by which kubectl finds the program as `kubectl tlsboot`, and its manual page. */
-const KUBECTL_PLUGIN: readonly PackageFile[] = [
+const KUBECTL_PLUGIN: readonly TarEntry[] = [
   { path: "usr/bin/kubectl-tlsboot", mode: 0o777, target: "tlsboot" },
   { path: "usr/share/man/man1/kubectl-tlsboot.1.gz", mode: 0o777, target: "tlsboot.1.gz" },
 ];
 
 /** Returns the files, in no order; their paths are Debian's. */
-export async function packageFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
+export async function packageFiles(root: string, edition: ManEdition): Promise<readonly TarEntry[]> {
   const systemd = SYSTEMD.map(async ([source, path]) =>
     file(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
   );
   const pages = manTopics(COMMAND_TABLE).map((topic) =>
     compressed(`usr/share/man/man1/${manName(COMMAND_TABLE, topic)}.1.gz`, renderMan(COMMAND_TABLE, topic, edition))
   );
-  const completion = (shell: "bash" | "zsh" | "fish", path: string): PackageFile =>
+  const completion = (shell: "bash" | "zsh" | "fish", path: string): TarEntry =>
     file(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
   return [
     ...KUBECTL_PLUGIN,
@@ -70,11 +69,11 @@ export async function packageFiles(root: string, edition: ManEdition): Promise<r
 }
 
 /** Makes a file of text. */
-export function file(path: string, text: string): PackageFile {
+export function file(path: string, text: string): TarEntry {
   return { path, mode: 0o644, data: Buffer.from(text) };
 }
 
 /** Makes a compressed file of text; its name ends with `.gz`. */
-export function compressed(path: string, text: string): PackageFile {
+export function compressed(path: string, text: string): TarEntry {
   return { path, mode: 0o644, data: gzipSync(text, { level: 9 }) };
 }

@@ -9,8 +9,8 @@ import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { runAside, runScript } from "../processes.ts";
-import { type LinuxArchitecture, type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./linux_programs.ts";
-import { findFolders, type PackageFile } from "./deb.ts";
+import { type LinuxArchitecture, type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./released_files.ts";
+import { findFolders, type TarEntry } from "./tar.ts";
 import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 
 /** RPM's names of the processors. */
@@ -48,7 +48,7 @@ export async function writeRpmPackages({ dist, revision }: PackageFlags): Promis
 }
 
 /** Writes the files into the folder that rpmbuild copies. */
-async function stage(files: readonly PackageFile[], folder: string): Promise<void> {
+async function stage(files: readonly TarEntry[], folder: string): Promise<void> {
   for (const { path, mode, data, target } of files) {
     const to = join(folder, path);
     await mkdir(dirname(to), { recursive: true });

@@ -22,7 +22,7 @@ import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
 import { writePages } from "../docs/pages.ts";
 import { runScript } from "../processes.ts";
-import { formatChecksums } from "./checksums.ts";
+import { formatChecksums } from "./released_files.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -28,3 +28,13 @@ export function createTar(entries: readonly TarEntry[], modifiedSeconds: number)
   const size = blocks.reduce((sum, block) => sum + block.length, TAR_END.length);
   return Buffer.concat([...blocks, TAR_END, tarPadding(size, RECORD)]);
 }
+
+/** Returns every folder above some files, the root included. */
+export function findFolders(paths: readonly string[]): readonly TarEntry[] {
+  const folders = new Set([""]);
+  for (const path of paths) {
+    const parts = path.split("/").slice(0, -1);
+    parts.forEach((_, index) => folders.add(`${parts.slice(0, index + 1).join("/")}/`));
+  }
+  return [...folders].map((path) => ({ path, mode: 0o755 }));
+}

@@ -7,8 +7,8 @@ import { NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../../cli/sbom/lice
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { packageId } from "../../cli/sbom/sbom.ts";
 import { NODE_VERSION as NODE_OF_THE_FILE } from "../build/node_runtime.ts";
-import { readOwnLicense, readSbom } from "../licenses/sbom.ts";
-import { formatChecksums } from "../package/checksums.ts";
+import { readOwnLicense, readSbom } from "../licenses.ts";
+import { formatChecksums } from "../package/released_files.ts";
 
 /** The end of a check. What is not done yet does not fail the release. */
 export interface CheckOutcome {

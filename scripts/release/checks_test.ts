@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { ROOT } from "../../tests/support/child.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { formatChecksums } from "../package/checksums.ts";
+import { formatChecksums } from "../package/released_files.ts";
 import {
   checkChangelog,
   checkContact,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Buffer } from "node:buffer";
-import { findCompactedRevision } from "../../tests/contract/storage_contract.ts";
+import { findCompactedRevision } from "../../tests/support/stored_things.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";

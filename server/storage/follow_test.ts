@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clearImmediate, setImmediate } from "node:timers";
-import { thing } from "../../tests/contract/storage_contract.ts";
+import { thing } from "../../tests/support/stored_things.ts";
 import { createFakeAfter } from "../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

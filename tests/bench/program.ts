@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import { type Child, type Finished, NODE_FLAGS, start } from "../support/child.ts";
-import { ensureReleasedFile } from "../../scripts/build/run.ts";
+import { ensureReleasedFile } from "../../scripts/build/node_runtime.ts";
 
 export interface Program {
   /** Runs a command to its end; throws with its output unless it exits 0. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ensureOldLibraries } from "../support/peers/old_libraries.ts";
+import { ensureOldLibraries } from "../support/peers/debian.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type BareRoot, createBareRoot, DATA, type User } from "../support/binary/bare_root.ts";
 import { hostFile } from "../support/binary/released.ts";

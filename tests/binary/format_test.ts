@@ -11,8 +11,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { PLATFORMS } from "../../scripts/build/node_runtime.ts";
-import { toFileName } from "../../scripts/build/targets.ts";
+import { PLATFORMS, toFileName } from "../../scripts/build/node_runtime.ts";
 import { releasedFile, releasedFolder } from "../support/binary/released.ts";
 
 /** The largest size that a released file may have, see docs/engineering/measurements.md. */

@@ -1,9 +1,7 @@
 /** The promises of every Storage, as tests that run against any implementation. */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
   AlreadyExistsError,
@@ -16,9 +14,15 @@ import {
   type Write,
   WriteRefusedError,
 } from "../../server/storage/storage.ts";
-import type { StoredValues } from "../../server/storage/etcd/contents.ts";
-import { CLOCK_JUMPS } from "../support/clock_jumps.ts";
-import { createFakeClock, until } from "../support/fake_clock.ts";
+import { CLOCK_JUMPS, createFakeClock, until } from "../support/fake_clock.ts";
+import {
+  collect,
+  creations,
+  describeEvents,
+  findCompactedRevision,
+  readContent,
+  thing,
+} from "../support/stored_things.ts";
 
 /** An empty store that is gone at the end of the scope. */
 export interface OpenedStorage extends AsyncDisposable {
@@ -44,67 +48,8 @@ export const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true }
 /** A store on etcd, which other servers write and whose time is etcd's. */
 export const SHARED: StorageTraits = { keepsCallOrder: false, expiresByClock: false };
 
-/** Plain JSON, for the made-up kinds of the contract. */
-export const JSON_VALUES: StoredValues = {
-  root: "/registry/",
-  prefixes: ["/registry/"],
-  encode(_key, { kind: _kind, apiVersion: _apiVersion, ...object }) {
-    return Buffer.from(JSON.stringify(object));
-  },
-  decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
-  isDecoded: () => true,
-};
-
-/** Finds the oldest revision whose state and later history a store still knows. */
-export function findCompactedRevision(storage: Pick<Storage, "watch">): number {
-  try {
-    storage.watch("/", -1, () => {}).stop();
-  } catch (error) {
-    if (error instanceof CompactedError) return error.compactedRevision;
-    throw error;
-  }
-  throw new Error("the store has a history before its first revision");
-}
-
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
-
-/** An object with a value that distinguishes its versions. */
-export function thing(name: string, value: number | string = 0): KubeObject {
-  const object = { metadata: { name, uid: `uid-${name}`, creationTimestamp: "2026-01-01T00:00:00Z" }, value };
-  return object;
-}
-
-/** Collects every event of a watch. */
-export function collect(storage: Storage, prefix: string, afterRevision: number): {
-  readonly events: StorageEvent[];
-  stop(): void;
-} {
-  const events: StorageEvent[] = [];
-  const watch = storage.watch(prefix, afterRevision, (batch) => void events.push(...batch));
-  return { events, stop: () => watch.stop() };
-}
-
-/** The creations of one thing and its companions, which are of other resources. */
-export function creations(name: string, value: number | string = 0): readonly Write[] {
-  return ["things", "others", "events/default"].map((resource) => ({
-    kind: "create",
-    key: `/registry/${resource}/${name}`,
-    object: thing(name, value),
-  }));
-}
-
-/** The newest state by key, as the store shows it. */
-export async function readContent(storage: Storage): Promise<ReadonlyMap<string, number>> {
-  return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
-}
-
-/** Formats each event as one line. */
-export function describeEvents(events: readonly StorageEvent[]): string[] {
-  return events.map(({ key, revision, current, previous }) =>
-    `${revision} ${key.slice("/registry/".length)} ${previous?.revision ?? "-"}>${current?.revision ?? "-"}`
-  );
-}
 
 function listKeys(page: StoragePage): string[] {
   return page.items.map((item) => item.key.slice(PREFIX.length));

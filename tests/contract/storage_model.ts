@@ -13,7 +13,8 @@ import {
 } from "../../server/storage/storage.ts";
 import { findResourcePath } from "../../server/storage/transaction.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
-import { collect, findCompactedRevision, type OpenedStorage, type OpenStorage, thing } from "./storage_contract.ts";
+import type { OpenedStorage, OpenStorage } from "./storage_contract.ts";
+import { collect, findCompactedRevision, thing } from "../support/stored_things.ts";
 
 /** Keys with every trouble that order can have: prefixes of each other, signs around "/", characters beyond U+FFFF. */
 const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);

@@ -10,7 +10,7 @@ import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
-import { createPlainKeys } from "../support/ca_keys.ts";
+import { createPlainKeys } from "../support/instance_deps.ts";
 import { fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";

@@ -1,8 +1,7 @@
 /** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { createFakeClock } from "../support/fake_clock.ts";
-import { createImpatientClock } from "../support/impatient_clock.ts";
+import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { grant } from "../support/node_requests.ts";

@@ -14,7 +14,7 @@ import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
-import { createPlainKeys } from "../support/ca_keys.ts";
+import { createPlainKeys } from "../support/instance_deps.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { findLink, openLink } from "../support/ui_client.ts";
 

@@ -9,7 +9,7 @@ import { GUIDE_GROUPS, MIXIN_NAMES } from "../../cli/commands/docs/flags.ts";
 import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
 import { MIXIN } from "../../cli/commands/docs/mixin_texts.ts";
 import { SERVICE } from "../../cli/commands/up/service_texts.ts";
-import { readGuides, readMixin, readService } from "../../scripts/docs/texts.ts";
+import { readGuides, readMixin, readService } from "../../scripts/docs/cli.ts";
 import { NODE_FLAGS, ROOT, runProgram, runTlsboot } from "../support/child.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";

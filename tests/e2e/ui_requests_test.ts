@@ -17,7 +17,7 @@ import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
 import type { UiContext } from "../../ui/page.ts";
 import { addFlags } from "../../ui/parts.tsx";
-import { approveRequestAction, denyRequestAction } from "../../ui/pages/request.tsx";
+import { approveRequestAction, denyRequestAction } from "../../ui/pages/requests.tsx";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

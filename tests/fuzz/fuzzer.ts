@@ -1,7 +1,6 @@
 /** Runs one target: input after input, each within bounds of time and memory, until the time limit has passed. */
 import process from "node:process";
-import { createSeededRandom } from "../support/seeded_random.ts";
-import { below, oneIn, pick } from "../support/dice.ts";
+import { below, createSeededRandom, oneIn, pick } from "../support/seeded_random.ts";
 import { findSteepGrowth } from "../support/growth.ts";
 import { inflate, minimize, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
 import type { Bytes, Target } from "./target.ts";

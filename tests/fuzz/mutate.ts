@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Random } from "../../core/ports.ts";
 import { shrink } from "../support/shrink.ts";
-import { below, mostlySmall, oneIn, pick } from "../support/dice.ts";
+import { below, mostlySmall, oneIn, pick } from "../support/seeded_random.ts";
 import { type Bytes, encodeText } from "./target.ts";
 
 export interface Pool {

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, stat, statfs, writeFile } from "node:fs/promi
 import { test } from "node:test";
 import { runProgram, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";

@@ -9,11 +9,16 @@ import { createTlsTransport } from "../../client/transport/tls_transport.ts";
 import { ROOT, runProgram, spawnTlsboot, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import {
+  assertChain,
+  assertKeyMatches,
+  CA_EXTENSIONS,
+  csrManifest,
+  makeCertificate,
+  openssl,
+} from "../support/interop/openssl.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { createKubectl, waitForCertificate } from "../support/interop/kubectl.ts";
-import { assertChain, assertKeyMatches, openssl } from "../support/interop/openssl.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 

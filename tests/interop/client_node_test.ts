@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { succeedProgram } from "../support/child.ts";
-import { createRequest } from "../support/interop/csr_manifest.ts";
+import { createRequest } from "../support/interop/openssl.ts";
 import { formatKubeconfig } from "../support/interop/kubectl.ts";
 import { sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import { npmPeerPath } from "../support/peers/npm.ts";

@@ -8,9 +8,8 @@ import { after, before, describe, test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { runProgram, spawnTlsbootToEnd, succeedTlsboot, tlsbootCommand } from "../support/child.ts";
 import { connectWith } from "../support/instance_process.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest, openssl } from "../support/interop/openssl.ts";
 import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
-import { openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane } from "../support/interop/shared.ts";
 import { waitForFailure } from "../support/interop/web_signer.ts";
 

@@ -9,7 +9,7 @@ import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import type { Finding } from "../../core/report/health/finding.ts";
 import { type Instance, spawnInstance } from "../support/instance_process.ts";
 import { eventually } from "../support/eventually.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";

@@ -9,7 +9,7 @@ import { startControllerManager } from "../support/interop/control_plane.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { createShell } from "../support/interop/shell.ts";
 
 test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two servers of tlsboot and in their place", async () => {

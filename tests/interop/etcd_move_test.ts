@@ -10,11 +10,10 @@ import { spawnInstance } from "../support/instance_process.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "../support/interop/apiserver.ts";
 import { startControllerManager } from "../support/interop/control_plane.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { CA_EXTENSIONS, csrManifest, makeCertificate } from "../support/interop/openssl.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { everything, steady, untilFurnished, withoutVersions, writeSamples } from "../support/interop/everything.ts";
 import { createKubectl, type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { readRegister } from "../support/interop/register.ts";
 

@@ -12,7 +12,7 @@ import { eventually } from "../support/eventually.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { COLLECTIONS, everything, steady, untilFurnished, writeSamples } from "../support/interop/everything.ts";
 import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";

@@ -12,16 +12,8 @@ import type { Clock } from "../../core/ports.ts";
 import { GrpcChannel, type GrpcServer } from "../../server/storage/etcd/grpc.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import {
-  collect,
-  creations,
-  JSON_VALUES,
-  type OpenStorage,
-  readContent,
-  SHARED,
-  testStorage,
-  thing,
-} from "../contract/storage_contract.ts";
+import { type OpenStorage, SHARED, testStorage } from "../contract/storage_contract.ts";
+import { collect, creations, JSON_VALUES, readContent, thing } from "../support/stored_things.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";

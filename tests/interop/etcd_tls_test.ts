@@ -10,7 +10,7 @@ import { spawnTlsbootToEnd } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
 const CLIENT = ["extendedKeyUsage=clientAuth"];

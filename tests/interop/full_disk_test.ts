@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";

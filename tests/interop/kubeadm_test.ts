@@ -10,10 +10,17 @@ import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runProgram, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { findServerPort } from "../support/temp.ts";
-import { NODE, startClusters } from "../support/interop/kubeadm_places.ts";
-import { discovery, joining } from "../support/interop/kubeadm_join_scripts.ts";
+import {
+  discovery,
+  INIT_CONFIG,
+  joining,
+  NODE,
+  preparing,
+  randomTokens,
+  startClusters,
+  tokens,
+} from "../support/interop/kubeadm_scripts.ts";
 import { startMachine } from "../support/interop/machine.ts";
-import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop/kubeadm_scripts.ts";
 import { compareScripts, formatStep } from "../support/interop/kubectl_comparison/comparison.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { untilReady } from "../support/interop/whole_kubelet.ts";

@@ -6,10 +6,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { assertNodePair, csrManifest, readMode } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
-import { assertNodePair, readMode } from "../support/interop/openssl.ts";
 import { KUBERNETES_RELEASES } from "../support/peers/go.ts";
 
 const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";

@@ -8,8 +8,7 @@ import { test } from "node:test";
 import { spawnTlsboot } from "../support/child.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
-import { openssl } from "../support/interop/openssl.ts";
+import { CA_EXTENSIONS, makeCertificate, openssl } from "../support/interop/openssl.ts";
 import { startWholeKubelet, untilLease, untilReady } from "../support/interop/whole_kubelet.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 

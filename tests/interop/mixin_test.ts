@@ -6,7 +6,7 @@ import { before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { ROOT, runProgram, succeedProgram } from "../support/child.ts";
 import { assertGolden } from "../support/golden.ts";
-import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { ensureDebianProgram } from "../support/peers/debian.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { createTempFolder } from "../support/temp.ts";
 

@@ -5,8 +5,14 @@ import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { runProgram, spawnTlsbootToEnd, start, succeedProgram } from "../support/child.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
-import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
+import {
+  assertChain,
+  assertKeyMatches,
+  assertNodePair,
+  csrManifest,
+  openssl,
+  readSubject,
+} from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertLints } from "../support/interop/zlint.ts";

@@ -11,8 +11,7 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import { cpuSecondsIn } from "../bench/processes.ts";
 import { type Child, spawnTlsboot, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { type Kubectl, untilAllowed } from "../support/interop/kubectl.ts";
-import { openssl } from "../support/interop/openssl.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { CA_EXTENSIONS, makeCertificate, openssl } from "../support/interop/openssl.ts";
 import { type SharedControlPlane, sharedControlPlane, sharedInstance } from "../support/interop/shared.ts";
 import { createShell, type Shell } from "../support/interop/shell.ts";
 import { readGuide, toScript } from "../support/guide.ts";

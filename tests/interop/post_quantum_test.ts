@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
+import { ensureNewOpenssl } from "../support/peers/debian.ts";
 import { spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";

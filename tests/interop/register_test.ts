@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startControllerManager } from "../support/interop/control_plane.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { startEtcd, STEADY_LEADER } from "../support/interop/etcd.ts";
 import type { RunningInstance } from "../support/interop/instance.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";

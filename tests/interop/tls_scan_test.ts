@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { start } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 /** One line of the scanner's report. */

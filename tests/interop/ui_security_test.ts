@@ -12,7 +12,7 @@ import { type FakeAnswer, startFakeApi } from "../support/fake_api.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHostileObjects, hostileAnswer } from "../support/hostile_api.ts";
 import { HOSTILE } from "../support/hostile_text.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { logIn } from "../support/interop/ui.ts";
 import { createSecretRun } from "../support/secret_search.ts";

@@ -6,7 +6,7 @@ import type { Page } from "puppeteer-core";
 import { UI_PAGES } from "../../ui/pages/mod.ts";
 import { assertAccessible, startBrowser, takeScreenshot } from "../support/browser.ts";
 import type { Child } from "../support/child.ts";
-import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { csrManifest } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import {
   AUDIT_POLICY,

@@ -19,7 +19,7 @@ import { succeedTlsboot } from "../support/child.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { CASES, type KeyName, KEYS, type SigningCase } from "../support/interop/signing_cases.ts";
 import { makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";

@@ -10,7 +10,7 @@ import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { ROOT, runProgram, start, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
-import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { ensureDebianProgram } from "../support/peers/debian.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 

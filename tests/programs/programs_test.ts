@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { test } from "node:test";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { ensureDebianProgram } from "../support/peers/debian.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { type Child, runProgram, spawnTlsboot, start, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { formatChartHeader } from "../support/chart.ts";

@@ -9,10 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { runUntilSilent } from "./batch.ts";
-import { imports, listChanges } from "./changes.ts";
+import { findNeeded, listChanges } from "./suites.ts";
 import type { Summary } from "./main.ts";
 import { type Step, STEPS } from "./steps.ts";
-import { findNeeded } from "./suites.ts";
 
 /** How long a step may print nothing before it is killed. */
 const SILENT_MS = 1_500_000;
@@ -28,7 +27,7 @@ interface StepResult {
 }
 
 async function main(isFull: boolean): Promise<number> {
-  const needed = findNeeded(listChanges(), imports).steps;
+  const needed = findNeeded(listChanges()).steps;
   const steps = STEPS.filter(({ name, only, isByPath = false }) =>
     isFull ? only !== "run" : only !== "full" && (!isByPath || needed.includes(name))
   );

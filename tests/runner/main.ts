@@ -17,12 +17,20 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { ensureReleasedFile } from "../../scripts/build/run.ts";
-import { ensureNode } from "../../scripts/build/node_runtime.ts";
+import { ensureNode, ensureReleasedFile } from "../../scripts/build/node_runtime.ts";
 import { type Batch, type BatchResult, deno, node, runBatches, type Runtime } from "./batch.ts";
-import { imports, listChanges } from "./changes.ts";
+import {
+  findNeeded,
+  GROUPS,
+  importsFile,
+  INTEROP_CORE,
+  INTEROP_FULL,
+  listChanges,
+  SMOKE,
+  SUITES,
+  toInteropFile,
+} from "./suites.ts";
 import { formatFailures, type NamedText } from "./junit.ts";
-import { findNeeded, GROUPS, INTEROP_CORE, INTEROP_FULL, SMOKE, SUITES, toInteropFile } from "./suites.ts";
 
 /** A file that imports this module starts programs, or tlsboot in its process, and waits for it. */
 const STARTS_PROGRAMS = "tests/support/child.ts";
@@ -124,7 +132,7 @@ async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
 async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
   const own = await findFiles(SUITES["file"] ?? [], words);
   const endToEnd = (await findFiles(["tests/e2e/*_test.ts", "tests/security/*_test.ts"], words))
-    .filter((file) => isFull ? imports(file, STARTS_PROGRAMS) : SMOKE.includes(file));
+    .filter((file) => isFull ? importsFile(file, STARTS_PROGRAMS) : SMOKE.includes(file));
   if (own.length + endToEnd.length === 0) return [];
   const env = { TLSBOOT_TEST_BINARY: await ensureReleasedFile("all", DIST), ...fullRun(isFull) };
   return [
@@ -136,7 +144,7 @@ async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
 /** Plans a suite that runs next to programs of others. The servers run on Node, as the released file does, or are that. */
 async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: Options): Promise<readonly Batch[]> {
   const found = await findFiles(SUITES[suite] ?? [], words);
-  const needed = isChanged ? findNeeded(listChanges(), imports).interop : undefined;
+  const needed = isChanged ? findNeeded(listChanges()).interop : undefined;
   const isChosen = (file: string): boolean => {
     if (suite !== "interop" || words.length > 0 || isFull) return true;
     if (needed !== undefined) return needed.includes(file);
@@ -153,7 +161,7 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
   };
   // Packages are made by scripts that run on Deno.
   const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
-  const shared = files.filter((file) => imports(file, SHARES_PEERS));
+  const shared = files.filter((file) => importsFile(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
   return [...deal(shared, SLOW_IN_A_BATCH.interop), ...alone.map((file) => [file])].map((files) => ({
     runtime,
@@ -193,7 +201,7 @@ function usesDifferent(file: string, modules: RegExp): boolean {
 
 /** Splits files into batches, the slow ones first, as they wait for others. */
 function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
-  const isSlow = (file: string): boolean => file.startsWith("tests/") && imports(file, STARTS_PROGRAMS);
+  const isSlow = (file: string): boolean => file.startsWith("tests/") && importsFile(file, STARTS_PROGRAMS);
   return [
     ...deal(files.filter(isSlow), SLOW_IN_A_BATCH.unit),
     ...deal(files.filter((file) => !isSlow(file)), QUICK_IN_A_BATCH),

@@ -2,6 +2,9 @@
  * Which tests there are, and which of them a change needs. Every file of a suite is found by its folder; a file of the
  * interoperability suite is also named here once, in the core or in a group, and `suites_test.ts` finds one that is not.
  */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 
 /** The files of each suite. */
 export const SUITES: Readonly<Record<string, readonly string[]>> = {
@@ -203,7 +206,7 @@ export interface Needed {
  */
 export function findNeeded(
   changed: readonly string[] | undefined,
-  imports: (file: string, imported: string) => boolean,
+  imports: (file: string, imported: string) => boolean = importsFile,
 ): Needed {
   const isAll = changed === undefined || changed.some((path) => EVERYTHING.test(path));
   const touched = GROUPS.filter(({ paths }) =>
@@ -222,4 +225,34 @@ export function findNeeded(
 /** The path of a file of the interoperability suite. */
 export function toInteropFile(name: string): string {
   return `tests/interop/${name}_test.ts`;
+}
+
+/** Names the last commit that passed `.ci/full`. */
+const BASE = ".ci/base";
+
+/**
+ * Lists the paths that differ from the commit in `.ci/base`. Undefined when they cannot be known: the file is missing, or
+ * the clone is shallow and does not have the commit.
+ */
+export function listChanges(): readonly string[] | undefined {
+  if (!existsSync(BASE)) return undefined;
+  const base = readFileSync(BASE, "utf8").trim();
+  try {
+    const paths = execFileSync("git", ["diff", "--name-only", "--no-renames", base], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return paths.split("\n").filter((path) => path !== "" && path !== BASE);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reports whether a file of the tests imports another, itself or through others, or is it. Types do not count. */
+export function importsFile(file: string, imported: string, seen: Set<string> = new Set()): boolean {
+  if (file === imported) return true;
+  if (seen.has(file) || !file.startsWith("tests/") || !existsSync(file)) return false;
+  seen.add(file);
+  const names = readFileSync(file, "utf8").matchAll(/^(?:im|ex)port (?!type )[^;]*? from "(\.[^"]+)"/gm);
+  return [...names].some(([, name = ""]) => importsFile(posix.join(posix.dirname(file), name), imported, seen));
 }

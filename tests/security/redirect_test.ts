@@ -15,8 +15,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts
 import { type Finished, runTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";
-import { createFakeClock } from "../support/fake_clock.ts";
-import { createImpatientClock } from "../support/impatient_clock.ts";
+import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";

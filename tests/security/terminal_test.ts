@@ -11,7 +11,7 @@ import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import type { Clock } from "../../core/ports.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
-import { createFakeClock } from "../support/fake_clock.ts";
+import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
 import {
   createHostileObjects,
   HOSTILE_SERVERS,
@@ -22,7 +22,6 @@ import {
 } from "../support/hostile_api.ts";
 import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
 import { assertShown, findObeyed, FORGING, HOSTILE } from "../support/hostile_text.ts";
-import { createImpatientClock } from "../support/impatient_clock.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";

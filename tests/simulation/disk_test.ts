@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { JSON_VALUES, thing } from "../contract/storage_contract.ts";
+import { JSON_VALUES, thing } from "../support/stored_things.ts";
 import { createSimulatedFiles, SimulatedDatabase } from "./disk.ts";
 
 const SEEDS = Array.from({ length: 40 }, (_, seed) => seed);

@@ -8,15 +8,8 @@ import { EtcdClient } from "../../server/storage/etcd/client.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";
 import { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createStored } from "../../server/storage/stored.ts";
-import {
-  findCompactedRevision,
-  JSON_VALUES,
-  type OpenStorage,
-  readContent,
-  SHARED,
-  testStorage,
-  thing,
-} from "../contract/storage_contract.ts";
+import { type OpenStorage, SHARED, testStorage } from "../contract/storage_contract.ts";
+import { findCompactedRevision, JSON_VALUES, readContent, thing } from "../support/stored_things.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { createFakeAfter, createRealAfter } from "../support/fake_after.ts";
 import { createFakeClock, until } from "../support/fake_clock.ts";

@@ -2,21 +2,21 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createSystemRandom } from "../../cli/system.ts";
 import type { ApiClient } from "../../client/objects/api.ts";
+import { createWrappedKeySecret, crossSign, toWrappedKeyName, wrapKey } from "../../core/ca_rotation/new_ca.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
-import { createWrappedKeySecret, crossSign, toWrappedKeyName, wrapKey } from "../../core/ca_rotation/new_ca.ts";
-import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { createSystemRandom } from "../../cli/system.ts";
+import { createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
+import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
+import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { eventually } from "./eventually.ts";
 import { connectWith } from "./instance_process.ts";
 
 const ROTATIONS = "/apis/tlsboot/v1alpha1/carotations";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
-const DAY_MS = 86_400_000;
 const quiet = new AbortController().signal;
 const random = createSystemRandom();
 

@@ -1,4 +1,4 @@
-/** A file system whose n-th call fails, of all calls, reading ones too. */
+/** File systems that fail: at the n-th call, reading ones too, or at each change after a simulated kill of the process. */
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -61,4 +61,22 @@ async function writeHalf(files: FilePort, args: readonly unknown[]): Promise<voi
   const rest = join(dirname(path), `.${basename(path)}.0.tmp`);
   if (await files.lstat(rest) !== undefined) return;
   await files.createExclusive(rest, text.slice(0, text.length / 2), mode);
+}
+
+/** The error that represents the kill of a process. */
+export class Killed extends Error {}
+
+const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;
+
+/** Simulates a kill: lets `changes` changing calls through, then throws `Killed` from each. */
+export function createDyingFiles(files: FilePort, changes: number): FilePort {
+  let left = changes;
+  const dying = CHANGES.map((name) => [
+    name,
+    (...args: readonly unknown[]) => {
+      if (left-- <= 0) return Promise.reject(new Killed(`killed before ${name}`));
+      return (files[name] as (...args: readonly unknown[]) => Promise<void>)(...args);
+    },
+  ]);
+  return { ...files, ...Object.fromEntries(dying) };
 }

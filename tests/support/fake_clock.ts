@@ -1,4 +1,4 @@
-/** A clock that moves only when a test moves it. */
+/** Clocks for tests: one that moves only when a test moves it, and one that does not wait for short pauses. */
 import type { Clock } from "../../core/ports.ts";
 
 /** Time under a test's control. */
@@ -101,3 +101,34 @@ export async function until(condition: () => boolean): Promise<void> {
   }
   throw new Error("the condition never came true");
 }
+
+/**
+ * Creates a clock for tests over real sockets. Sleeps whose length is in the range move the fake clock to their end; all others wait for it. So backoff takes no
+ * time, while the limit of a watch cannot fire just because the machine is slow.
+ */
+export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
+  async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (lengthMs < fromMs || lengthMs > toMs) return await wait();
+    clock.jump(lengthMs);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+  }
+  return {
+    now: () => clock.now(),
+    elapsedMs: () => clock.elapsedMs(),
+    sleepUntil: (deadline, signal) =>
+      hurry(deadline.getTime() - clock.now().getTime(), () => clock.sleepUntil(deadline, signal), signal),
+    sleep: (ms, signal) => hurry(ms, () => clock.sleep(ms, signal), signal),
+  };
+}
+
+const HOUR_MS = 3_600_000;
+
+/** How far clocks are set by people, by NTP after a boot without a battery, and by daylight saving on a clock of local time. */
+export const CLOCK_JUMPS: readonly { readonly name: string; readonly ms: number }[] = [
+  { name: "an hour forward", ms: HOUR_MS },
+  { name: "an hour back", ms: -HOUR_MS },
+  { name: "a year forward", ms: 365 * 24 * HOUR_MS },
+  { name: "a year back", ms: -365 * 24 * HOUR_MS },
+];

@@ -1,8 +1,10 @@
 /** The dependencies of an instance in the process of a test. */
-import { createFilePort } from "../../client/files.ts";
-import type { InstanceDeps } from "../../instance/deps.ts";
+import { createCaKeys } from "../../cli/passphrases/ca_keys.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { createPlainKeys } from "./ca_keys.ts";
+import { createFilePort } from "../../client/files.ts";
+import type { CaKeys } from "../../instance/authority/keys.ts";
+import type { InstanceDeps } from "../../instance/deps.ts";
+import { createCapturedIo } from "./captured_io.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 /** The real ones, but for the log, in a folder. */
@@ -18,4 +20,11 @@ export function createInstanceDeps(cwd: string, edit: Partial<InstanceDeps> = {}
     stdout: { write: () => {} },
     ...edit,
   };
+}
+
+/** Creates a store of plain keys: there is no passphrase and no prompt. */
+export function createPlainKeys(): CaKeys {
+  const signal = new AbortController().signal;
+  const settings = { caPassphraseFile: undefined };
+  return createCaKeys(settings, { ...createCapturedIo(), files: createFilePort(), signal });
 }

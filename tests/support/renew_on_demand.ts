@@ -12,7 +12,7 @@ import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
-import { createPlainKeys } from "./ca_keys.ts";
+import { createPlainKeys } from "./instance_deps.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 const TURN_MS = 300 * 86_400_000;

@@ -1,12 +1,11 @@
 /** Client certificates as the listener passes them on. */
+import { DAY_MS } from "../../core/lib/duration.ts";
+import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
-import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
-
-const DAY_MS = 24 * 3_600_000;
 
 /** Creates a CA that is valid from a day before a time to a year after it. */
 export async function createClientCa(now: Date): Promise<Authority> {

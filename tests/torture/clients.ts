@@ -12,7 +12,7 @@ import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "..
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { pick } from "../support/dice.ts";
+import { pick } from "../support/seeded_random.ts";
 import { toManualDecision } from "./ledger.ts";
 import { isTransient, type StormClientOptions } from "./watcher.ts";
 

@@ -1,7 +1,7 @@
 /** The clocks of servers and clients, which are set an hour forth and back: together, as those of one machine, or one alone. */
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
-import { pick } from "../support/dice.ts";
+import { pick } from "../support/seeded_random.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
 /** A clock that can be set, as the system's can. */

@@ -1,7 +1,7 @@
 /** Several servers on an etcd of three members behind a load balancer: one server and one member suffer a fault at a time. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pick } from "../support/dice.ts";
+import { pick } from "../support/seeded_random.ts";
 import { type Etcd, type EtcdMember, startEtcd } from "../support/interop/etcd.ts";
 import { createNetwork, type Network, type Place } from "../support/interop/network_namespace.ts";
 import { findServerPort } from "../support/temp.ts";

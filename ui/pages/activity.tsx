@@ -1,8 +1,17 @@
-/** The page of past events, newest first. */
-import { type Activity, ACTIVITY_KINDS, type ActivityKind, listActivity } from "../activity.ts";
+/**
+ * The page of past events, newest first: requests and the decisions about them, certificates, revocations, uses of tokens,
+ * and warnings. All is derived from objects that exist, so it reaches back as far as they do.
+ */
+import type { Event } from "../../core/kube/kinds/core_v1.ts";
+import type { IssuedCertificate, RequestRecord, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { getSigner, isCertificateRecord, listNames, shortenSerial } from "../../core/report/record_rows.ts";
+import { shortenSignerName } from "../../core/report/request_summary.ts";
+import { formatIdentity, parseIdentity } from "../../core/report/words.ts";
+import { findRevocationTarget } from "../../core/revocation/revocation.ts";
 import { DataTable, Moment } from "../layout.tsx";
 import type { UiElement, UiPage } from "../page.ts";
-import { describeFoundRows, ListFilter, MissingNotes, takePage } from "../parts.tsx";
+import { describeFoundRows, ListFilter, MissingNotes, readListFilter, takePage } from "../parts.tsx";
 import {
   readCertificates,
   readIfPossible,
@@ -14,7 +23,7 @@ import {
   REVOCATION_WATCH,
   TOKEN_WATCH,
 } from "../sources.ts";
-import { REQUESTS } from "./requests.tsx";
+import { type ActivityRequest, REQUESTS } from "./requests.tsx";
 
 export const activityPage: UiPage = {
   path: "/activity",
@@ -41,8 +50,7 @@ export const activityPage: UiPage = {
       tokens: tokens.tokens,
       events: events.entries.values(),
     });
-    const kind = ACTIVITY_KINDS.find((one) => one === query.get("kind"));
-    const words = (query.get("q") ?? "").trim().toLowerCase();
+    const { chosen: kind, words } = readListFilter(query, "kind", ACTIVITY_KINDS);
     const found = all.filter((one) =>
       (kind === undefined || one.kind === kind) && `${one.text} ${one.by}`.toLowerCase().includes(words)
     );
@@ -116,4 +124,163 @@ const PATHS = {
 function EventText({ activity: { text, about } }: { readonly activity: Activity }): UiElement {
   if (about === undefined) return <span>{text}</span>;
   return <a class="plain" href={`${PATHS[about.kind]}${encodeURIComponent(about.name)}`}>{text}</a>;
+}
+
+/** The kinds of activity, in the order in which a filter offers them. */
+const ACTIVITY_KINDS = [
+  "requested",
+  "approved",
+  "denied",
+  "failed",
+  "issued",
+  "revoked",
+  "token",
+  "warning",
+] as const;
+
+/** A kind from the list `ACTIVITY_KINDS`. */
+type ActivityKind = typeof ACTIVITY_KINDS[number];
+
+/** The object that something happened to. */
+interface ActivitySubject {
+  readonly kind: "request" | "certificate" | "revocation" | "token";
+  /** The name, the serial number or the id by which the object is found; its short form is in the text. */
+  readonly name: string;
+}
+
+/** One thing that happened. Its texts contain what clients have sent, so the page escapes them. */
+export interface Activity {
+  /** The time of the event, in RFC 3339. */
+  readonly at: string;
+  readonly kind: ActivityKind;
+  /** The event, as a sentence without a full stop. */
+  readonly text: string;
+  /** The user who did it, in words; empty when unknown. */
+  readonly by: string;
+  readonly about: ActivitySubject | undefined;
+}
+
+/** The recorded uses of a bootstrap token. */
+interface TokenActivity {
+  readonly id: string;
+  readonly createdBy?: string | undefined;
+  readonly createdAt?: string | undefined;
+  readonly lastUse?: { readonly time: string; readonly address: string } | undefined;
+  readonly lastRefusal?: { readonly time: string; readonly address: string; readonly reason: string } | undefined;
+}
+
+/** Everything that is known; a source that cannot be read is empty. */
+export interface ActivityInput {
+  readonly requests?: Iterable<ActivityRequest>;
+  readonly decisions?: Iterable<Pick<RequestRecord, "metadata" | "status">>;
+  readonly records?: Iterable<IssuedCertificate>;
+  readonly revocations?: Iterable<Revocation>;
+  readonly tokens?: Iterable<TokenActivity>;
+  readonly events?: Iterable<Event>;
+}
+
+/** Lists what happened, newest first. */
+export function listActivity(input: ActivityInput): readonly Activity[] {
+  const deciders = new Map<string, string>();
+  for (const { metadata, status } of input.decisions ?? []) {
+    if (status.decision !== undefined) {
+      deciders.set(`${metadata.name ?? ""} ${status.decision.type}`, status.decision.username);
+    }
+  }
+  const all = [
+    ...flatten(input.requests, (request) => listOfRequest(request, deciders)),
+    ...flatten(input.records, listOfRecord),
+    ...flatten(input.revocations, listOfRevocation),
+    ...flatten(input.tokens, listOfToken),
+    ...flatten(input.events, listOfEvent),
+  ];
+  // Parsing a time takes longer than comparing two numbers, and there may be some ten thousand of them.
+  return all.map((one) => ({ one, time: Date.parse(one.at) }))
+    .sort((a, b) => b.time - a.time || KIND_ORDER[b.one.kind] - KIND_ORDER[a.one.kind])
+    .map(({ one }) => one);
+}
+
+/** Times have seconds, so of several at the same one the later step counts as the later event. */
+const KIND_ORDER = Object.fromEntries(ACTIVITY_KINDS.map((kind, index) => [kind, index])) as Readonly<
+  Record<ActivityKind, number>
+>;
+
+function flatten<T>(items: Iterable<T> = [], list: (item: T) => readonly (Activity | undefined)[]): Activity[] {
+  return [...items].flatMap(list).filter((one): one is Activity => one !== undefined);
+}
+
+/** Creates an entry; undefined without a time, because it has no place in the order. */
+function entry(
+  at: string | null | undefined,
+  kind: ActivityKind,
+  text: string,
+  by: string,
+  about: ActivitySubject | undefined,
+): Activity | undefined {
+  if (at === undefined || at === null || Number.isNaN(Date.parse(at))) return undefined;
+  return { at, kind, text, by: by === "" ? "" : formatIdentity(parseIdentity(by)), about };
+}
+
+const DECIDED = { Approved: "approved", Denied: "denied", Failed: "failed" } as const;
+
+function listOfRequest(
+  { name, username, for: subject, signer, createdAt, decisions }: ActivityRequest,
+  deciders: ReadonlyMap<string, string>,
+): readonly (Activity | undefined)[] {
+  const about = { kind: "request", name } as const;
+  const what = `${subject} (${signer})`;
+  return [
+    entry(createdAt, "requested", `a certificate was requested for ${what}`, username, about),
+    ...decisions.map(({ type, reason, message, at }) => {
+      const verb = type === "Failed" ? "the signer refused the request for" : `the request was ${DECIDED[type]} for`;
+      const why = [reason, message].filter((one) => one !== "").join(": ");
+      const decider = deciders.get(`${name} ${type}`) ?? "";
+      return entry(at, DECIDED[type], `${verb} ${what}${why === "" ? "" : `: ${why}`}`, decider, about);
+    }),
+  ];
+}
+
+function listOfRecord(record: IssuedCertificate): readonly (Activity | undefined)[] {
+  if (!isCertificateRecord(record)) return [];
+  const { serialNumber, subject, issuedAt, requester, notAfter } = record.spec;
+  const whom = subject ?? listNames(record).join(", ");
+  const signer = shortenSignerName(getSigner(record));
+  const text = `certificate ${shortenSerial(serialNumber ?? "")} was issued for ${whom} (${signer})` +
+    (notAfter === null ? "" : `, until ${notAfter}`);
+  const about = serialNumber === undefined ? undefined : { kind: "certificate", name: serialNumber } as const;
+  return [entry(issuedAt, "issued", text, requester?.username ?? "", about)];
+}
+
+function listOfRevocation(revocation: Revocation): readonly (Activity | undefined)[] {
+  const { spec: { reason, message = "" }, status: { revokedBy = "", time } } = revocation;
+  const { kind, value } = findRevocationTarget(revocation.spec) ?? { kind: "serial", value: "" };
+  const what = kind === "serial" ? `certificate ${shortenSerial(value)}` : `${kind} ${value}`;
+  const text = `${what} was revoked: ${reason}${message === "" ? "" : `: ${message}`}`;
+  return [entry(time, "revoked", text, revokedBy, { kind: "revocation", name: getName(revocation) })];
+}
+
+function listOfToken(token: TokenActivity): readonly (Activity | undefined)[] {
+  const { id, createdBy = "", createdAt, lastUse, lastRefusal } = token;
+  const about = { kind: "token", name: id } as const;
+  const from = (address: string) => address === "" ? "" : ` from ${address}`;
+  return [
+    entry(createdAt, "token", `token ${id} was made`, createdBy, about),
+    lastUse && entry(lastUse.time, "token", `token ${id} was used${from(lastUse.address)}`, "", about),
+    lastRefusal && entry(
+      lastRefusal.time,
+      "token",
+      `token ${id} was refused${from(lastRefusal.address)}: ${lastRefusal.reason}`,
+      "",
+      about,
+    ),
+  ];
+}
+
+/** Only warnings about requests: the others repeat what the objects say. */
+function listOfEvent(event: Event): readonly (Activity | undefined)[] {
+  const { involvedObject: { kind, name = "" }, type, reason = "", message = "" } = event;
+  if (kind !== "CertificateSigningRequest" || type !== "Warning") return [];
+  const at = event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp;
+  const text = `request ${name}: ${reason}${message === "" ? "" : `: ${message}`}`;
+  return [entry(at, "warning", text, "", { kind: "request", name })];
 }

@@ -1,9 +1,10 @@
 /** The calendar of the certificates that expire, by days in UTC, a table for each month. */
+import { DAY_MS } from "../../core/lib/duration.ts";
 import { isCertificateRecord, type RecordRow } from "../../core/report/record_rows.ts";
 import { capitalize } from "../../core/report/words.ts";
 import type { UiElement, UiPage } from "../page.ts";
 import { CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
-import { readCertificates, RECORD_WATCH, REQUEST_CERTIFICATE_WATCH, ROTATION_WATCH } from "../sources.ts";
+import { CERTIFICATES_LIVE, readCertificates } from "../sources.ts";
 
 const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [
   ["Mo", "Monday"],
@@ -19,7 +20,7 @@ const MAX_LISTED = 200;
 
 export const calendarPage: UiPage = {
   path: "/certificates/calendar",
-  live: [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id],
+  live: CERTIFICATES_LIVE,
   async render(context) {
     const { now } = context;
     const { rows, missing } = await readCertificates(context);
@@ -137,7 +138,7 @@ function describeNext(months: readonly CalendarMonth[], now: Date): string {
   const first = next?.rows[0];
   if (next === undefined || first === undefined) return "Nothing expires within a year.";
   const soon = days.flatMap((day) => day?.rows ?? [])
-    .filter(({ record }) => Date.parse(record.spec.notAfter ?? "") - now.getTime() < 30 * 86_400_000).length;
+    .filter(({ record }) => Date.parse(record.spec.notAfter ?? "") - now.getTime() < 30 * DAY_MS).length;
   const within = soon === 0 ? "none of them within 30 days" : `${soon === 1 ? "one" : soon} within 30 days`;
   return `The next certificate to expire is that of ${describeHolder(first)}, on ${next.date}; ${within}.`;
 }
@@ -176,7 +177,6 @@ export interface ExpiryCalendar {
   readonly omitted: number;
 }
 
-const DAY_MS = 86_400_000;
 const MISSED_MS = 30 * DAY_MS;
 /** This month and the next twelve, so that what is issued today for a year is among them. */
 const MONTHS = 13;

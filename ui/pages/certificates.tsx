@@ -29,15 +29,8 @@ import {
   takePage,
   TokenLink,
 } from "../parts.tsx";
-import {
-  createNotFound,
-  readCertificates,
-  RECORD_WATCH,
-  REQUEST_CERTIFICATE_WATCH,
-  ROTATION_WATCH,
-} from "../sources.ts";
+import { CERTIFICATES_LIVE, createNotFound, readCertificates } from "../sources.ts";
 
-const LIVE = [RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id] as const;
 const STATUSES: readonly RecordStatus[] = ["valid", "replaced", "untrusted", "expired", "revoked"];
 const WITHIN: readonly string[] = ["1d", "7d", "30d", "90d", "365d"];
 
@@ -52,7 +45,7 @@ const ORDERS: readonly (readonly [RecordOrder, string])[] = [
 export const certificatesPage: UiPage = {
   path: "/certificates",
   nav: "Certificates",
-  live: LIVE,
+  live: CERTIFICATES_LIVE,
   async render(context) {
     const { query, now } = context;
     const { rows: all, missing, isRegister } = await readCertificates(context);
@@ -215,7 +208,7 @@ function Filter({ query, choice, signers }: FilterProps): UiElement {
 
 export const certificatePage: UiPage = {
   path: "/certificates/:serial",
-  live: LIVE,
+  live: CERTIFICATES_LIVE,
   async render(context) {
     const { params: { serial = "" }, now } = context;
     const { rows, missing, isRegister } = await readCertificates(context);

@@ -6,8 +6,7 @@ import { getName } from "../../core/kube/meta.ts";
 import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows, Links, RequestLink } from "../parts.tsx";
-import { UI_TOOL } from "./request.tsx";
-import { waitUntilDecided } from "./requests.tsx";
+import { UI_TOOL, waitUntilDecided } from "./requests.tsx";
 import { createApproval, decideOne } from "../../client/admin/decisions.ts";
 import {
   parseExpectedMachines,

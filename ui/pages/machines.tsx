@@ -11,11 +11,13 @@ import {
   ListFilter,
   MachineLink,
   MissingNotes,
+  readListFilter,
   RequestLink,
   takePage,
   TokenLink,
 } from "../parts.tsx";
 import {
+  CERTIFICATES_LIVE,
   createNotFound,
   LEASE_WATCH,
   type Missing,
@@ -23,19 +25,13 @@ import {
   readCertificates,
   readIfPossible,
   readTokens,
-  RECORD_WATCH,
-  REQUEST_CERTIFICATE_WATCH,
-  ROTATION_WATCH,
   TOKEN_WATCH,
   TRUST_REPORT_WATCH,
 } from "../sources.ts";
 import { REQUESTS } from "./requests.tsx";
 
 const STATES: readonly MachineState[] = ["valid", "late", "untrusted", "expired", "revoked", "waiting", "none"];
-const LIVE = [
-  ...[RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id],
-  ...[NODE_WATCH.id, REQUESTS.id, TOKEN_WATCH.id],
-];
+const LIVE = [...CERTIFICATES_LIVE, NODE_WATCH.id, REQUESTS.id, TOKEN_WATCH.id];
 
 export const machinesPage: UiPage = {
   path: "/machines",
@@ -44,8 +40,7 @@ export const machinesPage: UiPage = {
   async render(context) {
     const { query, now } = context;
     const { machines, missing } = await readMachines(context);
-    const state = STATES.find((one) => one === query.get("state"));
-    const words = (query.get("q") ?? "").trim().toLowerCase();
+    const { chosen: state, words } = readListFilter(query, "state", STATES);
     const found = machines.filter((machine) =>
       (state === undefined || machine.state === state) && machine.name.toLowerCase().includes(words)
     );

@@ -6,8 +6,7 @@ import { calendarPage } from "./calendar.tsx";
 import { certificatePage, certificatesPage } from "./certificates.tsx";
 import { approveExpectedAction, expectedPage, planExpectedAction } from "./expected.tsx";
 import { machinePage, machinesPage } from "./machines.tsx";
-import { approveRequestAction, denyRequestAction, requestPage } from "./request.tsx";
-import { requestsPage } from "./requests.tsx";
+import { approveRequestAction, denyRequestAction, requestPage, requestsPage } from "./requests.tsx";
 import { revocationPage, revocationsPage, revokeAction, revokePage, unrevokeAction } from "./revocations.tsx";
 import { deleteTokenAction, tokenPage, tokensPage } from "./tokens.tsx";
 

@@ -1,5 +1,5 @@
 /** The revocations, and the forms that revoke something and take a revocation back, each after showing what it does. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { type Revocation, REVOCATION_REASONS } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -355,7 +355,7 @@ function hashPlan(plan: Revoke, now: Date): string {
     hasTokenSecret,
     ...listAffectedCertificates(plan, now).map(getName),
   ];
-  return createHash("sha256").update(JSON.stringify(facts), "utf8").digest("hex");
+  return hash("sha256", JSON.stringify(facts));
 }
 
 function TargetForm(): UiElement {

@@ -207,13 +207,13 @@ function PictureView({ picture }: { readonly picture: Picture }): UiElement {
         <text x={10} y={44}>{`key of ${authority ?? "the CA"}`}</text>
         <text x={10} y={64} class="good">{issued === 0 ? "" : `${issued} certificate${issued === 1 ? "" : "s"}`}</text>
       </Box>
-      <Arrow x={88} y={78} flow={flow?.between === "approver" ? flow : undefined} anchor="middle" />
-      <Arrow x={272} y={78} flow={flow?.between === "signer" ? flow : undefined} anchor="middle" />
+      <Arrow x={88} y={78} flow={flow?.between === "approver" ? flow : undefined} />
+      <Arrow x={272} y={78} flow={flow?.between === "signer" ? flow : undefined} />
       <Box x={0} y={112} width={WIDTH} height={132} title={SERVER[server]} isThere={server !== "none"}>
         {shown.map((request, index) => <Request request={request} y={46 + index * 20} />)}
         {others > 0 ? <text x={10} y={126} class="small">{`and ${others} earlier requests`}</text> : ""}
       </Box>
-      <Arrow x={180} y={244} flow={flow?.between === "machines" ? flow : undefined} anchor="middle" />
+      <Arrow x={180} y={244} flow={flow?.between === "machines" ? flow : undefined} />
       <Machines picture={picture} />
     </svg>
   );
@@ -247,11 +247,10 @@ function Box({ x, y, width, height, title, isThere, kind = "", children }: BoxPr
 }
 
 /** A connection between two rows of the picture; the words of a connection in use are on it. */
-function Arrow({ x, y, flow, anchor }: {
+function Arrow({ x, y, flow }: {
   readonly x: number;
   readonly y: number;
   readonly flow: Flow | undefined;
-  readonly anchor: "middle";
 }): UiElement {
   const isRefused = flow?.between === "machines" && flow.isRefused;
   return (
@@ -260,7 +259,7 @@ function Arrow({ x, y, flow, anchor }: {
       {flow === undefined ? "" : (
         <>
           <rect x={x - 88} y={y + 6} width={176} height={22} rx={11} class="label" />
-          <text x={x} y={y + 21} text-anchor={anchor}>{flow.words}</text>
+          <text x={x} y={y + 21} text-anchor="middle">{flow.words}</text>
         </>
       )}
     </g>

@@ -13,14 +13,12 @@ import {
   TokenLink,
 } from "../parts.tsx";
 import {
+  CERTIFICATES_LIVE,
   createNotFound,
   type KnownToken,
   readCertificates,
   readIfPossible,
   readTokens,
-  RECORD_WATCH,
-  REQUEST_CERTIFICATE_WATCH,
-  ROTATION_WATCH,
   TOKEN_WATCH,
   waitUntilShown,
 } from "../sources.ts";
@@ -70,7 +68,7 @@ export const tokensPage: UiPage = {
 /** The page of one token, also of one that no longer exists but with which machines have joined. */
 export const tokenPage: UiPage = {
   path: "/tokens/:id",
-  live: [TOKEN_WATCH.id, RECORD_WATCH.id, REQUEST_CERTIFICATE_WATCH.id, ROTATION_WATCH.id, REQUESTS.id],
+  live: [TOKEN_WATCH.id, ...CERTIFICATES_LIVE, REQUESTS.id],
   async render(context) {
     const { params: { id = "" }, now } = context;
     const [{ tokens, missing }, certificates, requests] = await Promise.all([

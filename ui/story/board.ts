@@ -1,7 +1,6 @@
 /** The story as the page shows it: the steps so far with what was printed, the picture, and the pace that the page sets. */
 import type { Clock } from "../../core/ports.ts";
-import { type Cast, STEP_IDS, type StepId } from "./chapters.ts";
-import type { Audience, Pace, StoryEvent } from "./events.ts";
+import { type Audience, type Cast, type Pace, STEP_IDS, type StepId, type StoryEvent } from "./chapters.ts";
 import { addToPicture, EMPTY_PICTURE, type Picture } from "./picture.ts";
 
 /** A line that the terminal prints too. */

@@ -1,6 +1,5 @@
 /** The picture of the story: what there is after the events so far. */
-import { SLEEPER } from "./chapters.ts";
-import type { ApprovedBy, StoryEvent } from "./events.ts";
+import { type ApprovedBy, SLEEPER, type StoryEvent } from "./chapters.ts";
 
 export interface DrawnMachine {
   readonly name: string;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { StoryEvent } from "./events.ts";
+import type { StoryEvent } from "./chapters.ts";
 import { addToPicture, chooseMachines, describePicture, EMPTY_PICTURE, type Picture } from "./picture.ts";
 
 const END = new Date("2027-11-28T12:00:00Z");

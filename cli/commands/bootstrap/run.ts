@@ -46,7 +46,7 @@ import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
-import { readTarFiles } from "../../../core/lib/tar.ts";
+import { readTarFiles, type TextFile } from "../../../core/lib/tar.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, PACK_UNIT, parseJoinFile } from "../../../core/token/join_material.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
@@ -54,7 +54,6 @@ import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 import { addService, removeService } from "./service.ts";
 import { checkHost } from "../../systemd/install.ts";
-import type { ServiceFile } from "../../systemd/service_plan.ts";
 
 export async function run(
   { settings: given, origins }: Input<typeof bootstrapCommand.flags>,
@@ -275,7 +274,7 @@ async function applyJoinFile(
   given: Settings<typeof bootstrapCommand.flags>,
   origins: Readonly<Record<string, string>>,
   { cwd, files }: Tools,
-): Promise<{ readonly settings: Settings<typeof bootstrapCommand.flags>; readonly joinFile?: ServiceFile }> {
+): Promise<{ readonly settings: Settings<typeof bootstrapCommand.flags>; readonly joinFile?: TextFile }> {
   if (given.attest !== undefined) {
     return {
       settings: {

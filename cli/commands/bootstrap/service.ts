@@ -1,6 +1,7 @@
 /** Installs the service that keeps the certificates of a machine fresh, and removes it. */
 import { basename, join, resolve } from "node:path";
 import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { TextFile } from "../../../core/lib/tar.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
 import { findTpmGroup } from "../../attestation.ts";
@@ -14,7 +15,6 @@ import { systemdUnit } from "./command_words.ts";
 import { chooseCredentials } from "./credentials.ts";
 import { bootstrapCommand } from "./flags.ts";
 import type { Machine } from "./machine.ts";
-import type { ServiceFile } from "../../systemd/service_plan.ts";
 
 type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
 
@@ -25,7 +25,7 @@ const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";
 export async function addService(
   settings: BootstrapSettings,
   machine: Machine,
-  joinFile: ServiceFile | undefined,
+  joinFile: TextFile | undefined,
   state: UnitState,
   tools: Tools,
 ): Promise<ExitCode> {

@@ -14,7 +14,7 @@ import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { verifyChain } from "../../../core/pki/x509/chain.ts";
 import type { Logger } from "../../../core/ports.ts";
 import type { DataDir } from "../../../instance/data_dir.ts";
-import type { ApprovedBy, Audience } from "../../../ui/story/events.ts";
+import type { ApprovedBy, Audience } from "../../../ui/story/chapters.ts";
 import type { Tools } from "../../io.ts";
 
 export interface DemoMachine {

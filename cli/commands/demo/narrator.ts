@@ -2,8 +2,7 @@
 import type { Io } from "../../io.ts";
 import { createStyle } from "../../output/style.ts";
 import { wrapWords } from "../../output/wrap.ts";
-import { findChapter, STEPS, type StepText } from "../../../ui/story/chapters.ts";
-import type { Audience, Pace } from "../../../ui/story/events.ts";
+import { type Audience, findChapter, type Pace, STEPS, type StepText } from "../../../ui/story/chapters.ts";
 
 /** The width of a plain terminal, in which every line fits that has spaces. */
 const COLUMNS = 80;

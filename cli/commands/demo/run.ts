@@ -8,7 +8,7 @@ import type { FilePort } from "../../../client/files.ts";
 import type { demoCommand } from "./flags.ts";
 import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
 import { findPrograms } from "./commands.ts";
-import type { Audience, Pace } from "../../../ui/story/events.ts";
+import type { Audience, Pace } from "../../../ui/story/chapters.ts";
 import { createEnterPace, createNarrator } from "./narrator.ts";
 import { Stage } from "./stage.ts";
 import { runStory } from "./story.ts";

@@ -16,8 +16,7 @@ import { displayPath, pathWord } from "../../output/display_path.ts";
 import { formatCommandLine } from "../../framework/command_line.ts";
 import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
-import type { Cast, StepId } from "../../../ui/story/chapters.ts";
-import type { Audience, Pace } from "../../../ui/story/events.ts";
+import type { Audience, Cast, Pace, StepId } from "../../../ui/story/chapters.ts";
 
 export interface DemoOptions {
   /** The absolute path of the data directory, which is empty except for the marker. */

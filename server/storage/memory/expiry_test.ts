@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../../core/errors.ts";
-import { thing } from "../../../tests/contract/storage_contract.ts";
+import { thing } from "../../../tests/support/stored_things.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
 import { RevisionConflictError } from "../storage.ts";

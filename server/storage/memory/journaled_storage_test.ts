@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
-import { collect, describeEvents, thing } from "../../../tests/contract/storage_contract.ts";
+import { collect, describeEvents, thing } from "../../../tests/support/stored_things.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { EMPTY_START, Engine } from "./engine.ts";
 import { DEFAULT_STORAGE_TIMES, JournaledStorage } from "./journaled_storage.ts";

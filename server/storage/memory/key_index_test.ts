@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { thing } from "../../../tests/contract/storage_contract.ts";
+import { thing } from "../../../tests/support/stored_things.ts";
 import { KeyIndex } from "./key_index.ts";
 import { createStored } from "../stored.ts";
 

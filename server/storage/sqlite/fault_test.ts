@@ -1,14 +1,79 @@
 /** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store keeps working afterwards. */
 import assert from "node:assert/strict";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { creations, readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
-import { createFaultyDatabases, DISK_FAULTS, type DiskFault } from "../../../tests/support/faulty_database.ts";
 import { isFullRun } from "../../../tests/support/full_run.ts";
+import { creations, readContent, thing } from "../../../tests/support/stored_things.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
-import { openSqliteStorage } from "./sqlite_storage.ts";
 import type { Storage } from "../storage.ts";
+import { openSqliteStorage } from "./sqlite_storage.ts";
+
+/** The errors of SQLite about a disk (sqlite.org/rescode.html), as `node:sqlite` throws them. */
+const DISK_FAULTS: readonly { readonly errcode: number; readonly text: string }[] = [
+  { errcode: 13, text: "database or disk is full" },
+  { errcode: 8, text: "attempt to write a readonly database" },
+  // A write and a sync.
+  { errcode: 778, text: "disk I/O error" },
+  { errcode: 1034, text: "disk I/O error" },
+];
+
+type DiskFault = typeof DISK_FAULTS[number];
+
+/** Databases that share a count of calls. */
+interface FaultyDatabases {
+  readonly open: (path: string) => DatabaseSync;
+  /** Passes a number of calls, then fails a number of them with `fault`. Counts from now. */
+  arm(fault: DiskFault, skipped: number, failing?: number): void;
+  disarm(): void;
+  /** Reports whether a call has failed since it was armed. */
+  hasFailed(): boolean;
+}
+
+/** `close` is none of them, because SQLite reports no disk errors there. */
+const CALLS = ["exec", "prepare", "run", "get", "all", "iterate"];
+
+/** Opens real databases; nothing fails until it is armed. */
+function createFaultyDatabases(): FaultyDatabases {
+  let armed: { readonly fault: DiskFault; skipped: number; failing: number } | undefined;
+  let failed = false;
+
+  function count(): void {
+    if (armed === undefined || armed.skipped-- > 0 || armed.failing-- <= 0) return;
+    failed = true;
+    const { text, errcode } = armed.fault;
+    throw Object.assign(new Error(text), { code: "ERR_SQLITE_ERROR", errcode });
+  }
+
+  function wrap<T extends DatabaseSync | StatementSync>(target: T): T {
+    return new Proxy(target, {
+      get(_, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...args: readonly unknown[]) => {
+          if (CALLS.includes(String(name))) count();
+          const result: unknown = Reflect.apply(value, target, args);
+          // The one call whose result has calls itself.
+          return name === "prepare" ? wrap(result as StatementSync) : result;
+        };
+      },
+    });
+  }
+
+  return {
+    open(path) {
+      count();
+      return wrap(new DatabaseSync(path));
+    },
+    arm(fault, skipped, failing = 1) {
+      armed = { fault, skipped, failing };
+      failed = false;
+    },
+    disarm: () => void (armed = undefined),
+    hasFailed: () => failed,
+  };
+}
 
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { collect, thing } from "../../../tests/contract/storage_contract.ts";
+import { collect, thing } from "../../../tests/support/stored_things.ts";
 import { ROOT, type Running, start } from "../../../tests/support/child.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";

@@ -12,7 +12,7 @@ import {
   findCompactedRevision,
   readContent,
   thing,
-} from "../../../tests/contract/storage_contract.ts";
+} from "../../../tests/support/stored_things.ts";
 import { createFakeClock, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { assertFileIntact } from "./check.ts";

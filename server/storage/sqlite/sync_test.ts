@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { copyFile, open } from "node:fs/promises";
 import { test } from "node:test";
 import { type AppError, isAppError } from "../../../core/errors.ts";
-import { collect, readContent, thing } from "../../../tests/contract/storage_contract.ts";
+import { collect, readContent, thing } from "../../../tests/support/stored_things.ts";
 import { createFakeClock, settle, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { openSqliteStorage } from "./sqlite_storage.ts";

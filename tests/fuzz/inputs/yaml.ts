@@ -1,6 +1,6 @@
 /** Random YAML: nested collections with every style of scalar, and pieces of syntax in any order. */
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
 const words = (text: string): readonly string[] => text.split(" ");
 const SCALARS: readonly string[] = [

@@ -1,6 +1,6 @@
 /** Changes DER as DER: values are removed, repeated, moved or retagged, and every length around them stays right. */
 import { encodeValue } from "../../../core/pki/asn1/der_writer.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import type { Bytes } from "../target.ts";
 import { type Branch, copyTree, createStructure } from "./tree.ts";
 

@@ -1,6 +1,6 @@
 /** Changes JSON as JSON: members are removed, repeated, replaced or wrapped. */
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import { type Bytes, decodeText, encodeText } from "../target.ts";
 
 const VALUES: readonly unknown[] = [

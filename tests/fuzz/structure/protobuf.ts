@@ -1,6 +1,6 @@
 /** Changes protobuf as protobuf: fields are removed, repeated, renumbered or moved, and every length stays right. */
 import { Buffer } from "node:buffer";
-import { below, pick } from "../../support/dice.ts";
+import { below, pick } from "../../support/seeded_random.ts";
 import { type Bytes, encodeText } from "../target.ts";
 import { type Branch, copyTree, createStructure } from "./tree.ts";
 

@@ -1,7 +1,7 @@
 /** Changes of encodings that are trees of values, within their own grammar: every length around a change stays right. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import type { Bytes, Target } from "../target.ts";
 
 /** A value; `children` is undefined where its content is not read as values. */

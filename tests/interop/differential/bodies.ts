@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import type { Body } from "../comparison/corpus.ts";
 import { encodeProtobuf } from "../comparison/send.ts";
 import { fillValue } from "../comparison/variables.ts";

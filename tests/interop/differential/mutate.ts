@@ -1,7 +1,7 @@
 /** Objects that are changed in a few places: with their description at hand, so that most changes mean something. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import { anyText, isWritten, Members, structuredCopy, valueFor, wrongValue } from "./values.ts";
 
 type Container = Record<string, unknown>;

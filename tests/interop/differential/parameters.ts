@@ -1,6 +1,6 @@
 /** Query parameters and headers, right and wrong. */
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
 const BOOLS = ["true", "false", "1", "0", "", "t", "F", "yes", "True"];
 const NUMBERS = [

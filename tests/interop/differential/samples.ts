@@ -3,7 +3,7 @@ import { parseAllDocuments } from "yaml";
 import { VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import { formatApiVersion, formatQualifiedResource, type Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
-import { oneIn, pick } from "../../support/dice.ts";
+import { oneIn, pick } from "../../support/seeded_random.ts";
 import { createSamples } from "../../support/privilege/samples.ts";
 import { SAMPLE_OBJECTS } from "../../support/interop/sample_objects.ts";
 import { structuredCopy } from "./values.ts";

@@ -1,8 +1,7 @@
 /** Scenes: short sequences of random exchanges about a few objects of their own, the same for the same seed. */
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
-import { createSeededRandom } from "../../support/seeded_random.ts";
+import { below, createSeededRandom, oneIn, pick } from "../../support/seeded_random.ts";
 import { type Exchange, type Identity, PLAIN, type RequestFixture } from "../comparison/corpus.ts";
 import { SERVED_KINDS, type ServedKind } from "../comparison/served_kinds.ts";
 import { deletionBody, objectBody, PATCH_TYPES, patchBody, type SentBody } from "./bodies.ts";

@@ -1,7 +1,7 @@
 /** Values for fields, right and wrong, and JSON texts that no `JSON.stringify` writes. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
-import { below, oneIn, pick } from "../../support/dice.ts";
+import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
 /** A JSON text that is written as it is: numbers beyond doubles, and invalid JSON. */
 export class Verbatim {

@@ -2,8 +2,7 @@
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
-import type { Platform } from "../../../scripts/build/node_runtime.ts";
-import { toFileName } from "../../../scripts/build/targets.ts";
+import { type Platform, toFileName } from "../../../scripts/build/node_runtime.ts";
 
 /** Path of the file for this machine. */
 export function hostFile(): string {

@@ -1,5 +1,5 @@
 /** All objects that a server holds, for a comparison with another server. */
-import { csrManifest } from "./csr_manifest.ts";
+import { csrManifest } from "./openssl.ts";
 import { type Kubectl, waitForCertificate } from "./kubectl.ts";
 import { SAMPLE_OBJECTS } from "./sample_objects.ts";
 

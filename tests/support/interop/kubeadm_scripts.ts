@@ -1,8 +1,21 @@
-/** kubeadm's commands that make a cluster ready for others to join: tokens, and the phases of `kubeadm init`. */
-import type { Command, Script } from "./kubectl_comparison/comparison.ts";
+/**
+ * Stock kubeadm: the commands that make a cluster ready for others to join (tokens, and the phases of `kubeadm init`), those
+ * of `kubeadm join` on a machine, and two clusters for both.
+ */
+import { Buffer } from "node:buffer";
+import { createHash, X509Certificate } from "node:crypto";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { SecretObject } from "../../../core/kube/kinds/core_v1.ts";
+import { findServerPort } from "../temp.ts";
+import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import { type RunningInstance, startInstance } from "./instance.ts";
+import { createKubectl, formatKubeconfig } from "./kubectl.ts";
+import type { Command, Place, Script } from "./kubectl_comparison/comparison.ts";
+import { type Machine, startMachine } from "./machine.ts";
 
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */
-export const JOIN_TOKEN = "joiner.0123456789abcdef";
+const JOIN_TOKEN = "joiner.0123456789abcdef";
 
 /** A step with stock kubeadm, which must succeed unless a code is given. */
 function kubeadm(run: string, more: Omit<Command, "run" | "program"> = {}): Command {
@@ -161,5 +174,189 @@ export const preparing: Script = {
     kubeadm("init phase upload-config all --config init.yaml --kubeconfig ../admin.kubeconfig"),
     kubectl(`get -n kube-system -o yaml --show-managed-fields ${CONFIGS}`),
     refused("init phase bootstrap-token --config init.yaml --kubeconfig nobody.kubeconfig"),
+  ],
+};
+
+/** The node that joins, on both sides. */
+export const NODE = "node-1";
+
+/** The token of the identity `bootstrap`, once a script has created it. */
+const BOOTSTRAPPER = "abcdef.0123456789abcdef";
+
+/** Both clusters. Disposing ends them. */
+export interface Clusters extends AsyncDisposable {
+  readonly plane: ControlPlane;
+  readonly instance: RunningInstance;
+  /** The real cluster, followed by tlsboot. */
+  readonly places: readonly [Place, Place];
+}
+
+export async function startClusters(): Promise<Clusters> {
+  await using stack = new AsyncDisposableStack();
+  const plane = stack.use(await startControlPlane());
+  const dataDir = plane.folder.join("up");
+  await mkdir(`${dataDir}/pki`, { recursive: true, mode: 0o700 });
+  for (const file of ["ca.crt", "ca.key"]) await cp(plane.folder.join(file), `${dataDir}/pki/${file}`);
+  const instance = stack.use(await startInstance({ dataDir }));
+  const theirKubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  for (const namespace of ["kube-public", "kube-system"]) {
+    await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create");
+  }
+  await theirKubectl.create(await ownToken(instance));
+  const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
+  stack.use(theirs.machine);
+  const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
+  stack.use(ours.machine);
+  const owned = stack.move();
+  return {
+    plane,
+    instance,
+    places: [theirs.place, ours.place],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function createPlace(
+  { folder, caPath }: ControlPlane,
+  home: string,
+  url: string,
+  adminKubeconfig: string,
+): Promise<{ readonly place: Place; readonly machine: Machine }> {
+  await mkdir(home);
+  const kubectl = createKubectl(folder, adminKubeconfig);
+  await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });
+  const cluster = { server: url, "certificate-authority": caPath };
+  const bootstrap = formatKubeconfig(cluster, { token: BOOTSTRAPPER });
+  await writeFile(`${home}/bootstrap.kubeconfig`, bootstrap, { mode: 0o600 });
+  const machine = await startMachine(home, NODE);
+  const ca = await readFile(caPath, "utf8");
+  const values = {
+    machine: machine.root,
+    socket: machine.runtimeSocket,
+    caHash: publicKeyHash(ca),
+    caData: Buffer.from(ca).toString("base64"),
+    port: String(await findServerPort()),
+    healthPort: String(await findServerPort()),
+  };
+  return { place: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
+}
+
+/** The token that `up` makes for itself, and makes anew when it is deleted, so that the other side can have it too. */
+async function ownToken({ kubectl }: RunningInstance): Promise<string> {
+  const text = await kubectl.run(
+    ...["get", "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"],
+    "--output=json",
+  );
+  const { items: [own] } = JSON.parse(text) as { readonly items: readonly SecretObject[] };
+  const metadata = { name: own?.metadata.name, namespace: own?.metadata.namespace };
+  return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, type: own?.type, data: own?.data });
+}
+
+/** Hashes a public key as `--discovery-token-ca-cert-hash` expects it. */
+function publicKeyHash(pem: string): string {
+  const spki = new X509Certificate(pem).publicKey.export({ type: "spki", format: "der" });
+  return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
+}
+
+/** A step on the machine of the place, which must succeed unless `code` is given. */
+function machine(run: string, code = 0): Command {
+  return { run, program: "machine", code };
+}
+
+/** The machine that the tests run on may lack what a node needs; it is not what is tested. */
+const ANY_MACHINE = `--node-name ${NODE} --cri-socket unix://\${socket} --ignore-preflight-errors all`;
+const PIN = "--discovery-token-ca-cert-hash ${caHash}";
+const WRONG_PIN = `--discovery-token-ca-cert-hash sha256:${"0".repeat(64)}`;
+
+/** Discovery, and the reading of what `upload-config` stored; nothing is written. */
+const discover = (run: string, code = 0): Command => machine(`kubeadm join phase preflight ${run}`, code);
+const byFlags = (run: string, code = 0): Command => discover(`\${server} ${run} ${ANY_MACHINE}`, code);
+const byFile = (name: string, code = 0): Command =>
+  discover(`--config \${home}/kubeadm-join-discovery/${name} --ignore-preflight-errors all`, code);
+
+/** A complete configuration. kubeadm repeats each failure until its timeout, which is short here. */
+const joinConfig = (discovery: string, timeouts = "timeouts: {discovery: 6s, kubernetesAPICall: 6s}"): string => `
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration: {name: ${NODE}, criSocket: "unix://\${socket}"}
+${timeouts}
+discovery:
+  ${discovery}
+`;
+
+const byToken = (token: string): string =>
+  `bootstrapToken: {apiServerEndpoint: "\${server}", token: ${token}, caCertHashes: ["\${caHash}"]}`;
+
+const discoveryFile = (user: string): string => `
+apiVersion: v1
+kind: Config
+clusters: [{name: lab, cluster: {server: "https://\${server}", certificate-authority-data: \${caData}}}]
+users: [{name: lab, user: {${user}}}]
+contexts: [{name: lab, context: {cluster: lab, user: lab}}]
+current-context: lab
+`;
+
+/** Every way to find the cluster, and the ways that must fail. */
+export const discovery: Script = {
+  title: "kubeadm join discovery",
+  files: {
+    "right.yaml": joinConfig(byToken(JOIN_TOKEN), ""),
+    "wrong-secret.yaml": joinConfig(byToken("joiner.fedcba9876543210")),
+    "unknown-token.yaml": joinConfig(byToken("nobody.0123456789abcdef")),
+    "token-that-does-not-sign.yaml": joinConfig(byToken("second.0123456789abcdef")),
+    "token-that-may-not-join.yaml": joinConfig(`tlsBootstrapToken: second.0123456789abcdef\n  ${byToken(JOIN_TOKEN)}`),
+    "wrong-bootstrap-token.yaml": joinConfig(`tlsBootstrapToken: nobody.0123456789abcdef\n  ${byToken(JOIN_TOKEN)}`),
+    "discovery.kubeconfig": discoveryFile(""),
+    "discovery-with-token.kubeconfig": discoveryFile(`token: ${JOIN_TOKEN}`),
+  },
+  steps: [
+    byFlags(`--token ${JOIN_TOKEN} ${PIN}`),
+    byFlags(`--token ${JOIN_TOKEN} ${WRONG_PIN}`, 1),
+    byFlags(`--token ${JOIN_TOKEN} ${WRONG_PIN} ${PIN}`),
+    byFlags(`--token ${JOIN_TOKEN}`, 1),
+    byFlags(`--token ${JOIN_TOKEN} --discovery-token-unsafe-skip-ca-verification`),
+    byFile("right.yaml"),
+    byFile("wrong-secret.yaml", 1),
+    byFile("unknown-token.yaml", 1),
+    byFile("token-that-does-not-sign.yaml", 1),
+    byFile("token-that-may-not-join.yaml", 1),
+    byFile("wrong-bootstrap-token.yaml", 1),
+    ...[`discovery.kubeconfig --tls-bootstrap-token ${JOIN_TOKEN}`, "discovery-with-token.kubeconfig"].map((file) =>
+      discover(`--discovery-file \${home}/kubeadm-join-discovery/${file} ${ANY_MACHINE}`)
+    ),
+    // An address is no URL.
+    discover(`https://\${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE}`, 1),
+  ],
+};
+
+/** The whole of it: afterwards the machine is a node. */
+export const joining: Script = {
+  title: "kubeadm join",
+  generated: ["csr-"],
+  steps: [
+    // The printed cluster-info names the manager that wrote it.
+    machine(
+      `sh -c 'KUBEADM_JOIN_DRYRUN_DIR=/tmp kubeadm join \${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE} ` +
+        `--dry-run | grep ^.kubelet'`,
+    ),
+    machine(`kubeadm join \${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE}`),
+    machine("ls -R /etc/kubernetes"),
+    machine("cat /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env"),
+    machine("stat -L -c '%a %n' /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-current.pem"),
+    machine("openssl verify -CAfile /etc/kubernetes/pki/ca.crt /var/lib/kubelet/pki/kubelet-client-current.pem"),
+    machine(
+      "openssl x509 -in /var/lib/kubelet/pki/kubelet-client-current.pem -noout -subject -issuer -ext extendedKeyUsage",
+    ),
+    machine(
+      "kubectl --kubeconfig /etc/kubernetes/kubelet.conf auth whoami -o 'jsonpath={.status.userInfo.username} {.status.userInfo.groups}'",
+    ),
+    kubectl(`wait node/${NODE} --for=create --timeout=150s`),
+    kubectl(`wait node/${NODE} --for=condition=Ready --timeout=150s`),
+    kubectl("get nodes"),
+    kubectl("get csr"),
+    // There is a node of this name, and it is Ready.
+    machine(`kubeadm join \${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE}`, 1),
+    machine("kubeadm reset --force"),
+    machine("ls -R /etc/kubernetes"),
   ],
 };

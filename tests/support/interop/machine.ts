@@ -7,9 +7,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { cacheDir } from "../../../scripts/processes.ts";
-import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";
-import { startContainerRuntime } from "./container_runtime.ts";
+import { peerPath } from "../peers/go.ts";
 
 /** The kernel settings that a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
 const KERNEL_SETTINGS: readonly string[] = [
@@ -139,4 +138,18 @@ export async function startMachine(shared: string, name: string, kubeletRelease?
   );
   const owned = stack.move();
   return { root, runtimeSocket: socket, enter, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+interface ContainerRuntime extends AsyncDisposable {
+  readonly socket: string;
+}
+
+/** Starts a container runtime that answers a kubelet and runs nothing, and waits until it listens. A path of a socket may have 107 bytes, so the folder must not be deep. */
+async function startContainerRuntime(folder: string): Promise<ContainerRuntime> {
+  const socket = `${folder}/cri.sock`;
+  await using stack = new AsyncDisposableStack();
+  const running = stack.use(start(peerPath("criserver"), ["-socket", socket]));
+  await running.waitFor(/^listening$/m);
+  const owned = stack.move();
+  return { socket, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -1,7 +1,9 @@
-/** OpenSSL as the judge of written files. */
+/** OpenSSL as the judge of written files, and as the maker of CAs, certificates and CSRs for which no code of ours vouches. */
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { stat, writeFile } from "node:fs/promises";
 import { runProgram } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
 
 /** The purpose of a certificate, in OpenSSL's words. */
 export type Purpose = "sslclient" | "sslserver";
@@ -62,4 +64,71 @@ export async function assertNodePair(
   await assertKeyMatches(pairPath, pairPath);
   assert.equal(await readSubject(pairPath), `CN=system:node:${node},O=system:nodes`);
   assert.equal(await readMode(pairPath), 0o600, `mode of ${pairPath}`);
+}
+
+/** Extensions of a CA, as openssl's configuration has them. */
+export const CA_EXTENSIONS = [
+  "basicConstraints=critical,CA:TRUE",
+  "keyUsage=critical,keyCertSign,cRLSign",
+  "subjectKeyIdentifier=hash",
+] as const;
+
+export interface OpensslCertificate {
+  readonly name: string;
+  /** The name of an earlier certificate that signs it; itself when absent. */
+  readonly issuer?: string;
+  readonly extensions: readonly string[];
+  /** The number of days that it is valid; 30 when absent. */
+  readonly days?: number;
+  /** Additional arguments for `openssl genpkey`. */
+  readonly key?: readonly string[];
+}
+
+const P256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"] as const;
+
+/** Creates `<name>.crt` and `<name>.key` in the folder. */
+export async function makeCertificate(folder: TempFolder, certificate: OpensslCertificate): Promise<void> {
+  const { name, issuer, extensions, days = 30, key = P256 } = certificate;
+  const at = (suffix: string) => folder.join(`${name}.${suffix}`);
+  await openssl(["genpkey", ...key, "-out", at("key")]);
+  await openssl(["req", "-new", "-key", at("key"), "-subj", `/CN=${name}`, "-out", at("csr")]);
+  await writeFile(at("ext"), `${extensions.join("\n")}\n`);
+  const signer = issuer === undefined
+    ? ["-signkey", at("key")]
+    : ["-CA", folder.join(`${issuer}.crt`), "-CAkey", folder.join(`${issuer}.key`), "-set_serial", "7"];
+  await openssl([
+    ...["x509", "-req", "-in", at("csr"), "-days", String(days), "-extfile", at("ext"), "-out", at("crt"), ...signer],
+  ]);
+}
+
+/** The fields of a manifest; the default is a client's, for the built-in client signer. */
+export interface ManifestOptions {
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly subject?: string;
+}
+
+const keys = new Map<string, Promise<string>>();
+
+/** `spec.request`: base64 of a PEM request. Each subject has one key. */
+export async function createRequest(subject: string): Promise<string> {
+  const key = keys.get(subject) ?? openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+  keys.set(subject, key);
+  const request = await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key);
+  return Buffer.from(request).toString("base64");
+}
+
+/** Formats the manifest of a CSR. */
+export async function csrManifest(name: string, options: ManifestOptions = {}): Promise<string> {
+  return JSON.stringify({
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name, ...options.metadata },
+    spec: {
+      request: await createRequest(options.subject ?? `/CN=${name}`),
+      signerName: "kubernetes.io/kube-apiserver-client",
+      usages: ["digital signature", "client auth"],
+      ...options.spec,
+    },
+  });
 }

@@ -1,7 +1,7 @@
 /**
  * Programs that this project did not write, with the same results at a real control plane and at `up`. To add one: a
  * peer in `tests/support/peers/go.ts` (a Go module below tests/interop/peers), a package in `tests/support/peers/install_debian.ts`, or one
- * in `tests/support/peers/debian_programs.ts`; then its script here.
+ * in `tests/support/peers/debian.ts`; then its script here.
  */
 import type { Script } from "./kubectl_comparison/comparison.ts";
 import { NO_QUOTAS } from "./kubectl_comparison/get.ts";

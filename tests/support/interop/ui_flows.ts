@@ -9,7 +9,7 @@ import { eventually } from "../eventually.ts";
 import { submitFirstRequest } from "../node_requests.ts";
 import { type RunningUi, startUi } from "../ui_client.ts";
 import type { Cluster } from "./clusters.ts";
-import { csrManifest } from "./csr_manifest.ts";
+import { csrManifest } from "./openssl.ts";
 import { untilAllowed } from "./kubectl.ts";
 import { follow, HANDS, logIn } from "./ui.ts";
 

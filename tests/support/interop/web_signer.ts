@@ -1,7 +1,7 @@
 /** A signer of our own for tests beside real servers: its profile, and requests for it. */
 import { writeFile } from "node:fs/promises";
 import type { TempFolder } from "../temp.ts";
-import { csrManifest } from "./csr_manifest.ts";
+import { csrManifest } from "./openssl.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 const WEB_SIGNER = "example.com/web";

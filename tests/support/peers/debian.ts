@@ -1,6 +1,10 @@
-/** Packages of Debian that tests need: installed where they are missing. */
+/** Packages of Debian that tests need: installed where they are missing, or extracted into a folder of their own. */
 import { spawnSync } from "node:child_process";
-import { mustRun } from "../../../scripts/processes.ts";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fetchDebianPackages } from "../../../scripts/package/debian_packages.ts";
+import { cacheDir, mustRun } from "../../../scripts/processes.ts";
 
 /** Installs the packages that are missing; needs root and apt then. */
 export async function ensureDebianPackages(names: readonly string[]): Promise<void> {
@@ -19,4 +23,64 @@ export function findProgram(name: string): string | undefined {
 function isInstalled(name: string): boolean {
   const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Status}", name], { encoding: "utf8" });
   return status === 0 && stdout.endsWith(" installed");
+}
+
+/**
+ * Downloads a package once a machine, by apt, and returns the folder with its files as a root would have them. It is for
+ * programs whose names are taken by others.
+ */
+export async function ensureDebianProgram(name: string): Promise<string> {
+  return await ensureExtracted(
+    name,
+    (cwd) => mustRun("apt-get", ["-qq", "-o", "APT::Sandbox::User=root", "download", name], { cwd }),
+  );
+}
+
+/**
+ * Downloads packages of another release once a machine, without updates, and returns the folder with their files as a
+ * root would have them. Needs apt and dpkg. A release is fetched with one set of packages.
+ */
+async function ensureReleasePackages(release: string, names: readonly string[]): Promise<string> {
+  return await ensureExtracted(release, (work) => fetchDebianPackages(work, { release, names }));
+}
+
+/** Extracts the packages that a download puts into a folder, unless an earlier process has done it. */
+async function ensureExtracted(name: string, download: (work: string) => Promise<void>): Promise<string> {
+  const cache = cacheDir();
+  const folder = join(cache, `debian-${name}`);
+  if (existsSync(folder)) return folder;
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, "debian-"));
+  try {
+    await download(work);
+    const root = join(work, "root");
+    for (const file of (await readdir(work)).filter((one) => one.endsWith(".deb"))) {
+      await mustRun("dpkg-deb", ["--extract", join(work, file), root]);
+    }
+    await rename(root, folder);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+const OPENSSL = ["openssl", "libssl3t64", "libc6", "zlib1g", "libzstd1"];
+
+/** Fetches OpenSSL 3.5, which has ML-DSA; returns the path of a script that runs it with the C library of its release. */
+export async function ensureNewOpenssl(): Promise<string> {
+  const root = await ensureReleasePackages("trixie", OPENSSL);
+  const folder = join(root, "usr", "lib");
+  const name = (await readdir(folder)).find((one) => one.endsWith("-linux-gnu"));
+  if (name === undefined) throw new Error(`no libraries in ${folder}`);
+  const libraries = join(folder, name);
+  const loader = (await readdir(libraries)).find((one) => one.startsWith("ld-linux"));
+  const script = join(root, "openssl");
+  const command = `"${join(libraries, loader ?? "")}" --library-path "${libraries}" "${join(root, "usr/bin/openssl")}"`;
+  await writeFile(script, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+  return script;
+}
+
+/** Fetches the C libraries of the oldest release that mirrors still have, with glibc 2.31. The next one has 2.36. */
+export async function ensureOldLibraries(): Promise<string> {
+  return await ensureReleasePackages("bullseye", ["libc6", "libgcc-s1", "libstdc++6"]);
 }

@@ -5,9 +5,7 @@
  * stores of trusted CAs. Does nothing where they are there.
  */
 import process from "node:process";
-import { ensureDebianPackages } from "./debian.ts";
-import { ensureNewOpenssl } from "./new_openssl.ts";
-import { ensureOldLibraries } from "./old_libraries.ts";
+import { ensureDebianPackages, ensureNewOpenssl, ensureOldLibraries } from "./debian.ts";
 
 const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
 const BARE_HOST = ["strace", "util-linux", "iproute2"];

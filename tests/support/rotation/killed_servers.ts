@@ -1,11 +1,11 @@
 /** Servers that are killed again and again while a rotation is in progress: one on SQLite, or three on an etcd. */
 import { readFile, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Random } from "../../../core/ports.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "../../torture/server.ts";
 import { startEtcd } from "../interop/etcd.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
-import { startRelay } from "./relay.ts";
 
 /** The servers of one instance. Disposing ends them. */
 export interface KilledServers extends AsyncDisposable {
@@ -136,4 +136,45 @@ class Servers implements KilledServers {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A relay that accepts connections until it is disposed. */
+interface Relay extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Starts a load balancer of whole connections, which knows nothing of TLS: each one goes to a server that accepts it. */
+async function startRelay(port: number, servers: readonly number[]): Promise<Relay> {
+  let turn = 0;
+  const open = new Set<Socket>();
+  const server = createServer((client) => {
+    open.add(client);
+    client.once("close", () => open.delete(client));
+    client.on("error", () => client.destroy());
+    forward(client, [...servers.slice(turn), ...servers.slice(0, turn)]);
+    turn = (turn + 1) % servers.length;
+  });
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function forward(client: Socket, [port, ...others]: readonly number[]): void {
+  if (port === undefined) return void client.destroy();
+  const upstream = connect({ host: "127.0.0.1", port });
+  const next = (): void => forward(client, others);
+  upstream.once("error", next);
+  upstream.once("connect", () => {
+    upstream.off("error", next);
+    upstream.on("error", () => client.destroy());
+    upstream.once("close", () => client.destroy());
+    client.once("close", () => upstream.destroy());
+    client.pipe(upstream);
+    upstream.pipe(client);
+  });
 }

@@ -20,8 +20,7 @@ import { createSeededRandom } from "../seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../temp.ts";
 import { type Fleet, type FleetMachine, startFleet } from "./fleet.ts";
 import type { KilledServers } from "./killed_servers.ts";
-import { startFollowingKubelet } from "./kubelet.ts";
-import { startRestartedWatch } from "./watch.ts";
+import { startFollowingKubelet, startRestartedWatch } from "./clients.ts";
 import { requestUsername } from "../../torture/node.ts";
 
 export const MACHINES = 40;

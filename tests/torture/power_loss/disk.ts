@@ -13,7 +13,7 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import type { Random } from "../../../core/ports.ts";
-import { below } from "../../support/dice.ts";
+import { below } from "../../support/seeded_random.ts";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
 
 /** How much of the changes that were not synced is there: `zeros` is the new size without the content. */

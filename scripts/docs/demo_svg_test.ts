@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatRecording } from "./terminal_svg.ts";
+import { formatRecording } from "./demo_svg.ts";
 
 test("formatRecording() has every line at its time, shortened and escaped", () => {
   const svg = formatRecording("tlsboot demo", [

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { renderLicenses } from "../../cli/sbom/licenses.ts";
-import { PACKAGES } from "../../cli/sbom/packages.ts";
-import { NODE_LICENSE } from "../../cli/sbom/license_texts.ts";
-import { ROOT } from "../../tests/support/child.ts";
-import { importedPackages } from "./sbom.ts";
+import { renderLicenses } from "../cli/sbom/licenses.ts";
+import { PACKAGES } from "../cli/sbom/packages.ts";
+import { NODE_LICENSE } from "../cli/sbom/license_texts.ts";
+import { ROOT } from "../tests/support/child.ts";
+import { importedPackages } from "./licenses.ts";
 
 test("importedPackages() are packages of deno.json, without those of tests", async () => {
   const { imports } = JSON.parse(await readFile("deno.json", "utf8"));

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition } from "../tests/support/csr_builder.ts";
-import { createRecords } from "../tests/support/issued_records.ts";
-import type { Event } from "../core/kube/kinds/core_v1.ts";
-import { type Activity, type ActivityInput, listActivity, toActivityRequest } from "./activity.ts";
+import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
+import { createRecords } from "../../tests/support/issued_records.ts";
+import type { Event } from "../../core/kube/kinds/core_v1.ts";
+import { type Activity, type ActivityInput, listActivity } from "./activity.tsx";
+import { toActivityRequest } from "./requests.tsx";
 
 const CREATED = "2026-03-02T10:00:00Z";
 

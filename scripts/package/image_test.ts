@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { readTarFiles } from "../../core/lib/tar.ts";
-import { createDockerArchive, createOciArchive, encodeImage, type Image } from "./image_archive.ts";
+import { createDockerArchive, createOciArchive, encodeImage, type Image } from "./image.ts";
 
 const NAME = "localhost/tlsboot:1.2.3";
 const WHEN = 1_769_860_800;

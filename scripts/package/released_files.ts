@@ -1,7 +1,10 @@
-/** The released files for Linux, from which packages and images are made. */
+/** The released files, from which packages and images are made, and their checksums. */
 import type { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 
@@ -48,4 +51,14 @@ export function parsePackageFlags(): PackageFlags {
   });
   if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
   return values;
+}
+
+/** Returns a line of sha256sum for each of the files of a folder, in the order of their names. */
+export async function formatChecksums(folder: string, names: readonly string[]): Promise<string> {
+  const lines = [...names].sort().map(async (name) => {
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(join(folder, name)), hash);
+    return `${hash.digest("hex")}  ${name}\n`;
+  });
+  return (await Promise.all(lines)).join("");
 }

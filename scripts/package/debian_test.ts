@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { createAr } from "./ar.ts";
+import { createAr } from "./debian.ts";
 
 test("createAr() follows deb(5), with members at even places", () => {
   const archive = createAr([

@@ -1,7 +1,10 @@
-/** The stylesheet of the page. It is served as a file, because the page allows no inline style. */
+/**
+ * The stylesheet, the icon and the script of the page, which contain nothing of the API. They are served as files,
+ * because the page allows neither inline style nor inline script.
+ */
 
 /** The stylesheet, for light and dark, from 360 to 1,920 pixels. */
-export const STYLE = `
+const STYLE = `
 :root {
   color-scheme: light dark;
   --back: #fff; --panel: #f5f6f8; --text: #1b1f24; --faint: #57606a; --line: #d0d7de; --link: #0a58ca;
@@ -153,7 +156,110 @@ summary { cursor: pointer; padding: .15rem 0; }
 `;
 
 /** The icon of the page: a key over a shield. */
-export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">` +
+const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">` +
   `<path d="M16 2 4 6v9c0 8 5 12 12 15 7-3 12-7 12-15V6z" fill="#0a58ca"/>` +
   `<circle cx="16" cy="12" r="4" fill="none" stroke="#fff" stroke-width="2.5"/>` +
   `<path d="M16 16v8m0-3h4" fill="none" stroke="#fff" stroke-width="2.5"/></svg>`;
+
+/**
+ * The script, in JavaScript for browsers; the page works without it. A server-sent event only reports that something has changed; the page is then
+ * fetched again as the user would, and its parts with `data-swap` and an id are replaced. Forms are outside of such
+ * parts, so nothing that is being typed is lost. Nothing is replaced while a button of the mouse is down, because a
+ * browser sends a click only to an element that is there from the press to the release. A hidden tab has no stream,
+ * because browsers open six connections to a host and no more; it is fetched every minute, for the number in its title.
+ */
+const SCRIPT = `"use strict";
+(() => {
+  const PAUSE_MS = 60000;
+  let source, isBusy = false, isAgain = false, isPressed = false, isOver = false;
+
+  function report(text) {
+    const place = document.getElementById("connection");
+    if (place === null || place.textContent === text) return;
+    const note = document.createElement("p");
+    note.className = "notice fault";
+    note.textContent = text;
+    place.replaceChildren(...(text === "" ? [] : [note]));
+  }
+
+  function swap(old, fresh) {
+    if (old.innerHTML === fresh.innerHTML) return;
+    const active = old.contains(document.activeElement) ? document.activeElement : undefined;
+    const key = active?.id ? "#" + CSS.escape(active.id)
+      : active?.getAttribute("href") ? "a[href=" + JSON.stringify(active.getAttribute("href")) + "]" : undefined;
+    const open = [...old.querySelectorAll("details[open][id]")].map(({ id }) => id);
+    old.replaceChildren(...fresh.childNodes);
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    if (key !== undefined) old.querySelector(key)?.focus({ preventScroll: true });
+  }
+
+  async function refresh() {
+    isAgain = isBusy;
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html", "x-refresh": "1" } });
+      if (answer.status === 401) return end();
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (isPressed) return isAgain = true;
+      const parts = [...document.querySelectorAll("[data-swap][id]")];
+      for (const part of parts) {
+        const other = fresh.getElementById(part.id);
+        // A part with a key holds a form, which is kept while the key stays the same.
+        const isSame = part.dataset.key !== undefined && part.dataset.key === other?.dataset.key;
+        if (other === null || isSame) continue;
+        swap(part, other);
+        if (other.dataset.key !== undefined) part.dataset.key = other.dataset.key;
+      }
+      document.title = fresh.title;
+      if (fresh.body.dataset.version !== undefined) document.body.dataset.version = fresh.body.dataset.version;
+      report("");
+    } catch {
+      report("The page cannot reach tlsboot. It tries again.");
+    } finally {
+      isBusy = false;
+      if (isAgain && !isPressed) refresh();
+    }
+  }
+
+  function release() {
+    isPressed = false;
+    if (isAgain) refresh();
+  }
+
+  function end() {
+    isOver = true;
+    source?.close();
+    report("This page has ended. Open the link that tlsboot ui prints.");
+  }
+
+  function connect() {
+    const { live, version } = document.body.dataset;
+    if (!live || document.hidden || isOver) return;
+    source = new EventSource("/events?" + new URLSearchParams({ live, version }));
+    source.addEventListener("changed", refresh);
+    source.addEventListener("open", () => report(""));
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000), refresh();
+      else report("The page cannot reach tlsboot. It tries again.");
+    });
+  }
+
+  addEventListener("pointerdown", () => isPressed = true);
+  addEventListener("pointerup", release);
+  addEventListener("pointercancel", release);
+  document.addEventListener("visibilitychange", () => {
+    source?.close();
+    connect();
+  });
+  setInterval(() => { if (!isOver && document.body.dataset.live) refresh(); }, PAUSE_MS);
+  connect();
+})();
+`;
+
+/** The files of the page. They need no session. */
+export const FILES: readonly { readonly path: string; readonly type: string; readonly text: string }[] = [
+  { path: "/style.css", type: "text/css; charset=utf-8", text: STYLE },
+  { path: "/script.js", type: "text/javascript; charset=utf-8", text: SCRIPT },
+  { path: "/icon.svg", type: "image/svg+xml", text: ICON },
+];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { stripElf } from "./strip_elf.ts";
+import { stripElf } from "./executable.ts";
 
 interface Section {
   readonly name: string;
