@@ -19,7 +19,7 @@ import {
   whoIs,
   type Workplace,
 } from "../support/instance_process.ts";
-import type { TempFolder } from "../support/temp.ts";
+import { findServerPort, type TempFolder } from "../support/temp.ts";
 
 const formatInventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`;
 
@@ -287,7 +287,8 @@ test("each renewal proves again where a policy requires a fresh proof, and nothi
 });
 
 test("a machine that starts while the server is away keeps its valid certificate until the next renewal", async () => {
-  await using site = await startSite();
+  // A port that no other server gets while this one is away.
+  await using site = await startSite(["--secure-port", String(await findServerPort())]);
   const { folder, instance, prove } = site;
   const bootstrap = ["bootstrap", ...prove("n1"), ...machineFlags("n1")];
   await folder.succeed(...bootstrap);

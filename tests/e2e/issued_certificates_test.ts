@@ -17,6 +17,7 @@ import {
   startInstance,
 } from "../support/instance_process.ts";
 import { grant, requestAndApprove } from "../support/node_requests.ts";
+import { findServerPort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -48,9 +49,11 @@ async function readRegister({ api }: Connected, data: string) {
 
 test("up records and counts every certificate, also of deleted requests, through a restart and a kill", async () => {
   await using folder = await createWorkplace();
+  // Another one at each start; one that the system chooses may be the same.
+  const findPort = async () => ["--secure-port", String(await findServerPort())];
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
-    await using instance = await startInstance(folder);
+    await using instance = await startInstance(folder, await findPort());
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await issueAndForget(admin, "short", 5);
     await issueAndForget(admin, "long", 60);
@@ -73,7 +76,7 @@ test("up records and counts every certificate, also of deleted requests, through
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
   {
-    await using instance = await spawnInstance(folder);
+    await using instance = await spawnInstance(folder, await findPort());
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     assert.deepEqual(await countIssued(admin), want);
     const { items, report } = await readRegister(admin, instance.data);
@@ -84,7 +87,7 @@ test("up records and counts every certificate, also of deleted requests, through
     await issueAndForget(admin, "bob", 5);
     await instance.end("SIGKILL");
   }
-  await using instance = await startInstance(folder);
+  await using instance = await startInstance(folder, await findPort());
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { items, report } = await readRegister(admin, instance.data);
   assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [9, undefined, "0000000006"]);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Child, spawnTlsboot } from "../support/child.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
@@ -53,7 +53,8 @@ test("a full disk stops renewals with the reason, keeps the pair, makes no crowd
 });
 
 test("a server that is away, a machine that sleeps and a kill only delay a renewal", async () => {
-  await using instance = await startInstance({ args: SHORT_LIFE });
+  const port = String(await findServerPort());
+  await using instance = await startInstance({ args: [...SHORT_LIFE, "--secure-port", port] });
   const folder = instance.folder.join("n1");
   const link = `${folder}/pki/kubelet-client-current.pem`;
   const running = rotate(instance.bootstrapKubeconfig, folder);
@@ -63,7 +64,6 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
     await instance.running.finished();
     await running.waitFor(/cannot renew the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
-    const { port } = new URL(instance.server);
     await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
     await renewedTimes(running, away + 1);
