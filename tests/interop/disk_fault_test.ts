@@ -300,8 +300,8 @@ for (
       assert.equal(await served(dataDir), before);
       const crlBefore = await readCrlNumber(dataDir);
       const said = await instance.send("turn");
-      const hits = await disk.hits();
       await disk.disarm();
+      const hits = await disk.hits();
       // A sync of the folder that fails is one for the CRL exactly if the instance reports it.
       const hasCrl = !said.endsWith(", no CRL");
       const crlHits = hits.filter((hit) => isCrlCall(hit) && (!hasCrl || !hit.startsWith("fsync")));

@@ -88,8 +88,8 @@ export async function tryEachCall(
       assert.ok(calls !== undefined || call < MAX_CALLS, `${needle}: there is no end of calls`);
       await disk.arm({ ...fault, needle }, call, fault.count);
       await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });
-      const hits = await disk.hits();
       await disk.disarm();
+      const hits = await disk.hits();
       if (hits.length === 0) break;
       hit++;
     }
