@@ -37,149 +37,143 @@
  */
 
 // With defaults for everything.
-export { type OpenInstance, openInstance, type OpenSettings } from "./cli/library/open_instance.ts";
+export {
+  type OpenInstance,
+  openInstance,
+  type OpenSettings,
+  startTestServer,
+  type TestServer,
+  type TestServerSettings,
+} from "./cli/library/servers.ts";
 export type { TokenOptions } from "./instance/joining.ts";
 export type { FeatureGate } from "./instance/feature_gates.ts";
 export type { InstanceSettings } from "./instance/settings.ts";
-export { startTestServer, type TestServer, type TestServerSettings } from "./cli/library/test_server.ts";
 export {
   type AdminAccess,
   type ApiAccess,
+  type AuthoritySettings,
+  bootstrapMachine as bootstrap,
   type CertificateSettings,
   type ConnectSettings,
   connectToCluster,
-} from "./cli/library/api_access.ts";
-export {
-  type AuthoritySettings,
   loadAuthority,
+  type MachineSettings,
   signCertificateFor as signCertificate,
   type SignSettings,
-} from "./cli/library/certificates.ts";
-export { bootstrapMachine as bootstrap, type MachineSettings } from "./cli/library/bootstrap_machine.ts";
+} from "./cli/library/clients.ts";
 export { createSystemPorts, type SystemPorts } from "./cli/library/defaults.ts";
 
 // Errors, results, ports.
 export {
   AppError,
-  type Clock,
-  type CsrStore,
-  type DeletionOptions,
-  type ErrorCode,
-  isAppError,
-  type LogFields,
-  type Logger,
-  type ObjectChange,
-  type ObjectStore,
-  type Random,
-  type Result,
-  Secret,
-  type Transport,
-  type TransportRequest,
-  type TransportResponse,
-} from "./core/mod.ts";
-export { createLogger, type LoggerOptions } from "./cli/mod.ts";
-
-// Kubernetes objects and kubeconfigs.
-export {
+  type Authority,
+  type AuthorityOptions,
+  type BootstrapToken,
+  BUILTIN_POLICIES,
+  BUILTIN_SIGNERS,
+  type CertificateFacts,
+  type CertificatePlan,
   type CertificateSigningRequest,
   type CertificateSigningRequestCondition,
   certificateSigningRequestKind,
   type CertificateSigningRequestSpec,
   type CertificateSigningRequestStatus,
+  type ChainOptions,
+  type Clock,
+  createAuthority,
+  createCertificationRequest,
+  createCustomProfile,
+  createTokenSecret,
+  type CredentialPair,
+  type CsrPhase,
+  type CsrStore,
+  type DecisionRefusal,
+  type DecisionText,
+  type DeletionOptions,
+  type DistinguishedName,
   encodeKubeconfig,
+  encodePem,
+  type ErrorCode,
+  evaluatePolicies,
   findKind,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  generatePrivateKey,
+  getCsrPhase,
+  hasCertificate,
+  type Inventory,
+  isAppError,
+  isApproved,
+  isDenied,
+  isFailed,
+  issueCertificate,
+  type KeyAlgorithm,
   type Kind,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   type Kubeconfig,
   KUBELET_SERVING_SIGNER,
   type KubeObject,
+  type LogFields,
+  type Logger,
+  type ObjectChange,
   type ObjectMeta,
-  parseKubeconfig,
-  secretKind,
-  type SecretObject,
-  type UserInfo,
-} from "./core/mod.ts";
-export { createObjectStore, type ObjectStoreOptions } from "./client/mod.ts";
-
-// Requests: their content, their phase, the decision.
-export {
-  type CsrPhase,
-  type DecisionRefusal,
-  type DecisionText,
-  getCsrPhase,
-  hasCertificate,
-  isApproved,
-  isDenied,
-  isFailed,
+  type ObjectStore,
+  parseAuthority,
+  parseBootstrapToken,
+  parseCertificate,
+  parseCertificates,
+  parseCertificationRequest,
+  parseCredentialPair,
   type ParsedRequest,
-  parseRequest,
-  withApproval,
-  withDenial,
-} from "./core/mod.ts";
-export {
-  BUILTIN_POLICIES,
-  evaluatePolicies,
-  type Inventory,
   parseInventory,
+  parseKubeconfig,
   parsePolicy,
+  parsePrivateKey,
+  parseProfile,
+  parseRequest,
   type Policy,
   type PolicyInput,
   type PolicyVerdict,
-} from "./core/mod.ts";
-export {
-  BUILTIN_SIGNERS,
-  createCustomProfile,
-  parseProfile,
+  type PrivateKey,
   type ProfileSpec,
+  publicKeyPin,
+  type Random,
+  type RequestFacts,
+  type RequestOptions,
+  type Result,
+  Secret,
+  secretKind,
+  type SecretObject,
   type SigningProfile,
-} from "./core/mod.ts";
-export { DONE, type Outcome, type Reconcile, type Reconciler, runController, type Trigger } from "./controllers/mod.ts";
-
-// A machine and its certificates.
-export {
-  type BootstrapToken,
-  createTokenSecret,
-  formatBootstrapToken,
-  generateBootstrapToken,
-  parseBootstrapToken,
+  type SubjectFields,
   type TokenSecretOptions,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+  type UserInfo,
+  verifyChain,
+  withApproval,
+  withDenial,
 } from "./core/mod.ts";
+export { createLogger, type LoggerOptions } from "./cli/mod.ts";
+
+// Kubernetes objects and kubeconfigs.
 export {
   type BootstrapOutcome,
   type BootstrapProgress,
   type CertificateRequest,
+  createObjectStore,
+  type ObjectStoreOptions,
   submitRequest,
   type SubmittedRequest,
   waitForCertificate,
   type WaitOptions,
 } from "./client/mod.ts";
 
+// Requests: their content, their phase, the decision.
+export { DONE, type Outcome, type Reconcile, type Reconciler, runController, type Trigger } from "./controllers/mod.ts";
+
+// A machine and its certificates.
+
 // Keys, requests, certificates, CAs.
-export {
-  type Authority,
-  type AuthorityOptions,
-  type CertificateFacts,
-  type CertificatePlan,
-  type ChainOptions,
-  createAuthority,
-  createCertificationRequest,
-  type CredentialPair,
-  type DistinguishedName,
-  encodePem,
-  generatePrivateKey,
-  issueCertificate,
-  type KeyAlgorithm,
-  parseAuthority,
-  parseCertificate,
-  parseCertificates,
-  parseCertificationRequest,
-  parseCredentialPair,
-  parsePrivateKey,
-  type PrivateKey,
-  publicKeyPin,
-  type RequestFacts,
-  type RequestOptions,
-  type SubjectFields,
-  verifyChain,
-} from "./core/mod.ts";

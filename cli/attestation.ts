@@ -4,7 +4,7 @@ import type { AttestProgress, Prover } from "../client/attestation/attest.ts";
 import type { FilePort } from "../client/files.ts";
 import type { ProofKind } from "../core/attestation/proof.ts";
 import type { Tools } from "./io.ts";
-import { runToEnd } from "./run_to_end.ts";
+import { runToEnd } from "./processes.ts";
 
 /** The device of the TPM, which the kernel shares between programs. */
 export const TPM_DEVICE = "/dev/tpmrm0";

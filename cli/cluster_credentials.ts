@@ -7,10 +7,10 @@ import { discoverCluster, type DiscoveryProgress } from "../client/discover_clus
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/lib/brand.ts";
-import { UsageError } from "./framework/usage_error.ts";
 import type { Tools } from "./io.ts";
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../core/token/token_secret.ts";
+import { UsageError } from "./exit_code.ts";
 
 /** The tools of a command, and what reports the progress of finding the credentials. */
 export interface CredentialTools extends Tools {

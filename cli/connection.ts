@@ -9,9 +9,9 @@ import { readCluster } from "../client/transport/connect.ts";
 import { createServerNames } from "../client/transport/server_names.ts";
 import { AppError } from "../core/errors.ts";
 import { API_FLAGS } from "./flags/common.ts";
-import { formatCommand, formatWords } from "./framework/command_line.ts";
 import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
+import { formatCommand, formatWords } from "./framework/command.ts";
 
 /** The settings that name the API server. */
 export interface ConnectionSettings {

@@ -1,4 +1,4 @@
-/** Exit codes. Scripts rely on them, so they mean the same for every command. */
+/** Exit codes, and the error for wrong usage. Scripts rely on the codes, so they mean the same for every command. */
 import { AppError, isAppError } from "../core/errors.ts";
 
 /** The exit codes by their meaning. */
@@ -42,5 +42,12 @@ export function toExitCode(error: unknown, signal: AbortSignal): ExitCode {
       return EXIT.interrupted;
     default:
       return EXIT.failed;
+  }
+}
+
+/** The command line, the environment or the configuration file is wrong. */
+export class UsageError extends AppError {
+  constructor(message: string, hint?: string) {
+    super("usage", message, { hint });
   }
 }

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
 import { timeout } from "../core/kube/status/status.ts";
-import { toExitCode } from "./exit_code.ts";
-import { UsageError } from "./framework/usage_error.ts";
+import { toExitCode, UsageError } from "./exit_code.ts";
 
 const quiet = new AbortController().signal;
 const reason = new AppError("aborted", "interrupted");

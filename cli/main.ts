@@ -5,8 +5,7 @@
 import nodeModule from "node:module";
 import { homedir } from "node:os";
 import process from "node:process";
-import { type CacheHost, createCacheFolder } from "./compile_cache.ts";
-import { findNodeFault } from "./node_version.ts";
+import { type CacheHost, createCacheFolder, findNodeFault } from "./node.ts";
 
 /**
  * Enables Node's compile cache: scripts with their types stripped and compiled, with which the next start takes half the

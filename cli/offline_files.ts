@@ -1,6 +1,6 @@
 /** What the commands that work without a network have in common: bundles in files and on paper, and the next steps. */
+import { Buffer } from "node:buffer";
 import { join, resolve } from "node:path";
-import { readNamedFile } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { type BundleKind, findBundleKind } from "../core/offline/bundle.ts";
@@ -8,7 +8,7 @@ import { encodeQrTexts, hasQrTexts, MAX_QR_TEXTS, readQrTexts } from "../core/of
 import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 import type { Io, Tools } from "./io.ts";
-import { displayPath, pathWord } from "./output/display_path.ts";
+import { displayPath, pathWord, readInput } from "./output/files.ts";
 import { escapeText, line } from "../core/lib/printable.ts";
 import { renderQrDocument } from "./output/qr_pages.ts";
 
@@ -30,11 +30,9 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
   };
 
 /** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
-export async function readBundleText(file: string, { stdin, cwd, signal }: Tools): Promise<string> {
-  if (file === "-") return await stdin.readAll(signal);
-  const bytes = await readNamedFile(file, { path: resolve(cwd, file), maxBytes: MAX_BYTES }, signal);
+export async function readBundleText(file: string, tools: Tools): Promise<string> {
   // Latin-1 keeps the bytes of the mail around the bundle.
-  return bytes.toString("latin1");
+  return Buffer.from(await readInput(file, MAX_BYTES, tools)).toString("latin1");
 }
 
 /** Reports whether a text holds a bundle, in whichever form. */

@@ -5,9 +5,9 @@
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { BUILD } from "../core/version.ts";
-import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { createSteps, type ProgressIo } from "./output/progress.ts";
+import { UsageError } from "./exit_code.ts";
 
 /** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";

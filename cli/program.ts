@@ -6,10 +6,10 @@ import process from "node:process";
 import type { WriteStream } from "node:tty";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
-import { readHidden } from "./hidden_input.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
 import { run } from "./run.ts";
 import { createSystemClock, createSystemHeap, createSystemRandom, isForegroundProcess } from "./system.ts";
+import { readHidden } from "./terminal.ts";
 
 type Process = NodeJS.Process;
 

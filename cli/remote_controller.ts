@@ -17,12 +17,12 @@ import { createControllerMetrics, listenForMetrics, observeTransport } from "../
 import { createMetricsRegistry, type MetricsRegistry } from "../server/metrics/registry.ts";
 import { describeIgnoredKubeconfig } from "./connection.ts";
 import { parseListenAddress } from "./framework/flags.ts";
-import { UsageError } from "./framework/usage_error.ts";
 import type { Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { connectService, type SystemdService } from "./systemd/service.ts";
 import type { ControllerDeps } from "../instance/deps.ts";
 import { runElected } from "../instance/controllers/controllers.ts";
+import { UsageError } from "./exit_code.ts";
 
 /** A role: its command, and the manifest of the rights that it needs. */
 export interface RemoteRole {

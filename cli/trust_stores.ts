@@ -6,14 +6,14 @@
 import { execFile } from "node:child_process";
 import { access, constants, readdir } from "node:fs/promises";
 import { basename, delimiter, join } from "node:path";
-import type { FilePort } from "../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE } from "../client/files.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import { isRecord } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { encodePem } from "../core/pki/asn1/pem.ts";
-import type { TrustStoreName } from "./commands/trust/store_flags.ts";
 import type { Tools } from "./io.ts";
 import process from "node:process";
+import type { TrustStoreName } from "./commands/trust/flags.ts";
 
 export interface TrustStore {
   readonly name: TrustStoreName;
@@ -29,9 +29,7 @@ export interface TrustStore {
 export type TrustStoreDeps = Pick<Tools, "env" | "files">;
 
 const ENTRY = /^tlsboot-[0-9a-f]{16}$/;
-const PUBLIC_MODE = 0o644;
-const FOLDER_MODE = 0o755;
-const PRIVATE_FOLDER_MODE = 0o700;
+const PUBLIC_FOLDER_MODE = 0o755;
 
 /** Returns the name of the entry of a certificate, such as `tlsboot-0f9a31c27be84d65`. */
 export function toEntryName({ sha256Fingerprint }: Pick<CertificateFacts, "sha256Fingerprint">): string {
@@ -93,7 +91,7 @@ async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | unde
     const { all, policies, certificates, installed } = await readPolicies(path, files);
     const Install = edit(installed);
     const next = { ...all, policies: { ...policies, Certificates: { ...certificates, Install } } };
-    await files.makeDirectory(FIREFOX_POLICIES, FOLDER_MODE);
+    await files.makeDirectory(FIREFOX_POLICIES, PUBLIC_FOLDER_MODE);
     await files.writeAtomic(path, `${JSON.stringify(next, null, 2)}\n`, PUBLIC_MODE);
   };
   return {
@@ -177,7 +175,7 @@ async function findNss(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
     async install(certificates) {
       for (const database of databases) {
         if (await files.stat(join(database, "cert9.db")) === undefined) {
-          await files.makeDirectory(database, PRIVATE_FOLDER_MODE);
+          await files.makeDirectory(database, FOLDER_MODE);
           await certutil(database, "-N", "--empty-password");
         }
         const present = await listIn(database);
@@ -262,7 +260,7 @@ async function writeCertificates(
   certificates: readonly CertificateFacts[],
   files: FilePort,
 ): Promise<void> {
-  await files.makeDirectory(folder, FOLDER_MODE);
+  await files.makeDirectory(folder, PUBLIC_FOLDER_MODE);
   for (const certificate of certificates) {
     const path = join(folder, `${toEntryName(certificate)}.crt`);
     await files.writeAtomic(path, encodePem("CERTIFICATE", certificate.der), PUBLIC_MODE);

@@ -135,7 +135,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/transport/connect.ts": "read out of a kubeconfig for the transport",
   "cli/commands/request/certificate.ts": "the password of the PKCS#12 file that is encrypted",
   "cli/commands/up/run.ts": "the token in the line for web servers, on a terminal only",
-  "cli/commands/inspect/kubeconfig.ts": "parsed for its id",
+  "cli/commands/inspect/run.ts": "parsed for its id",
   "cli/commands/ca/shares.ts": "split into shares; written into the requested file",
   "client/health/files.ts": "compared with the public key of its certificate",
   "cli/commands/doctor/machine.ts": "parsed, to ask the server whether it still works",

@@ -10,10 +10,12 @@ import {
   caImportCommand,
   caInitCommand,
   caRequestCommand,
+  caSharesCheckCommand,
+  caSharesCombineCommand,
+  caSharesSplitCommand,
   caShowCommand,
   caSignCommand,
 } from "./ca/flags.ts";
-import { caSharesCheckCommand, caSharesCombineCommand, caSharesSplitCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import {
   caRotateAbortCommand,
@@ -38,8 +40,13 @@ import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
 import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./token/flags.ts";
-import { getTrustBundlesCommand, trustFetchCommand } from "./trust/flags.ts";
-import { trustInstallCommand, trustShowCommand, trustUninstallCommand } from "./trust/store_flags.ts";
+import {
+  getTrustBundlesCommand,
+  trustFetchCommand,
+  trustInstallCommand,
+  trustShowCommand,
+  trustUninstallCommand,
+} from "./trust/flags.ts";
 import { uiCommand } from "./ui/flags.ts";
 import { upCommand } from "./up/flags.ts";
 import { upgradeCommand } from "./upgrade/flags.ts";
@@ -158,8 +165,8 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
     withAction(attestCommand, () => import("./attest/run.ts")),
     withAction(tokenCreateCommand, () => import("./token/create.ts")),
-    withAction(tokenListCommand, () => import("./token/list.ts")),
-    withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
+    withAction(tokenListCommand, async () => (await import("./token/list.ts")).listTokensAction),
+    withAction(tokenDeleteCommand, async () => (await import("./token/list.ts")).deleteTokensAction),
     withAction(doctorCommand, () => import("./doctor/run.ts")),
     withAction(getCsrCommand, () => import("./csr/get.ts")),
     withAction(describeCsrCommand, () => import("./csr/describe.ts")),
@@ -172,20 +179,20 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
     withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),
     withAction(verifyCertificatesCommand, () => import("./certificates/verify.ts")),
-    withAction(revokeCommand, () => import("./revocation/revoke.ts")),
-    withAction(unrevokeCommand, () => import("./revocation/unrevoke.ts")),
-    withAction(getRevocationsCommand, () => import("./revocation/get.ts")),
+    withAction(revokeCommand, async () => (await import("./revocation/run.ts")).revokeTargetsAction),
+    withAction(unrevokeCommand, async () => (await import("./revocation/run.ts")).takeBackAction),
+    withAction(getRevocationsCommand, async () => (await import("./revocation/run.ts")).listRevocationsAction),
     withAction(trustShowCommand, async () => (await import("./trust/stores.ts")).showAction),
     withAction(trustInstallCommand, async () => (await import("./trust/stores.ts")).installAction),
     withAction(trustUninstallCommand, async () => (await import("./trust/stores.ts")).uninstallAction),
-    withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
-    withAction(getTrustBundlesCommand, () => import("./trust/list.ts")),
-    withAction(caInitCommand, () => import("./ca/init.ts")),
-    withAction(caImportCommand, () => import("./ca/import.ts")),
+    withAction(trustFetchCommand, async () => (await import("./trust/bundles.ts")).fetchBundleAction),
+    withAction(getTrustBundlesCommand, async () => (await import("./trust/bundles.ts")).listBundlesAction),
+    withAction(caInitCommand, async () => (await import("./ca/make.ts")).initAction),
+    withAction(caImportCommand, async () => (await import("./ca/make.ts")).importAction),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
-    withAction(caRequestCommand, () => import("./ca/request.ts")),
-    withAction(caSignCommand, () => import("./ca/sign.ts")),
+    withAction(caRequestCommand, async () => (await import("./ca/make.ts")).requestAction),
+    withAction(caSignCommand, async () => (await import("./ca/make.ts")).signAction),
     withAction(caSharesSplitCommand, async () => (await import("./ca/shares.ts")).splitSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
@@ -195,19 +202,19 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caRotateFinishCommand, async () => (await import("./ca/rotate.ts")).finishAction),
     withAction(caRotateAbortCommand, async () => (await import("./ca/rotate.ts")).abortAction),
     withAction(caRotateNowCommand, () => import("./ca/rotate_now.ts")),
-    withAction(exportCsrCommand, () => import("./offline/export.ts")),
-    withAction(importCsrCommand, () => import("./offline/import.ts")),
+    withAction(exportCsrCommand, async () => (await import("./offline/run.ts")).exportRequestsAction),
+    withAction(importCsrCommand, async () => (await import("./offline/run.ts")).importAnswersAction),
     withAction(policyExplainCommand, () => import("./policy/explain.ts")),
-    withAction(policyTestCommand, () => import("./policy/test.ts")),
-    withAction(policyCheckCommand, () => import("./policy/check.ts")),
+    withAction(policyTestCommand, async () => (await import("./policy/test.ts")).testPoliciesAction),
+    withAction(policyCheckCommand, async () => (await import("./policy/test.ts")).checkAction),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),
     withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),
     withAction(inspectCommand, () => import("./inspect/run.ts")),
-    withAction(guideCommand, () => import("./docs/guide.ts")),
-    withAction(manCommand, () => import("./docs/man.ts")),
-    withAction(mixinCommand, () => import("./docs/mixin.ts")),
+    withAction(guideCommand, async () => (await import("./docs/run.ts")).printGuideAction),
+    withAction(manCommand, async () => (await import("./docs/run.ts")).printManAction),
+    withAction(mixinCommand, async () => (await import("./docs/run.ts")).printMixinAction),
     withAction(completionCommand, () => import("./completion/run.ts")),
     withAction(upgradeCommand, () => import("./upgrade/run.ts")),
     withAction(versionCommand, () => import("./version/run.ts")),

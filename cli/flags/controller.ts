@@ -1,4 +1,4 @@
-/** Flags of controllers that run alone, against a remote API. */
+/** Flags of controllers, which run inside `up` or alone against a remote API, and of their notifications. */
 import { parseWebDomain, parseWebNetwork } from "../../instance/web_names.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
@@ -7,11 +7,15 @@ import {
   fileFlag,
   inGroup,
   listFlag,
+  parsedFlag,
   parsedListFlag,
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
+import { atMostOneOf, needs } from "../framework/rules.ts";
+import { parseReceiver } from "../../core/lib/proxy.ts";
+import { ok } from "../../core/lib/result.ts";
 
 /** The flags for the API, log and metrics of a role of a remote API. */
 export const REMOTE_FLAGS = {
@@ -131,22 +135,12 @@ export const WEB_FLAGS = {
 
 /** The flags for the times of the cleaner, which deletes old CSRs. */
 export const CLEANER_FLAGS = {
-  gcPending: durationFlag({
-    default: DEFAULT_SETTINGS.gcPending,
-    min: "1s",
-    summary: "Delete a request that no one has decided for this long. The defaults of the --gc flags are upstream's.",
-  }),
-  gcUnissued: durationFlag({
-    default: DEFAULT_SETTINGS.gcUnissued,
-    min: "1s",
-    summary: "Delete a request that was approved this long ago and has no certificate.",
-  }),
   gcIssued: durationFlag({
     default: DEFAULT_SETTINGS.gcIssued,
     min: "1s",
     summary:
       "Delete a request that was approved this long ago and has its certificate; at once when that has expired. " +
-      "Rates in policies count only requests that still exist.",
+      "Rates in policies count only requests that still exist. The defaults of the --gc flags are upstream's.",
   }),
   gcDenied: durationFlag({
     default: DEFAULT_SETTINGS.gcDenied,
@@ -164,3 +158,36 @@ export const CLEANER_FLAGS = {
     summary: "How often the ages of requests are checked.",
   }),
 } as const;
+
+export const NOTIFY_FLAGS = inGroup("Notification", {
+  notify: {
+    ...parsedFlag({
+      placeholder: "URL",
+      summary:
+        "URL that receives a message when something needs a person, such as a pending request: a topic of ntfy, " +
+        "an application of Gotify, or your own program. See: tlsboot guide notifications.",
+      parse: (text) => {
+        const url = parseReceiver(text);
+        return url.ok ? ok(text) : url;
+      },
+    }),
+    isSecret: true,
+  },
+  notifyFile: fileFlag({
+    summary: "File with that URL, readable by its owner only, for a URL that contains a token or a password.",
+  }),
+  notifyInsecure: switchFlag({ summary: "Allow an http:// URL for notifications, whose text others can then read." }),
+  notifyKeyFile: fileFlag({
+    summary: "File with the key of an HMAC-SHA-256 that each notification has in the header X-Tlsboot-Signature, " +
+      "readable by its owner only.",
+  }),
+  notifyCaFile: fileFlag({
+    summary:
+      "PEM bundle of the CAs that are trusted for the receiver of notifications. Without it, those of the system.",
+  }),
+});
+
+export const NOTIFY_RULES = [
+  atMostOneOf("notify", "notifyFile"),
+  needs(["notifyInsecure", "notifyKeyFile", "notifyCaFile"], "notify", "notifyFile"),
+] as const;

@@ -1,7 +1,10 @@
-/** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
+/**
+ * kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names, with those of etcd and the feature
+ * gates.
+ */
 import { formatSettingDuration } from "../../core/lib/duration.ts";
-import { err, ok } from "../../core/lib/result.ts";
-import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { DEFAULT_SETTINGS, parseEtcdServer } from "../../instance/settings.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -12,13 +15,53 @@ import {
   integerFlag,
   listFlag,
   parsedFlag,
+  parsedListFlag,
+  parseSwitch,
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
 import { needs, together } from "../framework/rules.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
-import { ETCD_FLAGS, ETCD_RULES } from "./etcd.ts";
-import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
+import type { FeatureGate } from "../../instance/feature_gates.ts";
+
+export const ETCD_FLAGS = inGroup("etcd", {
+  etcdServers: parsedListFlag({
+    placeholder: "URLS",
+    summary: "The etcd that holds the objects, instead of a database in --data-dir; URLs of its members (3.5.13 or " +
+      "later), all http or all https. Any number of servers may share it.",
+    parse: parseEtcdServer,
+  }),
+  etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
+  etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
+  etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
+  etcdPrefix: textFlag({
+    default: DEFAULT_SETTINGS.etcdPrefix,
+    placeholder: "PREFIX",
+    summary: "Prefix of all keys in etcd.",
+  }),
+});
+
+export const ETCD_RULES = [
+  together("etcdCertfile", "etcdKeyfile"),
+  needs(["etcdCafile", "etcdCertfile", "etcdKeyfile", "etcdPrefix"], "etcdServers"),
+] as const;
+
+/** The flag `--feature-gates`; of several values for one feature, the last one counts. */
+export const FEATURE_GATES_FLAG = parsedListFlag({
+  group: "Feature",
+  placeholder: "NAME=BOOL",
+  completion: { kind: "suggestions", suggestions: ["MLDSA=true"] },
+  summary: "Features that are off by default: MLDSA=true accepts requests for keys of ML-DSA, which is post-quantum. " +
+    "kube-apiserver 1.37 refuses them; see docs/guides/post_quantum.md.",
+  parse: parseFeatureGate,
+  format: ({ name, isOn }) => `${name}=${isOn}`,
+});
+
+function parseFeatureGate(text: string): Result<FeatureGate, string> {
+  const [name, value = ""] = text.split("=", 2);
+  const isOn = parseSwitch(value);
+  return name === "MLDSA" && isOn.ok ? ok({ name, isOn: isOn.value }) : err("want MLDSA=true or MLDSA=false");
+}
 
 /** The flags for the users of the API, and what they may do. */
 const ACCESS_FLAGS = {

@@ -1,4 +1,7 @@
-/** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
+/**
+ * A command is a value. Help, manual, completion and parser are derived from it, and so are command lines that repeat a
+ * run; the code that runs it is loaded later.
+ */
 import { lookup } from "../../core/lib/record.ts";
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Tools } from "../io.ts";
@@ -7,11 +10,13 @@ import {
   environmentName,
   fileFlag,
   type Flag,
+  flagName,
   type FlagSet,
   type Settings,
   switchFlag,
 } from "./flags.ts";
 import type { Rule } from "./rules.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
@@ -203,4 +208,52 @@ export function findSubcommands(table: CommandTable, word: string): readonly Com
 /** Returns the full name of a command: `tlsboot token create`. */
 export function getCommandName(table: CommandTable, command: Command): string {
   return [table.program, ...command.path].join(" ");
+}
+
+/**
+ * Returns the words after the program name: the path of the command, its arguments, and each flag whose value is not the
+ * default. A secret is replaced by `-` for stdin, because the command is printed and stored.
+ *
+ * @param showPath writes a path: absolute, for a command that works from any folder, or relative, for a person.
+ */
+export function formatCommand<F extends FlagSet>(
+  { path, flags }: Pick<CommandSpec<F>, "path" | "flags">,
+  { args = [], settings }: { readonly args?: readonly string[]; readonly settings: Settings<F> },
+  showPath: (path: string) => string,
+): readonly string[] {
+  const words = Object.entries(flags).flatMap(([key, flag]) => formatFlag(key, flag, settings[key], showPath));
+  return [...path, ...args, ...words];
+}
+
+function formatFlag(
+  key: string,
+  flag: Flag<unknown>,
+  value: unknown,
+  showPath: (path: string) => string,
+): readonly string[] {
+  if (value === undefined || value === flag.default) return [];
+  const name = `--${flagName(key)}`;
+  if (flag.placeholder === undefined) return [value === true ? name : `${name}=false`];
+  if (flag.isSecret) return [name, "-"];
+  return formatSetting(flag, value, showPath).flatMap((text) => [name, text]);
+}
+
+/** Returns the texts of a setting, which its flag and a configuration file read again. */
+export function formatSetting(
+  flag: Flag<unknown>,
+  value: unknown,
+  showPath: (path: string) => string,
+): readonly string[] {
+  const isPath = flag.completion.kind === "file" || flag.completion.kind === "directory";
+  return flag.format(value, showPath).map((text) => isPath && text !== "-" ? showPath(text) : text);
+}
+
+/** Formats words as a line for a shell. Flags and `-` for stdin have no quotes. */
+export function formatWords(words: readonly string[]): string {
+  return words.map((word) => /^-[a-z0-9-]*$/.test(word) ? word : shellWord(word)).join(" ");
+}
+
+/** Formats the words after the program name as a line for a shell. */
+export function formatCommandLine(words: readonly string[]): string {
+  return formatWords(["tlsboot", ...words]);
 }

@@ -10,9 +10,9 @@ import {
   getExitCodes,
   GLOBAL_FLAGS,
 } from "./command.ts";
-import { wrapWords } from "../output/wrap.ts";
 import { environmentName, type Flag, FLAG_GROUPS, flagName, type GroupedFlags, groupFlags } from "./flags.ts";
 import { describeRule, getItems } from "./rules.ts";
+import { wrapWords } from "../output/layout.ts";
 
 /** The subject of a help text or a manual page. */
 export type HelpTopic =

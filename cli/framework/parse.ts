@@ -7,7 +7,7 @@ import { findNearest } from "../../core/lib/nearest.ts";
 import { type Command, type CommandTable, findSubcommands, GLOBAL_FLAGS } from "./command.ts";
 import { flagName, type FlagSet, parseSwitch } from "./flags.ts";
 import { getTopicPath, type HelpTopic, renderHelp } from "./help.ts";
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../exit_code.ts";
 
 /** The texts of the flags that were given, by name in camelCase, in order; a switch is `true` or `false`. */
 export type RawFlags = Readonly<Record<string, readonly string[]>>;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { argument, type Command, type CommandSpec, type CommandTable, withAction } from "./command.ts";
 import { type FlagSet, switchFlag, textFlag } from "./flags.ts";
 import { parseCommandLine } from "./parse.ts";
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../exit_code.ts";
 
 const base = { summary: "S", description: "D.", group: "Program Commands", examples: {}, exitCodes: {} } as const;
 const table: CommandTable = {

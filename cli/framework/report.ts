@@ -1,9 +1,13 @@
-/** Messages on stderr: errors with a hint, with `--debug` also their causes, and warnings. */
+/**
+ * Messages on stderr: errors with a hint, with `--debug` also their causes, and warnings. `forEachItem` reports each
+ * item of a command line that fails.
+ */
 import { AppError, type ErrorCode, getErrorMessage } from "../../core/errors.ts";
-import type { Io } from "../io.ts";
+import type { Io, Tools } from "../io.ts";
 import { escapeValue } from "../../core/lib/printable.ts";
-import { createStyle } from "../output/style.ts";
 import { nameFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import { createStyle } from "../output/layout.ts";
 
 /** Hints for failures of any command that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -41,4 +45,27 @@ function findHint(error: unknown, isDebug: boolean): string | undefined {
 /** Prints a warning on stderr, in one line. The command itself continues. */
 export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
   io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
+}
+
+/** Calls `act` for every item, in order, and reports each failure. Returns `failed` when one or more of them failed. */
+export async function forEachItem<T>(
+  items: Iterable<T>,
+  act: (item: T) => Promise<void>,
+  tools: Pick<Tools, "stderr" | "env" | "isDebug" | "signal">,
+): Promise<ExitCode> {
+  let code: ExitCode = EXIT.done;
+  for (const item of items) {
+    try {
+      await act(item);
+    } catch (error) {
+      tools.signal.throwIfAborted();
+      // An unreachable server fails for all items alike.
+      if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
+        throw error;
+      }
+      reportError(error, tools, tools.isDebug);
+      code = EXIT.failed;
+    }
+  }
+  return code;
 }

@@ -3,7 +3,7 @@
  * and reference show them.
  */
 import { flagName } from "./flags.ts";
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../exit_code.ts";
 
 /**
  * A rule between items: keys of flags such as `dataDir`, with a value such as `output=pack` where only that value counts, and

@@ -14,7 +14,7 @@ import {
   together,
   whenTyped,
 } from "./rules.ts";
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../exit_code.ts";
 
 const args = [{ name: "NAME" }];
 

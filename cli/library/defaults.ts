@@ -2,10 +2,10 @@
 import process from "node:process";
 import { type Connect, createConnector, createFilePort, type FilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { createCaKeys } from "../passphrases/ca_keys.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../system.ts";
 import { USER_AGENT } from "../../core/version.ts";
+import { createCaKeys } from "../passphrases/passphrase.ts";
 
 /** Clock, randomness and log, which are passed to every part of the library. */
 export interface SystemPorts {

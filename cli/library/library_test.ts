@@ -22,11 +22,8 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { connectToCluster } from "./api_access.ts";
-import { bootstrapMachine } from "./bootstrap_machine.ts";
-import { loadAuthority, signCertificateFor } from "./certificates.ts";
-import { openInstance } from "./open_instance.ts";
-import { startTestServer } from "./test_server.ts";
+import { bootstrapMachine, connectToCluster, loadAuthority, signCertificateFor } from "./clients.ts";
+import { openInstance, startTestServer } from "./servers.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -1,9 +1,13 @@
-/** The findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON. */
+/**
+ * What checks and rules have found: the findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON, and
+ * the trace of a policy.
+ */
 import { countFindings, type Finding } from "../../core/report/health/finding.ts";
 import { nameFlags } from "../framework/flags.ts";
 import { line } from "../../core/lib/printable.ts";
 import { formatJson } from "./structured.ts";
-import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
+import { alignTabs, DESCRIBE_TABS } from "./layout.ts";
+import type { RuleView } from "../../core/report/request_view.ts";
 
 /** Formats the findings as a table with one part for each target. The fix is on a line of its own, to be copied. */
 export function formatFindingTable(findings: readonly Finding[]): string {
@@ -37,4 +41,31 @@ function summarize(findings: readonly Finding[]): string {
   const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? "" : "s"}`;
   return `${count(error, "error")}, ${count(warning, "warning")}, ${ok} ok` +
     (skipped === 0 ? "" : `, ${skipped} skipped`);
+}
+
+const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;
+
+/** Formats lines with tabs between columns, grouped by policy. A brief text omits the checks that hold. */
+export function formatTrace(
+  rules: readonly RuleView[],
+  { isBrief = false }: { readonly isBrief?: boolean } = {},
+): readonly string[] {
+  return rules.flatMap((rule, index) => {
+    const checks = isBrief ? rule.checks.filter(({ outcome }) => outcome !== "holds") : rule.checks;
+    return [
+      ...(rules[index - 1]?.policy === rule.policy ? [] : [`Policy "${rule.policy}":`]),
+      ...ruleLines({ ...rule, checks }),
+    ];
+  });
+}
+
+function ruleLines({ rule, text, checks }: RuleView): readonly string[] {
+  return [
+    line`  rule ${rule}: ${text}`,
+    ...checks.flatMap(({ what, saw, outcome: found, fault, fix }) => [
+      line`    ${MARKS[found]}\t${what}\t${saw}`,
+      ...(found === "holds" || fault === undefined ? [] : [line`    \twhy\t${fault}`]),
+      ...(found === "holds" || fix === undefined ? [] : [line`    \tfix\t${fix}`]),
+    ]),
+  ];
 }

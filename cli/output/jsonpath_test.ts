@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { AppError } from "../../core/errors.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
+import { UsageError } from "../exit_code.ts";
 
 // The expected texts are those of kubectl 1.37.2 for the same templates over such a list.
 const list = {

@@ -1,9 +1,9 @@
 /** Prints whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { line } from "../../core/lib/printable.ts";
-import type { OutputFormat } from "./format.ts";
 import { formatJson, formatSortedYaml } from "./structured.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
+import type { OutputFormat } from "../flags/list.ts";
 
 /** A format that prints objects rather than table rows. */
 export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;

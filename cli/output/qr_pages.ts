@@ -55,7 +55,7 @@ export function renderQrDocument({ title, facts, advice, texts }: QrDocument): s
 }
 
 /** Renders a code as SVG: one path, with a rectangle for each run of dark modules of a row. */
-export function renderQrSvg(text: string): string {
+function renderQrSvg(text: string): string {
   const rows = encodeQR(text, "raw", { ecc: "medium", encoding: "alphanumeric", border: QUIET_ZONE });
   let path = "";
   for (const [y, row] of rows.entries()) {

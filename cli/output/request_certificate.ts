@@ -5,11 +5,11 @@ import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatSettingDuration } from "../../core/lib/duration.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { displayPath } from "./display_path.ts";
+import { displayPath } from "./files.ts";
 import { line } from "../../core/lib/printable.ts";
 import { createSteps, findDeadline } from "./progress.ts";
+import { UsageError } from "../exit_code.ts";
 
 /** What the user wants, to compare the certificate with. */
 export interface WantedCertificate {

@@ -11,19 +11,15 @@ import {
 } from "../../core/kube/schema.ts";
 import type { ApiConnection } from "../../client/admin/connection.ts";
 import { connect } from "../connection.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../exit_code.ts";
 import type { API_FLAGS } from "../flags/common.ts";
-import type { LIST_FLAGS } from "../flags/list.ts";
+import type { LIST_FLAGS, RequestFormat } from "../flags/list.ts";
 import type { Input } from "../framework/command.ts";
 import type { Flag } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Tools } from "../io.ts";
-import type { RequestFormat } from "./format.ts";
 import { createObjectPrinter, type ObjectFormat } from "./objects.ts";
 import { parseRowOrder, type RowOrder } from "./sort.ts";
-import { createStyle } from "./style.ts";
 import { createTablePrinter } from "./table_printer.ts";
-import { forEachItem } from "../framework/for_each_item.ts";
 import {
   createTableApi,
   createTableDecoder,
@@ -32,6 +28,8 @@ import {
   type ServerTable,
   watchObjects,
 } from "./server_tables.ts";
+import { forEachItem } from "../framework/report.ts";
+import { createStyle } from "./layout.ts";
 
 type ShowInput = Input<
   typeof API_FLAGS & Omit<typeof LIST_FLAGS, "output"> & { output: Flag<RequestFormat | undefined> }

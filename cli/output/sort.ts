@@ -1,7 +1,7 @@
 /** The order of lists by `--sort-by`: by the name of a column, or by a JSONPath as in kubectl. */
-import { UsageError } from "../framework/usage_error.ts";
 import { findPathValues, parseRelaxedPath } from "./jsonpath.ts";
 import type { TableColumn, TableRow } from "./table_printer.ts";
+import { UsageError } from "../exit_code.ts";
 
 export interface SortableRow extends TableRow {
   /** The object of the row, for a JSONPath. */

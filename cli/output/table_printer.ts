@@ -3,8 +3,7 @@
  * `pkg/printers/tableprinter.go`).
  */
 import { escapeValue } from "../../core/lib/printable.ts";
-import type { Style } from "./style.ts";
-import { measureWidth, TABLE_TABS } from "./tab_writer.ts";
+import { measureWidth, type Style, TABLE_TABS } from "./layout.ts";
 
 /** One column of a Table from the server, or of a table that is made here. */
 export interface TableColumn {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createStyle, type Style } from "./style.ts";
 import { createTablePrinter } from "./table_printer.ts";
+import { createStyle, type Style } from "./layout.ts";
 
 const columns = [{ name: "Name" }, { name: "Age" }, { name: "Detail", priority: 1 }];
 

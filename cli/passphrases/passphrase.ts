@@ -1,22 +1,25 @@
 /**
- * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment
- * never hold one, because other processes can see them.
+ * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the
+ * environment never hold one, because other processes can see them. `createCaKeys` opens the keys of CAs with them.
  */
 import { resolve } from "node:path";
 import { equalsInConstantTime, Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
-import { displayPath } from "../output/display_path.ts";
+import { displayPath } from "../output/files.ts";
 import { readPrivateFile } from "../../client/private_file.ts";
-import type { Passphrases } from "../../instance/authority/keys.ts";
+import { type CaKeys, openCaKeys, type Passphrases } from "../../instance/authority/keys.ts";
 import { isLikeShare } from "./secret_shares.ts";
 import { completeShares, readPassphraseOfShares, type ShareTools, TYPED_SHARES } from "./typed_shares.ts";
+import type { Tools } from "../io.ts";
+import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress.ts";
+import { assertPlausibleClock } from "../plausible_clock.ts";
 
 /** The maximum length of a passphrase. A longer text is probably the wrong file. */
 const MAX_LENGTH = 1024;
 
 /** Words for messages about a passphrase. */
-export interface PassphraseWords {
+interface PassphraseWords {
   /** The thing that is encrypted, such as `key`. */
   readonly what: string;
   /** The flag that names the file of the passphrase. */
@@ -131,5 +134,32 @@ function checkPassphrase(passphrase: string, from: string): Secret<string> {
   if (fault === undefined) return new Secret(passphrase);
   throw new AppError("passphrase_missing", `cannot use the passphrase from ${from}: ${fault}`, {
     hint: "want one line that is not empty",
+  });
+}
+
+export interface CaKeySettings {
+  /** A file with the passphrase, or files with its shares; `-` is stdin. */
+  readonly caPassphraseFile?: readonly string[] | undefined;
+  readonly signingKeyCommand?: string | undefined;
+}
+
+/**
+ * Creates the access to CA keys for one run of a command. Throws AppError `clock_not_set` when the clock shows a time before
+ * the program was built: whatever is signed then would be wrong.
+ */
+export function createCaKeys(
+  { caPassphraseFile = [], signingKeyCommand }: CaKeySettings,
+  tools: Pick<Tools, "stdin" | "cwd" | "keyIterations" | "files" | "signal"> & ProgressIo,
+): CaKeys {
+  const { files } = tools;
+  assertPlausibleClock(tools);
+  return openCaKeys({
+    passphrases: createPassphrases(caPassphraseFile, tools),
+    files,
+    cwd: tools.cwd,
+    program: signingKeyCommand === undefined ? undefined : resolve(tools.cwd, signingKeyCommand),
+    env: tools.env,
+    showDerivation: () => startProgress(tools, DERIVING_KEY),
+    keyIterations: tools.keyIterations,
   });
 }

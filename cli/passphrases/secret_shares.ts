@@ -53,13 +53,19 @@ export function createRandomPassphrase(random: Random): string {
   return [...random.bytes(PASSPHRASE_CHARACTERS)].map((byte) => CROCKFORD[byte & 31]).join("");
 }
 
+/** How many shares there are, and how many of them give the passphrase back. */
+export interface ShareCounts {
+  readonly threshold: number;
+  readonly count: number;
+}
+
 /**
  * Splits a passphrase into shares; the error is that it is too long. `threshold` and `count` are from 2 to 16, because a
  * share has four bits for each.
  */
 export async function splitPassphrase(
   passphrase: string,
-  { threshold, count }: { readonly threshold: number; readonly count: number },
+  { threshold, count }: ShareCounts,
   random: Random,
 ): Promise<Result<readonly SecretShare[], string>> {
   const text = new TextEncoder().encode(passphrase);

@@ -5,15 +5,12 @@ import process from "node:process";
 import { AppError } from "../../core/errors.ts";
 import type { Result } from "../../core/lib/result.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { canAsk, confirm } from "../confirm.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
-import type { CommandSpec } from "../framework/command.ts";
-import { formatCommand, formatCommandLine } from "../framework/command_line.ts";
+import { canAsk, confirm } from "../terminal.ts";
+import { EXIT, type ExitCode, UsageError } from "../exit_code.ts";
+import { type CommandSpec, formatCommand, formatCommandLine } from "../framework/command.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Tools } from "../io.ts";
 import { createSteps } from "../output/progress.ts";
-import { runToEnd } from "../run_to_end.ts";
 import {
   checkServiceHost,
   describeServiceStep,
@@ -28,6 +25,7 @@ import {
   type WantedService,
 } from "./service_plan.ts";
 import { findUnitProgram } from "./unit.ts";
+import { runToEnd } from "../processes.ts";
 
 /** Reports whether systemd is the init system (sd_booted(3)). */
 export function isSystemdRunning(): boolean {

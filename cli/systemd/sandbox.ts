@@ -5,8 +5,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FlagSet } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { UsageError } from "../exit_code.ts";
 
 /** A path that is hidden, and the setting of the unit that hides it. */
 export interface HiddenPath {

@@ -8,7 +8,7 @@ import process from "node:process";
 import type { Logger } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../../core/lib/printable.ts";
-import { UsageError } from "../framework/usage_error.ts";
+import { UsageError } from "../exit_code.ts";
 
 /** A service that reports its state. Without systemd, and in a unit without `Type=notify`, nothing is reported. */
 export interface SystemdService extends Disposable {

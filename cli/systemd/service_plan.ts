@@ -1,7 +1,8 @@
 /** Decides which files to write and which programs to run for a service of systemd, from what the machine has already. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { TextFile } from "../../core/lib/tar.ts";
-import { formatWords } from "../framework/command_line.ts";
+import { formatWords } from "../framework/command.ts";
+import { PUBLIC_MODE } from "../../client/files.ts";
 
 /** A service as it should be installed. */
 export interface WantedService {
@@ -59,7 +60,7 @@ export function planInstallation(
   const refusal = findForeignUnit(unit, found) ?? findOtherService(service, found);
   if (refusal !== undefined) return err(refusal);
   // The unit is written first and removed last, so that an installation that is cut off can be removed with its secrets.
-  const wanted = [{ path: unitPath(unit), text: service.text, mode: 0o644 }, ...service.files];
+  const wanted = [{ path: unitPath(unit), text: service.text, mode: PUBLIC_MODE }, ...service.files];
   const writes = wanted.filter(({ path, text }) => found.texts.get(path) !== text);
   if (writes.length === 0 && found.hasUser && found.isEnabled && found.state === "active") return ok([]);
   return ok([

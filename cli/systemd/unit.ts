@@ -1,8 +1,8 @@
 /** A systemd unit that renews certificates, in a sandbox without the rights that it does not need. */
 import { basename } from "node:path";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { UsageError } from "../exit_code.ts";
 
 /** Where the program is installed on machines. */
 export const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";

@@ -19,26 +19,17 @@ export interface CsrDecision {
   readonly text: DecisionText;
 }
 
-/** Creates an approval by the user of a connection, with a tool such as `tlsboot demo`. */
-export async function createApproval(
+/** Creates the decision of the user of a connection, with a tool such as `tlsboot demo`. */
+export async function createDecision(
+  verb: "approve" | "deny",
   api: ApiClient,
   tool: string,
   signal: AbortSignal,
   own: OwnDecisionText = {},
 ): Promise<CsrDecision> {
   const username = await findOwnUsername(api, signal);
-  return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
-}
-
-/** Creates a denial by the user of a connection, as `createApproval` creates an approval. */
-export async function createDenial(
-  api: ApiClient,
-  tool: string,
-  signal: AbortSignal,
-  own: OwnDecisionText = {},
-): Promise<CsrDecision> {
-  const username = await findOwnUsername(api, signal);
-  return { decide: withDenial, text: createDecisionText("deny", { tool, username }, own) };
+  const text = createDecisionText(verb, { tool, username }, own);
+  return { decide: verb === "approve" ? withApproval : withDenial, text };
 }
 
 /** The request that a person has seen: that object, and with `resourceVersion` in that state. */

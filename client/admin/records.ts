@@ -117,7 +117,7 @@ function missingGroup(cause: unknown): AppError {
   return new AppError("not_found", `cannot read the register: the server does not serve ${group}`, {
     cause,
     hint:
-      "it is another API server, such as kube-apiserver: start the signer with the setting issuedLog, and read that file " +
-      "with: tlsboot get certificates --issued-log FILE",
+      "only a server of tlsboot has a register. For another API server, such as kube-apiserver, start the signer with the " +
+      "setting issuedLog, and read that file with: tlsboot get certificates --issued-log FILE",
   });
 }

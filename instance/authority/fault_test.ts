@@ -1,12 +1,11 @@
 /** A disk error at every call in turn while CAs are created: no CA is incomplete, and none replaces another. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { FilePort } from "../../client/files.ts";
+import { createFilePort, type FilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
 import { createCapturedIo } from "../../tests/support/captured_io.ts";
 import { createFailingFiles, FILE_FAULTS } from "../../tests/support/failing_files.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { createFilePort } from "../../client/files.ts";
 import { completeCaSwap, toSlotPaths } from "./ca_swap.ts";
 import {
   createAuthorityFiles,
@@ -15,8 +14,8 @@ import {
   type NewAuthority,
   readAuthority,
 } from "./files.ts";
-import { createCaKeys } from "../../cli/passphrases/ca_keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
+import { createCaKeys } from "../../cli/passphrases/passphrase.ts";
 
 /** A limit above the number of calls in any of these runs. */
 const MAX_CALLS = 120;

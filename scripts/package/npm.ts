@@ -10,11 +10,11 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import ts from "typescript";
-import { MIN_NODE_MAJOR } from "../../cli/node_version.ts";
 import { defineBuild, readBuildFacts } from "../build/facts.ts";
 import { importedPackages } from "../licenses.ts";
 import { runScript } from "../processes.ts";
 import { createTar, type TarEntry } from "./tar.ts";
+import { MIN_NODE_MAJOR } from "../../cli/node.ts";
 
 /** The date that npm itself gives to packed files, the same for every package. */
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;

@@ -16,13 +16,13 @@ import { RELEASE_KEY } from "../../cli/release_key.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { createSbom, createSbomContent } from "../../cli/sbom/sbom.ts";
-import { parseMinisignKey, verifyMinisign } from "../../cli/minisign.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
 import { writePages } from "../docs/pages.ts";
 import { runScript } from "../processes.ts";
 import { formatChecksums } from "./released_files.ts";
+import { parseMinisignKey, verifyMinisign } from "../../cli/release.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -138,7 +138,7 @@ SHA-256: ${formatFingerprint(lower.certificate.sha256Fingerprint)}
   assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.crt"), "utf8"), encodeTrust(lower));
   const shown = (await tlsboot("ca show")).stdout;
   assert.match(shown, /Issued by: +CN=upper, from .*\nIssued by: +CN=root, a root, from /);
-  assert.match(shown, /May issue for: +DNS names example\.org and below.* \(so says CN=upper\)\nCAs below it: +none\n/);
+  assert.match(shown, /May issue for: +DNS names example\.org and below.* \(set by CN=upper\)\nCAs below it: +none\n/);
   assert.equal((await tlsboot("doctor tlsboot-data", { clock: createFakeClock("2036-01-01T00:00:00Z") })).code, 1);
   assert.match(await tlsboot.refuse(1, IMPORT), /never overwritten/);
 });

@@ -27,7 +27,7 @@ test("tlsboot trust show --print prints the CA, from the data directory, a file,
   assert.equal(own.code, 0, own.stderr);
   assert.equal(own.stdout, await readFile(folder.join("data", "pki", "ca.crt"), "utf8"));
   await writeFile(folder.join("copy.crt"), own.stdout);
-  assert.equal((await trust(folder, "show", "--print", "--certificate-authority", "copy.crt")).stdout, own.stdout);
+  assert.equal((await trust(folder, "show", "--print", "--ca-cert", "copy.crt")).stdout, own.stdout);
 
   const { publicKey } = new X509Certificate(own.stdout);
   const der = publicKey.export({ type: "spki", format: "der" });
@@ -46,7 +46,7 @@ for (
     [`install --ca-cert-hash ${NO_HASH}`, 2, /--server and --ca-cert-hash go together/],
     ["install --store debain", 2, /did you mean debian\?/],
     ["install --store java", 1, /this machine does not have it/],
-    ["show --print", 1, /name the CA with --certificate-authority/],
+    ["show --print", 1, /name the CA with --ca-cert/],
   ] as const
 ) {
   test(`tlsboot trust ${line} says what is wrong`, async () => {

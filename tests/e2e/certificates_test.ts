@@ -227,8 +227,8 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.equal(
       await place.refuse(1, "get", "certificates", "--kubeconfig", "other.kubeconfig"),
       "tlsboot: error: cannot read the register: the server does not serve tlsboot/v1alpha1\n" +
-        "tlsboot: hint: it is another API server, such as kube-apiserver: start the signer with --issued-log, and " +
-        "read that file with: tlsboot get certificates --issued-log FILE\n",
+        "tlsboot: hint: only a server of tlsboot has a register. For another API server, such as kube-apiserver, start " +
+        "the signer with --issued-log, and read that file with: tlsboot get certificates --issued-log FILE\n",
     );
   });
 

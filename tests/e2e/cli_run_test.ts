@@ -310,14 +310,14 @@ test("faults of file, environment and flags are reported together", async () => 
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndatadir: x\n");
   const { code, stderr } = await createRunner(folder.path)("up --config c.yaml --max-requests-inflight dsa", {
-    env: { TLSBOOT_GC_PENDING: "long" },
+    env: { TLSBOOT_GC_DENIED: "long" },
   });
   assert.equal(code, 2);
   assert.equal(
     stderr,
     'tlsboot: error: config file "c.yaml": unknown key "datadir", did you mean "dataDir"?\n' +
       'tlsboot: error: --max-requests-inflight: "dsa" found, want a number from 1 to 100000\n' +
-      'tlsboot: error: TLSBOOT_GC_PENDING: "long" found, want a duration such as 10m, 24h, 90d or 10y\n' +
+      'tlsboot: error: TLSBOOT_GC_DENIED: "long" found, want a duration such as 10m, 24h, 90d or 10y\n' +
       "tlsboot: hint: see: tlsboot up --help\n",
   );
 });

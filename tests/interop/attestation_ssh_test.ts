@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { runToEnd } from "../../cli/run_to_end.ts";
 import { createSshProver, type SshProver } from "../../client/attestation/ssh_prover.ts";
 import { createFilePort } from "../../client/files.ts";
 import { findExpectedProofs, parseInventory } from "../../core/approval/evidence/inventory.ts";
@@ -17,6 +16,7 @@ import type { NodeName } from "../../core/machine/node_name.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { start, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { runToEnd } from "../../cli/processes.ts";
 
 const KEYS = [
   { name: "ed25519", args: ["-t", "ed25519"] },

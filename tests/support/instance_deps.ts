@@ -1,5 +1,5 @@
 /** The dependencies of an instance in the process of a test. */
-import { createCaKeys } from "../../cli/passphrases/ca_keys.ts";
+import { createCaKeys } from "../../cli/passphrases/passphrase.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import type { CaKeys } from "../../instance/authority/keys.ts";

@@ -7,7 +7,7 @@ import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows, Links, RequestLink } from "../parts.tsx";
 import { UI_TOOL, waitUntilDecided } from "./requests.tsx";
-import { createApproval, decideOne } from "../../client/admin/decisions.ts";
+import { createDecision, decideOne } from "../../client/admin/decisions.ts";
 import {
   parseExpectedMachines,
   planExpectedMachines,
@@ -70,7 +70,7 @@ export const approveExpectedAction: UiAction = {
     const { connection: { api }, io, signal } = context;
     const seen = new Set((form.get("seen") ?? "").split("\n"));
     const plan = await readPlan(context, form.get("machines") ?? "");
-    const approval = await createApproval(api, UI_TOOL, signal);
+    const approval = await createDecision("approve", api, UI_TOOL, signal);
     const results: ApprovedMachine[] = [];
     for (const { node, state } of plan) {
       if (state.kind !== "approve") continue;

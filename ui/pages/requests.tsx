@@ -3,7 +3,7 @@
  * decide it.
  */
 import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
-import { createApproval, createDenial, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
+import { createDecision, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../client/admin/published_settings.ts";
 import { createRequestViews } from "../../client/admin/request_views.ts";
 import { isSettled } from "../../core/approval/recognizers.ts";
@@ -278,7 +278,7 @@ export const approveRequestAction: UiAction = {
     const name = readName(context);
     const seen = readSeen(form);
     await checkConfirmed(context, name, form);
-    const approval = await createApproval(api, UI_TOOL, signal);
+    const approval = await createDecision("approve", api, UI_TOOL, signal);
     await decideOne(api, name, approval, io, signal, seen);
     return await moveToRequest(context, name, `Request ${name} is approved.`);
   },
@@ -309,7 +309,7 @@ export const denyRequestAction: UiAction = {
         hint: "go back and write one",
       });
     }
-    const denial = await createDenial(api, UI_TOOL, signal, { message });
+    const denial = await createDecision("deny", api, UI_TOOL, signal, { message });
     await decideOne(api, name, denial, io, signal, readSeen(form));
     return await moveToRequest(context, name, `Request ${name} is denied.`);
   },

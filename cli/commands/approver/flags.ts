@@ -1,9 +1,8 @@
 /** The command `tlsboot approver`: flags, help and examples. */
 import { BUILTIN_POLICIES } from "../../../core/approval/policy.ts";
-import { CONTROLLER_FLAGS, POLICY_FLAGS } from "../../flags/controller.ts";
+import { CONTROLLER_FLAGS, NOTIFY_FLAGS, NOTIFY_RULES, POLICY_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
-import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 
 export const approverCommand = defineCommand({
   path: ["approver"],

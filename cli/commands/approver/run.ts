@@ -4,10 +4,9 @@ import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../.
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import type { approverCommand } from "./flags.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";

@@ -19,7 +19,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { createSteps } from "../../output/progress.ts";
 import type { attestCommand } from "./flags.ts";
 

@@ -1,10 +1,10 @@
 /** The commands `tlsboot backup` and `tlsboot restore`: flags, help and examples. */
 import { err } from "../../../core/lib/result.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
-import { ETCD_FLAGS, ETCD_RULES } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs } from "../../framework/rules.ts";
+import { ETCD_FLAGS, ETCD_RULES } from "../../flags/server.ts";
 
 /** The flags that open a backup, for the commands that read one. */
 const OPENING_FLAGS = {

@@ -4,15 +4,15 @@ import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { bootstrapCommand } from "./flags.ts";
 import { TPM_DEVICE } from "../../attestation.ts";
 import { NO_SERVICE } from "../../flags/common.ts";
-import { formatCommand, formatCommandLine } from "../../framework/command_line.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
 import type { Machine } from "./machine.ts";
+import { UsageError } from "../../exit_code.ts";
+import { formatCommand, formatCommandLine } from "../../framework/command.ts";
 
 /** Lists the words that repeat a run for this machine; those that only print something are repeated without that flag. */
-export function commandWords(
+function commandWords(
   settings: Settings<typeof bootstrapCommand.flags>,
   { kubeconfigPath, certDir, nodeName }: Machine,
   cwd: string,

@@ -1,16 +1,33 @@
-/** The machine to bootstrap: its name, its files, and the names of its serving certificate. */
+/**
+ * The machine to bootstrap: its name, its files, the names of its serving certificate, and the credentials of its
+ * requests.
+ */
 import { resolve } from "node:path";
 import { createServingTemplate, decideServingNames, type NodeName } from "../../../core/machine/node_name.ts";
 import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Io } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { resolveNodeName } from "../../flags/request.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import type { ServingNames } from "../../../core/pki/authority/serving_certificate.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateTemplate } from "../../../core/machine/renewal_schedule.ts";
+import {
+  type BootstrapOptions,
+  type BootstrapProgress,
+  createMissingCredentialsFinder,
+} from "../../../client/bootstrap.ts";
+import { type AttestProgress, createIdentityProof } from "../../../client/attestation/attest.ts";
+import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
+import type { ServingProgress } from "../../../client/serving.ts";
+import { openProver } from "../../attestation.ts";
+import { createClusterFinder, DISCOVERY_SECONDS } from "../../cluster_credentials.ts";
+import { UsageError } from "../../exit_code.ts";
+
+/** Any step until the files are stored. */
+export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress | AttestProgress;
 
 /** The node name and the absolute paths of a machine. */
 export interface Machine {
@@ -56,4 +73,29 @@ export async function getServingTemplate(
       hint: "give one with --serving-ip, or check the machine's network",
     },
   );
+}
+
+/** Chooses where the credentials come from. UsageError for settings that are incomplete. */
+export async function chooseCredentials(
+  settings: Settings<typeof bootstrapCommand.flags>,
+  machine: Machine,
+  tools: Tools & { readonly onProgress: (event: MachineProgress) => void },
+): Promise<Pick<BootstrapOptions, "findCluster" | "prove">> {
+  const otherwise = createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName);
+  const { attest, server, caCertHash: pins, proofFrom } = settings;
+  if (attest === undefined) {
+    return { findCluster: createClusterFinder(settings, { path: settings.bootstrapKubeconfig }, otherwise, tools) };
+  }
+  if (server === undefined || pins.length === 0) {
+    throw new UsageError(
+      "--attest needs --server and --ca-cert-hash, the address of the server and the hash of its CA",
+      "tlsboot ca show prints the hash at the CA",
+    );
+  }
+  const prover = await openProver({ kind: attest, from: proofFrom }, tools);
+  const waitSeconds = Math.min(settings.timeout / 1_000, DISCOVERY_SECONDS);
+  return {
+    findCluster: otherwise,
+    prove: createIdentityProof({ ...tools, ...machine, server, pins, prover, waitSeconds }),
+  };
 }

@@ -12,7 +12,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { createHookError, type HookRunner } from "../../hooks.ts";
 import type { Tools } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { commandLine } from "./command_words.ts";
 import type { bootstrapCommand } from "./flags.ts";

@@ -1,19 +1,14 @@
 /** The progress messages of a bootstrap, and its results. */
-import { type BootstrapOutcome, type BootstrapProgress, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
-import type { AttestProgress } from "../../../client/attestation/attest.ts";
-import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
-import type { ServingOutcome, ServingProgress } from "../../../client/serving.ts";
+import { type BootstrapOutcome, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
+import type { ServingOutcome } from "../../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { describeAttestProgress } from "../../attestation.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { type AwaitedEvent, findDeadline } from "../../output/progress.ts";
-import type { Machine } from "./machine.ts";
-
-/** Any step until the files are stored. */
-export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress | AttestProgress;
+import type { Machine, MachineProgress } from "./machine.ts";
 
 /** Returns the message for a step; undefined when there is nothing to print. */
 export function describeProgress(event: MachineProgress, cwd: string): string | undefined {

@@ -20,31 +20,30 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
-import { chooseCredentials } from "./credentials.ts";
 import { runOffline } from "./offline.ts";
-import { getServingTemplate, type Machine, readServingNames, resolveMachine } from "./machine.ts";
 import {
-  createAwaited,
-  describeOutcome,
-  describeProgress,
-  describeServing,
+  chooseCredentials,
+  getServingTemplate,
+  type Machine,
   type MachineProgress,
-} from "./progress_text.ts";
+  readServingNames,
+  resolveMachine,
+} from "./machine.ts";
+import { createAwaited, describeOutcome, describeProgress, describeServing } from "./progress_text.ts";
 import { bootstrapCommand } from "./flags.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
 import { findTpmGroup } from "../../attestation.ts";
 import { createHookError, type HookRunner, runHooks } from "../../hooks.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { readTarFiles, type TextFile } from "../../../core/lib/tar.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, PACK_UNIT, parseJoinFile } from "../../../core/token/join_material.ts";

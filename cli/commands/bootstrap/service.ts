@@ -5,16 +5,14 @@ import type { TextFile } from "../../../core/lib/tar.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
 import { findTpmGroup } from "../../attestation.ts";
-import type { ExitCode } from "../../exit_code.ts";
-import { formatWords } from "../../framework/command_line.ts";
+import { type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { installService, uninstallService, type UnitState } from "../../systemd/install.ts";
 import { systemdUnit } from "./command_words.ts";
-import { chooseCredentials } from "./credentials.ts";
 import { bootstrapCommand } from "./flags.ts";
-import type { Machine } from "./machine.ts";
+import { chooseCredentials, type Machine } from "./machine.ts";
+import { formatWords } from "../../framework/command.ts";
 
 type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
 

@@ -11,7 +11,6 @@ import { takePlaceCensus } from "../../../core/ca_rotation/census.ts";
 import { applyChange, type ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
 import { readAuthority } from "../../../instance/authority/files.ts";
-import { type CaKeySettings, createCaKeys } from "../../passphrases/ca_keys.ts";
 import {
   getRotatedCas,
   getRotationPaths,
@@ -21,14 +20,15 @@ import {
   storeRotationRecord,
 } from "../../../instance/authority/rotation_record.ts";
 import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { readPlaces } from "../../../instance/authority/cluster_places.ts";
 import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { readIssuedLog } from "../../../client/admin/record_source.ts";
-import { formatRotate } from "./rotation_text.ts";
+import { formatRotate } from "./rotate_flags.ts";
+import { UsageError } from "../../exit_code.ts";
+import { type CaKeySettings, createCaKeys } from "../../passphrases/passphrase.ts";
 
 /** The settings that name the CA, and what the census reads. */
 export interface CaInFilesSettings extends Partial<CaKeySettings> {

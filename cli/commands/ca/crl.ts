@@ -33,19 +33,18 @@ import {
   getCaName,
   getCrlPath,
 } from "../../../instance/authority/layout.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { CRL_LABEL, writeNextCrl } from "../../../instance/parts/crl_files.ts";
 import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import type { Io, Tools } from "../../io.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { caCrlCommand } from "./flags.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { connect } from "../../connection.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -5,7 +5,7 @@ import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
-import type { CensusRow } from "../../../core/ca_rotation/census.ts";
+import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
 import {
   type Blocking,
   decideStep,
@@ -17,6 +17,7 @@ import {
 } from "../../../core/ca_rotation/steps.ts";
 import { getRotatedCas } from "../../../instance/authority/rotation_record.ts";
 import {
+  describeCa,
   describeCounts,
   describeNext,
   describeStep,
@@ -35,8 +36,6 @@ import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
 import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
-import { formatCensus, formatRotation } from "./rotation_text.ts";
 import type {
   caRotateAbortCommand,
   caRotateBeginCommand,
@@ -44,6 +43,9 @@ import type {
   caRotateStatusCommand,
   caRotateSwitchCommand,
 } from "./rotate_flags.ts";
+import { formatDescription } from "../../output/layout.ts";
+import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
 export const beginAction: Action<typeof caRotateBeginCommand.flags> = { run: runBegin };
 export const statusAction: Action<typeof caRotateStatusCommand.flags> = { run: runStatus };
@@ -298,4 +300,66 @@ function reportBlocking(
       line`${ca.command(verb)} --leave-behind ${shellWord(first?.name ?? "")}\n`,
   );
   return EXIT.no;
+}
+
+/** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
+const MAX_SHOWN = 50;
+
+/** Formats the head of a rotation as lines: its step, its CAs, who follows it, and how many are in which state. */
+function formatRotation(
+  ca: Pick<ReplaceableCa, "describeFollowers">,
+  rotation: CaRotation,
+  rows: readonly CensusRow[],
+): string {
+  const { step, renewBy } = rotation.spec;
+  return `${
+    formatDescription([
+      ["Rotation", `${getName(rotation)}, ${describeStep(rotation)}`],
+      ["Old CA", describeCa(rotation.spec.oldCA)],
+      ["New CA", describeCa(rotation.spec.newCA)],
+      ["Renewal", renewBy && step !== "Finish" ? `nodes renew until ${renewBy}` : undefined],
+      ca.describeFollowers(rotation),
+      ["Ready", step === "Finish" && rows.length === 0 ? undefined : describeCounts(rows)],
+    ])
+  }\n`;
+}
+
+const ON_MACHINE = "tlsboot bootstrap";
+const ON_MACHINE_NOTE =
+  "Run bootstrap on the machine, with the paths of its files, and while its kubelet is stopped.\n";
+
+const RENEWING_NOTE = "Where bootstrap --rotate-certificates runs, a renewal that is due happens by itself.\n";
+
+const COLUMNS: readonly TableColumn[] = [
+  { name: "Name" },
+  { name: "Kind" },
+  { name: "State" },
+  { name: "Last seen", priority: 1 },
+  { name: "Command" },
+];
+
+/**
+ * Formats machines and users as a table. Without `isWide`, only the first of them, and without the time; `status` is the
+ * command that shows all.
+ */
+function formatCensus(rows: readonly CensusRow[], isWide: boolean, status: string): string {
+  if (rows.length === 0) return "";
+  const shown = isWide ? rows : rows.slice(0, MAX_SHOWN);
+  const table = createTablePrinter({ isWide }).print(
+    COLUMNS,
+    shown.map((row) => ({
+      cells: [
+        row.name,
+        row.kind,
+        `${describeState(row)}${row.isLeftBehind ? " (left behind)" : ""}`,
+        row.lastSeen === undefined ? "<unknown>" : formatTime(row.lastSeen),
+        row.command ?? "",
+      ],
+    })),
+  );
+  const more = rows.length - shown.length;
+  const rest = more === 0 ? "" : `and ${more} more: see all with: ${status} -o wide\n`;
+  const isOnMachine = shown.some(({ kind, command = "" }) => kind === "node" && command.startsWith(ON_MACHINE));
+  const isRenewing = shown.some(({ state }) => state === "renewalDue");
+  return `${table}${rest}${isOnMachine ? ON_MACHINE_NOTE : ""}${isRenewing ? RENEWING_NOTE : ""}`;
 }

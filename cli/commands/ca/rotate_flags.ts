@@ -2,8 +2,17 @@
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
-import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, durationFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
+import { argument, defineCommand, formatCommand, formatCommandLine } from "../../framework/command.ts";
+import type { RotationVerb } from "../../../core/ca_rotation/steps.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  type FlagSet,
+  listFlag,
+  switchFlag,
+} from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
 
 const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below pki/; ca without one", {
@@ -22,7 +31,7 @@ const OVER_FLAG = durationFlag({
 });
 
 /** The flags that name the CA, for every step. */
-export const CA_FLAGS = {
+const CA_FLAGS = {
   ...API_FLAGS,
   caCert: fileFlag({
     group: "Cluster CA",
@@ -253,3 +262,13 @@ export const caRotateAbortCommand = defineCommand({
     3: "certificates of the new CA are in use; nothing is changed",
   },
 });
+
+/** Formats a command for the same CA, with those of the settings that the command has. */
+export function formatRotate(
+  verb: RotationVerb,
+  args: readonly string[],
+  settings: Readonly<Record<string, unknown>>,
+): string {
+  const flags: FlagSet = verb === "status" ? CA_FLAGS : { ...CA_FLAGS, ...CA_KEY_FLAGS };
+  return formatCommandLine(formatCommand({ path: ["ca", "rotate", verb], flags }, { args, settings }, String));
+}

@@ -9,14 +9,13 @@ import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeTrust, listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
 import { readChain } from "../../../instance/authority/files.ts";
-import { canAsk, confirm } from "../../confirm.ts";
+import { canAsk, confirm } from "../../terminal.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
@@ -32,11 +31,12 @@ import {
 } from "../../../client/admin/new_tokens.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { warn } from "../../framework/report.ts";
-import { assertNoFiles, handOut } from "../../output/new_file.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { assertNoFiles, handOut } from "../../output/files.ts";
+import { DAY_MS } from "../../../core/lib/duration.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
-const TOKEN_TTL_MS = 24 * 3_600_000;
 
 export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
@@ -150,7 +150,7 @@ async function writeFiles(
       node,
       limits: { node, maxKeys: 1, networks: [], isApproval: true },
       usages: BOOTSTRAP_TOKEN_USAGES,
-      ttl: TOKEN_TTL_MS,
+      ttl: DAY_MS,
       groups: [UP_TOKEN_GROUP],
       description,
       path: joinFilePath(folder, node),

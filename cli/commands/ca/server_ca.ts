@@ -12,7 +12,6 @@ import { type ReplaceableCa, sortServers } from "../../../core/ca_rotation/steps
 import { hasSplitAuthorities } from "../../../instance/authority/files.ts";
 import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/authority/layout.ts";
 import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import type { Tools } from "../../io.ts";
@@ -31,8 +30,9 @@ import {
   wrappedKeyPath,
 } from "../../../client/admin/ca_rotations.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
-import { formatRotate } from "./rotation_text.ts";
+import { formatRotate } from "./rotate_flags.ts";
 import { flattenPages, listRecordPages } from "../../../client/admin/records.ts";
+import { UsageError } from "../../exit_code.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;

@@ -21,7 +21,7 @@ import type { caShowCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { type DescribedLine, formatDescription } from "../../output/tab_writer.ts";
+import { type DescribedLine, formatDescription } from "../../output/layout.ts";
 import { describeCertificate } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
@@ -112,7 +112,7 @@ function formatIssuer(issuer: CertificateFacts, now: Date): string {
 
 function describeConstraints(one: CertificateFacts, certificate: CertificateFacts): string | undefined {
   if (one.nameConstraints === undefined) return one === certificate ? "any name" : undefined;
-  const whose = one === certificate ? "" : ` (so says ${formatName(one.subject)})`;
+  const whose = one === certificate ? "" : ` (set by ${formatName(one.subject)})`;
   return `${describeNameConstraints(one.nameConstraints)}${whose}`;
 }
 

@@ -3,7 +3,7 @@ import { parseSettingDuration } from "../../../core/lib/duration.ts";
 import type { IssuedSince, RecordOrder } from "../../../core/report/record_rows.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
-import { LIST_FLAGS } from "../../flags/list.ts";
+import { LIST_FLAGS, RECORD_OUTPUT_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   durationFlag,
@@ -16,7 +16,6 @@ import {
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes } from "../../framework/rules.ts";
 import type { RegisterHead } from "../../../core/register/record.ts";
-import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The orders that `--sort-by` can choose. */
 const SORT_KEYS = [

@@ -1,9 +1,8 @@
 /** Checks the chain and the seals of the register, and names the first record that is wrong. */
-import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
+import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { type RegisterFault, type RegisterReport, verifyRecords } from "../../../core/register/verify.ts";
 import type { verifyCertificatesCommand } from "./flags.ts";
@@ -16,6 +15,7 @@ import { formatFingerprint } from "../../../core/report/words.ts";
 import type { RecordSource } from "../../../client/admin/record_source.ts";
 import { flattenPages } from "../../../client/admin/records.ts";
 import { readCa } from "../../../client/transport/connect.ts";
+import { readCaFile } from "../../../instance/named_files.ts";
 
 export async function run(input: Input<typeof verifyCertificatesCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args: [file], settings } = input;
@@ -34,25 +34,17 @@ export async function run(input: Input<typeof verifyCertificatesCommand.flags>, 
   return EXIT.done;
 }
 
-/** Reads the CAs of the flag, else those that the kubeconfig trusts. Throws AppError `ca_invalid`. */
+/** Reads the CAs of the flag, else those that the kubeconfig trusts. Throws AppError `io` and `ca_invalid`. */
 async function readCas(
   { connection }: OpenRecords,
   paths: readonly string[],
   tools: Tools,
 ): Promise<readonly CertificateFacts[]> {
   if (paths.length > 0) {
-    return (await Promise.all(paths.map((path) => readCaFile(resolve(tools.cwd, path), tools)))).flat();
+    return (await Promise.all(paths.map((path) => readCaFile(path, "CA file", tools)))).flat();
   }
   const ca = connection?.cluster.ca;
-  return ca === undefined ? [] : findCertificates(await readCa(ca, tools.files));
-}
-
-async function readCaFile(path: string, { files }: Tools): Promise<readonly CertificateFacts[]> {
-  const text = await files.readText(path);
-  if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
-  const cas = findCertificates(text);
-  if (cas.length === 0) throw new AppError("ca_invalid", `cannot use CA file "${path}": it has no certificate in PEM`);
-  return cas;
+  return ca === undefined ? [] : listBundled(await readCa(ca, tools.files));
 }
 
 /** The number of the last records of which one can be wrong. */

@@ -1,10 +1,9 @@
 /** Prints the completion script for a shell. */
 import { type completionCommand, SHELLS } from "./flags.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { renderCompletionScript } from "../../framework/completion.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 
 export function run(

@@ -4,13 +4,12 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { capitalize } from "../../../core/report/words.ts";
 import { connect } from "../../connection.ts";
-import { createApproval } from "../../../client/admin/decisions.ts";
+import { createDecision } from "../../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { createRequestViews, type RequestViews } from "../../../client/admin/request_views.ts";
-import { canAsk, confirm } from "../../confirm.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { canAsk, confirm } from "../../terminal.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { decideEach, reportUnsigned } from "./decide.ts";
@@ -26,7 +25,7 @@ export async function run(input: Input<typeof approveCommand.flags>, tools: Tool
   parseTargets(args);
   await using connection = await connect(settings, tools);
   const { api } = connection;
-  const approval = await createApproval(api, "tlsboot approve", signal, settings);
+  const approval = await createDecision("approve", api, "tlsboot approve", signal, settings);
   const chosen = await readApproverSettings(api, signal);
   const views = createRequestViews(connection, { chosen }, tools);
   let isRefused = false;

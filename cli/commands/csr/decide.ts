@@ -7,20 +7,20 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import type { denyCommand } from "./flags.ts";
 import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../connection.ts";
-import { createDenial, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
+import { createDecision, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
-import { forEachItem } from "../../framework/for_each_item.ts";
+import { forEachItem } from "../../framework/report.ts";
 
 export const denyAction: Action<typeof denyCommand.flags> = {
   async run(input: Input<typeof denyCommand.flags>, tools: Tools): Promise<ExitCode> {
     parseTargets(input.args);
     await using connection = await connect(input.settings, tools);
     const { api } = connection;
-    const denial = await createDenial(api, "tlsboot deny", tools.signal, input.settings);
+    const denial = await createDecision("deny", api, "tlsboot deny", tools.signal, input.settings);
     return (await decideEach(input.args, api, { ...denial, past: "denied" }, tools)).code;
   },
 };

@@ -8,11 +8,11 @@ import { connect } from "../../connection.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { deleteCsrCommand } from "./flags.ts";
 import { findByShortName } from "./targets.ts";
+import { forEachItem } from "../../framework/report.ts";
 
 /** The number of deletions at the same time. */
 const CONCURRENCY = 16;

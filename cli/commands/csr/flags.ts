@@ -4,11 +4,10 @@
  */
 import { API_FLAGS } from "../../flags/common.ts";
 import { PROFILE_FLAGS } from "../../flags/controller.ts";
-import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
+import { LIST_FLAGS, LIST_RULES, REQUEST_OUTPUT_FLAG } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, exactlyOneOf, excludes, needs } from "../../framework/rules.ts";
-import { REQUEST_OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
 const CSR_ALIASES: readonly string[] = [

@@ -1,6 +1,9 @@
-/** Shows requests, with `-o wide` also where they came from and who decided. */
+/**
+ * Shows requests as a table: whom each is for, its signer, its requester and its state, with `-o wide` also where it
+ * came from and who decided.
+ */
 import type { ApiClient } from "../../../client/objects/api.ts";
-import { getCsrPhase } from "../../../core/request/phase.ts";
+import { formatConditionCell, getCsrPhase } from "../../../core/request/phase.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
@@ -8,14 +11,18 @@ import { getName } from "../../../core/kube/meta.ts";
 import { findRequestRecords, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { findHolds } from "../../../client/admin/holds.ts";
 import { showObjects } from "../../output/show_objects.ts";
-import type { ServerTable } from "../../output/server_tables.ts";
+import type { OwnTable, ServerTable } from "../../output/server_tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { getCsrCommand } from "./flags.ts";
-import { createCsrTable, createNameShortener } from "./table.ts";
 import { createTargetFinder, findByShortName } from "./targets.ts";
+import { formatHumanDuration } from "../../../core/lib/duration.ts";
+import { type RequestSummary, shortenNames, summarizeRequest } from "../../../core/report/request_summary.ts";
+import type { Clock } from "../../../core/ports.ts";
+import type { TableColumn } from "../../output/table_printer.ts";
+import type { Style } from "../../output/layout.ts";
 
 export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
@@ -104,5 +111,95 @@ async function addOrigins(table: ServerTable, api: ApiClient, signal: AbortSigna
       const { username } = record?.status?.decision ?? {};
       return { ...row, cells: [...row.cells, address, username].map((cell) => cell === "" ? undefined : cell) };
     }),
+  };
+}
+
+const COLUMNS: readonly TableColumn[] = [
+  // A name that is cut could not be typed.
+  { name: "Name" },
+  { name: "For", minWidth: 12 },
+  { name: "Signer", minWidth: 10 },
+  { name: "Requested By", minWidth: 12 },
+  { name: "Age" },
+  { name: "Expires", paint: (cell, { red }) => cell === EXPIRED ? red(cell) : cell },
+  { name: "State", paint: paintState },
+  // The columns of kubectl that say more.
+  { name: "SignerName", priority: 1 },
+  { name: "Requestor", priority: 1 },
+  { name: "RequestedDuration", priority: 1 },
+  { name: "Condition", priority: 1 },
+];
+
+const EXPIRED = "expired";
+
+function paintState(state: string, style: Style): string {
+  switch (state) {
+    case "pending":
+      return style.yellow(state);
+    case "issued":
+      return style.green(state);
+    case "approved":
+      return style.cyan(state);
+    default:
+      return style.red(state);
+  }
+}
+
+/** Creates the table. The ages of requests are those at the time when a row is made. */
+function createCsrTable(clock: Pick<Clock, "now">): OwnTable {
+  // A row has cells and values to sort by, which need the same parsed request.
+  const summaries = new WeakMap<object, RequestSummary>();
+  const summarize = (csr: CertificateSigningRequest): RequestSummary => {
+    const known = summaries.get(csr) ?? summarizeRequest(csr);
+    summaries.set(csr, known);
+    return known;
+  };
+  return {
+    columns: COLUMNS,
+    toCells(csr: CertificateSigningRequest) {
+      const summary = summarize(csr);
+      const now = clock.now().getTime();
+      const { signerName, username, expirationSeconds } = csr.spec;
+      return [
+        summary.name,
+        summary.for,
+        summary.signer,
+        summary.requestedBy,
+        summary.createdAt === undefined ? undefined : formatHumanDuration(now - Date.parse(summary.createdAt)),
+        summary.expiresAt === undefined ? undefined : formatRest(Date.parse(summary.expiresAt) - now),
+        summary.state,
+        signerName,
+        username,
+        typeof expirationSeconds === "number" ? formatHumanDuration(expirationSeconds * 1000) : undefined,
+        formatConditionCell(csr),
+      ];
+    },
+    toSortValues(csr: CertificateSigningRequest) {
+      const { expiresAt } = summarize(csr);
+      const { expirationSeconds = undefined } = csr.spec;
+      const values: Readonly<Record<string, number | undefined>> = {
+        Expires: expiresAt === undefined ? undefined : Date.parse(expiresAt),
+        RequestedDuration: expirationSeconds,
+      };
+      return COLUMNS.map(({ name }) => values[name]);
+    },
+  };
+}
+
+function formatRest(ms: number): string {
+  return ms < 0 ? EXPIRED : formatHumanDuration(ms);
+}
+
+/**
+ * Creates a function that shortens the names in rows. A short name is the beginning of no other name in `known`, which the
+ * caller extends.
+ */
+function createNameShortener(known: ReadonlySet<string>): (rows: ServerTable["rows"]) => ServerTable["rows"] {
+  return (rows) => {
+    const short = shortenNames([...known]);
+    return rows.map((row) => {
+      const [name, ...cells] = row.cells;
+      return { ...row, cells: [short.get(String(name)) ?? name, ...cells] };
+    });
   };
 }

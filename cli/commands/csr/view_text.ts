@@ -5,8 +5,8 @@ import type { RequestView, SignerRuleView, TokenView } from "../../../core/repor
 import { formatTimeAgo } from "../../../core/report/words.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
 import { line } from "../../../core/lib/printable.ts";
-import type { DescribedLine } from "../../output/tab_writer.ts";
-import { formatTrace } from "../../output/trace_text.ts";
+import type { DescribedLine } from "../../output/layout.ts";
+import { formatTrace } from "../../output/findings.ts";
 
 /** Shows the warnings; nothing when there are none. */
 export function warningLines({ warnings }: RequestView): readonly DescribedLine[] {

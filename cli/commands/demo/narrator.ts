@@ -1,8 +1,7 @@
 /** The story in the terminal: numbered steps, the equivalent commands, and indented answers, in 80 columns. */
 import type { Io } from "../../io.ts";
-import { createStyle } from "../../output/style.ts";
-import { wrapWords } from "../../output/wrap.ts";
 import { type Audience, findChapter, type Pace, STEPS, type StepText } from "../../../ui/story/chapters.ts";
+import { createStyle, wrapWords } from "../../output/layout.ts";
 
 /** The width of a plain terminal, in which every line fits that has spaces. */
 const COLUMNS = 80;

@@ -7,17 +7,16 @@ import { AppError } from "../../../core/errors.ts";
 import type { FilePort } from "../../../client/files.ts";
 import type { demoCommand } from "./flags.ts";
 import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
-import { findPrograms } from "./commands.ts";
 import type { Audience, Pace } from "../../../ui/story/chapters.ts";
 import { createEnterPace, createNarrator } from "./narrator.ts";
-import { Stage } from "./stage.ts";
+import { findPrograms, Stage } from "./stage.ts";
 import { runStory } from "./story.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { openUi } from "../../open_ui.ts";
 import { createLogger } from "../../logging.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */

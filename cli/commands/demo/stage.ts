@@ -1,24 +1,31 @@
-/** The things that the steps of the demo share: the running instance, the audience, and commands and connections as a user has them. */
-import { isAbsolute } from "node:path";
+/**
+ * What the steps of the demo share: the running instance, the audience, connections as a user has them, and commands,
+ * which are those of Kubernetes where they are installed.
+ */
+import { delimiter, isAbsolute, join } from "node:path";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/ports.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { CommandTable } from "../../framework/command.ts";
+import { EXIT, type ExitCode, toExitCode } from "../../exit_code.ts";
+import { type CommandTable, formatCommandLine } from "../../framework/command.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import { type FullOptions, startFullInstance } from "../../../instance/full_instance.ts";
 import { DEFAULT_SETTINGS, type InstanceSettings } from "../../../instance/settings.ts";
 import type { Instance } from "../../../instance/instance.ts";
-import type { Tools } from "../../io.ts";
-import { displayPath, pathWord } from "../../output/display_path.ts";
-import { formatCommandLine } from "../../framework/command_line.ts";
-import { type CommandAnswer, type KnownPrograms, runCommand } from "./commands.ts";
+import type { Io, OutputStream, Tools } from "../../io.ts";
+import { displayPath, pathWord } from "../../output/files.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
 import type { Audience, Cast, Pace, StepId } from "../../../ui/story/chapters.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { parseCommandLine } from "../../framework/parse.ts";
+import { resolveSettings } from "../../framework/settings.ts";
+import { createTools } from "../../system.ts";
+import { reportError } from "../../framework/report.ts";
+import { ANSWER_COLUMNS } from "./narrator.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
-export interface DemoOptions {
+interface DemoOptions {
   /** The absolute path of the data directory, which is empty except for the marker. */
   readonly root: string;
   /** The number of machines that request their first certificate. */
@@ -46,7 +53,7 @@ export interface Sabotage {
   readonly beforeControllers?: (dir: DataDir) => Promise<void>;
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** The expected exit code. Default: 0. */
   readonly code?: ExitCode;
   /** The largest number of lines of the answer that are shown. */
@@ -210,4 +217,74 @@ const SHOWN_ROWS = 10;
 /** Shows the list of requests, limited to the first rows. */
 export async function listRequests(stage: Stage): Promise<void> {
   await stage.run(["get", "csr", "--data-dir", stage.show(stage.dir.root)], { maxLines: 1 + SHOWN_ROWS });
+}
+
+/** The programs that the demo names in its commands, if they are on the PATH. */
+interface KnownPrograms {
+  readonly kubectl: boolean;
+  readonly kubelet: boolean;
+  readonly openssl: boolean;
+}
+
+export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "stat">): Promise<KnownPrograms> {
+  const folders = (io.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  const has = async (name: string): Promise<boolean> => {
+    for (const path of folders.flatMap((folder) => [join(folder, name), join(folder, `${name}.exe`)])) {
+      // A folder of the PATH that cannot be read has no program for this user.
+      if ((await files.stat(path).catch(() => undefined))?.kind === "file") return true;
+    }
+    return false;
+  };
+  const kubectl = await has("kubectl");
+  return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
+}
+
+interface CommandAnswer {
+  readonly code: ExitCode;
+  /** Its output on stdout and stderr, in the order in which it was printed. */
+  readonly text: string;
+  readonly stdout: string;
+}
+
+/**
+ * Runs a command of tlsboot in this process, as the same words in a terminal would, except that variables and a config
+ * file have no influence. Rejects only when the signal fires.
+ */
+async function runCommand(words: readonly string[], table: CommandTable, tools: Tools): Promise<CommandAnswer> {
+  const printed = { all: "", stdout: "" };
+  // Tables fit into the answer, as in a terminal of this width.
+  const stream = (name: "stdout" | "stderr"): OutputStream => ({
+    write(text) {
+      printed.all += text;
+      if (name === "stdout") printed.stdout += text;
+    },
+    isTerminal: name === "stdout",
+    columns: ANSWER_COLUMNS,
+  });
+  const stdin: Io["stdin"] = {
+    isTerminal: false,
+    readAll: () => Promise.resolve(""),
+    readLine: () => Promise.resolve(undefined),
+    readHidden: () => Promise.resolve(undefined),
+  };
+  const captured = { ...tools, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
+  const code = await act(words, table, createTools(captured, tools.signal, false));
+  tools.signal.throwIfAborted();
+  return { code, text: printed.all, stdout: printed.stdout };
+}
+
+async function act(words: readonly string[], table: CommandTable, tools: Tools): Promise<ExitCode> {
+  try {
+    const invocation = parseCommandLine(words, table);
+    if (invocation.kind === "help") throw new AppError("internal", `tlsboot ${words.join(" ")} is not a command`);
+    const { command, args, raw } = invocation;
+    const resolved = resolveSettings(command.flags, { commandLine: raw, env: {} });
+    if (!resolved.ok) throw new AppError("internal", resolved.error.join("\n"));
+    const action = await command.load();
+    return await action.run({ args, ...resolved.value, table }, tools);
+  } catch (error) {
+    const code = toExitCode(error, tools.signal);
+    if (code !== EXIT.interrupted) reportError(error, tools, false);
+    return code;
+  }
 }

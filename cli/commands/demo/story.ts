@@ -17,11 +17,10 @@ import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import { startProgress } from "../../output/progress.ts";
 import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";
-import { renew, showExpiry } from "./aging.ts";
+import { renew, showExpiry, showTheft } from "./chapters.ts";
 import { type Connected, listRequests, type Stage } from "./stage.ts";
-import { showTheft } from "./theft.ts";
 import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
-import { createApproval, decideOne } from "../../../client/admin/decisions.ts";
+import { createDecision, decideOne } from "../../../client/admin/decisions.ts";
 
 /**
  * The number of machines that connect at a time. They and the server share one process here, and a machine waits one
@@ -137,7 +136,7 @@ async function approveFirst(stage: Stage, { api }: Connected, name: string): Pro
     return;
   }
   stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} certificate approve ${name}`);
-  const approval = await createApproval(api, "tlsboot demo", stage.signal);
+  const approval = await createDecision("approve", api, "tlsboot demo", stage.signal);
   await decideOne(api, name, approval, stage.options.tools, stage.signal);
 }
 

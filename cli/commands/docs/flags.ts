@@ -1,4 +1,4 @@
-/** The commands below `tlsboot docs`: flags, help and examples. */
+/** The commands `tlsboot guide`, `man` and `mixin`: flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
 export const manCommand = defineCommand({

@@ -1,15 +1,28 @@
-/** Examines a cluster through its API, with the rights of a kubeconfig: who may become what, and what waits. */
+/**
+ * Examines a cluster or a server through its API, with the rights of a kubeconfig: who may become what, and what waits.
+ */
 import { resolve } from "node:path";
 import { askServer, type Examined, type ExamineDeps } from "../../../client/health/examine.ts";
 import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
-import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
+import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
 import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
 import { limitTime } from "../../../client/transport/time_limit.ts";
 import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
 import { checkAuthorities, checkExpiry } from "../../../core/report/health/certificates.ts";
 import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/token/cluster_info.ts";
-import { checkClusterInfo, checkRotations } from "../../../core/report/health/server.ts";
-import { type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
+import {
+  checkClusterInfo,
+  checkPendingRequests,
+  checkProofs,
+  checkRequestedSigners,
+  checkRotations,
+  checkServerPolicies,
+  checkTokens,
+  describeLastProof,
+  type ProofEvidence,
+  type ServerEvidence,
+} from "../../../core/report/health/server.ts";
+import { type Fault, type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
 import {
   type CertificateRight,
   listCertificateRights,
@@ -17,22 +30,33 @@ import {
   SYSTEM_NAMESPACE,
 } from "../../../core/report/health/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
+import type { ConfigMap, SecretObject } from "../../../core/kube/kinds/core_v1.ts";
 import {
   caRotationKind,
+  certificateSigningRequestKind,
   clusterRoleBindingKind,
   clusterRoleKind,
+  issuedCertificateKind,
   roleBindingKind,
   roleKind,
+  secretKind,
 } from "../../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
-import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
 import { askAs } from "./files.ts";
-import { examineServer, listReadable, reportListed } from "./server.ts";
+import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/token/token_secret.ts";
+import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../../core/kube/kinds/certificates_v1.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
+import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 
 /** The time limit of all questions to the API. */
 const READ_TIMEOUT_MS = 60_000;
@@ -184,4 +208,97 @@ async function examineClusterInfo(
 async function examineRotations({ api, report, kubeconfig }: Asked, signal: AbortSignal): Promise<readonly Finding[]> {
   const listed = await listReadable<CaRotation>(api, caRotationKind, signal);
   return reportListed(report, "ca-replacement", listed, checkRotations(listed.items, kubeconfig));
+}
+
+/** Examines the server of a kubeconfig, which is known to answer. */
+export async function examineServer(
+  kubeconfig: string,
+  { target, flags }: { readonly target: string; readonly flags: string },
+  { clock, files, connect }: ExamineDeps,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const report = reportOn(target);
+  try {
+    await using transport = await connect(await readCluster(kubeconfig, files));
+    const api = createApiClient(transport, { clock });
+    const requests = await listReadable<CertificateSigningRequest>(api, certificateSigningRequestKind, signal);
+    const secrets = await listReadable<SecretObject>(api, secretKind, signal, SYSTEM_NAMESPACE, {
+      fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
+    });
+    const { policies, inventory, signers } = await readApproverSettings(api, signal);
+    const evidence: ServerEvidence = {
+      requests: requests.items,
+      signers,
+      policies,
+      tokens: secrets.items.flatMap((secret) => listTokenFacts(secret) ?? []),
+      flags,
+      now: clock.now(),
+    };
+    return [
+      ...reportListed(report, "signers", requests, checkRequestedSigners(evidence)),
+      ...reportListed(report, "pending-requests", requests, checkPendingRequests(evidence)),
+      ...report.check("policy", checkServerPolicies(evidence)),
+      ...reportListed(report, "tokens", secrets, checkTokens(evidence)),
+      ...inventory === undefined || listProofKinds(inventory).length === 0 ? [] : await examineProofs(report, api, {
+        inventory,
+        now: evidence.now,
+      }, signal),
+    ];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return report.skip("signers", `the server cannot be examined: ${error.message}`);
+  }
+}
+
+/** Examines the certificates of machines that are to prove which ones they are. */
+async function examineProofs(
+  report: Reporter,
+  api: ApiClient,
+  machines: Omit<ProofEvidence, "records">,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const listed = await listReadable<IssuedCertificate>(api, issuedCertificateKind, signal, undefined, {
+    fieldSelector: `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`,
+  });
+  if (listed.missing !== undefined) return reportListed(report, "proofs", listed, []);
+  const evidence = { ...machines, records: listed.items };
+  return report.check("proofs", checkProofs(evidence), describeLastProof(evidence));
+}
+
+/** The objects of a list; none when the user lacks a right. */
+interface Listed<T> {
+  readonly items: readonly T[];
+  /** The right that the user lacks. */
+  readonly missing?: string;
+}
+
+/** Lists all objects of a kind; none of a kind that the server does not serve. */
+async function listReadable<T extends KubeObject>(
+  api: ApiClient,
+  kind: Kind,
+  signal: AbortSignal,
+  namespace?: string,
+  selectors: Parameters<typeof listAll>[2] = {},
+): Promise<Listed<T>> {
+  try {
+    return await listAll<T>(api, formatCollectionPath(kind, namespace), selectors, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found")) return { items: [] };
+    if (!isAppError(error, "access_denied")) throw error;
+    const resource = `${kind.plural}${kind.group === "" ? "" : `.${kind.group}`}`;
+    return { items: [], missing: `list ${resource}${namespace === undefined ? "" : ` in ${namespace}`}` };
+  }
+}
+
+/** Reports a check of listed objects, or that the user may not list them. */
+function reportListed(
+  report: Reporter,
+  check: string,
+  { missing }: Listed<unknown>,
+  faults: readonly Fault[],
+): readonly Finding[] {
+  return missing === undefined
+    ? report.check(check, faults)
+    : report.skip(check, `the user lacks the right to ${missing}`);
 }

@@ -1,8 +1,8 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
 import { choiceFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 import { excludes, needs } from "../../framework/rules.ts";
+import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/controller.ts";
 
 export const doctorCommand = defineCommand({
   path: ["doctor"],

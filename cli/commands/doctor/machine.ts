@@ -13,8 +13,8 @@ import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/kubeconfig/context.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { formatCommandLine } from "../../framework/command_line.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
+import { formatCommandLine } from "../../framework/command.ts";
 
 /** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];

@@ -1,16 +1,14 @@
 /** Shows the contents of files: certificates, requests, keys and kubeconfigs, in PEM or DER. */
-import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { readNamedFile } from "../../../client/files.ts";
-import { OLDER_PAIR } from "../../../client/health/files.ts";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { KUBECONFIG_KIND, OLDER_PAIR } from "../../../client/health/files.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
-import { parsePrivateKey } from "../../../core/pki/keys/keys.ts";
+import { type CertificateFacts, parseCertificate } from "../../../core/pki/x509/certificate.ts";
+import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys/keys.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../../core/pki/asn1/pem.ts";
 import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { forEachItem } from "../../framework/for_each_item.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import {
@@ -23,9 +21,17 @@ import {
   relateKeys,
 } from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { formatDescription } from "../../output/tab_writer.ts";
+import { readInput } from "../../output/files.ts";
+import { formatDescription } from "../../output/layout.ts";
 import type { inspectCommand } from "./flags.ts";
-import { inspectKubeconfig } from "./kubeconfig.ts";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig/context.ts";
+import type { Secret } from "../../../core/lib/brand.ts";
+import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
+import { formatName } from "../../../core/pki/x509/names.ts";
+import { formatValidity } from "../../output/certificate_text.ts";
+import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
+import { forEachItem } from "../../framework/report.ts";
 
 /** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -70,13 +76,12 @@ async function inspectName(name: string, tools: Tools): Promise<readonly FoundIn
 }
 
 async function inspectFile(file: string, tools: Tools): Promise<readonly FoundIn[]> {
-  const findings = await inspectBytes(await readBytes(file, tools), resolve(tools.cwd, file), tools.clock.now());
+  const findings = await inspectBytes(
+    await readInput(file, MAX_BYTES, tools),
+    resolve(tools.cwd, file),
+    tools.clock.now(),
+  );
   return findings.map((finding) => ({ file, finding }));
-}
-
-async function readBytes(file: string, tools: Tools): Promise<Uint8Array<ArrayBuffer>> {
-  if (file === "-") return new TextEncoder().encode(await tools.stdin.readAll(tools.signal));
-  return await readNamedFile(file, { path: resolve(tools.cwd, file), maxBytes: MAX_BYTES }, tools.signal);
 }
 
 function render({ file, finding: { title, lines } }: FoundIn): string {
@@ -131,4 +136,67 @@ function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Inspection | und
     if (key.ok) return describeKey(key.value);
   }
   return undefined;
+}
+
+/** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
+async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {
+  if (!KUBECONFIG_KIND.test(text)) return [];
+  const config = parseKubeconfig(text, path);
+  if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
+  const context = resolveContext(config.value, dirname(path));
+  if (!context.ok) return [describeUnreadable("kubeconfig", context.error)];
+  const { server, ca, clientCertificate, clientKey, token, tokenFile } = context.value;
+  const authorities = ca === undefined ? [] : await readCertificates(ca);
+  const identities = clientCertificate === undefined ? [] : await readCertificates(clientCertificate);
+  const certificates = [
+    ...authorities.map((certificate) => ["Trusts", certificate] as const),
+    ...identities.slice(0, 1).map((certificate) => ["Client certificate", certificate] as const),
+  ];
+  const keyFault = clientKey === undefined ? undefined : await findKeyFault(clientKey, identities[0]);
+  const parsed = token && parseBootstrapToken(token.reveal());
+  const bootstrap = parsed?.ok === true ? parsed.value : undefined;
+  return [{
+    title: `kubeconfig, context "${config.value.currentContext}"`,
+    lines: [
+      ["Server", server],
+      ...certificates.map(([name, certificate]) => [name, summarizeCertificate(certificate, now)] as const),
+      ["Trusts", ca !== undefined && authorities.length === 0 ? "cannot be read" : undefined],
+      ["Client certificate", clientCertificate !== undefined && identities.length === 0 ? "cannot be read" : undefined],
+      ["Client key", clientKey && (keyFault ?? "belongs to the client certificate")],
+      ["Token", token && (bootstrap === undefined ? "a token" : `bootstrap token ${bootstrap.id}`)],
+      ["Token file", tokenFile],
+    ],
+    facts: {
+      kind: "kubeconfig",
+      context: config.value.currentContext,
+      server,
+      trusts: authorities.map((certificate) => describeCertificate(certificate, now).facts),
+      clientCertificate: identities[0] && describeCertificate(identities[0], now).facts,
+      clientKeyMatches: clientKey && keyFault === undefined,
+      bootstrapTokenId: bootstrap?.id,
+      tokenFile,
+    },
+  }];
+}
+
+function summarizeCertificate(certificate: CertificateFacts, now: Date): string {
+  return `"${formatName(certificate.subject)}" ${formatValidity(certificate, now)}`;
+}
+
+/** Explains why a key does not belong to the client certificate; undefined when it does. */
+async function findKeyFault(
+  source: PemSource<Secret<string>>,
+  certificate: CertificateFacts | undefined,
+): Promise<string | undefined> {
+  const pem = source.kind === "pem" ? source.pem.reveal() : await readFile(source.path, "utf8").catch(() => undefined);
+  const key = pem === undefined ? undefined : parsePrivateKey(pem);
+  if (key?.ok !== true) return `cannot be read${key === undefined ? "" : `: ${key.error}`}`;
+  if (certificate === undefined) return undefined;
+  return publicKeysEqual(key.value.publicKeyDer(), certificate.publicKeyDer)
+    ? undefined
+    : "does not belong to the client certificate";
+}
+
+async function readCertificates(source: PemSource): Promise<readonly CertificateFacts[]> {
+  return findCertificates(source.kind === "pem" ? source.pem : await readFile(source.path, "utf8").catch(() => ""));
 }

@@ -1,33 +1,25 @@
 /** Issues an administrator's certificate and writes the kubeconfig. */
 import { join, resolve } from "node:path";
-import { AppError } from "../../../core/errors.ts";
-import { assertReplaceable } from "../../output/new_file.ts";
-import {
-  encodeKubeconfigEntry,
-  type KubeconfigCluster,
-  parseKubeconfig,
-} from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { encodeKubeconfigEntry, parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
+import { encodeCertificates } from "../../../core/pki/x509/ca_bundle.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { formatSettingDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../../instance/authority/files.ts";
-import { readTrustPem } from "../../../instance/authority/instance_authorities.ts";
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import type { kubeconfigAdminCommand } from "./flags.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
-
-type AdminSettings = Input<typeof kubeconfigAdminCommand.flags>["settings"];
+import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { readCasToTrust } from "../../cas_to_trust.ts";
+import { assertReplaceable } from "../../output/files.ts";
 
 /** The address of a server that has not run yet, on this machine and with the default port. */
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
@@ -37,7 +29,8 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
   if (settings.user === "") throw new UsageError("--user must not be empty");
   const target = settings.out ?? join(settings.dataDir, "admin.kubeconfig");
   if (target !== "-") await assertReplaceable("kubeconfig", resolve(tools.cwd, target), settings.force, tools.files);
-  const cluster = await readClusterEntry(settings, server, tools);
+  const hint = "name the server's CA with --ca-cert, or the folder that has it with --data-dir";
+  const cas = await readCasToTrust(settings, hint, tools);
   const [root, files] = [resolve(tools.cwd, settings.dataDir), tools.files];
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
   const authority = await readAuthority(
@@ -60,6 +53,7 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
     );
   }
   const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
+  const cluster = { server, certificateAuthorityData: encodeCertificates(cas) };
   const text = encodeKubeconfigEntry(settings.clusterName, { cluster, userName: settings.user, user });
   if (target === "-") {
     tools.stdout.write(text);
@@ -68,24 +62,6 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
   await files.writeAtomic(resolve(tools.cwd, target), text, SECRET_MODE);
   tools.stdout.write(line`${target}\n`);
   return EXIT.done;
-}
-
-/** Creates the entry of the cluster, with its CA read from the file and checked. */
-async function readClusterEntry(settings: AdminSettings, server: string, tools: Tools): Promise<KubeconfigCluster> {
-  const path = resolve(tools.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
-  const given = await tools.files.readText(path);
-  if (given === undefined) {
-    throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
-      hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
-    });
-  }
-  // While the CA is being replaced, both are trusted.
-  const text = settings.certificateAuthority === undefined
-    ? await readTrustPem(resolve(tools.cwd, settings.dataDir), tools.files)
-    : given;
-  const bundle = parseCaBundle(text);
-  if (!bundle.ok) throw new AppError("ca_invalid", `cannot use CA bundle "${path}": ${bundle.error}`);
-  return { server, certificateAuthorityData: text };
 }
 
 /** Finds the address of the server in admin.kubeconfig, which `up` and `serve` write; undefined without such a file. */

@@ -1,7 +1,6 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
-import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
-import { parseSignerName } from "../../flags/requested_names.ts";
+import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, parseSignerName, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
@@ -33,7 +32,7 @@ export const kubeconfigAdminCommand = defineCommand({
         "Address of the API server, as the user of the file reaches it. Without it, the one in admin.kubeconfig in " +
         "--data-dir, which tlsboot up writes.",
     }),
-    certificateAuthority: fileFlag({
+    caCert: fileFlag({
       summary: "CA bundle that signed the server's certificate. Without it, pki/ca.crt in --data-dir.",
     }),
     force: switchFlag({ summary: "Replace an existing file." }),

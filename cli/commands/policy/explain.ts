@@ -19,10 +19,9 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { formatDescription } from "../../output/tab_writer.ts";
+import { formatDescription } from "../../output/layout.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
-import { formatTrace } from "../../output/trace_text.ts";
 import { connect } from "../../connection.ts";
 import { type ChosenSettings, describePolicies } from "../../../client/admin/published_settings.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";
@@ -32,6 +31,7 @@ import {
   gatherFromApi,
   gatherFromFile,
 } from "../../../client/admin/explain_request.ts";
+import { formatTrace } from "../../output/findings.ts";
 
 export async function run(input: Input<typeof policyExplainCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;

@@ -1,21 +1,52 @@
-/** Tests policies with the fixtures below a folder, and prints the results as text or JUnit XML. */
+/**
+ * Tests policies with the fixtures below a folder, each case as the approver would decide it, and checks files of
+ * rules: policies, profiles, policy tests, inventories and audit policies.
+ */
 import { readdir } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
-import type { Verdict } from "../../../core/approval/decide_request.ts";
-import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
+import { dirname, join, relative, resolve } from "node:path";
+import { decideWith, type Known, type Verdict } from "../../../core/approval/decide_request.ts";
+import {
+  type Expectation,
+  parsePolicyFixture,
+  POLICY_TEST_KIND,
+  type PolicyCase,
+  type PolicyFixture,
+} from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { policyTestCommand } from "./flags.ts";
+import type { policyCheckCommand, policyTestCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
+import type { Action, Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { type CaseResult, runFixture } from "./fixture_run.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/layout.ts";
 import { toRuleViews } from "../../../core/report/request_view.ts";
-import { formatTrace } from "../../output/trace_text.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys/keys.ts";
+import { encodePem } from "../../../core/pki/asn1/pem.ts";
+import { createCertificationRequest, type RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
+import { type Lookup, splitHosts } from "../../../core/approval/evidence/ownership.ts";
+import type { PastApproval } from "../../../core/approval/conditions.ts";
+import { formatTokenProof } from "../../../core/attestation/proof.ts";
+import { parseNodeUser } from "../../../core/kube/user.ts";
+import { parseNodeName } from "../../../core/machine/node_name.ts";
+import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { encodeTokenLimits, PROOF_ANNOTATION } from "../../../core/token/bound_token.ts";
+import { BOOTSTRAP_TOKEN_TYPE } from "../../../core/token/token_secret.ts";
+import { readPolicies } from "../../../instance/controllers/policy_files.ts";
+import { parseCsrFile } from "./kube_file.ts";
+import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
+import { countFindings, type Finding } from "../../../core/report/health/finding.ts";
+import { checkRuleFile } from "../../../core/report/health/policies.ts";
+import { escapeText } from "../../../core/lib/printable.ts";
+import { formatFindingJson, formatFindingTable, formatTrace } from "../../output/findings.ts";
+import { forEachItem } from "../../framework/report.ts";
+
+export const testPoliciesAction: Action<typeof policyTestCommand.flags> = { run: runTestPolicies };
 
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-export async function run(input: Input<typeof policyTestCommand.flags>, tools: Tools): Promise<ExitCode> {
+async function runTestPolicies(input: Input<typeof policyTestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const results: CaseResult[] = [];
   const faults: string[] = [];
@@ -116,4 +147,169 @@ function xml(text: string): string {
 /** True for characters that XML 1.0 can contain; it cannot contain most control characters. */
 function isWritable(char: string): boolean {
   return char >= " " || char === "\t" || char === "\n" || char === "\r";
+}
+
+interface CaseResult {
+  /** The path of the fixture, as it was given. */
+  readonly file: string;
+  readonly name: string;
+  readonly wanted: Expectation;
+  readonly verdict: Verdict;
+  /** The difference in words; undefined when the case passed. */
+  readonly failure: string | undefined;
+}
+
+/** The ports that running a fixture uses. */
+interface FixtureDeps {
+  readonly files: Pick<FilePort, "readText">;
+  readonly cwd: string;
+}
+
+/**
+ * Runs every case of a fixture. Throws AppError `config_invalid` with every fault of the file, its policies and its
+ * inventory.
+ */
+async function runFixture(path: string, text: string, deps: FixtureDeps): Promise<readonly CaseResult[]> {
+  const read = parsePolicyFixture(text);
+  if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
+  const folder = dirname(resolve(deps.cwd, path));
+  const settings = await readPolicies(toPolicyFlags(read.value, folder), { files: deps.files, cwd: folder });
+  const results: CaseResult[] = [];
+  for (const one of read.value.cases) {
+    const csr = await createCsr(one, folder, deps);
+    const verdict = await decide(one, csr, settings);
+    results.push({
+      file: path,
+      name: one.name,
+      wanted: one.expect,
+      verdict,
+      failure: findFailure(one.expect, verdict),
+    });
+  }
+  return results;
+}
+
+function toPolicyFlags({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
+  return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
+}
+
+async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): Promise<Verdict> {
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) {
+    const message = `the request cannot be read: ${request.error}`;
+    return { kind: "pending", stage: "policies", policy: undefined, rule: undefined, trace: [], message };
+  }
+  const { policies, inventory } = settings;
+  const known: Known = {
+    now: one.now,
+    revocation: { kind: "none" },
+    token: createToken(one, request.value),
+    approvals: {
+      before: createPastApprovals(one, settings),
+      held: one.held === undefined
+        ? { kind: "none" }
+        : { kind: "found", value: splitHosts([...one.held.dns, ...one.held.ips]) },
+    },
+    reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
+      kind: "found",
+      value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
+    },
+    server: splitHosts(one.server),
+    certificates: { kind: "found", value: one.certificates },
+    claims: { kind: "found", value: one.holders },
+    room: true,
+    excess: { kind: "none" },
+  };
+  return await decideWith({ csr, request: request.value, policies, inventory }, known, (need) => ({
+    permissions: new Map(need.kind === "permission" ? [[need.permission, lookUpPermission(one, need.permission)]] : []),
+  }));
+}
+
+/** Creates the token that the server gives for a proof; none without a proof. */
+function createToken({ attested, now }: PolicyCase, request: RequestFacts): NonNullable<Known["token"]> {
+  if (attested === undefined) return { kind: "none" };
+  const node = parseNodeName(parseNodeUser(request.subject.commonName) ?? "");
+  const limits = { publicKey: publicKeyPin(request), networks: [], isApproval: node.ok };
+  const proof = { kind: attested.kind, key: "of-the-test", at: new Date(now.getTime() - attested.ageMs) };
+  const annotations = {
+    ...encodeTokenLimits(node.ok ? { ...limits, node: node.value } : limits),
+    [PROOF_ANNOTATION]: formatTokenProof(proof),
+  };
+  return { kind: "found", value: { metadata: { annotations }, type: BOOTSTRAP_TOKEN_TYPE } };
+}
+
+function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
+  if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be asked" };
+  return { kind: "found", value: permissions.includes(permission) };
+}
+
+/** Creates approvals from a minute ago, by the expected rule in each policy that has it. */
+function createPastApprovals(
+  { approvedBefore, expect, now }: PolicyCase,
+  { policies }: PolicySettings,
+): readonly PastApproval[] {
+  const at = new Date(now.getTime() - 60_000);
+  return policies.flatMap(({ name, rules }) =>
+    rules.some((rule) => rule.name === expect.rule)
+      ? Array.from({ length: approvedBefore }, () => ({ policy: name, rule: expect.rule ?? "", at }))
+      : []
+  );
+}
+
+function findFailure({ verdict, rule, message }: Expectation, was: Verdict): string | undefined {
+  if (was.kind !== verdict) return `verdict is ${was.kind}, not ${verdict}`;
+  if (rule !== undefined && was.rule !== rule) return `rule is ${was.rule ?? "none"}, not ${rule}`;
+  if (message !== undefined && !was.message.includes(message)) return `the message does not say "${message}"`;
+  return undefined;
+}
+
+const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
+
+async function createCsr(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
+  const identity = {
+    signerName: one.signerName,
+    username: one.user,
+    groups: one.groups,
+    usages: one.usages,
+    expirationSeconds: one.expirationSeconds,
+  };
+  if (one.request.kind === "file") {
+    const text = await files.readText(resolve(folder, one.request.path));
+    if (text !== undefined) return parseCsrFile(text, one.request.path, identity);
+    throw new AppError("io", `cannot read "${one.request.path}" of case "${one.name}": no such file`);
+  }
+  const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = one.request;
+  const key = keys.get(algorithm) ?? generatePrivateKey(algorithm);
+  keys.set(algorithm, key);
+  const subject = { commonName, organizations };
+  const wanted = { subject, dnsNames: dns, ipAddresses: ips, emailAddresses: emails, uris };
+  return parseCsrFile(
+    encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key)),
+    one.name,
+    identity,
+  );
+}
+
+export const checkAction: Action<typeof policyCheckCommand.flags> = { run: runCheck };
+
+async function runCheck(input: Input<typeof policyCheckCommand.flags>, tools: Tools): Promise<ExitCode> {
+  const findings: Finding[] = [];
+  const sentences: string[] = [];
+  const code = await forEachItem(input.args, async (file) => {
+    const text = await tools.files.readText(resolve(tools.cwd, file));
+    if (text === undefined) throw new AppError("not_found", `cannot check "${file}": there is no such file`);
+    const report = checkRuleFile(text, file);
+    if (report === undefined) {
+      throw new AppError("invalid", `cannot check "${file}": it has no kind that tlsboot knows`, {
+        hint: "want kind: ApprovalPolicy, SigningProfile, PolicyTest, Inventory, or Policy of audit.k8s.io/v1",
+      });
+    }
+    findings.push(...report.findings);
+    sentences.push(...report.sentences);
+  }, tools);
+  if (findings.length === 0) return code;
+  const described = sentences.map((sentence) => `${escapeText(sentence)}\n`).join("");
+  const isJson = input.settings.output === "json";
+  tools.stdout.write(isJson ? formatFindingJson(findings) : described + formatFindingTable(findings));
+  return countFindings(findings).error > 0 ? EXIT.failed : code;
 }

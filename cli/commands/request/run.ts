@@ -11,13 +11,12 @@ import {
 import { AppError } from "../../../core/errors.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { displayPath } from "../../output/files.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";

@@ -1,5 +1,4 @@
 /** Runs the API server until it is stopped. */
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import type { serveCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -7,8 +6,9 @@ import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { renewEachMinute } from "../../../instance/parts/parts.ts";
 import { startInstance } from "../../../instance/instance.ts";
-import { pathWord } from "../../output/display_path.ts";
+import { pathWord } from "../../output/files.ts";
 import { connectService, findPassedSocket } from "../../systemd/service.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
 export async function run(input: Input<typeof serveCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;

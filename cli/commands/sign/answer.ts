@@ -1,6 +1,7 @@
 /**
- * Answers a bundle of requests for a CA without a network: the request of a machine, or the approved requests that a server
- * exported. Each request is signed once, also when the program is killed.
+ * Answers a bundle of requests for a CA without a network: the request of a machine, or the approved requests that a
+ * server exported. Each request is signed once, also when the stick is full or the program is killed: the answer is
+ * kept in a folder next to the issued log before the certificate is recorded, and given out after that.
  */
 import { AppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
@@ -13,6 +14,7 @@ import {
   computeBundleId,
   computeRequestId,
   encodeAnswers,
+  type ExportOrigin,
   type OfflineRequest,
   readAnswers,
   type RequestBundle,
@@ -32,15 +34,23 @@ import {
 } from "../../../core/register/record.ts";
 import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { readPolicies, withInventoryOnly } from "../../../instance/controllers/policy_files.ts";
 import type { Tools } from "../../io.ts";
-import { askForConsent, decideAll, type DecidedRequest, type DecisionDesk, openSite, type Site } from "./decide.ts";
+import {
+  askForConsent,
+  decideAll,
+  type DecidedRequest,
+  type DecisionDesk,
+  describeOfflineRequest,
+  openSite,
+  type Site,
+} from "./decide.ts";
 import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
-import { describeOfflineRequest } from "./request_text.ts";
-import { openTrustedExporters, type TrustedExporters } from "./trusted_exporters.ts";
-import { type AnsweredRequests, openAnsweredRequests } from "./answered_requests.ts";
+import { join } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { UsageError } from "../../exit_code.ts";
 
 /** What one run uses for every bundle. */
 export interface Desk extends DecisionDesk, Disposable {
@@ -292,4 +302,87 @@ function toRecord(leaf: CertificateFacts, origin: Origin, sequence: number, issu
 function getOnly({ requests: [request] }: RequestBundle): OfflineRequest {
   if (request === undefined) throw new AppError("internal", "the bundle of a machine has no request");
   return request;
+}
+
+interface AnsweredRequests {
+  /** Finds the text of the answer to a request by the request's id; it may be given out again. */
+  find(id: string): Promise<string | undefined>;
+  /** Keeps an answer, and records its certificate with `record`; the answer may be given out then. */
+  keep(id: string, answer: string, record: () => Promise<void>): Promise<void>;
+  /** Replaces the answer that is given out from now on; the certificate in it is the same. */
+  replace(id: string, answer: string): Promise<void>;
+  /**
+   * Completes the answer of a run that was killed between keeping and recording, after `record` has recorded what of it is
+   * not in the log. Undefined when there is none.
+   */
+  complete(id: string, record: (answer: string) => Promise<void>): Promise<string | undefined>;
+}
+
+/** Opens the answers next to an issued log; the folder is created with the first one. */
+function openAnsweredRequests(issuedLog: string, files: FilePort): AnsweredRequests {
+  const folder = `${issuedLog.replace(/\.jsonl$/, "")}.answers`;
+  const given = (id: string): string => join(folder, `${id}.pem`);
+  const unrecorded = (id: string): string => join(folder, `${id}.unrecorded`);
+  return {
+    find: (id) => files.readText(given(id)),
+    async keep(id, answer, record) {
+      await files.makeDirectory(folder, FOLDER_MODE);
+      await files.writeAtomic(unrecorded(id), answer, SECRET_MODE);
+      await record();
+      await files.rename(unrecorded(id), given(id));
+    },
+    replace: (id, answer) => files.writeAtomic(given(id), answer, SECRET_MODE),
+    async complete(id, record) {
+      const answer = await files.readText(unrecorded(id));
+      if (answer === undefined) return undefined;
+      await record(answer);
+      await files.rename(unrecorded(id), given(id));
+      return answer;
+    },
+  };
+}
+
+interface TrustedExporters {
+  /**
+   * Checks that the key of an export is trusted, or named now. Throws AppError `csr_denied` for an unknown key, and for one
+   * that is not the one named.
+   */
+  check(origin: ExportOrigin, named: string | undefined): Promise<void>;
+  /** Trusts the key of an export from now on. */
+  add(origin: ExportOrigin, now: Date): Promise<void>;
+}
+
+/** Opens the keys next to an issued log. */
+function openTrustedExporters(issuedLog: string, files: FilePort): TrustedExporters {
+  const path = `${issuedLog.replace(/\.jsonl$/, "")}.exporters`;
+
+  async function read(): Promise<string> {
+    return await files.readText(path) ?? "";
+  }
+
+  async function isTrusted(pin: string): Promise<boolean> {
+    return (await read()).split("\n").some((text) => text.split(" ")[0] === pin);
+  }
+
+  return {
+    async check({ exporter, server, createdAt }, named) {
+      if (named === undefined ? await isTrusted(exporter) : named === exporter) return;
+      const other = named === undefined ? "is not trusted here" : "is not the one that --trust-exporter names";
+      throw new AppError(
+        "csr_denied",
+        `cannot sign the requests of ${server}, exported at ${createdAt}: the key ${exporter} signed them, which ${other}`,
+        {
+          hint: named === undefined
+            ? "ask the operator of that server for the key, as its first tlsboot offline export printed it; if it is the same: " +
+              `--trust-exporter ${exporter}`
+            : "compare the key with the one that tlsboot offline export printed",
+        },
+      );
+    },
+    async add({ exporter, server }, now) {
+      if (await isTrusted(exporter)) return;
+      const text = await read();
+      await files.writeAtomic(path, `${text}${exporter} ${formatTime(now)} ${encodeURI(server)}\n`, SECRET_MODE);
+    },
+  };
 }

@@ -11,11 +11,10 @@ import {
   type RequestBundle,
   toStickFileName,
 } from "../../../core/offline/bundle.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { openBundleText, writeQrPages } from "../../offline_files.ts";

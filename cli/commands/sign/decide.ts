@@ -1,16 +1,23 @@
-/** Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal. */
+/**
+ * Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal,
+ * who sees a description of each.
+ */
 import { userInfo } from "node:os";
 import { splitHosts } from "../../../core/approval/evidence/ownership.ts";
 import { AppError } from "../../../core/errors.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
 } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import {
   computeRequestId,
+  formatOfflineLifetime,
+  formatSubject,
   type MachineOrigin,
   type OfflineRequest,
   type RequestBundle,
@@ -23,7 +30,7 @@ import {
 } from "../../../core/offline/decide_offline_request.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { readIdentity } from "../../../core/register/certificate_user.ts";
-import { canAsk, confirm } from "../../confirm.ts";
+import { canAsk, confirm } from "../../terminal.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
@@ -31,6 +38,12 @@ import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { signCommand } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
+import { parseNodeUser } from "../../../core/kube/user.ts";
+import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
+import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
+import { toVerdictView } from "../../../core/report/request_view.ts";
+import { line } from "../../../core/lib/printable.ts";
+import { formatDescription } from "../../output/layout.ts";
 
 /** What decisions depend on in addition to the requests. */
 export interface DecisionDesk extends Tools {
@@ -42,7 +55,7 @@ export interface DecisionDesk extends Tools {
 }
 
 /** The decision about a request, before anything is signed. */
-export type SignDecision =
+type SignDecision =
   /** The rules of the signer allow it. The CSR object has its requester. */
   | (PlannedRequest & { readonly kind: "sign"; readonly signer: OpenedSigner })
   | { readonly kind: "refused" | "skipped"; readonly message: string };
@@ -215,4 +228,66 @@ function getUserName(): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Describes a request in words: what for, for whom, names, usages, key, lifetime, and what the rules say. */
+export function describeOfflineRequest(decided: DecidedRequest, origin: RequestBundle["origin"]): string {
+  const { request, decision, opinion } = decided;
+  const { facts, signerName, usages, expirationSeconds, approved } = request;
+  const { reason = "", message = "" } = approved?.approval ?? {};
+  const approval = [reason, message].filter((text) => text !== "").join(": ") || "without a reason";
+  const lines = formatDescription([
+    ["  Signer", signerName],
+    ["  Subject", formatSubject(facts)],
+    ["  Names", listAlternativeNames(facts).join(", ") || "none"],
+    ["  Usages", usages.join(", ") || "those of the signer"],
+    ["  Lifetime", formatOfflineLifetime(expirationSeconds)],
+    ["  Key", `${formatKey(facts)}, ${publicKeyPin(facts)}`],
+    ["  Requester", describeRequester(decided, origin)],
+    ["  Approved", approved && approval],
+    ["  Warning", opinion?.warning],
+    ["  Policies", opinion?.verdict && toVerdictView(opinion.verdict).text],
+    ["  Verdict", describeDecision(decision)],
+  ]);
+  const title = line`${request.name}: ${describePurpose(request)}`;
+  return `${title}\n${lines}\n`;
+}
+
+function describeDecision(decision: SignDecision): string {
+  switch (decision.kind) {
+    case "sign":
+      return "the signer's rules allow it";
+    case "refused":
+      return `refused: ${decision.message}`;
+    case "skipped":
+      return `not signed: ${decision.message}`;
+  }
+}
+
+function describePurpose({ facts: { subject }, signerName }: OfflineRequest): string {
+  const { commonName } = subject;
+  const node = parseNodeUser(commonName);
+  switch (signerName) {
+    case KUBE_APISERVER_CLIENT_KUBELET_SIGNER:
+      return `machine ${node ?? commonName} asks for its client certificate`;
+    case KUBELET_SERVING_SIGNER:
+      return `machine ${node ?? commonName} asks for its serving certificate`;
+    case KUBE_APISERVER_CLIENT_SIGNER:
+      return `a client certificate of the API for user ${commonName}`;
+    default:
+      return `a certificate of ${signerName}`;
+  }
+}
+
+function describeRequester(
+  { request: { approved }, requesterFault }: DecidedRequest,
+  origin: RequestBundle["origin"],
+): string {
+  if (origin.kind === "export") {
+    const { username, groups = [] } = approved?.requester ?? {};
+    return `${username || "unknown"}${groups.length === 0 ? "" : ` of ${groups.join(", ")}`}`;
+  }
+  const [leaf] = origin.requester;
+  if (leaf === undefined || requesterFault !== undefined) return `unknown: ${requesterFault ?? ""}`;
+  return `holder of certificate ${leaf.serialNumber}, valid until ${formatTime(leaf.notAfter)}, proved by its key`;
 }

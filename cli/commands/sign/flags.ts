@@ -2,11 +2,10 @@
 import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG, QR_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";
+import { parseRequestedUsage, parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { parseRequestedUsage } from "../../flags/requested_names.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/server.ts";
 
 export const signCommand = defineCommand({
   path: ["sign"],

@@ -23,7 +23,6 @@ import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
 import type { signCommand } from "./flags.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/record_source.ts";
 import {
@@ -33,6 +32,7 @@ import {
   type SigningCaDeps,
   signingDurationSeconds,
 } from "../../../instance/controllers/signer_cas.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;

@@ -1,21 +1,19 @@
 /** Signs requests in files by the rules of a signer, without an API. */
 import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
-import { type FilePort, readNamedFile } from "../../../client/files.ts";
+import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
-import { assertReplaceable } from "../../output/new_file.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import type { IssuedLog } from "../../../instance/authority/issued_log.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError } from "../../framework/report.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Tools } from "../../io.ts";
 import { isBundleText, readBundleText } from "../../offline_files.ts";
-import { displayPath } from "../../output/display_path.ts";
+import { assertReplaceable, displayPath, readInput } from "../../output/files.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { refuseFlags, signBundle, signFolder } from "./bundle.ts";
@@ -42,7 +40,10 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
-      const bytes = await readBytes(file, text?.content, tools);
+      // Stdin can be read only once.
+      const bytes = file === STDIN && text !== undefined
+        ? Buffer.from(text.content, "latin1")
+        : await readInput(file, MAX_BYTES, tools);
       if (isBundleText(Buffer.from(bytes).toString("latin1"))) {
         throw new AppError("invalid", `cannot sign "${file}" with other files: it is a bundle`, {
           hint: "give the bundle alone, or the folder of several machines' requests",
@@ -150,10 +151,4 @@ async function writeCertificate(target: string, pem: string, force: boolean, fil
   // Another program may have created the file while the certificate was signed.
   await assertReplaceable("certificate", target, force, files);
   await files.writeAtomic(target, pem, PUBLIC_MODE);
-}
-
-/** Reads a request; `stdin` is the text of stdin when it has been read already. */
-async function readBytes(file: string, stdin: string | undefined, tools: Tools): Promise<Uint8Array> {
-  if (file === STDIN) return new TextEncoder().encode(stdin ?? await tools.stdin.readAll(tools.signal));
-  return await readNamedFile(file, { path: resolve(tools.cwd, file), maxBytes: MAX_BYTES }, tools.signal);
 }

@@ -1,11 +1,10 @@
 /** The command `tlsboot signer`: its flags, help and examples. */
 import { CA_KEY_FLAGS, CRL_URL_FLAG } from "../../flags/common.ts";
-import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
-import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
+import { CONTROLLER_FLAGS, NOTIFY_FLAGS, NOTIFY_RULES, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/server.ts";
 
 export const signerCommand = defineCommand({
   path: ["signer"],

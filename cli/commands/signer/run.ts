@@ -18,12 +18,12 @@ import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore, runPodSigner, runSigner } from "../../../instance/controllers/controllers.ts";
 import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { requireKubeconfig, runRemoteController } from "../../remote_controller.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { checkServedKinds } from "../../../client/admin/trust_bundles.ts";
 import { openSigningCas, signingDurationSeconds } from "../../../instance/controllers/signer_cas.ts";
 import { createCaSearch, openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
 
 const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
 const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";

@@ -1,15 +1,19 @@
-/** Lists bootstrap tokens: for whom they are, and how they have been used. */
-import type { tokenListCommand } from "./flags.ts";
+/** Lists bootstrap tokens with their machines and uses, and deletes them by their ids. */
+import type { tokenDeleteCommand, tokenListCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
-import { type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
+import { deleteToken, type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
+import type { Action, Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
+import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
+import { forEachItem } from "../../framework/report.ts";
 
-export async function run(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
+export const listTokensAction: Action<typeof tokenListCommand.flags> = { run: runListTokens };
+
+async function runListTokens(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
@@ -82,4 +86,27 @@ function formatUses({ maxKeys, boundKeys = [], usedKeys = [], isUsed }: ListedTo
 
 function formatMoment({ time, address }: { readonly time: string; readonly address: string }): string {
   return address === "" ? time : `${time} from ${address}`;
+}
+
+export const deleteTokensAction: Action<typeof tokenDeleteCommand.flags> = { run: runDeleteTokens };
+
+async function runDeleteTokens(input: Input<typeof tokenDeleteCommand.flags>, tools: Tools): Promise<ExitCode> {
+  const ids = input.args.map(parseId);
+  await using connection = await connect(input.settings, tools);
+  return await forEachItem(ids, async (id) => {
+    const { wasUsed } = await deleteToken(connection.api, id, tools.signal);
+    tools.stdout.write(`bootstrap token "${id}" deleted\n`);
+    if (!wasUsed) return;
+    tools.stderr.write(
+      `certificates that were requested with it stay valid; to revoke them: tlsboot revoke token/${id} --certificates\n`,
+    );
+  }, tools);
+}
+
+/** Parses an id or a whole token. The error does not repeat the text, which may be a secret. */
+function parseId(text: string): string {
+  if (/^[a-z0-9]{6}$/.test(text)) return text;
+  const token = parseBootstrapToken(text);
+  if (token.ok) return token.value.id;
+  throw new UsageError("cannot read a token: want its id, six characters of a-z or 0-9, or the whole token");
 }

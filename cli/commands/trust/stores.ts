@@ -1,29 +1,20 @@
 /** Shows the stores of trusted CAs, prints the CA, and puts it into the stores or takes it out of them. */
-import { resolve } from "node:path";
 import { discoverPublishedCluster } from "../../../client/discover_cluster.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
+import { encodeCertificates, listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
-import { readTrustPem } from "../../../instance/authority/instance_authorities.ts";
-import { authorityPaths } from "../../../instance/authority/layout.ts";
-import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { readCasToTrust } from "../../cas_to_trust.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { UsageError } from "../../framework/usage_error.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { findTrustStores, toEntryName, type TrustStore } from "../../trust_stores.ts";
-import {
-  TRUST_STORES,
-  type trustInstallCommand,
-  type trustShowCommand,
-  type trustUninstallCommand,
-} from "./store_flags.ts";
+import { TRUST_STORES, type trustInstallCommand, type trustShowCommand, type trustUninstallCommand } from "./flags.ts";
 
 type SourceSettings = Omit<Settings<typeof trustShowCommand.flags>, "print">;
 
@@ -33,7 +24,7 @@ export const showAction: Action<typeof trustShowCommand.flags> = {
   async run({ settings }: Input<typeof trustShowCommand.flags>, tools: Tools): Promise<ExitCode> {
     const certificates = await readCas(settings, tools);
     if (settings.print) {
-      tools.stdout.write(certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join(""));
+      tools.stdout.write(encodeCertificates(certificates));
       return EXIT.done;
     }
     for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
@@ -83,33 +74,16 @@ export const uninstallAction: Action<typeof trustUninstallCommand.flags> = {
   },
 };
 
-/** Reads the CAs from a server, a file or the data directory. While a CA is being replaced, there are two. */
+/** Reads the CAs from a server, a file or the data directory. */
 async function readCas(settings: SourceSettings, tools: Tools): Promise<readonly CertificateFacts[]> {
-  const { pem, from } = await readCaPem(settings, tools);
-  const bundle = parseCaBundle(pem);
-  if (bundle.ok) return bundle.value;
-  throw new AppError("ca_invalid", `cannot use the CA of "${from}": ${bundle.error}`);
-}
-
-async function readCaPem(
-  { dataDir, certificateAuthority, server, caCertHash }: SourceSettings,
-  tools: Tools,
-): Promise<{ readonly pem: string; readonly from: string }> {
-  if (server !== undefined) {
-    const options = { ...tools, server, pins: caCertHash, waitSeconds: DISCOVERY_SECONDS };
-    return { pem: (await discoverPublishedCluster(options, tools.signal)).caPem, from: server };
+  const { server, caCertHash } = settings;
+  if (server === undefined) {
+    const hint = "name the CA with --ca-cert, the data directory with --data-dir, or a server with --server and " +
+      "--ca-cert-hash";
+    return await readCasToTrust(settings, hint, tools);
   }
-  const path = resolve(tools.cwd, certificateAuthority ?? authorityPaths(resolve(tools.cwd, dataDir)).certificate);
-  const text = await tools.files.readText(path);
-  if (text === undefined) {
-    throw new AppError("not_found", `cannot read the CA "${path}": no such file`, {
-      hint:
-        "name the CA with --certificate-authority, the data directory with --data-dir, or a server with --server and " +
-        "--ca-cert-hash",
-    });
-  }
-  const isOwn = certificateAuthority === undefined;
-  return { pem: isOwn ? await readTrustPem(resolve(tools.cwd, dataDir), tools.files) : text, from: path };
+  const options = { ...tools, server, pins: caCertHash, waitSeconds: DISCOVERY_SECONDS };
+  return listBundled((await discoverPublishedCluster(options, tools.signal)).caPem);
 }
 
 /** Returns the named stores, or all of this machine. UsageError for a name that is none, AppError when there is no store. */

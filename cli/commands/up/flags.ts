@@ -1,7 +1,14 @@
 /** The command `tlsboot up`: its flags, help and examples. */
 import { DEFAULT_SETTINGS } from "../../../instance/settings.ts";
-import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS, WEB_FLAGS } from "../../flags/controller.ts";
-import { NOTIFY_FLAGS, NOTIFY_RULES } from "../../flags/notify.ts";
+import {
+  CLEANER_FLAGS,
+  NOTIFY_FLAGS,
+  NOTIFY_RULES,
+  POLICY_FLAGS,
+  PROFILE_FLAGS,
+  SIGNING_FLAGS,
+  WEB_FLAGS,
+} from "../../flags/controller.ts";
 import { SERVER_FLAGS, SERVER_RULES } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { inGroup, switchFlag } from "../../framework/flags.ts";

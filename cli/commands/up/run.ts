@@ -16,12 +16,12 @@ import type { Instance } from "../../../instance/instance.ts";
 import { AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import type { Tools } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { displayPath, pathWord } from "../../output/display_path.ts";
+import { displayPath, pathWord } from "../../output/files.ts";
 import { connectService, findPassedSocket } from "../../systemd/service.ts";
-import { createCaKeys } from "../../passphrases/ca_keys.ts";
 import { openUi } from "../../open_ui.ts";
-import { manageService } from "./service.ts";
-import { formatJoining, formatMachine, formatProving } from "./service_settings.ts";
+import { formatJoining, formatMachine, formatProving, manageService } from "./service.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { DEFAULT_SETTINGS } from "../../../instance/settings.ts";
 
 export async function run(input: Input<typeof upCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files, signal } = tools;
@@ -31,7 +31,7 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
   const keys = createCaKeys(settings, tools);
   using service = connectService(tools, { logger, signal });
   await using instance = await startFullInstance(
-    settings,
+    { ...DEFAULT_SETTINGS, ...settings },
     { ...tools, heap: tools.heap, logger, keys, passedSocket: findPassedSocket(tools) },
     signal,
   );

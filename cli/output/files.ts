@@ -1,0 +1,74 @@
+/**
+ * Files that commands read and write: their paths in messages, stdin in place of one, and when a new file replaces
+ * another. One with a token never does, others do so only with `--force`.
+ */
+import { dirname, relative, resolve } from "node:path";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { type FilePort, readNamedFile } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import type { Io, Tools } from "../io.ts";
+import { line } from "../../core/lib/printable.ts";
+
+/**
+ * Returns a path relative to the current folder when it is below it, else unchanged. A service has `/` as its folder, which
+ * the reader of its log does not know.
+ */
+export function displayPath(path: string, cwd: string): string {
+  const short = relative(cwd, path);
+  return cwd === "/" || short === "" || short.startsWith("..") ? path : short;
+}
+
+/** Returns the same path quoted for a shell, for commands that users copy from a message. */
+export function pathWord(path: string, cwd: string): string {
+  return shellWord(displayPath(path, cwd));
+}
+
+/** Reads a file that the user has named, or stdin for `-`. Throws AppError as `readNamedFile`. */
+export async function readInput(
+  file: string,
+  maxBytes: number,
+  { stdin, cwd, signal }: Pick<Tools, "stdin" | "cwd" | "signal">,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (file === "-") return new TextEncoder().encode(await stdin.readAll(signal));
+  return await readNamedFile(file, { path: resolve(cwd, file), maxBytes }, signal);
+}
+
+/** Throws AppError `file_exists` when one of the files exists, because none is ever replaced. */
+export async function assertNoFiles(paths: readonly string[], files: Pick<FilePort, "lstat">): Promise<void> {
+  for (const path of paths) {
+    if (await files.lstat(path) === undefined) continue;
+    throw new AppError("file_exists", `cannot write "${path}": it exists`, {
+      hint: "remove it if its machine no longer needs it, or choose another path with --out",
+    });
+  }
+}
+
+/** Throws AppError `file_exists` when a file exists and is not to be replaced. `what` is the content, such as "certificate". */
+export async function assertReplaceable(
+  what: string,
+  path: string,
+  isForced: boolean,
+  files: Pick<FilePort, "lstat">,
+): Promise<void> {
+  if (isForced || await files.lstat(path) === undefined) return;
+  throw new AppError("file_exists", `cannot write ${what} "${path}": it exists`, {
+    hint: "replace it with --force, or choose another path with --out",
+  });
+}
+
+/** Writes a text with a token to a new file and prints its path, or prints the text if there is no path. */
+export async function handOut(
+  text: string,
+  path: string | undefined,
+  files: Pick<FilePort, "makeDirectory" | "createExclusive">,
+  io: Io,
+): Promise<void> {
+  if (path === undefined) {
+    io.stdout.write(text);
+    return;
+  }
+  await files.makeDirectory(dirname(path), FOLDER_MODE);
+  await files.createExclusive(path, text, SECRET_MODE);
+  io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
+}
