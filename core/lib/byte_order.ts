@@ -1,4 +1,7 @@
-/** The order of text by its UTF-8 bytes, in which Go sorts; JavaScript's differs for characters beyond U+D7FF. */
+/**
+ * The order of text by its UTF-8 bytes, in which Go sorts (JavaScript's differs for characters beyond U+D7FF), and sets of
+ * text, in which order does not matter.
+ */
 
 /** Code units that may sort differently from their UTF-8 bytes. */
 const HIGH = /[\ud800-\uffff]/;

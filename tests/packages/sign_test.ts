@@ -64,6 +64,7 @@ describe("a signed release", () => {
         "client",
         "controllers",
         "core",
+        "instance",
         "packaging",
         "scripts",
         "server",
