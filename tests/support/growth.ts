@@ -73,7 +73,8 @@ async function measureDoublings<Input>(
     const [quarter = 0, half = 0, whole = 0] = times;
     const isEarly = round + 1 < LEAST_ROUNDS;
     const ratio = isEarly ? LINEAR_RATIO : MAX_RATIO;
-    if (whole < ratio * half || half < ratio * quarter) return undefined;
+    // Noise in the first readings may have brought a harmless size here.
+    if (whole <= HARMLESS_MS || whole < ratio * half || half < ratio * quarter) return undefined;
     if (!isEarly && whole > LONG_MS) break;
   }
   const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
