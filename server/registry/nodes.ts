@@ -1,4 +1,7 @@
-/** The resources that kubelets write: core `v1` nodes with `/status`, `storage.k8s.io/v1` csinodes and `coordination.k8s.io/v1` leases. */
+/**
+ * The resources that kubelets write: core `v1` nodes with `/status`, `storage.k8s.io/v1` csinodes and
+ * `coordination.k8s.io/v1` leases.
+ */
 import { csiNodeKind, leaseKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {

@@ -103,8 +103,8 @@ export async function until(condition: () => boolean): Promise<void> {
 }
 
 /**
- * Creates a clock for tests over real sockets. Sleeps whose length is in the range move the fake clock to their end; all others wait for it. So backoff takes no
- * time, while the limit of a watch cannot fire just because the machine is slow.
+ * Creates a clock for tests over real sockets. Sleeps whose length is in the range move the fake clock to their end; all
+ * others wait for it. So backoff takes no time, while the limit of a watch cannot fire just because the machine is slow.
  */
 export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
   async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {

@@ -28,7 +28,8 @@ export const attestCommand = defineCommand({
  there is one, else kubelet-client.key.tmp there, which is made if it is missing. Start the kubelet within that time.
 
  A kubelet uses this key only without rotateCertificates. One with rotateCertificates makes a new key for each request:
- get its first certificate with tlsboot bootstrap --attest before it starts. A stock kubelet does not prove again when it renews.`,
+ get its first certificate with tlsboot bootstrap --attest before it starts. A stock kubelet does not prove again when it
+ renews.`,
   group: "Machine Commands",
   flags: {
     show: switchFlag({ isCommandLineOnly: true, summary: "Only print the line of this machine for the inventory." }),

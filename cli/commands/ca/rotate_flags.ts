@@ -251,7 +251,8 @@ export const caRotateAbortCommand = defineCommand({
 
  Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
  renew with it, spread over --over; once no certificate of the new CA is in use, run the command again to delete the
- rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that was begun with tlsboot ca rotate now, cannot be taken back.`,
+ rotation. While one is in use, another --over changes the time in which nodes renew. A rotation that is finished, or that
+ was begun with tlsboot ca rotate now, cannot be taken back.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: { ...SWITCH_FLAGS, leaveBehind: FINISH_FLAGS.leaveBehind },

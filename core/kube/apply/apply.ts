@@ -1,8 +1,8 @@
 /**
  * Server-side apply: a configuration that fits its kind (structured-merge-diff `typed/validate.go`) is merged into the stored
  * object, the applier becomes the owner of its fields, and fields that the applier no longer sets are removed
- * (`merge/update.go`, apimachinery `managedfields/internal`). kubectl may take over the fields that the annotation of client-side apply lists, and the
- * annotation is kept up to date.
+ * (`merge/update.go`, apimachinery `managedfields/internal`). kubectl may take over the fields that the annotation of
+ * client-side apply lists, and the annotation is kept up to date.
  */
 import { findUnstructuredFault } from "../wire/unstructured.ts";
 import {

@@ -144,7 +144,10 @@ interface ContainerRuntime extends AsyncDisposable {
   readonly socket: string;
 }
 
-/** Starts a container runtime that answers a kubelet and runs nothing, and waits until it listens. A path of a socket may have 107 bytes, so the folder must not be deep. */
+/**
+ * Starts a container runtime that answers a kubelet and runs nothing, and waits until it listens. The path of a socket may
+ * have 107 bytes, so the folder must not be deep.
+ */
 async function startContainerRuntime(folder: string): Promise<ContainerRuntime> {
   const socket = `${folder}/cri.sock`;
   await using stack = new AsyncDisposableStack();

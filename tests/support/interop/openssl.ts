@@ -1,4 +1,4 @@
-/** OpenSSL as the judge of written files, and as the maker of CAs, certificates and CSRs for which no code of ours vouches. */
+/** OpenSSL, which checks the files that tlsboot writes, and makes CAs, certificates and CSRs without any code of tlsboot. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { stat, writeFile } from "node:fs/promises";
