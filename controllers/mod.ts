@@ -55,7 +55,14 @@ export {
   runController,
   type Trigger,
 } from "./engine/loop.ts";
-export { type Approver, type ApproverDeps, createApprover } from "./approver/approver.ts";
+export {
+  type Approver,
+  type ApproverDeps,
+  createApprover,
+  createVerdictEvents,
+  type VerdictEvents,
+  type VerdictEventsOptions,
+} from "./approver/approver.ts";
 export {
   createFileProfileSource,
   type FileProfileOptions,
@@ -75,7 +82,6 @@ export {
   type NodeWatch,
   type NodeWatchOptions,
 } from "./approver/indexes.ts";
-export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./approver/verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer/signer.ts";
 export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./signer/pod_signer.ts";
 export {

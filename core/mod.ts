@@ -259,10 +259,14 @@ export { parsePolicy } from "./approval/parse_policy.ts";
 // Signing.
 export {
   BUILTIN_SIGNERS,
+  type ClientTrust,
+  planCertificate,
+  type PlanInput,
   type ProfileLifetime,
   type ProfileRule,
   type RequestPart,
   type SigningProfile,
+  type SigningRefusal,
 } from "./signing/profile.ts";
 export { createCustomProfile } from "./signing/custom_profile.ts";
 export { parseProfile } from "./signing/profile_file.ts";
@@ -282,7 +286,6 @@ export {
   type ValueRule,
 } from "./signing/profile_spec.ts";
 export type { ExtensionFacts, PlannedExtension } from "./pki/x509/certificate_extensions.ts";
-export { type ClientTrust, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
 // Audit policies, and the times after which CSRs are deleted.
 export {

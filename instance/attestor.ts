@@ -22,7 +22,7 @@ import { findRenewalReason } from "../core/pki/authority/serving_certificate.ts"
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import type { ObjectStore, Transport } from "../core/ports.ts";
-import { BACKDATE_MS } from "../core/signing/plan.ts";
+import { BACKDATE_MS } from "../core/signing/profile.ts";
 import {
   CLUSTER_INFO_KUBECONFIG_KEY,
   CLUSTER_INFO_NAME,

@@ -7,7 +7,7 @@ import { createAuthority } from "../core/pki/authority/authority.ts";
 import { SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { DEFAULT_ISSUER, KEY_SET_PATH } from "../core/service_accounts/issuer_documents.ts";
-import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../core/signing/plan.ts";
+import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../core/signing/profile.ts";
 import { createMemoryStorage, type Server } from "../server/mod.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "./parts/admin_kubeconfig.ts";
 import { createInstanceMetrics, startApiServer } from "./parts/api_server.ts";

@@ -17,14 +17,19 @@ import { createImpersonation, findImpersonationHeaders, type Impersonation } fro
 import { findPlace, type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
-import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
+import {
+  createCrlRoute,
+  createOpenidRoutes,
+  type DiscoverableIssuer,
+  isCrlRequest,
+  type PublishedCrls,
+} from "./http/published_documents.ts";
 import { Deadlines, MAX_TIMEOUT_MS, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
 import { Exchange, findHeader, findSourceIps, getClientAddress, getUserAgent, type Incoming } from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
-import { createOpenidRoutes, type DiscoverableIssuer } from "./http/openid.ts";
 import { parseTarget, type RequestInfo, toAttributes } from "./http/request_info.ts";
 import { createApiRoutes, createServedCheck, respondUnknown, type Served } from "./http/resource_handler.ts";
 import {

@@ -10,7 +10,7 @@ import type { Clock, Logger, Random } from "../core/ports.ts";
 import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { RBAC_KINDS } from "./registry/rbac.ts";
 import { createUid } from "./registry/registry.ts";
-import type { ServiceShape } from "./registry/services.ts";
+import type { ServiceShape } from "./registry/core_v1.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
 import { retryRaces } from "./storage/transaction.ts";

@@ -31,7 +31,7 @@ import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import { BACKDATE_MS } from "../core/signing/plan.ts";
+import { BACKDATE_MS } from "../core/signing/profile.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";

@@ -93,7 +93,7 @@ export type {
 } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
-export type { DiscoverableIssuer } from "./http/openid.ts";
+export type { DiscoverableIssuer, PublishedCrls } from "./http/published_documents.ts";
 export { createMetrics, type Inflight, type Metrics, type ObservedRequest } from "./metrics/api_requests.ts";
 export type { WatchedResource } from "./http/watch_handler.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
@@ -101,8 +101,7 @@ export { type ControllerMetrics, createControllerMetrics } from "./metrics/contr
 export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
 export { type AuthenticatorDeps, type BootstrapTokenDeps, createAuthenticator } from "./authn/authenticator.ts";
-export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
-export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
+export { type Authorizer, createAuthorizer, createRbacSource, type RbacSource } from "./authz/authorizer.ts";
 export {
   type BootstrapObject,
   createDefaultRbacObjects,
@@ -111,17 +110,17 @@ export {
   type ReconcileDeps,
   reconcileObjects,
 } from "./bootstrap_objects.ts";
-export {
-  type Admission,
-  type AdmissionPlugin,
-  type AdmissionRequest,
-  createAdmission,
-  type MutatingRequest,
-  type Mutation,
-  type Refusal,
-} from "./admission/admission.ts";
-export { createDefaultPlugins } from "./admission/plugins.ts";
-export type { RegistryDeps, RegistryStorage } from "./registry/registry.ts";
+export { createAdmission, createDefaultPlugins } from "./admission/admission.ts";
+export type {
+  Admission,
+  AdmissionPlugin,
+  AdmissionRequest,
+  MutatingRequest,
+  Mutation,
+  Refusal,
+  RegistryDeps,
+  RegistryStorage,
+} from "./registry/registry.ts";
 export type {
   Beginning,
   Cell,
@@ -160,16 +159,19 @@ export {
   type Write,
   WriteRefusedError,
 } from "./storage/storage.ts";
-export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory/memory_storage.ts";
+export {
+  createMemoryStorage,
+  type MemoryStorageDeps,
+  type StorageLimits,
+  type StorageTimes,
+} from "./storage/memory/journaled_storage.ts";
 export type { JournalObserver } from "./storage/sqlite/journal.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite/sqlite_storage.ts";
-export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_storage.ts";
 export type { StoredValues } from "./storage/etcd/contents.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { RegisterHead } from "../core/register/record.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 export type { SigningRequestLimits } from "./admission/certificates.ts";
-export type { PublishedCrls } from "./http/crl.ts";
 export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
 export type { Register } from "./register/register.ts";
 export type { Revocations } from "./revocation/revocations.ts";

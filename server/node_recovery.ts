@@ -24,7 +24,7 @@ import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { identifyCertificate } from "../core/register/certificate_user.ts";
 import { formatRecordName } from "../core/register/record.ts";
 import type { Attributes } from "../core/rbac/attributes.ts";
-import type { AdmissionPlugin } from "./admission/admission.ts";
+import type { AdmissionPlugin } from "./registry/registry.ts";
 import { type MethodResult, parsePeerChain, type PeerCertificate } from "./authn/authentication.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { type Register, REGISTER_PREFIX } from "./register/register.ts";

@@ -11,7 +11,7 @@ import type { PeerCertificate } from "./authn/authentication.ts";
 import { createMetricsRegistry } from "./metrics/registry.ts";
 import { NodeRecovery } from "./node_recovery.ts";
 import { Register } from "./register/register.ts";
-import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "./storage/memory/journaled_storage.ts";
 
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 const START = new Date("2026-11-28T02:00:00Z");

@@ -6,7 +6,7 @@ import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts
 import { Exchange } from "./http/exchange.ts";
 import { fromRequest } from "./loopback.ts";
 import { LARGE_BODY_BYTES } from "./http/limits.ts";
-import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "./storage/memory/journaled_storage.ts";
 import type { Storage } from "./storage/storage.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

@@ -11,21 +11,19 @@ import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
 import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
-import { createAdmission } from "./admission/admission.ts";
+import { createAdmission, createDefaultPlugins } from "./admission/admission.ts";
 import { type AttestationOptions, createNodeAttestations } from "./attestation/node_attestations.ts";
 import {
   createBootstrapTokenPlugins,
   createSigningRequestPlugins,
   type SigningRequestLimits,
 } from "./admission/certificates.ts";
-import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createRevocationPlugins, openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { type App, createApp } from "./app.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
-import { createAuthorizer } from "./authz/authorizer.ts";
-import { createRbacSource } from "./authz/rbac_source.ts";
+import { createAuthorizer, createRbacSource } from "./authz/authorizer.ts";
 import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
 import {
   type BootstrapObject,
@@ -39,7 +37,7 @@ import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import { prepareLists } from "./http/table.ts";
 import type { Served } from "./http/resource_handler.ts";
 import type { AuditOptions } from "./http/audit.ts";
-import type { PublishedCrls } from "./http/crl.ts";
+import type { PublishedCrls } from "./http/published_documents.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
 import { listen, type ServingPair } from "./connections/listener.ts";
 import { countRejections, createMetrics, gaugeInflight, gaugeLevels, type Metrics } from "./metrics/api_requests.ts";
@@ -49,8 +47,8 @@ import { addIssuedMetrics, followRequests, IssuedCertificates } from "./metrics/
 import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
-import { Register } from "./register/register.ts";
-import { createPodRequestCommit, createRequestCommit, followUnrecorded } from "./register/request_commit.ts";
+import { createPodRequestCommit, createRequestCommit, Register } from "./register/register.ts";
+import { followUnrecorded } from "./register/upkeep.ts";
 import { followSeenClients, type SeenClients } from "./authn/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";
 import { createReviews } from "./registry/reviews.ts";

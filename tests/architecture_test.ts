@@ -31,7 +31,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
   },
   controllers: {
     ".": ["mod"],
-    engine: ["loop", "queue"],
+    engine: ["leader_election", "loop"],
     approver: [],
     signer: ["ca_provider", "profile_provider"],
   },
@@ -43,7 +43,7 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
     authz: [],
     connections: ["listener"],
     flowcontrol: [],
-    http: ["audit", "crl", "snapshot"],
+    http: ["audit", "published_documents", "snapshot"],
     metrics: ["certificates", "controllers", "registry", "storage"],
     register: ["name_claims", "register", "upkeep"],
     registry: ["mod"],
@@ -147,7 +147,7 @@ const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
   server: [
     ["http2_sessions"],
     ["storage"],
-    ["metrics/registry", "authn/authentication", "authz", "admission/admission"],
+    ["metrics/registry", "authn/authentication", "authz"],
     ["registry"],
     ["bootstrap_objects", "register"],
     ["bootstrap_tokens", "revocation"],

@@ -13,8 +13,7 @@ import { parseRequest } from "../core/request/parse_request.ts";
 import { validateCsrCreate } from "../core/request/validate.ts";
 import type { KeyAlgorithm } from "../core/pki/keys/keys.ts";
 import { toKeyUsageBits } from "../core/pki/x509/usages.ts";
-import { planCertificate } from "../core/signing/plan.ts";
-import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
+import { BUILTIN_SIGNERS, planCertificate } from "../core/signing/profile.ts";
 import { buildCsr, type CsrOptions, servingOptions } from "./support/csr_builder.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");

@@ -25,7 +25,7 @@ import { Register } from "../server/register/register.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryLogger } from "./support/memory_logger.ts";
 import { createSeededRandom } from "./support/seeded_random.ts";
-import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../server/storage/memory/journaled_storage.ts";
 import { countTokenUses } from "../server/authn/service_account_tokens.ts";
 
 const PAGE = "docs/reference/metrics.md";

@@ -36,7 +36,7 @@ const RULES: readonly Rule[] = [
       "instance/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
       "client/endurance_test.ts": "the fake clock moves at each step",
       "controllers/approver/indexes_test.ts": "a fake watch, until its signal",
-      "controllers/engine/queue_test.ts": "a worker, until its signal",
+      "controllers/engine/loop_test.ts": "a worker, until its signal",
       "tests/contract/storage_contract.ts": "each round is a page of a list, or a write that another writer has won",
       "tests/contract/storage_model.ts": "each round is a page of a list",
       "tests/interop/comparison/replay.ts": "it counts its tries",

@@ -31,8 +31,12 @@ import { USER_AGENT } from "../../core/version.ts";
 import { dirname, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
-import { decideClientTrust, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+import {
+  BUILTIN_SIGNERS,
+  decideClientTrust,
+  DEFAULT_SIGNING_SECONDS,
+  type SigningProfile,
+} from "../../core/signing/profile.ts";
 import { hasSplitAuthorities, readAuthority } from "../../instance/authority/files.ts";
 import { ensureAuthorities } from "../../instance/authority/instance_authorities.ts";
 import { authorityPaths, getSignerPurpose } from "../../instance/authority/layout.ts";

@@ -6,7 +6,7 @@ import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Transport } from "../../core/ports.ts";
 import { createApiClient } from "./api.ts";
-import { findClientTrust } from "../../core/signing/plan.ts";
+import { findClientTrust } from "../../core/signing/profile.ts";
 
 /** The clock and the logger of the lookup. */
 export interface ClientTrustDeps {

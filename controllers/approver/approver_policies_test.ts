@@ -14,10 +14,9 @@ import { isFullRun } from "../../tests/support/full_run.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { createApprover } from "./approver.ts";
+import { createApprover, createVerdictEvents } from "./approver.ts";
 import { createCsrIndex, createNodeWatch } from "./indexes.ts";
 import { createManualTrigger, runController } from "../engine/loop.ts";
-import { createVerdictEvents } from "./verdict_events.ts";
 import type { EvidenceSources, PolicySettings } from "../../core/approval/decide_from_sources.ts";
 
 const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };

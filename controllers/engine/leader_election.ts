@@ -1,13 +1,14 @@
 /**
  * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas is active, and
  * another takes over when it stops renewing the Lease. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
+ * Its own Lease shows that a kube-controller-manager works on the same objects.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/kinds/coordination_v1.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 import { createChildAbort } from "../../core/lib/waiting.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
-import { sleepOrAbort } from "./queue.ts";
+import { sleepOrAbort } from "./loop.ts";
 
 /** The options of an election; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {
@@ -223,7 +224,7 @@ class Elector {
 }
 
 /** A lease and the time of its last observed change. Only our own clock is used, because the holder's may be wrong. */
-export interface ObservedLease {
+interface ObservedLease {
   readonly lease: Lease;
   /** When the change was observed, in elapsed milliseconds, so that setting the clock does not end or prolong a term. */
   readonly at: number;
@@ -268,4 +269,40 @@ export function releaseLease(spec: LeaseSpec, now: Date): LeaseSpec {
   const { holderIdentity: _gone, ...rest } = spec;
   const time = formatMicroTime(now);
   return { ...rest, leaseDurationSeconds: 1, acquireTime: time, renewTime: time };
+}
+
+/** The Lease of kube-controller-manager (`--leader-elect-resource-name`). */
+const CONTROLLER_MANAGER_LEASE = "kube-controller-manager";
+
+/**
+ * How long a controller stays paused before it checks the Lease again: without a renewal, the Lease expires after 15 s.
+ */
+export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
+
+/** Detects a kube-controller-manager. Controllers that know fewer kinds, or would contradict it, pause while it is active. */
+export interface ControllerManager {
+  /**
+   * True while a kube-controller-manager holds and renews the Lease. An instance that runs with `--leader-elect=false`
+   * is not detected.
+   */
+  isActive(signal: AbortSignal): Promise<boolean>;
+}
+
+/**
+ * Watches the Lease of kube-controller-manager in `kube-system`. Its times are compared with our own clock only, as
+ * client-go does: a Lease that has just been seen for the first time counts as held for its whole duration.
+ */
+export function createControllerManager(
+  leases: Pick<LeaseStore, "get">,
+  clock: Pick<Clock, "elapsedMs">,
+): ControllerManager {
+  let observed: ObservedLease | undefined;
+  return {
+    async isActive(signal) {
+      const lease = await leases.get(CONTROLLER_MANAGER_LEASE, signal);
+      if (lease === undefined) return false;
+      observed = observeLease(observed, lease, clock.elapsedMs());
+      return isHeldAt(observed, clock.elapsedMs());
+    },
+  };
 }

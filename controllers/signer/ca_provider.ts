@@ -1,4 +1,7 @@
-/** Reads a signer's CA from two files, again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
+/**
+ * Reads a signer's CA from two files, again when they change (`pkg/controller/certificates/signer/ca_provider.go`). The file
+ * of a profile is read again in the same way.
+ */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -13,7 +16,6 @@ import { decryptPrivateKey, detectKeyEncryption } from "../../core/pki/keys/encr
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { CaKey, Clock, Logger } from "../../core/ports.ts";
-import { createReloader } from "./reloader.ts";
 
 /** The file operations that a CA provider needs. */
 export interface CaFiles {
@@ -181,4 +183,59 @@ function refuseOpenKey(path: string, mode: number): void {
     `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets other users access it`,
     { hint: `chmod 600 ${shellWord(path)}` },
   );
+}
+
+/** How a value is reloaded, and how changes and faults are reported. */
+interface ReloaderOptions<T> {
+  readonly first: T;
+  /** Loads the value from the files; returns `known` itself when they have not changed since. */
+  readonly load: (known: T) => Promise<T>;
+  readonly clock: Pick<Clock, "elapsedMs">;
+  /** Returns a number that grows when the files are known to have changed, so that they are compared at once. */
+  readonly version?: (() => number) | undefined;
+  readonly onChange: (value: T) => void;
+  /** Called with the reason why the files cannot be used, once for consecutive equal reasons. */
+  readonly onFault: (fault: string) => void;
+}
+
+/** Files are compared at most once a second. */
+const CHECK_INTERVAL_MS = 1_000;
+
+/** Creates a function that returns the newest valid value; files that cannot be used keep the old one. It never rejects. */
+export function createReloader<T>(
+  { first, load, clock, version = () => 0, onChange, onFault }: ReloaderOptions<T>,
+): () => Promise<T> {
+  let current = first;
+  let checkedVersion = version();
+  let checkedAt = clock.elapsedMs();
+  let refused = "";
+  let check: Promise<void> | undefined;
+
+  async function reload(): Promise<void> {
+    try {
+      const next = await load(current);
+      const isNew = next !== current;
+      current = next;
+      refused = "";
+      if (isNew) onChange(next);
+    } catch (error) {
+      const fault = getErrorMessage(error);
+      if (fault !== refused) onFault(fault);
+      refused = fault;
+    }
+  }
+
+  return async function getCurrent(): Promise<T> {
+    const [now, wanted] = [clock.elapsedMs(), version()];
+    if (check === undefined && (now - checkedAt >= CHECK_INTERVAL_MS || wanted !== checkedVersion)) {
+      checkedAt = now;
+      checkedVersion = wanted;
+      check = reload().finally(() => {
+        check = undefined;
+      });
+    }
+    await check;
+    // The check may have begun before the files changed.
+    return checkedVersion < wanted ? await getCurrent() : current;
+  };
 }

@@ -19,7 +19,7 @@ import {
 import { DONE, type Outcome, type Reconciler, retry } from "../engine/loop.ts";
 import type { ProfileSpecSource } from "./profile_provider.ts";
 import type { SignerDeps } from "./signer.ts";
-import { decideClientTrust } from "../../core/signing/plan.ts";
+import { decideClientTrust } from "../../core/signing/profile.ts";
 
 /** The dependencies of the signer of pod certificates. */
 export interface PodSignerDeps

@@ -5,8 +5,8 @@ import type { SigningProfile } from "../../core/signing/profile.ts";
 import { findPurposeFault, type ProfileSpec } from "../../core/signing/profile_spec.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { sleepOrAbort } from "../engine/queue.ts";
-import { createReloader } from "./reloader.ts";
+import { sleepOrAbort } from "../engine/loop.ts";
+import { createReloader } from "./ca_provider.ts";
 
 /** Provides the profile that a signer uses for each request. */
 export interface ProfileSource {

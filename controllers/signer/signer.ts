@@ -11,8 +11,7 @@ import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } fr
 import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
-import { decideClientTrust, planCertificate } from "../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { BUILTIN_SIGNERS, decideClientTrust, planCertificate } from "../../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler, retry } from "../engine/loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
 import type { FindRevokedRequest } from "../../core/approval/decide_from_sources.ts";

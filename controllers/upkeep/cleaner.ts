@@ -8,7 +8,7 @@ import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, CsrStore, DeletionOptions, Logger, ObjectStore } from "../../core/ports.ts";
-import { backoffMs } from "../engine/queue.ts";
+import { backoffMs } from "../engine/loop.ts";
 
 /** The dependencies of the cleaning controller. */
 export interface CleanerOptions {

@@ -22,7 +22,7 @@ import {
 import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import type { Logger, ObjectChange, ObjectChanges, ObjectStore } from "../../core/ports.ts";
-import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "../engine/leader_election.ts";
 import { DONE, type Outcome, type Reconciler } from "../engine/loop.ts";
 
 /** An object as the collector reads it, with its storage key. */

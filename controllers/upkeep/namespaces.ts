@@ -14,7 +14,7 @@ import {
   updateDeletionConditions,
 } from "../../core/kube/rules/namespaces.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
-import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "../engine/leader_election.ts";
 import { DONE, type Outcome, type Reconcile, retry } from "../engine/loop.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 

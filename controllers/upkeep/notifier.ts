@@ -14,7 +14,7 @@ import {
   readEventNotice,
 } from "../../core/report/notification.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
-import { backoffMs } from "../engine/queue.ts";
+import { backoffMs } from "../engine/loop.ts";
 
 export interface NotifierOptions {
   readonly sender: NotificationSender;

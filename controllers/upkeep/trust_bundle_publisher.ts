@@ -7,9 +7,15 @@ import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.t
 import { getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { planTrustBundles, type TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
-import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
-import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "../engine/loop.ts";
-import { sleepOrAbort } from "../engine/queue.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "../engine/leader_election.ts";
+import {
+  type ControllerObserver,
+  createManualTrigger,
+  DONE,
+  type Outcome,
+  runController,
+  sleepOrAbort,
+} from "../engine/loop.ts";
 
 /** The bundle to publish, and the API that gets it. */
 export interface TrustBundlePublisherOptions {

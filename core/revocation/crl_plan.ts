@@ -2,7 +2,7 @@
 import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { DAY_MS } from "../lib/duration.ts";
 import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
-import { BACKDATE_MS, wholeSeconds } from "../signing/plan.ts";
+import { BACKDATE_MS, wholeSeconds } from "../signing/profile.ts";
 import { UNRECORDED_ANNOTATION } from "./revocation.ts";
 
 /** A revoked certificate: one of the register, or one that the register does not know. */

@@ -12,7 +12,7 @@ import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate
 import type { Result } from "../lib/result.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
-import { planCertificate, type PlanInput, type SigningRefusal } from "./plan.ts";
+import { planCertificate, type PlanInput, type SigningRefusal } from "./profile.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
 import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.ts";
 

@@ -25,7 +25,7 @@ import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
 import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
 import { createCustomProfile } from "./custom_profile.ts";
-import { isValidForClients, planCertificate, type PlanInput, wholeSeconds } from "./plan.ts";
+import { isValidForClients, planCertificate, type PlanInput, type ProfileFault, wholeSeconds } from "./profile.ts";
 import {
   fillPlaceholders,
   findPodFactFault,
@@ -38,7 +38,6 @@ import {
   toPodFacts,
   type ValueRule,
 } from "./profile_spec.ts";
-import type { ProfileFault } from "./profile.ts";
 
 /** The certificate of a pod, and the time from which its kubelet requests the next one. */
 export interface PodCertificatePlan {

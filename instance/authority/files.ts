@@ -1,7 +1,7 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
 import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
-import { BACKDATE_MS } from "../../core/signing/plan.ts";
+import { BACKDATE_MS } from "../../core/signing/profile.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError } from "../../core/errors.ts";

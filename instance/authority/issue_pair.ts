@@ -2,7 +2,7 @@
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
-import { BACKDATE_MS } from "../../core/signing/plan.ts";
+import { BACKDATE_MS } from "../../core/signing/profile.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
 import { AppError } from "../../core/errors.ts";

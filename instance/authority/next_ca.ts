@@ -15,7 +15,7 @@ import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { checkRuntimeHas, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import type { ReplaceableCa } from "../../core/ca_rotation/steps.ts";
-import { BACKDATE_MS } from "../../core/signing/plan.ts";
+import { BACKDATE_MS } from "../../core/signing/profile.ts";
 import { type AuthorityDeps, readAuthority, readChain } from "./files.ts";
 import { openProgramKey } from "./keys.ts";
 import { readImportedAuthority } from "./imported.ts";

@@ -12,7 +12,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { REVISION_BUMP } from "./manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { CompactedError } from "../../server/storage/storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";

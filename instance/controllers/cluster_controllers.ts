@@ -30,7 +30,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
 import type { TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
-import { type ControllerManager, createControllerManager } from "../../controllers/upkeep/controller_manager.ts";
+import { type ControllerManager, createControllerManager } from "../../controllers/engine/leader_election.ts";
 import { createGarbageCollector } from "../../controllers/upkeep/garbage_collector.ts";
 import {
   createManualTrigger,

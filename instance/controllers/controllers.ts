@@ -52,7 +52,7 @@ import {
   searchAddresses,
   searchRegister,
 } from "./run_approver.ts";
-import { findClientTrust } from "../../core/signing/plan.ts";
+import { findClientTrust } from "../../core/signing/profile.ts";
 import { createStoredChanges } from "../../server/storage/follow.ts";
 import { AppError } from "../../core/errors.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";

@@ -41,7 +41,7 @@ import {
   type NodeCertificatesOptions,
   runController,
 } from "../../controllers/mod.ts";
-import { backoffMs } from "../../controllers/engine/queue.ts";
+import { backoffMs } from "../../controllers/engine/loop.ts";
 import type { ControllerDeps } from "../deps.ts";
 import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import type { Policy } from "../../core/approval/policy.ts";

@@ -13,8 +13,7 @@ import {
 } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Logger } from "../../core/ports.ts";
-import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { BUILTIN_SIGNERS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/profile.ts";
 import {
   type CaKeySource,
   createFileAuthoritySource,

@@ -8,7 +8,7 @@ import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import type { CertificateRevocation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { createRevocation } from "../../core/revocation/revocation.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { eventually } from "../../tests/support/eventually.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

@@ -5,7 +5,7 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { Register, REGISTER_PREFIX } from "../../server/register/register.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";

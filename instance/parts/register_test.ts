@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";

@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { formatRecordName } from "../../core/register/record.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { caRotations } from "../../server/registry/tlsboot_v1alpha1.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { crossSign } from "../../core/ca_rotation/new_ca.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

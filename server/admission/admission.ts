@@ -1,64 +1,25 @@
 /**
  * Admission: after authorization and decoding, before the object is stored, plugins may change or refuse a write
- * (`apiserver/pkg/admission`). First every plugin's mutating phase, later (after validation) every validating one.
+ * (`apiserver/pkg/admission`). First every plugin's mutating phase, later (after validation) every validating one. The
+ * plugins are kube-apiserver's that are always enabled, in its order; the two small ones, TaintNodesByCondition and
+ * NamespaceLifecycle, are here.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Kind } from "../../core/kube/schema.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
-import type { Write } from "../storage/storage.ts";
-
-/** One write as admission sees it. */
-export interface AdmissionRequest {
-  readonly operation: "CREATE" | "UPDATE" | "DELETE";
-  readonly kind: Kind;
-  /** Empty for the main resource. */
-  readonly subresource: string;
-  readonly name: string;
-  /** The namespace; empty for cluster-scoped kinds. */
-  readonly namespace: string;
-  readonly user: UserInfo;
-  /** The new object; absent for DELETE. */
-  readonly object?: KubeObject;
-  /** The stored object; absent for CREATE. */
-  readonly oldObject?: KubeObject;
-  readonly onWarning?: ((text: string) => void) | undefined;
-  /** The address of the client without its port. */
-  readonly address?: string | undefined;
-  /**
-   * Adds a write to the transaction that creates the object. If the write is no longer possible by then, the whole
-   * creation is prepared and admitted again.
-   */
-  readonly alsoWrite?: (write: Write) => void;
-}
-
-/** A write that carries an object. */
-export type MutatingRequest = AdmissionRequest & { readonly object: KubeObject };
-
-/** A refusal: 403 `<resource> "<name>" is forbidden: <message>`. */
-export interface Refusal {
-  readonly message: string;
-}
-
-/** The outcome of the mutating phase. */
-export type Mutation = { readonly object: KubeObject } | Refusal;
-
-/** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
-export interface AdmissionPlugin {
-  readonly name: string;
-  /** The kinds whose writes the plugin sees, as the same values that `core/kube/kinds` exports; absent for all kinds. */
-  readonly kinds?: readonly Kind[];
-  /** Undefined leaves the object as it is. */
-  mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;
-  validate?(request: AdmissionRequest): Promise<Refusal | undefined> | Refusal | undefined;
-}
-
-/** Runs all plugins in their order. */
-export interface Admission {
-  /** Returns the object as the plugins changed it. DELETE has no mutating phase here. */
-  mutate(request: MutatingRequest): Promise<Mutation>;
-  /** Returns the first refusal, or undefined when every plugin admits the request. */
-  validate(request: AdmissionRequest): Promise<Refusal | undefined>;
-}
+import type { Admission, AdmissionPlugin, MutatingRequest } from "../registry/registry.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import {
+  certificateSubjectRestriction,
+  createCertificateApproval,
+  createCertificateSigning,
+  createClusterTrustBundleAttest,
+} from "./certificates.ts";
+import { createNodeRestriction } from "./node_restriction.ts";
+import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status/status.ts";
 
 /** Runs plugins one after the other; the first refusal ends the phase. */
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
@@ -85,4 +46,119 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
       return undefined;
     },
   };
+}
+
+/** Creates the admission plugins that are always enabled. */
+export function createDefaultPlugins(
+  deps: {
+    readonly authorizer: Pick<Authorizer, "authorize">;
+    readonly storage: Pick<Storage, "get">;
+    readonly logger: Logger;
+  },
+): readonly AdmissionPlugin[] {
+  return [
+    createNamespaceLifecycle({
+      async getNamespace(name) {
+        const stored = await deps.storage.get(`/registry/namespaces/${name}`);
+        // Every object under this prefix passed the strategy of namespaces.
+        return stored?.object as Namespace | undefined;
+      },
+    }),
+    createNodeRestriction(deps),
+    taintNodesByCondition,
+    createCertificateApproval(deps),
+    createCertificateSigning(deps),
+    createClusterTrustBundleAttest(deps),
+    certificateSubjectRestriction,
+  ];
+}
+
+interface TaintedNode extends KubeObject {
+  readonly spec?: {
+    readonly taints?: readonly Taint[];
+    readonly configSource?: unknown;
+    readonly externalID?: unknown;
+  };
+}
+
+interface Taint {
+  readonly key: string;
+  readonly effect: string;
+}
+
+const NOT_READY: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
+
+/**
+ * Adds the taint `node.kubernetes.io/not-ready:NoSchedule` to every new node that has none, so that nothing is scheduled on
+ * it too early (`plugin/pkg/admission/nodetaint`). The node lifecycle controller of a cluster removes the taint.
+ */
+export const taintNodesByCondition: AdmissionPlugin = {
+  name: "TaintNodesByCondition",
+  kinds: [nodeKind],
+  mutate: ({ operation, subresource, object }) =>
+    operation === "CREATE" && subresource === "" ? { object: withTaint(object) } : undefined,
+};
+
+function withTaint(node: TaintedNode): KubeObject {
+  const { taints = [], configSource, externalID, ...rest } = node.spec ?? {};
+  if (taints.some(({ key, effect }) => key === NOT_READY.key && effect === NOT_READY.effect)) return node;
+  // Go's JSON has these two fields after the taints.
+  const spec = {
+    ...rest,
+    taints: [...taints, NOT_READY],
+    ...(configSource === undefined ? {} : { configSource }),
+    ...(externalID === undefined ? {} : { externalID }),
+  };
+  const { metadata, spec: _spec, ...others } = node;
+  return { metadata, spec, ...others } as KubeObject;
+}
+
+/** Namespaces that can never be deleted. */
+const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
+
+/**
+ * Creates NamespaceLifecycle: nothing is created in a namespace that is missing or being terminated
+ * (`apiserver/pkg/admission/plugin/namespace/lifecycle`). It throws StatusError 404 for a missing namespace.
+ */
+export function createNamespaceLifecycle(
+  deps: { getNamespace(name: string): Promise<Namespace | undefined> },
+): AdmissionPlugin {
+  async function assertActive(request: MutatingRequest): Promise<undefined> {
+    const { namespace } = request;
+    // Upstream reads the namespace from its own API, and client-go refuses to put such a name into a path.
+    const faults = pathSegmentNameErrors(namespace);
+    if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
+    const found = await deps.getNamespace(namespace);
+    if (found === undefined) throw notFound(namespaceKind, namespace);
+    if (found.status.phase === "Terminating") throw createTerminatingError(request);
+  }
+  return {
+    name: "NamespaceLifecycle",
+    mutate(request) {
+      const { operation, kind, namespace } = request;
+      // Access reviews must not reveal which namespaces exist.
+      const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
+      return isExempt ? undefined : assertActive(request);
+    },
+    validate({ operation, kind, name }) {
+      const isImmortal = operation === "DELETE" && kind === namespaceKind && IMMORTAL.has(name);
+      return isImmortal ? { message: "this namespace may not be deleted" } : undefined;
+    },
+  };
+}
+
+/** Creates the 403 with the cause that clients check. */
+function createTerminatingError({ kind, name, namespace, object }: MutatingRequest): StatusError {
+  const { status } = forbidden(
+    kind,
+    // Admission's name for an object that has none yet (`apiserver/pkg/admission/errors.go`).
+    name || object.metadata.generateName || "Unknown",
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  const cause = {
+    reason: "NamespaceTerminating",
+    message: `namespace ${namespace} is being terminated`,
+    field: "metadata.namespace",
+  };
+  return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
 }

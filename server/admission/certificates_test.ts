@@ -18,7 +18,7 @@ import {
   createSigningRequestPlugins,
   type SigningRequestLimits,
 } from "./certificates.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { isAllowedForSigner } from "../authz/authorizer.ts";
 
 // These tests check signer permissions against the real RBAC authorizer.

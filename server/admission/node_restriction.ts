@@ -20,10 +20,9 @@ import { genericServerError, notFound } from "../../core/kube/status/status.ts";
 import { type Authorizer, findNodeName, NODE_LEASE_NAMESPACE } from "../authz/authorizer.ts";
 import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/absent_kinds.ts";
-import { toStorageKey } from "../registry/registry.ts";
+import { type AdmissionPlugin, type AdmissionRequest, type Refusal, toStorageKey } from "../registry/registry.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
 
 export interface NodeRestrictionDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;

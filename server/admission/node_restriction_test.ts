@@ -18,7 +18,7 @@ import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { creation, deletion, mutateWith, update, validateWith } from "../../tests/support/admission_requests.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
+import type { AdmissionRequest, MutatingRequest } from "../registry/registry.ts";
 import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.ts";
 
 const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");

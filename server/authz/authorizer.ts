@@ -6,18 +6,22 @@
  * The permissions of a kubelet follow from its user name (`pkg/auth/nodeidentifier/default.go`), not from a binding
  * (`plugin/pkg/auth/authorizer/node/node_authorizer.go`). No pods run here, so no node is related to secrets, claims or
  * service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its node exist.
+ *
+ * Roles and bindings are indexed from the storage. A write of one takes effect before it is acknowledged.
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
 import { CERTIFICATES_GROUP, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { createRulesReview, evaluateRbac, rulesAllow } from "../../core/rbac/evaluate.ts";
+import { createRulesReview, evaluateRbac, type RbacObjects, rulesAllow } from "../../core/rbac/evaluate.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
-import type { RbacSource } from "./rbac_source.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status/status.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
+import { followInto } from "../storage/follow.ts";
 
 /** Decides what a user may do. */
 export interface Authorizer {
@@ -342,4 +346,60 @@ export async function isAllowedForSigner(
     }
   }
   return false;
+}
+
+/** The source from which the authorizer reads roles. */
+export interface RbacSource extends Disposable {
+  /** Returns the current roles and bindings. */
+  objects(): RbacObjects;
+}
+
+/** Reads the roles and bindings of the storage, then follows their changes. */
+export async function createRbacSource(storage: Storage): Promise<RbacSource> {
+  const clusterRoles = new Map<string, ClusterRole>();
+  const clusterRoleBindings = new Map<string, ClusterRoleBinding>();
+  const roles = new Map<string, Role>();
+  const roleBindings = new Map<string, RoleBinding>();
+  let current: RbacObjects | undefined;
+  const changed = () => {
+    current = undefined;
+  };
+  const watches = [
+    await followInto(storage, "/registry/clusterroles/", clusterRoles, changed),
+    await followInto(storage, "/registry/clusterrolebindings/", clusterRoleBindings, changed),
+    await followInto(storage, "/registry/roles/", roles, changed),
+    await followInto(storage, "/registry/rolebindings/", roleBindings, changed),
+  ];
+  return {
+    objects() {
+      // Built on the first call after a change, because a start-up writes about a hundred roles before the first request.
+      current ??= {
+        clusterRoles,
+        clusterRoleBindings: sortByName([...clusterRoleBindings.values()]),
+        roles,
+        roleBindings: groupByNamespace(roleBindings),
+      };
+      return current;
+    },
+    [Symbol.dispose]() {
+      for (const watch of watches) watch.stop();
+    },
+  };
+}
+
+function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyMap<string, readonly RoleBinding[]> {
+  const groups = new Map<string, RoleBinding[]>();
+  for (const [key, binding] of bindings) {
+    const namespace = key.slice(0, key.indexOf("/"));
+    const group = groups.get(namespace);
+    if (group === undefined) groups.set(namespace, [binding]);
+    else group.push(binding);
+  }
+  for (const group of groups.values()) sortByName(group);
+  return groups;
+}
+
+/** Sorts bindings, so that the reason of an allowed request is always the same; Kubernetes has no particular order. */
+function sortByName<T extends KubeObject>(objects: T[]): T[] {
+  return objects.sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
 }

@@ -15,8 +15,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { createRbacWorld, getStorageKey } from "../../tests/support/test_authz.ts";
 import { createLossyStorage } from "../../tests/support/lossy_storage.ts";
-import { authorizeNode, createDeniedError } from "./authorizer.ts";
-import { createRbacSource } from "./rbac_source.ts";
+import { authorizeNode, createDeniedError, createRbacSource } from "./authorizer.ts";
 import type { Storage } from "../storage/storage.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };

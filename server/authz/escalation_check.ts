@@ -11,8 +11,7 @@ import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { findUncoveredRules, formatEscalationMessage } from "../../core/rbac/escalation.ts";
 import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
-import type { Authorizer } from "./authorizer.ts";
-import type { RbacSource } from "./rbac_source.ts";
+import type { Authorizer, RbacSource } from "./authorizer.ts";
 
 export interface EscalationDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;

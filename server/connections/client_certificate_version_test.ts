@@ -6,7 +6,7 @@ import { createIssuingCa, issueServing } from "../../tests/support/issuing_ca.ts
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { startServer } from "../server.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 
 // Made by openssl, valid until 2126: a CA, two certificates of system:masters for one key (X.509 v1 and v3), that key,
 // and a key that belongs to neither.

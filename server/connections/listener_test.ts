@@ -16,7 +16,7 @@ import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/suppo
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { REAUTHENTICATION_INTERVAL_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { openSqliteStorage } from "../storage/sqlite/sqlite_storage.ts";
 import { createFakeClock, createImpatientClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";

@@ -7,7 +7,7 @@
  * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, so that the work is lost. Node accepts one connection in a
  * turn, so turns with new connections must be short.
  */
-import { FlowQueue } from "../flowcontrol/flow_queue.ts";
+import { FlowQueue } from "../flowcontrol/flow_control.ts";
 
 /** Decides in which turn of the event loop a request begins. */
 export interface Pacing {

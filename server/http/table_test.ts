@@ -9,7 +9,7 @@ import type { Resource } from "../registry/resource.ts";
 import { encodeWire } from "./respond.ts";
 import { createTable, encodeTable, prepareLists } from "./table.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { Stored } from "../storage/storage.ts";
 
 const neverAsked = () => Promise.reject(new Error("not asked"));

@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { RegisterIndex } from "../register/index.ts";
 import { followRequests, IssuedCertificates } from "./certificates.ts";

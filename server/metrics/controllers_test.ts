@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createWorkQueue } from "../../controllers/engine/queue.ts";
+import { createWorkQueue } from "../../controllers/engine/loop.ts";
 import { createControllerMetrics, listenForMetrics } from "./controllers.ts";
 import { createMetricsRegistry } from "./registry.ts";
 import { Gauge } from "prom-client";

@@ -18,7 +18,7 @@ import { createSigningCa, issueClientCertificate } from "../../tests/support/sig
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { TOKEN_SECRETS_PREFIX } from "../registry/secrets.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { type Storage, type Write, WriteRefusedError } from "../storage/storage.ts";
 import type { RegisterIndex } from "./index.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";

@@ -12,11 +12,10 @@ import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";
-import { followUnrecorded } from "./request_commit.ts";
-import { RegisterUpkeep, type UpkeepDeps } from "./upkeep.ts";
+import { followUnrecorded, RegisterUpkeep, type UpkeepDeps } from "./upkeep.ts";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;

@@ -19,9 +19,8 @@ import {
   validateRole,
 } from "../../core/kube/rules/rbac.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
+import type { Authorizer, RbacSource } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
-import type { RbacSource } from "../authz/rbac_source.ts";
 import {
   ageColumn,
   type Column,

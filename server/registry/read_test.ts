@@ -7,7 +7,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import fc, { anyText } from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { configMaps } from "./secrets.ts";
 import { encodeContinue, isSelected, listObjects, parseContinue, waitForRevision } from "./read.ts";

@@ -1,17 +1,70 @@
 /**
- * The parts that all generic verbs share: their dependencies, the storage as they see it, the object of a request and its
- * storage key, new uids and names.
+ * The parts that all generic verbs share: their dependencies, admission and the storage as they see them, the object of a
+ * request and its storage key, new uids and names.
  */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import type { Admission } from "../admission/admission.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Conversion, Resource, StoredResource } from "./resource.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { jsonBytes } from "../../core/kube/wire/encode.ts";
-import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+import type { Storage, StorageEvent, Stored, Write } from "../storage/storage.ts";
+
+/** One write as admission sees it. */
+export interface AdmissionRequest {
+  readonly operation: "CREATE" | "UPDATE" | "DELETE";
+  readonly kind: Kind;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  readonly name: string;
+  /** The namespace; empty for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly user: UserInfo;
+  /** The new object; absent for DELETE. */
+  readonly object?: KubeObject;
+  /** The stored object; absent for CREATE. */
+  readonly oldObject?: KubeObject;
+  readonly onWarning?: ((text: string) => void) | undefined;
+  /** The address of the client without its port. */
+  readonly address?: string | undefined;
+  /**
+   * Adds a write to the transaction that creates the object. If the write is no longer possible by then, the whole
+   * creation is prepared and admitted again.
+   */
+  readonly alsoWrite?: (write: Write) => void;
+}
+
+/** A write that carries an object. */
+export type MutatingRequest = AdmissionRequest & { readonly object: KubeObject };
+
+/** A refusal: 403 `<resource> "<name>" is forbidden: <message>`. */
+export interface Refusal {
+  readonly message: string;
+}
+
+/** The outcome of the mutating phase. */
+export type Mutation = { readonly object: KubeObject } | Refusal;
+
+/** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
+export interface AdmissionPlugin {
+  readonly name: string;
+  /** The kinds whose writes the plugin sees, as the same values that `core/kube/kinds` exports; absent for all kinds. */
+  readonly kinds?: readonly Kind[];
+  /** Undefined leaves the object as it is. */
+  mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;
+  validate?(request: AdmissionRequest): Promise<Refusal | undefined> | Refusal | undefined;
+}
+
+/** Runs all plugins in their order. */
+export interface Admission {
+  /** Returns the object as the plugins changed it. DELETE has no mutating phase here. */
+  mutate(request: MutatingRequest): Promise<Mutation>;
+  /** Returns the first refusal, or undefined when every plugin admits the request. */
+  validate(request: AdmissionRequest): Promise<Refusal | undefined>;
+}
 
 /** The dependencies that all verbs share. */
 export interface RegistryDeps {

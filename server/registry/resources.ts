@@ -1,7 +1,6 @@
 /** Every stored resource that is served, in one list. */
 import type { Logger } from "../../core/ports.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
-import type { RbacSource } from "../authz/rbac_source.ts";
+import type { Authorizer, RbacSource } from "../authz/authorizer.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import {
@@ -23,11 +22,10 @@ import {
 import { configMaps, createSecretResource, secrets } from "./secrets.ts";
 import { csiNodes, leases, nodes } from "./nodes.ts";
 import { events, eventsV1 } from "./events.ts";
-import { namespaces } from "./namespaces.ts";
+import { namespaces, services } from "./core_v1.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
 import { type PostedSubresource, type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
-import { services } from "./services.ts";
 
 /** The resources that are the same in every server. */
 const FIXED_RESOURCES = [

@@ -6,7 +6,7 @@ import { encodeClaims, parseClaims, parseJwt, signJwt, type TokenClaims } from "
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
 import { parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { ServiceAccountOptions } from "../server.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";

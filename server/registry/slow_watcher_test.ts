@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { Storage, StorageEvent } from "../storage/storage.ts";
 import { configMaps } from "./secrets.ts";
 import type { RegistryDeps, Target } from "./registry.ts";

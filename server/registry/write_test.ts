@@ -6,7 +6,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { objectMetaSchema } from "../../core/kube/kinds/mod.ts";
 import { withMeta } from "./write.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 
 const KEYS = Object.keys(objectMetaSchema.fields);
 

@@ -11,7 +11,7 @@ import { createRevocation } from "../../core/revocation/revocation.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import { REGISTER_PREFIX } from "../register/register.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { RecordMarks } from "./record_marks.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");

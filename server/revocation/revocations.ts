@@ -30,7 +30,7 @@ import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
 import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
 import { findCondition, hasCertificate } from "../../core/request/phase.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { AdmissionPlugin } from "../admission/admission.ts";
+import type { AdmissionPlugin } from "../registry/registry.ts";
 
 export interface RevocationsDeps extends ServerEventDeps {
   readonly registry: MetricsRegistry;

@@ -7,7 +7,7 @@ import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createStoredChanges, followResource, type ResourceFollower, Watchers } from "./follow.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { createMemoryStorage } from "./memory/memory_storage.ts";
+import { createMemoryStorage } from "./memory/journaled_storage.ts";
 import { CompactedError, type StorageListOptions } from "./storage.ts";
 
 const PREFIX = "/registry/things/";

@@ -1,5 +1,5 @@
 /** Every Storage against the same suite and the same model. */
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createTempFolder } from "../support/temp.ts";
 import type { Clock } from "../../core/ports.ts";

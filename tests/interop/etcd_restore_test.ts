@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_marker.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeClock } from "../support/fake_clock.ts";

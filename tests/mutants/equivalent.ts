@@ -60,7 +60,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "the names of the bindings of a namespace differ",
-    file: "server/authz/rbac_source.ts",
+    file: "server/authz/authorizer.ts",
     changes: ["getName(a) < getName(b) → getName(a) <= getName(b)"],
   },
   {
@@ -251,7 +251,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "an option that is absent is false",
-    file: "core/signing/plan.ts",
+    file: "core/signing/profile.ts",
     changes: ["input.allowMlDsa ?? false → input.allowMlDsa"],
   },
   {
@@ -275,7 +275,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "dropped changes are only freed earlier or later: those before the head are not read",
-    file: "server/storage/memory/history.ts",
+    file: "server/storage/memory/engine.ts",
     changes: [
       "this.#entries.fill(undefined, this.#head, this.#head + count); → removed",
       "this.#head * 2 < this.#entries.length → true",

@@ -25,7 +25,7 @@ const IDLE_MB = 350;
 /**
  * The memory that attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections
  * without a handshake, 10,000 authenticated ones, bodies in pieces and joined, a batch of each
- * watch, and the history of what they create (`server/storage/memory/history.ts`).
+ * watch, and the history of what they create (`server/storage/memory/engine.ts`).
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**

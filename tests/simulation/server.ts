@@ -23,7 +23,7 @@ import { isNewStorage } from "../../instance/storage/storage.ts";
 import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { planServingNames } from "../../core/pki/authority/serving_certificate.ts";
-import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
+import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/profile.ts";
 import { GIT_VERSION, USER_AGENT } from "../../core/version.ts";
 import { type Api, createApi } from "../../server/server.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";

@@ -9,7 +9,7 @@ import { verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { BACKDATE_MS } from "../../core/signing/plan.ts";
+import { BACKDATE_MS } from "../../core/signing/profile.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { Api } from "../../server/server.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/storage.ts";

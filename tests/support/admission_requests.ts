@@ -1,15 +1,14 @@
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import { getName } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { testUser } from "./test_rbac.ts";
-import {
-  type AdmissionPlugin,
-  type AdmissionRequest,
-  createAdmission,
-  type MutatingRequest,
-  type Mutation,
-  type Refusal,
-} from "../../server/admission/admission.ts";
+import { createAdmission } from "../../server/admission/admission.ts";
+import type {
+  AdmissionPlugin,
+  AdmissionRequest,
+  MutatingRequest,
+  Mutation,
+  Refusal,
+} from "../../server/registry/registry.ts";
 
 /** Creates the admission request of a creation; by default an authenticated user creates a CSR. */
 export function creation(object: KubeObject, edit: Partial<AdmissionRequest> = {}): MutatingRequest {

@@ -1,7 +1,7 @@
 /** The dependencies of a server over real sockets that keeps nothing: objects in memory, a free port on loopback. */
 import type { Clock } from "../../core/ports.ts";
 import type { ServerOptions } from "../../server/server.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 

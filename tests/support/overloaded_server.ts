@@ -2,7 +2,7 @@
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { eventually } from "./eventually.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
 import { ask } from "./https_request.ts";

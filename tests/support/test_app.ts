@@ -5,7 +5,7 @@ import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { GIT_VERSION } from "../../core/version.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";

@@ -3,10 +3,8 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
-import { type Authorizer, createAuthorizer } from "../../server/authz/authorizer.ts";
-import type { RbacSource } from "../../server/authz/rbac_source.ts";
-import { createRbacSource } from "../../server/authz/rbac_source.ts";
-import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { type Authorizer, createAuthorizer, createRbacSource, type RbacSource } from "../../server/authz/authorizer.ts";
+import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 
 /** An authorizer that decides by a function and records the attributes of each call. */

@@ -306,7 +306,7 @@ export const PLANTS: readonly Plant[] = [
     name: "certificate-without-record",
     harm: "the account of issued certificates",
     patches: [{
-      file: "server/register/request_commit.ts",
+      file: "server/register/register.ts",
       before: "const changes = csr === undefined || leaf === undefined\n",
       after: "const changes = csr === undefined || leaf !== null\n",
     }],

@@ -17,7 +17,7 @@ import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { encodePem, findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
 import { parseSerialNumber } from "../../../core/revocation/revocation.ts";
-import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
+import { CRL_TYPE, toCrlTarget } from "../../../server/http/published_documents.ts";
 import { listRevokedCertificates } from "../../../server/revocation/revocations.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
 import {

@@ -41,7 +41,7 @@ import { type ParsedRequest, parseVerifiedRequest } from "../../../core/request/
 import { AppError } from "../../../core/errors.ts";
 import { type Authority, issueIntermediate } from "../../../core/pki/authority/authority.ts";
 import { SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
-import { BACKDATE_MS } from "../../../core/signing/plan.ts";
+import { BACKDATE_MS } from "../../../core/signing/profile.ts";
 import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { warn } from "../../framework/report.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./shares.ts";

@@ -8,8 +8,12 @@ import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
-import { type ClientTrust, decideClientTrust, findClientTrust } from "../../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import {
+  BUILTIN_SIGNERS,
+  type ClientTrust,
+  decideClientTrust,
+  findClientTrust,
+} from "../../../core/signing/profile.ts";
 import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { readClientCas, readTrustPem } from "../../../instance/authority/instance_authorities.ts";
 import { type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";

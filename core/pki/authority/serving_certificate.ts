@@ -4,7 +4,7 @@
  */
 import { isSameSet } from "../../lib/byte_order.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../x509/certificate.ts";
-import { findNameFault } from "../x509/name_constraints.ts";
+import { findIssuersFault } from "../x509/name_constraints.ts";
 import { type AlternativeNames, NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
 
 /** The part of its lifetime after which a certificate is replaced. */
@@ -68,13 +68,4 @@ export function planPermittedNames(wanted: ServingNames, issuers: readonly Certi
     ),
   };
   return { names, refused };
-}
-
-/** Finds the constraint of a CA or its issuers that forbids these names; undefined when there is none. */
-export function findIssuersFault(issuers: readonly CertificateFacts[], names: AlternativeNames): string | undefined {
-  for (const { nameConstraints } of issuers) {
-    const fault = nameConstraints === undefined ? undefined : findNameFault(nameConstraints, names);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
 }

@@ -99,6 +99,18 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   return undefined;
 }
 
+/** Finds the constraint of a CA or its issuers that forbids these names; undefined when there is none. */
+export function findIssuersFault(
+  issuers: readonly { readonly nameConstraints?: NameConstraints | undefined }[],
+  names: AlternativeNames,
+): string | undefined {
+  for (const { nameConstraints } of issuers) {
+    const fault = nameConstraints === undefined ? undefined : findNameFault(nameConstraints, names);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
 /** Finds a subtree of DNS names or addresses that a CA with these constraints cannot permit; undefined without one. */
 export function findSubtreeFault(
   { permitted, excluded }: NameConstraints,

@@ -3,8 +3,6 @@
  * committed writes only, and has no promises, watchers or files.
  */
 import { AppError } from "../../../core/errors.ts";
-import { type Compaction, History, type LoggedEvent } from "./history.ts";
-import { firstIndex, KeyIndex } from "./key_index.ts";
 import { compareBytes } from "../../../core/lib/byte_order.ts";
 import {
   CompactedError,
@@ -146,4 +144,235 @@ function slicePage(
   const start = firstIndex(all, ({ key }) => compareBytes(key, fromKey) >= 0, 0);
   const end = limit > 0 ? Math.min(all.length, start + limit) : all.length;
   return { items: all.slice(start, end), remaining: all.length - end };
+}
+
+/** A change and when it was made, in milliseconds since 1970. */
+export interface LoggedEvent {
+  readonly event: StorageEvent;
+  readonly at: number;
+}
+
+/** A compaction of the oldest `count` changes, up to and including the one of `revision`. */
+export interface Compaction {
+  readonly revision: number;
+  readonly count: number;
+  /** Revisions that can no longer be read: overwritten states, and deletions. */
+  readonly forgotten: readonly number[];
+}
+
+/**
+ * The maximum size of the history: about 90,000 changes of requests with their certificates, near the capacity of one of
+ * kube-apiserver's watch caches (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
+ */
+const MAX_BYTES = 256 * 1_048_576;
+/**
+ * The overhead of each change in addition to the state that it replaced: its objects, its key, the header of its bytes.
+ */
+const OVERHEAD_BYTES = 500;
+
+/** The recent changes in revision order, from which watches resume and past states are computed. The oldest are dropped first. */
+export class History {
+  #entries: (LoggedEvent | undefined)[] = [];
+  /** Entries before this index were dropped. */
+  #head = 0;
+  #bytes = 0;
+  #compactedRevision: number;
+  readonly #maxBytes: number;
+
+  constructor(compactedRevision: number, mostBytes: number = MAX_BYTES) {
+    this.#compactedRevision = compactedRevision;
+    this.#maxBytes = mostBytes;
+  }
+
+  /** The oldest revision whose state and later changes are known. */
+  get compactedRevision(): number {
+    return this.#compactedRevision;
+  }
+
+  append(entry: LoggedEvent): void {
+    this.#entries.push(entry);
+    this.#bytes += measureEntry(entry);
+  }
+
+  /** Returns the changes after a revision, oldest first. */
+  since(revision: number): StorageEvent[] {
+    let low = this.#head;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#entries[middle]!.event.revision > revision) high = middle;
+      else low = middle + 1;
+    }
+    return this.#entries.slice(low).map((entry) => entry!.event);
+  }
+
+  /**
+   * Plans to drop the changes made before a moment, and later ones while the history is too large; at most `atMost` of
+   * them. Undefined when there is nothing to drop.
+   */
+  planCompaction(before: number, atMost: number): Compaction | undefined {
+    const forgotten: number[] = [];
+    let next = this.#head;
+    let bytes = this.#bytes;
+    while (next < this.#entries.length && next - this.#head < atMost) {
+      const entry = this.#entries[next]!;
+      if (entry.at >= before && bytes <= this.#maxBytes) break;
+      bytes -= measureEntry(entry);
+      const { event } = entry;
+      if (event.previous !== undefined) forgotten.push(event.previous.revision);
+      if (event.current === undefined) forgotten.push(event.revision);
+      next++;
+    }
+    if (next === this.#head) return undefined;
+    return { revision: this.#entries[next - 1]!.event.revision, count: next - this.#head, forgotten };
+  }
+
+  compact({ revision, count }: Compaction): void {
+    for (let index = this.#head; index < this.#head + count; index++) {
+      this.#bytes -= measureEntry(this.#entries[index]!);
+    }
+    this.#entries.fill(undefined, this.#head, this.#head + count);
+    this.#head += count;
+    this.#compactedRevision = revision;
+    // Moving the rest only when half was dropped keeps the cost of dropping a change constant.
+    if (this.#head * 2 < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#head);
+    this.#head = 0;
+  }
+}
+
+/** Measures the memory of an entry; the state after the change is the newest, or counts with the change that replaced it. */
+function measureEntry({ event: { previous } }: LoggedEvent): number {
+  return OVERHEAD_BYTES + (previous?.size ?? 0);
+}
+
+/** The size at which a chunk is split in two. */
+const MAX_CHUNK = 512;
+
+/** The place of an entry: `offset` within `chunk`; one past the end of the last chunk means "after everything". */
+interface Position {
+  readonly chunk: number;
+  readonly offset: number;
+}
+
+/** A key with its newest state, which a write replaces without searching the key's place in the order. */
+interface Entry {
+  readonly key: string;
+  stored: Stored;
+}
+
+/**
+ * The newest state of every key, in byte order of the keys as in etcd. Entries are in a list of short sorted arrays, so
+ * that a write moves at most a few hundred pointers however many keys there are, and counting a range adds up lengths.
+ */
+export class KeyIndex {
+  readonly #byKey = new Map<string, Entry>();
+  /** Sorted chunks; none is empty except the only chunk of an empty index. */
+  #chunks: Entry[][] = [[]];
+  #bytes = 0;
+
+  /** The size of all keys and objects together. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: string): Stored | undefined {
+    return this.#byKey.get(key)?.stored;
+  }
+
+  set(stored: Stored): void {
+    const { key } = stored;
+    const known = this.#byKey.get(key);
+    this.#bytes += measureStored(stored) - measureStored(known?.stored);
+    if (known !== undefined) {
+      known.stored = stored;
+      return;
+    }
+    const entry: Entry = { key, stored };
+    const { chunk, offset } = this.#find(key);
+    const entries = this.#chunks[chunk]!;
+    entries.splice(offset, 0, entry);
+    this.#byKey.set(key, entry);
+    if (entries.length > MAX_CHUNK) this.#chunks.splice(chunk + 1, 0, entries.splice(entries.length >> 1));
+  }
+
+  delete(key: string): void {
+    this.#bytes -= measureStored(this.get(key));
+    if (!this.#byKey.delete(key)) return;
+    const { chunk, offset } = this.#find(key);
+    const entries = this.#chunks[chunk]!;
+    entries.splice(offset, 1);
+    if (entries.length === 0 && this.#chunks.length > 1) this.#chunks.splice(chunk, 1);
+  }
+
+  /**
+   * Returns the entries below a prefix whose key is not less than `fromKey`, at most `limit` of them (0: all), and how many
+   * follow.
+   */
+  page(prefix: string, fromKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
+    let { chunk, offset } = this.#find(compareBytes(fromKey, prefix) < 0 ? prefix : fromKey);
+    const items: Stored[] = [];
+    for (; chunk < this.#chunks.length; chunk++, offset = 0) {
+      const entries = this.#chunks[chunk]!;
+      const end = endBelow(entries, prefix, offset);
+      const taken = limit > 0 ? Math.min(end, offset + limit - items.length) : end;
+      for (; offset < taken; offset++) items.push(entries[offset]!.stored);
+      if (taken < end) return { items, remaining: this.#count({ chunk, offset }, prefix) };
+      if (end < entries.length) break;
+    }
+    return { items, remaining: 0 };
+  }
+
+  /** Counts the entries below a prefix from a position on, where the entry at the position is one. */
+  #count(from: Position, prefix: string): number {
+    let count = -from.offset;
+    for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
+      const entries = this.#chunks[chunk]!;
+      const end = endBelow(entries, prefix, chunk === from.chunk ? from.offset : 0);
+      count += end;
+      if (end < entries.length) return count;
+    }
+    return count;
+  }
+
+  /** Finds the first entry whose key is not less than the given one. */
+  #find(key: string): Position {
+    return this.#locate((candidate) => compareBytes(candidate, key) >= 0);
+  }
+
+  /** Finds the first entry that passes a test which every later entry passes too. */
+  #locate(test: (key: string) => boolean): Position {
+    let low = 0;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (test(this.#chunks[middle]!.at(-1)!.key)) high = middle;
+      else low = middle + 1;
+    }
+    return { chunk: low, offset: firstIndex(this.#chunks[low]!, ({ key }) => test(key), 0) };
+  }
+}
+
+/** Returns the size of a state as the quota of a store counts it. */
+export function measureStored(stored: Stored | undefined): number {
+  return stored === undefined ? 0 : stored.key.length + stored.size;
+}
+
+/** Finds the end of the entries below a prefix; in most chunks it is enough to check the last entry. */
+function endBelow(entries: readonly Entry[], prefix: string, from: number): number {
+  const last = entries.at(-1);
+  if (last === undefined || last.key.startsWith(prefix)) return entries.length;
+  return firstIndex(entries, ({ key }) => !key.startsWith(prefix), from);
+}
+
+/** Searches a sorted array for the first entry that passes the test; returns its length when none does. */
+export function firstIndex<Item>(entries: readonly Item[], test: (item: Item) => boolean, from: number): number {
+  let low = from;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (test(entries[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

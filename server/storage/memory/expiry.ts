@@ -5,7 +5,7 @@
 import { getErrorMessage } from "../../../core/errors.ts";
 import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import type { LoggedEvent } from "./history.ts";
+import type { LoggedEvent } from "./engine.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";
 
 /** The largest number of Events that one commit deletes. */

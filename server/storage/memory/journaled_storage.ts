@@ -1,14 +1,12 @@
 /**
  * The Storage port over an engine and a journal. Reads and watches are served from memory. Writes are collected until the
  * scheduler commits them together, and become visible only then (group commit). While one commit is written to the disk,
- * the writes of the next one are collected.
+ * the writes of the next one are collected. A storage in memory is one without a journal.
  */
 import { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import type { Engine } from "./engine.ts";
+import { type Compaction, EMPTY_START, Engine, type LoggedEvent, measureStored } from "./engine.ts";
 import { EventExpiry } from "./expiry.ts";
-import type { Compaction, LoggedEvent } from "./history.ts";
-import { measureStored } from "./key_index.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { assertAcceptable, assertTransaction, findConflict, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../follow.ts";
@@ -364,3 +362,25 @@ export class Batch {
     for (const waiter of this.#waiters) waiter.reject(error);
   }
 }
+
+/** The options of a store in memory; times in milliseconds. */
+export interface MemoryStorageDeps extends Partial<StorageTimes>, StorageLimits {
+  readonly clock: Clock;
+  readonly logger?: Logger;
+}
+
+/** Opens an empty store in memory. Its writes commit before the event loop turns. */
+export function createMemoryStorage(deps: MemoryStorageDeps): Storage {
+  return new JournaledStorage({
+    ...DEFAULT_STORAGE_TIMES,
+    ...deps,
+    name: "memory",
+    engine: new Engine(EMPTY_START),
+    journal: NO_JOURNAL,
+    logger: deps.logger,
+    writtenAt: new Map(),
+    schedule: queueMicrotask,
+  });
+}
+
+const NO_JOURNAL: Journal = { async commit() {}, check() {}, close() {} };

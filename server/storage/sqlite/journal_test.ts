@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoggedEvent } from "../memory/history.ts";
+import type { LoggedEvent } from "../memory/engine.ts";
 import { observeJournal } from "./journal.ts";
 
 test("observeJournal() times each commit with its changes, and counts those that fail", async () => {

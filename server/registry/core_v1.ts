@@ -1,8 +1,13 @@
-/** Core `v1` namespaces: a deletion marks one, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). */
+/**
+ * Core `v1` namespaces and services; nodes, secrets and service accounts have files of their own. A deletion marks a
+ * namespace, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). Services are read-only. A
+ * Kubernetes API server has one for itself, `default/kubernetes`: clients read it to learn whether addresses are IPv4 or
+ * IPv6, and `kubectl cluster-info` lists services. Others may be in an etcd that a kube-apiserver shares.
+ */
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
-import { namespaceKind } from "../../core/kube/kinds/mod.ts";
-import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
+import { namespaceKind, serviceKind } from "../../core/kube/kinds/mod.ts";
+import { type DeleteOptions, formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { labelNameErrors } from "../../core/kube/names.ts";
 import { conflict } from "../../core/kube/status/status.ts";
 import {
@@ -18,12 +23,14 @@ import {
   type Beginning,
   type DeletionRequest,
   nameColumn,
+  READ_VERBS,
   type Resource,
   STANDARD_VERBS,
   SUBRESOURCE_VERBS,
   textColumn,
 } from "./resource.ts";
 import { withMeta } from "./write.ts";
+import { sortedKeys } from "../../core/lib/byte_order.ts";
 
 /** Namespaces, which have no deletion of a whole collection. */
 export const namespaces: Resource<Namespace> = {
@@ -109,4 +116,72 @@ function planFinalizers(namespace: Namespace, options: DeleteOptions): readonly 
   const kept = old.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
   const next = [...kept, ...wanted];
   return next.length === 0 ? undefined : next.length === old.length ? old : next;
+}
+
+/** The fields of a Service that tables and selectors read. */
+export interface ServiceShape extends KubeObject {
+  readonly spec: {
+    readonly type?: string;
+    readonly clusterIP?: string;
+    readonly clusterIPs?: readonly string[];
+    readonly externalIPs?: readonly string[];
+    readonly externalName?: string;
+    readonly ports?: readonly ServicePort[];
+    readonly selector?: Readonly<Record<string, string>>;
+  };
+  readonly status: {
+    readonly loadBalancer: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] };
+  };
+}
+
+interface ServicePort {
+  readonly port: number;
+  readonly protocol?: string;
+  readonly targetPort?: number | string;
+  readonly nodePort?: number;
+}
+
+/** The services, with the columns of `pkg/printers/internalversion/printers.go` (printService). */
+export const services: Resource<ServiceShape> = {
+  kind: serviceKind,
+  storageName: "services/specs",
+  verbs: READ_VERBS,
+  columns: [
+    nameColumn,
+    textColumn("Type", "How the service is exposed.", ({ spec }) => spec.type ?? ""),
+    textColumn("Cluster-IP", "Its address.", ({ spec }) => spec.clusterIPs?.[0] ?? "<none>"),
+    textColumn("External-IP", "Its addresses outside of the cluster.", formatExternalIps),
+    textColumn("Port(s)", "Its ports.", ({ spec }) => (spec.ports ?? []).map(formatPort).join(",") || "<none>"),
+    ageColumn,
+    textColumn("Selector", "Labels of the pods behind it.", ({ spec }) => formatLabels(spec.selector), 1),
+  ],
+  selectableFields: ["spec.clusterIP", "spec.type"],
+  selectField: ({ spec }, field) => (field === "spec.type" ? spec.type : spec.clusterIP) ?? "",
+  strategy: {},
+};
+
+function formatPort({ port, protocol, nodePort = 0 }: ServicePort): string {
+  return nodePort > 0 ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`;
+}
+
+function formatExternalIps({ spec, status }: ServiceShape): string {
+  const external = spec.externalIPs ?? [];
+  switch (spec.type) {
+    case "ClusterIP":
+    case "NodePort":
+      return external.join(",") || "<none>";
+    case "LoadBalancer": {
+      const found = (status.loadBalancer.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? "");
+      const balancers = [...new Set(found.filter((address) => address !== ""))].sort();
+      return [...balancers, ...external].join(",") || "<pending>";
+    }
+    case "ExternalName":
+      return spec.externalName ?? "";
+    default:
+      return "<unknown>";
+  }
+}
+
+function formatLabels(labels: Readonly<Record<string, string>> = {}): string {
+  return sortedKeys(labels).map((key) => `${key}=${labels[key]}`).join(",") || "<none>";
 }

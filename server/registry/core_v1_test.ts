@@ -4,7 +4,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { createTestApp } from "../../tests/support/test_app.ts";
 import { renderCell } from "./resource.ts";
 import { createApiService } from "../bootstrap_objects.ts";
-import { services } from "./services.ts";
+import { services } from "./core_v1.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const PATH = "/api/v1/namespaces/default/services";
