@@ -3,10 +3,8 @@
  * directory.
  */
 import { join, resolve } from "node:path";
-import type { ApiConnection } from "../client/admin/connection.ts";
-import { createApiClient, withWarnings } from "../client/objects/api.ts";
-import { readCluster } from "../client/transport/connect.ts";
-import { createServerNames } from "../client/transport/server_names.ts";
+import { type ApiConnection, createApiClient, withWarnings } from "../client/objects/api.ts";
+import { createServerNames, readCluster } from "../client/transport/connect.ts";
 import { AppError } from "../core/errors.ts";
 import { API_FLAGS } from "./flags/common.ts";
 import type { Io, Tools } from "./io.ts";

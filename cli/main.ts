@@ -1,5 +1,5 @@
 /**
- * Starts the program from its sources or from the npm package; the released file starts with `program.ts`. The program is
+ * Starts the program from its sources or from the npm package; the released file starts with `run.ts`. The program is
  * imported only after the check that this version of Node can parse it, and after the compile cache is enabled.
  */
 import nodeModule from "node:module";
@@ -31,7 +31,7 @@ const fault = findNodeFault(process.versions);
 if (fault === undefined) {
   enableCompileCache(process);
   // Not awaited: an error ends the process anyway, and no source uses top-level await.
-  import("./program.ts");
+  import("./run.ts").then(({ runProcess }) => runProcess(process));
 } else {
   process.stderr.write(`tlsboot: error: ${fault}\n`);
   process.exitCode = 1;

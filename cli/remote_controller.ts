@@ -1,6 +1,6 @@
 /** Roles of a remote API: the connection, the check of rights, and leader election around the work of controllers. */
 import { resolve } from "node:path";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import type { Logger, Transport } from "../core/ports.ts";
 import { type ApiClient, createApiClient } from "../client/objects/api.ts";
 import { readCluster } from "../client/transport/connect.ts";

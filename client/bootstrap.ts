@@ -6,7 +6,7 @@ import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/machine/
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
@@ -24,7 +24,8 @@ import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_ku
 import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockReading, isSkewed, type TimedTransport } from "./transport/server_time.ts";
+import { isSkewed, type TimedTransport } from "./transport/server_time.ts";
+import type { ClockReading } from "../core/report/health/machine.ts";
 import { limitTime } from "./transport/time_limit.ts";
 import { createNodeCsrName } from "../core/machine/adoption.ts";
 

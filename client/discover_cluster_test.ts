@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { encodeClusterInfo, signDetached } from "../core/token/cluster_info.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
 import { type FakeAnswer, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";

@@ -61,7 +61,8 @@ export {
   type TlsTransportOptions,
   type TransportTimeouts,
 } from "./transport/tls_transport.ts";
-export { type ClockReading, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
+export type { ClockReading } from "../core/report/health/machine.ts";
+export { isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.

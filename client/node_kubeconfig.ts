@@ -2,8 +2,7 @@
 import { dirname } from "node:path";
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
-import { encodeKubeconfig } from "../core/kube/kubeconfig/kubeconfig.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import { encodeKubeconfig, type ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Clock } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";

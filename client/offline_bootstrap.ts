@@ -10,7 +10,7 @@ import {
   toRenewableCertificate,
 } from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatDuration } from "../core/lib/duration.ts";
 import { isSameSet } from "../core/lib/byte_order.ts";
 import { toPins } from "../core/offline/accept_answer.ts";

@@ -173,8 +173,10 @@ export {
   type KubeconfigExtension,
   type KubeconfigUser,
   parseKubeconfig,
+  type PemSource,
+  resolveContext,
+  type ResolvedCluster,
 } from "./kube/kubeconfig/kubeconfig.ts";
-export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig/context.ts";
 
 // CSRs and their phases.
 export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./request/parse_request.ts";

@@ -11,7 +11,7 @@ import { AppError, isAppError } from "../core/errors.ts";
 import type { SubjectAccessReview } from "../core/kube/kinds/authorization_v1.ts";
 import type { ConfigMap, Event, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind, eventKind, secretKind, subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
-import type { ResolvedCluster } from "../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { AUTHENTICATED_GROUP, BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../core/kube/user.ts";
 import { decodeBase64, encodeBase64 } from "../core/lib/encodings.ts";
 import { DAY_MS } from "../core/lib/duration.ts";

@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly string[]>>>>> = {
   client: {
     objects: ["access_reviews", "api", "object_store", "read_client_trust", "trust_bundles", "watch_events"],
-    transport: ["connect", "server_names", "time_limit", "tls_transport"],
+    transport: ["connect", "time_limit", "tls_transport"],
     certificate: ["credential_store", "pair_folder", "submit_request"],
     health: ["examine", "files", "machine"],
   },
@@ -312,7 +312,7 @@ test("architecture: age stays with backups, Shamir with shares, QR with its page
       if (name === "shamir-secret-sharing") {
         assert.equal(path, "cli/passphrases/secret_shares.ts", `${path} imports ${name}`);
       }
-      if (name === "qr") assert.equal(path, "cli/output/qr_pages.ts", `${path} imports ${name}`);
+      if (name === "qr") assert.equal(path, "cli/offline_files.ts", `${path} imports ${name}`);
       if (name === "age-encryption") assert.match(path, /^instance\/backup\//, `${path} imports ${name}`);
     }
   }

@@ -7,7 +7,6 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
-import type { ApiConnection } from "../client/admin/connection.ts";
 import { escapeText } from "../core/lib/printable.ts";
 import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName, type Peer } from "./guards.ts";
 import type { UiData } from "./data.ts";
@@ -17,6 +16,7 @@ import { addFlags } from "./parts.tsx";
 import { REQUESTS, requestsPage } from "./pages/requests.tsx";
 import { FILES } from "./files.ts";
 import type { Login, UiSession, UiSessions } from "./session.ts";
+import type { ApiConnection } from "../client/objects/api.ts";
 
 /** The parts that the routes use. */
 export interface UiAppDeps {

@@ -1,8 +1,8 @@
 /** The parts of the web app: pages that show something, and actions that the forms of pages send. */
 import type { JSX } from "hono/jsx/jsx-runtime";
-import type { ApiConnection } from "../client/admin/connection.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import type { UiData } from "./data.ts";
+import type { ApiConnection } from "../client/objects/api.ts";
 
 /** What the page takes from the program that starts it. */
 export interface UiPorts {

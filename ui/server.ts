@@ -6,7 +6,6 @@ import { getRequestListener } from "@hono/node-server";
 import { findOwnUsername } from "../client/objects/access_reviews.ts";
 import { AppError, findErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
-import type { ApiConnection } from "../client/admin/connection.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData, type UiSource } from "./data.ts";
 import { createPeerCheck, UI_HOST } from "./guards.ts";
@@ -14,6 +13,7 @@ import type { CommandFlags, UiAction, UiPage, UiPorts } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
 import { REQUESTS } from "./pages/requests.tsx";
 import { createUiSessions } from "./session.ts";
+import type { ApiConnection } from "../client/objects/api.ts";
 
 export interface UiOptions {
   readonly connection: ApiConnection;

@@ -1,5 +1,12 @@
 /** Shows objects of one kind as kubectl does, as Tables from the server or as whole objects. */
-import { type ApiClient, listAll, type QueryParameters, readPages, withQuery } from "../../client/objects/api.ts";
+import {
+  type ApiClient,
+  type ApiConnection,
+  listAll,
+  type QueryParameters,
+  readPages,
+  withQuery,
+} from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import {
@@ -9,7 +16,6 @@ import {
   type Kind,
   withType,
 } from "../../core/kube/schema.ts";
-import type { ApiConnection } from "../../client/admin/connection.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit_code.ts";
 import type { API_FLAGS } from "../flags/common.ts";

@@ -19,7 +19,6 @@ import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboo
 import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
 import { readRevocableRequest, RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";
-import type { ApiHandle } from "./connection.ts";
 import { getCsrByName, listCsrs, parseCsrNames } from "./csrs.ts";
 import { createCertificateLookup, createClaimLookup, listRecordsOfSigner } from "./holds.ts";
 import { type ChosenSettings, createNoSettings, readApproverSettings } from "./published_settings.ts";
@@ -27,7 +26,7 @@ import { RECORD_COLLECTION, REVOCATION_COLLECTION, unlessAbsent } from "./record
 import { tokenPath } from "./tokens.ts";
 import { decideFrom, type EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { createAccessReviewer } from "../objects/access_reviews.ts";
-import { type ApiClient, listAll } from "../objects/api.ts";
+import { type ApiClient, type ApiHandle, listAll } from "../objects/api.ts";
 
 /** The verdicts of the rules about one request. */
 export interface Explanation {

@@ -1,7 +1,7 @@
 /** New bootstrap tokens: their machines, their Secrets, and the cluster that the machines join. */
 import type { FilePort } from "../files.ts";
 import { findOwnUsername } from "../objects/access_reviews.ts";
-import type { ApiClient } from "../objects/api.ts";
+import type { ApiClient, ApiConnection } from "../objects/api.ts";
 import { readCa } from "../transport/connect.ts";
 import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import { encodeTokenLimits, isLimitedToken, type TokenLimits, withCreator } from "../../core/token/bound_token.ts";
@@ -16,7 +16,6 @@ import { findNearest } from "../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { ApiConnection } from "./connection.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { TOKEN_COLLECTION, tokenPath } from "./tokens.ts";
 

@@ -14,12 +14,11 @@ import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import { createRequestView, toTokenView } from "../../core/report/create_request_view.ts";
 import type { RequestView, TokenView } from "../../core/report/request_view.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
-import type { ApiHandle } from "./connection.ts";
 import { findRequestRecords } from "./csrs.ts";
 import { type ApiEvidence, createApiEvidence, explainRequest, withoutOwnApproval } from "./explain_request.ts";
 import type { ChosenSettings } from "./published_settings.ts";
 import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
-import type { ApiClient } from "../objects/api.ts";
+import type { ApiClient, ApiHandle } from "../objects/api.ts";
 import type { Clock } from "../../core/ports.ts";
 
 /** Creates the views of requests, over one connection. */

@@ -16,13 +16,12 @@ import {
   type RevocationTarget,
   toRevocationName,
 } from "../../core/revocation/revocation.ts";
-import type { ApiConnection } from "./connection.ts";
 import { getCsrByName } from "./csrs.ts";
 import { findObject, flattenPages, revocationPath } from "./records.ts";
 import { tokenPath } from "./tokens.ts";
 import { createApiSource, findReferences, type RecordSource } from "./record_source.ts";
 import type { TypedTarget } from "./revocations.ts";
-import type { ApiClient } from "../objects/api.ts";
+import type { ApiClient, ApiConnection } from "../objects/api.ts";
 import { findOwnUser } from "../objects/access_reviews.ts";
 import { readClientPair } from "../transport/connect.ts";
 import type { RevocationPlan } from "../../core/report/revocation_text.ts";

@@ -8,7 +8,7 @@ import { createProofMessage } from "../../core/attestation/exchange.ts";
 import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
 import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "../../core/attestation/proof.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
 import type { NodeAttestation, NodeAttestationSpec } from "../../core/kube/kinds/node_attestation.ts";
 import { orAbort } from "../../core/lib/waiting.ts";

@@ -17,7 +17,8 @@ import {
   type WaitOptions,
 } from "./submit_request.ts";
 import { createObjectStore } from "../objects/object_store.ts";
-import { type ClockReading, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
+import type { ClockReading } from "../../core/report/health/machine.ts";
+import { isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
 import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */

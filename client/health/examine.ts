@@ -15,7 +15,7 @@ import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { ServerAnswer } from "../../core/report/health/machine.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/kinds/authentication_v1.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { ANONYMOUS_USER } from "../../core/kube/user.ts";
 import type { FoundPair } from "../certificate/credential_store.ts";
 import { createApiClient } from "../objects/api.ts";

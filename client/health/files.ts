@@ -7,8 +7,7 @@ import type { StoredKey, StoredPair } from "../../core/report/health/certificate
 import type { Fault, SeenCertificate } from "../../core/report/health/finding.ts";
 import type { SecretFile, SecretFolder } from "../../core/report/health/host.ts";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import { joinPath } from "../../core/kube/kubeconfig/context.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { joinPath, type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { parsePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem, parsePemBlocks } from "../../core/pki/asn1/pem.ts";

@@ -26,7 +26,7 @@ import {
   type ServerAnswer,
 } from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
-import { joinPath } from "../../core/kube/kubeconfig/context.ts";
+import { joinPath } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { decideTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { CLIENT_STORE_PREFIX } from "../bootstrap.ts";

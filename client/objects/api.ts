@@ -1,12 +1,15 @@
 /**
  * JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of
- * answers, and whole collections at one revision, page by page.
+ * answers, and whole collections at one revision, page by page. Also the connections on which they are made.
  */
 import { isRecord, tryParseJson } from "../../core/lib/record.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { errorFromStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
+import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import type { FilePort } from "../files.ts";
 
 /** One request. Its body is sent as JSON. */
 export interface ApiRequest {
@@ -254,4 +257,20 @@ export function withQuery(path: string, parameters: QueryParameters): string {
   query.sort();
   const text = query.toString();
   return text === "" ? path : `${path}?${text}`;
+}
+
+/** The parts of a connection that reading an API and deciding in it need. */
+export interface ApiHandle {
+  readonly transport: Transport;
+  readonly api: ApiClient;
+  /** Looks up the names and addresses of the server, which no node may have; rejects while they cannot be found out. */
+  readonly serverNames: () => Promise<NodeNames>;
+}
+
+/** A connection that was opened for a user of the command line. */
+export interface ApiConnection extends ApiHandle, AsyncDisposable {
+  /** The server and the credentials of the connection. */
+  readonly cluster: ResolvedCluster;
+  /** The files that the cluster names, such as its CA. */
+  readonly files: FilePort;
 }

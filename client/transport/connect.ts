@@ -1,17 +1,32 @@
 /**
  * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials and CAs again when they change.
+ * Also the names and addresses of its server, which no node may have.
  */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { findProxy, type HttpProxy } from "../../core/lib/proxy.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import {
+  type Kubeconfig,
+  parseKubeconfig,
+  type PemSource,
+  resolveContext,
+  type ResolvedCluster,
+} from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, isContent } from "../files.ts";
-import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";
+import {
+  type ClientPair,
+  createTlsTransport,
+  findServingCertificate,
+  type TlsTransport,
+  type TransportTimeouts,
+} from "./tls_transport.ts";
+import { withoutBrackets } from "../../core/lib/ip_address.ts";
+import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
+import { splitHosts } from "../../core/approval/evidence/ownership.ts";
 
 /** Opens a transport to a cluster. */
 export type Connect = (cluster: ResolvedCluster) => Promise<TlsTransport>;
@@ -191,4 +206,43 @@ async function readSource(source: PemSource | PemSource<Secret<string>>, files: 
   const text = await files.readText(source.path);
   if (text !== undefined) return text;
   throw new AppError("kubeconfig_invalid", `cannot read "${source.path}": file does not exist`);
+}
+
+/** The time limit on reading the certificate of the server. */
+const TIMEOUT_MS = 10_000;
+/** How long the names are kept: a server's certificate rarely changes. */
+const KEEP_MS = 600_000;
+/** The names by which pods reach the server, whether its certificate has them or not. */
+const SERVICE_NAMES: readonly string[] = [
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+];
+
+/**
+ * Creates a lookup of the names in the server's certificate and of the host in the kubeconfig. The result is cached for
+ * ten minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
+ */
+export function createServerNames(
+  cluster: Pick<ResolvedCluster, "server" | "tlsServerName" | "proxy">,
+  { clock, env = {} }: { readonly clock: Clock; readonly env?: ConnectOptions["env"] },
+): () => Promise<NodeNames> {
+  const url = new URL(cluster.server);
+  const proxy = chooseProxy(cluster, env);
+  const hosts = [...SERVICE_NAMES, withoutBrackets(url.hostname), cluster.tlsServerName ?? ""];
+  let known: { readonly names: NodeNames; readonly until: number } | undefined;
+  return async () => {
+    const now = clock.elapsedMs();
+    if (known !== undefined && now < known.until) return known.names;
+    const certificate = await findServingCertificate(url, { ...cluster, proxy, timeoutMs: TIMEOUT_MS });
+    if (certificate === undefined) {
+      throw new AppError("unreachable", `cannot see the serving certificate of "${cluster.server}"`, {
+        retryable: true,
+      });
+    }
+    const names = splitHosts([...hosts, ...certificate.dnsNames, ...certificate.ipAddresses]);
+    known = { names, until: now + KEEP_MS };
+    return names;
+  };
 }

@@ -1,11 +1,14 @@
-/** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
+/**
+ * Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`, and says in Go's words why a
+ * certificate is not for a host.
+ */
+import { canonicalIp, withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { HttpProxy } from "../../core/lib/proxy.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
 import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
-import { HOST_HINT } from "./server_identity.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 
 /** Reports whether the server had closed the kept connection already; then the transport tries again. */
@@ -76,6 +79,10 @@ export function findAlgorithmError(refused: AppError, server: URL, caPem: string
   const what = `its CA has a key of ${ca.keyAlgorithm}: ${NO_ML_DSA}`;
   return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, { cause: refused });
 }
+
+/** The hint for a host name that the certificate does not have. */
+export const HOST_HINT =
+  "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate";
 
 interface TrustFault {
   /** Values of `error.code` in Node, from OpenSSL's X509_V_ERR names. */
@@ -172,4 +179,35 @@ function findCodeInText(text: string): string {
   if (/timed out/i.test(text)) return "ETIMEDOUT";
   if (/connection reset|unexpected end|unexpectedeof|socket hang up|aborted/i.test(text)) return "ECONNRESET";
   return "";
+}
+
+/** Describes a mismatch in Go's words; undefined when the certificate is for the host. An IPv6 address may have brackets. */
+export function findHostFault(certificate: CertificateFacts, host: string): string | undefined {
+  const { dnsNames, ipAddresses } = certificate;
+  const address = canonicalIp(withoutBrackets(host));
+  if (address !== undefined) {
+    if (ipAddresses.includes(address)) return undefined;
+    if (ipAddresses.length === 0) {
+      return `x509: cannot validate certificate for ${host} because it doesn't contain any IP SANs`;
+    }
+    return `x509: certificate is valid for ${ipAddresses.join(", ")}, not ${host}`;
+  }
+  const wanted = host.replace(/\.$/, "").toLowerCase();
+  if (dnsNames.some((name) => matchesHost(name.toLowerCase(), wanted))) return undefined;
+  const { emailAddresses, uris } = certificate;
+  const hasNoNames = [dnsNames, ipAddresses, emailAddresses, uris].every((names) => names.length === 0);
+  if (hasNoNames && certificate.subject.commonName !== "") {
+    return "x509: certificate relies on legacy Common Name field, use SANs instead";
+  }
+  return dnsNames.length === 0
+    ? `x509: certificate is not valid for any names, but wanted to match ${host}`
+    : `x509: certificate is valid for ${dnsNames.join(", ")}, not ${host}`;
+}
+
+/** Reports whether a name matches a host, both in lower case. */
+function matchesHost(name: string, host: string): boolean {
+  if (!name.startsWith("*.")) return name === host && !name.includes("*");
+  const dot = host.indexOf(".");
+  // The rest of the name has no asterisk, and the label that the asterisk stands for is not empty.
+  return dot > 0 && host.slice(dot) === name.slice(1) && !name.slice(1).includes("*");
 }

@@ -5,8 +5,6 @@
 import { type ClockReading, findSkewMs } from "../../core/report/health/machine.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
-export type { ClockReading };
-
 /** A transport that keeps the latest time from a `Date` header. */
 export interface TimedTransport extends Transport {
   /** The latest reading; undefined before the first answer with a date. */

@@ -1,18 +1,39 @@
-/** HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. */
-import { withoutBrackets } from "../../core/lib/ip_address.ts";
+/**
+ * HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures, and a second
+ * check of the server's certificates.
+ */
+import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
 import { isIP, type Socket } from "node:net";
-import { connect, type ConnectionOptions, getCACertificates } from "node:tls";
+import {
+  connect,
+  type ConnectionOptions,
+  type DetailedPeerCertificate,
+  getCACertificates,
+  type PeerCertificate,
+} from "node:tls";
 import type { Secret } from "../../core/lib/brand.ts";
+import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import type { HttpProxy } from "../../core/lib/proxy.ts";
+import type { Result } from "../../core/lib/result.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
-import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
-import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
+import { findCertificates } from "../../core/pki/x509/ca_bundle.ts";
+import { type CertificateFacts, isSelfIssued, parseCertificate } from "../../core/pki/x509/certificate.ts";
+import { findKeyFault, verifyChain } from "../../core/pki/x509/chain.ts";
+import { findNameFault, NO_SUBTREES } from "../../core/pki/x509/name_constraints.ts";
+import { NO_ALTERNATIVE_NAMES } from "../../core/pki/x509/subject_alternative_names.ts";
+import {
+  findAlgorithmError,
+  findHostFault,
+  findLifetimeError,
+  HOST_HINT,
+  isClosedWhileIdle,
+  toConnectionError,
+} from "./connection_error.ts";
 import { openTunnel, type TunnelOptions } from "./tunnel.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 
 /** A client certificate with its key, as PEM. */
 export interface ClientPair {
@@ -324,4 +345,95 @@ async function findServingDer(
       finish(raw === undefined ? undefined : new Uint8Array(raw));
     });
   });
+}
+
+/** The roots that a client trusts, and how it checks them. */
+export interface ServerIdentityOptions {
+  /**
+   * The trusted CAs. When absent, the system's roots are trusted; they are not known here, so only names are checked.
+   */
+  readonly caPem?: string | undefined;
+  /**
+   * Whether the path is checked too. That needs a TLS layer that reports every certificate the server sent. Node
+   * reports only a path of its own, which is not always the one that OpenSSL found.
+   */
+  readonly verifiesPath: boolean;
+  /** The time for the validity of roots, used with `verifiesPath`. When absent, it is not checked. */
+  readonly now?: (() => Date) | undefined;
+  /** The URL of the server for error messages, `https://host:port`. */
+  readonly origin: string;
+}
+
+/** A `checkServerIdentity` of `node:tls`: returns the error for a server that is not trusted. */
+type ServerIdentityCheck = (host: string, shown: PeerCertificate) => Error | undefined;
+
+/**
+ * Creates a second check of a server's certificates, after the TLS layer has accepted them: names by subject alternative
+ * names, and the path to one of the roots by `verifyChain`. It can only refuse more. Node accepts a common name as the
+ * host, and a wildcard for part of a label. rustls, which Deno uses, accepts issuers of X.509 version 1, issuers whose key
+ * usage does not allow signing, and roots outside their validity. OpenSSL accepts RSA keys of any size and with exponent 1.
+ */
+export function createServerIdentityCheck(options: ServerIdentityOptions): ServerIdentityCheck {
+  const { caPem, origin, verifiesPath, now } = options;
+  const roots = caPem === undefined ? [] : findCertificates(caPem);
+  return (host, shown) => {
+    const [leaf, ...behind] = listShownCertificates(shown).map((der) => parseCertificate(der));
+    if (leaf === undefined || !leaf.ok) return createUntrustedError(origin, leaf?.error ?? "it sent no certificate");
+    const fault = findHostFault(leaf.value, host);
+    if (fault !== undefined) {
+      return new AppError(
+        "tls_untrusted",
+        `cannot trust "${origin}": its serving certificate is not valid for the name "${host}"`,
+        { hint: HOST_HINT, cause: new Error(fault) },
+      );
+    }
+    // A certificate that cannot be parsed cannot be part of the path.
+    const intermediates = behind.flatMap((one) => one.ok ? [one.value] : []);
+    const keyFault = [leaf.value, ...intermediates.filter((one) => !isSelfIssued(one))]
+      .map(findKeyFault).find((found) => found !== undefined);
+    const addedFault = keyFault ?? findWildcardFault(leaf.value, intermediates);
+    if (addedFault !== undefined) return createUntrustedError(origin, addedFault);
+    if (!verifiesPath || caPem === undefined) return undefined;
+    // rustls has checked every validity except that of roots, by the machine's clock.
+    const at = now?.();
+    const current = roots.filter(({ notBefore, notAfter }) => at === undefined || (at >= notBefore && at <= notAfter));
+    const verify = (trusted: readonly CertificateFacts[]): Result<unknown, string> =>
+      verifyChain(leaf.value, intermediates, trusted, { at: undefined, usage: "server" });
+    const path = verify(current);
+    if (path.ok) return undefined;
+    return createUntrustedError(origin, verify(roots).ok ? "the root has expired or is not yet valid" : path.error);
+  };
+}
+
+/**
+ * Finds a wildcard that covers a name which a CA excludes. OpenSSL compares the asterisk literally, Go expands it.
+ * Without this check, such a CA could certify a server for an excluded name.
+ */
+function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly CertificateFacts[]): string | undefined {
+  const wildcards = { ...NO_ALTERNATIVE_NAMES, dnsNames: dnsNames.filter((name) => name.startsWith("*.")) };
+  for (const { nameConstraints } of issuers) {
+    if (nameConstraints === undefined) continue;
+    const fault = findNameFault({ permitted: NO_SUBTREES, excluded: nameConstraints.excluded }, wildcards);
+    if (fault !== undefined) return `x509: a CA issued a certificate for a name that it must not: ${fault}`;
+  }
+  return undefined;
+}
+
+function createUntrustedError(origin: string, why: string): AppError {
+  return new AppError("tls_untrusted", `cannot trust "${origin}": its certificates break a rule: ${why}`, {
+    hint: "inspect the server's certificate and its CAs with: tlsboot inspect FILE",
+  });
+}
+
+/** Lists the certificates leaf first; a root, whose issuer is itself, ends the list. */
+function listShownCertificates(leaf: PeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
+  const chain = new Map<string, Uint8Array<ArrayBuffer>>();
+  let next: Partial<DetailedPeerCertificate> | undefined = leaf;
+  while (next?.raw !== undefined) {
+    const key = Buffer.from(next.raw).toString("base64");
+    if (chain.has(key)) break;
+    chain.set(key, new Uint8Array(next.raw));
+    next = next.issuerCertificate;
+  }
+  return [...chain.values()];
 }

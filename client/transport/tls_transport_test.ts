@@ -14,9 +14,16 @@ import { createSystemClock } from "../../cli/system.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
 import type { Verdict } from "../../tests/support/chain_drafts.ts";
-import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";
+import {
+  type ClientPair,
+  createServerIdentityCheck,
+  createTlsTransport,
+  type ServerIdentityOptions,
+  type TlsTransport,
+  type TlsTransportOptions,
+} from "./tls_transport.ts";
 import process from "node:process";
-import tls from "node:tls";
+import tls, { type PeerCertificate } from "node:tls";
 
 // TLS stacks use the machine's time, so the certificates here do too.
 const NOW = new Date();
@@ -253,7 +260,7 @@ const NEVER_ENDING_MS = 120_000;
 
 test("createTlsTransport() trusts a server as RFC 5280 and RFC 6125 require", async (t) => {
   const all = await buildChainCases(new Date());
-  // A machine may have no IPv6 to listen on; server_identity_test.ts checks those.
+  // A machine may have no IPv6 to listen on; the tests of createServerIdentityCheck check those.
   const cases = all.filter(({ host }) => !isIPv6(host));
   assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {
@@ -345,4 +352,57 @@ for (
       server.close();
     });
   });
+}
+
+/** The time of the checks without a connection. */
+const CHECKED_AT = new Date("2026-11-25T12:00:00Z");
+const origin = "https://n1.example.org:6443";
+
+test("createServerIdentityCheck() checks names, and paths when it knows the roots", async () => {
+  const cases = await buildChainCases(CHECKED_AT);
+  const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
+  const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions> = {}): string => {
+    const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
+    const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
+    return check(one.host, toPeerCertificate(one))?.message ?? "good";
+  };
+  const noCa = find("an intermediate of version 1");
+  assert.equal(judge(find("two intermediates")), "good");
+  assert.match(judge(noCa), /break a rule: x509: invalid signature: parent certificate cannot sign/);
+  for (const edit of [{ verifiesPath: false }, { caPem: undefined }]) {
+    assert.equal(judge(noCa, edit), "good");
+    assert.equal(
+      judge(find("host: a common name alone"), edit),
+      `cannot trust "${origin}": its serving certificate is not valid for the name "n1.example.org"`,
+    );
+  }
+});
+
+test("createServerIdentityCheck() judges addresses, keys and, by a clock, the dates of roots", async () => {
+  const cases = await buildChainCases(CHECKED_AT);
+  const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
+    const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
+    const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
+    return check(one.host, toPeerCertificate(one)) === undefined ? "accept" : "refuse";
+  };
+  const now = (): Date => CHECKED_AT;
+  const ofAddresses = cases.filter(({ host }) => isIPv6(host));
+  assert.ok(ofAddresses.length > 0, "some of them are of addresses");
+  for (const one of ofAddresses) {
+    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(judge(one, edit), one.want, one.name);
+  }
+  const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
+  assert.equal(judge(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
+  assert.equal(judge(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
+  assert.equal(judge(find("an expired root"), { now }), "refuse");
+  assert.equal(judge(find("an expired root"), {}), "accept");
+});
+
+/** Builds a chain in the form of `getPeerCertificate(true)`. */
+function toPeerCertificate({ chain }: ChainCase): PeerCertificate {
+  const shown = chain.toReversed().reduce<object | undefined>(
+    (issuerCertificate, der) => ({ raw: Buffer.from(der), issuerCertificate }),
+    undefined,
+  );
+  return shown as PeerCertificate;
 }

@@ -8,8 +8,8 @@ import { startFakeApi } from "../../tests/support/fake_api.ts";
 import { startHttpProxy } from "../../tests/support/http_proxy.ts";
 import { issueServing } from "../../tests/support/issuing_ca.ts";
 import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
-import { createServerNames } from "./server_names.ts";
 import { createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./tls_transport.ts";
+import { createServerNames } from "./connect.ts";
 
 // Only the proxy can resolve this name.
 const HOST = "api.example.test";

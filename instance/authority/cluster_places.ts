@@ -2,12 +2,15 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import type { ApiConnection } from "../../client/admin/connection.ts";
-import type { ApiClient } from "../../client/objects/api.ts";
+import type { ApiClient, ApiConnection } from "../../client/objects/api.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { isAppError } from "../../core/errors.ts";
-import { resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
-import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import {
+  type Kubeconfig,
+  parseKubeconfig,
+  resolveContext,
+  type ResolvedCluster,
+} from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";

@@ -1,7 +1,7 @@
 /**
  * `deno task bundle` checks that the program runs as a bundle.
  *
- * A bundle is `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
+ * A bundle is `cli/run.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
  * commands load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
 import { build, type BuildOptions, type Metafile, type Plugin, transform, type TransformOptions } from "esbuild";
@@ -86,6 +86,12 @@ const TO_COMMON_JS = {
   minifySyntax: true,
 } as const satisfies TransformOptions;
 
+/** The script to begin with, instead of `cli/main.ts`: the executable has its own Node, and code caches. */
+const START = `import process from "node:process";
+import { runProcess } from "./cli/run.ts";
+runProcess(process);
+`;
+
 /** Bundles the checkout in a folder, which knows its commit. `plugins` change sources in builds for tests. */
 export async function bundle(
   root: string = process.cwd(),
@@ -96,7 +102,8 @@ export async function bundle(
     ...SPLIT,
     plugins: [...SPLIT.plugins, ...plugins],
     absWorkingDir: root,
-    entryPoints: [{ in: join(root, "cli", "program.ts"), out: basename(ENTRY, ".js") }],
+    stdin: { contents: START, resolveDir: root },
+    entryNames: basename(ENTRY, ".js"),
     define: { TLSBOOT_BUILD: JSON.stringify(facts) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {

@@ -49,7 +49,7 @@ test("findAssets() carries each script once, and those that a start needs in one
   const inputs = Object.entries(metafile.outputs)
     .filter(([path]) => start.includes(`${JSON.stringify(basename(path))}: function`))
     .flatMap(([, output]) => Object.keys(output.inputs));
-  assert.ok(inputs.includes("cli/program.ts"));
+  assert.ok(inputs.includes("cli/run.ts"));
   const slow = /^core\/lib\/yaml\/|^core\/pki\/(?:certificate|der)\.ts|node_modules/;
   assert.deepEqual(inputs.filter((path) => slow.test(path)), [], "no command needs these before it runs");
 });

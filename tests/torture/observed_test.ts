@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { createTlsTransport } from "../../client/transport/tls_transport.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { TransportRequest } from "../../core/ports.ts";
 import { startFakeApi } from "../support/fake_api.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";

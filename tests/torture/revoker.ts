@@ -17,7 +17,7 @@ import {
 } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";

@@ -6,7 +6,7 @@ import { type Connect, createConnector, readCluster } from "../../client/transpo
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { getErrorMessage } from "../../core/errors.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { encodeBase64 } from "../../core/lib/encodings.ts";

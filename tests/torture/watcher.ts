@@ -5,7 +5,7 @@ import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_even
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { ResolvedCluster } from "../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** What a client of the storm needs. */

@@ -1,5 +1,4 @@
 /** Runs the approving controller against a remote API, or prints the permissions that it needs. */
-import { createServerNames } from "../../../client/transport/server_names.ts";
 import { APPROVER_LEASE, collectPolicyNeeds, createApproverManifest } from "../../../core/approval/approver_rbac.ts";
 import type { Policy } from "../../../core/approval/policy.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
@@ -15,6 +14,7 @@ import { followPolicies, readPolicies } from "../../../instance/controllers/poli
 import { requireKubeconfig, runRemoteController } from "../../remote_controller.ts";
 import { openNotifications, runRemoteNotifier } from "../../../instance/notifications.ts";
 import { createSettingsStore, runApprover, watchRegister } from "../../../instance/controllers/run_approver.ts";
+import { createServerNames } from "../../../client/transport/connect.ts";
 
 export async function run(input: Input<typeof approverCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;

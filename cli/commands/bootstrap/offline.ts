@@ -14,10 +14,10 @@ import type { Tools } from "../../io.ts";
 import { reportFirstTrust, reportNextSteps } from "../../offline_files.ts";
 import { displayPath } from "../../output/files.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
-import { commandLine } from "./command_words.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import { getServingTemplate, type Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
+import { commandLine } from "./service.ts";
 
 /** The settings and the adapters of a run without a network. */
 export interface OfflineRun extends Tools {

@@ -19,7 +19,6 @@ import { Buffer } from "node:buffer";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
-import { commandLine, createBootstrapWords, systemdUnit } from "./command_words.ts";
 import { runOffline } from "./offline.ts";
 import {
   chooseCredentials,
@@ -51,7 +50,7 @@ import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
-import { addService, removeService } from "./service.ts";
+import { addService, commandLine, createBootstrapWords, removeService, systemdUnit } from "./service.ts";
 import { checkHost } from "../../systemd/install.ts";
 
 export async function run(

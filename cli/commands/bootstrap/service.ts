@@ -1,20 +1,95 @@
-/** Installs the service that keeps the certificates of a machine fresh, and removes it. */
-import { basename, join, resolve } from "node:path";
+/**
+ * The command line that repeats a run of `tlsboot bootstrap`: in the fixes for a machine, and in the unit of the service that
+ * keeps its certificates fresh, which is installed and removed here.
+ */
+import { basename, dirname, join, resolve } from "node:path";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { TextFile } from "../../../core/lib/tar.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";
-import { findTpmGroup } from "../../attestation.ts";
+import { findTpmGroup, TPM_DEVICE } from "../../attestation.ts";
 import { type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
-import type { Tools } from "../../io.ts";
+import type { Io, Tools } from "../../io.ts";
 import { installService, uninstallService, type UnitState } from "../../systemd/install.ts";
-import { systemdUnit } from "./command_words.ts";
 import { bootstrapCommand } from "./flags.ts";
 import { chooseCredentials, type Machine } from "./machine.ts";
-import { formatWords } from "../../framework/command.ts";
+import { formatCommand, formatCommandLine, formatWords } from "../../framework/command.ts";
+import type { BootstrapWords } from "../../../core/report/health/machine.ts";
+import { NO_SERVICE } from "../../flags/common.ts";
+import { formatSystemdUnit } from "../../systemd/unit.ts";
 
 type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
+
+/** Lists the words that repeat a run for this machine; those that only print something are repeated without that flag. */
+function commandWords(
+  settings: BootstrapSettings,
+  { kubeconfigPath, certDir, nodeName }: Machine,
+  cwd: string,
+): readonly string[] {
+  const machine = { kubeconfig: kubeconfigPath, certDir, hostnameOverride: nodeName };
+  const prints = { printPublicKey: false, printSystemdUnit: false, ...NO_SERVICE };
+  const again = { ...settings, ...machine, ...prints };
+  // Absolute paths, because the command is run from another folder later.
+  return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
+}
+
+export function commandLine(settings: BootstrapSettings, machine: Machine, cwd: string): string {
+  return formatCommandLine(commandWords(settings, machine, cwd));
+}
+
+/**
+ * Formats the unit that keeps the certificates of a machine fresh. UsageError for a token on the command line, because
+ * units must not contain secrets, and those of `formatSystemdUnit`.
+ *
+ * @param tpmGroup the group that may use the TPM, if there is one
+ */
+export function systemdUnit(
+  settings: BootstrapSettings,
+  machine: Machine,
+  io: Pick<Io, "cwd" | "execPath">,
+  tpmGroup?: string,
+): string {
+  if (settings.token !== undefined) {
+    throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
+  }
+  const path = settings.attest === "tpm" ? resolve(io.cwd, settings.proofFrom ?? TPM_DEVICE) : undefined;
+  return formatSystemdUnit({
+    writtenBy: `tlsboot bootstrap ${settings.installService ? "--install-service" : "--print-systemd-unit"}`,
+    description: `Certificates of Kubernetes node ${machine.nodeName}`,
+    words: commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+    folders: [machine.certDir, dirname(machine.kubeconfigPath)],
+    device: path !== undefined && path.startsWith("/dev/") ? { path, group: tpmGroup } : undefined,
+  }, io);
+}
+
+/** Returns the words of the fixes for a machine whose certificate exists. */
+export function createBootstrapWords(
+  settings: BootstrapSettings,
+  machine: Machine,
+  cwd: string,
+): BootstrapWords {
+  const { bootstrapKubeconfig, server, token, offline } = settings;
+  const isKnown = bootstrapKubeconfig !== undefined || server !== undefined || offline !== undefined;
+  const none = {
+    bootstrapKubeconfig: undefined,
+    server: undefined,
+    token: undefined,
+    tokenFile: undefined,
+    caCertHash: [],
+    attest: undefined,
+    proofFrom: undefined,
+  };
+  return {
+    credentials: !isKnown ? undefined : token === undefined ? "files" : "stdin",
+    line: (nodeName, purpose) =>
+      commandLine(
+        { ...settings, ...(purpose === undefined ? {} : none), serving: purpose === "serving" },
+        { ...machine, nodeName },
+        cwd,
+      ),
+  };
+}
 
 /** The file for a token of the command line, because every user can read a unit. */
 const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";

@@ -29,7 +29,6 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
 import { readImportedAuthority } from "../../../instance/authority/imported.ts";
-import { describeNameConstraints } from "../../output/certificate_text.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import { type CertificateChain, encodeTrust } from "../../../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
@@ -46,6 +45,7 @@ import { openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import { warn } from "../../framework/report.ts";
 import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./shares.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { describeNameConstraints } from "../../output/pki_facts.ts";
 
 export const initAction: Action<typeof caInitCommand.flags> = { run: runInit };
 

@@ -22,9 +22,13 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { type DescribedLine, formatDescription } from "../../output/layout.ts";
-import { describeCertificate } from "../../output/pki_facts.ts";
+import {
+  describeCertificate,
+  describeNameConstraints,
+  formatValidity,
+  getExtendedUsageName,
+} from "../../output/pki_facts.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { describeNameConstraints, formatValidity, getExtendedUsageName } from "../../output/certificate_text.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import { type CertificateChain, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 

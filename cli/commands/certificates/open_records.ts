@@ -1,9 +1,9 @@
 /** Opens the place with the records that the flags of a command name: a server, or the log of a signer. */
 import { resolve } from "node:path";
-import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect, type ConnectionSettings } from "../../connection.ts";
 import type { Tools } from "../../io.ts";
 import { createApiSource, createLogSource, type RecordSource } from "../../../client/admin/record_source.ts";
+import type { ApiConnection } from "../../../client/objects/api.ts";
 
 export interface OpenRecords extends AsyncDisposable {
   readonly source: RecordSource;

@@ -2,7 +2,7 @@
  * Shows pending requests one by one and asks for each what to do. Answers are whole lines, so that it works over ssh
  * without a terminal, in a pipe, and with a screen reader.
  */
-import type { ApiClient } from "../../../client/objects/api.ts";
+import type { ApiClient, ApiConnection } from "../../../client/objects/api.ts";
 import { createObjectStore } from "../../../client/objects/object_store.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
@@ -11,7 +11,6 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getCreationMs, getName } from "../../../core/kube/meta.ts";
 import type { RequestView } from "../../../core/report/request_view.ts";
-import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { createDecision, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import { csrPath, listCsrs } from "../../../client/admin/csrs.ts";

@@ -3,10 +3,10 @@ import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
 import { formatTimeAgo } from "../../../core/report/words.ts";
-import { formatValidity } from "../../output/certificate_text.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { DescribedLine } from "../../output/layout.ts";
 import { formatTrace } from "../../output/findings.ts";
+import { formatValidity } from "../../output/pki_facts.ts";
 
 /** Shows the warnings; nothing when there are none. */
 export function warningLines({ warnings }: RequestView): readonly DescribedLine[] {

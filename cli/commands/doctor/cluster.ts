@@ -41,7 +41,7 @@ import {
   roleKind,
   secretKind,
 } from "../../../core/kube/kinds/mod.ts";
-import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
+import type { ResolvedCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";

@@ -10,7 +10,7 @@ import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
-import { joinPath } from "../../../core/kube/kubeconfig/context.ts";
+import { joinPath } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";

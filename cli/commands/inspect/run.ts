@@ -16,6 +16,7 @@ import {
   describeKey,
   describeRequestFacts,
   describeUnreadable,
+  formatValidity,
   type FoundIn,
   type Inspection,
   relateKeys,
@@ -24,12 +25,10 @@ import { writeStructured } from "../../output/structured.ts";
 import { readInput } from "../../output/files.ts";
 import { formatDescription } from "../../output/layout.ts";
 import type { inspectCommand } from "./flags.ts";
-import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig/context.ts";
+import { parseKubeconfig, type PemSource, resolveContext } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Secret } from "../../../core/lib/brand.ts";
 import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import { formatValidity } from "../../output/certificate_text.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import { forEachItem } from "../../framework/report.ts";
 

@@ -1,6 +1,6 @@
 /** Gets a certificate for a person, writes their kubeconfig, and reports their permissions. */
 import { resolve } from "node:path";
-import { createApiClient } from "../../../client/objects/api.ts";
+import { type ApiConnection, createApiClient } from "../../../client/objects/api.ts";
 import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { requestCertificate, type RequestCertificateOptions } from "../../../client/request_certificate.ts";
 import { readPublishedTrust } from "../../../client/node_trust.ts";
@@ -14,8 +14,7 @@ import type {
   SubjectRulesReviewStatus,
 } from "../../../core/kube/kinds/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { KubeconfigCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import type { ResolvedCluster } from "../../../core/kube/kubeconfig/context.ts";
+import type { KubeconfigCluster, ResolvedCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
@@ -29,7 +28,6 @@ import { createLogger } from "../../logging.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
-import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import { createDecision, decideOne } from "../../../client/admin/decisions.ts";
 import { reportPending, type RequestObserver, requestWithSteps } from "../../output/request_certificate.ts";

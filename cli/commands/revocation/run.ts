@@ -4,7 +4,6 @@
  */
 import { AppError } from "../../../core/errors.ts";
 import type { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./flags.ts";
-import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { connect } from "../../connection.ts";
 import {
   carryOutRevocation,
@@ -28,7 +27,7 @@ import {
   describeTokenUses,
   type RevocationPlan,
 } from "../../../core/report/revocation_text.ts";
-import { type ApiClient, listAll } from "../../../client/objects/api.ts";
+import { type ApiClient, type ApiConnection, listAll } from "../../../client/objects/api.ts";
 import { findLeafCertificate } from "../../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";

@@ -25,7 +25,6 @@ import { formatSortedYaml } from "../../output/structured.ts";
 import { formatSystemdUnit, INSTALLED_PROGRAM } from "../../systemd/unit.ts";
 import type { tokenCreateCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
-import type { ApiConnection } from "../../../client/admin/connection.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -40,7 +39,7 @@ import {
   readMachines,
 } from "../../../client/admin/new_tokens.ts";
 import type { FilePort } from "../../../client/files.ts";
-import type { ApiClient } from "../../../client/objects/api.ts";
+import type { ApiClient, ApiConnection } from "../../../client/objects/api.ts";
 import { encodeTokenLimits, type TokenLimits } from "../../../core/token/bound_token.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { toResult } from "../../../core/pki/asn1/der.ts";

@@ -1,7 +1,11 @@
-/** Prints the version, the bill of materials or the licences, or checks the program's own file. */
+/** Prints the version, the bill of materials or the licences, or checks the program's own file against a release. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { versionCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
 import {
   BUILD,
@@ -18,7 +22,7 @@ export async function run({ settings }: Input<typeof versionCommand.flags>, tool
     tools.stdout.write((await import("../../sbom/licenses.ts")).renderLicenses());
     return EXIT.done;
   }
-  if (settings.verify) return await (await import("./verify.ts")).verifyOwnFile(settings, tools);
+  if (settings.verify) return await verifyOwnFile(settings, tools);
   const facts = getVersionFacts(tools.versions);
   if (settings.output === undefined) {
     tools.stdout.write(words(facts));
@@ -74,4 +78,26 @@ function words(
     `Runtime: ${runtime.name} ${runtime.version}${openssl}`,
     "",
   ].join("\n");
+}
+
+/** Prints which file of a release the program is; the exit code is 3 when it is none. */
+async function verifyOwnFile(
+  { release, releaseKey }: Settings<typeof versionCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const { readRelease } = await import("../../release.ts");
+  const folder = release === undefined ? dirname(tools.execPath) : resolve(tools.cwd, release);
+  const found = await readRelease(folder, releaseKey, tools);
+  if (!found.ok) return refuse(found.error, tools);
+  const { name, keyId, hashes } = found.value;
+  const hash = createHash("sha256").update(await readFile(tools.execPath)).digest("hex");
+  const file = [...hashes.keys()].find((one) => hashes.get(one) === hash);
+  if (file === undefined) return refuse(`${tools.execPath} is no file of ${name}`, tools);
+  tools.stdout.write(`${tools.execPath} is ${file} of ${name}, signed by ${keyId}\n`);
+  return EXIT.done;
+}
+
+function refuse(why: string, tools: Tools): ExitCode {
+  tools.stdout.write(`not verified: ${why}\n`);
+  return EXIT.no;
 }

@@ -10,7 +10,7 @@ import {
 } from "../../../tests/support/test_authority.ts";
 import { buildChainCases, type ChainCase } from "../../../tests/support/chain_cases.ts";
 import type { Verdict } from "../../../tests/support/chain_drafts.ts";
-import { findHostFault } from "../../../client/transport/server_identity.ts";
+import { findHostFault } from "../../../client/transport/connection_error.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { type ChainOptions, verifyChain } from "./chain.ts";
 import { type NameConstraints, type NameSubtrees, NO_SUBTREES } from "./name_constraints.ts";

@@ -14,8 +14,8 @@ import { runCaptured } from "../../../tests/support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { createSystemClock, createSystemRandom, createTools } from "../../system.ts";
-import { signFolder } from "./bundle.ts";
 import { signCommand } from "./flags.ts";
+import { signFolder } from "./run.ts";
 
 /** A limit above the number of calls of any of these runs. */
 const MAX_CALLS = 60;

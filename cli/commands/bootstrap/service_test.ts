@@ -4,8 +4,8 @@ import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { BOOTSTRAP_FLAGS } from "./flags.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { resolveMachine } from "./machine.ts";
-import { systemdUnit } from "./command_words.ts";
 import { UsageError } from "../../exit_code.ts";
+import { systemdUnit } from "./service.ts";
 
 const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");

@@ -9,7 +9,7 @@ import {
   planRemoval,
   unitPath,
   type WantedService,
-} from "./service_plan.ts";
+} from "./install.ts";
 
 const UNIT = "tlsboot.service";
 const PATH = unitPath(UNIT);

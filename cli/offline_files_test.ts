@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readBarcodesFromSvgPages } from "../../tests/support/qr_scanner.ts";
-import { renderQrDocument } from "./qr_pages.ts";
+import { readBarcodesFromSvgPages } from "../tests/support/qr_scanner.ts";
+import { renderQrDocument } from "./offline_files.ts";
 
 const texts = Array.from(
   { length: 8 },
