@@ -8,7 +8,7 @@ import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/lib/brand.ts";
 import type { Tools } from "./io.ts";
-import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../core/token/token_secret.ts";
 import { UsageError } from "./exit_code.ts";
 

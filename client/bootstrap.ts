@@ -8,7 +8,7 @@ import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import { shellWord } from "../core/lib/shell_word.ts";
+import { shellWord } from "../core/lib/printable.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";

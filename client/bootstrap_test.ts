@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseNodeName } from "../core/machine/node_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys/keys.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/key_names.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import {
   CA_FILE,

@@ -15,7 +15,7 @@ import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/kinds/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
-import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
 import type { Clock } from "../core/ports.ts";
 import { createApiClient } from "./objects/api.ts";
 import type { Connect } from "./transport/connect.ts";

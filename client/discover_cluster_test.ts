@@ -5,7 +5,7 @@ import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
-import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../core/pki/keys/key_names.ts";
 import { type FakeAnswer, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, createImpatientClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa, type IssuingCa } from "../tests/support/issuing_ca.ts";

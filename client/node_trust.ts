@@ -5,7 +5,7 @@ import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
 import { type PemSource, replaceEmbeddedCa, type ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
-import { shellWord } from "../core/lib/shell_word.ts";
+import { shellWord } from "../core/lib/printable.ts";
 import { parsePemBlocks } from "../core/pki/asn1/pem.ts";
 import { decideTrust, type TrustDecision } from "../core/pki/x509/ca_bundle.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";

@@ -12,12 +12,12 @@ import {
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatDuration } from "../core/lib/duration.ts";
-import { isSameSet } from "../core/lib/byte_order.ts";
+import { isSameSet } from "../core/lib/record.ts";
 import { toPins } from "../core/offline/accept_answer.ts";
 import type { OfflineSite } from "../core/offline/bundle.ts";
 import { encodeCertificates, listBundled } from "../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/key_names.ts";
 import {
   type BootstrapOptions,
   checkOwner,

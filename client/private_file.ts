@@ -1,7 +1,7 @@
 /** Checks of file permissions: secrets and their folders must be private. */
 import { sep } from "node:path";
 import { AppError } from "../core/errors.ts";
-import { shellWord } from "../core/lib/shell_word.ts";
+import { shellWord } from "../core/lib/printable.ts";
 import type { FileFacts, FilePort } from "./files.ts";
 
 const OTHERS = 0o077;

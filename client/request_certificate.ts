@@ -13,7 +13,7 @@ import { getRenewalTime } from "../core/machine/renewal_schedule.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys/keys.ts";
-import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
 import type { SubjectFields } from "../core/pki/x509/names.ts";
 import type { AlternativeNames } from "../core/pki/x509/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";

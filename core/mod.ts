@@ -156,7 +156,7 @@ export type {
 } from "./kube/kinds/rbac_v1.ts";
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors.ts";
-export type { Lease, LeaseSpec } from "./kube/kinds/coordination_v1.ts";
+export type { Lease, LeaseSpec } from "./kube/kinds/nodes.ts";
 export type { Event, ObjectReference, SecretObject } from "./kube/kinds/core_v1.ts";
 export type { EventV1 } from "./kube/kinds/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/status/field_error.ts";
@@ -368,12 +368,12 @@ export {
   type TokenAlgorithm,
   type TokenKey,
   type TokenSigner,
-} from "./service_accounts/keys.ts";
+} from "./service_accounts/jwt.ts";
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/x509/names.ts";
 export type { CurveName, PublicKeyAlgorithm, PublicKeyFacts } from "./pki/keys/public_key.ts";
 export type { Bytes } from "./pki/asn1/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/keys/signature.ts";
-export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_algorithm.ts";
+export type { KeyAlgorithmOptions, MlDsaName } from "./pki/keys/key_names.ts";
 export { hasMlDsa } from "./pki/keys/ml_dsa.ts";
 export type { NameConstraints, NameSubtrees } from "./pki/x509/name_constraints.ts";
 export type { AlternativeNames } from "./pki/x509/subject_alternative_names.ts";
@@ -395,7 +395,7 @@ export { type CertificatePlan, issueCertificate, type IssuingAuthority } from ".
 export { type Authority, type AuthorityOptions, createAuthority, parseAuthority } from "./pki/authority/authority.ts";
 export { type DecryptionFault, decryptPrivateKey, encryptPrivateKey } from "./pki/keys/encrypted_key.ts";
 export { parseCaBundle } from "./pki/x509/ca_bundle.ts";
-export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/keys/public_key_pin.ts";
+export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/keys/key_names.ts";
 export { type ChainOptions, verifyChain } from "./pki/x509/chain.ts";
 export type { TokenRefusal } from "./token/bound_token.ts";
 export type {

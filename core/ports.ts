@@ -4,7 +4,7 @@
  */
 import type { SubjectAccessReviewSpec } from "./kube/kinds/authorization_v1.ts";
 import type { CertificateSigningRequest } from "./kube/kinds/certificates_v1.ts";
-import type { Lease } from "./kube/kinds/coordination_v1.ts";
+import type { Lease } from "./kube/kinds/nodes.ts";
 import type { KubeObject } from "./kube/meta.ts";
 
 /**

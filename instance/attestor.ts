@@ -5,12 +5,17 @@
 import { Buffer } from "node:buffer";
 import { isIPv6 } from "node:net";
 import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
-import { ATTESTED_GROUP, ATTESTOR_SECRET } from "../core/attestation/attestor_rbac.ts";
 import { createSealingKey, type SealingKey } from "../core/attestation/exchange.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { SubjectAccessReview } from "../core/kube/kinds/authorization_v1.ts";
 import type { ConfigMap, Event, SecretObject } from "../core/kube/kinds/core_v1.ts";
-import { configMapKind, eventKind, secretKind, subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
+import {
+  clusterRoleBindingKind,
+  configMapKind,
+  eventKind,
+  secretKind,
+  subjectAccessReviewKind,
+} from "../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { AUTHENTICATED_GROUP, BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../core/kube/user.ts";
 import { decodeBase64, encodeBase64 } from "../core/lib/encodings.ts";
@@ -20,7 +25,7 @@ import { type Authority, createAuthority, parseAuthority } from "../core/pki/aut
 import { SERIAL_BYTES } from "../core/pki/authority/issue.ts";
 import { findRenewalReason } from "../core/pki/authority/serving_certificate.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/key_names.ts";
 import type { ObjectStore, Transport } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/profile.ts";
 import {
@@ -49,12 +54,20 @@ import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { findHost, issueServing, listPermittedNames } from "./parts/serving.ts";
 import type { InstanceSettings } from "./settings.ts";
+import {
+  allow,
+  bindRole,
+  createManifest,
+  type ManifestPart,
+  manifestPart,
+  toGroupSubject,
+} from "../core/rbac/manifest.ts";
 
 /** The address of an attestor. */
-export type AttestorSettings = Pick<InstanceSettings, "bindAddress" | "securePort" | "advertiseAddress" | "tlsSan">;
+type AttestorSettings = Pick<InstanceSettings, "bindAddress" | "securePort" | "advertiseAddress" | "tlsSan">;
 
 /** The cluster that the tokens are for, and the machines that get them. */
-export interface AttestorPlace {
+interface AttestorPlace {
   readonly transport: Transport;
   /** Reads the kubeconfig of the cluster. */
   readonly readKubeconfig: () => Promise<ResolvedCluster>;
@@ -299,4 +312,55 @@ async function createKeys(
     if (stored === undefined) throw error;
     return stored;
   }
+}
+
+/** The group of the tokens of attestors. It is no group of kubeadm, whose tokens may request any node's certificate. */
+const ATTESTED_GROUP = "system:bootstrappers:attested";
+
+/** The name of the Secret with the keys that the replicas of an attestor share. */
+const ATTESTOR_SECRET = "tlsboot-attestor";
+
+const ROLE = "tlsboot:attestor";
+
+/** Creates the manifest of an attestor and of the group of its tokens. */
+export function createAttestorManifest(): readonly ManifestPart[] {
+  return [
+    ...createManifest("What `tlsboot attestor` needs at a Kubernetes API server.", "tlsboot-attestor", [
+      {
+        comment: "It asks whether requests with its tokens would be approved for any node.",
+        object: { metadata: { name: ROLE }, rules: [allow("create", "authorization.k8s.io", "subjectaccessreviews")] },
+      },
+      {
+        comment: "It creates tokens and the Secret with its own keys. It cannot read any other Secret.",
+        object: {
+          metadata: { name: ROLE, namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+          // RBAC cannot restrict create by name, because the name is not known at authorization.
+          rules: [allow("create", "core", "secrets"), allow("get", "core", "secrets", ATTESTOR_SECRET)],
+        },
+      },
+      {
+        comment: "It reads the address and the CA of the cluster.",
+        object: {
+          metadata: { name: `${ROLE}-cluster-info`, namespace: CLUSTER_INFO_NAMESPACE },
+          rules: [allow("get", "core", "configmaps", CLUSTER_INFO_NAME)],
+        },
+      },
+      {
+        comment: "It records refused proofs as Events; those about nodes are in this namespace.",
+        object: {
+          metadata: { name: `${ROLE}-events`, namespace: "default" },
+          rules: [allow("create", "core", "events")],
+        },
+      },
+    ]),
+    manifestPart(
+      clusterRoleBindingKind,
+      "What the machines need: to create certificate signing requests and to read them.",
+      bindRole(
+        { metadata: { name: "system:node-bootstrapper" } },
+        toGroupSubject(ATTESTED_GROUP),
+        "tlsboot:attested-bootstrapper",
+      ),
+    ),
+  ];
 }

@@ -8,7 +8,7 @@ import { parseInventory } from "../core/approval/evidence/inventory.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import type { NodeName } from "../core/machine/node_name.ts";
-import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../core/pki/keys/key_names.ts";
 import { readTokenLimits } from "../core/token/bound_token.ts";
 import { encodeClusterInfo } from "../core/token/cluster_info.ts";
 import { listTokenFacts } from "../core/token/token_secret.ts";

@@ -1,4 +1,7 @@
-/** The formats of the data that this build writes, by which an upgrade knows whether there is a way back. */
+/**
+ * The formats of the data that this build writes, by which an upgrade knows whether there is a way back. They are apart from
+ * `data_dir.ts`, which must not load SQLite.
+ */
 import { FORMAT_VERSION } from "../server/storage/sqlite/check.ts";
 import { DATA_FORMAT } from "./data_dir.ts";
 

@@ -1,9 +1,20 @@
 /**
- * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
- * with a valid token.
+ * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, `bootstrap.kubeconfig` with
+ * a valid token, and with the setting `webDomain` the signer, the policy and the rights of web servers.
  */
 import { listProofKinds } from "../core/approval/evidence/inventory.ts";
-import { WEB_TOKEN_GROUP } from "../core/approval/rules/web_certificates.ts";
+import {
+  createWebPolicy,
+  createWebPolicyText,
+  createWebProfile,
+  listScopeWarnings,
+  WEB_CLUSTER_ROLE,
+  WEB_GROUP,
+  WEB_ROLE,
+  WEB_SIGNER,
+  WEB_TOKEN_GROUP,
+  type WebScope,
+} from "../core/approval/rules/web_certificates.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -11,7 +22,14 @@ import {
 } from "../core/kube/kinds/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
-import { ROOT_USER } from "./controllers/in_process_users.ts";
+import {
+  autoApproveBinding,
+  customSignerObjects,
+  exactRole,
+  initialBindings,
+  offeredRoles,
+  ROOT_USER,
+} from "./instance_rbac.ts";
 import {
   createSecretStore,
   createTrustLookup,
@@ -22,19 +40,17 @@ import {
   type SigningSettings,
   UP_SIGNERS,
 } from "./controllers/controllers.ts";
-import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
 import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
-import { followPolicies, withInventoryOnly } from "./controllers/policy_files.ts";
+import { followPolicies, type PolicyWithText, withInventoryOnly } from "./controllers/policy_files.ts";
 import { openSignerProfiles, type SignerChoice } from "./controllers/signer_profiles.ts";
 import { createEndingSearch, openNotifications } from "./notifications.ts";
-import { listWebPolicies, readWebScope, webObjects, withWebSigner } from "./web_certificates.ts";
 import { USER_AGENT } from "../core/version.ts";
 import { allowsMlDsa } from "./feature_gates.ts";
 import { AppError } from "../core/errors.ts";
-import type { InstanceSettings } from "./settings.ts";
+import { type InstanceSettings, parseSetting, parseWebDomain, parseWebNetwork } from "./settings.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./controllers/run_approver.ts";
 import {
   isForAll,
@@ -48,6 +64,10 @@ import { getName } from "../core/kube/meta.ts";
 import { getCsrPhase } from "../core/request/phase.ts";
 import type { Register, Storage } from "../server/mod.ts";
 import { certificateSigningRequests, toKeyPrefix } from "../server/registry/mod.ts";
+import { RBAC_GROUP } from "../core/kube/kinds/rbac_v1.ts";
+import type { Logger } from "../core/ports.ts";
+import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
+import { toGroupSubject } from "../core/rbac/manifest.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
@@ -261,4 +281,49 @@ export async function readSituation(
     pending: requests.filter((csr) => getCsrPhase(csr).kind === "pending").map(getName),
     hasMachines: (register.index.newest.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)?.size ?? 0) > 0,
   };
+}
+
+/** Reads the scope of the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
+export function readWebScope(
+  { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
+  logger: Pick<Logger, "warn">,
+): WebScope | undefined {
+  if (domains.length === 0) return undefined;
+  const scope = {
+    domains: [...new Set(parseSetting("webDomain", domains, parseWebDomain))],
+    networks: [...new Set(parseSetting("webNetwork", networks, parseWebNetwork))],
+  };
+  for (const { message, fields } of listScopeWarnings(scope)) logger.warn(message, fields);
+  return scope;
+}
+
+/** Returns the policies that belong to a scope. */
+function listWebPolicies(scope: WebScope | undefined): readonly PolicyWithText[] {
+  return scope === undefined ? [] : [{ policy: createWebPolicy(scope), text: createWebPolicyText(scope) }];
+}
+
+/** Adds the signer of a scope to the custom signers. AppError `usage` when a profile is for it too. */
+function withWebSigner({ signerNames, profiles }: SignerChoice, scope: WebScope | undefined): SignerChoice {
+  if (scope === undefined) return { signerNames, profiles };
+  if (signerNames.includes(WEB_SIGNER)) {
+    throw new AppError("usage", `the setting profile: "${WEB_SIGNER}" is the signer of the setting webDomain`, {
+      hint: "choose another signer name",
+    });
+  }
+  const profile = createWebProfile(scope);
+  const source = { current: () => Promise.resolve(profile) };
+  return { signerNames: [...signerNames, WEB_SIGNER], profiles: new Map([...profiles, [WEB_SIGNER, source]]) };
+}
+
+/** Creates the role of web servers and its binding to their tokens and identities. */
+function webObjects(scope: WebScope | undefined): readonly BootstrapObject[] {
+  if (scope === undefined) return [];
+  return [
+    exactRole(WEB_CLUSTER_ROLE),
+    createRbacObject("clusterrolebindings", {
+      metadata: { name: WEB_ROLE },
+      subjects: [toGroupSubject(WEB_TOKEN_GROUP), toGroupSubject(WEB_GROUP)],
+      roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: WEB_ROLE },
+    }),
+  ];
 }

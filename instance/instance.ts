@@ -13,7 +13,7 @@ import type { Authority } from "../core/pki/authority/authority.ts";
 import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 import { checkSecretFolder } from "../client/private_file.ts";
 import type { BootstrapObject, ControllerMetrics, Register, Server } from "../server/mod.ts";
-import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../core/pki/keys/key_names.ts";
 import { checkAddress } from "../server/connections/listener.ts";
 import { IssuedCertificates } from "../server/metrics/certificates.ts";
 import { ensureAuthorities, type LiveAuthorities } from "./authority/instance_authorities.ts";

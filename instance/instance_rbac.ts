@@ -1,7 +1,18 @@
-/** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
+/**
+ * The users inside the process of an instance, each controller with a service account as with kube-controller-manager's
+ * `--use-service-account-credentials`, and the rights that `up` grants: to its bootstrap group, nodes and custom signers,
+ * and to all users for `cluster-info`.
+ */
+import {
+  ANONYMOUS_USER,
+  AUTHENTICATED_GROUP,
+  listAccountGroups,
+  MASTERS_GROUP,
+  toAccountUsername,
+  type UserInfo,
+} from "../core/kube/user.ts";
 import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rbac.ts";
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
-import { ANONYMOUS_USER, AUTHENTICATED_GROUP } from "../core/kube/user.ts";
 import { TLSBOOT_GROUP } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { nodeAttestationKind } from "../core/kube/kinds/node_attestation.ts";
 import { READ_VERBS } from "../server/registry/mod.ts";
@@ -10,7 +21,44 @@ import { type BootstrapObject, createRbacObject } from "../server/bootstrap_obje
 import { bindRole, toAccountSubject, toGroupSubject, toUserSubject } from "../core/rbac/manifest.ts";
 import { signerClusterRole } from "../core/signing/signer_rbac.ts";
 import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
-import { CUSTOM_SIGNER_ACCOUNT } from "./controllers/in_process_users.ts";
+
+/** Returns the service account of a controller in kube-system. */
+export function controllerUser(name: string): UserInfo {
+  return {
+    username: toAccountUsername("kube-system", name),
+    uid: "",
+    groups: [...listAccountGroups("kube-system"), AUTHENTICATED_GROUP],
+    extra: {},
+  };
+}
+
+/** The user of watches that several controllers share. */
+export const CONTROLLER_MANAGER: UserInfo = {
+  username: "system:kube-controller-manager",
+  uid: "",
+  groups: [AUTHENTICATED_GROUP],
+  extra: {},
+};
+
+/** The name of the service account that signs, cleans and, without a policy, approves. */
+export const CERTIFICATE_CONTROLLER_ACCOUNT = "certificate-controller";
+
+/** The name of the service account of the custom signers of `up`. */
+const CUSTOM_SIGNER_ACCOUNT = "tlsboot-custom-signer";
+
+/** The name of the service account that settles the open requests of what is revoked. */
+export const REVOCATION_CONTROLLER_ACCOUNT = "tlsboot-revocation-controller";
+
+/** The user of the composition root, for the objects that it maintains. */
+export const ROOT_USER: UserInfo = {
+  username: "system:apiserver",
+  uid: "",
+  groups: [MASTERS_GROUP, AUTHENTICATED_GROUP],
+  extra: {},
+};
+
+/** The user of the custom signers of `up`. */
+export const CUSTOM_SIGNER: UserInfo = controllerUser(CUSTOM_SIGNER_ACCOUNT);
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
 const { role: NODE_CLIENT_ROLE, binding: AUTO_APPROVE_NAME } = KUBELET_GRANTS.nodeclient;

@@ -23,10 +23,9 @@ import { WriteRefusedError } from "../server/storage/storage.ts";
 import { createTestApp } from "../tests/support/test_app.ts";
 import { readSituation, startFullInstance } from "./full_instance.ts";
 import { startInstance } from "./instance.ts";
-import { initialBindings } from "./instance_rbac.ts";
+import { initialBindings, ROOT_USER } from "./instance_rbac.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 import { RegisterIndex } from "../server/register/index.ts";
-import { ROOT_USER } from "./controllers/in_process_users.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { isNewStorage } from "./storage/storage.ts";
 

@@ -28,7 +28,7 @@ import { type KubeconfigCluster, parseKubeconfig } from "../core/kube/kubeconfig
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, ObjectStore, Random } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
-import { ROOT_USER } from "./controllers/in_process_users.ts";
+import { ROOT_USER } from "./instance_rbac.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { CertificateDeps } from "./parts/serving.ts";

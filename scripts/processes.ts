@@ -5,14 +5,14 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
-/** Returns the folder for what is built or fetched once a machine, outside of the checkout. */
+/** Returns the folder, outside of the checkout, of files that are built or fetched once on each machine. */
 export function cacheDir(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tlsboot");
 }
 
 /**
- * Runs the main function of a script, unless the script was imported. Prints the files that it made and returns; of an
- * error, prints the message alone.
+ * Runs the main function of a script, unless the script was imported. Prints the files that it made and returned, or only
+ * the message of an error.
  */
 export function runScript(script: ImportMeta, main: () => Promise<readonly string[] | void>): void {
   if (!script.main) return;
@@ -28,7 +28,7 @@ async function printFiles(files: readonly string[] | void): Promise<void> {
   }
 }
 
-/** Where a child runs, and the variables that it gets beside ours. */
+/** The folder in which a child runs, and the variables that it gets in addition to ours. */
 interface ChildOptions {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>>;

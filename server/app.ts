@@ -6,7 +6,7 @@ import { METHOD_NAME_ALL, type Router } from "hono/router";
 import { RegExpRouter } from "hono/router/reg-exp-router";
 import { SmartRouter } from "hono/router/smart-router";
 import { TrieRouter } from "hono/router/trie-router";
-import { goQuote } from "../core/lib/quote.ts";
+import { goQuote } from "../core/lib/go_text.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import { type Authenticator, REVOKED_WITHIN_MS } from "./authn/authentication.ts";

@@ -7,7 +7,7 @@ import type { Authority } from "../core/pki/authority/authority.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys/keys.ts";
 import { encodePem } from "../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../core/pki/x509/pkcs10.ts";
-import { publicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../core/pki/keys/key_names.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { buildCsr, type CsrOptions } from "../tests/support/csr_builder.ts";
 import { ADMIN, type Answer, createTestApp, createUser, type TestApp } from "../tests/support/test_app.ts";

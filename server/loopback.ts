@@ -5,7 +5,7 @@
  */
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
-import { jsonBytes } from "../core/kube/wire/encode.ts";
+import { jsonBytes } from "../core/kube/wire/object_json.ts";
 import type { App } from "./app.ts";
 import {
   type Answer,

@@ -9,7 +9,7 @@ import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/token/token_file.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
-import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
+import type { TokenKey, TokenSigner } from "../core/service_accounts/jwt.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission, createDefaultPlugins } from "./admission/admission.ts";
 import { type AttestationOptions, createNodeAttestations } from "./attestation/node_attestations.ts";

@@ -9,7 +9,7 @@ import { formatTextfile } from "../core/report/health/finding.ts";
 import { createAuthority } from "../core/pki/authority/authority.ts";
 import { err } from "../core/lib/result.ts";
 import { generatePrivateKey } from "../core/pki/keys/keys.ts";
-import type { PublicKeyPin } from "../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { countRejections, createMetrics, gaugeInflight, gaugeLevels } from "../server/metrics/api_requests.ts";

@@ -8,14 +8,22 @@ import { type Context, Hono } from "hono";
 import { type AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { escapeText } from "../core/lib/printable.ts";
-import { ANSWER_HEADERS, findCookie, findRefusal, getCookieName, type Peer } from "./guards.ts";
+import {
+  ANSWER_HEADERS,
+  findCookie,
+  findRefusal,
+  getCookieName,
+  type Login,
+  type Peer,
+  type UiSession,
+  type UiSessions,
+} from "./access.ts";
 import type { UiData } from "./data.ts";
 import { BarePage, FailedBody, Frame, LoginHelp, type NavEntry, NotFoundBody } from "./layout.tsx";
 import type { CommandFlags, UiAction, UiContent, UiContext, UiElement, UiPage, UiPorts } from "./page.ts";
 import { addFlags } from "./parts.tsx";
 import { REQUESTS, requestsPage } from "./pages/requests.tsx";
 import { FILES } from "./files.ts";
-import type { Login, UiSession, UiSessions } from "./session.ts";
 import type { ApiConnection } from "../client/objects/api.ts";
 
 /** The parts that the routes use. */

@@ -4,7 +4,7 @@ import { formatHumanDuration } from "../core/lib/duration.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { UiFault } from "./data.ts";
 import type { UiContent, UiContext, UiElement } from "./page.ts";
-import type { Notice } from "./session.ts";
+import type { Notice } from "./access.ts";
 
 export interface NavEntry {
   readonly path: string;

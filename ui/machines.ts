@@ -14,7 +14,7 @@ import {
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP, parseNodeUser } from "../core/kube/user.ts";
 import { readIdentity } from "../core/register/certificate_user.ts";
-import { compareBytes } from "../core/lib/byte_order.ts";
+import { compareBytes } from "../core/lib/go_text.ts";
 import { isCertificateRecord, type RecordRow } from "../core/report/record_rows.ts";
 
 /** A Node object of the API, which a kubelet or an administrator made. */

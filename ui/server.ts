@@ -8,11 +8,10 @@ import { AppError, findErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/ports.ts";
 import { createUiApp } from "./app.ts";
 import { createUiData, type UiSource } from "./data.ts";
-import { createPeerCheck, UI_HOST } from "./guards.ts";
+import { createPeerCheck, createUiSessions, UI_HOST } from "./access.ts";
 import type { CommandFlags, UiAction, UiPage, UiPorts } from "./page.ts";
 import { UI_ACTIONS, UI_PAGES } from "./pages/mod.ts";
 import { REQUESTS } from "./pages/requests.tsx";
-import { createUiSessions } from "./session.ts";
 import type { ApiConnection } from "../client/objects/api.ts";
 
 export interface UiOptions {

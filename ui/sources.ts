@@ -6,7 +6,7 @@ import { readTokenUse } from "../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import type { Lease } from "../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../core/kube/kinds/nodes.ts";
 import type { Event, SecretObject } from "../core/kube/kinds/core_v1.ts";
 import {
   caRotationKind,

@@ -1,5 +1,5 @@
 /** Flags of controllers, which run inside `up` or alone against a remote API, and of their notifications. */
-import { parseWebDomain, parseWebNetwork } from "../../instance/web_names.ts";
+import { DEFAULT_SETTINGS, parseWebDomain, parseWebNetwork } from "../../instance/settings.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
   addressFlag,
@@ -12,7 +12,6 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
-import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 import { atMostOneOf, needs } from "../framework/rules.ts";
 import { parseReceiver } from "../../core/lib/proxy.ts";
 import { ok } from "../../core/lib/result.ts";

@@ -1,13 +1,12 @@
 /** Flags of the commands that request a certificate, and the names of a certificate as users type them. */
 import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
-import { isPlainWord } from "../../core/lib/shell_word.ts";
+import { isPlainWord } from "../../core/lib/printable.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_algorithm.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS, parsePublicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { choiceFlag, durationFlag, fileFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
-import { parsePublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { UsageError } from "../exit_code.ts";
 import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
 import { findDnsNameFault, parseUri } from "../../core/pki/x509/subject_alternative_names.ts";

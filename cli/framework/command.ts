@@ -16,7 +16,7 @@ import {
   switchFlag,
 } from "./flags.ts";
 import type { Rule } from "./rules.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [

@@ -3,12 +3,11 @@
  * another. One with a token never does, others do so only with `--force`.
  */
 import { dirname, relative, resolve } from "node:path";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../core/lib/printable.ts";
 import { type FilePort, readNamedFile } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io, Tools } from "../io.ts";
-import { line } from "../../core/lib/printable.ts";
 
 /**
  * Returns a path relative to the current folder when it is below it, else unchanged. A service has `/` as its folder, which

@@ -4,7 +4,7 @@
  */
 import { isRecord } from "../../core/lib/record.ts";
 import { AppError } from "../../core/errors.ts";
-import { marshalJson } from "../../core/lib/quote.ts";
+import { marshalJson } from "../../core/lib/go_text.ts";
 import { sortKeys } from "./structured.ts";
 import { UsageError } from "../exit_code.ts";
 

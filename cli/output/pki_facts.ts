@@ -2,7 +2,7 @@
 import { verifyRequest } from "../../core/request/parse_request.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
-import { formatKey, isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
+import { formatKey, isMlDsa } from "../../core/pki/keys/key_names.ts";
 import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
 import { formatName } from "../../core/pki/x509/names.ts";
 import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";

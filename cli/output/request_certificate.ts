@@ -4,10 +4,9 @@ import { getRenewalTime } from "../../core/machine/renewal_schedule.ts";
 import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatSettingDuration } from "../../core/lib/duration.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../core/lib/printable.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "./files.ts";
-import { line } from "../../core/lib/printable.ts";
 import { createSteps, findDeadline } from "./progress.ts";
 import { UsageError } from "../exit_code.ts";
 

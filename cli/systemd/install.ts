@@ -7,7 +7,7 @@ import { basename, dirname } from "node:path";
 import process from "node:process";
 import { AppError } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { canAsk, confirm } from "../terminal.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit_code.ts";
 import { type CommandSpec, formatCommand, formatCommandLine, formatWords } from "../framework/command.ts";

@@ -1,6 +1,6 @@
 /** A systemd unit that renews certificates, in a sandbox without the rights that it does not need. */
 import { basename } from "node:path";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import type { Io } from "../io.ts";
 import { UsageError } from "../exit_code.ts";
 

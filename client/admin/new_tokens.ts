@@ -7,14 +7,14 @@ import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence
 import { encodeTokenLimits, isLimitedToken, type TokenLimits, withCreator } from "../../core/token/bound_token.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
 import { type JoinTarget, parseJoinTarget } from "../../core/token/join_material.ts";
-import { isPlainWord } from "../../core/lib/shell_word.ts";
+import { isPlainWord } from "../../core/lib/printable.ts";
 import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { type BootstrapToken, createTokenSecret, toTokenSecretName } from "../../core/token/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import type { Clock } from "../../core/ports.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { TOKEN_COLLECTION, tokenPath } from "./tokens.ts";

@@ -6,7 +6,7 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import { getName } from "../../core/kube/meta.ts";
 import { readRetiredCas } from "./ca_rotations.ts";
 import { findRecord, flattenPages, listRecordPages, type RecordPage } from "./records.ts";
-import { line } from "../../core/lib/printable.ts";
+import { line, shellWord } from "../../core/lib/printable.ts";
 import { findRecordSpec, formatRecordName, NAME_DIGITS } from "../../core/register/record.ts";
 import {
   addReplacement,
@@ -17,7 +17,6 @@ import {
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { isRecord } from "../../core/lib/record.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {

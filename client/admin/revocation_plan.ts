@@ -5,7 +5,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { readIdentity } from "../../core/register/certificate_user.ts";
 import { isCertificateRecord } from "../../core/report/record_rows.ts";
 import { RecordedCertificates, RevocationIndex } from "../../core/revocation/revocation_index.ts";

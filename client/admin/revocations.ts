@@ -22,7 +22,7 @@ import { type ApiClient, listAll } from "../objects/api.ts";
 import { hasExpired } from "../../core/report/record_rows.ts";
 import type { RevocationPlan } from "../../core/report/revocation_text.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { CERTIFICATE_WORDS, parseRecordReference } from "./record_source.ts";
 
 /** Reports whether a server has revocations; kube-apiserver has none. */

@@ -14,7 +14,7 @@ import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { formatBootstrapToken } from "../../core/token/token_secret.ts";
 import { encodeClusterInfo } from "../../core/token/cluster_info.ts";

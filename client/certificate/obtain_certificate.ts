@@ -4,7 +4,7 @@ import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import {

@@ -18,11 +18,11 @@ import {
   toStickFileName,
 } from "../../core/offline/bundle.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type FilePort, readStickFile } from "../files.ts";

@@ -13,7 +13,7 @@ import { decodeBase64, encodeBase64 } from "../../core/lib/encodings.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
 import { describeMissingSigner } from "../../core/request/signer_name.ts";
 import { limitTime } from "../transport/time_limit.ts";

@@ -27,7 +27,7 @@ import {
 } from "../../core/report/health/machine.ts";
 import { AppError } from "../../core/errors.ts";
 import { joinPath } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { decideTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { CLIENT_STORE_PREFIX } from "../bootstrap.ts";
 import { findWaitingRequest, type FoundPair, viewCredentialStore } from "../certificate/credential_store.ts";

@@ -7,7 +7,7 @@ import type { HttpProxy } from "../../core/lib/proxy.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
-import { isMlDsa } from "../../core/pki/keys/key_algorithm.ts";
+import { isMlDsa } from "../../core/pki/keys/key_names.ts";
 import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 

@@ -23,17 +23,16 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createKeyedMutex } from "../../core/lib/waiting.ts";
-import { escapeControls } from "../../core/lib/printable.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
 import type { Clock, CsrStore, Logger, ObjectStore, Random } from "../../core/ports.ts";
+import { escapeControls, shellWord } from "../../core/lib/printable.ts";
 import type { NodeCertificates, NodeWatch } from "./indexes.ts";
 import { backoffMs, createManualTrigger, DONE, type Outcome, type Reconciler, type Trigger } from "../engine/loop.ts";
 import { decideFrom, type EvidenceSources, type PolicySettings } from "../../core/approval/decide_from_sources.ts";
 import { EVENT_NAMESPACE } from "../../core/approval/approver_rbac.ts";
 import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { formatMicroTime, getName } from "../../core/kube/meta.ts";
-import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
-import { trimEndChars } from "../../core/lib/trim.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
+import { trimEndChars } from "../../core/lib/linear_text.ts";
 import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The approving controller, to be run with `runController` and its triggers. */

@@ -4,7 +4,7 @@ import { encodeTokenLimits, readTokenUse, type TokenLimits, withCreator } from "
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { createRevocation } from "../../core/revocation/revocation.ts";
 import { readRevocableRequest, RevocationIndex } from "../../core/revocation/revocation_index.ts";
 import { buildCsr, type CsrOptions, sharedKey } from "../../tests/support/csr_builder.ts";

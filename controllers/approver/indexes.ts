@@ -13,8 +13,7 @@ import { hasCertificate, isApproved } from "../../core/request/phase.ts";
 import { type AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { omitUndefined } from "../../core/lib/record.ts";
-import { isSameSet } from "../../core/lib/byte_order.ts";
+import { isSameSet, omitUndefined } from "../../core/lib/record.ts";
 import type { Clock, Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {

@@ -4,7 +4,7 @@
  * Its own Lease shows that a kube-controller-manager works on the same objects.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
-import type { Lease, LeaseSpec } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Lease, LeaseSpec } from "../../core/kube/kinds/nodes.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 import { createChildAbort } from "../../core/lib/waiting.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
-import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/nodes.ts";
 import { CLOCK_JUMPS, createFakeClock, type FakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";

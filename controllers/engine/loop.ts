@@ -7,7 +7,7 @@ import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectChange, ObjectChanges, QueueObserver, Random } from "../../core/ports.ts";
 import { createChildAbort, createWaitQueue, orAbort } from "../../core/lib/waiting.ts";
-import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
 
 /** The result of one reconciliation of a name. */
 export type Outcome =

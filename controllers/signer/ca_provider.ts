@@ -5,7 +5,7 @@
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import {
   type Authority,
   joinAuthority,

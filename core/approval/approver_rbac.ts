@@ -8,7 +8,7 @@ import { PUBLISHED_SETTINGS } from "./published.ts";
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import type { ClusterRole, Role, Subject } from "../kube/kinds/rbac_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { shellWord } from "../lib/printable.ts";
 import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 
 /** The options of an approver that determine its permissions. */

@@ -13,7 +13,7 @@ import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { listExtraAttributes } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import { cannotCheck, type Check, type PolicyInput } from "./rules/checks.ts";
 import {

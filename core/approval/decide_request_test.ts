@@ -7,7 +7,7 @@ import { decideRequest, decideWith, type Known, listLocks, type Question, type V
 import type { Lookup } from "./evidence/ownership.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { omitUndefined } from "../lib/record.ts";
-import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../pki/keys/key_names.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };

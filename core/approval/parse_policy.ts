@@ -1,7 +1,7 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { EXCHANGE_MS } from "../attestation/exchange.ts";
 import { PROOF_KINDS } from "../attestation/proof.ts";
-import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
+import { ML_DSA_NAMES } from "../pki/keys/key_names.ts";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import {
   checkedText,

@@ -3,7 +3,7 @@
  * usages and subjects that no rule allows are not approved. Users select a built-in policy by its name.
  */
 import type { ProofKind } from "../attestation/proof.ts";
-import { ML_DSA_NAMES, type PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
+import { ML_DSA_NAMES, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
 import { KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 

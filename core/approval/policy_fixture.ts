@@ -15,7 +15,7 @@ import {
   requiredKey,
   text,
 } from "../lib/config_file.ts";
-import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_algorithm.ts";
+import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_names.ts";
 import type { Result } from "../lib/result.ts";
 import { PROOF_KINDS, type ProofKind } from "../attestation/proof.ts";
 import { findTokenId } from "../token/token_secret.ts";

@@ -2,8 +2,7 @@
  * The state of each request that an approver has not decided, and how a verdict changes it. A request has one state, or none
  * before its first verdict and after its decision or deletion.
  */
-import { escapeControls } from "../lib/printable.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { escapeControls, shellWord } from "../lib/printable.ts";
 import type { Verdict } from "./decide_request.ts";
 import type { Hold } from "./evidence/claims.ts";
 

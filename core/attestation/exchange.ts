@@ -9,7 +9,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } fr
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import type { Random } from "../ports.ts";
 import { type BootstrapToken, generateBootstrapToken } from "../token/token_secret.ts";
 import type {

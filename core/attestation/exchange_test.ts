@@ -6,7 +6,7 @@ import { createSoftwareTpm } from "../../tests/support/software_tpm.ts";
 import { createSshHost, type SshHost } from "../../tests/support/ssh_host.ts";
 import { err, ok } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { formatBootstrapToken } from "../token/token_secret.ts";
 import {

@@ -11,7 +11,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeName } from "../machine/node_name.ts";
 import { type Bytes, toResult } from "../pki/asn1/der.ts";
 import { parsePublicKey } from "../pki/keys/public_key.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import type { ProofSubject } from "./exchange.ts";
 import type { Evidence, ProofAnswer, ProofChallenge, ProofKind } from "./proof.ts";
 

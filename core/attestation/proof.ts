@@ -3,7 +3,7 @@
  * the answer. Bytes are structures of a TPM, of SSH or of X.509, as named. The server writes into the Secret of a bootstrap
  * token what its holder has proven, when it exchanges a proof for the token, and the register keeps it with the certificate.
  */
-import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";

@@ -5,7 +5,7 @@
  */
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
-import { trimEndChars } from "../lib/trim.ts";
+import { trimEndChars } from "../lib/linear_text.ts";
 import { dns1123SubdomainErrors } from "../kube/names.ts";
 import {
   checkedText,

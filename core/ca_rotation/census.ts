@@ -7,7 +7,7 @@
 import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, parseNodeUser } from "../kube/user.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { shellWord } from "../lib/printable.ts";
 import { parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { readIdentity } from "../register/certificate_user.ts";

@@ -13,7 +13,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
-import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/keys/key_algorithm.ts";
+import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm } from "../pki/keys/key_names.ts";
 import { parsePrivateKey } from "../pki/keys/keys.ts";
 import { findIssuersFault, type NameConstraints } from "../pki/x509/name_constraints.ts";
 import { publicKeysEqual } from "../pki/keys/public_key.ts";

@@ -3,7 +3,7 @@
  * that only files hold, as `/etc/kubernetes/pki` of kubeadm, has the same object in a file.
  */
 import { getErrorMessage } from "../errors.ts";
-import { decodeObject } from "../kube/wire/decode.ts";
+import { decodeObject } from "../kube/wire/object_json.ts";
 import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/status/field_error.ts";
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
@@ -15,7 +15,7 @@ import {
   type CaRotationStep,
   ROTATABLE_CAS,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuote } from "../lib/go_text.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, parseAuthorityChain } from "../pki/x509/ca_bundle.ts";

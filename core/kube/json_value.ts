@@ -1,11 +1,10 @@
 /**
  * JSON values and documents in memory: a plain value, which patches change in place in a copy, the details of its text that a
- * plain value cannot express, and how Go prints it.
+ * plain value cannot express, how Go prints it, and the errors of the codecs.
  */
-import { goQuote } from "../lib/quote.ts";
-import { toInt64 } from "../lib/int64.ts";
-import { compareBytes } from "../lib/byte_order.ts";
+import { compareBytes, goQuote, toInt64 } from "../lib/go_text.ts";
 import type { JsonMember } from "../lib/record.ts";
+import { AppError } from "../errors.ts";
 
 /**
  * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and
@@ -37,7 +36,7 @@ interface RawJson {
 /** A parsed JSON object, which may be changed. */
 export type JsonObject = { [key: string]: unknown };
 
-export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
+type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
 
 /** The greatest depth of a document that recursive functions accept. No Kubernetes object is nearly that deep. */
 const MAX_DEPTH = 1_000;
@@ -286,4 +285,18 @@ export function inGoOrder(map: Record<string, unknown>): Record<string, unknown>
   const ordered: Record<string, unknown> = {};
   for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
   return ordered;
+}
+
+/** Reports a well-formed document that is not the expected object, or a malformed protobuf body; code `invalid`. */
+export class DecodeError extends AppError {
+  constructor(message: string, cause?: unknown) {
+    super("invalid", message, { cause });
+  }
+}
+
+/** Reports text that is not JSON, or not YAML; code `invalid`. */
+export class JsonSyntaxError extends AppError {
+  constructor(message: string, cause?: unknown) {
+    super("invalid", message, { cause });
+  }
 }

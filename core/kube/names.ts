@@ -2,7 +2,7 @@
  * The rules of names, keys and label values. Each check returns upstream's list of messages, which is empty for valid
  * text (apimachinery `pkg/util/validation/validation.go`, `pkg/api/validate/content`).
  */
-import { byteLength } from "../lib/quote.ts";
+import { byteLength } from "../lib/go_text.ts";
 
 /** The largest number of bytes in a DNS label. */
 export const DNS_LABEL_MAX_LENGTH = 63;

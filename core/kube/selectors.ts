@@ -2,15 +2,13 @@
  * Label and field selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`, `pkg/fields/selector.go`).
  */
-import { compareBytes } from "../lib/byte_order.ts";
+import { compareBytes, goQuote, parseInt64 } from "../lib/go_text.ts";
 import { lookup } from "../lib/record.ts";
-import { parseInt64 } from "../lib/int64.ts";
 import { type FieldError, formatFieldError, invalid } from "./status/field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "./names.ts";
-import { goQuote } from "../lib/quote.ts";
 import type { LabelSelector } from "./meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { splitUnescaped } from "../lib/trim.ts";
+import { splitUnescaped } from "../lib/linear_text.ts";
 
 /** The operators that relate a key to its values. */
 export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";

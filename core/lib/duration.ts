@@ -1,5 +1,5 @@
 /** Durations as Go writes them (`time.ParseDuration`), such as `10m`, `24h` and `1h30m0.5s`, and as `kubectl get` prints them. */
-import { goQuote } from "./quote.ts";
+import { goQuote } from "./go_text.ts";
 import { lookup } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 

@@ -1,4 +1,7 @@
-/** Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them. */
+/**
+ * Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them, and
+ * quotes words of commands that users paste.
+ */
 
 /**
  * Characters beyond the ASCII control characters that must not reach a terminal: DEL and the C1 controls, invisible
@@ -60,4 +63,16 @@ export function cutLoggedText(text: string): string {
   if (text.length <= MAX_LOGGED_LENGTH) return text;
   const shown = text.slice(0, MAX_LOGGED_LENGTH).toWellFormed();
   return `${shown}… (${text.length - MAX_LOGGED_LENGTH} more characters)`;
+}
+
+/** Returns a harmless word unchanged and any other one in single quotes, without control characters. */
+export function shellWord(text: string): string {
+  const visible = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
+  if (/^[A-Za-z0-9_:@%+=.,/][A-Za-z0-9_:@%+=.,/-]*$/.test(visible)) return visible;
+  return `'${visible.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Reports whether a server can be a word of a command that users paste: it has no character that a shell interprets. */
+export function isPlainWord(server: string): boolean {
+  return /^[\w.:/~[\]-]+$/.test(server);
 }

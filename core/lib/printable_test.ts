@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../tests/support/properties.ts";
-import { escapeControls, escapeUnseen } from "./printable.ts";
+import { escapeControls, escapeUnseen, shellWord } from "./printable.ts";
 
 for (
   const { name, text, want } of [
@@ -21,3 +21,18 @@ test("escapeUnseen() keeps the value of a JSON text", () => {
     assert.equal(JSON.parse(escapeUnseen(JSON.stringify(text))), text);
   }));
 });
+
+for (
+  const [text, word] of [
+    ["system:node:n1", "system:node:n1"],
+    ["csr-x7k2p", "csr-x7k2p"],
+    ["$(reboot)", "'$(reboot)'"],
+    ["a; b", "'a; b'"],
+    ["it's", `'it'\\''s'`],
+    ["--all", "'--all'"],
+    ["a\u001b[2Jb\nc", "'a[2Jbc'"],
+    ["", "''"],
+  ] as const
+) {
+  test(`shellWord() writes ${JSON.stringify(text)} as ${word}`, () => assert.equal(shellWord(text), word));
+}

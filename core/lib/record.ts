@@ -33,6 +33,11 @@ export function omitEmpty<T extends object>(members: T): Present<T> {
   ) as Present<T>;
 }
 
+/** Reports whether two lists without duplicates contain the same strings, in any order. */
+export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value) => b.includes(value));
+}
+
 /** A member of an object or an element of an array, as it is in the text. */
 export interface JsonMember {
   /** The name of a member, or the index of an element. */

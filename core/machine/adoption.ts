@@ -9,7 +9,7 @@ import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys/keys.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { decodeBase64, encodeBase64, encodeBase64Url } from "../lib/encodings.ts";
-import { trimChars } from "../lib/trim.ts";
+import { trimChars } from "../lib/linear_text.ts";
 import { type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";

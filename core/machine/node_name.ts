@@ -6,7 +6,7 @@
 import type { Brand } from "../lib/brand.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
+import type { PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
 import type { ServingNames } from "../pki/authority/serving_certificate.ts";
 import type { CertificateTemplate } from "./renewal_schedule.ts";
 import { canonicalIp, formatIpAddress, isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";

@@ -14,7 +14,7 @@ import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { verifyChain } from "../pki/x509/chain.ts";
 import { equalBytes } from "../pki/asn1/der.ts";
 import { publicKeysEqual } from "../pki/keys/public_key.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
 
 /** The action of an import on one answer. */

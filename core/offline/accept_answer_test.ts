@@ -15,7 +15,7 @@ import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.t
 import { generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../pki/x509/pkcs10.ts";
-import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../pki/keys/key_names.ts";
 import {
   type AnswerVerdict,
   decideAnswer,

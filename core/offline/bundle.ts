@@ -21,7 +21,7 @@ import { toResult } from "../pki/asn1/der.ts";
 import { formatName } from "../pki/x509/names.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../pki/keys/public_key.ts";
-import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import type { CaKey } from "../ports.ts";
 import {

@@ -11,7 +11,7 @@ import type { Result } from "../lib/result.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { createCaKey, generatePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../pki/x509/pkcs10.ts";
-import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../pki/keys/key_names.ts";
 import type { CaKey } from "../ports.ts";
 import { type ArmorPart, encodeArmor, readArmor } from "./armor.ts";
 import {

@@ -2,7 +2,7 @@
  * Prevents privilege escalation: finds the wanted rules that the held rules do not cover
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
-import { goQuote, goQuoteList } from "../lib/quote.ts";
+import { goQuote, goQuoteList } from "../lib/go_text.ts";
 import type { PolicyRule } from "../kube/kinds/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./evaluate.ts";

@@ -5,7 +5,7 @@
  */
 import { omitUndefined } from "../lib/record.ts";
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/kinds/authorization_v1.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuote } from "../lib/go_text.ts";
 import { getName } from "../kube/meta.ts";
 import type {
   ClusterRole,
@@ -16,7 +16,7 @@ import type {
   RoleRef,
   Subject,
 } from "../kube/kinds/rbac_v1.ts";
-import { FifoCache } from "../lib/fifo_cache.ts";
+import { FifoCache } from "../lib/bounded.ts";
 import { toAccountUsername, type UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "./attributes.ts";
 

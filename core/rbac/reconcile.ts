@@ -3,7 +3,7 @@
  * nothing (component-helpers `auth/rbac/reconciliation`), and the rules of aggregated ClusterRoles
  * (`pkg/controller/clusterroleaggregation`).
  */
-import { sortMembers } from "../lib/byte_order.ts";
+import { sortMembers } from "../lib/go_text.ts";
 import { omitUndefined } from "../lib/record.ts";
 import { isSameRole } from "../kube/rules/rbac.ts";
 import { getName, type LabelSelector, type ObjectMeta } from "../kube/meta.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { issuedCertificateKind } from "../kube/kinds/mod.ts";
 import { storedForm } from "../kube/wire/stored_form.ts";
-import { decodeObject } from "../kube/wire/decode.ts";
+import { decodeObject } from "../kube/wire/object_json.ts";
 import type { IssuedCertificateSpec, RegisterSeal } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { issueCertificate } from "../pki/authority/issue.ts";

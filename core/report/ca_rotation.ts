@@ -12,7 +12,7 @@ import {
   sortServers,
 } from "../ca_rotation/steps.ts";
 import { parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
-import { formatKey } from "../pki/keys/key_algorithm.ts";
+import { formatKey } from "../pki/keys/key_names.ts";
 import { formatName } from "../pki/x509/names.ts";
 
 /** The digits of a fingerprint in the name of a retired CA's files. */

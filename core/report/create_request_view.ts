@@ -11,7 +11,7 @@ import type { CertificateSigningRequest, CertificateSigningRequestCondition } fr
 import { formatHumanDuration } from "../lib/duration.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { formatKey } from "../pki/keys/key_algorithm.ts";
+import { formatKey } from "../pki/keys/key_names.ts";
 import { formatName } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";

@@ -6,7 +6,7 @@
 import { computeKeyFingerprint } from "../approval/evidence/claims.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { isSameSet } from "../lib/byte_order.ts";
+import { isSameSet } from "../lib/record.ts";
 import type { SubjectFields } from "../pki/x509/names.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { type AlternativeNames, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";

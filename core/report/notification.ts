@@ -5,8 +5,7 @@
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { Event } from "../kube/kinds/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { escapeControls } from "../lib/printable.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { escapeControls, shellWord } from "../lib/printable.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import { describeStored } from "./health/certificates.ts";

@@ -2,8 +2,7 @@
 import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
-import { shellWord } from "../lib/shell_word.ts";
-import { line } from "../lib/printable.ts";
+import { line, shellWord } from "../lib/printable.ts";
 import type { RevocationTarget } from "../revocation/revocation.ts";
 import { findNodeOfRecord, hasExpired, shortenSerial } from "./record_rows.ts";
 import { readIdentity } from "../register/certificate_user.ts";

@@ -1,6 +1,6 @@
 /** Words for sentences about requests: numbers, durations, ages, lists, users, and names that cannot be mistaken for words. */
 import { formatHumanDuration } from "../lib/duration.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuote } from "../lib/go_text.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import { ANONYMOUS_USER, parseNodeUser, SERVICE_ACCOUNT_PREFIX } from "../kube/user.ts";
 

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
 import { findSignatureFaultAside } from "../pki/keys/signature.ts";
 import {
   parseCertificationRequest,
@@ -10,7 +10,7 @@ import {
   toSignedBytes,
   verifyRequestSignature,
 } from "../pki/x509/pkcs10.ts";
-import { FifoCache } from "../lib/fifo_cache.ts";
+import { FifoCache } from "../lib/bounded.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** The facts of a request whose self-signature was verified. */

@@ -14,8 +14,8 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../kube/kinds/certificates_v1.ts";
-import { byteLength, goQuote } from "../lib/quote.ts";
-import { shellWord } from "../lib/shell_word.ts";
+import { byteLength, goQuote } from "../lib/go_text.ts";
+import { shellWord } from "../lib/printable.ts";
 
 /** A domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;

@@ -25,7 +25,7 @@ import { findCertificateFault } from "./issued_certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
 import { parseRequest, parseVerifiedRequest } from "./parse_request.ts";
 import { validateSignerName } from "./signer_name.ts";
-import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
 import { findKeyUsageFault, findUnknownUsages } from "../pki/x509/usages.ts";
 
 /** The endpoint of an update. */

@@ -20,16 +20,15 @@ import {
   requiredField,
   tooLong,
 } from "../kube/status/field_error.ts";
-import { clampToInt64 } from "../lib/int64.ts";
+import { byteLength, clampToInt64 } from "../lib/go_text.ts";
 import { isEqualJson } from "../kube/json_value.ts";
 import type { Condition } from "../kube/meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../kube/names.ts";
 import { validateAnnotationsSize, validateConditions } from "../kube/rules/meta_v1.ts";
 import { decodeBase64 } from "../lib/encodings.ts";
-import { isMailAddress } from "../lib/mail_address.ts";
-import { byteLength } from "../lib/quote.ts";
+import { isMailAddress } from "../pki/x509/subject_alternative_names.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/x509/pkcs10.ts";
 import { publicKeysEqual } from "../pki/keys/public_key.ts";

@@ -22,7 +22,7 @@ import {
   TLSBOOT_GROUP,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../lib/printable.ts";
-import { byteLength, goQuote } from "../lib/quote.ts";
+import { byteLength, goQuote } from "../lib/go_text.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /**

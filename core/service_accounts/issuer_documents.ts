@@ -1,7 +1,10 @@
-/** The documents with which others verify service account tokens (`pkg/serviceaccount/openidmetadata.go`). */
+/**
+ * The documents with which others verify service account tokens (`pkg/serviceaccount/openidmetadata.go`). They are apart from
+ * the keys, because the settings, which every start loads, need the default issuer and no crypto.
+ */
 import { err, ok, type Result } from "../lib/result.ts";
-import { marshalJson } from "../lib/quote.ts";
-import type { TokenKey } from "./keys.ts";
+import { marshalJson } from "../lib/go_text.ts";
+import type { TokenKey } from "./jwt.ts";
 
 /** The issuer of service account tokens, and with it the audience of the server, unless flags name others. */
 export const DEFAULT_ISSUER = "https://kubernetes.default.svc";

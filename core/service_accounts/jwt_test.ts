@@ -6,8 +6,11 @@ import {
   encodeClaims,
   parseClaims,
   parseJwt,
+  parseTokenKeys,
+  parseTokenSigner,
   signJwt,
   type TokenClaims,
+  type TokenSigner,
   toTokenUser,
   type UnverifiedJwt,
   verifyJwt,
@@ -19,7 +22,6 @@ import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys/keys.ts";
 import { createClientCa } from "../../tests/support/test_peers.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import { checkDiscoverableIssuer, formatKeySet } from "./issuer_documents.ts";
-import { parseTokenKeys, parseTokenSigner, type TokenSigner } from "./keys.ts";
 
 const claims: TokenClaims = {
   issuer: "https://kubernetes.default.svc",

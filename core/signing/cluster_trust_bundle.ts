@@ -8,7 +8,7 @@ import { checkEach, type FieldError, invalid, tooLong } from "../kube/status/fie
 import { subdomainNameErrors } from "../kube/names.ts";
 import { encodeBase64 } from "../lib/encodings.ts";
 import { validateSignerName } from "../request/signer_name.ts";
-import { byteLength } from "../lib/quote.ts";
+import { byteLength } from "../lib/go_text.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { parsePemBlocks, type PemBlock } from "../pki/asn1/pem.ts";
 import { hash } from "node:crypto";

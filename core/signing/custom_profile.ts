@@ -30,7 +30,7 @@ import {
 } from "./profile_spec.ts";
 import type { DistinguishedName } from "../pki/x509/names.ts";
 import { isInNetwork } from "../lib/ip_address.ts";
-import { matchesDeepPattern } from "../lib/pattern.ts";
+import { matchesDeepPattern } from "../lib/linear_text.ts";
 import { findDnsNameFault } from "../pki/x509/subject_alternative_names.ts";
 
 /** Creates the profile of a signer. The rules are checked in this order: subject, names, key, usages, lifetime. */

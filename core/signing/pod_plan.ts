@@ -14,14 +14,18 @@ import {
 } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/encodings.ts";
-import { isMailAddress } from "../lib/mail_address.ts";
+import {
+  type AlternativeNames,
+  findDnsNameFault,
+  isMailAddress,
+  parseUri,
+} from "../pki/x509/subject_alternative_names.ts";
 import { cutLoggedText, escapeControls } from "../lib/printable.ts";
-import { matchesPattern } from "../lib/pattern.ts";
+import { matchesPattern } from "../lib/linear_text.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { isAscii } from "../pki/asn1/der_text.ts";
-import { type AlternativeNames, findDnsNameFault, parseUri } from "../pki/x509/subject_alternative_names.ts";
 import type { CertificatePlan } from "../pki/authority/issue.ts";
-import type { KeyAlgorithmOptions } from "../pki/keys/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/x509/pkcs10.ts";
 import { encodeName, type SubjectFields } from "../pki/x509/names.ts";
 import { createCustomProfile } from "./custom_profile.ts";

@@ -5,7 +5,7 @@
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import type { Pod } from "../kube/kinds/core_v1.ts";
 import type { KubeObject } from "../kube/meta.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuote } from "../lib/go_text.ts";
 
 /** The objects that a request names, as far as they exist. */
 export interface PodRequestObjects {

@@ -21,7 +21,7 @@ import {
 } from "../lib/config_file.ts";
 import { MIN_EXPIRATION_SECONDS, MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/certificates_v1.ts";
 import { findDerValueFault } from "../pki/x509/certificate_extensions.ts";
-import { ML_DSA_NAMES } from "../pki/keys/key_algorithm.ts";
+import { ML_DSA_NAMES } from "../pki/keys/key_names.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
 import { findDnsNameFault, isDocumentUrl } from "../pki/x509/subject_alternative_names.ts";
 import type { Result } from "../lib/result.ts";

@@ -4,7 +4,7 @@
  * kube-apiserver compares them with the pod and its node when a kubelet sends the request
  * (`plugin/pkg/admission/noderestriction`).
  */
-import { isMlDsa, type PrivateKeyAlgorithm } from "../pki/keys/key_algorithm.ts";
+import { isMlDsa, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
 import { MIN_POD_EXPIRATION_SECONDS, type PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/x509/certificate_extensions.ts";

@@ -6,14 +6,14 @@
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import { isSameSet, sortMembers } from "../lib/byte_order.ts";
+import { sortMembers } from "../lib/go_text.ts";
+import { isSameSet, omitEmpty, omitUndefined } from "../lib/record.ts";
 import { isInNetwork, parseCidr } from "../lib/ip_address.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/key_names.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339, parseTokenUses } from "./token_secret.ts";
-import { omitEmpty, omitUndefined } from "../lib/record.ts";
 
 /** The annotations by which the creator of a token limits it. */
 const LIMITS = {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import type { PublicKeyPin } from "../pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import {
   decideTokenBearer,
   decideTokenRequest,
@@ -22,8 +22,7 @@ import {
   withLastUse,
   withUsedKey,
 } from "./bound_token.ts";
-import { toNodeSubject } from "../machine/node_name.ts";
-import type { NodeName } from "../machine/node_name.ts";
+import { type NodeName, toNodeSubject } from "../machine/node_name.ts";
 
 const now = new Date("2026-11-28T02:00:00.250Z");
 const n1 = "n1" as NodeName;

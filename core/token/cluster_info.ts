@@ -14,7 +14,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { encodeCertificates, parseCaBundle } from "../pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { parsePemBlocks } from "../pki/asn1/pem.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import type { Role, RoleBinding } from "../kube/kinds/rbac_v1.ts";
 import { ANONYMOUS_USER } from "../kube/user.ts";
 import { allow, bindRole, toUserSubject } from "../rbac/manifest.ts";

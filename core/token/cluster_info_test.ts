@@ -14,7 +14,7 @@ import {
 import { createTokenSecret } from "./token_secret.ts";
 import { Secret } from "../lib/brand.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
-import { publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../pki/keys/key_names.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";

@@ -2,13 +2,13 @@
 import { encodeBase64 } from "../lib/encodings.ts";
 import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { isPlainWord, shellWord } from "../lib/shell_word.ts";
+import { isPlainWord, shellWord } from "../lib/printable.ts";
 import type { TextFile } from "../lib/tar.ts";
 import { formatYaml } from "../lib/yaml/format.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../kube/meta.ts";
-import { type PublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import {
   CLUSTER_INFO_KUBECONFIG_KEY,
   CLUSTER_INFO_NAME,

@@ -5,7 +5,7 @@ import { Secret } from "../lib/brand.ts";
 import type { ConfigMap } from "../kube/kinds/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../pki/x509/ca_bundle.ts";
-import { parsePublicKeyPin, publicKeyPin } from "../pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin, publicKeyPin } from "../pki/keys/key_names.ts";
 import { encodeClusterInfo } from "./cluster_info.ts";
 import {
   encodeBootstrapKubeconfig,

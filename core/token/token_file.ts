@@ -1,6 +1,6 @@
 /** The static token file of `--token-auth-file` (`apiserver/pkg/authentication/token/tokenfile/tokenfile.go`). */
 import { Secret } from "../lib/brand.ts";
-import { byteLength } from "../lib/quote.ts";
+import { byteLength } from "../lib/go_text.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** One token and the user that it authenticates. */

@@ -4,14 +4,13 @@
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
  * `pkg/controller/bootstrap`). The limits that users write next to a token are parsed here too.
  */
-import { equalsInConstantTime } from "../lib/brand.ts";
+import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuote } from "../lib/go_text.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { Secret } from "../lib/brand.ts";
 import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import type { Random } from "../ports.ts";
 

@@ -16,7 +16,7 @@ import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, parseNodeUser } from "../../core/kube/user.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import { equalBytes } from "../../core/pki/asn1/der.ts";
 import { type CertificateChain, encodeTrust, findCertificates } from "../../core/pki/x509/ca_bundle.ts";

@@ -56,7 +56,7 @@ export interface CaKeys {
   getNamedSource(certificate: string, keyFile: string | undefined): CaKeySource;
 }
 
-/** Where keys are, and what opens them. */
+/** The place of the keys, and the means to open them. */
 export interface CaKeyOptions {
   readonly passphrases: Passphrases;
   readonly files: FilePort;

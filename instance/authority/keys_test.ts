@@ -4,7 +4,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { joinAuthority, parseAuthorityCertificate } from "../../core/pki/authority/authority.ts";
-import { type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_algorithm.ts";
+import { type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/keys/key_names.ts";
 import { hasMlDsa } from "../../core/pki/keys/ml_dsa.ts";
 import { type Breakage, writeKeyProgram } from "../../tests/support/key_program.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";

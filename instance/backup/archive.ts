@@ -3,7 +3,7 @@
  * which a reader checks them.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { BackupFile } from "./source.ts";
 import {
   type BackupManifest,
@@ -65,7 +65,7 @@ export async function* createArchive(
 
 /** Describes a part of an archive: its path, size and hash. */
 export function toBackupPart(path: string, bytes: Uint8Array): BackupPart {
-  return { path, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  return { path, size: bytes.length, sha256: hash("sha256", bytes) };
 }
 
 async function* splitIntoPieces(lines: AsyncIterable<string>, wanted: number): AsyncGenerator<Uint8Array> {

@@ -2,7 +2,7 @@
  * Restores a data directory: builds it completely next to its final path, reads it as a server would, and only then
  * renames it. The old folder is kept next to the new one. The objects may be written to an etcd instead.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { BackupFile } from "./source.ts";
@@ -80,7 +80,7 @@ export async function restoreBackup(
       });
       return { manifest, revision, replaced, aside: [] };
     }
-    const backup = createHash("sha256").update(formatManifest(manifest)).digest("hex");
+    const backup = hash("sha256", formatManifest(manifest));
     const place = formatEtcdPlace({ ...etcd.place, backup });
     await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force: forceEtcd });
     const isInPlace = restore.isResumed && current !== undefined && formatEtcdPlace(current) === place;

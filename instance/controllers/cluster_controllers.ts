@@ -11,7 +11,7 @@ import {
   type PodCertificateRequest,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
-import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/nodes.ts";
 import {
   clusterRoleKind,
   clusterTrustBundleKind,
@@ -51,7 +51,7 @@ import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_p
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followResource } from "../../server/storage/follow.ts";
 import type { ControllerDeps } from "../deps.ts";
-import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
+import { CONTROLLER_MANAGER, controllerUser } from "../instance_rbac.ts";
 import type { Logger, ObjectStore, Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
 import { USER_AGENT } from "../../core/version.ts";

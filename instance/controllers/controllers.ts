@@ -41,7 +41,7 @@ import { NameClaims } from "../../server/register/name_claims.ts";
 import type { Register, Server } from "../../server/mod.ts";
 import { certificateSigningRequests, events, findLimitedToken, toKeyPrefix } from "../../server/registry/mod.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "./in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, CUSTOM_SIGNER, ROOT_USER } from "../instance_rbac.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import type { FindRevokedRequest } from "../../core/approval/decide_from_sources.ts";
@@ -57,7 +57,7 @@ import { createStoredChanges } from "../../server/storage/follow.ts";
 import { AppError } from "../../core/errors.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
-import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/nodes.ts";
 import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The CAs and rules of a signer. */

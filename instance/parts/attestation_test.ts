@@ -4,8 +4,8 @@ import { type Inventory, parseInventory } from "../../core/approval/evidence/inv
 import { AppError } from "../../core/errors.ts";
 import { err } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
-import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
 import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
+import type { PublicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";

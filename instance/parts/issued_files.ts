@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
-import { decodeObject } from "../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../core/kube/wire/object_json.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../core/lib/record.ts";

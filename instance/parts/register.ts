@@ -12,7 +12,7 @@ import { Register } from "../../server/register/register.ts";
 import { RegisterUpkeep, type ReportedSeal } from "../../server/register/upkeep.ts";
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
 import type { InstanceDeps } from "../deps.ts";
-import { ROOT_USER } from "../controllers/in_process_users.ts";
+import { ROOT_USER } from "../instance_rbac.ts";
 import { migrateIssuedFile } from "./issued_files.ts";
 import type { Part } from "./parts.ts";
 import { createUid } from "../../server/registry/mod.ts";

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { checkDiscoverableIssuer, KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
-import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/keys.ts";
+import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/jwt.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { ServiceAccountOptions } from "../../server/mod.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { parseTokenKeys } from "../../core/service_accounts/keys.ts";
+import { parseTokenKeys } from "../../core/service_accounts/jwt.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

@@ -10,7 +10,7 @@ import {
   LOOPBACK,
 } from "../../core/machine/node_name.ts";
 import { AppError } from "../../core/errors.ts";
-import { isSameSet } from "../../core/lib/byte_order.ts";
+import { isSameSet } from "../../core/lib/record.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { listBundled } from "../../core/pki/x509/ca_bundle.ts";

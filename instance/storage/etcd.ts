@@ -15,7 +15,7 @@ import {
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
 import { type FilePort, writeChanged } from "../../client/files.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";

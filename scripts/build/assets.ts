@@ -1,4 +1,4 @@
-/** The assets of the executable beside its first script, and how they are run. */
+/** The assets of the executable next to its first script, and how they are run. */
 import { Script } from "node:vm";
 
 /** Name of the script of the bundle to begin with. */
@@ -18,7 +18,7 @@ export function toCodeCacheName(asset: string): string {
   return `${asset}.cache`;
 }
 
-/** Scripts as one asset, which has the name of the first; `elsewhere` names the assets of others. */
+/** Packs scripts into one asset with the name of the first; `elsewhere` names the assets of other scripts. */
 export function packScripts(
   scripts: readonly (readonly [name: string, code: string])[],
   elsewhere: readonly (readonly [name: string, asset: string])[] = [],
@@ -30,7 +30,7 @@ export function packScripts(
   return `({${members.join(",\n")}})`;
 }
 
-/** Compiles an asset. V8 refuses a cache that is not for it, and compiles as if there were none. */
+/** Compiles an asset. V8 ignores a cache that was made by another version or for another processor. */
 export function compileAsset(name: string, source: string, cachedData?: Uint8Array): Script {
   return new Script(source, { filename: name, ...(cachedData === undefined ? {} : { cachedData }) });
 }
@@ -49,7 +49,7 @@ export function createRequire(compile: (asset: string) => Script, requireOther: 
     findMain(name)(require, module);
     return module.exports;
   }
-  /** A script that no open asset has or places has an asset of its own. */
+  /** A script that no open asset contains or names has an asset of its own. */
   function findMain(name: string): Main {
     const place = packed.get(name) ?? name;
     if (typeof place !== "string") return place;

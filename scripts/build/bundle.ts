@@ -17,7 +17,7 @@ import { ENTRY, packScripts } from "./assets.ts";
 import { readBuildFacts } from "./facts.ts";
 import { ensureNode } from "./node_runtime.ts";
 
-/** The scripts, and what went into them. */
+/** The scripts, and the files that went into them. */
 export interface Bundle {
   /** The script to begin with. */
   readonly entry: string;
@@ -117,8 +117,8 @@ export async function bundle(
 }
 
 /**
- * The command that users wait for most often. It needs half a hundred scripts, most of which all clients of the API need; one
- * by one they take a tenth more of its time.
+ * The command for which users wait most often. It needs some fifty scripts, most of which all clients of the API need. Loaded
+ * one by one, they would take a tenth more time.
  */
 const PACKED_COMMAND = "cli/commands/csr/get.ts";
 
@@ -161,7 +161,7 @@ export function findNeeds({ outputs }: Metafile, script: string): readonly strin
     .map(({ path }) => basename(path));
 }
 
-/** Writes a bundle to a folder, where Node runs it; answers the path of its entry. */
+/** Writes a bundle to a folder, where Node runs it; returns the path of its entry. */
 export async function writeBundle({ entry, scripts }: Bundle, folder: string): Promise<string> {
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "commonjs" }));
   for (const [name, code] of scripts) await writeFile(join(folder, name), code);
@@ -183,7 +183,7 @@ export async function bundleScript(path: string): Promise<string> {
 }
 
 /**
- * Runs the bundle on Node: no source awaits at top level, or reads `import.meta` or a file beside itself.
+ * Runs the bundle on Node: no source awaits at top level, or reads `import.meta` or a file next to it.
  */
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-bundle-"));

@@ -1,7 +1,7 @@
 /**
- * From which commit something is built, asked of git while it is built: a program never asks by itself.
+ * The commit of a build. The build asks git for it; a built program never does.
  *
- * The answer goes in front of the built JavaScript as one line, `defineBuild(await readBuildFacts())`, where
+ * The commit goes in front of the built JavaScript as one line, `defineBuild(await readBuildFacts())`, where
  * `core/version.ts` finds it: the first line of the bundle of the single file, of `core/version.js` in the npm package.
  */
 import { spawnSync } from "node:child_process";

@@ -28,7 +28,7 @@ createRequire((name) => {
 }, requireLazily)(`./${ENTRY}`);
 
 /**
- * A module that loads when something of it is first used. `import x from "node:x"` makes esbuild list the names of a module
+ * Creates a module that is loaded when it is first used. `import x from "node:x"` makes esbuild list the names of a module
  * and inherit from its prototype: the list is empty here, and the prototype has the names.
  */
 function requireLazily(name: string): unknown {

@@ -31,7 +31,7 @@ async function main(): Promise<void> {
 /** The environment of the commands. */
 const ENV = { HOME: "/root", PATH: "/usr/bin:/bin" };
 
-/** Runs the program with a process that ends nothing and writes nowhere; answers the exit code. */
+/** Runs the program with a process that ends nothing and writes nowhere; returns the exit code. */
 function runOnce(compile: (name: string) => Script, argv: readonly string[]): Promise<number> {
   const requireBuiltIn = createNodeRequire(process.execPath);
   return new Promise((resolve) => {

@@ -8,8 +8,18 @@ import { join } from "node:path";
 import process from "node:process";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { mustRun, runScript } from "../processes.ts";
-import { renderManual } from "./manual.ts";
 import { writePages } from "./pages.ts";
+import {
+  type Command,
+  COMMAND_GROUPS,
+  type CommandTable,
+  findVariable,
+  getCommandName,
+  getExitCodes,
+} from "../../cli/framework/command.ts";
+import { FLAG_GROUPS, flagName, type GroupedFlags, groupFlags } from "../../cli/framework/flags.ts";
+import { describeRule } from "../../cli/framework/rules.ts";
+import { describeVariables, flagHeading, flagText, groupSharedFlags, usageLine } from "../../cli/framework/help.ts";
 
 const MODULES = "cli/commands/docs";
 
@@ -57,6 +67,85 @@ function renderTexts(constant: string, folder: string, texts: Readonly<Record<st
 /** Each text by its name. */
 export const ${constant}: Readonly<Record<string, string>> = ${JSON.stringify(texts)};
 `;
+}
+
+/** Renders the whole page `docs/reference/cli.md` from the command table. */
+export function renderManual(table: CommandTable): string {
+  const shared = groupSharedFlags(table);
+  const groups = COMMAND_GROUPS.map((group) => {
+    const commands = table.commands.filter((command) => command.group === group);
+    return commands.length === 0
+      ? ""
+      : [`## ${group}`, ...commands.map((command) => commandSection(table, command, shared))].join("\n\n");
+  });
+  const sections = [
+    "<!-- Made by scripts/docs/cli.ts from the command table; do not edit. -->",
+    `# ${table.program} on the command line`,
+    paragraphs(table.description),
+    "Answers go to stdout, everything else to stderr. " +
+    describeVariables(table).replaceAll(/TLSBOOT_[A-Z_]*|--[a-z]+/g, "`$&`"),
+    "## Options of several commands",
+    "Each command below names the groups that it takes. If it takes only part of a group, that part is in parentheses. " +
+    "Only programs that keep running read all of the variables.",
+    ...shared.map(groupSection),
+    ...groups,
+  ];
+  return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
+}
+
+function groupSection({ group, entries }: GroupedFlags): string {
+  if (group === undefined) return "";
+  return [`### ${group} options`, FLAG_GROUPS[group], flagTable(entries, { environment: "daemon" })].join("\n\n");
+}
+
+function commandSection(table: CommandTable, command: Command, shared: readonly GroupedFlags[]): string {
+  const groups = groupFlags(command.flags);
+  const examples = Object.entries(command.examples).map((lines) => `# ${lines.join("\n")}`).join("\n\n");
+  const args = command.args.map(({ name, summary }) => `- \`${name}\`: ${summary}`).join("\n");
+  const rules = (command.rules ?? []).map((rule) => `- ${describeRule(rule)}.`).join("\n");
+  const codes = getExitCodes(command).map(([code, meaning]) => `${code} ${meaning}`).join(" · ");
+  const parts = [
+    `### ${getCommandName(table, command)}`,
+    paragraphs(command.description),
+    `\`\`\`\n${usageLine(table, command)}\n\`\`\``,
+    args,
+    ...groups.filter(({ group }) => group === undefined).map(({ entries }) => flagTable(entries, command)),
+    sharedLine(groups, shared),
+    rules,
+    examples === "" ? "" : `\`\`\`sh\n${examples}\n\`\`\``,
+    `Exit codes: ${codes}`,
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** Names the groups of shared options that a command takes, with the options of a group that it takes in part. */
+function sharedLine(groups: readonly GroupedFlags[], shared: readonly GroupedFlags[]): string {
+  const links = groups.filter(({ group }) => group !== undefined).map(({ group, entries }) => {
+    const link = `[${group}](#${group?.toLowerCase().replaceAll(" ", "-")}-options)`;
+    const isWhole = shared.some((whole) => whole.group === group && whole.entries.length === entries.length);
+    return isWhole ? link : `${link} (${entries.map(([key]) => `\`--${flagName(key)}\``).join(", ")})`;
+  });
+  return links.length === 0 ? "" : `Shared options: ${links.join(", ")}.`;
+}
+
+function flagTable(entries: GroupedFlags["entries"], command: Pick<Command, "environment">): string {
+  const rows = entries.map(([key, flag]) =>
+    `| \`${cell(flagHeading(key, flag))}\` | ${origin(findVariable(command, key, flag))} | ${cell(flagText(flag))} |`
+  );
+  return ["| flag and default | environment | |", "|---|---|---|", ...rows].join("\n");
+}
+
+function origin(variable: string | undefined): string {
+  return variable === undefined ? "" : `\`${variable}\``;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+/** Help indents what follows the first line; Markdown would take that for code in places. */
+function paragraphs(text: string): string {
+  return text.split("\n").map((line) => line.replace(/^ /, "")).join("\n");
 }
 
 runScript(import.meta, main);

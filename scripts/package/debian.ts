@@ -3,7 +3,7 @@
  * It installs the program, its units, a system user, manual pages, completion and the licences.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,9 +12,16 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { CONTACT } from "../docs/pages.ts";
 import { runScript } from "../processes.ts";
-import { type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./released_files.ts";
-import { compressed, CONFIGURATION_FILE, file, packageFiles, readEdition } from "./package_files.ts";
-import { createTar, findFolders, type TarEntry } from "./tar.ts";
+import {
+  createTar,
+  findFolders,
+  type PackageFlags,
+  parsePackageFlags,
+  readLinuxPrograms,
+  type TarEntry,
+  toTarFile,
+} from "./released_files.ts";
+import { compressed, CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
@@ -30,7 +37,7 @@ export async function writeDebianPackages({ dist, revision }: PackageFlags): Pro
   const beside = [
     ...await packageFiles(root, readEdition(facts)),
     compressed("usr/share/doc/tlsboot/changelog.Debian.gz", renderChangelog(version, buildSeconds(facts))),
-    file("usr/share/lintian/overrides/tlsboot", await read("lintian-overrides")),
+    toTarFile("usr/share/lintian/overrides/tlsboot", await read("lintian-overrides")),
   ];
   const control = (await read("control")).replace("@version@", version).replace("@maintainer@", MAINTAINER);
   const scripts = Object.fromEntries(await Promise.all(SCRIPTS.map(async (name) => [name, await read(name)] as const)));
@@ -77,15 +84,13 @@ interface DebianPackage {
 function createDeb({ files, control, scripts, configurationFiles, modifiedSeconds }: DebianPackage): Buffer {
   const sorted = [...files].sort((a, b) => a.path < b.path ? -1 : 1);
   const kilobytes = sorted.reduce((sum, { data }) => sum + Math.ceil((data?.length ?? 0) / 1024), 0);
-  const sums = sorted.flatMap(({ path, data }) =>
-    data === undefined ? [] : [`${createHash("md5").update(data).digest("hex")}  ${path}\n`]
-  );
+  const sums = sorted.flatMap(({ path, data }) => data === undefined ? [] : [`${hash("md5", data)}  ${path}\n`]);
   const controlEntries: readonly TarEntry[] = [
     { path: "./", mode: 0o755 },
-    text("./conffiles", configurationFiles.map((path) => `/${path}\n`).join("")),
-    text("./control", control.replace("@size@", String(kilobytes))),
-    text("./md5sums", sums.join("")),
-    ...Object.entries(scripts).sort().map(([name, script]) => text(`./${name}`, script, 0o755)),
+    toTarFile("./conffiles", configurationFiles.map((path) => `/${path}\n`).join("")),
+    toTarFile("./control", control.replace("@size@", String(kilobytes))),
+    toTarFile("./md5sums", sums.join("")),
+    ...Object.entries(scripts).sort().map(([name, script]) => toTarFile(`./${name}`, script, 0o755)),
   ];
   const dataEntries = [...findFolders(sorted.map(({ path }) => path)), ...sorted]
     .map((entry) => ({ ...entry, path: `./${entry.path}` }))
@@ -97,10 +102,6 @@ function createDeb({ files, control, scripts, configurationFiles, modifiedSecond
     { name: "control.tar.gz", data: compress(controlEntries) },
     { name: "data.tar.gz", data: compress(dataEntries) },
   ], modifiedSeconds);
-}
-
-function text(path: string, content: string, mode = 0o644): TarEntry {
-  return { path, mode, data: Buffer.from(content) };
 }
 
 /** A file in an archive of `ar`; names have at most 16 letters. */

@@ -7,7 +7,7 @@
  * apt; `--base` takes them from such a folder, without a network. The same files and packages give the same bytes.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -28,8 +28,7 @@ import {
   IMAGE_USER,
   readImageBase,
 } from "./image_base.ts";
-import { type LinuxProgram, readLinuxPrograms } from "./released_files.ts";
-import { createTar, type TarEntry } from "./tar.ts";
+import { createTar, type LinuxProgram, readLinuxPrograms, type TarEntry, toTarFile } from "./released_files.ts";
 
 /** The name has a host, so that no engine takes it for an image of a public registry. */
 const NAME = `localhost/tlsboot:${TLSBOOT_VERSION}`;
@@ -154,7 +153,7 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
 
 /** A layer of an image. */
 interface ImageLayer {
-  /** What the layer is, in a sentence. */
+  /** A sentence that says what the layer contains. */
   readonly comment: string;
   readonly entries: readonly TarEntry[];
   /** The age of everything inside, seconds since 1970. */
@@ -225,11 +224,11 @@ export function createOciArchive(name: string, images: readonly EncodedImage[], 
   const annotations = { "org.opencontainers.image.ref.name": name, "io.containerd.image.name": name };
   const whole = { ...add(index, `${MEDIA}.index.v1+json`), annotations };
   return createTar([
-    toFile("oci-layout", toJson({ imageLayoutVersion: "1.0.0" })),
-    toFile("index.json", toJson({ schemaVersion: 2, mediaType: `${MEDIA}.index.v1+json`, manifests: [whole] })),
+    toTarFile("oci-layout", toJson({ imageLayoutVersion: "1.0.0" })),
+    toTarFile("index.json", toJson({ schemaVersion: 2, mediaType: `${MEDIA}.index.v1+json`, manifests: [whole] })),
     { path: "blobs/", mode: 0o755 },
     { path: "blobs/sha256/", mode: 0o755 },
-    ...[...blobs].map(([digest, blob]) => toFile(`blobs/${digest.replace(":", "/")}`, blob)),
+    ...[...blobs].map(([digest, blob]) => toTarFile(`blobs/${digest.replace(":", "/")}`, blob)),
   ], modifiedSeconds);
 }
 
@@ -238,14 +237,10 @@ export function createDockerArchive(name: string, image: EncodedImage, modifiedS
   const config = `${toDigest(image.config).slice("sha256:".length)}.json`;
   const layers = image.layers.map((layer) => [`${toDigest(layer).slice("sha256:".length)}.tar.gz`, layer] as const);
   return createTar([
-    toFile("manifest.json", toJson([{ Config: config, RepoTags: [name], Layers: layers.map(([path]) => path) }])),
-    toFile(config, image.config),
-    ...layers.map(([path, layer]) => toFile(path, layer)),
+    toTarFile("manifest.json", toJson([{ Config: config, RepoTags: [name], Layers: layers.map(([path]) => path) }])),
+    toTarFile(config, image.config),
+    ...layers.map(([path, layer]) => toTarFile(path, layer)),
   ], modifiedSeconds);
-}
-
-function toFile(path: string, data: Buffer): TarEntry {
-  return { path, mode: 0o644, data };
 }
 
 function toJson(value: unknown): Buffer {
@@ -253,7 +248,7 @@ function toJson(value: unknown): Buffer {
 }
 
 function toDigest(blob: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(blob).digest("hex")}`;
+  return `sha256:${hash("sha256", blob)}`;
 }
 
 runScript(import.meta, main);

@@ -1,12 +1,12 @@
-/** The layer below the program in a container image: what the program needs of Debian, by package name, and no shell. */
+/** The layer below the program in a container image: the Debian packages that the program needs, and no shell. */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { lstat, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mustRun } from "../processes.ts";
 import { type DebianPackages, fetchDebianPackages } from "./debian_packages.ts";
-import { findFolders, type TarEntry } from "./tar.ts";
+import { findFolders, type TarEntry, toTarFile } from "./released_files.ts";
 
 /** The number of the image's user, which is that of other images without a shell: 65532. */
 export const IMAGE_USER = 65_532;
@@ -55,7 +55,7 @@ export async function fetchImageBase(folder: string, architecture: string): Prom
   await fetchDebianPackages(folder, { ...BASE, architecture });
 }
 
-/** Makes the layer from the packages in a folder. Throws when one is missing or there twice. */
+/** Makes the layer from the packages in a folder. Throws when one is missing or present twice. */
 export async function readImageBase(folder: string): Promise<ImageBase> {
   const work = await mkdtemp(join(tmpdir(), "tlsboot-image-"));
   try {
@@ -72,7 +72,7 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
       packages.push(described);
       // Scanners find the packages of an image without dpkg here.
       const path = `var/lib/dpkg/status.d/${described.name}`;
-      status.push(toFile(path, facts), toFile(`${path}.md5sums`, await readFile(join(control, "md5sums"))));
+      status.push(toTarFile(path, facts), toTarFile(`${path}.md5sums`, await readFile(join(control, "md5sums"))));
     }
     const found = packages.map(({ name }) => name);
     if (found.join() !== BASE.names.join()) {
@@ -86,7 +86,7 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
         ...await Promise.all(taken.map((path) => readEntry(root, path))),
         ...status,
         // As update-ca-certificates makes it.
-        toFile(
+        toTarFile(
           "etc/ssl/certs/ca-certificates.crt",
           Buffer.concat(await Promise.all(certificates.map((path) => readFile(join(root, path))))),
         ),
@@ -101,15 +101,15 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
 
 /** The users, and the order in which a name is looked up: without the file, glibc prefers DNS to /etc/hosts. */
 const SETTINGS: readonly TarEntry[] = [
-  toFile(
+  toTarFile(
     "etc/passwd",
     `root:x:0:0:root:/root:/sbin/nologin\ntlsboot:x:${IMAGE_USER}:${IMAGE_USER}:tlsboot:/${IMAGE_DATA_DIR}:/sbin/nologin\n`,
   ),
-  toFile("etc/group", `root:x:0:\ntlsboot:x:${IMAGE_USER}:\n`),
-  toFile("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+  toTarFile("etc/group", `root:x:0:\ntlsboot:x:${IMAGE_USER}:\n`),
+  toTarFile("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
 
-/** Where a runtime mounts something, and the folder of the data: a new volume there gets its owner. */
+/** The folders on which a runtime mounts something, and the folder of the data, whose owner a new volume gets. */
 const FOLDERS: readonly TarEntry[] = [
   ...["dev/", "proc/", "run/", "sys/"].map((path) => ({ path, mode: 0o755 })),
   { path: "tmp/", mode: 0o1777 },
@@ -132,7 +132,7 @@ function parseControl(control: string, deb: Buffer): BasePackage {
     name: field("Package"),
     version: field("Version"),
     architecture: field("Architecture"),
-    sha256: createHash("sha256").update(deb).digest("hex"),
+    sha256: hash("sha256", deb),
   };
 }
 
@@ -148,8 +148,4 @@ async function readEntry(root: string, path: string): Promise<TarEntry> {
   const { mode } = await lstat(file);
   if ((mode & 0o170000) === 0o120000) return { path, mode: 0o777, target: await readlink(file) };
   return { path, mode: mode & 0o777, data: await readFile(file) };
-}
-
-function toFile(path: string, content: string | Uint8Array): TarEntry {
-  return { path, mode: 0o644, data: Buffer.from(content) };
 }

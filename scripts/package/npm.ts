@@ -13,7 +13,7 @@ import ts from "typescript";
 import { defineBuild, readBuildFacts } from "../build/facts.ts";
 import { importedPackages } from "../licenses.ts";
 import { runScript } from "../processes.ts";
-import { createTar, type TarEntry } from "./tar.ts";
+import { createTar, type TarEntry } from "./released_files.ts";
 import { MIN_NODE_MAJOR } from "../../cli/node.ts";
 
 /** The date that npm itself gives to packed files, the same for every package. */
@@ -65,7 +65,7 @@ export async function writeNpmPackage(out: string): Promise<string> {
 
 /**
  * The code that Node loads for an entry. Node parses all modules of an ES module before it runs the first, so an old
- * one would end with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before
+ * Node would end with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before
  * it has the entry's names and no others.
  */
 async function nodeEntry(root: string, source: string): Promise<readonly (readonly [path: string, text: string])[]> {

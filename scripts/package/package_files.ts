@@ -1,5 +1,4 @@
-/** The files that packages for Linux install beside the program: units, manual pages, completion, licences. */
-import { Buffer } from "node:buffer";
+/** The files that packages for Linux install next to the program: units, manual pages, completion, licences. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -8,7 +7,7 @@ import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { renderCompletionScript } from "../../cli/framework/completion.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
-import type { TarEntry } from "./tar.ts";
+import { type TarEntry, toTarFile } from "./released_files.ts";
 
 /** The one file that people edit. */
 export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
@@ -44,13 +43,13 @@ const KUBECTL_PLUGIN: readonly TarEntry[] = [
 /** Returns the files, in no order; their paths are Debian's. */
 export async function packageFiles(root: string, edition: ManEdition): Promise<readonly TarEntry[]> {
   const systemd = SYSTEMD.map(async ([source, path]) =>
-    file(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
+    toTarFile(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
   );
   const pages = manTopics(COMMAND_TABLE).map((topic) =>
     compressed(`usr/share/man/man1/${manName(COMMAND_TABLE, topic)}.1.gz`, renderMan(COMMAND_TABLE, topic, edition))
   );
   const completion = (shell: "bash" | "zsh" | "fish", path: string): TarEntry =>
-    file(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
+    toTarFile(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
   return [
     ...KUBECTL_PLUGIN,
     ...await Promise.all(systemd),
@@ -58,22 +57,17 @@ export async function packageFiles(root: string, edition: ManEdition): Promise<r
     completion("bash", "bash-completion/completions/tlsboot"),
     completion("zsh", "zsh/vendor-completions/_tlsboot"),
     completion("fish", "fish/vendor_completions.d/tlsboot.fish"),
-    file("usr/share/doc/tlsboot/copyright", renderLicenses()),
+    toTarFile("usr/share/doc/tlsboot/copyright", renderLicenses()),
     ...await Promise.all(
       EXAMPLES.map(async ([source, name]) =>
-        file(`usr/share/doc/tlsboot/examples/${name}`, await readFile(join(root, "packaging", source), "utf8"))
+        toTarFile(`usr/share/doc/tlsboot/examples/${name}`, await readFile(join(root, "packaging", source), "utf8"))
       ),
     ),
     compressed("usr/share/doc/tlsboot/changelog.gz", await readFile(join(root, "CHANGELOG.md"), "utf8")),
   ];
 }
 
-/** Makes a file of text. */
-export function file(path: string, text: string): TarEntry {
-  return { path, mode: 0o644, data: Buffer.from(text) };
-}
-
-/** Makes a compressed file of text; its name ends with `.gz`. */
+/** Creates a compressed file; its name ends with `.gz`. */
 export function compressed(path: string, text: string): TarEntry {
   return { path, mode: 0o644, data: gzipSync(text, { level: 9 }) };
 }

@@ -1,5 +1,8 @@
-/** The released files, from which packages and images are made, and their checksums. */
-import type { Buffer } from "node:buffer";
+/**
+ * The released files, from which packages and images are made, their checksums, and archives whose bytes follow from their
+ * contents alone: tar with fixed dates and owners.
+ */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -7,6 +10,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 
 /** Debian's names of the processors, which are those of container images too. */
 export type LinuxArchitecture = "amd64" | "arm64";
@@ -61,4 +65,46 @@ export async function formatChecksums(folder: string, names: readonly string[]):
     return `${hash.digest("hex")}  ${name}\n`;
   });
   return (await Promise.all(lines)).join("");
+}
+
+/** A file, a folder or a link of an archive. */
+export interface TarEntry {
+  /** The path, with slashes; that of a folder ends with one. */
+  readonly path: string;
+  /** The permission bits of the entry, such as 0o644. */
+  readonly mode: number;
+  /** Absent for folders and links. */
+  readonly data?: Uint8Array;
+  /** The target of a symbolic link. */
+  readonly target?: string;
+  /** The number of the user and of the group that own the entry; without it, root. */
+  readonly owner?: number;
+}
+
+/** Archives are padded to twenty blocks (GNU tar's record). */
+const RECORD = 20 * TAR_BLOCK;
+
+/** Creates a file of an archive. */
+export function toTarFile(path: string, content: string | Uint8Array, mode: number = 0o644): TarEntry {
+  return { path, mode, data: typeof content === "string" ? Buffer.from(content) : content };
+}
+
+/** Creates an archive with the entries in their order, all with the same time of modification (seconds since 1970). */
+export function createTar(entries: readonly TarEntry[], modifiedSeconds: number): Buffer {
+  const blocks: Uint8Array[] = [];
+  for (const { data = new Uint8Array(), ...entry } of entries) {
+    blocks.push(encodeTarHeader({ ...entry, size: data.length, modifiedSeconds }), data, tarPadding(data.length));
+  }
+  const size = blocks.reduce((sum, block) => sum + block.length, TAR_END.length);
+  return Buffer.concat([...blocks, TAR_END, tarPadding(size, RECORD)]);
+}
+
+/** Returns every folder above some files, the root included. */
+export function findFolders(paths: readonly string[]): readonly TarEntry[] {
+  const folders = new Set([""]);
+  for (const path of paths) {
+    const parts = path.split("/").slice(0, -1);
+    parts.forEach((_, index) => folders.add(`${parts.slice(0, index + 1).join("/")}/`));
+  }
+  return [...folders].map((path) => ({ path, mode: 0o755 }));
 }

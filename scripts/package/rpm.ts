@@ -9,8 +9,14 @@ import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { runAside, runScript } from "../processes.ts";
-import { type LinuxArchitecture, type PackageFlags, parsePackageFlags, readLinuxPrograms } from "./released_files.ts";
-import { findFolders, type TarEntry } from "./tar.ts";
+import {
+  findFolders,
+  type LinuxArchitecture,
+  type PackageFlags,
+  parsePackageFlags,
+  readLinuxPrograms,
+  type TarEntry,
+} from "./released_files.ts";
 import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
 
 /** RPM's names of the processors. */

@@ -5,8 +5,8 @@
  * approve may create a token that approves, the number of open requests of a requester is limited, and a request for a
  * signer that no known program runs leads to a warning. The last two are off unless they are configured.
  */
-import { goQuote } from "../../core/lib/quote.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type Authorizer, isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
 import { isOwnershipOnly } from "../authz/escalation_check.ts";

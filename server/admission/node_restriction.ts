@@ -13,7 +13,7 @@ import {
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { podCertificateRequestKind, podKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { genericServerError, notFound } from "../../core/kube/status/status.ts";

@@ -37,9 +37,9 @@ import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { toClientNetwork } from "../../core/lib/ip_address.ts";
 import { cutLoggedText, escapeControls } from "../../core/lib/printable.ts";
 import type { Result } from "../../core/lib/result.ts";
-import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
-import type { PublicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../../core/pki/keys/key_names.ts";
 import type { ObjectStore } from "../../core/ports.ts";
 import {
   createTokenSecret,

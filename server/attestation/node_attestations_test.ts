@@ -7,7 +7,7 @@ import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { err, ok } from "../../core/lib/result.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
 import { listTokenFacts } from "../../core/token/token_secret.ts";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";

@@ -8,9 +8,9 @@
 import type { TokenFile } from "../../core/token/token_file.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../core/pki/x509/chain.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/keys/key_names.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";

@@ -6,7 +6,7 @@
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
-import { isSameSet } from "../../core/lib/byte_order.ts";
+import { isSameSet } from "../../core/lib/record.ts";
 import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";

@@ -7,8 +7,8 @@ import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { notFound } from "../../core/kube/status/status.ts";
-import { FifoCache } from "../../core/lib/fifo_cache.ts";
-import { goQuoteList } from "../../core/lib/quote.ts";
+import { FifoCache } from "../../core/lib/bounded.ts";
+import { goQuoteList } from "../../core/lib/go_text.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
@@ -19,10 +19,10 @@ import {
   parseClaims,
   parseJwt,
   type TokenClaims,
+  type TokenKey,
   toTokenUser,
   verifyJwt,
 } from "../../core/service_accounts/jwt.ts";
-import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/absent_kinds.ts";
 import { type ResourceKeys, toStorageKey } from "../registry/registry.ts";

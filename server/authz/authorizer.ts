@@ -17,7 +17,7 @@ import { createRulesReview, evaluateRbac, type RbacObjects, rulesAllow } from ".
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status/status.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";

@@ -22,7 +22,7 @@ import { badRequest, type StatusError } from "../../core/kube/status/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { type Authorizer, createDeniedError } from "./authorizer.ts";
 import { formatFieldError, invalid } from "../../core/kube/status/field_error.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 
 /** The classic mode `impersonate` and the constrained modes. */
 type Mode = "impersonate" | "arbitrary-node" | "serviceaccount" | "user-info";

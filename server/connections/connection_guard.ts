@@ -3,7 +3,7 @@
  * certificate, is known. Unauthenticated connections have shorter timeouts, and when there are too many of them the one
  * that has been idle longest is closed first. The timeouts are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
-import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import type { RequestConnection } from "../http/exchange.ts";
 
 export interface Endings {

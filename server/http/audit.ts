@@ -12,12 +12,12 @@ import {
   isAboutSecrets,
   isAtLeast,
 } from "../../core/audit/policy.ts";
-import { encodeObject, jsonText, type TypeMeta } from "../../core/kube/wire/encode.ts";
+import { encodeObject, jsonText, type TypeMeta } from "../../core/kube/wire/object_json.ts";
 import { formatMicroTime, type ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import { parseRequestInfo, type RequestInfo, toAttributes } from "./request_info.ts";
 import { toWireUser } from "../authn/authentication.ts";

@@ -2,13 +2,18 @@
  * Request bodies: they are read up to the limit, checked for the kind and API version that they name, and decoded into
  * canonical objects.
  */
-import { type DecodedObject, decodeObject } from "../../core/kube/wire/decode.ts";
-import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
-import { goJsonType, isJsonObject, type JsonDocument, listMembers } from "../../core/kube/json_value.ts";
-import { jsonBytes } from "../../core/kube/wire/encode.ts";
+import { type DecodedObject, decodeObject, jsonBytes } from "../../core/kube/wire/object_json.ts";
+import {
+  DecodeError,
+  goJsonType,
+  isJsonObject,
+  type JsonDocument,
+  JsonSyntaxError,
+  listMembers,
+} from "../../core/kube/json_value.ts";
 import { decodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { decodeMessage } from "../../core/kube/wire/protobuf.ts";
-import { decodeUtf8, goQuote } from "../../core/lib/quote.ts";
+import { decodeUtf8, goQuote } from "../../core/lib/go_text.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge } from "../../core/kube/status/status.ts";

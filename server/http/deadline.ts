@@ -1,6 +1,6 @@
 /** The timeout of requests (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
 import { parseDuration } from "../../core/lib/duration.ts";
-import { jsonText } from "../../core/kube/wire/encode.ts";
+import { jsonText } from "../../core/kube/wire/object_json.ts";
 import { badRequest, type StatusError, timeout } from "../../core/kube/status/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Answer } from "./answer.ts";

@@ -19,7 +19,7 @@ import { toStoredKind } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
-import { jsonText } from "../../core/kube/wire/encode.ts";
+import { jsonText } from "../../core/kube/wire/object_json.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/discovery.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
 import { formatDocumentName } from "../../core/kube/openapi/routes.ts";

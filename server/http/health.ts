@@ -1,5 +1,5 @@
 /** The health endpoints `/healthz`, `/livez` and `/readyz` with their checks (`apiserver/pkg/server/healthz`). */
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";

@@ -1,5 +1,5 @@
 /** The kinds and Go types that the messages of kube-apiserver's decoders name. */
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 /**
  * Every kind of kube-apiserver 1.37, whether it is served here or not: a body of such a kind is refused with another

@@ -2,7 +2,7 @@
  * Content negotiation: the media types of bodies and answers (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
 import { PATCH_MEDIA_TYPES, type PatchType } from "../../core/kube/patch/patch_result.ts";
-import { FifoCache } from "../../core/lib/fifo_cache.ts";
+import { FifoCache } from "../../core/lib/bounded.ts";
 import {
   createFailureStatus,
   notAcceptable,
@@ -10,7 +10,7 @@ import {
   unsupportedMediaType,
 } from "../../core/kube/status/status.ts";
 import { lookup } from "../../core/lib/record.ts";
-import { trimChars } from "../../core/lib/trim.ts";
+import { trimChars } from "../../core/lib/linear_text.ts";
 
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
 

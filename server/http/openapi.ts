@@ -3,7 +3,7 @@
  * conditions and ranges like Go's `http.ServeContent`.
  */
 import { hash } from "node:crypto";
-import { jsonText } from "../../core/kube/wire/encode.ts";
+import { jsonText } from "../../core/kube/wire/object_json.ts";
 import { createOpenApiV2, GNOSTIC_V2 } from "../../core/kube/openapi/v2.ts";
 import { createOpenApiV3Documents, GNOSTIC_V3 } from "../../core/kube/openapi/v3.ts";
 import { encodeGnostic } from "../../core/kube/openapi/gnostic.ts";

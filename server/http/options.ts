@@ -1,5 +1,5 @@
 /** Query parameters of the verbs, validated like kube-apiserver's options types. */
-import { parseInt64 } from "../../core/lib/int64.ts";
+import { byteLength, goQuote, isPrintable, parseInt64 } from "../../core/lib/go_text.ts";
 import type { DeleteOptions } from "../../core/kube/meta.ts";
 import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
@@ -11,7 +11,6 @@ import {
   validateUpdateOptions,
 } from "../../core/kube/rules/options.ts";
 import type { FieldError } from "../../core/kube/status/field_error.ts";
-import { byteLength, goQuote, isPrintable } from "../../core/lib/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/meta_v1.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";

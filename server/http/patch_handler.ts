@@ -49,17 +49,17 @@ import {
   withoutDuplicateOwners,
 } from "./write_handlers.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
-import { type DecodedObject, decodeObject } from "../../core/kube/wire/decode.ts";
-import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
+import { type DecodedObject, decodeObject, encodeObject } from "../../core/kube/wire/object_json.ts";
 import {
+  DecodeError,
   findInfinite,
   goJsonType,
   isJsonObject,
   type JsonDocument,
   type JsonObject,
+  JsonSyntaxError,
   toExactValue,
 } from "../../core/kube/json_value.ts";
-import { encodeObject } from "../../core/kube/wire/encode.ts";
 import {
   assertPatchedElements,
   ElementBudget,
@@ -69,10 +69,8 @@ import {
 import { findObjectFault, findUnstructuredFault } from "../../core/kube/wire/unstructured.ts";
 import { parseJson } from "../../core/kube/wire/json_parser.ts";
 import { parseYaml } from "../../core/kube/wire/yaml.ts";
-import { toInt64 } from "../../core/lib/int64.ts";
+import { compareBytes, decodeUtf8, goQuote, marshalJson, toInt64 } from "../../core/lib/go_text.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { decodeUtf8, goQuote, marshalJson } from "../../core/lib/quote.ts";
-import { compareBytes } from "../../core/lib/byte_order.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/apply/apply.ts";
 import { createAuthor, getManagedEndpoint, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
-import { decodeObject } from "../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";

@@ -14,7 +14,7 @@ import {
   KEY_SET_PATH,
   OPENID_CONFIGURATION_PATH,
 } from "../../core/service_accounts/issuer_documents.ts";
-import type { TokenKey } from "../../core/service_accounts/keys.ts";
+import type { TokenKey } from "../../core/service_accounts/jwt.ts";
 
 /** The CRLs that a server publishes. */
 export interface PublishedCrls {

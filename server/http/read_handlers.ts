@@ -1,5 +1,5 @@
 /** Answers a GET of an object or a list. */
-import { encodeObject } from "../../core/kube/wire/encode.ts";
+import { encodeObject } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";

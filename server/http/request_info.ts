@@ -4,13 +4,12 @@
  * kube-apiserver refuses as names.
  */
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { parseInt64 } from "../../core/lib/int64.ts";
+import { decodeUtf8, parseInt64 } from "../../core/lib/go_text.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { parseFieldSelector, parseLabelSelector, requiredValue } from "../../core/kube/selectors.ts";
 import { lookup } from "../../core/lib/record.ts";
-import { trimChars } from "../../core/lib/trim.ts";
+import { trimChars } from "../../core/lib/linear_text.ts";
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "../../core/lib/quote.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {

@@ -13,7 +13,7 @@ import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";
 import { type MediaType, negotiateError, type Representation } from "./negotiation.ts";
 import { PROBE_PATHS } from "./request_info.ts";
 import type { Stored } from "../storage/storage.ts";
-import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
+import { encodeObject, jsonText } from "../../core/kube/wire/object_json.ts";
 import { encodeEnvelope, encodeListItem, encodeListOfItems } from "../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";

@@ -4,8 +4,8 @@
  * first Table on, and the JSON of objects that came from a shared store in its own encoding.
  */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
-import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { encodeObject, jsonText } from "../../core/kube/wire/object_json.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import {
   type ColumnDefinition,

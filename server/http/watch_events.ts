@@ -3,8 +3,7 @@
  * once for all watches that send the same form.
  */
 import { Buffer } from "node:buffer";
-import { decodeObject } from "../../core/kube/wire/decode.ts";
-import { encodeObject, jsonText } from "../../core/kube/wire/encode.ts";
+import { decodeObject, encodeObject, jsonText } from "../../core/kube/wire/object_json.ts";
 import { partialObjectMetadataSchema, statusSchema } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";

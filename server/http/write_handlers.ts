@@ -1,5 +1,5 @@
 /** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
-import { jsonBytes } from "../../core/kube/wire/encode.ts";
+import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import {
   type DeleteOptions,

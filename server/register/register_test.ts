@@ -7,7 +7,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import { createIssuedStatus, planPodCertificate } from "../../core/signing/pod_plan.ts";
 import { buildCsr, sharedKey } from "../../tests/support/csr_builder.ts";

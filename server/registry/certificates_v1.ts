@@ -22,7 +22,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_names.ts";
 import { omitEmpty, omitUndefined } from "../../core/lib/record.ts";
 import {
   ageColumn,
@@ -42,7 +42,7 @@ import {
 import { forbiddenField } from "../../core/kube/status/field_error.ts";
 import { isEqualJson } from "../../core/kube/json_value.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import { isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
 import { withMeta } from "./write.ts";
 import {

@@ -30,7 +30,7 @@ import {
   textColumn,
 } from "./resource.ts";
 import { withMeta } from "./write.ts";
-import { sortedKeys } from "../../core/lib/byte_order.ts";
+import { sortedKeys } from "../../core/lib/go_text.ts";
 
 /** Namespaces, which have no deletion of a whole collection. */
 export const namespaces: Resource<Namespace> = {

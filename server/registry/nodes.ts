@@ -21,7 +21,7 @@ import {
   withoutDisabledSpec,
 } from "../../core/kube/rules/nodes.ts";
 import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS, textColumn } from "./resource.ts";
-import type { Lease } from "../../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../../core/kube/kinds/nodes.ts";
 
 /** The parts of a Node that the table shows. */
 interface Node extends NodeShape {

@@ -3,7 +3,7 @@
  * `{"v":"meta.k8s.io/v1","rv":N,"start":"/<key>\u0000"}` (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote, parseInt64 } from "../../core/lib/go_text.ts";
 import { lookup } from "../../core/lib/record.ts";
 import {
   type FieldRequirement,
@@ -20,10 +20,8 @@ import {
   tooLargeResourceVersion,
 } from "../../core/kube/status/status.ts";
 import { decodeRawUrlBase64 } from "../../core/kube/wire/scalars.ts";
-import { DecodeError, JsonSyntaxError } from "../../core/kube/wire/errors.ts";
-import { goJsonType, isJsonObject, listMembers } from "../../core/kube/json_value.ts";
+import { DecodeError, goJsonType, isJsonObject, JsonSyntaxError, listMembers } from "../../core/kube/json_value.ts";
 import { parseJson } from "../../core/kube/wire/json_parser.ts";
-import { parseInt64 } from "../../core/lib/int64.ts";
 import { CompactedError, type Stored } from "../storage/storage.ts";
 import { parseRequestedKey, type RegistryDeps, type RegistryStorage, type Target, toKeyPrefix } from "./registry.ts";
 import type { Resource } from "./resource.ts";

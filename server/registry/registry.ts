@@ -9,8 +9,8 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Conversion, Resource, StoredResource } from "./resource.ts";
 import { badRequest } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { goQuote } from "../../core/lib/quote.ts";
-import { jsonBytes } from "../../core/kube/wire/encode.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
+import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import type { Storage, StorageEvent, Stored, Write } from "../storage/storage.ts";
 
 /** One write as admission sees it. */

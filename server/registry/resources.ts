@@ -1,7 +1,7 @@
 /** Every stored resource that is served, in one list. */
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer, RbacSource } from "../authz/authorizer.ts";
-import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/keys/key_names.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import {
   caRotations,

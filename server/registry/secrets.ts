@@ -15,7 +15,7 @@ import {
   validateSecretCreate,
   validateSecretUpdate,
 } from "../../core/kube/rules/secrets.ts";
-import { isMlDsa, isPrivateKeyAlgorithm, type KeyAlgorithmOptions } from "../../core/pki/keys/key_algorithm.ts";
+import { isMlDsa, isPrivateKeyAlgorithm, type KeyAlgorithmOptions } from "../../core/pki/keys/key_names.ts";
 import { parsePrivateKey, publicKeysEqual } from "../../core/pki/keys/keys.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../core/pki/asn1/pem.ts";

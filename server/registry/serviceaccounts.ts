@@ -24,11 +24,11 @@ import {
   type ObjectClaim,
   signJwt,
   type TokenClaims,
+  type TokenSigner,
 } from "../../core/service_accounts/jwt.ts";
-import type { TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { toAccountUsername } from "../../core/kube/user.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuote } from "../../core/lib/go_text.ts";
 import type { Random } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import { nodes } from "./nodes.ts";

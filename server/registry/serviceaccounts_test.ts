@@ -2,9 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { encodeClaims, parseClaims, parseJwt, signJwt, type TokenClaims } from "../../core/service_accounts/jwt.ts";
+import {
+  encodeClaims,
+  parseClaims,
+  parseJwt,
+  parseTokenSigner,
+  signJwt,
+  type TokenClaims,
+  type TokenKey,
+  type TokenSigner,
+} from "../../core/service_accounts/jwt.ts";
 import { DEFAULT_ISSUER } from "../../core/service_accounts/issuer_documents.ts";
-import { parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { ServiceAccountOptions } from "../server.ts";

@@ -2,12 +2,12 @@
  * Encodes objects as kube-apiserver stores them in etcd: protobuf in its envelope, in the stored version of each kind.
  * Values written as JSON, by older releases or by hand, are decoded too.
  */
-import { decodeObject } from "../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../core/kube/wire/object_json.ts";
 import { ElementBudget } from "../../core/kube/wire/element_budget.ts";
 import { parseJson } from "../../core/kube/wire/json_parser.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "../../core/kube/wire/protobuf.ts";
-import { decodeUtf8 } from "../../core/lib/quote.ts";
+import { decodeUtf8 } from "../../core/lib/go_text.ts";
 import { isStoredForm } from "../../core/kube/wire/stored_form.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

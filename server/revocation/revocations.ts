@@ -11,7 +11,7 @@ import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
-import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import type { IdentifiedUser } from "../../core/register/certificate_user.ts";
 import {
   type PresentedCertificate,

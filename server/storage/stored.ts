@@ -3,7 +3,7 @@
  * its JSON, encoded once, or the value of a shared store until the JSON is needed. Objects take several times as much
  * memory, so they are decoded when they are read, and a cache of limited size keeps those of newest states.
  */
-import { jsonBytes } from "../../core/kube/wire/encode.ts";
+import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import type { Stored } from "./storage.ts";
 

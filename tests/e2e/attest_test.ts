@@ -4,7 +4,7 @@ import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { listAll } from "../../client/objects/api.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";

@@ -7,7 +7,7 @@ import { EXIT_MEANING } from "../../cli/exit_code.ts";
 import { GLOBAL_FLAGS } from "../../cli/framework/command.ts";
 import { flagName } from "../../cli/framework/flags.ts";
 import { run } from "../../cli/run.ts";
-import { renderManual } from "../../scripts/docs/manual.ts";
+import { renderManual } from "../../scripts/docs/cli.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { assertGolden } from "../support/golden.ts";
 

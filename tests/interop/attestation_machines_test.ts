@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { spawnTlsboot, spawnTlsbootToEnd, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { startInstance } from "../support/interop/instance.ts";

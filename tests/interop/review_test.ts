@@ -5,7 +5,7 @@ import { start, tlsbootCommand } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 
 /** A person's request for a client certificate, as kubectl sends it. */
 function personRequest(name: string, organizations: readonly string[]): CsrOptions {

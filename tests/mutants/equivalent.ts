@@ -27,7 +27,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     why: "a block with another label is no private key for the parser either, and only ECDSA keys have a named curve",
-    file: "core/service_accounts/keys.ts",
+    file: "core/service_accounts/jwt.ts",
     changes: ['"PRIVATE KEY" → ""', 'family === "ECDSA" → true'],
   },
   {

@@ -17,7 +17,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { runMain } from "../support/command_line.ts";
 import { ask as send, type Asked } from "../support/https_request.ts";

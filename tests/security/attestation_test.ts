@@ -12,7 +12,7 @@ import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { ask, type Reply } from "../support/https_request.ts";
 import { describeInstance, type SharedInstance } from "../support/instance_process.ts";
 import { createSshHost, type SshHost } from "../support/ssh_host.ts";

@@ -10,7 +10,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, type KubeconfigUser } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { type Finished, runTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";

@@ -7,7 +7,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { publicKeyPin } from "../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import type { Clock } from "../../core/ports.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, startFakeApi } from "../support/fake_api.ts";

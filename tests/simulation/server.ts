@@ -14,8 +14,7 @@ import {
 } from "../../instance/controllers/controllers.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
-import { ROOT_USER } from "../../instance/controllers/in_process_users.ts";
-import { autoApproveBinding, initialBindings, offeredRoles } from "../../instance/instance_rbac.ts";
+import { autoApproveBinding, initialBindings, offeredRoles, ROOT_USER } from "../../instance/instance_rbac.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
 import { Parts, renewEachMinute, runBeside } from "../../instance/parts/parts.ts";
 import { openRegister, parseLeaf } from "../../instance/parts/register.ts";

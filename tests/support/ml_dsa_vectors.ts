@@ -1,6 +1,6 @@
 /** Keys of ML-DSA and requests for them, made by Go 1.27. The seed of each key is the SHA-256 of a public text. */
 import { Buffer } from "node:buffer";
-import type { MlDsaName } from "../../core/pki/keys/key_algorithm.ts";
+import type { MlDsaName } from "../../core/pki/keys/key_names.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 /** A key and a request that it signed, as base64 of DER. */

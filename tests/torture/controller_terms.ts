@@ -5,7 +5,7 @@
  */
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
-import { CERTIFICATE_CONTROLLER_ACCOUNT, ROOT_USER } from "../../instance/controllers/in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, ROOT_USER } from "../../instance/instance_rbac.ts";
 import { SHARED_STORE_ELECTION } from "../../instance/controllers/controllers.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { toAccountUsername } from "../../core/kube/user.ts";

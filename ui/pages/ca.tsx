@@ -17,7 +17,7 @@ import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { type CensusRow, describeState } from "../../core/ca_rotation/census.ts";
 import { formatRotateCommand, isEveryoneReady, sortServers } from "../../core/ca_rotation/steps.ts";
-import { formatKey } from "../../core/pki/keys/key_algorithm.ts";
+import { formatKey } from "../../core/pki/keys/key_names.ts";
 import type { UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";

@@ -1,7 +1,7 @@
 /** The certificates of the register, with filters, and the page of one of them. */
 import { describeStoredProof } from "../../core/attestation/proof.ts";
 import { parseSettingDuration } from "../../core/lib/duration.ts";
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findMachineOfRecord } from "../machines.ts";
 import {

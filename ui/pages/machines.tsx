@@ -1,5 +1,5 @@
 /** The machines: their certificates, their last contact, and the tokens with which they joined. */
-import { shellWord } from "../../core/lib/shell_word.ts";
+import { shellWord } from "../../core/lib/printable.ts";
 import { isMachineUser, type KnownMachine, listMachines, type MachineState } from "../machines.ts";
 import { DataTable, Facts, Moment } from "../layout.tsx";
 import type { CommandFlags, UiContext, UiElement, UiPage } from "../page.ts";

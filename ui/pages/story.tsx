@@ -5,9 +5,8 @@
 import { AppError } from "../../core/errors.ts";
 import { PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
-import type { BoardStep, StoryBoard } from "../story/board.ts";
-import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../story/chapters.ts";
 import {
+  type BoardStep,
   chooseMachines,
   describeMachine,
   describePicture,
@@ -15,7 +14,9 @@ import {
   type DrawnRequest,
   type Flow,
   type Picture,
-} from "../story/picture.ts";
+  type StoryBoard,
+} from "../story/board.ts";
+import { CHAPTERS, findChapter, STEP_IDS, STEPS, type StepText } from "../story/chapters.ts";
 
 /** The id of the board in the page's stream of events. */
 export const STORY_ID = "story";

@@ -1,10 +1,18 @@
 /** The story as the page shows it: the steps so far with what was printed, the picture, and the pace that the page sets. */
 import type { Clock } from "../../core/ports.ts";
-import { type Audience, type Cast, type Pace, STEP_IDS, type StepId, type StoryEvent } from "./chapters.ts";
-import { addToPicture, EMPTY_PICTURE, type Picture } from "./picture.ts";
+import {
+  type ApprovedBy,
+  type Audience,
+  type Cast,
+  type Pace,
+  SLEEPER,
+  STEP_IDS,
+  type StepId,
+  type StoryEvent,
+} from "./chapters.ts";
 
 /** A line that the terminal prints too. */
-export type BoardLine = Extract<StoryEvent, { readonly kind: "command" | "answer" | "fact" }>;
+type BoardLine = Extract<StoryEvent, { readonly kind: "command" | "answer" | "fact" }>;
 
 export interface BoardStep {
   readonly id: StepId;
@@ -136,4 +144,200 @@ export class StoryBoard implements Pace {
     this.version += 1;
     for (const listener of [...this.listeners]) listener();
   }
+}
+
+export interface DrawnMachine {
+  readonly name: string;
+  /** Its credential: nothing but a token, or a certificate that is valid, has expired or is revoked. */
+  readonly holds: "token" | "valid" | "expired" | "revoked" | "nothing";
+  /** The end of its certificate. */
+  readonly notAfter: Date | undefined;
+  /** The number of certificates that it has got so far. */
+  readonly certificates: number;
+  readonly isOff: boolean;
+}
+
+export interface DrawnRequest {
+  readonly name: string;
+  readonly state: "pending" | "approved" | "issued" | "refused";
+  readonly by: ApprovedBy | undefined;
+}
+
+/** The connection between two parts that is used now. */
+export type Flow =
+  | { readonly between: "machines"; readonly words: string; readonly isRefused: boolean }
+  | { readonly between: "approver" | "signer"; readonly words: string };
+
+/** Everything that the page draws. */
+export interface Picture {
+  /** The name of the CA, as soon as there is one. */
+  readonly authority: string | undefined;
+  readonly server: "none" | "running" | "stopped";
+  readonly hasRule: boolean;
+  /** The number of certificates that the signer has issued. */
+  readonly issued: number;
+  readonly machines: readonly DrawnMachine[];
+  /** The requests, the newest first. */
+  readonly requests: readonly DrawnRequest[];
+  readonly thief: "none" | "ready" | "watching" | "lockedOut";
+  readonly flow: Flow | undefined;
+}
+
+/** The picture before the first event. */
+export const EMPTY_PICTURE: Picture = {
+  authority: undefined,
+  server: "none",
+  hasRule: false,
+  issued: 0,
+  machines: [],
+  requests: [],
+  thief: "none",
+  flow: undefined,
+};
+
+/** Returns the picture after one more event. */
+export function addToPicture(picture: Picture, event: StoryEvent): Picture {
+  switch (event.kind) {
+    case "step":
+      return { ...picture, flow: undefined, hasRule: picture.hasRule || event.id === "rule" };
+    case "authority":
+      return { ...picture, authority: event.name };
+    case "serving":
+      return { ...picture, server: "running" };
+    case "stopped":
+      return { ...picture, server: "stopped", flow: undefined };
+    case "requested": {
+      const known = picture.machines.find(({ name }) => name === event.machine);
+      const credential = known?.holds === "valid" || known?.holds === "expired" ? "its certificate" : "a token";
+      return {
+        ...withMachine(picture, event.machine, known === undefined ? { holds: "token" } : { isOff: false }),
+        requests: [{ name: event.machine, state: "pending", by: undefined }, ...picture.requests],
+        flow: { between: "machines", words: `request, with ${credential}`, isRefused: false },
+      };
+    }
+    case "approved":
+      return {
+        ...withRequest(picture, event.machine, { state: "approved", by: event.by }),
+        flow: { between: "approver", words: `approved by ${BY[event.by]}` },
+      };
+    case "issued": {
+      const { certificates = 0 } = picture.machines.find(({ name }) => name === event.machine) ?? {};
+      const changes = { holds: "valid", notAfter: event.notAfter, certificates: certificates + 1 } as const;
+      return {
+        ...withMachine(withRequest(picture, event.machine, { state: "issued" }), event.machine, changes),
+        issued: picture.issued + 1,
+        flow: { between: "signer", words: "certificate" },
+      };
+    }
+    case "refused":
+      return {
+        ...picture,
+        requests: [{ name: event.requester, state: "refused", by: undefined }, ...picture.requests],
+        flow: { between: "machines", words: "403 Forbidden", isRefused: true },
+      };
+    case "accepted":
+      return { ...picture, flow: { between: "machines", words: `call as ${event.machine}`, isRefused: false } };
+    case "switchedOff":
+      return { ...withMachine(picture, event.machine, { isOff: true }), flow: undefined };
+    case "expired":
+      return {
+        ...withMachine(picture, event.machine, { holds: "expired", isOff: false }),
+        flow: { between: "machines", words: "401 Unauthorized", isRefused: true },
+      };
+    case "copied":
+      return { ...picture, thief: "ready" };
+    case "watching":
+      return { ...picture, thief: "watching", flow: { between: "machines", words: "open watch", isRefused: false } };
+    case "revoked":
+      return withMachine(picture, event.machine, { holds: "revoked" });
+    case "cutOff":
+      return {
+        ...picture,
+        thief: "lockedOut",
+        flow: { between: "machines", words: "watch ended, 401 Unauthorized", isRefused: true },
+      };
+    case "wiped":
+      return { ...withMachine(picture, event.machine, { holds: "nothing", notAfter: undefined }), flow: undefined };
+    case "command":
+    case "answer":
+    case "fact":
+      return picture;
+    case "end":
+      return { ...picture, flow: undefined };
+  }
+}
+
+/** Each approval in words, for the picture. */
+const BY: Readonly<Record<ApprovedBy, string>> = { person: "a person", rule: "a rule", token: "its own token" };
+
+function withMachine(picture: Picture, name: string, changes: Partial<DrawnMachine>): Picture {
+  const known = picture.machines.find((machine) => machine.name === name);
+  const base: DrawnMachine = known ?? { name, holds: "nothing", notAfter: undefined, certificates: 0, isOff: false };
+  const next = { ...base, ...changes };
+  const machines = known === undefined
+    ? [...picture.machines, next].toSorted((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }))
+    : picture.machines.map((machine) => machine === known ? next : machine);
+  return { ...picture, machines };
+}
+
+/** Changes the newest request of a machine. */
+function withRequest(picture: Picture, name: string, changes: Partial<DrawnRequest>): Picture {
+  const newest = picture.requests.find((request) => request.name === name);
+  const requests = picture.requests.map((request) => request === newest ? { ...request, ...changes } : request);
+  return { ...picture, requests };
+}
+
+/**
+ * The machines that fit into the boxes of the picture, and the number of the others, which have a box together. The last
+ * machine has a part in the story.
+ */
+export function chooseMachines(
+  { machines }: Picture,
+  room: number,
+): { readonly shown: readonly DrawnMachine[]; readonly others: number } {
+  if (machines.length <= room) return { shown: machines, others: 0 };
+  const nodes = machines.filter(({ name }) => name !== SLEEPER);
+  const sleeper = machines.filter(({ name }) => name === SLEEPER);
+  const shown = [...nodes.slice(0, room - 2 - sleeper.length), ...nodes.slice(-1), ...sleeper];
+  return { shown, others: machines.length - shown.length };
+}
+
+/** Describes a machine in a few words. */
+export function describeMachine({ holds, notAfter, isOff }: DrawnMachine): string {
+  const state = {
+    token: "only a token",
+    valid: `valid until ${notAfter?.toISOString().slice(0, 10) ?? ""}`,
+    expired: "certificate expired",
+    revoked: "certificate revoked",
+    nothing: "set up again",
+  }[holds];
+  return isOff ? `switched off, ${state}` : state;
+}
+
+/** Describes the whole picture in sentences, for users who do not see it. */
+export function describePicture(picture: Picture): string {
+  const { authority, server, issued, requests, thief } = picture;
+  const counts = (["pending", "approved", "issued", "refused"] as const).flatMap((state) => {
+    const count = requests.filter((request) => request.state === state).length;
+    return count === 0 ? [] : [`${count} ${state}`];
+  });
+  const { shown, others } = chooseMachines(picture, 6);
+  return [
+    authority === undefined ? "There is no certificate authority yet." : `The certificate authority is ${authority}.`,
+    {
+      none: "There is no server yet.",
+      running: "The API server runs.",
+      stopped: "The API server has stopped.",
+    }[server],
+    counts.length === 0 ? "" : `Requests: ${counts.join(", ")}.`,
+    issued === 0 ? "" : `The signer has issued ${issued} ${issued === 1 ? "certificate" : "certificates"}.`,
+    ...shown.map((machine) => `${machine.name}: ${describeMachine(machine)}.`),
+    others === 0 ? "" : `${others} more machines.`,
+    {
+      none: "",
+      ready: "A thief has a copy of a machine's files.",
+      watching: "A thief watches all requests.",
+      lockedOut: "The thief is locked out.",
+    }[thief],
+  ].filter((sentence) => sentence !== "").join(" ");
 }

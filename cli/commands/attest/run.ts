@@ -9,7 +9,7 @@ import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { encodeBootstrapKubeconfig } from "../../../core/token/join_material.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { describeAttestProgress, openProver } from "../../attestation.ts";

@@ -1,10 +1,9 @@
 /** Exchanges proofs of machines for bootstrap tokens of a remote API, or prints the permissions that this needs. */
 import { resolve } from "node:path";
 import { readCluster } from "../../../client/transport/connect.ts";
-import { createAttestorManifest } from "../../../core/attestation/attestor_rbac.ts";
+import { type Attestor, createAttestorManifest, startAttestor } from "../../../instance/attestor.ts";
 import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { type Attestor, startAttestor } from "../../../instance/attestor.ts";
 import { followPolicies } from "../../../instance/controllers/policy_files.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -2,7 +2,7 @@
 import { PROOF_KINDS } from "../../../core/attestation/proof.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
-import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_algorithm.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_names.ts";
 import { OFFLINE_FLAG, SERVICE_FLAGS, SERVICE_RULES } from "../../flags/common.ts";
 import { CA_CERT_HASH, lifetimeFlag, parseServerUrl, PROOF_FROM_FLAG } from "../../flags/request.ts";
 import type { SignalHook } from "../../hooks.ts";

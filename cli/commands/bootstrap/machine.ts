@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { createServingTemplate, decideServingNames, type NodeName } from "../../../core/machine/node_name.ts";
-import type { KeyAlgorithm } from "../../../core/pki/keys/key_algorithm.ts";
+import type { KeyAlgorithm } from "../../../core/pki/keys/key_names.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";

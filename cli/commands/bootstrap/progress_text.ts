@@ -3,7 +3,7 @@ import { type BootstrapOutcome, HEALTH_WAIT_MS } from "../../../client/bootstrap
 import type { ServingOutcome } from "../../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { describeAttestProgress } from "../../attestation.ts";
 import { displayPath } from "../../output/files.ts";

@@ -3,7 +3,7 @@
  * keeps its certificates fresh, which is installed and removed here.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import type { TextFile } from "../../../core/lib/tar.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
 import { SECRET_MODE } from "../../../instance/data_dir.ts";

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
 import { takePlaceCensus } from "../../../core/ca_rotation/census.ts";
 import { applyChange, type ReplaceableCa } from "../../../core/ca_rotation/steps.ts";

@@ -3,7 +3,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../../core/lib/printable.ts";
 import { isInProgress } from "../../../core/ca_rotation/rotation_rules.ts";
 import { type CensusRow, describeState } from "../../../core/ca_rotation/census.ts";
 import {
@@ -31,7 +31,6 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
-import { line } from "../../../core/lib/printable.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";

@@ -2,12 +2,11 @@
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { formatKey, publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
-import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import type { CasOnDisk } from "../../../core/ca_rotation/trust.ts";
 import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../../instance/authority/files.ts";

@@ -24,7 +24,7 @@ import {
 } from "../../../client/admin/record_source.ts";
 import { describeStoredProof } from "../../../core/attestation/proof.ts";
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import { type DescribedLine, formatDescription } from "../../output/layout.ts";
 

@@ -1,7 +1,7 @@
 /** Approves requests as kubectl does, with the warnings that every other view shows. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../../core/lib/printable.ts";
 import { capitalize } from "../../../core/report/words.ts";
 import { connect } from "../../connection.ts";
 import { createDecision } from "../../../client/admin/decisions.ts";
@@ -11,7 +11,6 @@ import { canAsk, confirm } from "../../terminal.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../../core/lib/printable.ts";
 import { decideEach, reportUnsigned } from "./decide.ts";
 import type { approveCommand } from "./flags.ts";
 import { review } from "./review.ts";

@@ -1,9 +1,8 @@
 /** The view of a request as text: the parts that `describe csr` and `review` show in the same words. */
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../../core/lib/printable.ts";
 import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
 import { formatTimeAgo } from "../../../core/report/words.ts";
-import { line } from "../../../core/lib/printable.ts";
 import type { DescribedLine } from "../../output/layout.ts";
 import { formatTrace } from "../../output/findings.ts";
 import { formatValidity } from "../../output/pki_facts.ts";

@@ -18,7 +18,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { withQuery } from "../../../client/objects/api.ts";
 import { readJsonLines } from "../../../client/objects/watch_events.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
 import { formatCommandLine } from "../../framework/command.ts";

@@ -11,7 +11,7 @@ import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { EXIT } from "../../exit_code.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";

@@ -44,7 +44,7 @@ import {
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
 import type { AccessReviewer, Transport } from "../../../core/ports.ts";
 import { askAs } from "./files.ts";

@@ -6,7 +6,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { type Examined, type ExamineDeps, examineDisk, examineName } from "../../../client/health/examine.ts";
 import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import { askAs, examineStored } from "./files.ts";
 import { readdir, readFile } from "node:fs/promises";

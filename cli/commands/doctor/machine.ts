@@ -11,8 +11,8 @@ import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
 import type { BootstrapWords } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import { formatCommandLine } from "../../framework/command.ts";
 

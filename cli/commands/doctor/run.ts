@@ -21,7 +21,7 @@ import { examineMachineAt, findMachineKubeconfig, findNamedFolder, type MachineP
 import { readdir } from "node:fs/promises";
 import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findRuleFileKind } from "../../../core/report/health/policies.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { shellWord } from "../../../core/lib/printable.ts";
 import { forEachItem } from "../../framework/report.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 

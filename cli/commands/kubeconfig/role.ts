@@ -5,7 +5,7 @@ import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } fr
 import { getName } from "../../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../../core/lib/printable.ts";
 import {
   createPersonBinding,
   createPersonRole,
@@ -20,7 +20,6 @@ import {
 import { planReconcile } from "../../../core/rbac/reconcile.ts";
 import { warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
-import { line } from "../../../core/lib/printable.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { servesRevocations } from "../../../client/admin/revocations.ts";
 import { findObject } from "../../../client/admin/records.ts";

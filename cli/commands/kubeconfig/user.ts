@@ -18,14 +18,13 @@ import type { KubeconfigCluster, ResolvedCluster } from "../../../core/kube/kube
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
+import { line, shellWord } from "../../../core/lib/printable.ts";
 import { kubeconfigUserCommand } from "./flags.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { formatCommand, formatCommandLine, type Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { line } from "../../../core/lib/printable.ts";
 import { grantRole } from "./role.ts";
 import { createKubeconfigTarget } from "../../../client/certificate/pair_folder.ts";
 import { connect } from "../../connection.ts";

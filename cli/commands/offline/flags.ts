@@ -1,5 +1,5 @@
 /** The commands `tlsboot offline export` and `offline import`: flags, help and examples. */
-import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { API_FLAGS, QR_FLAG } from "../../flags/common.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";

@@ -17,7 +17,7 @@ import {
   type RequestAnswer,
 } from "../../../core/offline/bundle.ts";
 import { createCaKey, generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import { reportError, warn } from "../../framework/report.ts";

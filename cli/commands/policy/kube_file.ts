@@ -1,5 +1,5 @@
 /** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
-import { decodeObject } from "../../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../../core/kube/wire/object_json.ts";
 import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind, nodeKind } from "../../../core/kube/kinds/mod.ts";

@@ -30,7 +30,7 @@ import type { PastApproval } from "../../../core/approval/conditions.ts";
 import { formatTokenProof } from "../../../core/attestation/proof.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { encodeTokenLimits, PROOF_ANNOTATION } from "../../../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_TYPE } from "../../../core/token/token_secret.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";

@@ -38,7 +38,7 @@ import {
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { FIELD_OF_SHORT_NAME, type ListField, type SubjectFields } from "../../../core/pki/x509/names.ts";
-import { splitUnescaped, trimChars, trimEndChars } from "../../../core/lib/trim.ts";
+import { splitUnescaped, trimChars, trimEndChars } from "../../../core/lib/linear_text.ts";
 
 export const CERTIFICATE_FLAGS = {
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),

@@ -4,7 +4,7 @@ import { createKubeconfigFinder, type FindBootstrapCluster } from "../../../clie
 import { keepFresh, type NextStep } from "../../../client/keep_fresh.ts";
 import { updateWebServer, type WebServerOutcome, webServerPaths } from "../../../client/web_server.ts";
 import { WEB_SIGNER } from "../../../core/approval/rules/web_certificates.ts";
-import { parseWebName } from "../../../instance/web_names.ts";
+import { parseWebName } from "../../../instance/settings.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";

@@ -28,7 +28,7 @@ import {
   getOfflineRequester,
   type OfflineDecision,
 } from "../../../core/offline/decide_offline_request.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { formatKey, publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { readIdentity } from "../../../core/register/certificate_user.ts";
 import { canAsk, confirm } from "../../terminal.ts";
 import { warn } from "../../framework/report.ts";
@@ -39,7 +39,6 @@ import type { signCommand } from "./flags.ts";
 import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
-import { formatKey } from "../../../core/pki/keys/key_algorithm.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { toVerdictView } from "../../../core/report/request_view.ts";
 import { line } from "../../../core/lib/printable.ts";

@@ -1,5 +1,5 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
-import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG, QR_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { parseRequestedUsage, parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";

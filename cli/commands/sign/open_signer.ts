@@ -6,7 +6,7 @@ import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha
 import type { Authority } from "../../../core/pki/authority/authority.ts";
 import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
 import {
   BUILTIN_SIGNERS,

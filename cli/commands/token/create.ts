@@ -45,7 +45,7 @@ import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { toResult } from "../../../core/pki/asn1/der.ts";
 import { findPemBlock } from "../../../core/pki/asn1/pem.ts";
 import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
-import { type PublicKeyPin, publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
 import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { assertNoFiles, handOut } from "../../output/files.ts";

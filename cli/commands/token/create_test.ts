@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
 import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { readPublicKeyPin } from "./create.ts";

@@ -7,7 +7,7 @@ import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
-import { parsePublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { parseServerUrl, parseSignerName } from "../../flags/request.ts";
 import { UsageError } from "../../exit_code.ts";
 

@@ -5,7 +5,7 @@ import { findNearest } from "../../../core/lib/nearest.ts";
 import { encodeCertificates, listBundled } from "../../../core/pki/x509/ca_bundle.ts";
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { formatName } from "../../../core/pki/x509/names.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { readCasToTrust } from "../../cas_to_trust.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";

@@ -9,7 +9,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import { listReachableHosts } from "../../../core/machine/node_name.ts";
 import { readInterfaces } from "../../../client/host_facts.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { readChain } from "../../../instance/authority/files.ts";
 import { authorityPaths } from "../../../instance/authority/layout.ts";
 import { readPolicies } from "../../../instance/controllers/policy_files.ts";

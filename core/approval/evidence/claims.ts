@@ -16,7 +16,7 @@ import {
 import { formatTime, getName } from "../../kube/meta.ts";
 import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX, NODE_USER_PREFIX } from "../../kube/user.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import { listExtraAttributes } from "../../pki/x509/names.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
 import { readIdentity } from "../../register/certificate_user.ts";

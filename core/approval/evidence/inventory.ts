@@ -25,13 +25,13 @@ import {
   requiredKey,
   text,
 } from "../../lib/config_file.ts";
-import { FifoCache } from "../../lib/fifo_cache.ts";
+import { FifoCache } from "../../lib/bounded.ts";
 import { decodeHex } from "../../lib/encodings.ts";
 import { canonicalIp, parseIpAddress } from "../../lib/ip_address.ts";
 import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { NodeName } from "../../machine/node_name.ts";
-import { parsePublicKeyPin, publicKeyPin } from "../../pki/keys/public_key_pin.ts";
+import { parsePublicKeyPin, publicKeyPin } from "../../pki/keys/key_names.ts";
 import { findDnsNameFault } from "../../pki/x509/subject_alternative_names.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */

@@ -7,11 +7,11 @@ import { formatName, listExtraAttributes } from "../../pki/x509/names.ts";
 import { findDnsNameFault, listAlternativeNames } from "../../pki/x509/subject_alternative_names.ts";
 import type { RequestFacts } from "../../pki/x509/pkcs10.ts";
 import { decideOwnership, type Lookup, type OwnershipEvidence } from "../evidence/ownership.ts";
-import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../../lib/pattern.ts";
+import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../../lib/linear_text.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../../kube/user.ts";
 import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import type { RequestPart } from "../../signing/profile.ts";
 import { findForeignClaim, listClaimedNames } from "../evidence/claims.ts";
 import {

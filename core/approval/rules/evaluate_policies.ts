@@ -25,7 +25,7 @@ import {
   type PolicyInput,
 } from "./checks.ts";
 import { formatApprovedReason } from "../conditions.ts";
-import { matchesPattern } from "../../lib/pattern.ts";
+import { matchesPattern } from "../../lib/linear_text.ts";
 import { escapeControls } from "../../lib/printable.ts";
 import { type ApprovalRule, KUBELET_CLIENT, type Policy, type RuleMatch } from "../policy.ts";
 import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "../recognizers.ts";

@@ -21,9 +21,9 @@ import { ANNOTATIONS_MAX_BYTES } from "../rules/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { tryParseJson } from "../../lib/record.ts";
-import { compareFields } from "./compare.ts";
 import {
   type Author,
+  compareFields,
   getEmptyObject,
   type ManagedEndpoint,
   type Overlaps,
@@ -35,8 +35,7 @@ import {
 import { compareElements, fieldElement, type FieldSet, NO_FIELDS, printElement, subtract } from "./field_set.ts";
 import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
 import { collectLeaves, mergeValue, pruneFields } from "./merge.ts";
-import { compareBytes, sortedKeys } from "../../lib/byte_order.ts";
-import { byteLength, goQuote, marshalJson } from "../../lib/quote.ts";
+import { byteLength, compareBytes, goQuote, marshalJson, sortedKeys } from "../../lib/go_text.ts";
 import { type AssociativeList, type Atom, findMemberAtom, getItemElement, type Members, type Scalar } from "./atom.ts";
 
 export type ApplyRefusal =

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { decodeObject } from "../wire/decode.ts";
+import { decodeObject } from "../wire/object_json.ts";
 import type { JsonObject } from "../json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "../../../tests/support/thing_kind.ts";

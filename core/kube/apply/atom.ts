@@ -4,7 +4,7 @@
  * element by their type (structured-merge-diff `typed/helpers.go`).
  */
 import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
-import { goQuoteList } from "../../lib/quote.ts";
+import { goQuoteList } from "../../lib/go_text.ts";
 import { isJsonObject } from "../json_value.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { keyElement, valueElement } from "./field_set.ts";

@@ -6,8 +6,7 @@
  * `i:<index>` (`fieldpath/element.go`, `serialize-pe.go`). In memory an element is this text, in its canonical spelling, so
  * that equal elements are equal strings.
  */
-import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { compareBytes, goQuote, marshalJson } from "../../lib/go_text.ts";
 import { tryParseJson } from "../../lib/record.ts";
 import { isJsonObject } from "../json_value.ts";
 

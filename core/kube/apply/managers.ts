@@ -3,8 +3,7 @@
  * form of a field set: a tree whose keys are path elements. A member that has members below it has a key `.`, and a member
  * that has none is an empty object (structured-merge-diff `fieldpath/serialize.go`).
  */
-import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { compareBytes, goQuote, marshalJson } from "../../lib/go_text.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {

@@ -6,7 +6,6 @@ import type { Kind } from "../schema.ts";
 import * as authentication from "./authentication_v1.ts";
 import * as authorization from "./authorization_v1.ts";
 import * as certificates from "./certificates_v1.ts";
-import * as coordination from "./coordination_v1.ts";
 import * as core from "./core_v1.ts";
 import * as events from "./events_v1.ts";
 import * as attestation from "./node_attestation.ts";
@@ -17,7 +16,6 @@ import * as tlsboot from "./tlsboot_v1alpha1.ts";
 export * from "./authentication_v1.ts";
 export * from "./authorization_v1.ts";
 export * from "./certificates_v1.ts";
-export * from "./coordination_v1.ts";
 export * from "./core_v1.ts";
 export * from "./discovery.ts";
 export * from "./events_v1.ts";
@@ -44,7 +42,7 @@ export const ALL_KINDS: readonly Kind[] = [
   rbac.clusterRoleKind,
   rbac.roleBindingKind,
   rbac.clusterRoleBindingKind,
-  coordination.leaseKind,
+  nodes.leaseKind,
   authorization.subjectAccessReviewKind,
   authorization.selfSubjectAccessReviewKind,
   authorization.localSubjectAccessReviewKind,

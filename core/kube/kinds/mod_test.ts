@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { decodeObject } from "../wire/decode.ts";
-import { encodeObject, jsonText } from "../wire/encode.ts";
+import { decodeObject, encodeObject, jsonText } from "../wire/object_json.ts";
 import { parseJson } from "../wire/json_parser.ts";
 import { decodeEnvelope, encodeEnvelope } from "../wire/protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "../wire/protobuf.ts";

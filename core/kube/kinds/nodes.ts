@@ -1,9 +1,10 @@
 /**
- * Node of core `v1` with its spec, its status and the machine in it, and CSINode of `storage.k8s.io/v1` (staging
- * `k8s.io/api/core/v1/types.go`, `storage/v1/types.go`).
+ * Node of core `v1` with its spec, its status and the machine in it, CSINode of `storage.k8s.io/v1`, and Lease of
+ * `coordination.k8s.io/v1`, by which a node reports that it is alive (staging `k8s.io/api/core/v1/types.go`,
+ * `storage/v1/types.go`, `coordination/v1/types.go`).
  */
 import type { Kind } from "../schema.ts";
-import { clusterWide, describeVersion } from "./kind.ts";
+import { clusterWide, describeVersion, namespaced } from "./kind.ts";
 import {
   always,
   atomic,
@@ -14,6 +15,7 @@ import {
   map,
   MERGED_SET,
   mergedBy,
+  MICRO_TIME,
   named,
   omitempty,
   optional,
@@ -24,6 +26,7 @@ import {
   TIME,
   UID,
 } from "./notation.ts";
+import type { KubeObject } from "../meta.ts";
 
 const { kind, message } = describeVersion("", "v1", "io.k8s.api.core.v1");
 
@@ -212,5 +215,43 @@ export const csiNodeKind: Kind = storage.kind(
   {
     spec: required(2, csiNodeSpec, "The drivers."),
     status: always(3, csiNodeStatus, "Health of the node's storage."),
+  },
+);
+
+const coordination = describeVersion("coordination.k8s.io", "v1", "io.k8s.api.coordination.v1");
+
+/** The holder of a lease and its times, which are MicroTime text. */
+export interface LeaseSpec {
+  readonly holderIdentity?: string;
+  readonly leaseDurationSeconds?: number;
+  readonly acquireTime?: string;
+  readonly renewTime?: string;
+  readonly leaseTransitions?: number;
+  readonly strategy?: string;
+  readonly preferredHolder?: string;
+}
+
+const leaseSpec = coordination.message<LeaseSpec>("LeaseSpec", "Holder and times of a lease.", {
+  holderIdentity: optional(1, STRING, "Holder of the lease."),
+  leaseDurationSeconds: optional(2, INT32, "Seconds after the last renewal at which others may take it."),
+  acquireTime: optional(3, MICRO_TIME, "When the holder got it."),
+  renewTime: optional(4, MICRO_TIME, "When the holder last renewed it."),
+  leaseTransitions: optional(5, INT32, "How often it changed hands."),
+  strategy: optional(6, named("v1.CoordinatedLeaseStrategy"), "How the holder is chosen in coordinated election."),
+  preferredHolder: optional(7, STRING, "Candidate that should take over the lease."),
+});
+
+/** A record of which candidate leads, and until when. */
+export interface Lease extends KubeObject {
+  readonly spec: LeaseSpec;
+}
+
+/** Describes the kind `Lease` of `coordination.k8s.io/v1` for all codecs. */
+export const leaseKind: Kind = coordination.kind<Lease>(
+  "Lease",
+  namespaced(),
+  "Records which candidate leads, and until when.",
+  {
+    spec: always(2, leaseSpec, "Holder and times."),
   },
 );

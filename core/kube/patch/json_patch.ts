@@ -15,7 +15,7 @@ import {
   setOwn,
   withoutNulls,
 } from "../json_value.ts";
-import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { goQuote, marshalJson } from "../../lib/go_text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { addObjects, badPatch, type PatchedDocument, type PatchError, unfitPatch } from "./patch_result.ts";
 

@@ -3,7 +3,7 @@
  * answer. evanphx/json-patch only reads the objects that a JSON or merge patch touches, and writes those with their members
  * sorted; all others it copies as text.
  */
-import { compareBytes } from "../../lib/byte_order.ts";
+import { compareBytes } from "../../lib/go_text.ts";
 import { isJsonObject } from "../json_value.ts";
 
 /** The types of patches (apimachinery `pkg/types/patch.go`); `apply` is server-side apply. */

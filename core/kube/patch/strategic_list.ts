@@ -6,7 +6,7 @@
 import type { FieldSchema, FieldType } from "../schema.ts";
 import { getGoType, getJsonType, isJsonObject, type JsonObject, printGoValue } from "../json_value.ts";
 import type { PatchError } from "./patch_result.ts";
-import { goQuote } from "../../lib/quote.ts";
+import { goQuote } from "../../lib/go_text.ts";
 import { AppError } from "../../errors.ts";
 
 /** Merges one map into another. The function is passed in, because maps and lists contain each other. */

@@ -5,7 +5,7 @@
 import type { Event, ObjectReference } from "../kinds/core_v1.ts";
 import { type FieldError, invalid, requiredField } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
-import { byteLength } from "../../lib/quote.ts";
+import { byteLength } from "../../lib/go_text.ts";
 import { validateImmutable } from "./meta_v1.ts";
 
 /** The API through which an event is written. */

@@ -28,7 +28,7 @@ import {
   type NameCheck,
   qualifiedNameErrors,
 } from "../names.ts";
-import { byteLength, isPrintable, printStringSlice } from "../../lib/quote.ts";
+import { byteLength, isPrintable, printStringSlice } from "../../lib/go_text.ts";
 
 /** The largest size of all annotations of an object, in bytes of their keys and values. */
 export const ANNOTATIONS_MAX_BYTES = 256 * 1024;

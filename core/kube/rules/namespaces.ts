@@ -7,7 +7,7 @@
 import type { ConfigMap, Namespace, NamespaceCondition } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
-import { sortMembers } from "../../lib/byte_order.ts";
+import { sortMembers } from "../../lib/go_text.ts";
 import { omitUndefined } from "../../lib/record.ts";
 import { validateStandardFinalizer } from "./meta_v1.ts";
 import { formatTime } from "../meta.ts";

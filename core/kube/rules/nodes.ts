@@ -18,13 +18,12 @@ import {
 } from "../status/field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, labelValueErrors, qualifiedNameErrors } from "../names.ts";
-import { compareBytes } from "../../lib/byte_order.ts";
-import { byteLength, goQuote } from "../../lib/quote.ts";
+import { byteLength, compareBytes, goQuote } from "../../lib/go_text.ts";
 import { formatIpAddress, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
 import { toMillis } from "../wire/scalars.ts";
 import { validateLabelName } from "./meta_v1.ts";
 import { isEqualJson } from "../json_value.ts";
-import type { Lease } from "../kinds/coordination_v1.ts";
+import type { Lease } from "../kinds/nodes.ts";
 
 /** The parts of a Node that have rules. */
 export interface NodeShape extends KubeObject {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Lease, LeaseSpec } from "../kinds/coordination_v1.ts";
+import type { Lease, LeaseSpec } from "../kinds/nodes.ts";
 import { formatFieldError, selectReportedErrors } from "../status/field_error.ts";
 import {
   type CsiDriverShape,

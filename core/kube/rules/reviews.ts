@@ -10,7 +10,7 @@ import type {
 } from "../kinds/authorization_v1.ts";
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../kinds/authentication_v1.ts";
 import type { AttestationPcr, NodeAttestation } from "../kinds/node_attestation.ts";
-import { byteLength } from "../../lib/quote.ts";
+import { byteLength } from "../../lib/go_text.ts";
 import {
   checkEach,
   duplicate,

@@ -3,14 +3,13 @@
  */
 import { encodeBase64 } from "../../lib/encodings.ts";
 import { decodeCanonicalBase64 } from "../wire/scalars.ts";
-import { JsonSyntaxError } from "../wire/errors.ts";
+import { goJsonType, isEqualJson, JsonSyntaxError } from "../json_value.ts";
 import { parseJson } from "../wire/json_parser.ts";
 import type { ConfigMap, SecretObject } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../status/field_error.ts";
 import { dataKeyErrors } from "../names.ts";
-import { goJsonType, isEqualJson } from "../json_value.ts";
 import { validateImmutable } from "./meta_v1.ts";
-import { byteLength } from "../../lib/quote.ts";
+import { byteLength } from "../../lib/go_text.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
 const DATA_MAX_BYTES = 1024 * 1024;

@@ -2,8 +2,7 @@
  * Field errors: validation collects every fault of an object and reports all at once
  * (apimachinery `pkg/util/validation/field/errors.go`).
  */
-import { INT64_LIMIT, MAX_INT64, MIN_INT64 } from "../../lib/int64.ts";
-import { goQuote, marshalJson } from "../../lib/quote.ts";
+import { goQuote, INT64_LIMIT, marshalJson, MAX_INT64, MIN_INT64 } from "../../lib/go_text.ts";
 
 /** The classes of faults, spelled like the `reason` of a Status cause. */
 export type FieldErrorType =

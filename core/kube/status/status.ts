@@ -7,12 +7,12 @@ import { AppError, type ErrorCode, getErrorMessage, isAppError } from "../../err
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
 import type { Status, StatusCause, StatusDetails } from "../meta.ts";
 import type { PatchError } from "../patch/patch_result.ts";
-import { goQuote } from "../../lib/quote.ts";
+import { goQuote } from "../../lib/go_text.ts";
 import { isRecord, lookup, omitEmpty } from "../../lib/record.ts";
 import { formatQualifiedKind, formatQualifiedResource } from "../schema.ts";
 import { statusSchema } from "../kinds/meta_v1.ts";
-import { decodeObject } from "../wire/decode.ts";
-import { DecodeError } from "../wire/errors.ts";
+import { decodeObject } from "../wire/object_json.ts";
+import { DecodeError } from "../json_value.ts";
 
 /** 400: the request cannot be understood. */
 export function badRequest(message: string): StatusError {

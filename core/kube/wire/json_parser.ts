@@ -2,10 +2,9 @@
  * Parses JSON as Kubernetes does. `JSON.parse` hides two things that a strict server must report, duplicate keys and
  * numbers that are not in the form of an integer, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
  */
-import { decodeUtf8, escapedByte, goEscape } from "../../lib/quote.ts";
+import { decodeUtf8, escapedByte, goEscape } from "../../lib/go_text.ts";
 import { ElementBudget } from "./element_budget.ts";
-import { JsonSyntaxError } from "./errors.ts";
-import { isNumberLike, type JsonDocument, MAX_JSON_DEPTH, setOwn } from "../json_value.ts";
+import { isNumberLike, type JsonDocument, JsonSyntaxError, MAX_JSON_DEPTH, setOwn } from "../json_value.ts";
 import type { JsonMember } from "../../lib/record.ts";
 
 /** The greatest depth of recorded paths; no schema is deeper. */

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../../tests/support/properties.ts";
-import { JsonSyntaxError } from "./errors.ts";
+import { JsonSyntaxError, listMembers } from "../json_value.ts";
 import { parseJson } from "./json_parser.ts";
-import { listMembers } from "../json_value.ts";
 
 /** Text and the error of sigs.k8s.io/json for it, recorded from the library. */
 const FAULTS: readonly (readonly [string, string])[] = [

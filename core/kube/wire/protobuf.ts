@@ -3,12 +3,11 @@
  * are skipped, and a repeated message is merged. As in gogo, fields are written by number and from the end to the start,
  * scalars that are not pointers always, and maps sorted by key.
  */
-import { ExactNumber, findInfinite, inGoOrder, isTooDeep, setOwn } from "../json_value.ts";
+import { DecodeError, ExactNumber, findInfinite, inGoOrder, isTooDeep, setOwn } from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import { buildMessage, createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./message_plan.ts";
 import { LENGTH_DELIMITED, VARINT, WireReader, WireWriter } from "./wire_format.ts";
 import type { ElementBudget } from "./element_budget.ts";
-import { DecodeError } from "./errors.ts";
 import {
   canonicalQuantity,
   type Instant,
@@ -17,7 +16,7 @@ import {
   printTime,
   ZERO_SECONDS,
 } from "./scalars.ts";
-import { sortedKeys } from "../../lib/byte_order.ts";
+import { sortedKeys } from "../../lib/go_text.ts";
 
 /**
  * Decodes bytes without envelope into a canonical object. Throws `DecodeError` for bytes that are truncated or malformed,

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { LENGTH_DELIMITED, WireReader, WireWriter } from "./wire_format.ts";
-import { DecodeError } from "./errors.ts";
+import { DecodeError } from "../json_value.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { decodeMessage, encodeField } from "./protobuf.ts";
 import type { ListMeta } from "../meta.ts";

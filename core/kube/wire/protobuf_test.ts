@@ -17,8 +17,8 @@ import {
 import { APPROVAL_PUT, CAN_I_CREATE_CSR, CAN_I_GET_HEALTHZ } from "../kinds/testdata/kubectl.ts";
 import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { formatApiVersion } from "../schema.ts";
-import { decodeObject } from "./decode.ts";
-import { DecodeError } from "./errors.ts";
+import { decodeObject } from "./object_json.ts";
+import { DecodeError } from "../json_value.ts";
 import { parseJson } from "./json_parser.ts";
 import {
   decodeEnvelope,

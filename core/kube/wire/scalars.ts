@@ -1,8 +1,7 @@
 /** The canonical text of values that have a form of their own: quantities, times and base64, with the errors of Go. */
-import { MAX_INT64 } from "../../lib/int64.ts";
-import { DecodeError } from "./errors.ts";
+import { byteLength, MAX_INT64 } from "../../lib/go_text.ts";
+import { DecodeError } from "../json_value.ts";
 import { Buffer } from "node:buffer";
-import { byteLength } from "../../lib/quote.ts";
 
 const FORM = /^([+-]?)([0-9]*)(?:\.([0-9]*))?(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)$/;
 const DECIMAL_UNITS: readonly string[] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { DecodeError } from "./errors.ts";
+import { DecodeError } from "../json_value.ts";
 import { canonicalQuantity, toMillis } from "./scalars.ts";
 
 /** Text and what apimachinery v0.37.2 prints for it. */

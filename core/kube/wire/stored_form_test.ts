@@ -13,7 +13,7 @@ import {
 } from "../kinds/mod.ts";
 import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { type FieldType, formatApiVersion, type MessageSchema } from "../schema.ts";
-import { decodeObject } from "./decode.ts";
+import { decodeObject } from "./object_json.ts";
 import { decodeEnvelope } from "./protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "./protobuf.ts";
 import { isStoredForm, storedForm } from "./stored_form.ts";

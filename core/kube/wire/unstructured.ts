@@ -2,12 +2,19 @@
  * Finds the faults that prevent parsed JSON from becoming an object. Strategic merge patches and applied configurations
  * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
-import { toInt64 } from "../../lib/int64.ts";
-import { ExactNumber, formatJsonNumber, getJsonType, getMember, goJsonType, isJsonObject } from "../json_value.ts";
+import { toInt64 } from "../../lib/go_text.ts";
+import {
+  DecodeError,
+  ExactNumber,
+  formatJsonNumber,
+  getJsonType,
+  getMember,
+  goJsonType,
+  isJsonObject,
+} from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { elementGoType, getMessagePlan } from "./message_plan.ts";
 import { canonicalBase64, canonicalMicroTime, canonicalQuantity, canonicalTime } from "./scalars.ts";
-import { DecodeError } from "./errors.ts";
 
 /** Finds the first fault in the order of the kind's fields, with Go's message. */
 export function findUnstructuredFault(schema: MessageSchema, value: unknown): string | undefined {

@@ -3,10 +3,9 @@
  * written from its end to its start, so that the length of a message is known when its head is written.
  */
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "../../lib/quote.ts";
-import { clampToInt64 } from "../../lib/int64.ts";
+import { clampToInt64, decodeUtf8 } from "../../lib/go_text.ts";
 import { ElementBudget } from "./element_budget.ts";
-import { DecodeError } from "./errors.ts";
+import { DecodeError } from "../json_value.ts";
 
 export const VARINT = 0;
 /** The wire type of eight bytes. */

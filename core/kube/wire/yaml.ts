@@ -2,12 +2,11 @@
  * Parses YAML as the API machinery does (sigs.k8s.io/yaml over go-yaml v2): only the first document, with YAML 1.1
  * words and limited aliases. Some documents that go-yaml reads are refused, but no value differs.
  */
-import { decodeUtf8, goQuote } from "../../lib/quote.ts";
+import { decodeUtf8, goQuote } from "../../lib/go_text.ts";
 import { readYamlDocument, type RepeatedKey } from "../../lib/yaml/document.ts";
 import { YamlError } from "../../lib/yaml/tree.ts";
 import { ElementBudget } from "./element_budget.ts";
-import { JsonSyntaxError } from "./errors.ts";
-import type { JsonDocument } from "../json_value.ts";
+import { type JsonDocument, JsonSyntaxError } from "../json_value.ts";
 
 /**
  * Parses YAML text, or bytes in UTF-8; throws `JsonSyntaxError`, which names the line and quotes nothing. Repeated keys

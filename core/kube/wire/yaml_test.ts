@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../../tests/support/properties.ts";
 import { certificateSigningRequestKind } from "../kinds/mod.ts";
-import { decodeObject } from "./decode.ts";
-import { JsonSyntaxError } from "./errors.ts";
+import { decodeObject } from "./object_json.ts";
+import { JsonSyntaxError } from "../json_value.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Text, its value and its strict errors, recorded from sigs.k8s.io/yaml v1.6.0. */

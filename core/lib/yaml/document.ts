@@ -1,5 +1,5 @@
 /** Reads YAML into plain values, as Kubernetes does or by the core schema of YAML 1.2. */
-import { compareBytes } from "../byte_order.ts";
+import { compareBytes } from "../go_text.ts";
 import type { JsonMember } from "../record.ts";
 import { err, ok, type Result } from "../result.ts";
 import { GoNumber, type GoScalar, resolvePlain, type YamlVersion } from "./scalar.ts";

@@ -3,7 +3,7 @@
  * words and Go's number forms and leaves timestamps as text, or by the core schema of YAML 1.2. Both parsing and printing
  * use it, as printing must quote text that would be misread.
  */
-import { MAX_INT64 } from "../int64.ts";
+import { MAX_INT64 } from "../go_text.ts";
 
 /** The version of YAML: 1.1 as Kubernetes reads it, or the core schema of 1.2. */
 export type YamlVersion = "1.1" | "1.2";

@@ -20,7 +20,7 @@ import {
 } from "../x509/ca_bundle.ts";
 import { equalBytes } from "../asn1/der.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../keys/keys.ts";
-import { isMlDsa, isPrivateKeyAlgorithm } from "../keys/key_algorithm.ts";
+import { isMlDsa, isPrivateKeyAlgorithm } from "../keys/key_names.ts";
 import { findSubtreeFault, type NameConstraints, NO_SUBTREES } from "../x509/name_constraints.ts";
 import { encodeName, formatName, type SubjectFields } from "../x509/names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";

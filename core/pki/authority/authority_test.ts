@@ -20,7 +20,7 @@ import {
 import { parseCaBundle } from "../x509/ca_bundle.ts";
 import { permitNames } from "../x509/name_constraints.ts";
 import { encodeBitString, encodeOid, encodeSequence } from "../asn1/der_writer.ts";
-import { publicKeyPin } from "../keys/public_key_pin.ts";
+import { publicKeyPin } from "../keys/key_names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 import { chooseSignatureAlgorithm } from "./issue.ts";
 import assert from "node:assert/strict";

@@ -22,7 +22,7 @@ import {
   encodeValue,
 } from "../asn1/der_writer.ts";
 import { encodePem } from "../asn1/pem.ts";
-import { isMlDsa } from "../keys/key_algorithm.ts";
+import { isMlDsa } from "../keys/key_names.ts";
 import { encodeNameConstraints, type NameConstraints } from "../x509/name_constraints.ts";
 import { type DistinguishedName, encodeName, type SubjectFields } from "../x509/names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../keys/public_key.ts";

@@ -2,7 +2,7 @@
  * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or
  * when the CA changes), and which names they have.
  */
-import { isSameSet } from "../../lib/byte_order.ts";
+import { isSameSet } from "../../lib/record.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../x509/certificate.ts";
 import { findIssuersFault } from "../x509/name_constraints.ts";
 import { type AlternativeNames, NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";

@@ -13,7 +13,7 @@ import {
   type KeyAlgorithm,
   type MlDsaName,
   type PrivateKeyAlgorithm,
-} from "./key_algorithm.ts";
+} from "./key_names.ts";
 import { encodeMlDsaKey, findMlDsa, hasMlDsa, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem, findKeyBlock, type PemBlock } from "../asn1/pem.ts";
 import { type CurveName, parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
@@ -27,7 +27,7 @@ export {
   type KeyAlgorithm,
   ML_DSA_KEY_ALGORITHMS,
   type PrivateKeyAlgorithm,
-} from "./key_algorithm.ts";
+} from "./key_names.ts";
 export { type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
 export type { HashName } from "./signature.ts";
 

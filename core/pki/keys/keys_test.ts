@@ -11,7 +11,7 @@ import {
   getPrivateKeyAlgorithm,
   KEY_ALGORITHMS,
   ML_DSA_KEY_ALGORITHMS,
-} from "./key_algorithm.ts";
+} from "./key_names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 import { toResult } from "../asn1/der.ts";
 import { parsePublicKey } from "./public_key.ts";

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type Bytes, contextTag } from "../asn1/der.ts";
 import { encodeOctetString, encodeOid, encodeSequence, encodeSmallInteger, encodeValue } from "../asn1/der_writer.ts";
-import type { MlDsaName } from "./key_algorithm.ts";
+import type { MlDsaName } from "./key_names.ts";
 
 /** A parameter set: its identifier (RFC 9881 §2) and sizes in bytes (FIPS 204 table 2). */
 export interface MlDsaParameters {

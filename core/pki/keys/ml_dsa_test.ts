@@ -12,7 +12,7 @@ import { type Bytes, DerReader, TAG } from "../asn1/der.ts";
 import { encodeOctetString, encodeOid, encodeSequence } from "../asn1/der_writer.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "./encrypted_key.ts";
 import { createCaKey, generatePrivateKey, ML_DSA_KEY_ALGORITHMS, parsePrivateKey, type PrivateKey } from "./keys.ts";
-import { ML_DSA_NAMES, type MlDsaName } from "./key_algorithm.ts";
+import { ML_DSA_NAMES, type MlDsaName } from "./key_names.ts";
 import { hasMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "../asn1/pem.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "../x509/pkcs10.ts";

@@ -16,7 +16,7 @@ import {
   withText,
 } from "../asn1/der.ts";
 import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
-import type { MlDsaName } from "./key_algorithm.ts";
+import type { MlDsaName } from "./key_names.ts";
 import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
 import { encodeHex } from "../../lib/encodings.ts";
 

@@ -5,7 +5,7 @@
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { type Bytes, contextTag, decodeOid, decodeSmallInteger, DerError, DerReader, TAG } from "../asn1/der.ts";
-import { isMlDsa } from "./key_algorithm.ts";
+import { isMlDsa } from "./key_names.ts";
 import { hasMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "../asn1/pem.ts";
 import type { PublicKeyAlgorithm, PublicKeyFacts } from "./public_key.ts";

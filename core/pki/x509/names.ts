@@ -12,7 +12,7 @@ import {
 import { decodeText, decodeTime, type TextDialect } from "../asn1/der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../asn1/der_writer.ts";
 import { decodeHex, encodeHex } from "../../lib/encodings.ts";
-import { splitUnescaped } from "../../lib/trim.ts";
+import { splitUnescaped } from "../../lib/linear_text.ts";
 
 /** The parts of a subject that signers copy; absent ones are empty. */
 export interface SubjectFields {

@@ -23,7 +23,7 @@ import {
   encodeValue,
 } from "../asn1/der_writer.ts";
 import type { HashName, PrivateKey } from "../keys/keys.ts";
-import { isMlDsa, type KeyAlgorithmOptions } from "../keys/key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../keys/key_names.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "../keys/public_key.ts";
 import {

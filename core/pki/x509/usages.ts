@@ -8,7 +8,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../kube/kinds/certificates_v1.ts";
-import { isMlDsa } from "../keys/key_algorithm.ts";
+import { isMlDsa } from "../keys/key_names.ts";
 import type { PublicKeyAlgorithm } from "../keys/public_key.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 

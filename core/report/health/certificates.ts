@@ -1,6 +1,6 @@
 /** The checks of certificates and keys in files: that they belong together, their chains, and when they end. */
 import { DAY_MS, formatDuration } from "../../lib/duration.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { getPairStatus } from "../../machine/renewal_schedule.ts";
 import { didIssue, isSelfSigned } from "../../pki/x509/ca_bundle.ts";

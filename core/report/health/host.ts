@@ -3,7 +3,7 @@
  * and the database and the backups of a server.
  */
 import { isIP } from "node:net";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import { formatTime } from "../../kube/meta.ts";
 import type { Fault } from "./finding.ts";
 import { DAY_MS } from "../../lib/duration.ts";

@@ -6,7 +6,7 @@ import { type NodeName, toNodeSubject } from "../../machine/node_name.ts";
 import type { PairState, PairStatus } from "../../machine/renewal_schedule.ts";
 import { formatTime } from "../../kube/meta.ts";
 import { formatDuration } from "../../lib/duration.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./host.ts";

@@ -7,7 +7,7 @@ import type { ApprovalRule, Policy, RuleMatch } from "../../approval/policy.ts";
 import { parsePolicyFixture } from "../../approval/policy_fixture.ts";
 import { parseAuditPolicy } from "../../audit/policy.ts";
 import type { Result } from "../../lib/result.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { shellWord } from "../../lib/printable.ts";
 import { createCustomProfile } from "../../signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../signing/profile.ts";
 import { parseProfile } from "../../signing/profile_file.ts";

@@ -24,8 +24,8 @@ import {
   toAccountUsername,
   UNAUTHENTICATED_GROUP,
 } from "../../kube/user.ts";
-import { goQuote } from "../../lib/quote.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { goQuote } from "../../lib/go_text.ts";
+import { shellWord } from "../../lib/printable.ts";
 import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.ts";
 import { evaluateRbac, findRoleRules, type RbacObjects, ruleAllows } from "../../rbac/evaluate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";

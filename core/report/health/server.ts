@@ -14,8 +14,8 @@ import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1
 import type { ConfigMap } from "../../kube/kinds/core_v1.ts";
 import { getName } from "../../kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
-import { goQuote } from "../../lib/quote.ts";
-import { shellWord } from "../../lib/shell_word.ts";
+import { goQuote } from "../../lib/go_text.ts";
+import { shellWord } from "../../lib/printable.ts";
 import type { Fault } from "./finding.ts";
 import type { ServerAnswer } from "./machine.ts";
 import { checkPolicyRules } from "./policies.ts";

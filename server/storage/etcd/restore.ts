@@ -23,7 +23,7 @@ import { asidePrefix, plainPrefix } from "./prefix.ts";
 import { readBelow } from "./snapshot.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
-import type { Lease } from "../../../core/kube/kinds/coordination_v1.ts";
+import type { Lease } from "../../../core/kube/kinds/nodes.ts";
 
 export interface EtcdRestoreDeps extends Pick<EtcdClientParts, "members"> {
   readonly endpoints: EtcdEndpoints;

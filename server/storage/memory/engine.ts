@@ -3,7 +3,7 @@
  * committed writes only, and has no promises, watchers or files.
  */
 import { AppError } from "../../../core/errors.ts";
-import { compareBytes } from "../../../core/lib/byte_order.ts";
+import { compareBytes } from "../../../core/lib/go_text.ts";
 import {
   CompactedError,
   type StorageEvent,

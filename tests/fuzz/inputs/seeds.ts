@@ -1,7 +1,6 @@
 /** Seeds that several targets share: the vectors of the kinds. */
 import { Buffer } from "node:buffer";
-import { decodeObject } from "../../../core/kube/wire/decode.ts";
-import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
+import { decodeObject, encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
 import { encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../../core/kube/wire/protobuf.ts";

@@ -1,6 +1,5 @@
 /** JSON, alone and as objects: it is read as by JSON.parse, and encoded as it was decoded. */
-import { decodeObject } from "../../../core/kube/wire/decode.ts";
-import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
+import { decodeObject, encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
 import type { JsonDocument } from "../../../core/kube/json_value.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";

@@ -15,7 +15,7 @@ import { findRequesterFault } from "../../../core/offline/decide_offline_request
 import { createCaKey, generatePrivateKey } from "../../../core/pki/keys/keys.ts";
 import { parsePemBlocks } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest, parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
-import { publicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { createIssuingCa } from "../../support/issuing_ca.ts";
 import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";

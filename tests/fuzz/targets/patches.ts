@@ -1,5 +1,5 @@
 /** Patches of every type over the vector of a kind: the bytes behind the first are the patch. */
-import { jsonText } from "../../../core/kube/wire/encode.ts";
+import { jsonText } from "../../../core/kube/wire/object_json.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { PatchType } from "../../../core/kube/patch/patch_result.ts";

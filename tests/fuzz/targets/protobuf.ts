@@ -1,5 +1,5 @@
 /** Protobuf: objects in and without their envelope, lists. */
-import { encodeObject, jsonText } from "../../../core/kube/wire/encode.ts";
+import { encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "../../../core/kube/wire/protobuf.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";

@@ -19,12 +19,18 @@ import {
 import { ok } from "../../../core/lib/result.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { equalBytes } from "../../../core/pki/asn1/der.ts";
-import type { PublicKeyPin } from "../../../core/pki/keys/public_key_pin.ts";
+import type { PublicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
 import { createSoftwareTpm } from "../../support/software_tpm.ts";
 import { generatePrivateKey } from "../../../core/pki/keys/keys.ts";
-import { encodeClaims, parseClaims, parseJwt, signJwt, verifyJwt } from "../../../core/service_accounts/jwt.ts";
-import { parseTokenSigner } from "../../../core/service_accounts/keys.ts";
+import {
+  encodeClaims,
+  parseClaims,
+  parseJwt,
+  parseTokenSigner,
+  signJwt,
+  verifyJwt,
+} from "../../../core/service_accounts/jwt.ts";
 import { Buffer } from "node:buffer";
 import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { type Bytes, decodeText, encodeText, type Target } from "../target.ts";

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "../../../core/kube/wire/protobuf.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
-import { jsonText } from "../../../core/kube/wire/encode.ts";
+import { jsonText } from "../../../core/kube/wire/object_json.ts";
 import { WireReader } from "../../../core/kube/wire/wire_format.ts";
 import * as kinds from "../../../core/kube/kinds/mod.ts";
 import {

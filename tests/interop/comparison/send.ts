@@ -5,7 +5,7 @@ import { request } from "node:https";
 import { constants, gunzipSync } from "node:zlib";
 import { encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../../core/kube/wire/protobuf.ts";
-import { decodeObject } from "../../../core/kube/wire/decode.ts";
+import { decodeObject } from "../../../core/kube/wire/object_json.ts";
 import { ALL_KINDS, deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";

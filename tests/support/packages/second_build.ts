@@ -7,7 +7,7 @@ import { RELEASE_KEY } from "../../../cli/release_key.ts";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { toCodeCacheName } from "../../../scripts/build/assets.ts";
 import { bundle, bundleScript, findAssets } from "../../../scripts/build/bundle.ts";
-import { writeExecutable } from "../../../scripts/build/executable.ts";
+import { writeExecutable } from "../../../scripts/build.ts";
 import { readBuildFacts } from "../../../scripts/build/facts.ts";
 import { hostPlatform } from "../../../scripts/build/node_runtime.ts";
 import { createPlantPlugin } from "../../torture/plant_runs.ts";

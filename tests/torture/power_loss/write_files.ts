@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { runMain } from "../../support/command_line.ts";
 import { createSystemClock } from "../../../cli/system.ts";
-import { openLogFile } from "../../../instance/parts/log_file.ts";
+import { openLogFile } from "../../../instance/parts/audit_log.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 

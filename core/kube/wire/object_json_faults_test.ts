@@ -8,7 +8,7 @@ import {
   secretKind as secret,
 } from "../kinds/mod.ts";
 import type { Kind } from "../schema.ts";
-import { decodeObject } from "./decode.ts";
+import { decodeObject } from "./object_json.ts";
 import { parseJson } from "./json_parser.ts";
 
 /** Kind, document and the error of Go's decoder for it, recorded from sigs.k8s.io/json with k8s.io/api v0.37.2. */

@@ -1,4 +1,7 @@
-/** Text and JSON as Go reads, measures and prints them: the messages that Kubernetes clients see depend on it. */
+/**
+ * Text, JSON and 64-bit integers as Go reads, orders, measures and prints them: the messages that Kubernetes clients see
+ * depend on it.
+ */
 
 /** Returns the length of text in UTF-8, the unit of every limit on names and values. */
 export function byteLength(text: string): number {
@@ -141,4 +144,72 @@ function characterWidth(bytes: Uint8Array, at: number): number {
   if (width === 0 || second < low || second > high) return 0;
   for (let i = 2; i < width; i++) if (((bytes[at + i] ?? 0) & 0xc0) !== 0x80) return 0;
   return width;
+}
+
+/** Code units that may sort differently from their UTF-8 bytes. */
+const HIGH = /[\ud800-\uffff]/;
+/** How many units are compared one by one; longer equal beginnings, such as those of storage keys, are faster natively. */
+const FEW = 12;
+
+/** Compares two texts by their UTF-8 bytes. */
+export function compareBytes(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    if (i === FEW && !(HIGH.test(a) && HIGH.test(b))) return a === b ? 0 : a < b ? -1 : 1;
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Returns the keys of an object in Go's order. */
+export function sortedKeys(object: object): string[] {
+  const keys = Object.keys(object);
+  return keys.length < 2 ? keys : keys.sort(compareBytes);
+}
+
+/** Returns an object with its members in Go's order, without those that are undefined. */
+export function sortMembers(object: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(sortedKeys(object).flatMap((key) => object[key] === undefined ? [] : [[key, object[key]]]));
+}
+
+/** Ranks surrogates above all other units, because they stand for the code points beyond U+FFFF. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
+}
+
+/** Parses a decimal number of 64 bits as Go's `strconv.ParseInt` does; undefined for anything else. */
+export function parseInt64(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.replace(/^\+/, ""));
+  return BigInt.asIntN(64, value) === value ? value : undefined;
+}
+
+/** The largest number below 2^63 that JavaScript has; its decimal text is below 2^63 too, for clients in Go. */
+export const INT64_LIMIT = 2 ** 63 - 1024;
+
+/** Brings a number that was rounded out of the range of an int64 back into it. */
+export function clampToInt64(value: number): number {
+  return Math.max(-INT64_LIMIT, Math.min(INT64_LIMIT, value));
+}
+
+export const MIN_INT64 = -(2n ** 63n);
+export const MAX_INT64 = 2n ** 63n - 1n;
+
+/**
+ * Parses a JSON number as an integer of 64 bits; undefined for any other number. Where Go knows no type, it decodes such
+ * text as int64 and any other as float64 (sigs.k8s.io/json `decode.go`).
+ */
+export function toInt64(literal: string): bigint | undefined {
+  // BigInt parses in more than linear time, and longer numbers do not fit anyway.
+  if (!/^-?[0-9]{1,20}$/.test(literal)) return undefined;
+  const whole = BigInt(literal);
+  return whole < MIN_INT64 || whole > MAX_INT64 ? undefined : whole;
+}
+
+/** Converts a JSON number to an int64 as Go does; a float beyond the range becomes the smallest one, as on amd64. */
+export function convertToInt64(literal: string): bigint {
+  const value = Number(literal);
+  return toInt64(literal) ?? (Math.abs(value) < 2 ** 63 ? BigInt(Math.trunc(value)) : MIN_INT64);
 }

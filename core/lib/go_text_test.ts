@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../tests/support/properties.ts";
-import { byteLength, isPrintable, marshalJson, printStringSlice } from "./quote.ts";
+import { byteLength, compareBytes, isPrintable, marshalJson, printStringSlice } from "./go_text.ts";
 import { printValue } from "../kube/status/field_error.ts";
+import { Buffer } from "node:buffer";
 
 test("byteLength() is the length in UTF-8", () => {
   fc.assert(
@@ -38,4 +39,16 @@ test("marshalJson() escapes as Go does", () => {
 
 test("printStringSlice() prints a Go slice", () => {
   assert.equal(printStringSlice(["a", "b"]), '[]string{"a", "b"}');
+});
+
+test("compareBytes() orders texts as their UTF-8 bytes, also behind long equal beginnings", () => {
+  const start = fc.constantFrom("", "/registry/secrets/kube-system/", "/registry/\u{e000}\u{10000}/");
+  const end = fc.string({
+    unit: fc.constantFrom("a", "b", "\u{d7ff}", "\u{e000}", "\u{ffff}", "\u{10000}"),
+    maxLength: 4,
+  });
+  fc.assert(fc.property(start, end, end, (beginning, left, right) => {
+    const [a, b] = [beginning + left, beginning + right];
+    assert.equal(Math.sign(compareBytes(a, b)), Buffer.compare(Buffer.from(a), Buffer.from(b)), `${a} ${b}`);
+  }));
 });

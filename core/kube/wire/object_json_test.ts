@@ -10,8 +10,8 @@ import {
   secretKind,
 } from "../kinds/mod.ts";
 import type { Kind } from "../schema.ts";
-import { decodeObject } from "./decode.ts";
-import { DecodeError } from "./errors.ts";
+import { decodeObject, encodeObject, jsonBytes, jsonText } from "./object_json.ts";
+import { DecodeError } from "../json_value.ts";
 import { parseJson } from "./json_parser.ts";
 
 const STRICT: readonly { readonly text: string; readonly want: readonly string[] }[] = [
@@ -149,4 +149,24 @@ test("decodeObject() throws only DecodeError, and its result is stable", () => {
       assert.ok(error instanceof DecodeError, String(error));
     }
   }));
+});
+
+test("encodeObject() puts kind and apiVersion first, also if the object has others", () => {
+  const object = { metadata: { name: "a" }, kind: "Wrong", apiVersion: "v9" };
+  assert.equal(
+    JSON.stringify(encodeObject(secretKind, object)),
+    '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"}}',
+  );
+  assert.equal(object.kind, "Wrong");
+  const list = encodeObject({ kind: "SecretList", apiVersion: "v1" }, { metadata: {}, items: [] });
+  assert.equal(JSON.stringify(list), '{"kind":"SecretList","apiVersion":"v1","metadata":{},"items":[]}');
+});
+
+test("jsonText() escapes as Go's encoder does", () => {
+  assert.equal(jsonText({ a: "<b> & \u2028\u2029é" }), '{"a":"\\u003cb\\u003e \\u0026 \\u2028\\u2029é"}');
+  assert.deepEqual(JSON.parse(jsonText({ a: "<&>" })), { a: "<&>" });
+});
+
+test("jsonBytes() returns UTF-8 without a line break", () => {
+  assert.deepEqual([...jsonBytes("é")], [0x22, 0xc3, 0xa9, 0x22]);
 });

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { lstat, readFile, readlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { createTar, type TarEntry } from "./tar.ts";
+import { createTar, type TarEntry } from "./released_files.ts";
 
 const LONG = `${"a".repeat(60)}/${"b".repeat(60)}/${"c".repeat(60)}`;
 const ENTRIES: readonly TarEntry[] = [

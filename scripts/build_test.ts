@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { stripElf } from "./executable.ts";
+import { stripElf } from "./build.ts";
 
 interface Section {
   readonly name: string;

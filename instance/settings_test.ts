@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFilePort } from "../client/files.ts";
 import { readEtcdEndpoints } from "./storage/etcd.ts";
-import { readWebScope } from "./web_certificates.ts";
-import { parseWebDomain, parseWebName, parseWebNetwork } from "./web_names.ts";
+import { readWebScope } from "./full_instance.ts";
+import { parseWebDomain, parseWebName, parseWebNetwork } from "./settings.ts";
 
 /** The longest name that a certificate can have as its common name: 64 characters. */
 const LONGEST = `${"a".repeat(60)}.lan`;

@@ -1,20 +1,23 @@
 /**
- * Decodes parsed JSON into canonical objects, with the errors of Go's decoder (sigs.k8s.io/json `decode.go`): names are
- * case-sensitive, `null` means absent, and unknown and repeated fields are collected.
+ * Canonical objects as JSON. Parsed JSON is decoded with the errors of Go's decoder (sigs.k8s.io/json `decode.go`): names
+ * are case-sensitive, `null` means absent, and unknown and repeated fields are collected. An object is encoded with `kind`
+ * and `apiVersion` first, as in every answer.
  */
 import { isRecord, type JsonMember } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
-import { clampToInt64, convertToInt64, toInt64 } from "../../lib/int64.ts";
+import { clampToInt64, compareBytes, convertToInt64, escapeGoJson, goQuote, toInt64 } from "../../lib/go_text.ts";
 import {
+  DecodeError,
   ExactNumber,
   goJsonType,
   inGoOrder,
+  isNumberLike,
   isTooDeep,
   type JsonDocument,
   listMembers,
   setOwn,
 } from "../json_value.ts";
-import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
+import { type FieldType, formatApiVersion, isPointer, type Kind, type MessageSchema } from "../schema.ts";
 import {
   buildMessage,
   createZeroMessage,
@@ -27,11 +30,9 @@ import {
 } from "./message_plan.ts";
 import { encodeBase64 } from "../../lib/encodings.ts";
 import { canonicalBase64, canonicalMicroTime, canonicalQuantity, canonicalTime } from "./scalars.ts";
-import { DecodeError } from "./errors.ts";
-import { goQuote } from "../../lib/quote.ts";
 
 /** Details about a document apart from its value; a `JsonDocument` fits. */
-export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
+interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
   /** The Go type of the document, for the error if it is no object; `v1.<Kind>` by default. */
   readonly goType?: string;
   /** True for values from Go's maps: numbers are converted to the type of their field (apimachinery `converter.go`). */
@@ -308,4 +309,56 @@ function isNullable(type: FieldType): boolean {
 /** Reports whether a name is that of a field, or `kind` or `apiVersion` of an object. */
 function isMember(plan: MessagePlan, key: string, isRoot: boolean): boolean {
   return plan.byName.has(key) || ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta));
+}
+
+/** The type of an object to encode: a kind, or `kind` and `apiVersion` themselves (for lists, Status and others). */
+export type TypeMeta = Kind | { readonly apiVersion: string; readonly kind: string };
+
+/** Copies an object with `kind` and `apiVersion` before its fields. */
+export function encodeObject(type: TypeMeta, object: object): Record<string, unknown> {
+  const { kind } = type;
+  const apiVersion = "apiVersion" in type ? type.apiVersion : formatApiVersion(type);
+  return Object.assign({ kind, apiVersion }, object, { kind, apiVersion });
+}
+
+/** Encodes a value as JSON on one line in UTF-8, escaped as Go does (`<`, `>`, `&`), as in kube-apiserver's bodies. */
+export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(jsonText(value));
+}
+
+/** Formats a value as JSON text as `jsonBytes` does, optionally indented. */
+export function jsonText(value: unknown, indent?: number): string {
+  const plain = JSON.stringify(value, undefined, indent) ?? "null";
+  const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
+  const safe = escapeGoJson(text);
+  if (!safe.includes("\\ud")) return safe;
+  // Go writes U+FFFD for text that is not valid UTF-8.
+  return safe.replace(LONE_SURROGATE, (found) => found === "\\\\" ? found : "\\ufffd");
+}
+
+/** Matches a lone surrogate as `JSON.stringify` writes it, and an escaped backslash, in order to skip that. */
+const LONE_SURROGATE = /\\\\|\\ud[89a-f][0-9a-f]{2}/g;
+
+/** Matches the start of a member whose name JavaScript moves before all others. Strings cannot contain it unescaped. */
+const NUMBER_LIKE_NAME = /[{,]\s*"(?:0|[1-9][0-9]{0,9})":/;
+
+/** Formats a value whose maps have names like numbers in Go's order, by their bytes. */
+function orderedText(value: unknown, step: string, pad: string): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const inner = pad + step;
+  const parts = Array.isArray(value)
+    ? value.map((item) => orderedText(item, step, inner))
+    : orderedEntries(value).map(([key, item]) =>
+      `${JSON.stringify(key)}:${step === "" ? "" : " "}${orderedText(item, step, inner)}`
+    );
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
+  if (parts.length === 0) return open + close;
+  if (step === "") return `${open}${parts.join(",")}${close}`;
+  return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${pad}${close}`;
+}
+
+function orderedEntries(object: object): readonly (readonly [string, unknown])[] {
+  const entries = Object.entries(object).filter(([, item]) => item !== undefined);
+  if (entries.some(([key]) => isNumberLike(key))) entries.sort(([a], [b]) => compareBytes(a, b));
+  return entries;
 }

@@ -1,4 +1,10 @@
-/** The types of keys that tlsboot generates, by name. */
+/**
+ * What names a key: the name of its type, and its pin. It is apart from the keys themselves, because flags load it at every
+ * start.
+ */
+import { hash } from "node:crypto";
+import type { Brand } from "../../lib/brand.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 
 /** The name of a parameter set of ML-DSA, which is also that of the key type and of the signature algorithm. */
 export type MlDsaName = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
@@ -63,4 +69,21 @@ export function formatKey(key: { readonly keyAlgorithm: string; readonly keyBits
   if (key.keyAlgorithm === "ECDSA") return `ECDSA P-${key.keyBits}`;
   if (key.keyAlgorithm === "Ed25519" || isMlDsa(key.keyAlgorithm) || key.keyBits === 0) return key.keyAlgorithm;
   return `${key.keyAlgorithm} ${key.keyBits} bits`;
+}
+
+/** `sha256:` and the hexadecimal hash of a public key, as in `kubeadm join --discovery-token-ca-cert-hash`. */
+export type PublicKeyPin = Brand<string, "PublicKeyPin">;
+
+const PIN = /^sha256:[0-9a-f]{64}$/;
+
+/** Computes the pin of the public key of a certificate or a request. */
+export function publicKeyPin({ publicKeyDer }: { readonly publicKeyDer: Uint8Array }): PublicKeyPin {
+  return `sha256:${hash("sha256", publicKeyDer)}` as PublicKeyPin;
+}
+
+/** Parses a pin; upper case is accepted, as in kubeadm. */
+export function parsePublicKeyPin(text: string): Result<PublicKeyPin, string> {
+  const pin = text.toLowerCase();
+  if (PIN.test(pin)) return ok(pin as PublicKeyPin);
+  return err("want sha256: and 64 hexadecimal digits, the public key pin of tlsboot ca show");
 }

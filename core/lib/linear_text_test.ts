@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { matchesDeepPattern, matchesPattern } from "./pattern.ts";
+import { matchesDeepPattern, matchesPattern, trimChars, trimEndChars, trimStartChars } from "./linear_text.ts";
 
 for (
   const [value, pattern, separator, want] of [
@@ -55,3 +55,17 @@ test("matchesPattern() agrees with regular expressions", () => {
     assert.equal(matchesPattern(value, pattern, separator), want);
   }));
 });
+
+for (
+  const [text, start, end, both] of [
+    ["--a-b--", "a-b--", "--a-b", "a-b"],
+    ["-", "", "", ""],
+    ["", "", "", ""],
+    ["a", "a", "a", "a"],
+    [" -a", " -a", " -a", " -a"],
+  ] as const
+) {
+  test(`trimChars(), trimStartChars() and trimEndChars() take the dashes from the ends of "${text}"`, () => {
+    assert.deepEqual([trimStartChars(text, "-"), trimEndChars(text, "-"), trimChars(text, "-")], [start, end, both]);
+  });
+}

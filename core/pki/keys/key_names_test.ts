@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
 import { parseCaBundle } from "../x509/ca_bundle.ts";
-import { parsePublicKeyPin, publicKeyPin } from "./public_key_pin.ts";
+import { parsePublicKeyPin, publicKeyPin } from "./key_names.ts";
 
 test("publicKeyPin() is read back by parsePublicKeyPin(), in capitals too", async () => {
   const bundle = parseCaBundle((await createIssuingCa(new Date("2026-01-01T00:00:00Z"))).caPem);
