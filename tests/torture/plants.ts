@@ -48,6 +48,14 @@ const SIMULATED_HISTORY: Finder = {
   task: "simulate",
   flags: ["--nodes", "1", "--clients", "6", "--hours", "3", "--seed", "22", "--shrink", "0", "--judge"],
 };
+/** Clients of two servers on an etcd of three members in simulated time, with 12 faults, of which some are compactions. */
+const SIMULATED_SERVERS: Finder = {
+  task: "simulate",
+  flags: [
+    ...["--servers", "2", "--nodes", "1", "--clients", "6", "--hours", "1", "--faults", "12"],
+    ...["--seed", "1", "--shrink", "0", "--judge"],
+  ],
+};
 /** Credentials of one server that are revoked in simulated time, in which the next use follows at once. */
 const SIMULATED_REVOCATIONS: Finder = {
   task: "simulate",
@@ -76,12 +84,6 @@ const PAUSED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "pause", "--seconds", "60", "--nodes", "4", "--seed", "25"],
 };
-/** Servers and members are killed, and etcd is compacted, so that a server that starts has less history than the others. */
-const COMPACTED: Finder = {
-  task: "torture",
-  flags: ["--servers", "3", "--faults", "kill,compact", "--kills", "12", "--nodes", "4", "--seed", "22"],
-};
-
 /** Machines whose proofs a thief forges, relays, or uses for another name. */
 const THIEF: Finder = { task: "test", flags: ["security/attestation"] };
 
@@ -448,7 +450,7 @@ function toReadOperation(`,
       before: "      this.#engine.revision + 1,\n",
       after: '      this.#engine.revision + (this.#lastFault === "" ? 1 : 2),\n',
     }],
-    finder: COMPACTED,
+    finder: SIMULATED_SERVERS,
     fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
   },
   {
@@ -459,7 +461,7 @@ function toReadOperation(`,
       before: "    if (revision < this.compactedRevision) throw",
       after: "    if (revision < 0) throw",
     }],
-    finder: COMPACTED,
+    finder: SIMULATED_SERVERS,
     fault: /^(?:reliable|resumable|bookmarkable): .*was missed$|^reads at a revision: /,
   },
   {

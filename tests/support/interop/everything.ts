@@ -59,7 +59,10 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
 
 /** Waits until the controllers of `up` have done what they do for a new namespace. */
 export async function untilFurnished(kubectl: Kubectl, namespace: string): Promise<void> {
-  await kubectl.run("wait", "--for=create", "-n", namespace, "configmap/kube-root-ca.crt", "sa/default");
+  // One at a time: kubectl does not wait when two of its objects are not found.
+  for (const object of ["configmap/kube-root-ca.crt", "sa/default"]) {
+    await kubectl.run("wait", "--for=create", "-n", namespace, object);
+  }
 }
 
 /** Without what a store gives each object by itself. */

@@ -72,8 +72,9 @@ spec: {user: alice, resourceAttributes: {verb: get, resource: secrets, namespace
     steps: [
       run("create -f objects.yaml", 0),
       run("create -f objects.yaml", 1),
-      // The objects of every namespace, which controllers create.
-      { run: `wait --for=create --timeout=150s -n ${name} cm/kube-root-ca.crt sa/default`, code: 0 },
+      // The objects of every namespace, which controllers create. kubectl does not wait for two that are not found.
+      { run: `wait --for=create --timeout=150s -n ${name} cm/kube-root-ca.crt`, code: 0 },
+      { run: `wait --for=create --timeout=150s -n ${name} sa/default`, code: 0 },
       run(`get cm,secret,role -n ${name}`, 0),
       run(`get cm map -n ${name} -o yaml`, 0),
       run("apply -f map.yaml", 0),
