@@ -1,4 +1,4 @@
-/** Runs an approver beside any cluster, with the kubeconfig that KUBECONFIG names, until it is interrupted. */
+/** Runs an approver for any cluster, with the kubeconfig that KUBECONFIG names, until it is interrupted. */
 import process from "node:process";
 import { connectToCluster } from "@tlsboot/tlsboot";
 import { runApprover } from "./approver.ts";

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the files beside this script: the signature of SHA256SUMS with minisign, then every file against its hash.
+# Checks the files next to this script: the signature of SHA256SUMS with minisign, then every file against its hash.
 # Take the public key from a place that the files did not come from. This script is as trusted as the stick that it is on;
 # the two commands at its end do the same when they are typed.
 # Usage: sh verify.sh PUBLIC_KEY

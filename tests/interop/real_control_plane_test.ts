@@ -137,7 +137,7 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   assert.equal(requesters.match(/^kubelet-bootstrap$/gm)?.length, 1, requesters);
 });
 
-test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine without a kubelet, typed as they stand", async () => {
+test("docs/guides/existing_cluster.md: the roles, a policy, and a machine without a kubelet, typed as they stand", async () => {
   await using plane = await sharedControlPlane();
   const shell = await createShell(plane.folder);
   const { kubectl } = plane;
@@ -148,7 +148,7 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
   await cp(`${ROOT}/docs/rbac`, `${work}/docs/rbac`, { recursive: true });
   await cp(await writeInventory(plane.folder, "n2"), `${work}/inventory.yaml`);
 
-  const { blocks } = await readGuide("beside_a_cluster");
+  const { blocks } = await readGuide("existing_cluster");
   assert.equal(blocks.length, 4);
   const [roles, policy, join, elsewhere] = blocks as [string, string, string, string];
   // "The same for tlsboot-approver."

@@ -376,7 +376,7 @@ function Elsewhere(): UiElement {
       kube-apiserver reads no list of revoked certificates and accepts a client certificate until it expires. Pending
       {" "}
       <a href="/requests?state=pending">requests</a> can be denied and <a href="/tokens">tokens</a>{" "}
-      deleted; for everything else, see <code>tlsboot guide beside_a_cluster</code>.
+      deleted; for everything else, see <code>tlsboot guide existing_cluster</code>.
     </p>
   );
 }

@@ -46,7 +46,7 @@ export const GUIDE_GROUPS = {
   "Without a network, and for a cluster": [
     "air_gap",
     "requests_by_mail",
-    "beside_a_cluster",
+    "existing_cluster",
     "in_a_cluster",
     "pod_certificates",
   ],

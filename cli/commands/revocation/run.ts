@@ -165,7 +165,7 @@ function impossible(text: string): AppError {
   return new AppError("invalid", `cannot revoke "${text}": ${why}`, {
     hint: "delete the role bindings of the user or the Node of the machine, deny renewals with a policy of " +
       "tlsboot approver, and for programs that read a CRL use tlsboot ca crl --revoke: see tlsboot guide " +
-      "beside_a_cluster",
+      "existing_cluster",
   });
 }
 
