@@ -1,14 +1,14 @@
 /**
- * JSON values and documents in memory: a plain value, which patches change in place in a copy, the details of its text that a
- * plain value cannot express, how Go prints it, and the errors of the codecs.
+ * JSON values and documents in memory: plain values, the details of their text that plain values cannot express, how Go
+ * prints them, and the errors of the codecs.
  */
 import { compareBytes, goQuote, toInt64 } from "../lib/go_text.ts";
 import type { JsonMember } from "../lib/record.ts";
 import { AppError } from "../errors.ts";
 
 /**
- * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and
- * integers beyond 2^53 stay unchanged, which a JavaScript number would not preserve.
+ * A number with its original text. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and integers beyond 2^53
+ * stay unchanged, which a JavaScript number would not preserve.
  */
 export class ExactNumber {
   readonly literal: string;
@@ -22,13 +22,13 @@ export class ExactNumber {
     return Number(this.literal);
   }
 
-  /** Lets `JSON.stringify` print the text as it is. */
+  /** Lets `JSON.stringify` print the original text. */
   toJSON(): unknown {
     return (JSON as unknown as RawJson).rawJSON(this.literal);
   }
 }
 
-/** `JSON.rawJSON` (ECMAScript), which the types of TypeScript do not have yet. */
+/** `JSON.rawJSON` (ECMAScript), which TypeScript does not declare yet. */
 interface RawJson {
   rawJSON(text: string): unknown;
 }
@@ -54,7 +54,7 @@ export function isEmptyList(value: unknown): boolean {
 /** Reports whether a value has no members, because it is an empty object or none at all. */
 export function isEmptyMap(value: unknown): boolean {
   if (!isJsonObject(value)) return true;
-  for (const key in value) return key === undefined;
+  for (const _key in value) return false;
   return true;
 }
 
@@ -116,7 +116,7 @@ function isNumber(value: unknown): value is number | ExactNumber {
   return getJsonType(value) === "number";
 }
 
-/** Returns the text in which a number was sent, or as JSON prints it. */
+/** Returns the original text of a number, or the text that JSON prints. */
 export function formatJsonNumber(value: number | ExactNumber): string {
   return value instanceof ExactNumber ? value.literal : String(value);
 }
@@ -124,7 +124,7 @@ export function formatJsonNumber(value: number | ExactNumber): string {
 /**
  * Returns the value of a document, with an ExactNumber for each number that JavaScript would print differently.
  *
- * @param isKept which of them to keep; others stay plain numbers
+ * @param isKept selects the literals to keep; other numbers stay plain
  */
 export function toExactValue(
   { value, members }: JsonDocument,
@@ -158,7 +158,7 @@ export function findInfinite(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Reports whether a document is nested too deeply for recursive functions; `depth` is that of the value in it. */
+/** Reports whether a document is nested too deeply for recursive functions; `depth` is the depth of the value. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (depth > MAX_DEPTH) return true;
   if (typeof value !== "object" || value === null) return false;
@@ -185,7 +185,7 @@ export function printGoValue(value: unknown): string {
   return typeof value === "number" || value instanceof ExactNumber ? printNumber(value) : String(value);
 }
 
-/** Prints a number. In Go, a number that is no integer of 64 bits is a float, printed with an exponent. */
+/** Prints a number. In Go, a number that is not a 64-bit integer is a float. */
 function printNumber(value: number | ExactNumber): string {
   const whole = findInteger(value);
   return whole === undefined ? printFloat(Number(formatJsonNumber(value))) : whole.toString();
@@ -236,7 +236,7 @@ export function goSyntax(value: unknown): string {
   return typeof value === "string" ? goQuote(value) : printGoValue(value);
 }
 
-/** Parsed text with what strict decoding needs to know about it. Pass all of it as options to `decodeObject`. */
+/** A parsed document with the details that strict decoding needs. Pass it to `decodeObject` as its options. */
 export interface JsonDocument {
   readonly value: unknown;
   /**
@@ -254,8 +254,8 @@ export interface JsonDocument {
 export const MAX_JSON_DEPTH = 10_000;
 
 /**
- * Returns the members of an object in the order of the text, with repeated ones. JSON has no undefined values, but objects
- * of code in the same process may.
+ * Returns the members of an object in the order of the text, including repeated ones. JSON has no undefined values, but
+ * objects from code in the same process may.
  */
 export function listMembers(
   document: Pick<JsonDocument, "members">,
@@ -278,7 +278,7 @@ export function setOwn(object: Record<string, unknown>, key: string, value: unkn
   } else object[key] = value;
 }
 
-/** Returns a map with its keys in Go's order: the same one if it has that order already. */
+/** Returns a map with its keys in Go's order, or the same object if they already are. */
 export function inGoOrder(map: Record<string, unknown>): Record<string, unknown> {
   const keys = Object.keys(map);
   if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1]!, key) < 0)) return map;

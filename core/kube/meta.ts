@@ -1,7 +1,7 @@
 /**
- * The metadata that every Kubernetes object carries (`meta/v1`). Objects in memory have the JSON shape, in canonical
- * form: keys in Go's order, bytes as base64, times as RFC 3339 text, fields that Go always emits present even when
- * empty, fields that Go omits when empty absent. `JSON.stringify` of a canonical object is what kube-apiserver sends.
+ * The metadata of every Kubernetes object (`meta/v1`). Objects in memory have the JSON shape, in canonical form: keys in
+ * Go's order, bytes as base64, times as RFC 3339 text. Fields that Go always writes are present even when they are empty,
+ * and fields that Go omits when empty are absent. `JSON.stringify` of a canonical object is what kube-apiserver sends.
  */
 
 /** The `metadata` of an object (`meta/v1` ObjectMeta). */
@@ -94,7 +94,7 @@ export interface Status {
   readonly code?: number;
 }
 
-/** The object of a Status, and the single causes. */
+/** The object of a Status, and the causes. */
 export interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
@@ -123,7 +123,7 @@ export interface DeleteOptions {
   readonly ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
 }
 
-/** A choice of objects by their labels (`meta/v1` LabelSelector). */
+/** Selects objects by their labels (`meta/v1` LabelSelector). */
 export interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>>;
   readonly matchExpressions?: readonly SelectorRequirement[];
@@ -141,17 +141,17 @@ export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";
 }
 
-/** Returns the time of an object's creation, in milliseconds; 0 for one that the API has not stored. */
+/** Returns the creation time of an object in milliseconds, or 0 if the API has not stored it. */
 export function getCreationMs({ metadata }: KubeObject): number {
   return Date.parse(metadata.creationTimestamp ?? "") || 0;
 }
 
-/** Returns the key of an object among those of its kind in all namespaces: namespace, slash and name. */
+/** Returns the key that identifies an object within its kind: namespace, slash and name. */
 export function toObjectKey({ metadata }: KubeObject): string {
   return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
 }
 
-/** The texts of seconds since 1970: one write formats the same few times again and again. */
+/** A cache by seconds since 1970, because one write formats the same few times again and again. */
 const timeTexts = new Map<number, string>();
 const MAX_TIME_TEXTS = 256;
 
@@ -173,7 +173,7 @@ export function formatMicroTime(date: Date): string {
 }
 
 /** An object without duplicate owner references, and the uids of the removed ones. */
-export interface DistinctOwners<T extends KubeObject> {
+interface DistinctOwners<T extends KubeObject> {
   readonly object: T;
   /** The uids of the removed references, in order. */
   readonly duplicates: readonly string[];
@@ -196,7 +196,7 @@ export function withDistinctOwners<T extends KubeObject>(object: T): DistinctOwn
   return { object: { ...object, metadata: { ...object.metadata, ownerReferences: kept } }, duplicates };
 }
 
-/** Formats the warning for the client. A patch is only checked after mutating admission, which its warning mentions. */
+/** Formats the warning about duplicate owner references. A patch is only checked after mutating admission, which its warning mentions. */
 export function duplicateOwnersWarning(duplicates: readonly string[], afterAdmission: boolean): string {
   const when = afterAdmission ? " after mutating admission happens" : "";
   return `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, ` +

@@ -78,12 +78,12 @@ for (
   });
 }
 
-test("subdomainNameErrors() lets a prefix end in a dash, a name not", () => {
+test("subdomainNameErrors() accepts a dash at the end of a prefix, but not of a name", () => {
   assert.deepEqual(subdomainNameErrors("node-csr-", true), []);
   assert.deepEqual(subdomainNameErrors("node-csr-", false), [SUBDOMAIN]);
 });
 
-test("labelNameErrors() lets a prefix end in a dash, a name not", () => {
+test("labelNameErrors() accepts a dash at the end of a prefix, but not of a name", () => {
   assert.deepEqual(labelNameErrors("team-", true), []);
   assert.deepEqual(labelNameErrors("team-", false), [LABEL]);
 });

@@ -1,6 +1,6 @@
 /**
- * The language in which each kind is described once. JSON order and omission, strict decoding, protobuf, OpenAPI, merge
- * keys and defaults follow from the one description, so that they cannot disagree.
+ * The types with which each kind is described once. JSON order and omission, strict decoding, protobuf, OpenAPI, merge
+ * keys and defaults are derived from that description, so that they cannot disagree.
  */
 import type { KubeObject } from "./meta.ts";
 
@@ -35,7 +35,7 @@ export type FieldType =
  */
 export type Presence = "always" | "omitempty" | "optional" | "nullable";
 
-/** Reports whether a field is a pointer in Go, so that it may be absent and zero. */
+/** Reports whether a field is a pointer in Go, so that absent and zero differ. */
 export function isPointer({ presence }: { readonly presence: Presence }): boolean {
   return presence === "optional" || presence === "nullable";
 }
@@ -59,15 +59,15 @@ export interface FieldSchema extends MergeRules {
   readonly description?: string | undefined;
   /** Listed under `required` in OpenAPI. */
   readonly required?: boolean;
-  /** Values that OpenAPI names, of the text itself or of the texts in a list. */
+  /** The values that OpenAPI lists for the string, or for the strings in a list. */
   readonly enum?: readonly string[];
   /** The default value in OpenAPI. */
   readonly default?: unknown;
-  /** The Go type as decoding errors print it, where it is a named one, such as `[]v1.KeyUsage`. */
+  /** The Go type as decoding errors print it, such as `[]v1.KeyUsage`, if it is a named type. */
   readonly goType?: string;
 }
 
-/** The description of a kind or of a part of one, with the fields in the order of Go's JSON. `T` is its type. */
+/** The description of a kind or a part of one. Its fields have the order of Go's JSON, and `T` is its TypeScript type. */
 export interface MessageSchema<out T extends object = object> {
   readonly kind: "message";
   /** The OpenAPI name, such as `io.k8s.api.certificates.v1.CertificateSigningRequestSpec`. */
@@ -96,7 +96,7 @@ export interface Kind {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly namespaced: boolean;
-  /** `metadata` first; `kind` and `apiVersion` are not fields, the codecs add them. */
+  /** `metadata` is the first field. `kind` and `apiVersion` are not fields; the codecs add them. */
   readonly schema: ObjectSchema;
   /** The description of a list of its objects. */
   readonly listSchema: MessageSchema;
@@ -107,7 +107,7 @@ export function formatApiVersion(kind: { readonly group: string; readonly versio
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
 }
 
-/** Returns an object with its type, which items of a list do not have. */
+/** Adds `apiVersion` and `kind` to an object, which items of a list do not have. */
 export function withType<T extends object>(object: T, kind: Kind): T & { apiVersion: string; kind: string } {
   return { ...object, apiVersion: formatApiVersion(kind), kind: kind.kind };
 }
@@ -122,7 +122,7 @@ export function formatQualifiedKind(kind: { readonly group: string; readonly kin
   return kind.group === "" ? kind.kind : `${kind.kind}.${kind.group}`;
 }
 
-/** Returns the URL path of a kind's collection, in a namespace or, without one, in all namespaces. */
+/** Returns the URL path of a kind's collection in one namespace, or in all of them by default. */
 export function formatCollectionPath(kind: Kind, namespace = ""): string {
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const scope = kind.namespaced && namespace !== "" ? `/namespaces/${encodeURIComponent(namespace)}` : "";

@@ -11,9 +11,9 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { splitUnescaped } from "../lib/linear_text.ts";
 
 /** The operators that relate a key to its values. */
-export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
+type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
 
-export interface LabelRequirement {
+interface LabelRequirement {
   readonly key: string;
   readonly operator: LabelOperator;
   readonly values: readonly string[];
@@ -22,7 +22,7 @@ export interface LabelRequirement {
 /** Requirements that must all hold, sorted by key. An empty list matches everything. */
 export type LabelSelectorRequirements = readonly LabelRequirement[];
 
-/** The operators with values, in the order of error texts. */
+/** The operators that take values, in the order in which errors list them. */
 const BINARY_OPERATORS: readonly LabelOperator[] = ["in", "notin", "=", "==", "!=", "gt", "lt"];
 
 const OPERATOR_OF_TOKEN: { readonly [kind in TokenKind]?: LabelOperator } = {
@@ -133,7 +133,7 @@ function parseRequirement(parser: Parser): Result<LabelRequirement, string> {
   if (token.kind !== "identifier") return err(`found '${token.text}', expected: identifier`);
   const key = token.text;
   const keyErrors = qualifiedNameErrors(key);
-  // Upstream's path is nil here, which Go prints like this.
+  // Upstream's path is nil here, which Go prints as `<nil>`.
   if (keyErrors.length > 0) return err(formatFieldError(invalid("<nil>", key, keyErrors.join("; "))));
   if (negated) return createRequirement(key, "!", []);
   const next = parser.peek();
@@ -148,7 +148,7 @@ function parseRequirement(parser: Parser): Result<LabelRequirement, string> {
   return values.ok ? createRequirement(key, operator, [...new Set(values.value)].sort(compareBytes)) : values;
 }
 
-/** `(a,b)`; a missing value between commas is the empty one. */
+/** Parses `(a,b)`; a missing value between commas is the empty string. */
 function parseValues(parser: Parser): Result<readonly string[], string> {
   const open = parser.take();
   if (open.kind !== "(") return err(`found '${open.text}' expected: '('`);
@@ -288,8 +288,8 @@ const NUL = "\u0000";
 const SEPARATORS = MARKS + SPACES + NUL;
 
 /**
- * Splits a text into tokens, the last of which is `end`. As upstream, a NUL character after a token separates it from the
- * next one, and in any other place ends the text.
+ * Splits a text into tokens, the last of which is `end`. As in upstream, a NUL character after a token separates it from
+ * the next token; in any other place, it ends the text.
  */
 function tokenize(text: string): readonly Token[] {
   const tokens: Token[] = [];
@@ -360,7 +360,7 @@ export function matchesFields(
   return requirements.every(({ field, operator, value }) => (read(field) === value) === (operator === "="));
 }
 
-/** Finds the value that the selector requires of a field; undefined if it does not require a single one. */
+/** Finds the value that a selector requires a field to equal; undefined if there is no such requirement. */
 export function requiredValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
   return requirements.find((item) => item.field === field && item.operator === "=")?.value;
 }

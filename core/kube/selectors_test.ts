@@ -81,7 +81,7 @@ for (
   });
 }
 
-test("parseLabelSelector() takes in and notin as values, sorts and deduplicates", () => {
+test("parseLabelSelector() accepts in and notin as values, sorts and deduplicates", () => {
   assert.deepEqual(parseLabelSelector("b,a in (notin,in,in)"), {
     ok: true,
     value: [

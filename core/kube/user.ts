@@ -3,7 +3,7 @@ export interface UserInfo {
   readonly username: string;
   /** Empty if the authenticator knows none. */
   readonly uid: string;
-  /** In the authenticator's order, `system:authenticated` appended. */
+  /** In the authenticator's order, then `system:authenticated`. */
   readonly groups: readonly string[];
   /** The keys are in lower case. */
   readonly extra: Readonly<Record<string, readonly string[]>>;
@@ -28,15 +28,15 @@ export const AUTHENTICATED_GROUP = "system:authenticated";
 export const UNAUTHENTICATED_GROUP = "system:unauthenticated";
 /** The user of a request that presents no credential. */
 export const ANONYMOUS_USER = "system:anonymous";
-/** The user as which kube-controller-manager authenticates, where its controllers have no accounts of their own. */
+/** The user that kube-controller-manager authenticates as, if its controllers do not use service accounts. */
 export const CONTROLLER_MANAGER_USER = "system:kube-controller-manager";
-/** The user as which kube-scheduler authenticates. */
+/** The user that kube-scheduler authenticates as. */
 export const SCHEDULER_USER = "system:kube-scheduler";
-/** The key of the fingerprint of a client certificate in its user's extra, after `CREDENTIAL_ID_PREFIX`, in hex. */
+/** The key in a user's `extra` for the client certificate: `CREDENTIAL_ID_PREFIX` and the fingerprint in hex. */
 export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 export const CREDENTIAL_ID_PREFIX = "X509SHA256=";
 
-/** Finds the name of the node that a user name or a common name means; undefined for that of any other user. */
+/** Returns the node name in a node's user name or common name; undefined for any other user. */
 export function parseNodeUser(username: string = ""): string | undefined {
   return username.startsWith(NODE_USER_PREFIX) ? username.slice(NODE_USER_PREFIX.length) || undefined : undefined;
 }
@@ -46,7 +46,7 @@ export function toAccountUsername(namespace: string, name: string): string {
   return `${SERVICE_ACCOUNT_PREFIX}${namespace}:${name}`;
 }
 
-/** Returns the groups of the service accounts of a namespace (in the same file of upstream). */
+/** Returns the groups of a namespace's service accounts (same file). */
 export function listAccountGroups(namespace: string): readonly string[] {
   return [SERVICE_ACCOUNTS_GROUP, `${SERVICE_ACCOUNTS_GROUP}:${namespace}`];
 }

@@ -1,16 +1,15 @@
-/** State by key within bounds: a cache of limited size, and a limited rate for each key. */
+/** Bounded state by key: a cache of limited size, and a rate limit for each key. */
 
-/** How much a cache may hold. */
 interface FifoCacheLimits {
-  /** The largest number of entries; the oldest one is evicted first. */
+  /** The maximum number of entries. */
   readonly maxEntries: number;
   /** Entries with a longer key are not stored, because they are not worth their memory. */
   readonly maxKeyLength: number;
-  /** The largest length of all keys together, for values whose memory grows with their key; unlimited by default. */
+  /** The maximum total length of all keys, for values whose memory grows with their key; unlimited by default. */
   readonly maxTotalLength?: number;
 }
 
-/** A bounded cache of results that depend on a text alone. The entry that was stored first is evicted first. */
+/** A bounded cache of values that are computed from a text. The oldest entry is evicted first. */
 export class FifoCache<T> {
   readonly #limits: FifoCacheLimits;
   readonly #entries = new Map<string, T>();
@@ -24,7 +23,7 @@ export class FifoCache<T> {
     return this.#entries.get(key);
   }
 
-  /** Stores the value of a key that the cache does not hold yet. */
+  /** Stores a value. The cache must not contain the key yet. */
   set(key: string, value: T): void {
     const { maxEntries, maxKeyLength, maxTotalLength = Infinity } = this.#limits;
     if (key.length > maxKeyLength) return;
@@ -38,7 +37,7 @@ export class FifoCache<T> {
   }
 }
 
-/** The size and the rate of each bucket. */
+/** The size and the refill rate of each bucket. */
 interface BucketSize {
   /** The number of tokens in a full bucket. */
   readonly burst: number;
@@ -46,7 +45,7 @@ interface BucketSize {
   readonly refillMs: number;
 }
 
-/** The buckets of all keys; an unknown key has a full bucket. */
+/** Token buckets by key; an unknown key has a full bucket. */
 interface TokenBuckets {
   /** Takes a token; returns false when the bucket is empty. */
   take(key: string): boolean;
@@ -58,7 +57,7 @@ interface TokenBuckets {
 
 /** Creates the buckets; `now` is monotonic, in milliseconds. */
 export function createTokenBuckets(now: () => number, { burst, refillMs }: BucketSize): TokenBuckets {
-  /** The tokens of each bucket at a time. */
+  /** The number of tokens in each bucket when it was last used. */
   const buckets = new Map<string, { readonly tokens: number; readonly at: number }>();
 
   function countTokens(key: string, at: number): number {

@@ -13,7 +13,7 @@ test("FifoCache keeps the newest entries, and none with a key that is too long",
   assert.deepEqual(["a", "abc", "b"].map((text) => answers.get(text)), [undefined, 2, 4]);
 });
 
-test("FifoCache keeps no more text in its keys than is allowed", () => {
+test("FifoCache limits the total length of its keys", () => {
   const answers = new FifoCache<number>({ maxEntries: 9, maxKeyLength: 4, maxTotalLength: 6 });
   ["aa", "bb", "cc", "dddd"].forEach((key, index) => answers.set(key, index));
   assert.deepEqual(["aa", "bb", "cc", "dddd"].map((key) => answers.get(key)), [undefined, undefined, 2, 3]);

@@ -1,4 +1,4 @@
-/** Brands of checked text, and secrets: they are not printed, and compared in constant time. */
+/** Brands for checked text, and secrets, which are never printed and are compared in constant time. */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 
@@ -39,8 +39,8 @@ export class Secret<T> {
 }
 
 /**
- * Reports whether two texts are equal, in a time that depends on their lengths alone and not on where they differ.
- * `tests/constant_time_test.ts` checks that secrets are compared by nothing else.
+ * Reports whether two texts are equal, in a time that depends on their lengths but not on where they differ.
+ * `tests/constant_time_test.ts` checks that no other code compares secrets.
  */
 export function equalsInConstantTime(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];

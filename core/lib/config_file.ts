@@ -17,13 +17,13 @@ export interface ConfigPlace {
   readonly faults: string[];
 }
 
-/** Parses a value; the result is undefined after it has added a fault. */
+/** Parses a value, or adds a fault and returns undefined. */
 export type Shape<T> = (value: unknown, place: ConfigPlace) => T | undefined;
 
 /** One key of a mapping. */
 export interface Key<T> {
   readonly shape: Shape<T>;
-  /** Whether the mapping has a value for the key in any case, because it is in the file or has a default. */
+  /** Whether the parsed mapping always has the key, because the file must have it or it has a default. */
   readonly required: boolean;
   readonly fallback?: T;
 }
@@ -43,7 +43,7 @@ export function defaultKey<T>(shape: Shape<T>, fallback: NoInfer<T>): Key<T> & {
   return { shape, required: true, fallback };
 }
 
-/** A shape whose value is converted or checked further once it is parsed without a fault. */
+/** A shape whose value is converted or checked further after it was parsed without a fault. */
 export function mapped<T, U>(shape: Shape<T>, convert: (value: T, place: ConfigPlace) => U | undefined): Shape<U> {
   return (value, place) => {
     const before = place.faults.length;
@@ -68,16 +68,16 @@ export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: 
     }
     const read: Record<string, unknown> = {};
     for (const [key, { shape, required: isRequired, fallback }] of Object.entries(keys)) {
-      const given = Object.hasOwn(value, key) ? value[key] : undefined;
-      if (given === undefined || given === null) {
+      const member = Object.hasOwn(value, key) ? value[key] : undefined;
+      if (member === undefined || member === null) {
         if (fallback !== undefined) read[key] = fallback;
         else if (isRequired) fault(within(place, key), "missing");
         continue;
       }
-      const one = shape(given, within(place, key));
-      if (one !== undefined) read[key] = one;
+      const parsed = shape(member, within(place, key));
+      if (parsed !== undefined) read[key] = parsed;
     }
-    // Each value was parsed by the shape of its key; a missing one has added a fault, which refuses the file.
+    // Each value has the type of its shape; a missing one has added a fault, so that the file is refused.
     return read as Read<K>;
   };
 }
@@ -87,8 +87,8 @@ export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   return (value, place) => {
     if (!Array.isArray(value)) return fault(place, "want a list");
     return value.flatMap((item: unknown, index) => {
-      const one = shape(item, { ...place, path: `${place.path}[${index}]` });
-      return one === undefined ? [] : [one];
+      const parsed = shape(item, { ...place, path: `${place.path}[${index}]` });
+      return parsed === undefined ? [] : [parsed];
     });
   };
 }
@@ -129,7 +129,7 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   };
 }
 
-/** A duration such as `90m` or `720h`, or with whole days and years such as `90d` and `10y`; the value is in milliseconds, above zero. */
+/** A positive duration such as `90m`, `720h`, `90d` or `10y`; the value is in milliseconds. */
 export function duration(value: unknown, place: ConfigPlace): number | undefined {
   const parsed = typeof value === "string" ? parseSettingDuration(value) : undefined;
   if (parsed?.ok === true && parsed.value > 0) return parsed.value;
@@ -174,12 +174,11 @@ export function parseConfigDocument<T>(
 ): Result<T, readonly string[]> {
   const content = readYaml(text);
   if (!content.ok) return err([`not YAML: ${content.error}`]);
-  const { value } = content;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return err(["want a mapping"]);
-  const { apiVersion, kind: named, ...rest }: Record<string, unknown> = { ...value };
+  if (!isRecord(content.value)) return err(["want a mapping"]);
+  const { apiVersion, kind: foundKind, ...rest } = content.value;
   const faults = [
     ...(apiVersion === version ? [] : [`apiVersion: must be "${version}"`]),
-    ...(named === kind ? [] : [`kind: must be "${kind}"`]),
+    ...(foundKind === kind ? [] : [`kind: must be "${kind}"`]),
   ];
   const read = shape(rest, { path: "", faults });
   return faults.length === 0 && read !== undefined ? ok(read) : err(faults);

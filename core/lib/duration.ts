@@ -14,10 +14,10 @@ const UNIT_NS: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
-/** A day; settings count 365 of them as a year. */
+/** A day in milliseconds. A year has 365 days in settings. */
 export const DAY_MS = 86_400_000;
 
-/** Go's int64 of nanoseconds ends here: about 292 years. Only a negative duration may be as long. */
+/** The limit of Go's int64 of nanoseconds, about 292 years. Only a negative duration may be this long. */
 const LIMIT_NS = 1n << 63n;
 const MAX_MS = Number(LIMIT_NS) / 1e6;
 
@@ -46,7 +46,7 @@ export function parseDuration(text: string): Result<number, string> {
   return ok(Number(isNegative ? -total : total) / 1e6);
 }
 
-/** Converts the digits after the point. Go ignores those that an int64 cannot hold, and calculates with floats. */
+/** Converts the digits after the decimal point. Go ignores those that an int64 cannot hold, and calculates with floats. */
 function toNanoseconds(fraction: string, factor: bigint): bigint {
   let value = 0n;
   let scale = 1;
@@ -60,9 +60,9 @@ function toNanoseconds(fraction: string, factor: bigint): bigint {
 }
 
 /**
- * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, with whole years and days in front,
- * such as `90d`, `10y` or `1d12h`. Go has neither, because a day is not always 24 hours; here it is, and a year has 365 days.
- * The value is in milliseconds, the error says what is expected.
+ * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, optionally after whole years and
+ * days, such as `90d`, `10y` or `1d12h`. A day has 24 hours and a year 365 days. The value is in milliseconds, and the error
+ * says what is expected.
  */
 export function parseSettingDuration(text: string): Result<number, string> {
   const [whole = "", years = "0", days = "0"] = /^(?:(\d{1,6})y)?(?:(\d{1,6})d)?/.exec(text) ?? [];

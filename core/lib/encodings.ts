@@ -4,13 +4,13 @@ import { Buffer } from "node:buffer";
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
- * Decodes base64 with padding; line breaks are skipped. Undefined for any other text, such as the URL alphabet or a
- * missing padding.
+ * Decodes base64 with padding; line breaks are skipped. Undefined for any other text, such as the URL alphabet or text
+ * without padding.
  */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   const compact = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, "") : text;
   const decoded = Buffer.from(compact, "base64");
-  // Encoding again is several times as fast as the expression, which also accepts stray bits before the padding.
+  // Re-encoding is several times faster than the expression, which also accepts stray bits before the padding.
   const isCanonical = decoded.toString("base64") === compact;
   if (!isCanonical && (compact.length % 4 !== 0 || !BASE64.test(compact))) return undefined;
   // A copy: Node's small buffers share one pool, and a Buffer's subarray is slow.
@@ -49,7 +49,7 @@ export function encodeBase32(bytes: Uint8Array, alphabet: string = RFC_4648): st
   return bits === 0 ? text : text + alphabet[(value << (5 - bits)) & 31];
 }
 
-/** Decodes text; undefined for any other text, such as one with bits after the last byte. */
+/** Decodes base32 without padding; undefined for malformed text, such as text with stray bits after the last byte. */
 export function decodeBase32(text: string, alphabet: string = RFC_4648): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
   let at = 0;

@@ -1,9 +1,9 @@
 /**
- * Text, JSON and 64-bit integers as Go reads, orders, measures and prints them: the messages that Kubernetes clients see
- * depend on it.
+ * Reads, sorts, measures and prints text, JSON and 64-bit integers as Go does, because the messages that Kubernetes clients
+ * see depend on it.
  */
 
-/** Returns the length of text in UTF-8, the unit of every limit on names and values. */
+/** Returns the number of bytes of text in UTF-8, the unit of every limit on names and values. */
 export function byteLength(text: string): number {
   let length = 0;
   for (let index = 0; index < text.length; index++) {
@@ -55,12 +55,10 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
-/** Compiled at the first character beyond ASCII, because the Unicode tables behind it load slowly. */
+/** Compiled on first use, because its Unicode tables load slowly. */
 let printable: RegExp | undefined;
 
-/**
- * Reports whether Go's `unicode.IsPrint` holds for one character: letters, marks, numbers, punctuation, symbols, space.
- */
+/** Reports whether a character is a letter, mark, number, punctuation, symbol or space (Go's `unicode.IsPrint`). */
 export function isPrintable(character: string): boolean {
   printable ??= /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
   return printable.test(character);
@@ -133,7 +131,7 @@ function escapedText(bytes: Uint8Array): string {
   return parts.join("");
 }
 
-/** Returns the number of bytes of the character at a place; 0 if they are invalid (RFC 3629 section 4). */
+/** Returns the number of bytes of the character at an offset, or 0 if it is invalid (RFC 3629 section 4). */
 function characterWidth(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] ?? 0;
   if (lead < 0x80) return 1;
@@ -148,14 +146,14 @@ function characterWidth(bytes: Uint8Array, at: number): number {
 
 /** Code units that may sort differently from their UTF-8 bytes. */
 const HIGH = /[\ud800-\uffff]/;
-/** How many units are compared one by one; longer equal beginnings, such as those of storage keys, are faster natively. */
-const FEW = 12;
+/** The number of units compared one by one. For longer common prefixes, as in storage keys, native comparison is faster. */
+const UNITS_IN_LOOP = 12;
 
 /** Compares two texts by their UTF-8 bytes. */
 export function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    if (i === FEW && !(HIGH.test(a) && HIGH.test(b))) return a === b ? 0 : a < b ? -1 : 1;
+    if (i === UNITS_IN_LOOP && !(HIGH.test(a) && HIGH.test(b))) return a === b ? 0 : a < b ? -1 : 1;
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x !== y) return rank(x) - rank(y);
@@ -169,27 +167,27 @@ export function sortedKeys(object: object): string[] {
   return keys.length < 2 ? keys : keys.sort(compareBytes);
 }
 
-/** Returns an object with its members in Go's order, without those that are undefined. */
+/** Copies an object with its members in Go's order and without undefined ones. */
 export function sortMembers(object: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
   return Object.fromEntries(sortedKeys(object).flatMap((key) => object[key] === undefined ? [] : [[key, object[key]]]));
 }
 
-/** Ranks surrogates above all other units, because they stand for the code points beyond U+FFFF. */
+/** Ranks surrogates above all other units, because they encode the code points beyond U+FFFF. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
 
-/** Parses a decimal number of 64 bits as Go's `strconv.ParseInt` does; undefined for anything else. */
+/** Parses a decimal 64-bit integer as Go's `strconv.ParseInt` does; undefined for any other text. */
 export function parseInt64(text: string): bigint | undefined {
   if (!/^[+-]?\d+$/.test(text)) return undefined;
   const value = BigInt(text.replace(/^\+/, ""));
   return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
-/** The largest number below 2^63 that JavaScript has; its decimal text is below 2^63 too, for clients in Go. */
+/** The largest JavaScript number below 2^63. Its decimal text is below 2^63 too, so that clients in Go can read it. */
 export const INT64_LIMIT = 2 ** 63 - 1024;
 
-/** Brings a number that was rounded out of the range of an int64 back into it. */
+/** Clamps a number that rounding has moved out of the range of an int64. */
 export function clampToInt64(value: number): number {
   return Math.max(-INT64_LIMIT, Math.min(INT64_LIMIT, value));
 }
@@ -198,8 +196,8 @@ export const MIN_INT64 = -(2n ** 63n);
 export const MAX_INT64 = 2n ** 63n - 1n;
 
 /**
- * Parses a JSON number as an integer of 64 bits; undefined for any other number. Where Go knows no type, it decodes such
- * text as int64 and any other as float64 (sigs.k8s.io/json `decode.go`).
+ * Parses a JSON number as a 64-bit integer; undefined for any other number. Without a target type, Go decodes such text as
+ * int64 and any other number as float64 (sigs.k8s.io/json `decode.go`).
  */
 export function toInt64(literal: string): bigint | undefined {
   // BigInt parses in more than linear time, and longer numbers do not fit anyway.

@@ -1,4 +1,4 @@
-/** IP addresses, bytes ⇄ canonical text (RFC 5952, as Go's `net.IP` prints), and ranges of them (RFC 4632). */
+/** Converts IP addresses between bytes and canonical text (RFC 5952, as Go's `net.IP`), and handles ranges (RFC 4632). */
 import { isIP, isIPv4 } from "node:net";
 
 /** Formats 4 or 16 bytes as canonical text; an IPv4-mapped IPv6 address is printed as IPv4. */
@@ -14,7 +14,7 @@ export function formatIpAddress(bytes: Uint8Array): string {
   }`;
 }
 
-/** Removes the brackets that an IPv6 address has as the host of a URL. */
+/** Removes the brackets around an IPv6 address in a URL. */
 export function withoutBrackets(host: string): string {
   return host.replace(/^\[|\]$/g, "");
 }
@@ -46,7 +46,7 @@ function formatGroup(group: number): string {
   return group.toString(16);
 }
 
-/** The longest run of zero groups, the first of equals (RFC 5952 §4.2). */
+/** Finds the longest run of zero groups, or the first of several (RFC 5952 §4.2). */
 function findLongestZeroRun(groups: readonly number[]): { readonly start: number; readonly length: number } {
   let best = { start: 0, length: 0 };
   let start = 0;
@@ -58,7 +58,7 @@ function findLongestZeroRun(groups: readonly number[]): { readonly start: number
   return best;
 }
 
-/** Bytes of colon-separated groups; the last one may be a dotted IPv4 address. */
+/** Parses colon-separated groups into bytes; the last group may be a dotted IPv4 address. */
 function parseGroups(text: string): readonly number[] {
   if (text === "") return [];
   return text.split(":").flatMap((group) => {
@@ -68,8 +68,8 @@ function parseGroups(text: string): readonly number[] {
   });
 }
 
-/** A range such as `10.0.0.0/8`, or one address: its first address, and the length of its prefix in bits. */
-export interface IpRange {
+/** A range such as `10.0.0.0/8`, or a single address: the first address, and the length of the prefix in bits. */
+interface IpRange {
   readonly bytes: Uint8Array;
   readonly prefixBits: number;
 }
@@ -94,7 +94,7 @@ export function parseCidr(text: string): IpRange | undefined {
 
 /** Formats a range with the bits beyond the prefix cleared; IPv4-mapped addresses become IPv4 addresses. */
 export function formatCidr({ bytes, prefixBits }: IpRange): string {
-  const base = Uint8Array.from(masked(bytes, prefixBits));
+  const base = masked(bytes, prefixBits);
   return `${formatIpAddress(base)}/${
     base.length === 16 && prefixBits >= 96 && isMapped(base) ? prefixBits - 96 : prefixBits
   }`;
@@ -115,15 +115,15 @@ export function isInNetwork(address: string, network: string): boolean {
 
 /** Loopback and unspecified addresses, which are the same on every machine. */
 const LOCAL_RANGES = parseRanges("127.0.0.0/8", "0.0.0.0/8", "::1", "::");
-/** Link-local and multicast addresses, which several machines have. */
+/** Link-local and multicast addresses, which several machines may use. */
 const SHARED_RANGES = parseRanges("169.254.0.0/16", "224.0.0.0/4", "fe80::/10", "ff00::/8");
 
-/** Reports whether an address is useless on another machine: it is a loopback or an unspecified one. */
+/** Reports whether an address is useless on another machine, because it is a loopback or unspecified address. */
 export function isLocalAddress(address: Uint8Array): boolean {
   return LOCAL_RANGES.some((range) => isWithin(address, range));
 }
 
-/** Reports whether no single machine owns an address: it is local, link-local or a multicast one. */
+/** Reports whether an address belongs to no single machine: it is local, link-local or multicast. */
 export function isSharedAddress(address: Uint8Array): boolean {
   return isLocalAddress(address) || SHARED_RANGES.some((range) => isWithin(address, range));
 }

@@ -22,7 +22,7 @@ export function trimChars(text: string, characters: string): string {
   return trimEndChars(trimStartChars(text, characters), characters);
 }
 
-/** Splits a text at separators that no backslash precedes. The escapes stay as they are. */
+/** Splits a text at separators without a backslash before them. Escapes stay in the parts. */
 export function splitUnescaped(text: string, isSeparator: (char: string, at: number) => boolean): string[] {
   const parts: string[] = [];
   let start = 0;
@@ -41,8 +41,8 @@ export function splitUnescaped(text: string, isSeparator: (char: string, at: num
 type Token = string | ((char: string) => boolean);
 
 /**
- * Reports whether a value matches a pattern. `*` stands for one or more characters and does not cross a separator. It
- * never stands for a star, so a wildcard name only matches when the pattern names it literally.
+ * Reports whether a value matches a pattern. `*` matches one or more characters other than separators. It never matches a
+ * star, so a wildcard name only matches a pattern that is equal to it.
  */
 export function matchesPattern(value: string, pattern: string, separator = ""): boolean {
   if (value === pattern) return true;
@@ -52,7 +52,7 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 
 /**
  * Reports whether a value matches a pattern in which `${requester}` stands for the requester's name. The name is
- * matched literally, also when it contains a star.
+ * matched literally, even if it contains a star.
  */
 export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
   const parts = pattern.split("${requester}");
@@ -66,8 +66,8 @@ export function matchesRequesterPattern(value: string, pattern: string, requeste
 }
 
 /**
- * Reports whether a value matches a pattern with two kinds of stars: `*` stands for one or more characters except the
- * separators, `**` for one or more of any characters. Neither stands for a star or a control character.
+ * Reports whether a value matches a pattern with two kinds of stars: `*` matches one or more characters other than
+ * separators, `**` one or more of any characters. Neither matches a star or a control character.
  */
 export function matchesDeepPattern(value: string, pattern: string, separators: string): boolean {
   const isAny = (char: string) => char !== "*" && !CONTROL.test(char);

@@ -1,20 +1,20 @@
 /** Finds the known word that is closest to a mistyped one. */
 
-/** A candidate that needs more edits is a different word, whatever its length. */
+/** The maximum number of edits, whatever the length of the words. */
 const MAX_EDITS = 3;
-/** The letters of the longer word per allowed edit, so that `logs` does not match `docs`, nor `revoke` `restore`. */
+/** The letters of the longer word per allowed edit, so that `logs` does not match `docs`, and `revoke` not `restore`. */
 const LETTERS_PER_EDIT = 4;
 
 /**
- * Finds the candidate that the word abbreviates, or the nearest one, the first of several; undefined when none is near. It
- * resembles cobra's suggestions in kubectl (`SuggestionsFor`: two edits or a prefix), but the allowed edits grow with the
- * length, because two edits turn most words of four letters into another word.
+ * Finds the only candidate that starts with the word, or else the first of the nearest ones; undefined if none is near. This
+ * resembles cobra's suggestions in kubectl (`SuggestionsFor`: two edits or a prefix), but the number of allowed edits grows
+ * with the length, because two edits turn most four-letter words into another word.
  */
 export function findNearest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();
   const known = [...candidates];
-  const longer = typed.length < 2 ? [] : known.filter((candidate) => candidate.toLowerCase().startsWith(typed));
-  if (longer.length === 1) return longer[0];
+  const completions = typed.length < 2 ? [] : known.filter((candidate) => candidate.toLowerCase().startsWith(typed));
+  if (completions.length === 1) return completions[0];
   let best: string | undefined;
   let bestEdits = MAX_EDITS + 1;
   for (const candidate of known) {
@@ -28,7 +28,7 @@ export function findNearest(word: string, candidates: Iterable<string>): string 
   return best;
 }
 
-/** Allows one edit from three letters on, and one per four letters from eight on. */
+/** Returns the number of allowed edits: one from three letters on, and one per four letters from eight on. */
 function maxEdits(length: number): number {
   return length < 3 ? 0 : Math.max(1, Math.floor(length / LETTERS_PER_EDIT));
 }

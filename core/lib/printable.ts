@@ -1,11 +1,11 @@
 /**
  * Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them, and
- * quotes words of commands that users paste.
+ * quotes the words of shell commands that users paste.
  */
 
 /**
- * Characters beyond the ASCII control characters that must not reach a terminal: DEL and the C1 controls, invisible
- * characters and those that change the writing direction, and line separators that only some programs know.
+ * Characters that must not reach a terminal, apart from the ASCII control characters: DEL and the C1 controls, invisible
+ * characters, characters that change the text direction, and line separators that only some programs recognize.
  */
 const UNSEEN = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
@@ -15,9 +15,9 @@ export function escapeUnseen(text: string): string {
   return /^[\x00-\x7e]*$/.test(text) ? text : text.replace(UNSEEN, spellOut);
 }
 
-/** Escapes every control and format character, such as `\u001b`, so that the text is one line of a message. */
+/** Escapes every control and format character, such as `\u001b`, so that the text fits on one line of a message. */
 export function escapeControls(text: string): string {
-  // deno-lint-ignore no-control-regex -- these are what has to be spelled out
+  // deno-lint-ignore no-control-regex -- these are the characters to escape
   return escapeUnseen(text.replace(/[\0-\x1f]/g, spellOut));
 }
 
@@ -41,7 +41,7 @@ export function line(template: TemplateStringsArray, ...values: readonly (string
   return String.raw({ raw: template }, ...values.map((value) => escapeValue(String(value))));
 }
 
-/** Escapes a whole line but keeps its columns, so that a part that was added without `line` cannot start another line. */
+/** Escapes a whole line but keeps its tabs, so that text that was added without `line` cannot start another line. */
 export function oneLine(text: string): string {
   return text.split("\t").map(escapeValue).join("\t");
 }
@@ -55,7 +55,7 @@ function spellOut(char: string): string {
     .join("");
 }
 
-/** The largest length of untrusted text in a log line: enough for every path and message of Kubernetes' own clients. */
+/** The maximum length of untrusted text in a log line; paths and messages of Kubernetes' own clients are shorter. */
 export const MAX_LOGGED_LENGTH = 1_024;
 
 /** Shortens a text to the largest logged length and appends the number of omitted characters. */
@@ -65,14 +65,14 @@ export function cutLoggedText(text: string): string {
   return `${shown}… (${text.length - MAX_LOGGED_LENGTH} more characters)`;
 }
 
-/** Returns a harmless word unchanged and any other one in single quotes, without control characters. */
+/** Quotes a word for a shell if it needs quotes, and removes control characters. */
 export function shellWord(text: string): string {
   const visible = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
   if (/^[A-Za-z0-9_:@%+=.,/][A-Za-z0-9_:@%+=.,/-]*$/.test(visible)) return visible;
   return `'${visible.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Reports whether a server can be a word of a command that users paste: it has no character that a shell interprets. */
+/** Reports whether a server address can be pasted into a shell command without quotes. */
 export function isPlainWord(server: string): boolean {
   return /^[\w.:/~[\]-]+$/.test(server);
 }

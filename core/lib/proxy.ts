@@ -1,6 +1,7 @@
 /**
- * Chooses the proxy of a connection by the rules of Go's `golang.org/x/net/http/httpproxy`, as kubectl and kubelet read
- * HTTPS_PROXY and NO_PROXY. It also parses the URL of a receiver of notifications, which names a user in the same way.
+ * Chooses the proxy for a connection from HTTPS_PROXY and NO_PROXY, by the rules of Go's
+ * `golang.org/x/net/http/httpproxy`, as kubectl and kubelet do. It also parses the URL of a notification receiver, which may
+ * contain a user name and a password too.
  */
 import { encodeBase64 } from "./encodings.ts";
 import { Secret } from "./brand.ts";
@@ -17,14 +18,14 @@ import { err, ok, type Result } from "./result.ts";
 
 /** An HTTP proxy that opens tunnels (RFC 9110, CONNECT). */
 export interface HttpProxy {
-  /** Its URL without user name and password, as messages name it. */
+  /** Its URL without user name and password, for messages. */
   readonly origin: string;
   readonly isTls: boolean;
   readonly host: string;
   readonly port: number;
-  /** The value of the header Proxy-Authorization, for a proxy with a user. */
+  /** The value of the Proxy-Authorization header, if the URL has a user name or a password. */
   readonly authorization?: Secret<string>;
-  /** The URL as it was given, which may contain a password. */
+  /** The original URL, which may contain a password. */
   readonly url: Secret<string>;
 }
 
@@ -37,7 +38,7 @@ export function parseProxyUrl(text: string): Result<HttpProxy, string> {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     return err(`its scheme is "${url.protocol.slice(0, -1)}": want http or https`);
   }
-  // Part of a password with a "/" would be taken for the host, and be shown.
+  // If the password has an unescaped "/", part of it would be taken for the host and be shown.
   if (/@/.test(url.pathname + url.search + url.hash)) {
     return err('it has "@" after the host: write special characters of a password as %40 for @ and %2F for /');
   }
@@ -54,17 +55,17 @@ export function parseProxyUrl(text: string): Result<HttpProxy, string> {
   });
 }
 
-/** Parses the URL of a receiver of notifications. The error does not quote it, because it may contain a password. */
+/** Parses the URL of a notification receiver. The error does not quote it, because it may contain a password. */
 export function parseReceiver(text: string): Result<URL, string> {
   const url = URL.parse(text.trim());
   if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
-  // Part of a password with a "/" would be taken for the host, and be shown.
+  // If the password has an unescaped "/", part of it would be taken for the host and be shown.
   if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
   const authorization = readBasicAuthorization(url);
   return authorization.ok ? ok(url) : authorization;
 }
 
-/** Returns the value of the header (Proxy-)Authorization for the user in a URL; undefined without a user. */
+/** Returns the value of the (Proxy-)Authorization header for the user in a URL; undefined if there is none. */
 export function readBasicAuthorization({ username, password }: URL): Result<Secret<string> | undefined, string> {
   if (username === "" && password === "") return ok(undefined);
   try {
@@ -76,14 +77,14 @@ export function readBasicAuthorization({ username, password }: URL): Result<Secr
 }
 
 /**
- * Finds the proxy that the environment names for an https server: HTTPS_PROXY, unless the server is `localhost`, a
- * loopback address, or in NO_PROXY. Lower-case names are read where the upper-case ones are empty. Unlike in Go, a
- * proxy that cannot be parsed is an error, because a direct connection would be a surprise.
+ * Finds the proxy for an https server in the environment: HTTPS_PROXY, unless the server is `localhost`, a loopback
+ * address, or listed in NO_PROXY. If a variable is empty, its lower-case form is read. Unlike in Go, a malformed proxy URL
+ * is an error, because no one would expect a direct connection.
  */
 export function findProxy(server: URL, env: Environment): Result<HttpProxy | undefined, string> {
-  const given = env["HTTPS_PROXY"] || env["https_proxy"] || "";
-  if (given === "" || !needsProxy(server, env["NO_PROXY"] || env["no_proxy"] || "")) return ok(undefined);
-  const proxy = parseProxyUrl(given.includes("://") ? given : `http://${given}`);
+  const proxyUrl = env["HTTPS_PROXY"] || env["https_proxy"] || "";
+  if (proxyUrl === "" || !needsProxy(server, env["NO_PROXY"] || env["no_proxy"] || "")) return ok(undefined);
+  const proxy = parseProxyUrl(proxyUrl.includes("://") ? proxyUrl : `http://${proxyUrl}`);
   return proxy.ok ? proxy : err(`cannot use HTTPS_PROXY: ${proxy.error}`);
 }
 
@@ -95,14 +96,14 @@ function needsProxy(server: URL, noProxy: string): boolean {
   return !noProxy.split(",").some((entry) => isMatch(entry.trim().toLowerCase(), { host, port, ip }));
 }
 
-/** A server in the form that is compared with the entries of NO_PROXY. */
+/** A server, in the form in which entries of NO_PROXY are compared with it. */
 interface Target {
   readonly host: string;
   readonly port: string;
   readonly ip: Uint8Array | undefined;
 }
 
-/** Compares one entry of NO_PROXY: `*`, a range, an address or a domain, the last two also with a port. */
+/** Reports whether an entry of NO_PROXY matches: `*`, a range, or an address or a domain with an optional port. */
 function isMatch(entry: string, { host, port, ip }: Target): boolean {
   if (entry === "") return false;
   if (entry === "*") return true;
@@ -118,7 +119,7 @@ function isMatch(entry: string, { host, port, ip }: Target): boolean {
   return domain.startsWith(".") ? host.endsWith(domain) : host === domain || host.endsWith(`.${domain}`);
 }
 
-/** Parses a range with a prefix, in which bits beyond the prefix may be set, as in Go. */
+/** Parses a range in CIDR form. As in Go, bits beyond the prefix may be set. */
 function parseRange(entry: string): ReturnType<typeof parseCidr> {
   const [, address = "", prefix] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
   const bytes = parseIpAddress(address);
@@ -129,7 +130,7 @@ function parseRange(entry: string): ReturnType<typeof parseCidr> {
   return parseCidr(formatCidr({ bytes, prefixBits }));
 }
 
-/** Converts a domain, which may have a dot in front and letters beyond ASCII, to the form of a URL's host. */
+/** Converts an internationalized domain, which may start with a dot, to ASCII. */
 function toAscii(domain: string): string {
   if (!/\P{ASCII}/u.test(domain)) return domain;
   const dot = domain.startsWith(".") ? "." : "";

@@ -1,4 +1,4 @@
-/** Reports whether a value is a JSON object, or any other object with named members, and not a list or a scalar. */
+/** Reports whether a value is an object with named members, and not a list or a scalar. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -12,20 +12,20 @@ export function tryParseJson(text: string): unknown {
   }
 }
 
-/** Finds the value of a client's word in a table. Inherited properties, such as `constructor`, are not found. */
-export function lookup<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
-  return Object.hasOwn(table, word) ? table[word] : undefined;
+/** Finds the value of an untrusted key in a table. Inherited properties, such as `constructor`, are not found. */
+export function lookup<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
 /** The members of a record that have a value. */
 export type Present<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
 
-/** Leaves out the members that are undefined: a wire type has no member then. */
+/** Omits undefined members, which wire types must not have. */
 export function omitUndefined<T extends object>(members: T): Present<T> {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
-/** Leaves out the members that are undefined or empty, as Go's `omitempty` does with texts and lists. */
+/** Omits undefined members, empty strings and empty lists, as Go's `omitempty` does. */
 export function omitEmpty<T extends object>(members: T): Present<T> {
   const isEmpty = (value: unknown): boolean => value === "" || (Array.isArray(value) && value.length === 0);
   return Object.fromEntries(
@@ -38,7 +38,7 @@ export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value) => b.includes(value));
 }
 
-/** A member of an object or an element of an array, as it is in the text. */
+/** A member of an object or an element of an array, as the JSON text has it. */
 export interface JsonMember {
   /** The name of a member, or the index of an element. */
   readonly key: string;

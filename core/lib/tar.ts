@@ -1,19 +1,19 @@
-/** Headers of tar archives (POSIX.1-1988, ustar), written so that every stock tar unpacks them. */
+/** Tar archives (POSIX.1-1988, ustar) that every common tar program unpacks. */
 import { Buffer } from "node:buffer";
 import { err, ok, type Result } from "./result.ts";
 
 /** The header of one entry of an archive. */
-export interface TarHeader {
+interface TarHeader {
   /** The path with slashes; the path of a folder ends with a slash. */
   readonly path: string;
-  /** Permission bits; other mode bits, such as setuid, are not read from an archive. */
+  /** Permission bits; other mode bits of an archive, such as setuid, are ignored. */
   readonly mode: number;
   readonly size: number;
-  /** The time of modification in seconds since 1970. */
+  /** The modification time in seconds since 1970. */
   readonly modifiedSeconds: number;
   /** The target of a symbolic link. */
   readonly target?: string;
-  /** The number of the user and of the group that own the entry; without it, root. */
+  /** The id of the user and of the group that own the entry; root by default. */
   readonly owner?: number;
 }
 
@@ -78,7 +78,6 @@ export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
   };
 }
 
-/** A file with its whole text. */
 export interface TextFile {
   readonly path: string;
   readonly mode: number;
@@ -113,7 +112,7 @@ export function readTarFiles(archive: Uint8Array): Result<ReadonlyMap<string, Ui
   return err("the archive is cut off");
 }
 
-/** Creates the padding after contents of the given size, up to the next block. */
+/** Creates the padding that follows content of the given size, up to the end of its last block. */
 export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
   return new Uint8Array((unit - (size % unit)) % unit);
 }
@@ -128,7 +127,7 @@ function typeFlag({ path, target }: TarHeader): string {
   return path.endsWith("/") ? "5" : "0";
 }
 
-/** Divides a long path at a slash into the two fields of ustar. */
+/** Splits a long path at a slash into the two fields of ustar. */
 function splitPath(path: string): { readonly prefix: string; readonly name: string } {
   if (Buffer.byteLength(path) <= 100) return { prefix: "", name: path };
   const slash = path.indexOf("/", path.length - 101);

@@ -1,7 +1,7 @@
-/** Waits: for a signal that aborts, for a turn in a queue, and for earlier tasks with the same key. */
+/** Waits for an abort signal, for a turn in a queue, and for earlier tasks with the same key. */
 
 /** A signal that can abort on its own and also follows its parent. Dispose it, or the parent keeps its listener. */
-export interface ChildAbort extends Disposable {
+interface ChildAbort extends Disposable {
   readonly signal: AbortSignal;
   abort(reason?: unknown): void;
 }
@@ -25,7 +25,7 @@ export async function waitForAbort(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }
 
-/** Waits for a promise or for the abort, whichever is first; an abort rejects with the signal's reason. */
+/** Waits for a promise or an abort, whichever comes first; an abort rejects with the signal's reason. */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
@@ -39,7 +39,7 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
 }
 
 /** Runs one task at a time for each key; tasks with different keys do not wait for each other. */
-export interface KeyedMutex {
+interface KeyedMutex {
   /** Runs a task after every earlier task with the same key has ended, even if one failed. */
   runExclusive<T>(key: string, task: () => Promise<T>): Promise<T>;
 }
@@ -63,7 +63,7 @@ export function createKeyedMutex(): KeyedMutex {
 
 /** A queue of waiters that are woken one at a time, first in, first out. */
 interface WaitQueue {
-  /** Resolves when the caller is woken. Rejects with the signal's reason, and then the caller is no longer in the queue. */
+  /** Resolves when the caller is woken. An abort removes the caller from the queue and rejects with the signal's reason. */
   wait(signal: AbortSignal): Promise<void>;
   /** Wakes the waiter that has waited longest, if there is one. */
   wakeNext(): void;

@@ -182,7 +182,7 @@ function withoutManagedFields(object: object): JsonObject {
   return { metadata: kept, ...rest };
 }
 
-export interface ConflictReport {
+interface ConflictReport {
   readonly message: string;
   readonly causes: readonly StatusCause[];
 }

@@ -340,7 +340,7 @@ test("findConfigFault() finds faults in more members than a call takes arguments
   assert.match(findConfigFault({ metadata: {}, data }, getAtom(configMapKind.schema)) ?? "", /expected string, got/);
 });
 
-test("findConfigFault() repeats no long key for each of the faults below it", () => {
+test("findConfigFault() does not repeat a long key for each of the faults below it", () => {
   const parts = [{ name: "x".repeat(100_000), tags: new Array(1_000).fill(1) }];
   const fault = findConfigFault({ spec: { parts } }, getAtom(thingKind.schema));
   assert.match(fault ?? "", /^errors:\n {2}\.spec\.parts\[name="x+"\]\.tags\[=1\]: expected string/);

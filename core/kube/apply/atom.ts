@@ -1,7 +1,7 @@
 /**
- * The ownership types of fields: a field is owned as a whole, or its parts are owned one by one. They follow from the
- * description of a kind as upstream's schema follows from OpenAPI (kube-openapi `schemaconv`). Items of lists have a path
- * element by their type (structured-merge-diff `typed/helpers.go`).
+ * The ownership types of fields: a field is owned as a whole, or its parts are owned one by one. They are derived from the
+ * description of a kind, as upstream derives its schema from OpenAPI (kube-openapi `schemaconv`). The type of a list
+ * determines the path elements of its items (structured-merge-diff `typed/helpers.go`).
  */
 import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
 import { goQuoteList } from "../../lib/go_text.ts";
@@ -9,7 +9,7 @@ import { isJsonObject } from "../json_value.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { keyElement, valueElement } from "./field_set.ts";
 
-/** The way in which a value is divided into parts that have owners. */
+/** How a value is divided into parts that are owned separately. */
 export type Atom =
   | { readonly kind: "scalar"; readonly scalar: Scalar }
   /** A list that is owned as a whole. */
@@ -22,11 +22,11 @@ export type Atom =
   /** A value of any type, which is owned as a whole. */
   | { readonly kind: "any" };
 
-/** A value whose members have owners of their own unless it is atomic. */
+/** A value whose members are owned one by one unless it is atomic. */
 export type Members = Extract<Atom, { readonly kind: "struct" | "map" }>;
 
 /** A field that identifies items; an item without it counts as one with its default. */
-export interface ListKey {
+interface ListKey {
   readonly name: string;
   /** Absent if the field has no default. */
   readonly default?: unknown;
@@ -35,7 +35,7 @@ export interface ListKey {
 /** A list whose items are owned one by one. */
 export type AssociativeList = Extract<Atom, { readonly relation: "associative" }>;
 
-/** The types for which scalars of a configuration are checked; times and quantities accept any. */
+/** The types of scalars that a configuration is checked for; times and quantities accept any scalar. */
 export type Scalar = "string" | "numeric" | "boolean" | "untyped";
 
 const ATOMS = new WeakMap<MessageSchema, Map<boolean, Atom>>();

@@ -55,13 +55,13 @@ export function unite(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || a === b) return b;
   if (b.size === 0) return a;
   const union = new Map(a);
-  for (const [element, theirs] of b) {
-    const ours = union.get(element);
+  for (const [element, right] of b) {
+    const left = union.get(element);
     union.set(
       element,
-      ours === undefined ? theirs : {
-        isMember: ours.isMember || theirs.isMember,
-        children: unite(ours.children, theirs.children),
+      left === undefined ? right : {
+        isMember: left.isMember || right.isMember,
+        children: unite(left.children, right.children),
       },
     );
   }
@@ -78,11 +78,11 @@ export function uniteAll(sets: readonly FieldSet[]): FieldSet {
 export function intersect(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return NO_FIELDS;
   const common = new Map<string, FieldNode>();
-  for (const [element, ours] of a) {
-    const theirs = b.get(element);
-    if (theirs === undefined) continue;
-    const isMember = ours.isMember && theirs.isMember;
-    const children = intersect(ours.children, theirs.children);
+  for (const [element, left] of a) {
+    const right = b.get(element);
+    if (right === undefined) continue;
+    const isMember = left.isMember && right.isMember;
+    const children = intersect(left.children, right.children);
     if (isMember || children.size > 0) common.set(element, { isMember, children });
   }
   return common;
@@ -92,14 +92,14 @@ export function intersect(a: FieldSet, b: FieldSet): FieldSet {
 export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return a;
   const rest = new Map<string, FieldNode>();
-  for (const [element, ours] of a) {
-    const theirs = b.get(element);
-    if (theirs === undefined) {
-      rest.set(element, ours);
+  for (const [element, left] of a) {
+    const right = b.get(element);
+    if (right === undefined) {
+      rest.set(element, left);
       continue;
     }
-    const isMember = ours.isMember && !theirs.isMember;
-    const children = subtract(ours.children, theirs.children);
+    const isMember = left.isMember && !right.isMember;
+    const children = subtract(left.children, right.children);
     if (isMember || children.size > 0) rest.set(element, { isMember, children });
   }
   return rest;
@@ -110,7 +110,7 @@ export function fieldElement(name: string): string {
   return `f:${name}`;
 }
 
-/** Returns the element of a list item that some of its fields identify. */
+/** Returns the element of a list item that is identified by some of its fields. */
 export function keyElement(fields: readonly (readonly [name: string, value: unknown])[]): string {
   const sorted = fields.length < 2 ? fields : fields.toSorted(([a], [b]) => compareBytes(a, b));
   return `k:{${sorted.map(([name, value]) => `${marshalJson(name)}:${marshalJson(value)}`).join(",")}}`;
@@ -121,7 +121,7 @@ export function valueElement(value: unknown): string {
   return `v:${marshalJson(value)}`;
 }
 
-export type ParsedElement =
+type ParsedElement =
   | { readonly kind: "element"; readonly element: string }
   /** An element of an unknown type, which is dropped with everything below it. */
   | { readonly kind: "unknown" }
@@ -195,7 +195,7 @@ function compareKeys(a: unknown, b: unknown): number {
   return left.length - right.length;
 }
 
-/** Ranks types: numbers, text, booleans, and then those that no list of a known kind is keyed by. */
+/** Ranks types: numbers, text, booleans, and then types that no list of a known kind has as a key. */
 function compareValues(a: unknown, b: unknown): number {
   const byType = rankType(a) - rankType(b);
   if (byType !== 0) return byType;

@@ -18,7 +18,7 @@ import {
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 
 /** The identity of an entry: the manager, and how it writes. */
-export interface ManagerName {
+interface ManagerName {
   readonly manager: string;
   readonly operation: "Apply" | "Update";
   readonly apiVersion: string;
@@ -135,7 +135,7 @@ function mergeOldest(
     if (!merged.has(bucketKey)) merged.set(bucketKey, [bucket.set]);
     merged.get(bucketKey)!.push(entry.set);
     managers.set(bucketKey, { ...bucketName, set: bucket.set, time: entry.time });
-    // In this way upstream loses a bucket that is not the oldest; its behavior is reproduced here.
+    // This way, upstream loses a bucket that is not the oldest; its behavior is reproduced here.
     managers.delete(key);
     merged.delete(key);
     count--;
@@ -151,7 +151,7 @@ const written = new WeakMap<FieldSet, JsonObject>();
 /** Parses a tree. Clients do not see the error, because a malformed tree of a client counts as absent. */
 export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   if (tree === undefined || tree === null) return ok(NO_FIELDS);
-  if (!isJsonObject(tree)) return err("fieldsV1 is no object");
+  if (!isJsonObject(tree)) return err("fieldsV1 is not an object");
   const cached = known.get(tree);
   if (cached !== undefined) return ok(cached);
   const set = readChildren(tree);
@@ -160,7 +160,7 @@ export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   return ok(set);
 }
 
-/** Formats a set as a tree with its keys in upstream's order, so that both are byte for byte equal. Do not change it. */
+/** Formats a set as a tree that equals upstream's byte for byte. The tree is cached, so do not change it. */
 export function formatFieldsV1(set: FieldSet): JsonObject {
   let tree = written.get(set);
   if (tree === undefined) {

@@ -179,7 +179,7 @@ for (
       want: '{"f:z":{},"k:{\\"name\\":\\"c\\"}":{},"v:\\"a\\"":{},"v:\\"b\\"":{},"i:1":{}}',
     },
     {
-      name: "elements of unknown types, which go",
+      name: "elements of unknown types, which are dropped",
       tree: { "x:1": { "f:a": {} }, "f:b": { "x:2": {} } },
       want: '{"f:b":{}}',
     },

@@ -1,7 +1,8 @@
 /**
- * Merges a configuration into an object: fields that the configuration sets win, all others stay, and items have the
- * configuration's order with the object's in between (structured-merge-diff `typed/merge.go`). Then removes the fields that
- * the applier no longer sets, unless another manager owns them (`typed/tofieldset.go`, `merge/update.go`, `typed/remove.go`).
+ * Merges a configuration into an object: fields that the configuration sets win, and all others stay. Items have the
+ * configuration's order, with items that only the object has in between (structured-merge-diff `typed/merge.go`). Then
+ * removes the fields that the applier no longer sets, unless another manager owns them (`typed/tofieldset.go`,
+ * `merge/update.go`, `typed/remove.go`).
  */
 import { getMember, isEmptyList, isEmptyMap, isJsonObject, type JsonObject, setOwn } from "../json_value.ts";
 import { type AssociativeList, type Atom, findMemberAtom, getItemElement, type Members } from "./atom.ts";
@@ -40,11 +41,11 @@ function mergeMembers(
   atom: Members,
 ): unknown {
   const merged: JsonObject = {};
-  const [ours, theirs] = [isJsonObject(live) ? live : {}, isJsonObject(config) ? config : {}];
-  for (const name of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+  const [liveMembers, configMembers] = [isJsonObject(live) ? live : {}, isJsonObject(config) ? config : {}];
+  for (const name of new Set([...Object.keys(liveMembers), ...Object.keys(configMembers)])) {
     const type = findMemberAtom(atom, name);
-    const value = getMember(theirs, name);
-    setOwn(merged, name, type === undefined ? value : mergeValue(getMember(ours, name), value, type));
+    const value = getMember(configMembers, name);
+    setOwn(merged, name, type === undefined ? value : mergeValue(getMember(liveMembers, name), value, type));
   }
   return merged;
 }
@@ -60,50 +61,50 @@ interface Item {
  * before the next shared one.
  */
 function mergeItems(live: readonly unknown[], config: readonly unknown[], list: AssociativeList): unknown {
-  const ours = toItems(live, list);
-  const theirs = toItems(config, list);
-  const [byOurs, byTheirs] = [indexItems(ours), indexItems(theirs)];
-  const shared = theirs.filter(({ element }) => byOurs.has(element)).map(({ element }) => element);
+  const liveItems = toItems(live, list);
+  const configItems = toItems(config, list);
+  const [liveByElement, configByElement] = [indexItems(liveItems), indexItems(configItems)];
+  const shared = configItems.filter(({ element }) => liveByElement.has(element)).map(({ element }) => element);
   let sharedAt = 0;
   const merged = new Set<string>();
   const out: unknown[] = [];
   const take = ({ element, value }: Item): void => {
     merged.add(element);
     // If an item occurs more than once, it is unclear which one to merge into.
-    const counterpart = byOurs.get(element);
+    const counterpart = liveByElement.get(element);
     out.push(mergeValue(counterpart?.isRepeated === true ? null : counterpart?.value, value, list.of));
   };
   let left = 0;
   let right = 0;
-  while (left < ours.length || right < theirs.length) {
-    const our = ours[left];
-    const their = theirs[right];
-    if (our !== undefined && their !== undefined) {
-      if (our.element === their.element) {
-        take(their);
+  while (left < liveItems.length || right < configItems.length) {
+    const liveItem = liveItems[left];
+    const configItem = configItems[right];
+    if (liveItem !== undefined && configItem !== undefined) {
+      if (liveItem.element === configItem.element) {
+        take(configItem);
         left++;
         right++;
         sharedAt++;
         continue;
       }
       const nextShared = shared[sharedAt];
-      if (byTheirs.has(our.element) && nextShared !== undefined && nextShared !== our.element) {
+      if (configByElement.has(liveItem.element) && nextShared !== undefined && nextShared !== liveItem.element) {
         left++;
         continue;
       }
     }
-    if (our !== undefined) {
-      if (!byTheirs.has(our.element)) {
-        out.push(our.value);
+    if (liveItem !== undefined) {
+      if (!configByElement.has(liveItem.element)) {
+        out.push(liveItem.value);
         left++;
         continue;
       }
-      if (merged.has(our.element)) left++;
+      if (merged.has(liveItem.element)) left++;
     }
-    if (their !== undefined) {
-      take(their);
+    if (configItem !== undefined) {
+      take(configItem);
       right++;
-      if (shared[sharedAt] === their.element) sharedAt++;
+      if (shared[sharedAt] === configItem.element) sharedAt++;
     }
   }
   return out.length === 0 ? undefined : out;
@@ -146,10 +147,10 @@ export function pruneFields(
   const bare = removeFields(merged, atom, lastNamed);
   const owners = [...managers.values()].filter((entry) => entry.apiVersion === apiVersion);
   const owned = uniteAll(owners.map(({ set }) => set));
-  // Restores the fields that a manager owns,
+  // Restore the fields that a manager owns.
   const kept = unite(withNamedFields(collectLeaves(bare, atom), atom), withNamedFields(owned, atom));
   const restored = removeFields(merged, atom, subtract(before, kept));
-  // and the fields that were removed with others although the applier never owned them.
+  // Restore the fields that were removed with others although the applier never owned them.
   const gone = subtract(before, withNamedFields(collectLeaves(restored, atom), atom));
   return removeFields(merged, atom, intersect(gone, lastNamed));
 }
@@ -196,8 +197,8 @@ function removeMembers(
 }
 
 /**
- * Adds the named fields above its members to a set: a field of a struct is removed when everything below it is, an entry
- * of a map is not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
+ * Adds the struct fields above its members to a set, because a field of a struct is removed with everything below it. An
+ * entry of a map is not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
  */
 export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet {
   let named: Map<string, FieldNode> | undefined;

@@ -107,8 +107,8 @@ function isReset(entries: readonly ManagedFieldsEntry[]): boolean {
 }
 
 /**
- * Converts a set to the current description of its kind: a manager that owned parts of what is atomic now owns it as a
- * whole (structured-merge-diff `typed/reconcile_schema.go`). Returns the same set if it already fits.
+ * Converts a set to the current description of its kind: a manager that owned parts of a field that is atomic now owns
+ * the whole field (structured-merge-diff `typed/reconcile_schema.go`). Returns the same set if it already fits.
  */
 export function reconcileFields(set: FieldSet, atom: Atom): FieldSet {
   let changed: Map<string, FieldNode> | undefined;

@@ -56,7 +56,7 @@ export const secretKind: Kind = kind<SecretObject>("Secret", namespaced(), "Conf
   immutable: optional(5, BOOL, "True forbids any further change of the values."),
   data: omitempty(2, map(BYTES), "The values, base64 in JSON."),
   stringData: omitempty(4, map(STRING), "Values as plain text; written only, the server moves them into data."),
-  type: omitempty(3, named("v1.SecretType"), "Identifies for programs how to interpret the values."),
+  type: omitempty(3, named("v1.SecretType"), "How programs should interpret the values."),
 });
 
 /** Points at an object, or at a part of it. */
@@ -79,8 +79,8 @@ export const objectReferenceSchema: MessageSchema = atomicMessage<ObjectReferenc
     name: omitempty(3, STRING, "Name of the object."),
     uid: omitempty(4, UID, "Identifier of the object."),
     apiVersion: omitempty(5, STRING, "Group and version of the object."),
-    resourceVersion: omitempty(6, STRING, "Version of the object that is meant."),
-    fieldPath: omitempty(7, STRING, "Part of the object that is meant."),
+    resourceVersion: omitempty(6, STRING, "Version of the object."),
+    fieldPath: omitempty(7, STRING, "Path of a field of the object."),
   },
 );
 
@@ -102,7 +102,7 @@ export const serviceAccountKind: Kind = kind<ServiceAccount>(
   {
     secrets: omitempty(2, mergedBy("name", objectReferenceSchema), "Secrets that pods of this account may use."),
     imagePullSecrets: omitempty(3, atomic(localObjectReference), "Secrets to pull images with."),
-    automountServiceAccountToken: optional(4, BOOL, "Whether pods get a token mounted unless they say otherwise."),
+    automountServiceAccountToken: optional(4, BOOL, "Whether a token is mounted into pods by default."),
   },
 );
 
@@ -204,12 +204,12 @@ export const eventKind: Kind = kind<Event>(
 );
 
 const servicePort = message("ServicePort", "A port of a service.", {
-  name: omitempty(1, STRING, "Its name among the ports."),
+  name: omitempty(1, STRING, "Name of the port, unique within the service."),
   protocol: omitempty(2, { ...enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), default: "TCP" }, "Protocol."),
-  appProtocol: optional(6, STRING, "The protocol above it."),
+  appProtocol: optional(6, STRING, "Application protocol of the port."),
   port: required(3, INT32, "The port number."),
-  targetPort: always(4, INT_OR_STRING, "The number or name of the port at the endpoints."),
-  nodePort: omitempty(5, INT32, "The port at every node."),
+  targetPort: always(4, INT_OR_STRING, "Number or name of the port on the endpoints."),
+  nodePort: omitempty(5, INT32, "Port on every node."),
 });
 
 const clientIpConfig = message("ClientIPConfig", "Affinity by the address of the client.", {
@@ -223,7 +223,7 @@ const sessionAffinityConfig = message("SessionAffinityConfig", "How long a clien
 const serviceSpec = message("ServiceSpec", "How a service is reached.", {
   ports: omitempty(1, { ...mergedBy("port", servicePort), listMapKeys: ["port", "protocol"] }, "Its ports."),
   selector: omitempty(2, { type: map(STRING), mapType: "atomic" }, "Labels of the pods behind it."),
-  clusterIP: omitempty(3, STRING, "Its address, None without one."),
+  clusterIP: omitempty(3, STRING, "Address of the service, or None."),
   clusterIPs: omitempty(18, atomic(STRING), "Its addresses."),
   type: omitempty(
     4,
@@ -232,13 +232,13 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
   ),
   externalIPs: omitempty(5, atomic(STRING), "Addresses of nodes that the cluster does not manage."),
   sessionAffinity: omitempty(7, enumerated(["ClientIP", "None"], named("v1.ServiceAffinity")), "Affinity of clients."),
-  loadBalancerIP: omitempty(8, STRING, "The wanted address of its balancer."),
-  loadBalancerSourceRanges: omitempty(9, atomic(STRING), "Networks that may use its balancer."),
-  externalName: omitempty(10, STRING, "The DNS name that it stands for."),
+  loadBalancerIP: omitempty(8, STRING, "Requested address of the load balancer."),
+  loadBalancerSourceRanges: omitempty(9, atomic(STRING), "Networks that may use the load balancer."),
+  externalName: omitempty(10, STRING, "DNS name that the service is an alias of."),
   externalTrafficPolicy: omitempty(
     11,
     enumerated(["Cluster", "Local"], named("v1.ServiceExternalTrafficPolicy")),
-    "Which endpoints traffic from outside reaches.",
+    "Which endpoints receive traffic from outside the cluster.",
   ),
   healthCheckNodePort: omitempty(12, INT32, "The port of its health check."),
   publishNotReadyAddresses: omitempty(13, BOOL, "Whether endpoints are published before they are ready."),
@@ -247,14 +247,14 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
   ipFamilyPolicy: optional(
     17,
     enumerated(["PreferDualStack", "RequireDualStack", "SingleStack"], named("v1.IPFamilyPolicy")),
-    "How many families it wants.",
+    "Requested number of IP families.",
   ),
-  allocateLoadBalancerNodePorts: optional(20, BOOL, "Whether its balancer needs ports at the nodes."),
-  loadBalancerClass: optional(21, STRING, "The kind of its balancer."),
+  allocateLoadBalancerNodePorts: optional(20, BOOL, "Whether the load balancer needs node ports."),
+  loadBalancerClass: optional(21, STRING, "Class of the load balancer."),
   internalTrafficPolicy: optional(
     22,
     enumerated(["Cluster", "Local"], named("v1.ServiceInternalTrafficPolicy")),
-    "Which endpoints traffic from within reaches.",
+    "Which endpoints receive traffic from inside the cluster.",
   ),
   trafficDistribution: optional(23, STRING, "Which endpoints are preferred."),
 });
@@ -262,7 +262,7 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
 const portStatus = message("PortStatus", "The state of a port of a load balancer.", {
   port: required(1, INT32, "The port number."),
   protocol: required(2, enumerated(["SCTP", "TCP", "UDP"], named("v1.Protocol")), "TCP, UDP or SCTP."),
-  error: optional(3, STRING, "What is wrong with it."),
+  error: optional(3, STRING, "Problem with the port."),
 });
 
 const loadBalancerIngress = message("LoadBalancerIngress", "An address of a load balancer.", {
@@ -272,19 +272,19 @@ const loadBalancerIngress = message("LoadBalancerIngress", "An address of a load
   ports: omitempty(4, atomic(portStatus), "The state of its ports."),
 });
 
-const loadBalancerStatus = message("LoadBalancerStatus", "Where a load balancer is.", {
+const loadBalancerStatus = message("LoadBalancerStatus", "Addresses of a load balancer.", {
   ingress: omitempty(1, atomic(loadBalancerIngress), "Its addresses."),
 });
 
 const serviceStatus = message("ServiceStatus", "Observed state of a service.", {
   loadBalancer: always(1, loadBalancerStatus, "Its load balancer."),
-  conditions: omitempty(2, mergedBy("type", conditionSchema), "Its state in parts."),
+  conditions: omitempty(2, mergedBy("type", conditionSchema), "Latest observations about the service."),
 });
 
 export const serviceKind: Kind = kind(
   "Service",
   { ...namespaced("svc"), categories: ["all"] },
-  "Where something is reached under one name.",
+  "A stable name and address for a set of endpoints.",
   {
     spec: always(2, serviceSpec, "How it is reached."),
     status: always(3, serviceStatus, "Observed state."),
@@ -295,13 +295,13 @@ export const serviceKind: Kind = kind(
 // them (decision 38). The description is incomplete, so nothing may be encoded by it.
 
 /** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
-export interface PodVolume {
+interface PodVolume {
   readonly volumeSource?: { readonly projected?: ProjectedVolume };
   readonly projected?: ProjectedVolume;
 }
 
 /** A volume that combines several sources, among them certificates. */
-export interface ProjectedVolume {
+interface ProjectedVolume {
   readonly sources?: readonly { readonly podCertificate?: { readonly signerName?: string } }[];
 }
 

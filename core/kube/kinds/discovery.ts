@@ -37,7 +37,7 @@ const groupVersionForDiscovery = message("GroupVersionForDiscovery", "One versio
 export const apiGroupSchema: MessageSchema = message("APIGroup", "An API group and its versions.", {
   name: required(1, STRING, "Name of the group."),
   versions: required(2, atomic(groupVersionForDiscovery), "Versions that are served."),
-  preferredVersion: always(3, groupVersionForDiscovery, "Version that clients should take."),
+  preferredVersion: always(3, groupVersionForDiscovery, "Version that clients should use."),
   serverAddressByClientCIDRs: omitempty(4, atomic(serverAddress), "Server address for clients of each network."),
 });
 
@@ -54,7 +54,7 @@ const apiResource = message("APIResource", "A resource or subresource.", {
   version: omitempty(9, STRING, "Version of the kind where it differs from that of the list."),
   kind: required(3, STRING, "Kind of its objects."),
   verbs: required(4, named("v1.Verbs", { kind: "list", of: STRING, wrapped: true }), "Verbs it supports."),
-  shortNames: omitempty(5, atomic(STRING), "Short names people may type."),
+  shortNames: omitempty(5, atomic(STRING), "Short names that people may type."),
   categories: omitempty(7, atomic(STRING), "Groups of resources it belongs to, such as all."),
   storageVersionHash: omitempty(10, STRING, "Opaque hash of the version it is stored in."),
 });

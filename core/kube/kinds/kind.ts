@@ -1,11 +1,11 @@
-/** The notation of a whole kind, whose names follow from its own. */
+/** The notation for a whole kind. The names of its list and its resource are derived from the name of the kind. */
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { listMetaSchema, METADATA } from "./meta_v1.ts";
 import { always, describeMessages, type Field, type Fields, list, type MessageNotation, required } from "./notation.ts";
 
-/** The names that do not follow from the name of a kind, and its scope. */
-export type KindNames =
+/** The names that cannot be derived from the name of a kind, and its scope. */
+type KindNames =
   & Pick<Kind, "namespaced" | "shortNames">
   & Partial<Pick<Kind, "listKind" | "categories">>;
 
@@ -19,16 +19,16 @@ export function clusterWide(...shortNames: readonly string[]): KindNames {
   return { namespaced: false, shortNames };
 }
 
-/** The names of a kind whose objects are answered and never stored. */
+/** The names of a kind that has no list, because its objects are never stored. */
 export function withoutList(names: KindNames): KindNames {
   return { ...names, listKind: "" };
 }
 
-/** The fields of a kind after its metadata, or all of them. */
+/** The fields of a kind. The standard `metadata` may be left out. */
 type KindFields<T extends KubeObject> = Fields<Omit<T, keyof KubeObject>> & { readonly metadata?: Field<"always"> };
 
 /** The functions that describe the kinds and messages of one version of an API group. */
-export interface VersionNotation extends MessageNotation {
+interface VersionNotation extends MessageNotation {
   readonly kind: <T extends KubeObject = KubeObject>(
     name: string,
     names: KindNames,
@@ -41,7 +41,7 @@ export interface VersionNotation extends MessageNotation {
  * Returns the functions for one version of an API group.
  *
  * @param group the API group, empty for the core group
- * @param packageName the Go package, whose name begins those of its messages in OpenAPI
+ * @param packageName the Go package, which is the prefix of the OpenAPI names of its messages
  */
 export function describeVersion(group: string, version: string, packageName: string): VersionNotation {
   const notation = describeMessages(packageName);

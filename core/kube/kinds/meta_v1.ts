@@ -64,20 +64,24 @@ export const managedFieldsEntrySchema: MessageSchema = message<ManagedFieldsEntr
 
 export const objectMetaSchema: MessageSchema = message<ObjectMeta>("ObjectMeta", "Identity and other metadata.", {
   name: omitempty(1, STRING, "Name of the object, unique within its namespace (or cluster) and kind."),
-  generateName: omitempty(2, STRING, "Prefix from which the server makes a name when none is given."),
-  namespace: omitempty(3, STRING, "Namespace the object lives in; empty for cluster-wide kinds."),
+  generateName: omitempty(2, STRING, "Prefix of the name that the server generates if there is none."),
+  namespace: omitempty(3, STRING, "Namespace of the object; empty for cluster-wide kinds."),
   selfLink: omitempty(4, STRING, "Former URL of the object; no longer filled."),
   uid: omitempty(5, UID, "Identifier that the server gives to this object; never reused."),
   resourceVersion: omitempty(6, STRING, "Opaque version of the stored object, for guarded updates and watches."),
   generation: omitempty(7, INT64, "Counts the changes of the desired state."),
   creationTimestamp: omitempty(8, TIME, "When the server stored the object for the first time."),
-  deletionTimestamp: optional(9, TIME, "When the object is to be gone; set by a graceful deletion."),
-  deletionGracePeriodSeconds: optional(10, INT64, "Seconds the object may take to end after a delete request."),
+  deletionTimestamp: optional(9, TIME, "When the object will be removed; set by a graceful deletion."),
+  deletionGracePeriodSeconds: optional(10, INT64, "Seconds that the object has to terminate after a delete request."),
   labels: omitempty(11, map(STRING), "Short keys and values to select objects by."),
   annotations: omitempty(12, map(STRING), "Free text for tools; not selectable."),
-  ownerReferences: omitempty(13, mergedBy("uid", ownerReference), "Objects this one depends on; collected with them."),
+  ownerReferences: omitempty(
+    13,
+    mergedBy("uid", ownerReference),
+    "Owners of the object; it is deleted once all are gone.",
+  ),
   finalizers: omitempty(14, MERGED_SET, "Controllers that must act before the object can be removed."),
-  // An empty list removes all managers, and must not look like none; it is never stored.
+  // An empty list removes all managers, so it differs from an absent one. It is never stored.
   managedFields: optional(17, atomic(managedFieldsEntrySchema), "Which manager set which fields; set by the server."),
 });
 
@@ -89,7 +93,7 @@ const shardInfo = message("ShardInfo", "The shard a list was restricted to.", {
 });
 
 /** Resource version, continue token and remaining item count of a list. */
-export const listMetaSchema: MessageSchema = message("ListMeta", "Bookkeeping of a list.", {
+export const listMetaSchema: MessageSchema = message("ListMeta", "Metadata of a list.", {
   selfLink: omitempty(1, STRING, "Former URL of the list; no longer filled."),
   resourceVersion: omitempty(2, STRING, "Version of the store at which the list was read; a watch may start here."),
   continue: omitempty(3, STRING, "Token for the next page; empty on the last one."),
@@ -108,19 +112,19 @@ const statusDetails = message<StatusDetails>("StatusDetails", "The object of a s
   group: omitempty(2, STRING, "API group of the object."),
   kind: omitempty(3, STRING, "Kind, or resource, of the object."),
   uid: omitempty(6, UID, "Identifier of the object."),
-  causes: omitempty(4, atomic(statusCause), "Every single fault that was found."),
+  causes: omitempty(4, atomic(statusCause), "Every fault that was found."),
   retryAfterSeconds: omitempty(5, INT32, "Seconds to wait before trying again."),
 });
 
 export const statusSchema: MessageSchema = message<Omit<Status, "kind" | "apiVersion">>(
   "Status",
-  "Outcome of a request that does not answer with an object.",
+  "Outcome of a request that returns no object.",
   {
-    metadata: always(1, listMetaSchema, "Bookkeeping of the answer."),
+    metadata: always(1, listMetaSchema, "Metadata of the answer."),
     status: omitempty(2, STRING, "Success or Failure."),
     message: omitempty(3, STRING, "The outcome in words."),
     reason: omitempty(4, named("v1.StatusReason"), "Machine-readable class of the failure; may be empty."),
-    details: optional(5, statusDetails, "The object concerned and every single cause."),
+    details: optional(5, statusDetails, "The object, and every cause."),
     code: omitempty(6, INT32, "HTTP status code."),
   },
 );

@@ -1,6 +1,6 @@
 /**
- * Every kind that tlsboot knows, each described once. JSON, YAML, protobuf, strict decoding, OpenAPI and merge rules
- * follow from these descriptions, so that a new field is one new entry.
+ * Every kind that tlsboot knows, each described once. JSON, YAML, protobuf, strict decoding, OpenAPI and merge rules are
+ * derived from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";
 import * as authentication from "./authentication_v1.ts";

@@ -17,7 +17,7 @@ const sshEvidence = message<NonNullable<AttestationEvidence["ssh"]>>("SSHEvidenc
   hostKey: required(1, BYTES, "Public key in the wire format of SSH."),
 });
 
-/** What a machine presents at the first call; exactly one of the two. Bytes are base64 text. */
+/** The evidence of a machine in the first call; exactly one member is set. Bytes are base64 text. */
 export interface AttestationEvidence {
   readonly tpm?: {
     readonly endorsementKey: string | null;
@@ -27,7 +27,7 @@ export interface AttestationEvidence {
   readonly ssh?: { readonly hostKey: string | null };
 }
 
-const attestationEvidence = message<AttestationEvidence>("AttestationEvidence", "What a machine presents.", {
+const attestationEvidence = message<AttestationEvidence>("AttestationEvidence", "The evidence of a machine.", {
   tpm: optional(1, tpmEvidence, "The keys of a TPM."),
   ssh: optional(2, sshEvidence, "The host key of an sshd."),
 });
@@ -54,7 +54,7 @@ const sshAnswer = message<NonNullable<AttestationAnswer["ssh"]>>("SSHAnswer", "T
   signature: required(1, BYTES, "SSHSIG of the message without armor, with the namespace tlsboot-join."),
 });
 
-/** What a machine answers to the challenge; exactly one of the two. */
+/** The answer of a machine to the challenge; exactly one member is set. */
 export interface AttestationAnswer {
   readonly tpm?: {
     readonly secret: string | null;
@@ -83,18 +83,18 @@ export interface NodeAttestationSpec {
 const nodeAttestationSpec = message<NodeAttestationSpec>("NodeAttestationSpec", "One call of the exchange.", {
   nodeName: required(1, STRING, "Name of the node."),
   publicKey: required(2, BYTES, "Public key of the future request, as SubjectPublicKeyInfo in DER."),
-  evidence: optional(3, attestationEvidence, "First call: what the machine proves with."),
+  evidence: optional(3, attestationEvidence, "First call: the evidence of the machine."),
   answer: optional(4, attestationAnswer, "Second call: the answer to the challenge."),
   state: omitempty(5, BYTES, "Second call: the state of the first one."),
 });
 
-const tpmChallenge = message<NonNullable<AttestationChallenge["tpm"]>>("TPMChallenge", "What a TPM must decrypt.", {
+const tpmChallenge = message<NonNullable<AttestationChallenge["tpm"]>>("TPMChallenge", "The challenge for a TPM.", {
   credential: always(1, BYTES, "TPM2B_ID_OBJECT."),
   secret: always(2, BYTES, "TPM2B_ENCRYPTED_SECRET."),
   pcrs: omitempty(3, atomic(INT32), "The PCRs to quote, of the SHA-256 bank."),
 });
 
-/** What the machine has to sign, and with a TPM to decrypt. */
+/** The challenge, which the machine signs and, with a TPM, also decrypts. */
 export interface AttestationChallenge {
   /** 32 bytes in base64url without padding, as the message contains them. */
   readonly nonce: string;
@@ -107,10 +107,10 @@ export interface AttestationChallenge {
   };
 }
 
-const attestationChallenge = message<AttestationChallenge>("AttestationChallenge", "What a machine has to sign.", {
+const attestationChallenge = message<AttestationChallenge>("AttestationChallenge", "The challenge for a machine.", {
   nonce: always(1, STRING, "The challenge in the message."),
   caCertHash: always(2, STRING, "Hash of the public key of the CA of the server, as in --ca-cert-hash."),
-  tpm: optional(3, tpmChallenge, "What the TPM has to decrypt, and which PCRs it has to quote."),
+  tpm: optional(3, tpmChallenge, "The secret that the TPM has to decrypt, and the PCRs that it has to quote."),
 });
 
 /** The cluster that accepts the token, if it is not the server that was called. */
@@ -120,14 +120,14 @@ export interface AttestationCluster {
   readonly certificateAuthorityData: string | null;
 }
 
-const attestationCluster = message<AttestationCluster>("AttestationCluster", "The cluster for which a token is.", {
+const attestationCluster = message<AttestationCluster>("AttestationCluster", "The cluster that accepts a token.", {
   server: always(1, STRING, "Address of the API server."),
   certificateAuthorityData: always(2, BYTES, "CAs of the API server, as PEM."),
 });
 
 const nodeAttestationStatus = message<NodeAttestation["status"]>("NodeAttestationStatus", "The answer of the server.", {
-  challenge: optional(1, attestationChallenge, "First call: what the machine has to sign."),
-  state: omitempty(2, BYTES, "First call: what the second one has to send with its answer."),
+  challenge: optional(1, attestationChallenge, "First call: the challenge for the machine."),
+  state: omitempty(2, BYTES, "First call: the state to send with the second one."),
   token: omitempty(3, STRING, "Second call: a bootstrap token for this node and this key."),
   expirationTimestamp: optional(4, TIME, "When the token expires."),
   cluster: optional(
@@ -137,7 +137,7 @@ const nodeAttestationStatus = message<NodeAttestation["status"]>("NodeAttestatio
   ),
 });
 
-/** One of the two calls by which a machine exchanges a proof of what it is for a bootstrap token. It is never stored. */
+/** One of the two calls by which a machine exchanges a proof of its identity for a bootstrap token. It is never stored. */
 export interface NodeAttestation extends KubeObject {
   readonly spec: NodeAttestationSpec;
   readonly status: {
@@ -152,7 +152,7 @@ export interface NodeAttestation extends KubeObject {
 export const nodeAttestationKind: Kind = kind<NodeAttestation>(
   "NodeAttestation",
   withoutList(clusterWide()),
-  "Exchanges a proof of what a machine is for a bootstrap token, in two calls.",
+  "Exchanges a proof of a machine's identity for a bootstrap token, in two calls.",
   {
     spec: required(2, nodeAttestationSpec, "One call of the exchange."),
     status: always(3, nodeAttestationStatus, "The answer; filled by the server."),

@@ -60,8 +60,8 @@ const attachedVolume = message("AttachedVolume", "A volume attached to a node.",
 });
 
 const nodeRuntimeHandlerFeatures = message("NodeRuntimeHandlerFeatures", "What a runtime handler can do.", {
-  recursiveReadOnlyMounts: optional(1, BOOL, "True when it knows recursive read-only mounts."),
-  userNamespaces: optional(2, BOOL, "True when it knows user namespaces."),
+  recursiveReadOnlyMounts: optional(1, BOOL, "True when it supports recursive read-only mounts."),
+  userNamespaces: optional(2, BOOL, "True when it supports user namespaces."),
 });
 
 const nodeRuntimeHandler = message("NodeRuntimeHandler", "A handler of the container runtime.", {
@@ -70,7 +70,7 @@ const nodeRuntimeHandler = message("NodeRuntimeHandler", "A handler of the conta
 });
 
 const nodeFeatures = message("NodeFeatures", "Features of a container runtime apart from those of its handlers.", {
-  supplementalGroupsPolicy: optional(1, BOOL, "True when it knows the policy for supplemental groups."),
+  supplementalGroupsPolicy: optional(1, BOOL, "True when it supports the policy for supplemental groups."),
 });
 
 const taint = message("Taint", "A mark that repels pods which do not tolerate it.", {
@@ -81,7 +81,7 @@ const taint = message("Taint", "A mark that repels pods which do not tolerate it
     enumerated(["NoExecute", "NoSchedule", "PreferNoSchedule"], named("v1.TaintEffect")),
     "NoSchedule, PreferNoSchedule or NoExecute.",
   ),
-  timeAdded: optional(4, TIME, "When the mark was made."),
+  timeAdded: optional(4, TIME, "When the taint was added."),
 });
 
 const configMapNodeConfigSource = message("ConfigMapNodeConfigSource", "A ConfigMap with a kubelet's configuration.", {

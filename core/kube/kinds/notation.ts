@@ -24,8 +24,8 @@ export const QUANTITY: FieldType = { kind: "quantity" };
 /** A number of 32 bits, or a text. */
 export const INT_OR_STRING: FieldType = { kind: "intOrString" };
 
-/** A type with the rules of a field that has it: how it is merged, its values, its default, its name in Go. */
-export type RuledType = Omit<FieldSchema, "number" | "presence" | "required" | "description">;
+/** A type with rules for fields that have it: how they are merged, their values, their default, the type's name in Go. */
+type RuledType = Omit<FieldSchema, "number" | "presence" | "required" | "description">;
 
 /** Describes a list whose elements have one type. */
 export function list(of: FieldType): FieldType {
@@ -41,7 +41,7 @@ export function atomic(of: FieldType): RuledType {
   return { type: list(of), listType: "atomic" };
 }
 
-/** Describes a list of distinct values, each of which has owners of its own. */
+/** Describes a list of distinct values that are owned one by one. */
 export function set(of: FieldType): RuledType {
   return { type: list(of), listType: "set" };
 }
@@ -61,7 +61,7 @@ export function named(goType: string, type: FieldType | RuledType = STRING): Rul
   return { ...toRuledType(type), goType };
 }
 
-/** Describes a text, or texts, whose values OpenAPI names. */
+/** Describes a string, or strings, whose values OpenAPI lists. */
 export function enumerated(values: readonly string[], type: FieldType | RuledType = STRING): RuledType {
   return { ...toRuledType(type), enum: values };
 }
@@ -108,7 +108,7 @@ function field<P extends Presence>(presence: P, more: Pick<FieldSchema, "require
 
 /**
  * The lines of a message: exactly one for each property of its TypeScript type, which is optional when JSON may lack it.
- * Without a type, any lines.
+ * Without a type, any lines are allowed.
  */
 export type Fields<T> = [keyof T] extends [never] ? Readonly<Record<string, FieldSchema>>
   : { readonly [K in keyof T]-?: Field<PresenceOf<T, K>> };
@@ -119,7 +119,7 @@ type PresenceOf<T, K extends keyof T> = Partial<Pick<T, K>> extends Pick<T, K>
   : "always" | "nullable";
 
 /** Describes a message by its name in Go, a sentence, and its fields in the order of Go's JSON. */
-export type DescribeMessage = <T extends object = object>(
+type DescribeMessage = <T extends object = object>(
   name: string,
   description: string,
   fields: Fields<NoInfer<T>>,
@@ -132,7 +132,7 @@ export interface MessageNotation {
   readonly atomicMessage: DescribeMessage;
 }
 
-/** Returns the functions for the messages of a Go package, whose name begins theirs in OpenAPI. */
+/** Returns the functions for the messages of a Go package, which is the prefix of their OpenAPI names. */
 export function describeMessages(packageName: string): MessageNotation {
   const message: DescribeMessage = (name, description, fields) => ({
     kind: "message",

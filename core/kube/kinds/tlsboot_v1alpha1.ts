@@ -33,7 +33,7 @@ export type IssuedCertificateSource =
   | "ca"
   | "migration";
 
-/** The code of each reason of a revocation (RFC 5280 §5.3.1) by its name. `removeFromCRL` is missing: only delta CRLs have it. */
+/** The codes of revocation reasons by name (RFC 5280 §5.3.1). `removeFromCRL` is missing, because only delta CRLs have it. */
 export const CRL_REASON_CODES = {
   unspecified: 0,
   keyCompromise: 1,
@@ -140,7 +140,7 @@ export interface IssuedCertificateSpec {
   readonly sequence: number;
   /** SHA-256 (hex) of the previous record's spec (`hashRecord`); absent in the first record. */
   readonly previousHash?: string;
-  /** The serial number in lower-case hex, without separators; absent in records of earlier builds, as is all they lack. */
+  /** The serial number in lower-case hex, without separators; may be absent in records of earlier builds. */
   readonly serialNumber?: string;
   /** SHA-256 (hex) of the certificate in DER. */
   readonly fingerprint?: string;
@@ -165,14 +165,13 @@ export interface IssuedCertificateSpec {
   readonly notBefore: string | null;
   readonly notAfter: string | null;
   readonly issuedAt: string | null;
-  /** How the certificate came to be. */
   readonly source?: IssuedCertificateSource;
   readonly request?: { readonly name?: string; readonly uid?: string };
   readonly requester?: IssuedCertificateRequester;
   readonly approval?: IssuedCertificateApproval;
   /** The name of the record of the certificate that this one replaces: the newest of the same signer and subject. */
   readonly replaces?: string;
-  /** Set in a stub, which stands for a run of records that were removed after their retention. */
+  /** Set in a stub, which replaces a run of records that were removed after their retention. */
   readonly removed?: RemovedRecords;
 }
 
@@ -200,7 +199,7 @@ const certificateSpec = message<IssuedCertificateSpec>("IssuedCertificateSpec", 
   requester: optional(21, requester, "The user that requested the certificate."),
   approval: optional(22, approval, "The approval of the request."),
   replaces: omitempty(23, STRING, "Name of the record of the certificate that this one replaces."),
-  removed: optional(24, removedRecords, "Set when this record stands for a run of removed records."),
+  removed: optional(24, removedRecords, "Set when this record replaces a run of removed records."),
 });
 
 /** The user that a certificate identifies; without a user name, it identifies none. */
@@ -250,7 +249,7 @@ const registerSeal = message<RegisterSeal>("RegisterSeal", "A signature over the
   signature: always(4, BYTES, "The signature."),
 });
 
-/** The one key that an expired certificate may still obtain a certificate for. */
+/** The only key for which the holder of an expired certificate may still obtain a certificate. */
 export interface NodeRecoveryBinding {
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
@@ -311,7 +310,10 @@ export const issuedCertificateKind: Kind = kind<IssuedCertificate>(
 export interface RevocationSpec {
   /** The serial number of one certificate in lower-case hex. */
   readonly serialNumber?: string;
-  /** The name of a node: its certificates so far, and requests for its name except with a newer token that is bound to it. */
+  /**
+   * The name of a node. Revokes its certificates so far, and refuses requests for its name, except with a newer token that
+   * is bound to it.
+   */
   readonly node?: string;
   readonly user?: string;
   readonly group?: string;
@@ -456,7 +458,7 @@ const caRotationSpec = message<CaRotationSpec>("CARotationSpec", "The two CAs an
   leftBehind: omitempty(8, set(STRING), "Nodes and users that may lose access."),
 });
 
-/** The progress of one server, which it renews about once a minute. */
+/** The progress of one server, which it updates about once a minute. */
 export interface CaRotationServer {
   readonly name: string;
   /** The step that the server has adopted; empty for none. */
@@ -528,7 +530,7 @@ export interface TrustReport extends KubeObject {
     readonly reportedAt?: string | null;
     readonly issuer?: string;
     readonly serialNumber?: string;
-    /** Renewed at most every ten minutes, and only while a rotation is in progress. */
+    /** Updated at most every ten minutes, and only while a rotation is in progress. */
     readonly lastSeen?: string | null;
   };
 }

@@ -1,12 +1,12 @@
 /**
  * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
- * YAML. The CAs in a file can be replaced, which leaves every other byte as it is. The context in use is resolved and
+ * YAML. The CAs in a file can be replaced without a change of any other byte. The context in use is resolved and
  * validated (client-go `clientcmd/validation.go`); paths are handled as text, because core has no access to files.
  */
 import { Secret } from "../../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";
 import { type HttpProxy, parseProxyUrl } from "../../lib/proxy.ts";
-import { omitEmpty, omitUndefined } from "../../lib/record.ts";
+import { isRecord, omitEmpty, omitUndefined } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { readYaml } from "../../lib/yaml/document.ts";
 import { formatYaml } from "../../lib/yaml/format.ts";
@@ -53,11 +53,11 @@ export interface Kubeconfig {
   readonly contexts: readonly { readonly name: string; readonly context: KubeconfigContext }[];
   readonly users: readonly { readonly name: string; readonly user: KubeconfigUser }[];
   readonly currentContext: string;
-  /** Facts for other programs, by name (client-go `NamedExtension`); kubectl and kubelet keep and ignore them. */
+  /** Data for other programs, by name (client-go `NamedExtension`); kubectl and kubelet keep and ignore them. */
   readonly extensions?: readonly KubeconfigExtension[];
 }
 
-/** A fact for other programs: any JSON value with a name. */
+/** Data for other programs: any JSON value with a name. */
 export interface KubeconfigExtension {
   readonly name: string;
   readonly extension: unknown;
@@ -134,11 +134,11 @@ const UNSUPPORTED = ["exec", "auth-provider", "username", "password", "as", "as-
 function toPlain<T extends object>(members: Members<T>, value: T): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
   for (const [key, [member, form]] of Object.entries(members)) {
-    const given: unknown = value[member];
-    const shown: unknown = given instanceof Secret ? given.reveal() : given;
-    if (form !== "always" && (shown === undefined || shown === "" || shown === false)) continue;
+    const stored: unknown = value[member];
+    const revealed: unknown = stored instanceof Secret ? stored.reveal() : stored;
+    if (form !== "always" && (revealed === undefined || revealed === "" || revealed === false)) continue;
     const isBytes = form === "bytes" || form === "secretBytes";
-    plain[key] = isBytes ? encodeBase64(String(shown)) : shown;
+    plain[key] = isBytes ? encodeBase64(String(revealed)) : revealed;
   }
   return plain;
 }
@@ -216,7 +216,7 @@ function decodeNamedList(
   return value.map((item: unknown, index) => {
     const entry = decodeFields(item, `${list}[${index}]`);
     const name = decodeText(entry, "name", `${list}[${index}]`);
-    if (seen.has(name)) throw new ShapeError(`${list}[${index}].name: "${name}" is there twice`);
+    if (seen.has(name)) throw new ShapeError(`${list}[${index}].name: "${name}" occurs twice`);
     seen.add(name);
     const path = `${list}[${index}].${member}`;
     return { name, fields: decodeFields(entry[member], path), path };
@@ -225,8 +225,8 @@ function decodeNamedList(
 
 function decodeFields(value: unknown, path: string): Fields {
   if (value === undefined || value === null) return {};
-  if (typeof value !== "object" || Array.isArray(value)) throw createShapeError(path, "a mapping", value);
-  return Object.fromEntries(Object.entries(value));
+  if (!isRecord(value)) throw createShapeError(path, "a mapping", value);
+  return value;
 }
 
 function decodeText(fields: Fields, key: string, path: string): string {
@@ -241,7 +241,7 @@ function createShapeError(path: string, expected: string, found: unknown): Shape
 }
 
 /** The contents of a kubeconfig with one user. */
-export interface KubeconfigEntry {
+interface KubeconfigEntry {
   readonly cluster: KubeconfigCluster;
   readonly userName: string;
   readonly user: KubeconfigUser;
@@ -312,8 +312,8 @@ export interface ResolvedCluster {
 }
 
 /**
- * Resolves the current context (or another one by name). Relative paths are taken from `baseDir`, the folder of the
- * kubeconfig. The error lists every fault in kubectl's words, joined by `, `.
+ * Resolves the current context (or another one by name). Paths are relative to `baseDir`, the folder of the kubeconfig. The
+ * error lists every fault in kubectl's words, joined by `, `.
  */
 export function resolveContext(
   config: Kubeconfig,

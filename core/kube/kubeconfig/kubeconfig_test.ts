@@ -99,7 +99,7 @@ for (
     { text: "users: {}", want: "users: want a list, found a mapping" },
     { text: "users: [a]", want: "users[0]: want a mapping, found a string" },
     { text: "users: [{name: a, user: {token: 12}}]", want: "users[0].user.token: want text, found a number" },
-    { text: "users: [{name: a}, {name: a}]", want: 'users[1].name: "a" is there twice' },
+    { text: "users: [{name: a}, {name: a}]", want: 'users[1].name: "a" occurs twice' },
     {
       text: "clusters: [{name: c, cluster: {certificate-authority-data: '@'}}]",
       want: "clusters[0].cluster.certificate-authority-data: not base64",
@@ -234,7 +234,7 @@ function resolved(text: string, context?: string): ResolvedCluster {
   return result.value;
 }
 
-test("resolveContext() takes the current context, with paths beside the file", () => {
+test("resolveContext() takes the current context, with paths relative to the file", () => {
   assert.deepEqual(resolved(TWO), {
     server: "https://cluster-b.com/",
     ca: { kind: "file", path: "/etc/k/ca-b.crt" },

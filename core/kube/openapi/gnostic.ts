@@ -1,11 +1,11 @@
 /**
- * Encodes JSON documents as gnostic's protobuf messages (`gnostic-models`), from which client-go reads OpenAPI. A table
- * for each version maps the members to fields.
+ * Encodes JSON documents as gnostic's protobuf messages (`gnostic-models`), the form in which client-go reads OpenAPI. A
+ * table for each version maps members to fields.
  */
 import { formatYaml } from "../../lib/yaml/format.ts";
 import { WireWriter } from "../wire/wire_format.ts";
 
-/** The way in which a JSON value becomes a field. */
+/** How a JSON value is encoded as a field. */
 export type GnosticType =
   | { readonly kind: "text" | "flag" | "number" }
   /** A value of any type, as YAML text in gnostic's message `Any`. */
@@ -22,14 +22,14 @@ export type GnosticType =
   | { readonly kind: "either"; readonly choices: readonly GnosticChoice[] };
 
 /** One of the forms that a value can have. */
-export interface GnosticChoice {
+interface GnosticChoice {
   readonly number: number;
   readonly of: GnosticType;
   fits(value: unknown): boolean;
 }
 
 /** Field numbers and types by member name. */
-export type GnosticFields = Readonly<Record<string, readonly [number: number, type: GnosticType]>>;
+type GnosticFields = Readonly<Record<string, readonly [number: number, type: GnosticType]>>;
 
 /** The type of an object with known members. */
 export type GnosticMessage = Extract<GnosticType, { kind: "message" }>;
@@ -58,7 +58,7 @@ export function fitsAlways(): boolean {
   return true;
 }
 
-/** Encodes a document. Members that the table does not know are omitted. */
+/** Encodes a document. Members that the table does not have are omitted. */
 export function encodeGnostic(
   document: GnosticMessage,
   value: object,

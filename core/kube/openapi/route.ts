@@ -33,7 +33,7 @@ export const OBJECT_TYPES: readonly string[] = [
   "application/vnd.kubernetes.protobuf",
 ];
 
-/** `certificates` for `certificates.k8s.io`, `rbacAuthorization` for `rbac.authorization.k8s.io`, `core` for none. */
+/** Returns `certificates` for `certificates.k8s.io`, `rbacAuthorization` for `rbac.authorization.k8s.io`, `core` for "". */
 export function groupTag(group: string): string {
   if (group === "") return "core";
   const [first = "", ...rest] = group.replace(/\.k8s\.io$/, "").split(".");
@@ -48,7 +48,7 @@ export function capitalized(text: string): string {
 /** A message that is the body or the answer of an operation. */
 export interface WireType {
   readonly message: MessageSchema;
-  /** The kinds under which clients know the message. */
+  /** The kinds by which clients know the message. */
   readonly identities: readonly GroupVersionKind[];
   /** The kind that the message has in every group and version, such as `DeleteOptions`. */
   readonly commonKind?: string;
@@ -187,7 +187,7 @@ export const DELETE_PARAMETERS: readonly Parameter[] = [
     "Delete an object that cannot be read from the store.",
   ),
   query("orphanDependents", "boolean", "Older form of propagationPolicy."),
-  query("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."),
+  query("propagationPolicy", "string", "What happens to dependents: Orphan, Background or Foreground."),
 ];
 
 /** The query parameters that select the objects of a list, a watch or the deletion of a collection. */
@@ -198,8 +198,8 @@ const SELECTION_PARAMETERS: readonly Parameter[] = [
   query("limit", "integer", "Greatest number of objects in one answer."),
   query("resourceVersion", "string", "Version from which to list or watch."),
   query("resourceVersionMatch", "string", "How resourceVersion is applied to lists."),
-  query("sendInitialEvents", "boolean", "True starts a watch with the objects that are there."),
-  query("shardSelector", "string", "Restricts the list to one shard; where the server knows shards."),
+  query("sendInitialEvents", "boolean", "True starts a watch with the existing objects."),
+  query("shardSelector", "string", "Restricts the list to one shard, if the server supports shards."),
   query("timeoutSeconds", "integer", "Seconds after which a list or watch ends."),
 ];
 
@@ -220,7 +220,7 @@ export const ANSWERS: Readonly<Record<string, string>> = {
 };
 
 /** One path with its operations and the parameters that they have in common. */
-export interface PathItem {
+interface PathItem {
   readonly path: string;
   readonly routes: readonly Route[];
   readonly common: readonly Parameter[];
@@ -228,7 +228,7 @@ export interface PathItem {
 
 const METHODS: readonly Route["method"][] = ["get", "put", "post", "delete", "patch"];
 
-/** The paths in order, with their operations in Go's order. */
+/** Groups operations by path. Paths are sorted, and their operations have Go's order. */
 export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
   const byPath = new Map<string, Route[]>();
   for (const route of routes) byPath.set(route.path, [...byPath.get(route.path) ?? [], route]);

@@ -41,11 +41,11 @@ import { PATCH_MEDIA_TYPES } from "../patch/patch_result.ts";
 import { formatObjectPath, type Kind } from "../schema.ts";
 
 /** The operations of one OpenAPI v3 document, by the document's name. */
-export type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;
+type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;
 
 /**
- * All operations: `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`, and where the issuer
- * of service account tokens can be discovered, its documents.
+ * Creates all operations: of `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`, and the
+ * documents of the issuer of service account tokens if they are served.
  */
 export function createRoutes(kinds: readonly ServedKind[], isIssuerServed: boolean): RoutesByDocument {
   const documents = new Map<string, readonly Route[]>([

@@ -1,4 +1,4 @@
-/** Converts kind descriptions to OpenAPI schemas. Versions 3 and 2 differ in references and defaults only. */
+/** Converts kind descriptions to OpenAPI schemas. Versions 2 and 3 differ in references, defaults and types with choices. */
 import { type FieldSchema, type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import type { GroupVersion, GroupVersionKind, WireType } from "./route.ts";
 

@@ -111,7 +111,7 @@ function createParameter({ name, in: place, description, type }: Parameter): Ope
   };
 }
 
-/** The parameters that are not shared: old versions of kubectl search the operations themselves for them. */
+/** The parameters that are not shared, because old versions of kubectl look for them in the operations themselves. */
 const KEPT_IN_PLACE: readonly string[] = ["name", "fieldValidation", "dryRun"];
 
 /** Collects the parameters that operations refer to instead of repeating them. */

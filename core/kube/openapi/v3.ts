@@ -29,7 +29,7 @@ import {
 } from "./gnostic.ts";
 
 /** Functions that create a document, by its name, such as `apis/certificates.k8s.io/v1`. */
-export type DocumentFactories = ReadonlyMap<string, () => OpenApiObject>;
+type DocumentFactories = ReadonlyMap<string, () => OpenApiObject>;
 
 /** Returns all documents, sorted by name. `serverVersion` is the git version that `/version` reports. */
 export function createOpenApiV3Documents(

@@ -269,12 +269,12 @@ function findIndex(place: { readonly list: unknown[]; readonly key: string }, ex
 export function applyMergePatch(document: unknown, patch: unknown): Result<PatchedDocument, PatchError> {
   if (!Array.isArray(patch) && !isJsonObject(patch)) return err(badPatch("Invalid JSON Patch"));
   if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
-  const ours = cloneJson(document);
-  const theirs = cloneJson(patch);
+  const target = cloneJson(document);
+  const changes = cloneJson(patch);
   const sorted = new Set<object>();
-  if (!isJsonObject(ours) || !isJsonObject(theirs)) return ok({ value: pruned(theirs, sorted), sorted });
-  mergeObjects(ours, theirs, sorted);
-  return ok({ value: ours, sorted });
+  if (!isJsonObject(target) || !isJsonObject(changes)) return ok({ value: pruned(changes, sorted), sorted });
+  mergeObjects(target, changes, sorted);
+  return ok({ value: target, sorted });
 }
 
 function mergeObjects(target: JsonObject, patch: JsonObject, sorted: Set<object>): void {

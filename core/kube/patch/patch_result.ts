@@ -1,7 +1,7 @@
 /**
- * The types of patches, and the result of one: a document, or an error, which `core/kube/status/status.ts` converts to an
- * answer. evanphx/json-patch only reads the objects that a JSON or merge patch touches, and writes those with their members
- * sorted; all others it copies as text.
+ * The types of patches, and the result of a patch: a document, or an error that `core/kube/status/status.ts` converts to an
+ * answer. evanphx/json-patch reads only the objects that a JSON or merge patch touches, and sorts their members when it
+ * writes them. It copies all other objects as text.
  */
 import { compareBytes } from "../../lib/go_text.ts";
 import { isJsonObject } from "../json_value.ts";

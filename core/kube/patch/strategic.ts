@@ -44,18 +44,18 @@ export function applyStrategicMergePatch(
   document: unknown,
   patch: unknown,
 ): Result<unknown, PatchError> {
-  const ours = cloneJson(document);
-  if (!isJsonObject(ours) || !isJsonObject(patch)) return err(badPatch("invalid JSON document"));
+  const target = cloneJson(document);
+  if (!isJsonObject(target) || !isJsonObject(patch)) return err(badPatch("invalid JSON document"));
   if (isTooDeep(patch)) return err(badPatch("exceeded max depth"));
   try {
-    return ok(mergeMaps(ours, cloneJson(patch) as JsonObject, schema));
+    return ok(mergeMaps(target, cloneJson(patch) as JsonObject, schema));
   } catch (error) {
     if (error instanceof PatchFault) return err(error.patchError);
     throw error;
   }
 }
 
-/** Prints a patch as messages about its result show it: without nulls for members that the document does not have. */
+/** Prints a patch for messages about its result, without nulls for members that the document does not have. */
 export function printStrategicPatch(document: unknown, patch: unknown): string {
   return printGoValue(withoutUnmatchedNulls(document, patch));
 }

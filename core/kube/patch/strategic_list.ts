@@ -10,7 +10,7 @@ import { goQuote } from "../../lib/go_text.ts";
 import { AppError } from "../../errors.ts";
 
 /** Merges one map into another. The function is passed in, because maps and lists contain each other. */
-export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
+type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
 
 /** Returns the list after a patch. Throws PatchFault. */
 export function mergeList(
@@ -202,7 +202,7 @@ function interleave(
 }
 
 /** The merge rules of a field, and the type of its value or its elements. */
-export interface MergeMeta {
+interface MergeMeta {
   /** One of `merge`, `replace` and the empty string. */
   readonly strategy: string;
   readonly mergeKey: string;

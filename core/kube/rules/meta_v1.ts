@@ -34,7 +34,7 @@ import { byteLength, isPrintable, printStringSlice } from "../../lib/go_text.ts"
 export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
 /** The properties of a kind on which the rules of its metadata depend. */
-export interface ObjectMetaRules {
+interface ObjectMetaRules {
   readonly namespaced: boolean;
   readonly validateName: NameCheck;
 }

@@ -1,8 +1,8 @@
 /**
  * Namespaces: their rules (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`,
  * `pkg/apis/core/v1/defaults.go`), their conditions during deletion
- * (`pkg/controller/namespace/deletion/status_condition_utils.go`), and the config map with the CA bundle for the programs in
- * each (`pkg/controller/certificates/rootcacertpublisher`).
+ * (`pkg/controller/namespace/deletion/status_condition_utils.go`), and the ConfigMap with the CA bundle for their programs
+ * (`pkg/controller/certificates/rootcacertpublisher`).
  */
 import type { ConfigMap, Namespace, NamespaceCondition } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../status/field_error.ts";
@@ -12,25 +12,25 @@ import { omitUndefined } from "../../lib/record.ts";
 import { validateStandardFinalizer } from "./meta_v1.ts";
 import { formatTime } from "../meta.ts";
 
-/** Every namespace carries its own name as a label. */
+/** The label with the name of a namespace. */
 const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 /** The finalizer that keeps a namespace until its content has been deleted. */
 export const NAMESPACE_FINALIZER = "kubernetes";
 
-/** The label with the name, once there is one, and the phase `Active`. */
+/** Fills defaults: the label with the name, if there is a name yet, and the phase `Active`. */
 export function defaultNamespace(namespace: Namespace): Namespace {
   const { phase = "", ...status } = namespace.status;
   return { ...withNameLabel(namespace), status: { phase: phase === "" ? "Active" : phase, ...status } };
 }
 
-/** On creation the finalizer is added, the status is reset, and a generated name gets its label. */
+/** Adds the finalizer and the label with the name, which may be a generated one, and resets the status. */
 export function prepareNamespaceForCreate(namespace: Namespace): Namespace {
   const finalizers = namespace.spec.finalizers ?? [];
   const complete = finalizers.includes(NAMESPACE_FINALIZER) ? finalizers : [...finalizers, NAMESPACE_FINALIZER];
   return { ...withNameLabel(namespace), spec: { finalizers: complete }, status: { phase: "Active" } };
 }
 
-/** Finalizers change through `/finalize` only, the status through `/status` only. */
+/** Keeps the stored spec and status: only `/finalize` changes finalizers, and only `/status` the status. */
 export function prepareNamespaceForUpdate(namespace: Namespace, old: Namespace): Namespace {
   return { ...withNameLabel(namespace), spec: old.spec, status: old.status };
 }
@@ -40,7 +40,7 @@ export function validateNamespace(namespace: Namespace): FieldError[] {
   return validateFinalizers(namespace, () => "spec.finalizers");
 }
 
-/** Faults of `/status`: the phase follows the deletion. */
+/** Validates a Namespace that was written through `/status`: its phase depends on whether it is being deleted. */
 export function validateNamespaceStatusUpdate(namespace: Namespace): FieldError[] {
   const phase = namespace.status.phase ?? "";
   const isDeleted = namespace.metadata.deletionTimestamp !== undefined;
@@ -196,7 +196,7 @@ function toCondition(
   return { type, status, lastTransitionTime, reason, message };
 }
 
-/** The name of the config map in each namespace. */
+/** The name of the ConfigMap with the CA bundle in each namespace. */
 export const ROOT_CA_NAME = "kube-root-ca.crt";
 
 const DESCRIPTION_ANNOTATION = "kubernetes.io/description";
@@ -205,12 +205,12 @@ const DESCRIPTION =
   "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes " +
   "clusters.";
 
-/** The action of the publisher on the config map of a namespace. */
-export type RootCaPlan =
+/** The action of the publisher on the ConfigMap of a namespace. */
+type RootCaPlan =
   | { readonly kind: "none" }
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };
 
-/** Plans the config map, which must contain the bundle, nothing else, and a description. */
+/** Plans the ConfigMap, whose data must be the bundle alone, and which must have a description. */
 export function planRootCa(existing: ConfigMap | undefined, namespace: string, caPem: string): RootCaPlan {
   const data = { "ca.crt": caPem };
   const annotations = { [DESCRIPTION_ANNOTATION]: DESCRIPTION };
@@ -218,9 +218,9 @@ export function planRootCa(existing: ConfigMap | undefined, namespace: string, c
     return { kind: "create", configMap: { metadata: { name: ROOT_CA_NAME, namespace, annotations }, data } };
   }
   const entries = Object.entries(existing.data ?? {});
-  const isRight = entries.length === 1 && existing.data?.["ca.crt"] === caPem;
+  const hasOnlyBundle = entries.length === 1 && existing.data?.["ca.crt"] === caPem;
   const isDescribed = (existing.metadata.annotations?.[DESCRIPTION_ANNOTATION] ?? "") !== "";
-  if (isRight && isDescribed) return { kind: "none" };
+  if (hasOnlyBundle && isDescribed) return { kind: "none" };
   const { metadata } = existing;
   return {
     kind: "update",

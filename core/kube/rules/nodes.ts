@@ -1,5 +1,5 @@
 /**
- * The rules of the objects that a kubelet writes about its node: the Node (`pkg/apis/core/validation`,
+ * The rules of the objects that a kubelet writes for its node: the Node (`pkg/apis/core/validation`,
  * `pkg/apis/core/v1/defaults.go`) with networks in CIDR form (`apimachinery/pkg/util/validation/ip.go`), the CSINode
  * (`pkg/apis/storage/validation/validation.go`), and the Lease, which leaders write too (`pkg/apis/coordination/validation`,
  * `pkg/registry/coordination/lease/strategy.go`).
@@ -25,7 +25,7 @@ import { validateLabelName } from "./meta_v1.ts";
 import { isEqualJson } from "../json_value.ts";
 import type { Lease } from "../kinds/nodes.ts";
 
-/** The parts of a Node that have rules. */
+/** The fields of a Node that are validated. */
 export interface NodeShape extends KubeObject {
   readonly spec: {
     readonly podCIDR?: string;
@@ -46,8 +46,8 @@ export interface NodeShape extends KubeObject {
   };
 }
 
-/** A taint, as far as it has rules. */
-export interface TaintShape {
+/** The fields of a taint that are validated. */
+interface TaintShape {
   readonly key: string;
   readonly value?: string;
   readonly effect: string;
@@ -173,12 +173,12 @@ function validateNewPodCidrs(networks: readonly string[]): FieldError[] {
   const errors = checkEach(networks, (network, index) => validateCidr(`${path}[${index}]`, network));
   if (networks.length < 2) return errors;
   const families = networks.map(networkFamily);
-  const unread = families.indexOf(undefined);
-  if (unread >= 0) {
-    const why = `invalid CIDR[${unread}]: <nil> (invalid CIDR address: ${networks[unread]})`;
+  const malformed = families.indexOf(undefined);
+  if (malformed >= 0) {
+    const why = `invalid CIDR[${malformed}]: <nil> (invalid CIDR address: ${networks[malformed]})`;
     errors.push(internal(path, `invalid PodCIDRs. failed to check with dual stack with error:${why}`));
   }
-  const isPair = unread < 0 && families.length === 2 && families[0] !== families[1];
+  const isPair = malformed < 0 && families.length === 2 && families[0] !== families[1];
   return isPair ? errors : [...errors, invalid(path, networks, "may specify no more than one CIDR for each IP family")];
 }
 
@@ -270,7 +270,7 @@ function isExtended(name: string): boolean {
   return qualifiedNameErrors(`requests.${name}`).length === 0;
 }
 
-/** Validates a network in CIDR form, which has no leading zeros, no mapped IPv4 address and no bits of a host. */
+/** Validates a network in CIDR form, which has no leading zeros, no mapped IPv4 address and no host bits. */
 export function validateCidr(field: string, value: string): FieldError[] {
   const detail = cidrFault(value);
   return detail === undefined ? [] : [invalid(field, value, detail)];
@@ -297,7 +297,7 @@ export function networkFamily(value: string): 4 | 6 | undefined {
   return width === 32 || isMapped(plain) ? 4 : 6;
 }
 
-/** Characters of the longest address: six groups of an IPv6 address before the four numbers of an IPv4 one. */
+/** The length of the longest address: six groups of an IPv6 address before the four numbers of an IPv4 one. */
 const MAX_ADDRESS_LENGTH = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".length;
 
 function cidrFault(value: string): string | undefined {
@@ -315,7 +315,7 @@ function split(value: string): { readonly address: string; readonly prefix: stri
   return at < 0 ? { address: value, prefix: "" } : { address: value.slice(0, at), prefix: value.slice(at + 1) };
 }
 
-/** Go once read `010.0.0.1` as `10.0.0.1`. Only the numbers of an IPv4 address count: hexadecimal groups keep theirs. */
+/** Removes leading zeros from the numbers of an IPv4 address, because Go once read `010.0.0.1` as `10.0.0.1`. */
 function withoutLeadingZeros(address: string): string {
   const start = address.lastIndexOf(":") + 1;
   const numbers = address.slice(start).split(".");
@@ -327,12 +327,12 @@ function isMapped(address: string): boolean {
   return address.includes(":") && parseIpAddress(address)?.length === 4;
 }
 
-/** The parts of a CSINode that have rules. */
+/** The fields of a CSINode that are validated. */
 export interface CsiNodeShape extends KubeObject {
   readonly spec: { readonly drivers: readonly CsiDriverShape[] | null };
 }
 
-/** One storage driver of a node, as far as it has rules. */
+/** The fields of a storage driver that are validated. */
 export interface CsiDriverShape {
   readonly name: string;
   readonly nodeID: string;

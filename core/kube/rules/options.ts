@@ -134,7 +134,7 @@ function validateFieldValidation(value: string): FieldError[] {
   return FIELD_VALIDATIONS.includes(value) ? [] : [notSupported("fieldValidation", value, FIELD_VALIDATIONS)];
 }
 
-/** Validates that the deletion of an object that cannot be read has no other option: it cannot be graceful. */
+/** Validates that the deletion of an unreadable object has no other options; it cannot be graceful. */
 function validateUnsafeDelete(options: DeleteOptions): FieldError[] {
   if (options[UNSAFE_DELETE] !== true) return [];
   const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;

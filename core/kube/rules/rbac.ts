@@ -1,6 +1,6 @@
 /**
- * Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). What kube-apiserver
- * checks by declarations on its types (`zz_generated.validations.go`) comes last: missing verbs and names.
+ * The rules of roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). Missing
+ * verbs and names are reported last, because kube-apiserver finds them in generated code (`zz_generated.validations.go`).
  */
 import { checkEach, type FieldError, invalid, notSupported, requiredField } from "../status/field_error.ts";
 import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
@@ -89,7 +89,7 @@ function validateAggregation({ aggregationRule }: ClusterRole): FieldError[] {
   return checkEach(selectors, (selector, index) => {
     const at = `${path}[${index}]`;
     const errors = validateLabelSelector(selector, at);
-    // The error has no value, because no selector could be made.
+    // The error has no value, because there is no valid selector to print.
     const fault = selectorFromLabelSelector(selector).ok ? [] : [invalid(at, null, "invalid label selector.")];
     return [...errors, ...fault];
   });

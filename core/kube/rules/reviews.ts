@@ -27,8 +27,8 @@ import { subdomainNameErrors } from "../names.ts";
 import { decodeCanonicalBase64 } from "../wire/scalars.ts";
 
 /**
- * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every
- * request that is served. kube-apiserver has no limit of its own here.
+ * The largest selector of a review as text. One in a query may be as large, so that every request that is served can be
+ * reviewed. kube-apiserver has no such limit.
  */
 export const MAX_RAW_SELECTOR_BYTES = 65_536;
 

@@ -1,7 +1,7 @@
 /**
- * Creates the errors that become a `meta/v1` Status; their messages are those of apimachinery
- * `pkg/api/errors/errors.go`, since clients read them. A failed answer becomes an error again: with the Status it holds, or
- * with the one that client-go makes up. Only this file knows the pairs of reason and code.
+ * Creates the errors that become a `meta/v1` Status, with the messages of apimachinery `pkg/api/errors/errors.go`, because
+ * clients read them. The client converts a failed answer back to an error, with the Status in its body or with one that it
+ * creates as client-go does. Only this file pairs reasons with codes.
  */
 import { AppError, type ErrorCode, getErrorMessage, isAppError } from "../../errors.ts";
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
@@ -41,7 +41,7 @@ export function pathNotFound(): StatusError {
   return failure(404, "NotFound", "the server could not find the requested resource", {});
 }
 
-/** 409: the name is taken; `beingDeleted` if the object of that name only waits for its finalizers. */
+/** 409: the name is taken; with `beingDeleted`, by an object that only waits for its finalizers. */
 export function alreadyExists(resource: ResourceName, name: string, beingDeleted = false): StatusError {
   const prefix = beingDeleted ? "object is being deleted: " : "";
   const message = `${prefix}${describeNamedSubject(resource, name)} already exists`;
@@ -71,7 +71,7 @@ export function resourceExpired(message: string, continueToken = ""): StatusErro
   return failure(410, "Expired", message, undefined, continueToken);
 }
 
-/** 422: every fault of an object that fits. The message shows each text once, the causes keep repeats. */
+/** 422: the faults of an object, as many as fit. The message shows each text once; the causes keep repeats. */
 export function invalidObject(kind: KindName, name: string, errors: Iterable<FieldError>): StatusError {
   const reported = fitAnswer(errors);
   const causes = reported.map(({ type: reason, message, field }) => ({ reason, message, ...omitEmpty({ field }) }));
@@ -105,7 +105,7 @@ export function patchFailure(error: PatchError): StatusError {
   }
 }
 
-/** 406: the response has none of the requested forms. */
+/** 406: the client accepts none of the media types of the response. */
 export function notAcceptable(mediaTypes: readonly string[]): StatusError {
   return failure(406, "NotAcceptable", `only the following media types are accepted: ${mediaTypes.join(", ")}`);
 }
@@ -271,7 +271,7 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
   });
 }
 
-/** The reason and the message of an answer without a Status, by its code; without a message, that of the server. */
+/** The reason and the message for an answer without a Status, by HTTP status. The server's text is the default message. */
 const ANSWERS: Readonly<Record<number, readonly [reason: string, message?: string]>> = {
   400: ["BadRequest", "the server rejected our request for an unknown reason"],
   401: ["Unauthorized", "the server has asked for the client to provide credentials"],
@@ -306,13 +306,13 @@ function describe(code: number, method: string, serverMessage: string): readonly
   return [code === 409 && method === "POST" ? "AlreadyExists" : reason, message];
 }
 
-/** A resource as a Status names it. */
+/** The resource in a Status. */
 export interface ResourceName {
   readonly group: string;
   readonly plural: string;
 }
 
-/** A kind as a Status about invalid objects names it. */
+/** The kind in a Status about an invalid object. */
 export interface KindName {
   readonly group: string;
   readonly kind: string;
@@ -353,7 +353,7 @@ const CODE_OF_REASON: Readonly<Record<string, ErrorCode>> = {
   Unauthorized: "unauthorized",
 };
 
-/** The error code of an HTTP status whose Status names no reason of the table above. */
+/** The error code of each HTTP status, for a Status without a reason. */
 const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
   400: "invalid",
   401: "unauthorized",

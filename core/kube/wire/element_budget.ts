@@ -1,14 +1,14 @@
 /**
- * Limits the number of values in one document. A body of 3 MiB can hold a million and a half values, each of which takes
- * more than a hundred bytes of memory and microseconds at every step of a write: a hundred thousand take more than a second
- * of the one thread. A ConfigMap of 1 MiB with 10,000 keys, which are in its managed fields too, has 20,000.
+ * Limits the number of values in one document. A body of 3 MiB can hold 1.5 million values. Each takes more than a hundred
+ * bytes of memory, and microseconds at every step of a write: a hundred thousand block the only thread for more than a
+ * second. A ConfigMap of 1 MiB with 10,000 keys has 20,000 values, because its managed fields repeat the keys.
  */
 import { ExactNumber } from "../json_value.ts";
 import { requestEntityTooLarge, type StatusError } from "../status/status.ts";
 
 /** The largest number of list elements and members of objects and maps, at all depths together. */
 export const MAX_ELEMENTS = 30_000;
-/** The same for a JSON patch, which may have 10,000 operations of five elements each and is read at less cost. */
+/** The same for a JSON patch, which may have 10,000 operations of five elements each and is cheaper to read. */
 export const MAX_JSON_PATCH_ELEMENTS = 100_000;
 /** The largest number of values that are processed again because a repeated field is merged with the earlier one. */
 const MAX_REVISITED = 1_000_000;
@@ -41,8 +41,8 @@ export class ElementBudget {
 }
 
 /**
- * Limits the number of values in a patched object: a patch can add more than it has, by copies. Throws StatusError 413
- * beyond the limit, unless the object had as many before, in a store that an earlier release has written.
+ * Limits the number of values in a patched object, because a patch can multiply values by copies. Throws StatusError 413
+ * beyond the limit, unless the object had as many before, because an earlier release stored it.
  */
 export function assertPatchedElements(patched: unknown, before: unknown): void {
   if (countElements(patched) > Math.max(MAX_ELEMENTS, countElements(before))) {

@@ -1,6 +1,6 @@
 /**
  * Parses JSON as Kubernetes does. `JSON.parse` hides two things that a strict server must report, duplicate keys and
- * numbers that are not in the form of an integer, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
+ * numbers that are not written as integers, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
  */
 import { decodeUtf8, escapedByte, goEscape } from "../../lib/go_text.ts";
 import { ElementBudget } from "./element_budget.ts";
@@ -28,7 +28,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: "\t",
 };
 
-const MIDST = /^(?:in (?!string literal)|after decimal point)/;
+const WITHIN_TOKEN = /^(?:in (?!string literal)|after decimal point)/;
 
 /** An array or object that is still open. */
 interface Frame {
@@ -52,9 +52,9 @@ export function parseJson(source: string | Uint8Array, budget: ElementBudget = n
 const MAX_PLAIN_LENGTH = MAX_JSON_DEPTH;
 
 /**
- * Parses what an encoder writes with the parser of the runtime, which is several times as fast. Undefined unless the value
- * is printed as the same text, because it then hides something: a repeated key, or the literal of a number. A text with
- * `\u` may have half a surrogate pair, and a malformed one gets the error of the other parser.
+ * Parses text as encoders write it with the runtime's parser, which is several times faster. Returns undefined if the value
+ * does not print as the same text, because it then hides a repeated key or the literal of a number, and if the text has
+ * `\u`, which may be half of a surrogate pair. For malformed text, the other parser reports the error.
  */
 function parsePlain(text: string): JsonDocument | undefined {
   if (text.length > MAX_PLAIN_LENGTH || text.includes("\\u")) return undefined;
@@ -123,7 +123,7 @@ class Parser {
     }
   }
 
-  /** Adds a finished value to its container and closes what ends after it; false once the document is complete. */
+  /** Adds a finished value to its container and closes the containers that end after it; false at the end of the document. */
   #attach(finished: unknown): boolean {
     let value = finished;
     for (;;) {
@@ -295,7 +295,7 @@ class Parser {
     const code = this.#text.codePointAt(at);
     if (code === undefined) {
       // At the end of the text, Go's scanner reads a blank, which is only an error inside words, numbers and escapes.
-      if (!MIDST.test(context)) return new JsonSyntaxError("unexpected end of JSON input");
+      if (!WITHIN_TOKEN.test(context)) return new JsonSyntaxError("unexpected end of JSON input");
       return new JsonSyntaxError(`invalid character ' ' ${context}`);
     }
     return new JsonSyntaxError(`invalid character ${quoteFirstByte(code)} ${context}`);

@@ -175,7 +175,7 @@ test("parseJson() keeps members in the order of the text, repeated ones and ones
   ]);
 });
 
-test("parseJson() reads bytes that are no UTF-8 as Go does: each is U+FFFD in text, and named in an error", () => {
+test("parseJson() reads bytes that are not UTF-8 as Go does: each is U+FFFD in text, and named in an error", () => {
   const bytes = (...parts: (string | number)[]): Uint8Array =>
     Uint8Array.from(parts.flatMap((part) => typeof part === "number" ? [part] : [...new TextEncoder().encode(part)]));
   assert.equal(parseJson(bytes('"a', 0xe2, 0x82, '", "'.slice(0, 1))).value, "a\ufffd\ufffd");
@@ -203,7 +203,7 @@ test("parseJson() limits what it records of hostile bodies", () => {
   assert.ok(duplicates.length > 0 && duplicates.length < 100);
 });
 
-test("parseJson() makes no pair of half an escaped one and a byte that is no UTF-8", () => {
+test("parseJson() does not pair half an escaped surrogate pair with a byte that is not UTF-8", () => {
   assert.equal(parseJson(Uint8Array.of(0x22, 0x5c, 0x75, 0x64, 0x38, 0x30, 0x30, 0xe2, 0x22)).value, "\ufffd\ufffd");
   assert.equal(parseJson('"\\ud83d\\ude00 \\ud83d"').value, "\u{1f600} \ufffd");
 });

@@ -145,6 +145,6 @@ export function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === 0 || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   if (typeof value !== "object") return false;
-  for (const key in value) return key === undefined;
+  for (const _key in value) return false;
   return true;
 }

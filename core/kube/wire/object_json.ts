@@ -31,7 +31,7 @@ import {
 import { encodeBase64 } from "../../lib/encodings.ts";
 import { canonicalBase64, canonicalMicroTime, canonicalQuantity, canonicalTime } from "./scalars.ts";
 
-/** Details about a document apart from its value; a `JsonDocument` fits. */
+/** Details of a document other than its value; a `JsonDocument` has them. */
 interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
   /** The Go type of the document, for the error if it is no object; `v1.<Kind>` by default. */
   readonly goType?: string;
@@ -218,7 +218,7 @@ class Decoder {
     return encodeBase64(Buffer.from(bytes));
   }
 
-  /** Decodes the text of a time. Times have their own decoder in Go, so that their faults end the decoding at once. */
+  /** Decodes the text of a time. Times have their own decoder in Go, so that their faults stop the decoding. */
   #text(value: unknown): string {
     if (typeof value === "string") return value;
     throw this.#typeError(goJsonType(value), "string");
@@ -250,7 +250,7 @@ class Decoder {
       const { key } = member;
       this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
-      // Only here, a list that is null stays null: `extra` is not read any further, but it is printed again.
+      // Only here does a null list stay null, because `extra` is printed again but not read.
       const zero = of.kind === "list" ? null : elementZero(of);
       setOwn(decoded, key, this.#value(of, elementType, member, undefined, false) ?? zero);
       this.#path.pop();

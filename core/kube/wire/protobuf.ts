@@ -1,7 +1,7 @@
 /**
- * Decodes and encodes messages as gogo's generated code does. Zero values may be omitted in what is read, unknown fields
- * are skipped, and a repeated message is merged. As in gogo, fields are written by number and from the end to the start,
- * scalars that are not pointers always, and maps sorted by key.
+ * Decodes and encodes messages as gogo's generated code does. The decoder accepts omitted zero values, skips unknown fields
+ * and merges repeated messages. The encoder sorts fields by number and maps by key, and always writes scalars that are not
+ * pointers. It writes from the end to the start.
  */
 import { DecodeError, ExactNumber, findInfinite, inGoOrder, isTooDeep, setOwn } from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";

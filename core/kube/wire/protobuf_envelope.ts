@@ -1,7 +1,7 @@
 /**
  * The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (apimachinery
- * `pkg/runtime/serializer/protobuf/protobuf.go`). The items of a list may be encoded already, so that a long list is a
- * concatenation.
+ * `pkg/runtime/serializer/protobuf/protobuf.go`). The items of a list can be encoded in advance, so that a long list is
+ * their concatenation.
  */
 import { Buffer } from "node:buffer";
 import { LENGTH_DELIMITED, WireReader, WireWriter } from "./wire_format.ts";
@@ -13,7 +13,7 @@ import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 
 /** A decoded envelope: the type of an object, and the encoded object. */
-export interface Envelope {
+interface Envelope {
   readonly apiVersion: string;
   readonly kind: string;
   /** The object in its protobuf encoding. */
@@ -122,7 +122,7 @@ function readFields<const Names extends readonly string[]>(
   }
 }
 
-export interface DecodedList {
+interface DecodedList {
   readonly metadata: ListMeta;
   readonly items: readonly Record<string, unknown>[];
 }

@@ -64,7 +64,7 @@ for (
     { targetPort: undefined, want: "080010001a00" },
   ]
 ) {
-  test(`a number or a text is a message that reports which of them it is: ${targetPort}`, () => {
+  test(`an IntOrString is a message that states its type: ${targetPort}`, () => {
     const document = { spec: { ports: [{ port: 80, ...(targetPort === undefined ? {} : { targetPort }) }] } };
     const { object } = decodeObject(serviceKind.schema, document);
     const bytes = Buffer.from(encodeMessage(serviceKind.schema, object));
@@ -110,7 +110,7 @@ for (
   });
 }
 
-test("encodeMessage() writes scalars that are zero, but no pointers and lists that are not set", () => {
+test("encodeMessage() writes zero scalars, but not pointers and lists that are not set", () => {
   const bytes = encodeMessage(selfSubjectAccessReviewKind.schema, {
     metadata: {},
     spec: {},
@@ -166,7 +166,7 @@ test("decodeMessage() keeps lists in wrapped messages (Verbs)", () => {
   assert.ok(Buffer.from(bytes).toString("hex").includes("220b0a036765740a046c697374"));
 });
 
-test("decodeMessage() skips unknown fields and refuses wrong wire types and cut bytes", () => {
+test("decodeMessage() skips unknown fields and refuses wrong wire types and truncated bytes", () => {
   assert.deepEqual(decodeMessage(statusSchema, Buffer.from("fa3f03616263120161", "hex")), {
     metadata: {},
     status: "a",

@@ -1,4 +1,4 @@
-/** The canonical text of values that have a form of their own: quantities, times and base64, with the errors of Go. */
+/** Converts quantities, times and base64 to their canonical text, with Go's errors. */
 import { byteLength, MAX_INT64 } from "../../lib/go_text.ts";
 import { DecodeError } from "../json_value.ts";
 import { Buffer } from "node:buffer";
@@ -50,7 +50,7 @@ function readQuantity(text: string): Quantity {
   if (trimmed === "" || match === null || digits.length > MAX_DIGITS) {
     throw new DecodeError(describeFault(trimmed.slice(0, MAX_DIGITS)));
   }
-  // Go takes a sign or a unit without digits for 0, except units that its int64 does not hold.
+  // Go reads a sign or a unit without digits as 0, except for units beyond its int64.
   if (digits === "" && (unit.endsWith("i") ? /^[PE]i$/.test(unit) : getPowerOfTen(unit) < -9)) {
     throw new DecodeError("unable to parse numeric part of quantity");
   }
@@ -137,7 +137,7 @@ export function canonicalTime(text: string): string | null {
   return printTime(parseInstant(text, "2006-01-02T15:04:05Z07:00"));
 }
 
-/** Converts a `metav1.MicroTime` to canonical text, or `null` for the zero time. Throws `DecodeError` like Go. */
+/** Converts a `metav1.MicroTime` to canonical text, or `null` for the zero time. Throws `DecodeError` with Go's message. */
 export function canonicalMicroTime(text: string): string | null {
   return printMicroTime(parseInstant(text, "2006-01-02T15:04:05.000000Z07:00"));
 }
@@ -175,7 +175,7 @@ function printSeconds(seconds: number): string {
   return `${lastDay.date}T${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(second % 60)}`;
 }
 
-/** The day of the time that was converted last, since most times of objects are of one day and a Date takes long. */
+/** The day that was converted last, because most times of objects are on the same day and a Date is slow. */
 let lastDay = { date: "", start: Number.NaN };
 
 function twoDigits(value: number): string {

@@ -1,6 +1,6 @@
 /**
  * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an
- * empty list from none, so lists that Go always writes are read back as `null`.
+ * empty list from an absent one, so empty lists that Go always writes are read back as `null`.
  */
 import { encodeBase64 } from "../../lib/encodings.ts";
 import { isRecord } from "../../lib/record.ts";
@@ -72,12 +72,12 @@ function isContainer({ kind }: FieldType): boolean {
 }
 
 /**
- * Reports whether an object equals what decoding its protobuf gives, with its members in the same order. For a few rare
- * objects the answer is false although it could be true.
+ * Reports whether encoding an object as protobuf and decoding it again returns the same object, with its members in the
+ * same order. For a few rare objects, it returns false although they would be the same.
  */
 export function isStoredForm(schema: MessageSchema, object: object): boolean {
   const { fields, byName } = getMessagePlan(schema);
-  /** The field that is to follow. */
+  /** The index of the next expected field. */
   let next = 0;
   const skipTo = (index: number): boolean => {
     while (next < index && !isAlwaysPresent(fields[next]!)) next++;
@@ -141,7 +141,7 @@ function isStoredValue(type: FieldType, value: unknown): boolean {
   }
 }
 
-/** Reports whether free-form JSON is as it is parsed. */
+/** Reports whether free-form JSON consists of values that a JSON parser returns. */
 function isPlainJson(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) {

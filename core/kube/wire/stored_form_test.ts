@@ -86,7 +86,7 @@ function createObjects({ fields }: MessageSchema, depth: number): fc.Arbitrary<o
   });
 }
 
-test("isStoredForm() is true only of an object that its protobuf gives back, in the same order", () => {
+test("isStoredForm() is true only of an object that protobuf returns unchanged and in the same order", () => {
   const counts = { same: 0, decoded: 0 };
   for (const { schema } of ALL_KINDS) {
     fc.assert(
@@ -149,7 +149,7 @@ for (
     },
   ]
 ) {
-  test(`isStoredForm() is false of what protobuf gives back in another form: ${name}`, () => {
+  test(`isStoredForm() is false if protobuf returns another form: ${name}`, () => {
     const { schema } = kind;
     const canonical = decodeObject(schema, good).object;
     assert.equal(isStoredForm(schema, canonical), true);

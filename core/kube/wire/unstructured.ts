@@ -2,11 +2,11 @@
  * Finds the faults that prevent parsed JSON from becoming an object. Strategic merge patches and applied configurations
  * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
-import { toInt64 } from "../../lib/go_text.ts";
 import {
   DecodeError,
-  ExactNumber,
+  type ExactNumber,
   formatJsonNumber,
+  getGoType,
   getJsonType,
   getMember,
   goJsonType,
@@ -114,16 +114,13 @@ function findDecodeFault(read: () => unknown): string | undefined {
 }
 
 function getGoKind(value: unknown): string {
-  if (Array.isArray(value)) return "slice";
-  switch (typeof value) {
-    case "number":
-      return Number.isInteger(value) && Math.abs(value as number) < 2 ** 63 ? "int64" : "float64";
-    case "boolean":
-      return "bool";
-    case "string":
-      return "string";
+  switch (getJsonType(value)) {
+    case "array":
+      return "slice";
+    case "object":
+    case "null":
+      return "map";
     default:
-      if (!(value instanceof ExactNumber)) return "map";
-      return toInt64(value.literal) === undefined ? "float64" : "int64";
+      return getGoType(value);
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The wire format of protobuf, read as gogo's generated code does, with its messages; strings need not be valid UTF-8. It is
- * written from its end to its start, so that the length of a message is known when its head is written.
+ * Reads and writes the wire format of protobuf. It is read as gogo's generated code does, with its error messages; strings
+ * need not be valid UTF-8. A message is written from its end to its start, so that its length is known when its head is
+ * written.
  */
 import { Buffer } from "node:buffer";
 import { clampToInt64, decodeUtf8 } from "../../lib/go_text.ts";
@@ -152,7 +153,7 @@ export class WireReader {
     if (this.#pos > this.#end) throw new DecodeError(END);
   }
 
-  /** Reads a length, and returns where the field ends that begins now. */
+  /** Reads the length of a field, and returns the offset of its end. */
   #delimited(): number {
     const low = this.#varint();
     if (this.#high !== 0) {
@@ -189,7 +190,7 @@ export class WireReader {
   }
 }
 
-/** The first size of the scratch buffer, which is enough for most objects. */
+/** The initial size of the scratch buffer, which is enough for most objects. */
 const FIRST_BYTES = 16 * 1024;
 /** The largest scratch buffer that is kept for the next writer. */
 const KEPT_BYTES = 1024 * 1024;
@@ -277,7 +278,7 @@ export class WireWriter {
     this.message(number, before);
   }
 
-  /** Turns everything that was written since the size was `before` into the message of a field. */
+  /** Makes one field of everything that was written since the size was `before`. */
   message(number: number, before: number): void {
     this.messageHead(number, this.size - before);
   }

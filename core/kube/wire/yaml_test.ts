@@ -136,7 +136,7 @@ test("parseYaml() keeps the digits of integers beyond 2^53 for the decoder", () 
   assert.equal(element?.literal, "9223372036854775808");
 });
 
-test("parseYaml() passes repeated keys to decodeObject() beside unknown ones", () => {
+test("parseYaml() passes repeated keys to decodeObject() in addition to unknown ones", () => {
   const document = parseYaml("metadata:\n  name: x\nspec:\n  usages: [a]\n  usages: [b]\n  foo: 1\n");
   const { object, strictErrors } = decodeObject(certificateSigningRequestKind.schema, document.value, document);
   assert.deepEqual((object["spec"] as Record<string, unknown>)["usages"], ["b"]);

@@ -19,11 +19,11 @@ const MAX_REPEATED = 10_000;
 /** The number of characters of repeated text that count as one value. */
 const CHARS_PER_VALUE = 64;
 
-/** A key that a mapping has twice. The later value counts. */
+/** A key that occurs twice in a mapping. The later value counts. */
 export interface RepeatedKey {
   readonly key: GoScalar;
   readonly at: number;
-  /** False if the mapping only replaces what it merged. */
+  /** False if the mapping only overrides a key that it merged. */
   readonly isClash: boolean;
 }
 
@@ -35,7 +35,7 @@ interface YamlDocument {
   readonly repeated: readonly RepeatedKey[];
 }
 
-/** Reads the first document of a text; with YAML 1.1, keys are sorted as in the JSON that Kubernetes makes of it. Throws YamlError. */
+/** Reads the first document of a text; with YAML 1.1, keys are sorted, as Kubernetes sorts them. Throws YamlError. */
 export function readYamlDocument(text: string, options: YamlOptions): YamlDocument {
   const root = readYamlTree(text, options);
   const reader = new ValueReader(options);
@@ -45,8 +45,8 @@ export function readYamlDocument(text: string, options: YamlOptions): YamlDocume
 
 /**
  * Parses a YAML text of one document, as Kubernetes reads YAML 1.1, where `yes` is true and `<<` merges, or by the core
- * schema of YAML 1.2. Refuses repeated keys. The error is the first fault in one line, which quotes nothing because the
- * file may be a secret that was named by mistake. Never throws.
+ * schema of YAML 1.2. Refuses repeated keys. The error is the first fault in one line. It quotes nothing, because the file
+ * may be a secret that was passed by mistake. Never throws.
  */
 export function readYaml(text: string, version: YamlVersion = "1.2"): Result<unknown, string> {
   try {
@@ -66,7 +66,7 @@ class ValueReader {
   readonly members = new Map<object, readonly JsonMember[]>();
   readonly repeated: RepeatedKey[] = [];
   readonly #options: YamlOptions;
-  /** The outermost alias that is being replaced by what it points at. */
+  /** The outermost alias that is being expanded. */
   #alias: AliasNode | undefined;
   #copied = 0;
 
@@ -96,7 +96,7 @@ class ValueReader {
     }
   }
 
-  /** Limits the depth, and what aliases repeat. */
+  /** Limits the depth, and the number of values that aliases repeat. */
   #count(node: YamlNode, level: number): void {
     if (level > MAX_LEVELS) throw new YamlError("too many levels", node.at);
     if (this.#alias === undefined) return;
@@ -126,7 +126,7 @@ class ValueReader {
     return value;
   }
 
-  /** Keeps the members that a plain object or list cannot express, and returns it. */
+  /** Returns a plain object or list, and records those of its members that it cannot express. */
   #keep(container: object, entries: readonly (readonly [string, unknown])[]): unknown {
     const members = entries.map(([key, value]): JsonMember =>
       value instanceof GoNumber && String(value.value) !== value.literal
@@ -140,7 +140,7 @@ class ValueReader {
     return container;
   }
 
-  /** Sets the members of a mapping. As in go-yaml, the mappings that `<<` names replace what is before them. */
+  /** Sets the members of a mapping. As in go-yaml, merged mappings (`<<`) override the members before them. */
   #readInto(into: Map<string, Entry>, { children }: CollectionNode, level: number, isMerged: boolean): void {
     for (let index = 0; index + 1 < children.length; index += 2) {
       const [key, value] = children.slice(index, index + 2);
@@ -160,7 +160,7 @@ class ValueReader {
     }
   }
 
-  /** Reads a key: text, a truth value or an integer of 64 bits. */
+  /** Reads a key: text, a boolean or a 64-bit integer. */
   #key(node: YamlNode, level: number): GoScalar {
     const key = node.kind === "scalar" ? this.read(node, level) : undefined;
     if (typeof key === "string" || typeof key === "boolean") return key;
@@ -168,7 +168,7 @@ class ValueReader {
     throw new YamlError("a key must be text", node.at);
   }
 
-  /** Merges the mappings that `<<` names; the first of a list takes precedence. */
+  /** Merges the mappings of a `<<` key; the first of a list takes precedence. */
   #merge(into: Map<string, Entry>, node: YamlNode, level: number): void {
     for (const source of node.kind === "sequence" ? node.children.toReversed() : [node]) {
       const mapping = source.kind === "alias" ? source.target : source;
@@ -185,7 +185,7 @@ class ValueReader {
 interface Entry {
   readonly key: GoScalar;
   readonly value: unknown;
-  /** True if the value is of a mapping that `<<` names. */
+  /** True if the value is from a merged mapping (`<<`). */
   readonly isMerged: boolean;
 }
 

@@ -93,7 +93,7 @@ for (
     { text: "otter: &a [*a]", want: "an anchor contains itself at line 1, column 12" },
     { text: "otter: 1\n---\notter: 2", want: "a second document at line 2, column 1" },
     { text: "otter: 1\n  b: 2", want: "unexpected text or indentation at line 2, column 4" },
-    { text: "%YAML 2.0\n---\notter: 1", want: "a directive that is not read here at line 1, column 1" },
+    { text: "%YAML 2.0\n---\notter: 1", want: "an unsupported directive at line 1, column 1" },
     {
       text: `a: &a [${"x,".repeat(500)}]\nb: [${"*a,".repeat(50)}]`,
       want: "aliases repeat too many values at line 2, column 62",

@@ -54,10 +54,10 @@ function writeList(lines: string[], list: readonly unknown[], head: string, pad:
 const MAX_SIMPLE_KEY = 128;
 /** The column after which lines are broken at the first space. */
 const MAX_WIDTH = 80;
-/** Matches what is escaped: tabs, control characters and everything beyond the Basic Multilingual Plane. */
+/** Matches characters that are escaped: tabs, control characters and all beyond the Basic Multilingual Plane. */
 const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
 /**
- * The line breaks that are printable: go-yaml writes them as they are and indents the text after them (`emitterc.go`,
+ * Matches the printable line breaks. go-yaml writes them unescaped and indents the text after them (`emitterc.go`,
  * write_break).
  */
 const BREAK = /[\n\u2028\u2029]/;

@@ -1,7 +1,7 @@
 /**
  * Resolves YAML text without quotes: as the library of Kubernetes does (go-yaml v2 `resolve.go`), which knows YAML 1.1
- * words and Go's number forms and leaves timestamps as text, or by the core schema of YAML 1.2. Both parsing and printing
- * use it, as printing must quote text that would be misread.
+ * words and Go's number forms and leaves timestamps as text, or by the core schema of YAML 1.2. The printer uses it too,
+ * because it must quote text that would be misread.
  */
 import { MAX_INT64 } from "../go_text.ts";
 
@@ -44,7 +44,7 @@ const MAX_UINT64 = 2n ** 64n - 1n;
 /** The length of the largest integer in base 2 with its prefix. Go accepts more leading zeros, which no one writes. */
 const MAX_INTEGER_LENGTH = 3 + 64;
 
-/** Resolves text without quotes. Text that is nothing else is returned as it is. */
+/** Resolves text without quotes. Text with no other meaning is returned unchanged. */
 export function resolvePlain(text: string, version: YamlVersion = "1.1"): GoScalar {
   const word = (version === "1.1" ? GO_WORDS : CORE_WORDS).get(text);
   if (word !== undefined) return word;
@@ -57,7 +57,7 @@ export function resolvePlain(text: string, version: YamlVersion = "1.1"): GoScal
 }
 
 function resolveGoNumber(text: string): GoScalar {
-  // Go ignores underscores, but only those between digits where text starts with a point.
+  // Go ignores underscores; in text that starts with a point, only those between digits.
   const plain = text.startsWith(".") ? text.replace(/(?<=[0-9])_(?=[0-9])/g, "") : text.replaceAll("_", "");
   const integer = parseInteger(plain);
   if (integer !== undefined) {

@@ -14,7 +14,7 @@ import {
 } from "js-yaml";
 import type { YamlVersion } from "./scalar.ts";
 
-/** Reports text that is not YAML, or YAML that is not read here. */
+/** Reports text that is not YAML, or YAML that is not supported. */
 export class YamlError extends Error {
   /** The offset of the fault in the text. */
   readonly at: number;
@@ -53,7 +53,10 @@ export type YamlNode = ScalarNode | CollectionNode | AliasNode;
 /** How a document is parsed. */
 export interface YamlOptions {
   readonly version: YamlVersion;
-  /** Refuses a second document, which is ignored otherwise, and integers whose digits are kept otherwise. */
+  /**
+   * Refuses a second document, and integers beyond 2^53. Otherwise, the second document is ignored, and integers keep their
+   * digits.
+   */
   readonly isFile: boolean;
   /** Counts the values of the document; throws if there are too many. */
   readonly budget?: { add(): void };
@@ -63,7 +66,7 @@ export interface YamlOptions {
 export const MAX_LEVELS = 500;
 /** The longest text, in UTF-16 units. A body of the API has at most 3 MiB. */
 const MAX_LENGTH = 4 * 2 ** 20;
-/** The largest number of indicators, also within text, because the library has no limit of its own. */
+/** The largest number of indicators, including those within text, because the library has no limit. */
 const MAX_INDICATORS = { ofFile: 1_000_000, ofRequest: 200_000 };
 /** The longest key. go-yaml requires the colon within 1,024 characters. */
 const MAX_KEY = 1_000;
@@ -75,7 +78,7 @@ const FORBIDDEN =
 const TEXT = /(?!^\ufeff)[^ \t\r\n]/;
 const INDICATOR = /[-?:.](?=\s)|[,[{]/g;
 const COMMENT = /(^|\s)#[^\n]*/g;
-/** Matches a line break that is escaped, with the blank line after it, or what follows the backslash of another escape. */
+/** Matches an escaped line break with the blank line after it, or the first two characters of another escape. */
 const ESCAPE = /\\(?:\r?\n[ \t]*(?<blankLine>\r?\n)?|[^\n\r])/g;
 
 /** Returns the root of the first document; undefined if there is none. Throws YamlError. */
@@ -83,7 +86,7 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
   if (source.length > MAX_LENGTH) throw new YamlError("the text is too long", 0);
   const text = getFirstDocument(source, options.isFile);
   refuse(source.search(FORBIDDEN), "a control character, or a line break other than LF and CRLF");
-  refuse(text.search(DIRECTIVES[options.version]), "a directive that is not read here");
+  refuse(text.search(DIRECTIVES[options.version]), "an unsupported directive");
   let rest = options.isFile ? MAX_INDICATORS.ofFile : MAX_INDICATORS.ofRequest;
   for (const { index } of text.matchAll(INDICATOR)) {
     if (rest-- === 0) throw new YamlError("too many values", index);
@@ -119,8 +122,9 @@ function refuse(at: number, problem: string): void {
 }
 
 /**
- * Parses a text, and returns the text that was parsed. The library refuses a closing bracket in the column of its key,
- * which formatters write: the line break before it is then a space, and so is each character of a comment before that.
+ * Parses a text, and returns the events and the text that was parsed. Formatters put a closing bracket in the column of its
+ * key, which the library refuses. Then the line break before the bracket, and each character of a comment before that,
+ * are replaced by spaces.
  */
 function parse(text: string): readonly [readonly Event[], string] {
   try {
@@ -170,7 +174,7 @@ class TreeBuilder {
   #end = 0;
   /** True if the text before the end is within brackets. */
   #isFlow = false;
-  /** True before a key or an element of a block that is not its first. */
+  /** True before a key or an element of a block other than the first. */
   #isNext = false;
   /** True if the last value is in quotes. */
   #isQuoted = false;
