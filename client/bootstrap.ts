@@ -34,7 +34,7 @@ import { createNodeCsrName } from "../core/machine/adoption.ts";
  */
 export type FindBootstrapCluster = (signal: AbortSignal) => Promise<ResolvedCluster>;
 
-/** Proves which machine this is, and returns the cluster with credentials for requests with this key alone. */
+/** Proves this machine's identity, and returns the cluster with credentials for requests with this key only. */
 export type ProveIdentity = (key: PrivateKey, signal: AbortSignal) => Promise<ResolvedCluster>;
 
 /** The files, the identity and the adapters of a bootstrap. */
@@ -42,8 +42,8 @@ export interface BootstrapOptions {
   /** Finds the cluster; called only when a certificate is needed. */
   readonly findCluster: FindBootstrapCluster;
   /**
-   * Instead of `findCluster`: each request, also a renewal, is made with credentials from a new proof. An existing
-   * certificate does not replace a proof.
+   * Replaces `findCluster`: each request, including a renewal, uses credentials from a new proof, even with a valid
+   * certificate.
    */
   readonly prove?: ProveIdentity | undefined;
   /** The kubeconfig to write at the end. When it is valid already, there is nothing to do. */
@@ -75,7 +75,7 @@ export type BootstrapProgress =
   | { readonly kind: "recovering"; readonly expiredAt: Date; readonly server: string }
   /** The server does not accept the expired certificate; the bootstrap credentials are used instead. */
   | { readonly kind: "recoveryRefused"; readonly reason: string }
-  /** The certificate is valid, but it does not replace a proof, so a new one is requested. */
+  /** The certificate is valid, but each request needs a new proof, so a new one is requested. */
   | { readonly kind: "provingAgain"; readonly expiresAt: Date }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
@@ -152,7 +152,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   return { kind: "issued", csrName, adopted, pair, certificatePath: store.currentPath };
 }
 
-/** Chooses the key of the request, and proves for this key which machine this is. */
+/** Chooses the key of the request, and proves this machine's identity for that key. */
 async function proveWithKey(
   options: BootstrapOptions,
   prove: ProveIdentity,
@@ -175,8 +175,8 @@ async function obtainWith(
 }
 
 /**
- * Obtains a certificate with the expired one, which a server accepts only if its operator allows it (`--node-recovery`).
- * Undefined when there is no expired one, and when the server refuses it.
+ * Obtains a certificate with the expired one, which a server accepts only if its operator allows it
+ * (`--node-recovery`). Undefined when no certificate has expired or the server refuses it.
  */
 async function recoverExpired(
   options: BootstrapOptions,
@@ -209,7 +209,7 @@ export async function ifAccepted<T>(
 }
 
 /**
- * Chooses the key of the next request, or makes it, and keeps it where that request finds it. AppError `key_invalid`,
+ * Chooses or creates the key of the next request, and stores it where that request finds it. AppError `key_invalid`,
  * `pki_invalid`, `file_exists`, `io`.
  */
 export async function keepNextKey(
@@ -220,7 +220,7 @@ export async function keepNextKey(
   return (await keepNodeKey(options, store, await findStored(options, store))).key;
 }
 
-/** The stored pair, for the choice of a key. */
+/** The stored pair, as far as it matters for choosing a key. */
 interface StoredPair {
   readonly pair: CredentialPair | undefined;
   /** Whether a new request may use the pair's key. */
@@ -228,9 +228,9 @@ interface StoredPair {
 }
 
 /**
- * Reads the stored pair. Its key is used again when only the kubeconfig was lost, but not when other users may know or
- * have written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key,
- * so the first request would be found again with its expired certificate.
+ * Reads the stored pair. Its key is reused if only the kubeconfig was lost, but not if other users may know or may have
+ * written it. Unlike kubelet, this program does not reuse the key of an expired pair: the CSR name is derived from the
+ * key, so the first request would be found again with its expired certificate.
  */
 export async function findStored(
   options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
@@ -244,7 +244,7 @@ async function readStored(
   options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files">,
   store: CredentialStore,
 ): Promise<{ readonly pair: CredentialPair | undefined; readonly isSecret: boolean }> {
-  // As in kubelet, a pair that cannot be read does not matter: a new one replaces it.
+  // As in kubelet, a pair that cannot be read is ignored, because a new one replaces it.
   const found = await store.find().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
     throw error;
@@ -281,8 +281,8 @@ export function checkOwner(pair: CredentialPair, nodeName: NodeName, path: strin
 }
 
 /**
- * Chooses the key of the next request of a stock kubelet that does not rotate certificates, and keeps it where the kubelet
- * finds it: that of its current pair, also of an expired one, else `kubelet-client.key.tmp`. AppError `key_invalid`,
+ * Chooses the key of the next request of a kubelet that does not rotate certificates, and stores it where the kubelet
+ * finds it: the key of its current pair, even an expired one, else `kubelet-client.key.tmp`. AppError `key_invalid`,
  * `file_exists`, `io`.
  */
 export async function keepKubeletKey(
@@ -301,8 +301,8 @@ export async function keepKubeletKey(
 }
 
 /**
- * Chooses a key: that of the stored pair when it is RSA, ECDSA or of the given algorithm, else that of an interrupted run,
- * else a new one, as in kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
+ * Chooses the key of the stored pair if it is RSA, ECDSA or of the given algorithm, else the key of an interrupted run,
+ * else a new key, as in kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
  */
 export async function keepNodeKey(
   { files, nodeName, keyAlgorithm, resumeCommand: command, onProgress }:
@@ -367,8 +367,8 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
 }
 
 /**
- * Waits for the server as kubelet does (`waitForServer`): attempts for one minute, 2 s and up to a fifth more apart,
- * each with a timeout of 1 s.
+ * The limits of waiting for the server, as in kubelet (`waitForServer`): attempts for one minute with a timeout of 1 s
+ * each, and pauses of 2 s and up to a fifth more.
  */
 export const HEALTH_WAIT_MS = 60_000;
 const HEALTH_PAUSE_MS = 2_000;
@@ -437,7 +437,7 @@ export function createKubeconfigFinder(
 }
 
 /**
- * Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid.
+ * Creates a finder that always fails with AppError `credentials_missing`, for a bootstrap with `kubeconfigPath` alone.
  */
 export function createMissingCredentialsFinder(kubeconfigPath: string, nodeName: string): FindBootstrapCluster {
   return () =>

@@ -41,13 +41,13 @@ export interface CertificateManagerOptions {
   readonly purpose: "client" | "serving";
   readonly store: CredentialStore;
   readonly template: TemplateSource;
-  /** The CAs that are being replaced, whose certificates are renewed early; `followNodeTrust` reads them. */
+  /** The CAs that are being replaced, whose certificates are renewed early; `followNodeTrust` sets them. */
   readonly retirement?: Source<CaRetirement | undefined>;
   /** Requests a certificate for a key and returns it as PEM; `createCertificateRequester` creates this function. */
   readonly requestCertificate: RequestCertificate;
   /**
-   * Chooses the key of a request without a valid certificate; by default a new one. Such a request may be made with an
-   * expired certificate, which the server binds to the first key, so that the key must survive a restart.
+   * Chooses the key of a request without a valid certificate. Default: a new key. An expired certificate may
+   * authenticate such a request, and the server binds it to the first key, so the key must survive a restart.
    */
   readonly keepKey?: () => Promise<PrivateKey>;
   /** The algorithm of new keys. Default: ECDSA P-256, as in kubelet. */
@@ -96,7 +96,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       state = next.state;
       if (next.kind !== "request") return next;
       const pair = await renewer.renew(next, AbortSignal.any([signal, change])).catch((error: unknown) => {
-        // After a change of the template, the request was for the previous one.
+        // The template changed, so the failed request was for the previous one.
         if (!change.aborted) throw error;
       });
       if (pair === undefined) return AT_ONCE;
@@ -117,7 +117,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   }, signal);
 }
 
-/** Passes on a renewed pair. It is stored already, so a failure here is not a failed renewal. */
+/** Passes on a renewed pair, which is stored already, so a failure here is not a failed renewal. */
 async function reportRenewal(
   { onRenewed, purpose, logger }: CertificateManagerOptions,
   pair: CredentialPair,
@@ -143,7 +143,9 @@ export async function renewCertificate(
   return await renewer.renew({ credentials: "current", template: options.template }, signal);
 }
 
-/** Reads the current pair. A corrupt serving pair is replaced; kubelet exits there, until someone removes the file. */
+/**
+ * Reads the current pair. A corrupt serving pair is replaced; kubelet exits instead, until someone removes the file.
+ */
 async function findCurrent({ store, purpose, logger }: CertificateManagerOptions): Promise<CredentialPair | undefined> {
   try {
     return await store.current();
@@ -166,12 +168,13 @@ interface Unstored {
   readonly template: CertificateTemplate;
   readonly certificatePem: string;
   readonly key: PrivateKey;
-  /** The time from which a new request is better. */
+  /** The time from which a new request replaces it. */
   readonly staleFrom: Date;
 }
 
 /**
- * Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request.
+ * Requests and stores certificates. If storing fails, the next attempt stores the same certificate without a new
+ * request.
  */
 function createRenewer(options: CertificateManagerOptions): Renewer {
   const { purpose, store, logger, clock } = options;
@@ -184,7 +187,7 @@ function createRenewer(options: CertificateManagerOptions): Renewer {
       }
       const { certificatePem, key } = unstored;
       const pair = await store.update(certificatePem, new Secret(key.toPem())).catch((error: unknown) => {
-        // Only a failure of the disk may be temporary; after any other one the certificate is of no use.
+        // Only a disk failure may be temporary. After any other failure the certificate is useless.
         if (!isAppError(error, "io")) unstored = undefined;
         throw error;
       });
@@ -305,7 +308,7 @@ export interface CertificateRequesterOptions {
   readonly usages: (keyAlgorithm: PrivateKeyAlgorithm) => readonly string[];
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number | undefined;
-  /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
+  /** Opens a new connection for each attempt, with the current certificate or the bootstrap credentials. */
   readonly connect: (
     credentials: "current" | "bootstrap",
     signal: AbortSignal,

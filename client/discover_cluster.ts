@@ -39,14 +39,14 @@ export interface DiscoveryOptions {
 /** A step of the discovery, for progress output. */
 export type DiscoveryProgress =
   | { readonly kind: "discovering"; readonly server: string }
-  /** A try failed and is repeated after a pause; reported once for each reason. */
+  /** An attempt failed and is repeated after a pause; reported once for each reason. */
   | { readonly kind: "discoveryDelayed"; readonly reason: string }
   | { readonly kind: "discovered"; readonly server: string };
 
 const WAIT_SECONDS = 300;
-/** The pause after the first try, which doubles: the server signs with a new token a moment after it was made. */
+/** The first pause, which then doubles: a server signs with a new token shortly after the token was created. */
 const FIRST_PAUSE_MS = 250;
-/** The longest pause between tries, as kubeadm's `DiscoveryRetryInterval`. */
+/** The longest pause, as kubeadm's `DiscoveryRetryInterval`. */
 const MAX_PAUSE_MS = 5_000;
 
 /**
@@ -88,8 +88,8 @@ export function toTokenCluster({ server, caPem }: PublishedCluster, token: Boots
 }
 
 /**
- * Returns the cluster that a server publishes, without a token: `cluster-info` is read without verifying the server, its CA
- * is checked with the hash, and it is read again over TLS verified with that CA. AppError as `discoverCluster`.
+ * Returns the cluster that a server publishes, without a token: `cluster-info` is read without verifying the server,
+ * its CA is checked with the hash, and it is read again over TLS verified with that CA. Throws as `discoverCluster`.
  */
 export async function discoverPublishedCluster(
   { server, pins, connect, clock, waitSeconds = WAIT_SECONDS }: Omit<DiscoveryOptions, "token" | "onProgress">,
@@ -154,7 +154,7 @@ async function readSigned(
   );
 }
 
-/** Repeats an attempt until it has a result, with pauses that double. */
+/** Repeats an attempt until it has a result, with doubling pauses. */
 export async function tryUntilDone<T>(
   attempt: () => Promise<T | undefined>,
   clock: Pick<Clock, "sleep">,

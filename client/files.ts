@@ -1,4 +1,4 @@
-/** The file operations that credentials need, and their adapter over `node:fs/promises`. */
+/** The file operations for credentials, and their adapter over `node:fs/promises`. */
 import { Buffer } from "node:buffer";
 import { constants, createReadStream } from "node:fs";
 import {
@@ -38,11 +38,11 @@ export interface FileFacts {
 }
 
 /**
- * File operations. Every failure is AppError `io`, and its message names the path. The content of a file in place of a
- * path is refused without naming it.
+ * File operations. Every failure is AppError `io` with the path in its message. File content that is passed as a path
+ * is refused without being quoted.
  */
 export interface FilePort {
-  /** Reads a file; undefined when there is none, or only a dangling link. */
+  /** Reads a file; undefined when there is none or only a dangling link. */
   readText(path: string): Promise<string | undefined>;
   /**
    * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end
@@ -53,10 +53,7 @@ export interface FilePort {
     path: string,
     maxBytes?: number,
   ): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
-  /**
-   * Writes all or nothing, even across a crash: to a temporary file next to the target, which is synced and renamed
-   * over it.
-   */
+  /** Writes all or nothing, even in a crash: a temporary file next to the target is synced and renamed over it. */
   writeAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void>;
   /** Writes all or nothing like `writeAtomic`, but never replaces anything: AppError `file_exists`. */
   createExclusive(path: string, text: string, mode: number): Promise<void>;
@@ -68,9 +65,9 @@ export interface FilePort {
   realPath(path: string): Promise<string | undefined>;
   /** Renames a file or link, and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes a file or link for good, even across a crash; succeeds when there is none. */
+  /** Removes a file or link durably; succeeds when there is none. */
   unlink(path: string): Promise<void>;
-  /** Creates a folder and its missing parents with `mode`; each survives a crash. */
+  /** Creates a folder and its missing parents with `mode`, durably. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Reads the facts of a path, following links; undefined when there is nothing. */
   stat(path: string): Promise<FileFacts | undefined>;
@@ -78,10 +75,7 @@ export interface FilePort {
   lstat(path: string): Promise<FileFacts | undefined>;
 }
 
-/**
- * How many names are tried for a temporary file. A name in use belongs to another writer, or was left behind by a
- * crash.
- */
+/** The number of names to try for a temporary file. A name in use belongs to another writer or was left by a crash. */
 const MAX_TEMPORARY_NAMES = 1_000;
 
 /** Creates the adapter to the file system. */
@@ -129,15 +123,15 @@ async function readOpened(path: string, maxBytes?: number): ReturnType<FilePort[
   }
 }
 
-/** What to do about something on a stick that cannot be a request or an answer. */
+/** The hint for something on a stick that cannot be a request or an answer. */
 const STRAY_HINT = "remove it from the folder, and run the command again";
 
 /** A request or an answer with its certificates has a few kilobytes; keys of ML-DSA make it some ten times larger. */
 const MAX_STICK_FILE_BYTES = 1 << 20;
 
 /**
- * Reads a file of a stick that someone else may have prepared: a link, a pipe or a device in its place, or a huge file, is
- * AppError and is not read. Undefined when there is nothing.
+ * Reads a file from a stick that someone else may have prepared. AppError for a link, a pipe, a device or a huge file,
+ * which is not read; undefined when there is no file.
  */
 export async function readStickFile(
   path: string,
@@ -151,7 +145,7 @@ export async function readStickFile(
   });
 }
 
-/** Writes a file when its content changes, so that programs that watch it see no other change. */
+/** Writes a file only if its content changes, because programs may watch it. */
 export async function writeChanged(
   path: string,
   text: string,
@@ -212,7 +206,7 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
   }
   for (const folder of missing) {
     await acceptExisting(mkdir(folder, { mode }));
-    // What is synced in a folder is lost with the folder's own name.
+    // Otherwise a crash could lose the folder with everything that is synced in it.
     await syncDirectory(dirname(folder));
   }
 }
@@ -264,7 +258,7 @@ async function createWithoutLinks(path: string, text: string, mode: number): Pro
   }
 }
 
-/** Returns the path of the temporary file of a write with this number, the first of which is 0. */
+/** Returns the path of the temporary file with this number, counted from 0. */
 export function toTemporaryPath(path: string, number: number): string {
   return join(dirname(path), `.${basename(path)}.${number}.tmp`);
 }
@@ -319,7 +313,7 @@ async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Returns undefined for anything that is not a link; the system reports EINVAL for it. */
+/** Returns undefined for anything that is not a link, for which the system reports EINVAL. */
 async function orNoLink(target: Promise<string>): Promise<string | undefined> {
   try {
     return await target;
@@ -346,14 +340,14 @@ function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileF
 }
 
 /**
- * Reports whether a text is the content of a file, such as a kubeconfig, and not its path: it has a line break,
+ * Reports whether text is the content of a file such as a kubeconfig, and not a path: it has a line break,
  * `apiVersion:` or `{"`.
  */
 export function isContent(text: string): boolean {
   return /[\r\n]|apiVersion["']?\s*:|\{\s*"/.test(text);
 }
 
-/** Refuses content in place of a path before any message or cause can quote it: it may hold a private key. */
+/** Refuses content in place of a path before a message or cause can quote it, because it may contain a private key. */
 function refuseContent(verb: string, path: string): void {
   if (!isContent(path)) return;
   throw new AppError("io", `cannot ${verb} the file: its content was given in place of its path`, {

@@ -1,10 +1,10 @@
-/** The names and addresses of this host, for `core/machine/node_name.ts`. */
+/** Reads the names and addresses of this host, for `core/machine/node_name.ts`. */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { type HostFacts, type NodeName, parseDefaultInterfaces } from "../core/machine/node_name.ts";
 import type { FilePort } from "./files.ts";
 
-/** Reads the names and addresses of this host. Facts that the system does not report are omitted. */
+/** Facts that the system does not report are omitted. */
 export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
   const [resolved, interfaces] = await Promise.all([
     lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),

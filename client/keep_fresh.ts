@@ -1,6 +1,6 @@
 /**
- * Keeps a certificate or a file of CAs fresh for as long as a process runs. All of them share one loop, whose steps decide
- * what is due and when to look again.
+ * The loop that keeps a certificate or a file of CAs fresh while a process runs. Its steps decide what is due and when
+ * to look again.
  */
 import { AppError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
@@ -15,10 +15,13 @@ export type NextStep =
   | { readonly kind: "idle" };
 
 /** The steps, what interrupts a wait, and the clock. */
-export interface Freshness {
+interface Freshness {
   /** Does what is due, and decides when to look again. */
   readonly step: (signal: AbortSignal) => Promise<NextStep>;
-  /** Reports a failure, and decides when to try again. `failures` counts since a step succeeded. When it throws, the loop ends. */
+  /**
+   * Reports a failure, and decides when to try again. `failures` counts the failures since the last success. If it
+   * throws, the loop ends.
+   */
   readonly onFailure: (error: AppError, failures: number) => NextStep;
   /** Returns a signal that fires at the next change. */
   readonly changed?: () => AbortSignal;

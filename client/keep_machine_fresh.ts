@@ -1,5 +1,5 @@
 /**
- * Renews a machine's certificates: a certificate manager for each, a follower of the machine's addresses, and one of the
+ * Renews a machine's certificates, with a certificate manager for each, and follows the machine's addresses and the
  * cluster's CAs.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
@@ -29,10 +29,10 @@ export interface PairChange {
 }
 
 /** The machine, and where its changes are reported. */
-export interface MachineRenewal extends MachineOptions {
+interface MachineRenewal extends MachineOptions {
   /** Reads the names of the serving certificate; without it, the machine has none. */
   readonly readServingNames?: (() => Promise<ServingNames>) | undefined;
-  /** Receives the steps of a request for a serving certificate, because a person approves it. */
+  /** Receives the steps of a request for a serving certificate, which a person approves. */
   readonly onServingProgress?: ((event: ObtainProgress) => void) | undefined;
   /** Receives each new pair; `isFirst` is true when there was none before. The renewal waits for it. */
   readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
@@ -40,10 +40,13 @@ export interface MachineRenewal extends MachineOptions {
   readonly onTrust: (change: TrustChange) => void;
 }
 
-/** Names the CAs that are being replaced; the follower of the trust bundle sets it, and the managers renew for it. */
+/**
+ * The CAs that are being replaced: the follower of the trust bundle sets them, and the managers renew early because of
+ * them.
+ */
 type Retirement = Source<CaRetirement | undefined>;
 
-/** Runs until the signal fires or one of the managers ends; then the others end too. */
+/** Runs until the signal fires or one of the parts ends; then the others end too. */
 export async function keepMachineFresh(options: MachineRenewal, signal: AbortSignal): Promise<never> {
   const { readServingNames, onTrust } = options;
   const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
@@ -118,18 +121,18 @@ function createClientOptions(options: MachineOptions, store: CredentialStore) {
 }
 
 /** The effects of a CA's replacement on a machine with a valid certificate. */
-export interface CaUpdate {
+interface CaUpdate {
   /** The change of the CAs in the kubeconfig, if there was one. */
   readonly trust: TrustChange | undefined;
   /** The CAs that are being replaced. */
   readonly retirement: CaRetirement | undefined;
-  /** The new client certificate, when a CA that is being replaced had issued the last one. */
+  /** The new client certificate, if a CA that is being replaced issued the previous one. */
   readonly renewed: PairChange | undefined;
 }
 
 /**
- * Takes over the CAs that the cluster publishes, and renews the client certificate at once when its CA is being replaced:
- * once, for a machine on which no process renews it. The kubeconfig must name the link of the certificate.
+ * Stores the CAs that the cluster publishes, and renews the client certificate at once if its CA is being replaced. It
+ * does so once, for a machine on which no process does it. The kubeconfig must refer to the link of the certificate.
  */
 export async function updateForNewCa(options: MachineOptions, signal: AbortSignal): Promise<CaUpdate> {
   const { files, kubeconfigPath } = options;

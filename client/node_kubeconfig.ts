@@ -1,4 +1,4 @@
-/** The kubeconfig of a node: whether it makes bootstrapping unnecessary, connections with it, and its contents. */
+/** Checks, reads and writes the kubeconfig of a node, and connects with it. */
 import { dirname } from "node:path";
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
@@ -14,7 +14,10 @@ import type { TlsTransport } from "./transport/tls_transport.ts";
 /** Whether a kubeconfig exists, and whether its credentials can be used. */
 export type KubeconfigValidity =
   | { readonly kind: "missing" }
-  /** `reason` is a sentence that names the file. With `isOfPair` the client certificate or its key cannot be read. */
+  /**
+   * `reason` is a sentence that names the file. `isOfPair` is true when the client certificate or its key cannot be
+   * read.
+   */
   | { readonly kind: "invalid"; readonly reason: string; readonly isOfPair?: boolean }
   | { readonly kind: "valid"; readonly cluster: ResolvedCluster; readonly pair: CredentialPair };
 

@@ -1,4 +1,4 @@
-/** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
+/** Keeps the CAs in a node's kubeconfig the same as those that its cluster publishes, so that a CA can be replaced. */
 import { dirname, join } from "node:path";
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/machine/renewal_schedule.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
@@ -52,9 +52,9 @@ const ABSENT_PAUSE_MS = 10 * 60_000;
 const CHECK_TIMEOUT_MS = 30_000;
 
 /**
- * Follows the bundles of the API server over connections that the current CAs authenticate. New CAs are stored when they
- * verify the server too, used for every new connection, and reported to the cluster; a bundle that is missing or broken,
- * or does not verify the server, is logged and changes nothing. Silent for a cluster without bundles. Runs until the
+ * Follows the bundles of the API server over connections that the current CAs verify. New CAs that also verify the
+ * server are stored, used for every new connection, and reported to the cluster. A bundle that is missing, broken or
+ * does not verify the server is logged and changes nothing. A cluster without bundles is not logged. Runs until the
  * signal fires, then rejects with its reason.
  */
 export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<never> {
@@ -62,7 +62,7 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
   const keeper = createTrustKeeper(options);
   return await followTrustBundles({
     ...options,
-    // A watch that fails is begun again, and the renewals report a server that cannot be reached.
+    // A failed watch is restarted, and the renewals report an unreachable server.
     logger: { ...logger, warn: (message, fields) => logger.debug(message, fields) },
     selectors: SERVER_TRUST_SELECTORS,
     connect: async () => await options.connect(await readNodeCluster(options)),
@@ -77,8 +77,8 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
 }
 
 /**
- * Reads the bundles once and does as `followNodeTrust` does. AppError `io`, `file_exists` and `kubeconfig_invalid` when
- * new CAs cannot be stored; other failures are logged, because the earlier CAs may still work.
+ * Reads the bundles once and handles them like `followNodeTrust`. AppError `io`, `file_exists` and `kubeconfig_invalid`
+ * when new CAs cannot be stored; other failures are logged, because the earlier CAs may still work.
  */
 export async function updateNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<void> {
   const keeper = createTrustKeeper(options);
@@ -136,7 +136,7 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
         options.onStored?.({ ...decision, path });
         return "reconnect";
       }
-      // Also after a new request to renew early, because a new rotation begins without reports.
+      // Report again after a new request to renew early, because a new rotation begins without reports.
       const report = [...decision.fingerprints, ...retirement.current()?.keyIds ?? []].join();
       if (report !== reported) await reportTrust(transport, decision.fingerprints, { clock }, signal);
       reported = report;
@@ -217,7 +217,7 @@ async function findServerFault(
   await using limit = limitTime(clock, CHECK_TIMEOUT_MS, tooLate, signal);
   await using transport = await connect(cluster);
   try {
-    // Any answer will do, also a refusal: the handshake has verified the server.
+    // Any answer will do, even a refusal, because the handshake has verified the server.
     const answer = await transport.send({ method: "GET", path: "/healthz", headers: {} }, limit.signal);
     for await (const _ of answer.body);
     return undefined;

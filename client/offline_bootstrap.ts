@@ -1,6 +1,6 @@
 /**
- * A machine's client certificate without a network: as `bootstrap.ts` obtains it, but by a request on a stick that is carried
- * to the CA. The same command writes the request, takes up the answer, and renews in time.
+ * Obtains a machine's client certificate without a network, like `bootstrap.ts` but with a request on a stick that is
+ * carried to the CA. The same command writes the request, reads the answer, and renews in time.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import {
@@ -44,11 +44,11 @@ export interface OfflineBootstrapOptions
   extends Omit<BootstrapOptions, "findCluster" | "prove" | "random" | "waitSeconds"> {
   /** The absolute path of the stick. */
   readonly folder: string;
-  /** The CAs of the site that the operator names; they replace those that the machine knows. */
+  /** The pins of the site's CAs that the operator gave; they replace those that the machine knows. */
   readonly site: readonly PublicKeyPin[];
   /** The URL of the API server, for an answer that does not have it. */
   readonly server: string | undefined;
-  /** Renew when the certificate lives for less than this; without it, when 70 percent of its lifetime have passed. */
+  /** Renew when less than this is left of the lifetime. Default: after 70 percent of the lifetime. */
   readonly renewBeforeMs: number | undefined;
 }
 
@@ -65,7 +65,7 @@ export type OfflineBootstrapOutcome =
     readonly pair: CredentialPair;
     /** The link that the kubeconfig refers to. */
     readonly certificatePath: string;
-    /** The CA of the answer, when the machine knew none to compare it with. */
+    /** The CA of the answer, if the machine knew no CA to compare it with. */
     readonly trustedCa: PublicKeyPin | undefined;
   };
 
@@ -118,18 +118,18 @@ export async function bootstrapOffline(options: OfflineBootstrapOptions): Promis
 }
 
 /** The names, the files and the adapters of a serving certificate without a network. */
-export interface OfflineServingOptions extends Omit<OfflineBootstrapOptions, "connect" | "server"> {
+interface OfflineServingOptions extends Omit<OfflineBootstrapOptions, "connect" | "server"> {
   readonly template: CertificateTemplate;
 }
 
 /** The result for a serving certificate; every failure is an error instead. */
-export type OfflineServingOutcome =
+type OfflineServingOutcome =
   | { readonly kind: "alreadyValid" | "issued"; readonly pair: CredentialPair; readonly certificatePath: string }
   | OfflineExchange & { readonly kind: "pending" };
 
 /**
- * Takes the next step for the serving certificate, as `bootstrapOffline` does for the client certificate. Its request is
- * proved by the client certificate, if there is one. AppError as `exchangeOffline`.
+ * Takes the next step for the serving certificate, as `bootstrapOffline` does for the client certificate. The client
+ * certificate signs its request, if there is one. AppError as `exchangeOffline`.
  */
 export async function bootstrapServingOffline(options: OfflineServingOptions): Promise<OfflineServingOutcome> {
   const { files, clock, certDir, template, nodeName } = options;
@@ -161,7 +161,10 @@ export async function bootstrapServingOffline(options: OfflineServingOptions): P
   return { kind: "issued", pair: exchange.pair, certificatePath: store.currentPath };
 }
 
-/** Decides whether the certificate is replaced. AppError `invalid` for a time that would replace each new one at once. */
+/**
+ * Decides whether the certificate is replaced. AppError `invalid` for a setting that would replace each new certificate
+ * at once.
+ */
 function isRenewalDue(
   leaf: CertificateFacts,
   { renewBeforeMs, clock }: Pick<OfflineBootstrapOptions, "renewBeforeMs" | "clock">,

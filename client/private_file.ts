@@ -9,7 +9,7 @@ const GROUP_READ = 0o040;
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITE = 0o020;
 
-/** Refuses a secret that others can read. Links are followed, because volumes of containers consist of them. */
+/** Refuses a secret that others can read. Links are followed, because container volumes consist of links. */
 export async function checkPrivateFile(path: string, files: Pick<FilePort, "stat">): Promise<void> {
   const facts = await files.stat(path);
   const fault = facts === undefined ? undefined : findModeFault(facts);
@@ -31,7 +31,7 @@ export async function readPrivateFile(
 
 /**
  * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true
- * when the folder is group-writable: the caller warns of that and continues, because volumes of containers often are.
+ * when the folder is group-writable: the caller logs a warning and continues, because container volumes often are.
  */
 export async function checkSecretFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);
@@ -57,8 +57,8 @@ export function isOpenToGroup({ mode }: FileFacts): boolean {
 }
 
 /**
- * Finds the reason why a key file must not be used: another user may have written it, or can read it. Undefined for a
- * regular file of this user or of root that no one else can read or write. Windows reports neither owners nor modes, so
+ * Finds the reason why a key file must not be used: another user may have written it or can read it. Undefined for a
+ * regular file of this user or root that no one else can read or write. Windows reports neither owners nor modes, so
  * only links are refused there.
  */
 export function findSecretFault(facts: FileFacts): string | undefined {
@@ -69,8 +69,8 @@ export function findSecretFault(facts: FileFacts): string | undefined {
 }
 
 /**
- * Finds the reason why a secret is not private: other users may read it. Always undefined on Windows. A file of root may
- * be readable by its group, because no user but root could let this process read it otherwise: the kubelet writes Secrets
+ * Finds the reason why a secret is not private: other users may read it. Always undefined on Windows. A file of root
+ * may be readable by its group, because root has no other way to let this process read it: the kubelet writes Secrets
  * like that for pods that do not run as root. PostgreSQL has the same rule (`src/backend/libpq/be-secure-common.c`).
  */
 export function findModeFault({ mode, isRoots }: FileFacts): string | undefined {

@@ -1,5 +1,5 @@
 /**
- * Obtains a certificate for any program from any signer: decides whether the existing one is sufficient, stores a key,
+ * Obtains a certificate for any program from any signer: checks whether the existing one is sufficient, stores a key,
  * submits or adopts the request, waits, checks and stores the certificate. After an interruption, another run continues
  * where it stopped.
  */
@@ -81,7 +81,7 @@ export type RequestOutcome =
     readonly leaf: CertificateFacts;
   };
 
-/** The request would certainly be refused, so no key was made and nothing was sent. */
+/** The error for a request that would certainly be refused, so that no key was created and nothing was sent. */
 export class RequestRefusedError extends AppError {
   readonly refusals: readonly string[];
 
@@ -116,19 +116,19 @@ export async function requestCertificate(
 }
 
 /** The stick, and what the request is checked against. */
-export interface OfflineRequestOptions extends PlanOptions {
+interface OfflineRequestOptions extends PlanOptions {
   /** The absolute path of the stick. */
   readonly folder: string;
-  /** The CAs of the site, by their keys; empty when they are not known. */
+  /** The pins of the site's CAs; empty when they are not known. */
   readonly site: readonly PublicKeyPin[];
 }
 
 /** The result of a request on a stick; every failure is an error instead. */
-export type OfflineRequestOutcome = OfflineExchange | RequestOutcome & { readonly kind: "kept" };
+type OfflineRequestOutcome = OfflineExchange | RequestOutcome & { readonly kind: "kept" };
 
 /**
- * Requests a certificate by a stick that is carried to the CA: the first run writes the request, another one takes up the
- * answer. AppError as `requestCertificate` before it sends anything, and those of `exchangeOffline`.
+ * Requests a certificate with a stick that is carried to the CA: the first run writes the request, a later run reads
+ * the answer. Throws as `requestCertificate` does before it sends anything, and as `exchangeOffline`.
  */
 export async function requestOffline(options: OfflineRequestOptions): Promise<OfflineRequestOutcome> {
   const renewal = withDefaultRenewal(options.renewal, await options.target.existing());
@@ -155,20 +155,23 @@ function createTitle(subject: SubjectFields, names: AlternativeNames): string {
   return subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "";
 }
 
-/** Without a valid time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
+/**
+ * Replaces a missing or too long `renewBeforeMs` with the default time of a renewal, so that repeated runs keep a new
+ * certificate.
+ */
 function withDefaultRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
   if (renewal.isForced || existing.kind !== "usable") return renewal;
   const from = getRenewalTime(existing.leaf, renewal.renewBeforeMs);
   return { ...renewal, renewBeforeMs: existing.leaf.notAfter.getTime() - from.getTime() };
 }
 
-/** The requested certificate and its target, without the way to the signer. */
+/** The requested certificate and its target, without the connection to the signer. */
 type PlanOptions = Omit<
   RequestCertificateOptions,
   "timeoutSeconds" | "transport" | "afterSubmit" | "random" | "logger"
 >;
 
-/** The steps of a request that do not depend on the way to the signer. */
+/** The steps of a request that do not depend on the connection to the signer. */
 interface RequestSteps {
   readonly keepKey: () => Promise<{ readonly key: PrivateKey; readonly path?: string }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
@@ -271,7 +274,7 @@ function createCheckedRequest(
   return { ...unnamed, name: { fixed: name } };
 }
 
-/** Replaces the hints for machines that bootstrap by hints for a user with a kubeconfig. */
+/** Replaces the hints for bootstrapping machines with hints for a user with a kubeconfig. */
 function withUserHint(error: unknown): unknown {
   if (!(error instanceof AppError) || (error.code !== "unauthorized" && error.code !== "access_denied")) return error;
   return new AppError(error.code, error.message, {

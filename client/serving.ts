@@ -1,6 +1,6 @@
 /**
- * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name
- * that survive a restart, because a person approves it, which may take long.
+ * Obtains a machine's first serving certificate like kubelet's certificate manager, but with a key and a CSR name that
+ * survive a restart, because a person approves the request, which may take long.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { createNodeCsrName } from "../core/machine/adoption.ts";
@@ -44,7 +44,7 @@ export interface ServingBootstrapOptions {
   readonly expirationSeconds?: number | undefined;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
-  /** The CAs that are being replaced; a certificate of one of them is replaced too. */
+  /** The CAs that are being replaced; their certificates are replaced too. */
   readonly retirement?: CaRetirement | undefined;
   /** A command that continues the request; it is stored with the key, so that `doctor` can show it. */
   readonly resumeCommand?: string;
@@ -91,7 +91,7 @@ export async function bootstrapServing(
   return { kind: "issued", pair, certificatePath: store.currentPath };
 }
 
-/** Creates the steps of a serving certificate that do not depend on the way to the signer. */
+/** Creates the steps of a serving certificate that do not depend on the connection to the signer. */
 export function createServingSteps(
   options: Pick<
     ServingBootstrapOptions,
@@ -114,7 +114,7 @@ export function createServingSteps(
   };
 }
 
-/** Reads the stored pair. One that cannot be read does not matter: a new one replaces it. */
+/** Reads the stored pair. A pair that cannot be read is only reported, because a new one replaces it. */
 export async function findServingPair(
   store: CredentialStore,
 ): Promise<{ readonly pair: CredentialPair | undefined; readonly reason?: string }> {
@@ -171,7 +171,7 @@ export interface ServingAddressesOptions {
 
 /** kubelet's `nodeStatusUpdateFrequency`, at which it reads the node's addresses. */
 const PAUSE_MS = 10_000;
-/** Three reads: a change that reverts within this time is a cable, a DHCP lease or a container network. */
+/** Three reads: a change that reverts within this time comes from a cable, a DHCP lease or a container network. */
 const QUIET_MS = 30_000;
 
 /**
@@ -214,7 +214,9 @@ export interface Debounced<T> {
   readonly candidate?: { readonly value: T; readonly since: number };
 }
 
-/** The state after an observation. A new value is settled once it was observed for `quietMs` without interruption. */
+/**
+ * Returns the state after an observation. A new value is settled once it was observed for `quietMs` without a break.
+ */
 export function debounce<T>(
   state: Debounced<T>,
   value: T,

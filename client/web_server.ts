@@ -1,7 +1,7 @@
 /**
- * The certificate of a web server, and the identity that renews it. A bootstrap token gets the identity, a client
- * certificate for the API; the identity gets the serving certificate, and its own successors. Each run does what is due, and
- * after an interruption another one continues.
+ * Obtains and renews the certificate of a web server. A bootstrap token obtains the identity, a client certificate for
+ * the API; the identity obtains the serving certificate and its own renewals. Each run does what is due; after an
+ * interruption, the next run continues.
  */
 import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
@@ -28,8 +28,8 @@ import { type Connect, readCa, readClientPair, readCluster } from "./transport/c
 import { omitUndefined } from "../core/lib/record.ts";
 
 /** The web server, its folder, and the adapters. */
-export interface WebServerOptions {
-  /** The name that the identity is for, as `parseWebName` returns it. */
+interface WebServerOptions {
+  /** The name of the web server, as `parseWebName` returns it. */
   readonly name: string;
   /** Further names and addresses of the certificate. */
   readonly dnsNames: readonly string[];
@@ -40,7 +40,10 @@ export interface WebServerOptions {
   readonly findCluster: FindBootstrapCluster;
   readonly key: KeyAlgorithm;
   readonly expirationSeconds?: number | undefined;
-  /** Renew when less of the lifetime is left; by default, and when it is not shorter than the lifetime, at 30 percent. */
+  /**
+   * Renew when less of the lifetime is left. Default, also for a time that is not shorter than the lifetime: 30
+   * percent.
+   */
   readonly renewBeforeMs?: number | undefined;
   /** Whether to replace a certificate that is still valid. */
   readonly isForced: boolean;
@@ -55,8 +58,8 @@ export interface WebServerOptions {
 }
 
 /** The files of a web server, as absolute paths. */
-export interface WebServerPaths extends PairPaths {
-  /** The CAs that browsers have to trust. */
+interface WebServerPaths extends PairPaths {
+  /** The CAs that browsers must trust. */
   readonly ca: string;
   /** The kubeconfig with the identity. */
   readonly identity: string;
@@ -68,7 +71,7 @@ export type WebServerOutcome =
   | {
     readonly kind: "kept" | "issued";
     readonly leaf: CertificateFacts;
-    /** When the next run has something to do. */
+    /** The time at which the next run is due. */
     readonly nextAt: Date;
   };
 
@@ -81,7 +84,7 @@ export function webServerPaths(folder: string, files: FilePort): WebServerPaths 
 }
 
 /**
- * Gets or renews the identity and the certificate, as far as they are due. AppError: those of `requestCertificate`;
+ * Obtains or renews the identity and the certificate if they are due. AppError: those of `requestCertificate`;
  * `file_exists` when the folder has the identity of another name; `unauthorized` when the identity was revoked.
  */
 export async function updateWebServer(options: WebServerOptions, signal: AbortSignal): Promise<WebServerOutcome> {
@@ -119,7 +122,7 @@ async function readIdentity(
   return undefined;
 }
 
-/** Takes over new CAs of the API, and returns which ones are being replaced. */
+/** Stores new CAs of the API, and returns those that are being replaced. */
 async function updateTrust(
   kubeconfigPath: string,
   { name: nodeName, files, connect, clock, random, logger }: WebServerOptions,
@@ -181,13 +184,13 @@ async function updateCertificate(
   const target = openPairFolder(folder, files);
   const existing = await target.existing();
   const retired = existing.kind === "usable" ? findReason(existing.leaf, retirement) : undefined;
-  const all = [...new Set([name, ...dnsNames])];
+  const allNames = [...new Set([name, ...dnsNames])];
   return await request(
     {
       target,
       signerName: WEB_SIGNER,
       subject: { commonName: name },
-      names: { dnsNames: all, ipAddresses, uris: [], emailAddresses: [] },
+      names: { dnsNames: allNames, ipAddresses, uris: [], emailAddresses: [] },
       key,
       expirationSeconds,
     },
@@ -209,11 +212,16 @@ async function request(
   try {
     return await requestCertificate({
       ...wanted,
-      // A time that is longer than any lifetime means the default, and that an unusable file is replaced.
+      // Infinity exceeds any lifetime, which selects the default time and lets an unusable file be replaced.
       renewal: { isForced: replaced !== undefined, forcedBy: replaced, renewBeforeMs: renewBeforeMs ?? Infinity },
       timeoutSeconds,
       isPolling: true,
-      ...{ transport, files, clock, random, logger, onProgress },
+      transport,
+      files,
+      clock,
+      random,
+      logger,
+      onProgress,
     }, signal);
   } catch (error) {
     // The next run makes a new request: this user cannot delete the one that was refused.
@@ -233,7 +241,7 @@ const PENDING_HINT =
   "another machine may hold the name; at the server, tlsboot policy explain says why with the name of the " +
   "request, and tlsboot approve gives the name to this machine; then run the command again";
 
-/** Adds what to do about credentials that the server refuses. */
+/** Adds the next step when the server refuses the credentials. */
 function explainRefusal(
   error: unknown,
   { token }: ResolvedCluster,

@@ -1,6 +1,7 @@
 /**
- * The exchange of proofs next to a cluster: an API server in memory that serves `cluster-info` and node attestations alone.
- * Its tokens are for the cluster, and its keys are in a Secret there, which its replicas share.
+ * The attestor of a Kubernetes cluster: an API server in memory that exchanges proofs of identity for the cluster's
+ * bootstrap tokens. It serves only `cluster-info` and node attestations. Its replicas share their keys in a Secret of
+ * the cluster.
  */
 import { Buffer } from "node:buffer";
 import { isIPv6 } from "node:net";
@@ -50,7 +51,7 @@ import { attesterObjects } from "./instance_rbac.ts";
 import { ensureClusterInfo } from "./joining.ts";
 import { recordServingExpiry, startApiServer, watchCaExpiry } from "./parts/api_server.ts";
 import { type FollowedInventory, openAttestation, SEALING_SECRET_BYTES } from "./parts/attestation.ts";
-import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
+import { Parts, renewEachMinute, runInBackground } from "./parts/parts.ts";
 import { parseLeaf } from "./parts/register.ts";
 import { findHost, issueServing, listPermittedNames } from "./parts/serving.ts";
 import type { InstanceSettings } from "./settings.ts";
@@ -66,7 +67,7 @@ import {
 /** The address of an attestor. */
 type AttestorSettings = Pick<InstanceSettings, "bindAddress" | "securePort" | "advertiseAddress" | "tlsSan">;
 
-/** The cluster that the tokens are for, and the machines that get them. */
+/** The cluster that the tokens are for, and the machines that receive them. */
 interface AttestorPlace {
   readonly transport: Transport;
   /** Reads the kubeconfig of the cluster. */
@@ -77,13 +78,13 @@ interface AttestorPlace {
 
 /** A running attestor. Disposing it stops its server. */
 export interface Attestor extends AsyncDisposable {
-  /** Where machines exchange their proofs. */
+  /** The URL at which machines exchange their proofs. */
   readonly url: string;
-  /** The hash of the CA by which machines know the attestor. */
+  /** The hash of the CA with which machines verify the attestor. */
   readonly caHash: PublicKeyPin;
   /** The address of the cluster that the tokens are for. */
   readonly cluster: string;
-  /** Aborts when the attestor cannot go on, with the reason. */
+  /** Aborts, with the reason, when the attestor cannot continue. */
   readonly lost: AbortSignal;
 }
 
@@ -92,8 +93,8 @@ type Deps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
 const CA_LIFETIME_MS = 3_650 * DAY_MS;
 
 /**
- * Starts an attestor, once the cluster answers. AppError `access_denied` when requests with its tokens would be approved for
- * any node, or when the user of the kubeconfig lacks a right.
+ * Starts an attestor once the cluster answers. AppError `access_denied` when the cluster would approve requests with
+ * its tokens for any node, or when the user of the kubeconfig lacks a right.
  */
 export async function startAttestor(
   settings: AttestorSettings,
@@ -146,7 +147,7 @@ export async function startAttestor(
     logger.warn("the inventory lists no proofs, so no machine is expected");
   }
   const readers = createClusterInfoRbac();
-  // The certificate of the listener is in memory alone: each replica has its own.
+  // The serving certificate is kept in memory only, and each replica has its own.
   let serving = await issueServing(ca, names, deps);
 
   await using starting = new Parts();
@@ -188,7 +189,7 @@ export async function startAttestor(
     },
   });
   const lost = new AbortController();
-  const beside = { until: signal, onFailure: (error: unknown) => lost.abort(error) };
+  const background = { until: signal, onFailure: (error: unknown) => lost.abort(error) };
   starting.add({
     async renew() {
       try {
@@ -201,8 +202,8 @@ export async function startAttestor(
       }
     },
   });
-  starting.add(runBeside((life) => attestation.follow(storage, life), beside));
-  starting.add(runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), beside));
+  starting.add(runInBackground((life) => attestation.follow(storage, life), background));
+  starting.add(runInBackground((life) => renewEachMinute(() => parts.renew(), deps, life), background));
   const parts = starting.move();
   return {
     url,
@@ -214,8 +215,8 @@ export async function startAttestor(
 }
 
 /**
- * Checks, as kube-controller-manager does for each request of a token, whether its user may have the certificate of any node.
- * AppError `access_denied` if so, because then a proof of one node would give every node's certificate.
+ * Checks, as kube-controller-manager does for each request with a token, whether the token's user may get a certificate
+ * for any node. AppError `access_denied` if so, because a proof of one node would then yield any node's certificate.
  */
 async function assertNotApproved(transport: Transport, deps: Pick<Deps, "clock">, signal: AbortSignal): Promise<void> {
   const groups = [BOOTSTRAPPERS_GROUP, ATTESTED_GROUP, AUTHENTICATED_GROUP];
@@ -235,7 +236,10 @@ async function assertNotApproved(transport: Transport, deps: Pick<Deps, "clock">
   );
 }
 
-/** Reads where machines find the cluster: in `cluster-info`, and in the kubeconfig for a cluster that publishes none. */
+/**
+ * Reads the address and the CA of the cluster from `cluster-info`, or from the kubeconfig if the cluster publishes
+ * none.
+ */
 async function readPublished(
   configMaps: Pick<ObjectStore<ConfigMap>, "get">,
   readKubeconfig: AttestorPlace["readKubeconfig"],
@@ -249,7 +253,9 @@ async function readPublished(
   const text = map?.data?.[CLUSTER_INFO_KUBECONFIG_KEY];
   const info = text === undefined ? undefined : parseClusterInfo(text);
   if (info?.ok === true) return { server: info.value.server, caPem: info.value.caPem };
-  if (info !== undefined) logger.warn("cluster-info cannot be used, the kubeconfig is", { reason: info.error });
+  if (info !== undefined) {
+    logger.warn("cluster-info cannot be used, using the kubeconfig instead", { reason: info.error });
+  }
   const { server, ca } = await readKubeconfig();
   if (ca !== undefined) return { server, caPem: await readCa(ca, files) };
   throw new AppError("kubeconfig_invalid", "cannot give machines the CA of the cluster: the kubeconfig has none", {
@@ -259,7 +265,7 @@ async function readPublished(
 
 const KEYS = { certificate: "ca.crt", key: "ca.key", sealing: "sealing.key" } as const;
 
-/** Opens the CA of the listener and the sealing key, and makes them when the Secret does not exist. */
+/** Reads the CA of the server and the sealing key from the Secret, which is created if it does not exist. */
 async function openKeys(
   secrets: Pick<ObjectStore<SecretObject>, "get" | "create">,
   deps: Deps,
@@ -304,17 +310,17 @@ async function createKeys(
   };
   try {
     const created = await secrets.create({ metadata, type: "Opaque", data }, signal);
-    logger.info("keys of the attestor made", { secret: `${metadata.namespace}/${metadata.name}` });
+    logger.info("attestor keys created", { secret: `${metadata.namespace}/${metadata.name}` });
     return created;
   } catch (error) {
-    // Another replica has made it in between.
+    // Another replica created it in the meantime.
     const stored = isAppError(error, "already_exists") ? await secrets.get(ATTESTOR_SECRET, signal) : undefined;
     if (stored === undefined) throw error;
     return stored;
   }
 }
 
-/** The group of the tokens of attestors. It is no group of kubeadm, whose tokens may request any node's certificate. */
+/** The group of attestors' tokens. It is not kubeadm's group, whose tokens may request a certificate for any node. */
 const ATTESTED_GROUP = "system:bootstrappers:attested";
 
 /** The name of the Secret with the keys that the replicas of an attestor share. */

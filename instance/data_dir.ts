@@ -1,4 +1,4 @@
-/** A data directory (`dataDir`): its layout, and the format of its files. */
+/** The layout of a data directory (`dataDir`), and the format of its files. */
 import { join } from "node:path";
 import { authorityPaths } from "./authority/layout.ts";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../client/files.ts";
@@ -23,7 +23,7 @@ export interface DataDir {
   readonly database: string;
   /** The file that names the etcd with the objects, when they are not in the database. */
   readonly etcdPlace: string;
-  /** The issued certificates as earlier builds kept them, until they are in the register. */
+  /** The issued certificates of earlier builds, until they are in the register. */
   readonly issued: string;
   /** The records of certificates that commands signed without the server (`instance/authority/issued_log.ts`). */
   readonly issuedLog: string;
@@ -35,7 +35,7 @@ export interface DataDir {
   readonly nodes: string;
 }
 
-/** The file name of `etcdPlace`. A restore does not take this file from a backup, because it belongs to one place. */
+/** The file name of `etcdPlace`. A backup omits this file, because it is valid for one place only. */
 export const ETCD_PLACE_NAME = "etcd.yaml";
 
 /** Returns the paths in the data directory at an absolute path. */
@@ -76,8 +76,8 @@ export async function assertKnownFormat(root: string, files: Pick<FilePort, "rea
 }
 
 /**
- * Like `assertKnownFormat`, but writes a missing number: the directory is new, or older than the number. A new one in the
- * place of one that a restore had moved aside is AppError `invalid`: it would get another CA.
+ * Like `assertKnownFormat`, but writes a missing number: the directory is new, or older than the number. AppError
+ * `invalid` when an interrupted restore has moved the old directory aside, because a new one would get another CA.
  */
 export async function ensureFormat(root: string, files: Pick<FilePort, "readText" | "writeAtomic">): Promise<void> {
   if (await readFormat(root, files) !== undefined) return;

@@ -1,4 +1,4 @@
-/** The dependencies of an instance and its controllers: the adapters that the composition root chooses. */
+/** The adapters of an instance and its controllers, which the composition root chooses. */
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FilePort } from "../client/files.ts";
 import type { ControllerMetrics } from "../server/mod.ts";
@@ -18,7 +18,7 @@ export interface InstanceDeps {
   readonly keys: CaKeys;
   /** The heap; undefined when the runtime cannot collect on request. */
   readonly heap: Heap | undefined;
-  /** The descriptor of a socket that listens already, which systemd has passed. */
+  /** The descriptor of a listening socket that systemd has passed. */
   readonly passedSocket?: number | undefined;
   /** Receives audit lines for the audit log `-`. */
   readonly stdout: { write(text: string): void };
@@ -33,6 +33,6 @@ export interface ControllerDeps {
   readonly workers?: number;
   /** Records the metrics of the queues. */
   readonly metrics?: ControllerMetrics;
-  /** Finds what is revoked, before a request is approved or signed. */
+  /** Checks for revocations before a request is approved or signed. */
   readonly findRevoked?: FindRevokedRequest;
 }

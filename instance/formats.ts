@@ -1,6 +1,6 @@
 /**
- * The formats of the data that this build writes, by which an upgrade knows whether there is a way back. They are apart from
- * `data_dir.ts`, which must not load SQLite.
+ * The formats of the data that this build writes; an upgrade compares them to find out whether it can be undone. They
+ * are not in `data_dir.ts`, because that must not load SQLite.
  */
 import { FORMAT_VERSION } from "../server/storage/sqlite/check.ts";
 import { DATA_FORMAT } from "./data_dir.ts";

@@ -43,7 +43,7 @@ import {
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo, removeSharedToken } from "./joining.ts";
-import { Parts, renewEachMinute, runBeside } from "./parts/parts.ts";
+import { Parts, renewEachMinute, runInBackground } from "./parts/parts.ts";
 import { followPolicies, type PolicyWithText, withInventoryOnly } from "./controllers/policy_files.ts";
 import { openSignerProfiles, type SignerChoice } from "./controllers/signer_profiles.ts";
 import { createEndingSearch, openNotifications } from "./notifications.ts";
@@ -71,7 +71,7 @@ import { toGroupSubject } from "../core/rbac/manifest.ts";
 
 /** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
-  /** Runs when the API server has started, before the signers open their CAs. */
+  /** Runs after the API server has started and before the signers open their CAs. */
   readonly onServing?: (instance: Instance) => Promise<void>;
   /** The controllers that do not run. */
   readonly without?: readonly ("approver" | "signer")[];
@@ -131,8 +131,8 @@ export async function startFullInstance(
     let isRemoved = false;
     const renew = async () => {
       const { bootstrapKubeconfig, webKubeconfig } = instance.dir;
-      // Where machines prove their identity, they share no token. Only a start makes one again, because an inventory can lose
-      // its proofs by mistake.
+      // Machines that prove their identity need no shared token. Only a restart creates one again, because an
+      // inventory may lose its proofs by mistake.
       sharedToken &&= instance.listExpectedProofs().length === 0;
       if (sharedToken) {
         await ensureBootstrapKubeconfig({ path: bootstrapKubeconfig }, secrets, getCluster(), deps, until);
@@ -167,7 +167,7 @@ export async function startFullInstance(
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
   const onFailure = (error: unknown): void => failure.abort(error);
-  starting.add(runBeside(
+  starting.add(runInBackground(
     (life) =>
       instance.isShared
         ? runElected(
@@ -181,7 +181,7 @@ export async function startFullInstance(
     { until, onFailure },
   ));
   // The first check is a minute after the start.
-  starting.add(runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), { until, onFailure }));
+  starting.add(runInBackground((life) => renewEachMinute(() => parts.renew(), deps, life), { until, onFailure }));
   const parts = starting.move();
   return {
     ...instance,
@@ -214,7 +214,7 @@ function assertCustom(signerNames: readonly string[]): void {
   throw new AppError("usage", `the setting signer: up cannot run "${builtin}" on request`, { hint });
 }
 
-/** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */
+/** Adds the CRLs of the CAs for single purposes; the instance has those of the other CAs. */
 async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCas): Promise<void> {
   if (!authorities.purposes.includes("client")) return;
   const signers = new Map(own.signerNames.map((name) => [getSignerPurpose(name), name]));
@@ -224,8 +224,8 @@ async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCa
 }
 
 /**
- * Opens the CAs that the settings name, or the instance's own. Custom signers have the CA for all signers, and the instance's
- * own where each of Kubernetes' signers has a separate one.
+ * Opens the CAs in the settings, or the instance's own. Custom signers use the CA for all signers, or the instance's
+ * own if each of Kubernetes' signers has its own CA.
  */
 async function openSigning(
   instance: Instance,
@@ -246,7 +246,7 @@ async function openSigning(
     allowMlDsa: allowsMlDsa(settings.featureGates),
     isTrustedForClients: createTrustLookup(instance.server),
   };
-  // A CA is recorded before its first signature, also one whose file changes later.
+  // A CA is recorded before its first signature, even if its file changes later.
   const record = (find: SigningSettings["authorities"]): SigningSettings["authorities"] => async (signerName) => {
     const authority = await find(signerName);
     if (authority !== undefined) await instance.recordAuthority(authority);
@@ -263,7 +263,7 @@ async function openSigning(
   return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
 }
 
-/** What a new start finds, on which the next step of the administrator depends. */
+/** The facts at the start that determine the administrator's next step. */
 export interface Situation {
   /** The names of the pending requests, in byte order. */
   readonly pending: readonly string[];
@@ -283,7 +283,7 @@ export async function readSituation(
   };
 }
 
-/** Reads the scope of the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
+/** Reads the scope from the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
 export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
   logger: Pick<Logger, "warn">,

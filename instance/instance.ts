@@ -1,6 +1,6 @@
 /**
- * A running instance: a data directory, its storage and the API server over it, whose certificates are renewed in time.
- * `serve` runs an instance; `up` adds the parts of `up.ts`.
+ * A running instance: a data directory, its storage, and the API server over it, whose certificates are renewed in
+ * time. `serve` runs an instance; `up` adds the parts of `full_instance.ts`.
  */
 import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
@@ -30,7 +30,7 @@ import { attesterObjects } from "./instance_rbac.ts";
 import { assertEtcdPlace } from "./storage/etcd.ts";
 import { takeOverIssuedLog } from "./parts/issued_files.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./parts/register.ts";
-import { Parts, runBeside } from "./parts/parts.ts";
+import { Parts, runInBackground } from "./parts/parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
 import { openServiceAccounts } from "./parts/service_accounts.ts";
@@ -51,7 +51,6 @@ import { followClientCas, readTrustedCas } from "./parts/trusted_cas.ts";
 export interface Instance extends InstanceStorage {
   readonly dir: DataDir;
   readonly server: Server;
-  /** The CAs as they are now. */
   readonly authorities: LiveAuthorities;
   /** The rotations of these CAs. */
   readonly rotations: InstanceRotations;
@@ -59,11 +58,11 @@ export interface Instance extends InstanceStorage {
   recordAuthority(authority: Authority): Promise<void>;
   /** The URL in kubeconfigs, `https://host:port`. */
   readonly url: string;
-  /** The host in the URL, and the other ones of this machine when it was chosen automatically. */
+  /** The host in the URL, and the machine's other hosts if it was chosen automatically. */
   readonly advertised: AdvertisedHost;
-  /** True when this start made the CA. */
+  /** True when this start created the CA. */
   readonly isNewCa: boolean;
-  /** Lists the kinds of proof that machines may exchange for bootstrap tokens at present. */
+  /** Lists the kinds of proof that machines can now exchange for bootstrap tokens. */
   listExpectedProofs(): readonly ProofKind[];
   /** The names and addresses of the server. */
   readonly names: ServingNames;
@@ -79,11 +78,11 @@ export interface Instance extends InstanceStorage {
   renew(): Promise<void>;
 }
 
-/** The options in which `serve` and `up` differ. */
+/** The options that differ between `serve` and `up`. */
 export interface InstanceOptions {
   /** The custom signers, which get their own label in metrics. */
   readonly customSigners?: readonly string[];
-  /** Returns all signers that run in the process; undefined when none runs there, as in `serve`. */
+  /** Returns all signers that run in the process; undefined when none does, as in `serve`. */
   readonly servedSigners?: () => readonly string[];
   /** The inventory, whose machines may exchange proofs for bootstrap tokens; undefined for none. */
   readonly inventory?: FollowedInventory | undefined;
@@ -91,7 +90,7 @@ export interface InstanceOptions {
 
 const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
 
-/** Starts the parts of an instance. Faults of files and settings are an AppError with a hint. */
+/** Starts the parts of an instance. AppError with a hint for faults of files and settings. */
 export async function startInstance(
   settings: ServerSettings,
   deps: InstanceDeps,
@@ -107,7 +106,7 @@ export async function startInstance(
   const { passedSocket } = deps;
   const address = { bindAddress: settings.bindAddress, port: settings.securePort };
   const hasCa = await deps.files.stat(authorityPaths(dir.root).certificate) !== undefined;
-  // A first start that fails must not leave a CA behind. Later ones report first that another server has the folder.
+  // A failed first start must not leave a CA behind. Later starts first report that another server uses the folder.
   if (passedSocket === undefined && !hasCa) await checkAddress(address);
   await using starting = new Parts();
   const auditLog = starting.add(await openAuditLog(settings, deps));
@@ -157,7 +156,7 @@ export async function startInstance(
   const disks = starting.add(
     await watchDisks({ root: dir.root, auditLog, registry, minFreeMegabytes: settings.storageMinFree }, deps),
   );
-  // A start that fails must not replace the certificate of a running server.
+  // A failed start must not replace the certificate of a running server.
   if (passedSocket === undefined) await checkAddress(address);
   await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
   if (authorities.purposes.includes("client")) {
@@ -231,9 +230,9 @@ export async function startInstance(
   starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
 
   const lost = new AbortController();
-  const beside = { until: stored.lost, onFailure: (error: unknown) => lost.abort(error) };
-  starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), beside));
-  starting.add(runBeside((life) => attestation.follow(storage, life), beside));
+  const background = { until: stored.lost, onFailure: (error: unknown) => lost.abort(error) };
+  starting.add(runInBackground((life) => rotations.follow(`${hostname()}:${server.port}`, life), background));
+  starting.add(runInBackground((life) => attestation.follow(storage, life), background));
   const parts = starting.move();
   rotations.onAdopted(() => parts.renew());
   return {
@@ -260,7 +259,10 @@ export async function startInstance(
   };
 }
 
-/** Creates the data directory, and refuses one that others may write to, that is newer, or whose objects are elsewhere. */
+/**
+ * Creates the data directory. Refuses one that others may write to, that is of a newer build, or whose objects are
+ * elsewhere.
+ */
 async function openDataDir(dir: DataDir, settings: ServerSettings, deps: InstanceDeps): Promise<void> {
   const { files, logger } = deps;
   await files.makeDirectory(dir.root, FOLDER_MODE);

@@ -1,7 +1,7 @@
 /**
- * The users inside the process of an instance, each controller with a service account as with kube-controller-manager's
- * `--use-service-account-credentials`, and the rights that `up` grants: to its bootstrap group, nodes and custom signers,
- * and to all users for `cluster-info`.
+ * The users inside the process of an instance, and the rights that `up` grants. Each controller has a service account,
+ * as with kube-controller-manager's `--use-service-account-credentials`. Rights are granted to the bootstrap group,
+ * nodes and custom signers, and to all users for `cluster-info`.
  */
 import {
   ANONYMOUS_USER,
@@ -46,7 +46,7 @@ export const CERTIFICATE_CONTROLLER_ACCOUNT = "certificate-controller";
 /** The name of the service account of the custom signers of `up`. */
 const CUSTOM_SIGNER_ACCOUNT = "tlsboot-custom-signer";
 
-/** The name of the service account that settles the open requests of what is revoked. */
+/** The name of the service account that settles the open requests of revoked users. */
 export const REVOCATION_CONTROLLER_ACCOUNT = "tlsboot-revocation-controller";
 
 /** The user of the composition root, for the objects that it maintains. */
@@ -78,8 +78,9 @@ export function initialBindings(): readonly BootstrapObject[] {
 }
 
 /**
- * The role of those who may see which certificates were issued and revoked. No default role of Kubernetes contains it: the
- * register names every user, with addresses, and `view` is given to users who must not see more than their namespaces.
+ * The role for users who may see which certificates were issued and revoked. No default role of Kubernetes includes
+ * these rights, because the register has every user with addresses, and `view` is given to users who must see only
+ * their namespaces.
  */
 export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
   metadata: { name: "tlsboot:certificate-viewer" },
@@ -98,9 +99,9 @@ export function offeredRoles(): readonly BootstrapObject[] {
 const TRUST_FOLLOWER_ROLE = "tlsboot:trust-follower";
 
 /**
- * Creates the role of every user while a CA is being replaced: to read the CAs of the API server and their rotation, and
- * to report which of them the user trusts. The server names a report after its user. An instance that has never replaced
- * a CA does not have it, so that users have the permissions that they have in a cluster.
+ * Creates the role that every user has while a CA is being replaced: it allows reading the CAs of the API server and
+ * their rotation, and reporting which of them the user trusts. The server names a report after its user. An instance
+ * that has never replaced a CA does not have it, so that users have the permissions that they have in a cluster.
  */
 export function trustFollowerObjects(): readonly BootstrapObject[] {
   const rules = [
@@ -117,8 +118,8 @@ export function trustFollowerObjects(): readonly BootstrapObject[] {
 const ATTESTER_ROLE = "tlsboot:node-attester";
 
 /**
- * Creates the role and the binding by which a machine without a credential exchanges a proof of what it is for a token,
- * while the inventory lists a proof.
+ * Creates the role and the binding that let a machine without a credential exchange a proof of its identity for a
+ * token, while the inventory lists a proof.
  */
 export function attesterObjects(): readonly BootstrapObject[] {
   const role: ClusterRole = {

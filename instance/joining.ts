@@ -1,6 +1,6 @@
 /**
- * The objects with which machines join an instance: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig`
- * with a bootstrap token that is replaced when it has expired or was deleted.
+ * Publishes what machines need to join an instance: `cluster-info`, as kubeadm does, and `bootstrap.kubeconfig` with a
+ * bootstrap token that is replaced when it has expired or was deleted.
  */
 import { basename } from "node:path";
 import {
@@ -39,7 +39,7 @@ import type { Server } from "../server/mod.ts";
 export interface TokenOptions {
   /** The lifetime of the token, in milliseconds; 24 hours by default. */
   readonly lifetimeMs?: number;
-  /** The groups of the token besides `system:bootstrappers`; `system:bootstrappers:tlsboot` by default. */
+  /** The groups of the token in addition to `system:bootstrappers`. Default: `system:bootstrappers:tlsboot`. */
   readonly groups?: readonly string[] | undefined;
   readonly description?: string;
 }
@@ -88,7 +88,7 @@ export async function ensureClusterInfo(
         await configMaps[plan.kind](plan.configMap, signal);
       } catch (error) {
         if (!isAppError(error, "already_exists", "conflict")) throw error;
-        // Another server has published it, or a bootstrap signer has signed it, in between.
+        // Another server published it, or a bootstrap signer signed it, in the meantime.
         return await ensureClusterInfo({ server, isShared }, cluster, deps, signal);
       }
   }
@@ -96,8 +96,8 @@ export async function ensureClusterInfo(
 }
 
 /**
- * Ensures that a bootstrap kubeconfig has a valid token, by default for the machines of `up`, and the present CAs. Returns
- * the expiration of the token, undefined for one that never expires.
+ * Ensures that a bootstrap kubeconfig has a valid token, by default for the machines of `up`, and the current CAs.
+ * Returns the expiration of the token; undefined if it never expires.
  */
 export async function ensureBootstrapKubeconfig(
   { path, groups }: { readonly path: string; readonly groups?: readonly string[] },
@@ -122,8 +122,8 @@ export async function ensureBootstrapKubeconfig(
 }
 
 /**
- * Removes `bootstrap.kubeconfig` and the tokens that `up` made for it. On a storage that servers share, only the token in the
- * file is this server's own. A file with a token that someone else made is kept.
+ * Removes `bootstrap.kubeconfig` and the tokens that `up` created for it. If servers share the storage, only the token
+ * in the file belongs to this server. A file with a token that someone else created is kept.
  */
 export async function removeSharedToken(
   { dir: { bootstrapKubeconfig: path }, isShared }: {
@@ -184,7 +184,7 @@ export async function createBootstrapToken(
   return { token, expiration };
 }
 
-/** Reads the token for this server, and whether the file has the present CAs; no token for another server. */
+/** Reads the token if it is for this server, and checks whether the file has the current CAs. */
 async function readBootstrapKubeconfig(
   path: string,
   cluster: PublishedCluster,
@@ -195,7 +195,7 @@ async function readBootstrapKubeconfig(
   return { token, isCurrent: entry.certificateAuthorityData === cluster.caPem };
 }
 
-/** Reads the cluster and the token of a bootstrap kubeconfig; nothing from a file that has none. */
+/** Reads the cluster and the token of a bootstrap kubeconfig, if it has them. */
 async function readCredentials(
   path: string,
   files: CertificateDeps["files"],

@@ -1,4 +1,4 @@
-/** An API server in memory with its controllers and a new CA, which writes no file. `startTestServer` starts it. */
+/** An API server in memory with its controllers and a new CA, without any file. `startTestServer` starts it. */
 import { parseLeaf } from "./parts/register.ts";
 import { Register } from "../server/register/register.ts";
 import { MASTERS_GROUP } from "../core/kube/user.ts";
@@ -14,7 +14,7 @@ import { createInstanceMetrics, startApiServer } from "./parts/api_server.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "./controllers/controllers.ts";
 import { autoApproveBinding, initialBindings } from "./instance_rbac.ts";
 import { ensureClusterInfo } from "./joining.ts";
-import { Parts, runBeside } from "./parts/parts.ts";
+import { Parts, runInBackground } from "./parts/parts.ts";
 import { keepRevocations, revocationObjects } from "./parts/revocation.ts";
 import { createTokenSigner } from "./parts/service_accounts.ts";
 import { issuePair } from "./authority/issue_pair.ts";
@@ -26,7 +26,7 @@ const LIFETIME_MS = DEFAULT_SIGNING_SECONDS * 1_000;
 const BIND_ADDRESS = "127.0.0.1";
 
 /** An instance in memory. Disposing it stops the controllers and the server, and drops all objects. */
-export interface MemoryInstance extends AsyncDisposable {
+interface MemoryInstance extends AsyncDisposable {
   readonly server: Server;
   readonly url: string;
   readonly caPem: string;
@@ -78,7 +78,7 @@ export async function startMemoryInstance(
       storage,
       bindAddress: BIND_ADDRESS,
       port: 0,
-      serving: { certificatePem: serving.certificatePem, privateKeyPem: serving.keyPem.reveal() },
+      serving: { certificatePem: serving.certificatePem, keyPem: serving.keyPem.reveal() },
       clientCaPem: ca.certificatePem,
       tokenFile: {
         entries: [{ token: new Secret(token), username: ADMIN_NAME, uid: "", groups: [MASTERS_GROUP] }],
@@ -127,7 +127,7 @@ export async function startMemoryInstance(
     without,
   };
   starting.add(
-    runBeside((signal) => runInProcess(server, controllers, { ...ports, metrics: metrics.controllers }, signal), {
+    runInBackground((signal) => runInProcess(server, controllers, { ...ports, metrics: metrics.controllers }, signal), {
       until: lifetime,
       onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
     }),

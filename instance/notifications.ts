@@ -1,6 +1,7 @@
 /**
- * Notifications: their settings, what ends soon in an instance or at a signer, the notifier of a remote API, and the sender.
- * Errors and logs name the host of a receiver only, because its URL may hold a credential.
+ * Notifications: reads their settings, searches an instance or a signer for what expires soon, runs the notifier of a
+ * remote API, and sends them. Errors and logs have only the host of a receiver, because its URL may contain a
+ * credential.
  */
 import { resolve } from "node:path";
 import { createHmac } from "node:crypto";
@@ -45,10 +46,10 @@ interface NotificationDeps {
   readonly clock: Clock;
 }
 
-/** An HMAC key of this length cannot be guessed when it is random text. */
+/** A random HMAC key of this length cannot be guessed. */
 const MIN_KEY_LENGTH = 16;
 
-/** Opens the receiver that the settings name; undefined for none. AppError `usage`, and those of the files. */
+/** Opens the receiver of the settings; undefined if they have none. AppError `usage`, and those of the files. */
 export async function openNotifications(
   settings: NotificationSettings,
   deps: NotificationDeps,
@@ -84,7 +85,10 @@ export async function openNotifications(
   });
 }
 
-/** Creates the function that finds the certificates, CAs and backups of an instance that end soon or are too old. */
+/**
+ * Creates the function that finds an instance's certificates and CAs that expire soon, and its backups that are too
+ * old.
+ */
 export function createEndingSearch(
   { authorities, register, dir }: Pick<Instance, "authorities" | "register" | "dir">,
   { clock, cwd }: Pick<NotificationDeps, "clock" | "cwd">,
@@ -111,7 +115,7 @@ export function createEndingSearch(
   };
 }
 
-/** Creates the function that finds the CAs of a signer that end soon. */
+/** Creates the function that finds a signer's CAs that expire soon. */
 export function createCaSearch(
   { signerNames, authorities }: {
     readonly signerNames: readonly string[];
@@ -129,7 +133,7 @@ function listCaNotices(chains: readonly CertificateChain[], now: Date): readonly
   return chains.flatMap((chain) => createCaNotice(chain.certificate, chainNotAfter(chain), now) ?? []);
 }
 
-/** Runs the notifier of a controller that works for a remote API until the signal aborts; without a sender, nothing. */
+/** Runs the notifier of a controller for a remote API until the signal aborts. Does nothing without a sender. */
 export async function runRemoteNotifier(
   { sender, server, hasRequests = true, findEnding }: {
     readonly sender: NotificationSender | undefined;
@@ -150,7 +154,7 @@ export async function runRemoteNotifier(
 }
 
 export interface NotificationSenderOptions {
-  /** The CAs that are trusted for the receiver; by default those of the system. */
+  /** The CAs that are trusted for the receiver. Default: those of the system. */
   readonly caPem?: string | undefined;
   /** The key of the header X-Tlsboot-Signature; without one, notifications are not signed. */
   readonly signingKey?: Secret<string> | undefined;
@@ -198,7 +202,7 @@ export function createNotificationSender(url: URL, options: NotificationSenderOp
     try {
       return (await transport.send({ method: "POST", path, headers, body: notification }, signal)).status;
     } catch (cause) {
-      // The receiver has no kubeconfig, which the hint for an unknown CA names.
+      // The hint for an unknown CA mentions a kubeconfig, but a receiver has none.
       if (!isAppError(cause, "tls_untrusted") || !cause.message.endsWith("unknown authority")) throw cause;
       const hint = "give the CA of the receiver with the setting notifyCaFile";
       throw new AppError("tls_untrusted", cause.message, { cause, hint });

@@ -1,6 +1,6 @@
 /**
- * Returns memory to the system when a busy server becomes idle. V8 collects only when memory is allocated, so the heap
- * would stay as large as it was at the start or under load.
+ * Returns memory to the system when a busy server becomes idle. V8 collects garbage only when memory is allocated, so
+ * the heap would stay as large as it was at the start or under load.
  */
 import { getErrorMessage } from "../core/errors.ts";
 import type { Clock, Logger } from "../core/ports.ts";
@@ -16,7 +16,7 @@ export interface Heap {
 }
 
 const CHECK_INTERVAL_MS = 2_000;
-/** The leases of a thousand nodes need less, and so does an idle server on a busy machine. */
+/** The leases of a thousand nodes, and an idle server on a busy machine, stay below this. */
 const BUSY_SHARE = 0.25;
 /** The number of consecutive idle checks before a collection. */
 const IDLE_CHECKS = 2;

@@ -69,7 +69,7 @@ export interface InstanceSettings {
   readonly clusterSigningKubeApiserverClientKeyFile?: string | undefined;
   readonly clusterSigningLegacyUnknownCertFile?: string | undefined;
   readonly clusterSigningLegacyUnknownKeyFile?: string | undefined;
-  /** True when the files may contain issuers; then issued certificates are followed by the intermediates. */
+  /** Whether the files may contain issuers, so that issued certificates are followed by the intermediates. */
   readonly clusterSigningChain: boolean;
   readonly clusterSigningDuration: number;
   readonly webDomain: readonly string[];
@@ -202,7 +202,7 @@ export function parseEtcdServer(text: string): Result<string, string> {
 }
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** The longest common name (X.520 ub-common-name), which a serving certificate has for people. */
+/** The longest common name (X.520 ub-common-name); serving certificates have one for people to read. */
 const MAX_NAME = 64;
 
 /** Converts a host name into lower case and A-labels, as a browser does; empty for anything else. */

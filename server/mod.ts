@@ -43,7 +43,7 @@
  *   logger,
  *   bindAddress: "127.0.0.1",
  *   port: 0,
- *   serving: { certificatePem: encodePem("CERTIFICATE", certificate), privateKeyPem: key.toPem() },
+ *   serving: { certificatePem: encodePem("CERTIFICATE", certificate), keyPem: key.toPem() },
  *   clientCaPem: ca.certificatePem,
  *   tokenFile: undefined,
  *   bootstrapTokens: true,

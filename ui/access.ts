@@ -1,9 +1,9 @@
 /**
- * Decides who may use the page. A link that works once opens a session, whose cookie the browser then sends; keys and cookies
- * are 256 random bits, of which only the digests are kept. Each request and its connection are checked before a page sees it,
- * and every answer gets its headers: another site can make a browser send requests here, and by DNS rebinding even under its
- * own name; none of them may reach a page. Every user of the machine can connect to its ports, and a browser sends the cookies
- * of a host to all of its ports: a cookie alone does not prove whose browser it is, so the kernel is asked.
+ * Decides who may use the page. A link works once and opens a session, whose cookie the browser then sends. Keys and
+ * cookies are 256 random bits, and only their digests are kept. Each request and its connection are checked before a
+ * page sees them, and every answer gets security headers, because another site can make a browser send requests here,
+ * even under its own name by DNS rebinding. Every user of the machine can connect to its ports, and a browser sends the
+ * cookies of a host to all ports. A cookie alone therefore does not prove whose browser it is, so the kernel is asked.
  */
 import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../core/lib/brand.ts";
@@ -30,7 +30,7 @@ export interface Notice {
 export interface UiSession {
   /** The token that every form of the session contains, so that no other site can send one. */
   readonly formToken: string;
-  /** The messages that are to be shown on the next page. */
+  /** The messages to show on the next page. */
   notices: Notice[];
   /** Aborts when the session ends, which ends its streams of events. */
   readonly signal: AbortSignal;
@@ -86,7 +86,7 @@ export function createUiSessions(deps: { readonly clock: Clock; readonly random:
       return key;
     },
     login(key) {
-      // Found by its digest, so the time of the search depends on no part of the key.
+      // The lookup is by digest, so its duration reveals nothing about the key.
       const link = links.get(digest(key));
       if (link === undefined) return { kind: "unknown" };
       if (link.session !== undefined) {
@@ -177,7 +177,7 @@ export function findRefusal(request: UiRequest, port: number): UiRefusal | undef
 }
 
 /**
- * Refuses a request that another site made. Sites of other ports of this machine count as other sites. Only a link may
+ * Refuses a request that another site made. Sites on other ports of this machine count as other sites. Only a link may
  * lead here from elsewhere; the browser does not send the cookie with it.
  */
 function findForeignSite({ method, header }: UiRequest, host: string): UiRefusal | undefined {
@@ -193,7 +193,7 @@ function findForeignSite({ method, header }: UiRequest, host: string): UiRefusal
   return isLink ? undefined : refusal;
 }
 
-/** Accepts only what a form of the page sends. The content length is needed, so that nothing too long is read. */
+/** Accepts only the forms of the page. The content length is required, so that an oversized body is never read. */
 function findFormFault({ header }: UiRequest): UiRefusal | undefined {
   const [type = ""] = (header("content-type") ?? "").split(";");
   if (type.trim().toLowerCase() !== "application/x-www-form-urlencoded") {
@@ -232,7 +232,7 @@ export interface LoopbackConnection {
 
 /** The parts of the system that the check reads. */
 interface PeerDeps {
-  /** The user of this process; undefined where there are no numbers of users. */
+  /** The user of this process; undefined where users have no numbers. */
   readonly uid: number | undefined;
   /** Reads a file; undefined when it cannot be read, as on systems other than Linux. */
   readonly readText: (path: string) => Promise<string | undefined>;
@@ -256,7 +256,7 @@ export async function findPeer(connection: LoopbackConnection, deps: PeerDeps): 
     const isRoot = found.uid === 0 && found.isOpen;
     return found.uid === deps.uid || isRoot ? "own" : "foreign";
   }
-  // The socket is not on this system, as that of a browser in Windows for a page in WSL.
+  // The socket is on another system, such as that of a browser in Windows for a page in WSL.
   return "unknown";
 }
 

@@ -1,6 +1,6 @@
 /**
- * The routes of the page, and the stream of events of an open page. A request passes: guards → session → page or action →
- * headers. An event says only that the page shows something that has changed.
+ * The routes of the page, and the stream of events of an open page. A request passes: guards → session → page or action
+ * → headers. An event only says that something on the page has changed.
  */
 import type { Socket } from "node:net";
 import type { HttpBindings } from "@hono/node-server";
@@ -27,7 +27,7 @@ import { FILES } from "./files.ts";
 import type { ApiConnection } from "../client/objects/api.ts";
 
 /** The parts that the routes use. */
-export interface UiAppDeps {
+interface UiAppDeps {
   readonly pages: readonly UiPage[];
   readonly actions: readonly UiAction[];
   readonly sessions: UiSessions;
@@ -39,7 +39,7 @@ export interface UiAppDeps {
   readonly place: string;
   /** The flags of commands that use the same connection. */
   readonly flags: CommandFlags;
-  /** Finds out whose a connection is. */
+  /** Finds out to whom a connection belongs. */
   readonly findPeer: (socket: Socket) => Promise<Peer>;
   readonly port: () => number;
   /** Aborts when the server stops. */
@@ -73,7 +73,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
   });
   for (const { path, type, text } of FILES) app.get(path, (c) => c.body(text, 200, { "content-type": type }));
   app.get("/login", (c) => {
-    // A link that is opened again in the same browser is opened by the user of the session.
+    // If the same browser opens a link again, the user of the session does so.
     if (findSession(c) !== undefined) return c.redirect("/", 303);
     const login = deps.sessions.login(c.req.query("key") ?? "");
     if (login.kind !== "opened") return sendBare(c, 403, "This link does not open the page", LOGIN_FAULTS[login.kind]);
@@ -181,7 +181,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     return sendPage(c, toStatus(error), { title: "This did not work", body }, live);
   }
 
-  /** Sends a page. When its objects changed while it was rendered, it has no version, so that it is fetched again. */
+  /** Sends a page. If its objects changed while it was rendered, it has no version, so it is fetched again. */
   async function sendPage(
     c: Context<Env>,
     status: 200 | FailureStatus,
@@ -249,7 +249,7 @@ async function sendHtml(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus
   return c.html(`<!doctype html>${escapeText(String(await page))}`, status);
 }
 
-/** The page that follows its objects, and their state. */
+/** The objects that an open page follows, and their state. */
 interface EventsOptions {
   readonly data: UiData;
   readonly clock: Clock;
@@ -261,7 +261,7 @@ interface EventsOptions {
 
 /** The shortest time between two events, in milliseconds: a storm of requests is one event a second. */
 const PAUSE_MS = 1_000;
-/** How long nothing is sent before a line is, in milliseconds, so that both sides notice a broken connection. */
+/** The silence after which a comment line is sent, in milliseconds, so that both sides notice a broken connection. */
 const SILENCE_MS = 20_000;
 
 /** Answers with the events of a page, until the client leaves or the signal ends the stream. */

@@ -54,11 +54,13 @@ export interface UiData {
   describeVersion(ids: readonly string[]): string;
   /** Lists the watches with these ids that have failed after they ran. */
   listFaults(ids: readonly string[]): readonly UiFault[];
-  /** Waits for the next change of the watches with these ids. Resolves with false when there is none for so long. */
+  /**
+   * Waits for the next change of the watches with these ids. Resolves with false when there is none within `withinMs`.
+   */
   waitForChange(ids: readonly string[], withinMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
-export interface UiDataDeps {
+interface UiDataDeps {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
@@ -72,7 +74,7 @@ const MAX_PAUSE_MS = 5_000;
 /** A longer sleep is not a pause, but the time after which a silent watch counts as broken. */
 const LONGEST_BACKOFF_MS = 60_000;
 
-/** Chooses how long a watch sleeps. What the server refuses is not requested every few seconds for a whole day. */
+/** Chooses how long a watch sleeps. A refused request is not repeated every few seconds for a whole day. */
 function choosePause(ms: number, fault: AppError | undefined): number {
   const isRefused = fault?.code === "access_denied" || fault?.code === "not_found";
   return ms > LONGEST_BACKOFF_MS || isRefused ? ms : Math.min(ms, MAX_PAUSE_MS);
@@ -125,7 +127,7 @@ export function createUiData(deps: UiDataDeps, signal: AbortSignal): UiData {
   };
 }
 
-/** One watch with the state that it has reached. */
+/** One watch and its state. */
 class Followed<T extends KubeObject, E> implements UiCollection<E> {
   readonly entries = new Map<string, E>();
   readonly listeners = new Set<() => void>();
@@ -134,7 +136,8 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   /** The version in which each entry changed last. */
   readonly #versions = new Map<string, number>();
   readonly #watch: UiWatch<T, E>;
-  #isSynced = false;
+  /** Whether all objects have arrived once. */
+  hasRun = false;
 
   constructor(watch: UiWatch<T, E>) {
     this.#watch = watch;
@@ -174,11 +177,6 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
     });
   }
 
-  /** Whether all objects have arrived once. */
-  get hasRun(): boolean {
-    return this.#isSynced;
-  }
-
   /** Returns the version of one entry, or of all of them; a fault changes both. */
   getVersion(name: string | undefined): string {
     const version = name === undefined ? this.version : this.#versions.get(name) ?? 0;
@@ -187,7 +185,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
 
   #apply(change: ObjectChange<T>): void {
     if (change.kind === "synced") {
-      this.#isSynced = true;
+      this.hasRun = true;
       return;
     }
     // A cluster-scoped object has no namespace before the slash.
@@ -203,7 +201,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
 
   /** Waits until the objects are known. Throws the failure when they are not. */
   async waitForList(signal: AbortSignal): Promise<void> {
-    while (!this.#isSynced) {
+    while (!this.hasRun) {
       signal.throwIfAborted();
       if (this.fault !== undefined) throw this.fault;
       await waitForNotice([this.listeners], signal);
@@ -211,7 +209,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   }
 
   #setFault(error: AppError | undefined): void {
-    // A watch that the server or the user's rights do not allow fails again and again, which is no change.
+    // A watch that the server or the user's rights do not allow fails again and again, which is not a change.
     const isSame = this.fault?.message === error?.message;
     this.fault = error;
     if (!isSame) this.#notify();

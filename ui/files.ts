@@ -162,11 +162,12 @@ const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">` +
   `<path d="M16 16v8m0-3h4" fill="none" stroke="#fff" stroke-width="2.5"/></svg>`;
 
 /**
- * The script, in JavaScript for browsers; the page works without it. A server-sent event only reports that something has
- * changed; the page is then fetched again as the user would, and its parts with `data-swap` and an id are replaced. Forms
- * are outside of such parts, so nothing that is being typed is lost. Nothing is replaced while a button of the mouse is down, because a
- * browser sends a click only to an element that is there from the press to the release. A hidden tab has no stream,
- * because browsers open six connections to a host and no more; it is fetched every minute, for the number in its title.
+ * The script, in JavaScript for browsers; the page works without it. A server-sent event only reports that something
+ * has changed; the page is then fetched again as the user would, and its parts with `data-swap` and an id are replaced.
+ * Forms are outside of such parts, so nothing that is being typed is lost. Nothing is replaced while a mouse button is
+ * down, because a browser sends a click only to an element that exists from press to release. A hidden tab has no
+ * stream, because browsers open at most six connections to a host; it is fetched every minute, for the number in its
+ * title.
  */
 const SCRIPT = `"use strict";
 (() => {

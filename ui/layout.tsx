@@ -1,4 +1,4 @@
-/** The frame of every page: head, navigation, messages; the parts of pages; and what replaces a page that cannot be shown. */
+/** The frame of every page (head, navigation, messages), parts of pages, and the pages for failures and for logins. */
 import type { PropsWithChildren } from "hono/jsx";
 import { formatHumanDuration } from "../core/lib/duration.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -12,7 +12,7 @@ export interface NavEntry {
 }
 
 /** The content of a page, and the things that the frame shows around it. */
-export interface FrameOptions {
+interface FrameOptions {
   readonly content: UiContent;
   readonly nav: readonly NavEntry[];
   readonly path: string;
@@ -112,7 +112,7 @@ function isWithin(path: string, entry: string): boolean {
   return path === entry || path.startsWith(`${entry}/`);
 }
 
-export interface PostFormProps {
+interface PostFormProps {
   readonly context: Pick<UiContext, "formToken">;
   readonly action: string;
   /** Values that are sent along, such as the uid and the resource version that the user has seen. */
@@ -132,12 +132,12 @@ export function PostForm({ context, action, hidden = {}, id, children }: PropsWi
 }
 
 /** A column of a table: its heading, and the cell of a row. */
-export interface UiColumn<T> {
+interface UiColumn<T> {
   readonly heading: string;
   cell(row: T): UiElement | string;
 }
 
-export interface DataTableProps<T> {
+interface DataTableProps<T> {
   /** Describes the table, for users who cannot see it. */
   readonly caption: string;
   readonly columns: readonly UiColumn<T>[];
@@ -175,7 +175,7 @@ export function DataTable<T>({ caption, columns, rows, empty, isCompact = false 
   );
 }
 
-/** A time as its distance from now, `5m ago` or `in 3d`, with the whole time for those who need it. */
+/** A time relative to now, `5m ago` or `in 3d`, with the exact time as a tooltip. */
 export function Moment({ at, now }: { readonly at: Date | string | undefined; readonly now: Date }): UiElement {
   const date = new Date(at ?? Number.NaN);
   if (Number.isNaN(date.getTime())) return <span>–</span>;

@@ -27,7 +27,7 @@ export interface SeenNode {
 }
 
 /** A request for a certificate of a machine, or by a machine. */
-export interface MachineRequest {
+interface MachineRequest {
   readonly name: string;
   readonly node: string;
   readonly createdAt: string | undefined;
@@ -37,7 +37,7 @@ export interface MachineRequest {
 }
 
 /** The facts about a bootstrap token that concern machines. */
-export interface MachineToken {
+interface MachineToken {
   readonly id: string;
   readonly node?: string | undefined;
   readonly lastUseAt?: string | undefined;
@@ -60,7 +60,7 @@ export interface MachinesInput {
 export type MachineState = "valid" | "late" | "untrusted" | "expired" | "revoked" | "waiting" | "none";
 
 /** The last sign of life of a machine. */
-export interface LastContact {
+interface LastContact {
   readonly at: string;
   /** The action of the machine, such as `renewed its lease`. */
   readonly how: string;
@@ -81,7 +81,7 @@ export interface KnownMachine {
   readonly revocable: readonly string[];
   /** The token with which its first certificate was requested. */
   readonly tokenID: string | undefined;
-  /** What it has proven to get its client certificate, in words. */
+  /** The proof of identity for its client certificate, in words. */
   readonly proof: string | undefined;
   /** Other tokens that are only for this machine. */
   readonly boundTokens: readonly string[];
@@ -100,7 +100,7 @@ interface Collected {
   readonly pending: string[];
 }
 
-/** A machine by the user that it is to the API. */
+/** A machine as a user of the API. */
 interface MachineUser {
   readonly name: string;
   readonly kind: "node" | "web";
@@ -126,7 +126,7 @@ function findIdentified(record: IssuedCertificate): MachineUser | undefined {
   return user !== undefined && groups.includes(user.kind === "node" ? NODES_GROUP : WEB_GROUP) ? user : undefined;
 }
 
-/** The machines of records, because a list is made again and again of the same ten thousand. */
+/** Caches the machine of each record, because lists are built again and again from the same ten thousand records. */
 const machinesOfRecords = new WeakMap<IssuedCertificate, { readonly name: string | undefined }>();
 
 /** Finds the machine to which a certificate belongs: the one that it identifies, or the one that requested it. */
@@ -137,7 +137,7 @@ export function findMachineOfRecord(record: IssuedCertificate): string | undefin
   return known.name;
 }
 
-/** Finds the machine for which a request is, or which has sent it. */
+/** Finds the machine that a request is for, or that sent it. */
 export function findMachineOfRequest({ spec }: CertificateSigningRequest): string | undefined {
   const request = parseRequest(spec.request);
   const isIdentity = IDENTITY_SIGNERS.includes(spec.signerName);
@@ -257,7 +257,7 @@ function findLatest(contacts: readonly LastContact[]): LastContact | undefined {
   );
 }
 
-/** Returns a text by which names are ordered, numbers in them by their values: n2 before n10. */
+/** Returns a sort key that orders the numbers in names by value: n2 before n10. */
 function toSortKey(name: string): string {
   return name.replace(/\d{1,15}/g, (digits) => digits.padStart(15, "0"));
 }

@@ -4,7 +4,7 @@ import type { Clock, Random } from "../core/ports.ts";
 import type { UiData } from "./data.ts";
 import type { ApiConnection } from "../client/objects/api.ts";
 
-/** What the page takes from the program that starts it. */
+/** The ports that the page gets from the program that starts it. */
 export interface UiPorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -16,7 +16,7 @@ export interface CommandFlags {
   readonly kubectl: string;
 }
 
-/** The things that a page or an action reads and uses. */
+/** The data and the tools of a page or an action. */
 export interface UiContext {
   readonly data: UiData;
   /** The connection with the user's own kubeconfig: every read and write has the user's rights. */
@@ -63,6 +63,6 @@ export type UiOutcome =
 /** A form that a page sends. */
 export interface UiAction {
   readonly path: string;
-  /** Carries out the form. Throws AppError, whose message and hint the page before then shows. */
+  /** Carries out the form. Throws AppError, whose message and hint are then shown. */
   run(context: UiContext, form: URLSearchParams): Promise<UiOutcome>;
 }

@@ -31,7 +31,7 @@ export function MissingNotes({ notes }: { readonly notes: readonly (Missing | un
 }
 
 /** The rows of one page of a list, and the links to the previous and the next one, hidden for a list of one page. */
-export interface Paged<T> {
+interface Paged<T> {
   readonly rows: readonly T[];
   readonly pager: UiElement;
 }
@@ -55,7 +55,7 @@ export function takePage<T>(all: readonly T[], path: string, query: URLSearchPar
   return { rows: all.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE), pager };
 }
 
-export interface ListFilterProps {
+interface ListFilterProps {
   readonly action: string;
   readonly query: URLSearchParams;
   /** The name of the choice in the address, its label, and its values. */
@@ -143,14 +143,14 @@ export function StatusMark({ status }: Pick<RecordRow, "status">): UiElement {
   return <span class={`state ${STATUS_CLASS[status]}`}>{status}</span>;
 }
 
-/** Describes in few words for whom a certificate is: `node n7`, its subject, or its names. */
+/** Describes briefly whom a certificate is for: `node n7`, its subject, or its names. */
 export function describeHolder({ record }: RecordRow): string {
   const node = findNodeOfRecord(record);
   if (node !== undefined) return `node ${node}`;
   return record.spec.subject ?? (listNames(record).join(", ") || "no name");
 }
 
-export interface CertificateTableProps {
+interface CertificateTableProps {
   readonly rows: readonly RecordRow[];
   readonly now: Date;
   readonly caption: string;
@@ -187,7 +187,7 @@ export function Commands(
   return <pre class="commands" tabindex={0}><code>{lines.map((line) => addFlags(line, flags)).join("\n")}</code></pre>;
 }
 
-/** The commands that have these flags, of those that the page prints. */
+/** The commands in the page's texts that take these flags. */
 const COMMANDS =
   /\btlsboot (?:approve|ca rotate \w+|delete csr|describe \w+|get \w+|kubeconfig user|revoke|token \w+|unrevoke)\b/g;
 

@@ -5,15 +5,15 @@ import type { RequestedView, RequestView, RuleView, TokenView } from "../core/re
 export type FactValue = string | { readonly time: string } | { readonly request: string };
 
 /** A known fact: its name, and its value, which is never empty. */
-export type Fact = readonly [name: string, value: FactValue];
+type Fact = readonly [name: string, value: FactValue];
 
 /** A list of texts under a title of its own, or directly under that of its section. */
-export interface FactList {
+interface FactList {
   readonly title?: string;
   readonly texts: readonly string[];
 }
 
-export interface FactTable {
+interface FactTable {
   /** Describes the table, for users who cannot see it. */
   readonly caption: string;
   readonly columns: readonly string[];

@@ -24,7 +24,7 @@ export interface UiOptions {
   readonly uid: number | undefined;
   /** The port; 0 for a free one. */
   readonly port: number;
-  /** More pages and actions, as those of the demo. They come first in the navigation. */
+  /** Additional pages and actions, such as those of the demo. They come first in the navigation. */
   readonly pages?: readonly UiPage[];
   readonly actions?: readonly UiAction[];
   /** The sources that these pages show besides the API, by the ids in their `live`. */
@@ -94,7 +94,7 @@ export async function startUi(options: UiOptions, signal: AbortSignal): Promise<
   const address = server.address();
   if (typeof address === "object" && address !== null) port = address.port;
   const url = `http://${UI_HOST}:${port}`;
-  // Ten thousand requests take a second to read, in which the user opens the link. The page itself reports a failure.
+  // Reading ten thousand requests takes a second, during which the user opens the link. The page reports a failure.
   data.read(REQUESTS, stopping.signal).catch(() => undefined);
   return {
     url,

@@ -1,6 +1,6 @@
 /**
- * Reads the objects that pages show in addition to the requests. For objects that this server does not have or this user
- * may not read there is a reason, which the page shows with the rest.
+ * Reads the objects that pages show in addition to the requests. If the server does not have some objects, or the user
+ * may not read them, the page shows the reason with the rest.
  */
 import { readTokenUse } from "../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
@@ -190,7 +190,7 @@ export async function readIfPossible<T extends KubeObject, E>(
 /** How long a form waits at most until the watch has what it changed, in milliseconds. */
 const SHOWN_WITHIN_MS = 2_000;
 
-/** Waits a moment until a watch has what a form has changed, so that the next page shows it also without a script. */
+/** Waits briefly until a watch has the changes of a form, so that the next page shows them even without a script. */
 export async function waitUntilShown<T extends KubeObject, E>(
   context: Pick<UiContext, "data" | "signal" | "io">,
   watch: UiWatch<T, E>,
@@ -214,7 +214,7 @@ export function explainMissing(error: unknown): string {
 }
 
 /** The certificates that pages show. */
-export interface KnownCertificates {
+interface KnownCertificates {
   /** In the order of issuance. */
   readonly rows: readonly RecordRow[];
   /** Whether the server has a register; else the rows are those of requests that still exist. */

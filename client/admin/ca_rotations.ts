@@ -1,4 +1,4 @@
-/** CARotations in the API: reads them with their census, begins and changes them, and finds what servers publish. */
+/** Reads, begins and changes CARotations in the API, takes their census, and checks what servers publish. */
 import { AppError, isAppError } from "../../core/errors.ts";
 import { applyChange, type CaRotationChange, formatRotateCommand } from "../../core/ca_rotation/steps.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
@@ -30,9 +30,9 @@ import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
 const CA_ROTATION_COLLECTION = formatCollectionPath(caRotationKind);
 const TRUST_REPORT_COLLECTION = formatCollectionPath(trustReportKind);
 
-/** The pause between two checks of a command that may have been killed. */
+/** The pause between two checks whether the command that created a Secret is still alive. */
 const POLL_MS = 500;
-/** A Secret that is older belongs to a command that was killed before it created the rotation, which takes no time. */
+/** A Secret that is older and has no rotation was abandoned, because a command creates the rotation right after it. */
 const ABANDONED_AFTER_MS = 5_000;
 
 export function caRotationPath(name: string): string {
@@ -44,7 +44,7 @@ export function wrappedKeyPath(name: string): string {
   return `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets/${toWrappedKeyName(name)}`;
 }
 
-/** Finds the rotation of a CA; undefined when there is none. AppError `not_found` when the server does not rotate CAs. */
+/** Finds the rotation of a CA; undefined if there is none. AppError `not_found` when the server does not rotate CAs. */
 export async function findRotation(
   api: ApiClient,
   name: string,
@@ -60,7 +60,7 @@ export async function listRotations(api: ApiClient, signal: AbortSignal): Promis
 }
 
 /**
- * Reads the SHA-256 (hex) of the CAs that a rotation has removed; none where the server does not rotate CAs, or the user
+ * Reads the SHA-256 (hex) of the CAs that a rotation has removed; empty when the server does not rotate CAs or the user
  * may not read its rotations.
  */
 export async function readRetiredCas(api: ApiClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -112,7 +112,7 @@ export async function readClientCaFingerprints(
 }
 
 /** The ports that beginning a rotation uses. */
-export interface NewRotationDeps {
+interface NewRotationDeps {
   readonly files: FilePort;
   readonly clock: Clock;
   readonly random: Random;
@@ -120,7 +120,7 @@ export interface NewRotationDeps {
 }
 
 /** The key of a new CA, and the file of the key under which it travels to the other servers. */
-export interface TravellingKey {
+interface TravellingKey {
   readonly pem: string;
   readonly wrappingKeyFile: string;
 }
@@ -147,13 +147,13 @@ export async function createRotation(
     return await api.requestObject<CaRotation>({ method: "POST", path: CA_ROTATION_COLLECTION, body }, signal);
   } catch (error) {
     if (!isAppError(error, "invalid", "access_denied", "not_found")) throw error;
-    // The server has refused it, so the key is of no use, and would delay the next attempt.
+    // The server refused the rotation, so the Secret is useless and would only delay the next attempt.
     await deleteIfPresent(api, wrappedKeyPath(name), new AbortController().signal).catch(() => {});
     throw error;
   }
 }
 
-/** Changes a rotation. After a conflict the change is made again, unless the rotation has taken a step in between. */
+/** Changes a rotation. After a conflict it tries again, unless the rotation has reached another step. */
 export async function changeRotation(
   api: ApiClient,
   rotation: CaRotation,
@@ -176,11 +176,11 @@ async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): 
   if (!rotations.some(isInProgress)) {
     await api.requestJson({ method: "DELETE", path: TRUST_REPORT_COLLECTION }, signal);
   }
-  const earlier = rotations.find((one) => getName(one) === name);
+  const earlier = rotations.find((rotation) => getName(rotation) === name);
   if (earlier === undefined) return;
   if (isInProgress(earlier)) throw createLateError(name);
   try {
-    // Another command may have deleted it too, and have begun a rotation since.
+    // Another command may have deleted it as well, and may have begun a rotation since.
     await deleteVersion(api, caRotationPath(name), earlier.metadata.uid, signal);
   } catch (error) {
     if (!isAppError(error, "not_found", "conflict")) throw error;
@@ -196,7 +196,7 @@ async function deleteVersion(
   await api.requestJson({ method: "DELETE", path, body: uid === undefined ? {} : { preconditions: { uid } } }, signal);
 }
 
-/** Creates the Secret with the new key. It is also the lock of the command: two commands must not send two keys. */
+/** Creates the Secret with the new key. The Secret is also a lock, because two commands must not send two keys. */
 async function createKeySecret(
   name: string,
   { pem, wrappingKeyFile: path }: TravellingKey,
@@ -222,14 +222,14 @@ async function createKeySecret(
 }
 
 /**
- * Deletes the Secret of a command that was killed, when it is old enough. AppError `already_exists` when that command is
- * alive and has created its rotation.
+ * Waits until the Secret is old enough to be abandoned, then deletes it. AppError `already_exists` when its command is
+ * alive and creates the rotation.
  */
 async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: NewRotationDeps): Promise<void> {
   const { metadata } = await api.requestObject({ method: "GET", path: wrappedKeyPath(name) }, signal);
   const startedAt = clock.elapsedMs();
   const createdAt = Date.parse(metadata.creationTimestamp ?? "");
-  // The clock of the server may differ, so the time of waiting counts, too.
+  // The server's clock may differ, so the time spent waiting counts too.
   const age = () => Math.max(clock.now().getTime() - createdAt, clock.elapsedMs() - startedAt);
   while (true) {
     if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
@@ -245,10 +245,10 @@ function createLateError(name: string): AppError {
   });
 }
 
-/** Reports whether the API server's trust bundles match a rotation; true where it publishes none, as with `serve`. */
+/** Reports whether the API server's trust bundles match a rotation; true if it publishes none, as with `serve`. */
 export async function isBundlePublished(api: ApiClient, rotation: CaRotation, signal: AbortSignal): Promise<boolean> {
   const isServingCa = getName(rotation) === "ca";
-  return (await listServerBundles(api, signal)).every((one) => isTrustPublished(rotation, isServingCa, one));
+  return (await listServerBundles(api, signal)).every((bundle) => isTrustPublished(rotation, isServingCa, bundle));
 }
 
 /** Reports whether servers still publish the new CA of a deleted rotation: for clients, in a bundle, or in cluster-info. */
@@ -263,7 +263,7 @@ export async function isNewCaPublished(api: ApiClient, rotation: CaRotation, sig
   return bundles?.some(({ fingerprints }) => fingerprints.includes(newCa)) === true;
 }
 
-/** Reads the trust bundles of the API server; none where the server publishes none, as with `serve`. */
+/** Reads the trust bundles of the API server, which publishes none with `serve`. */
 async function listServerBundles(api: ApiClient, signal: AbortSignal): Promise<readonly PublishedBundle[]> {
   const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
   const bundles = await readTrustBundles(api, selection, signal);

@@ -1,4 +1,4 @@
-/** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
+/** Finds and lists certificate signing requests in the API, and parses their names on the command line. */
 import { type ApiClient, listAll, type Listing, type QueryParameters } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -9,7 +9,7 @@ import { formatCollectionPath, formatObjectPath, withType } from "../../core/kub
 import { findShortened, isShortForm } from "../../core/report/request_summary.ts";
 
 export const CSR_COLLECTION = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** The qualified kind, with which the output of `-o name`, approve, deny and delete starts. */
+/** The qualified kind that begins each line printed by `-o name`, approve, deny and delete. */
 export const CSR_QUALIFIED_KIND = "certificatesigningrequest.certificates.k8s.io";
 
 const PREFIX = /^(csr|certificatesigningrequests?(\.certificates\.k8s\.io)?)\//;
@@ -30,8 +30,8 @@ export function csrPath(name: string): string {
 }
 
 /**
- * Finds the name that a short name means, as `get csr` shows it on a terminal; undefined when it means none. Throws AppError
- * `invalid` when it means several.
+ * Finds the full name for a short name as `get csr` shows it on a terminal; undefined when no name matches. Throws
+ * AppError `invalid` when several names match.
  */
 export function findWholeName(text: string, names: readonly string[]): string | undefined {
   const [only, ...more] = findShortened(text, names);
@@ -41,7 +41,7 @@ export function findWholeName(text: string, names: readonly string[]): string | 
   });
 }
 
-/** Gets a request by its name or short name. Errors are those of the API, and of `findWholeName`. */
+/** Gets a request by its name or short name. Throws the errors of the API and of `findWholeName`. */
 export async function getCsrByName(
   api: ApiClient,
   name: string,

@@ -19,7 +19,7 @@ export interface CsrDecision {
   readonly text: DecisionText;
 }
 
-/** Creates the decision of the user of a connection, with a tool such as `tlsboot demo`. */
+/** Creates a decision by the user of a connection; `tool` names the program that the user decides with. */
 export async function createDecision(
   verb: "approve" | "deny",
   api: ApiClient,
@@ -32,16 +32,16 @@ export async function createDecision(
   return { decide: verb === "approve" ? withApproval : withDenial, text };
 }
 
-/** The request that a person has seen: that object, and with `resourceVersion` in that state. */
+/** The request that a person saw: the object and, with `resourceVersion`, its version. */
 export interface SeenRequest {
   readonly uid: string | undefined;
   readonly resourceVersion?: string;
 }
 
 /**
- * Reads a request, adds the decision and writes it, and starts again after a conflict. Returns false without writing when
- * the request has the same decision already. With `seen` only that object is decided: throws AppError `csr_deleted` for
- * another one of the same name, and `conflict` when it has changed since that version.
+ * Reads a request, adds the decision and writes it; a conflict restarts this. Returns false without writing when the
+ * request already has the same decision. With `seen`, throws AppError `csr_deleted` for another object of the same
+ * name, and `conflict` when the object has changed since that version.
  */
 export async function decideOne(
   api: ApiClient,

@@ -1,6 +1,6 @@
 /**
- * Explains the verdict about one request, for `policy explain` and `describe csr`. The verdict is the approver's own,
- * from the API as it is now or from files alone; nothing is written.
+ * Explains the verdict on one request, for `policy explain` and `describe csr`. It decides with the approver's code,
+ * from the current state of the API or from files alone, and writes nothing.
  */
 import { BUILTIN_POLICIES, type Policy } from "../../core/approval/policy.ts";
 import type { Known, Verdict } from "../../core/approval/decide_request.ts";
@@ -28,15 +28,15 @@ import { decideFrom, type EvidenceSources } from "../../core/approval/decide_fro
 import { createAccessReviewer } from "../objects/access_reviews.ts";
 import { type ApiClient, type ApiHandle, listAll } from "../objects/api.ts";
 
-/** The verdicts of the rules about one request. */
+/** The verdicts of the policies on one request. */
 export interface Explanation {
   /** The verdict of an approver with the chosen policies. */
   readonly verdict: Verdict;
-  /** Without chosen policies: the verdict of each built-in policy that applies to the request. */
+  /** The verdict of each built-in policy that applies to the request, if no policies were chosen. */
   readonly others: readonly Verdict[];
 }
 
-/** Decides a request as the approver does, by the evidence of the sources. */
+/** Decides a request as the approver does, from the evidence of the sources. */
 export async function explainRequest(
   csr: CertificateSigningRequest,
   request: RequestFacts,
@@ -61,20 +61,20 @@ export async function explainRequest(
     : BUILTIN_POLICIES.values().toArray().filter((policy) => findRulesAbout([policy], csr).length > 0);
   const others = await Promise.all(shipped.map(async (policy) => {
     const other = await decide([policy]);
-    return { ...other, trace: other.trace.filter((one) => one.policy === policy.name) };
+    return { ...other, trace: other.trace.filter((step) => step.policy === policy.name) };
   }));
   return { verdict, others };
 }
 
 /** A request and the sources of evidence about it. */
-export interface RequestEvidence {
+interface RequestEvidence {
   readonly csr: CertificateSigningRequest;
   readonly sources: EvidenceSources;
   /** Reads the settings that the approver has published. */
   readApproverSettings(): Promise<ChosenSettings>;
 }
 
-/** Gathers evidence from files alone: permissions cannot be checked, and there are no earlier requests. */
+/** Gathers evidence from files alone, without permissions and earlier requests. */
 export function gatherFromFile(
   csr: CertificateSigningRequest,
   nodes: readonly ReportingNode[],
@@ -94,7 +94,9 @@ export function gatherFromFile(
   };
 }
 
-/** Gathers evidence from the API, also the request when `wanted` is a name. Nodes come from a file if one is given. */
+/**
+ * Gathers evidence from the API, including the request if `wanted` is a name. `nodes` replaces the nodes of the API.
+ */
 export async function gatherFromApi(
   wanted: CertificateSigningRequest | string,
   nodes: readonly ReportingNode[] | undefined,
@@ -110,7 +112,7 @@ export async function gatherFromApi(
   };
 }
 
-/** Removes a request's own approval from the evidence, so that it does not count for itself. */
+/** Removes a request's own approval from the evidence, so that it does not justify itself. */
 export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
   return {
     ...sources,
@@ -118,12 +120,12 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
   };
 }
 
-/** The evidence in an API. Each list is read once, at its first use, and the signal of that use ends the reading. */
+/** The evidence in an API. Each list is read once, at its first use and with the signal of that use. */
 export interface ApiEvidence {
   readonly requests: Read<readonly CertificateSigningRequest[]>;
   /** The names and addresses that nodes report; failed when the user may not list nodes. */
   readonly reported: Read<Lookup<ReadonlyMap<string, NodeNames>>>;
-  /** The sources of a verdict. Fails for a user who may not list requests. */
+  /** The sources of a verdict. Rejects for a user who may not list requests. */
   readonly sources: Read<EvidenceSources>;
   /** Lists the records of the certificates from one signer. */
   records(signerName: string, signal: AbortSignal): Promise<readonly IssuedCertificate[]>;
@@ -135,7 +137,7 @@ export interface ApiEvidence {
 
 type Read<T> = (signal: AbortSignal) => Promise<T>;
 
-/** Creates the evidence of an API. Nodes are those of a list, if one is given. */
+/** Creates the evidence of an API. `nodes` replaces the nodes of the API. */
 export function createApiEvidence(
   { api, transport, serverNames }: ApiHandle,
   { clock }: { readonly clock: Clock },
@@ -151,7 +153,7 @@ export function createApiEvidence(
   const shared: Pick<EvidenceSources, "clock" | "reviewer" | "findRevoked"> = {
     clock,
     reviewer: createAccessReviewer(transport, { clock }),
-    // Nothing is revoked where the API has no revocations, or the user may not read them.
+    // Nothing counts as revoked when the API has no revocations or the user may not read them.
     async findRevoked(csr, signal) {
       const index = await revocations(signal);
       if (index === undefined) return undefined;
@@ -198,9 +200,9 @@ function once<T>(read: Read<T>): Read<T> {
 function onceEach<T>(read: (name: string, signal: AbortSignal) => Promise<T>): typeof read {
   const known = new Map<string, Promise<T>>();
   return (name, signal) => {
-    const one = known.get(name) ?? read(name, signal);
-    known.set(name, one);
-    return one;
+    const value = known.get(name) ?? read(name, signal);
+    known.set(name, value);
+    return value;
   };
 }
 

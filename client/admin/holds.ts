@@ -22,7 +22,7 @@ import { createNodeCertificateIndex } from "../../core/approval/evidence/node_ce
 import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
-/** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */
+/** Finds the requests that are held, with the fault of each by its name. */
 export async function findHolds(
   api: ApiClient,
   requests: readonly CertificateSigningRequest[],
@@ -48,8 +48,8 @@ export async function findHolds(
 }
 
 /**
- * Creates a lookup of the client certificates of nodes: in the register if the API has one that the user may read, and in
- * the requests that still exist. The register is read at the first call, by default here.
+ * Creates a lookup of the client certificates of nodes: in the register, if the API has one that the user may read, and
+ * in the requests that still exist. `readRecords` is called once, at the first lookup.
  */
 export function createCertificateLookup(
   api: ApiClient,
@@ -61,7 +61,7 @@ export function createCertificateLookup(
 ): EvidenceSources["certificates"] {
   const certificates = createNodeCertificateIndex(clock);
   for (const csr of requests) certificates.put(csr);
-  /** Reads the register, and returns why that failed. */
+  /** Reads the register, and returns the reason if that fails. */
   const readRegister = async (): Promise<string | undefined> => {
     try {
       for (const record of await readRecords()) certificates.putRecord(record);
@@ -81,7 +81,7 @@ export function createCertificateLookup(
   };
 }
 
-/** Lists the records of the certificates from one signer. Throws AppError where the API has no register. */
+/** Lists the records of one signer's certificates. Throws AppError when the API has no register. */
 export async function listRecordsOfSigner(
   api: ApiClient,
   signerName: string,

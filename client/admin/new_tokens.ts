@@ -1,4 +1,6 @@
-/** New bootstrap tokens: their machines, their Secrets, and the cluster that the machines join. */
+/**
+ * Creates bootstrap tokens, for the machines of an inventory if wanted, and finds the cluster that the machines join.
+ */
 import type { FilePort } from "../files.ts";
 import { findOwnUsername } from "../objects/access_reviews.ts";
 import type { ApiClient, ApiConnection } from "../objects/api.ts";
@@ -19,7 +21,6 @@ import type { Clock } from "../../core/ports.ts";
 import { readApproverSettings } from "./published_settings.ts";
 import { TOKEN_COLLECTION, tokenPath } from "./tokens.ts";
 
-/** A token that is to be created. */
 export interface PlannedToken {
   readonly token: BootstrapToken;
   /** The only node that the token is for; undefined for any node. */
@@ -30,11 +31,11 @@ export interface PlannedToken {
   readonly ttl: number;
   readonly description?: string | undefined;
   readonly groups: readonly string[];
-  /** The absolute path of the file for the machine; undefined for stdout. */
+  /** The absolute path of the output file for the machine; undefined for stdout. */
   readonly path: string | undefined;
 }
 
-/** Throws AppError `not_found` for a node that the inventory of the server's approver does not have. */
+/** Throws AppError `not_found` for a node that is missing from the inventory of the server's approver. */
 export async function assertKnownNodes(api: ApiClient, nodes: readonly NodeName[], signal: AbortSignal): Promise<void> {
   const { inventory } = await readApproverSettings(api, signal);
   const unknown = nodes.find((node) => inventory?.has(node) === false);
@@ -43,8 +44,8 @@ export async function assertKnownNodes(api: ApiClient, nodes: readonly NodeName[
 }
 
 /**
- * Reads the machines of an inventory, or the one that is named. AppError `config_invalid` for a faulty file, `not_found`
- * for a machine that the file does not have.
+ * Reads the machines of an inventory, or only the given one. AppError `config_invalid` for a faulty file, `not_found`
+ * for a machine that is not in the file.
  */
 export async function readMachines(
   path: string,
@@ -79,7 +80,7 @@ export async function readMachines(
   return nodes;
 }
 
-/** Creates the error about a node that an inventory does not have. */
+/** Creates the error for a node that is missing from an inventory. */
 function createUnknownNodeError(node: NodeName, where: string, names: readonly string[]): AppError {
   const nearest = findNearest(node, names);
   return new AppError("not_found", `cannot make a token for "${node}": ${where} does not have it`, {
@@ -102,7 +103,7 @@ export function findExpiration({ ttl }: Pick<PlannedToken, "ttl">, now: Date): D
   return ttl === 0 ? undefined : new Date(now.getTime() + ttl);
 }
 
-/** Creates tokens at an API server and hands each out. A token that cannot be handed out is deleted again. */
+/** Creates tokens at an API server and hands out each one. A token that cannot be handed out is deleted. */
 export async function createTokens(
   tokens: readonly PlannedToken[],
   handOut: (planned: PlannedToken) => Promise<void>,
@@ -123,8 +124,8 @@ export async function createTokens(
 }
 
 /**
- * Creates a token at an API server. A limited one records its creator and the time; a tlsboot server replaces both by what it
- * knows itself.
+ * Creates a token at an API server. A limited token records its creator and the time; a tlsboot server replaces both
+ * with its own values.
  */
 async function postToken(
   api: ApiClient,
@@ -149,8 +150,8 @@ async function postToken(
 }
 
 /**
- * Reads the address and the CA of the cluster. Called before a token is created, which would be useless without them. With
- * `mayBeUnpublished`, the connection's own server and CA replace a `cluster-info` that the cluster does not publish.
+ * Reads the address and the CA of the cluster. Call it before a token is created, which would be useless without them.
+ * With `mayBeUnpublished`, the connection's server and CA are used when the cluster publishes no `cluster-info`.
  */
 export async function readJoinTarget(
   connection: Pick<ApiConnection, "api" | "cluster" | "files">,
@@ -171,7 +172,7 @@ function readPublished(clusterInfo: ConfigMap): JoinTarget {
   throw unjoinable(target.error);
 }
 
-/** Reads the server and the CA of the connection's kubeconfig, which are those of the cluster for other clients too. */
+/** Reads the server and the CA from the connection's kubeconfig, which other clients of the cluster can use too. */
 async function readOwnTarget(
   { cluster: { server, ca }, files }: Pick<ApiConnection, "cluster" | "files">,
 ): Promise<JoinTarget> {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import { HASHED_NAMES, SSH_VECTORS } from "../../tests/support/ssh_vectors.ts";
-import { parseExpectedMachines } from "./expected_machines.ts";
 import { readMachines } from "./new_tokens.ts";
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
@@ -20,13 +19,5 @@ test("readMachines() lists the machines of known_hosts, and finds one whose name
   await assert.rejects(read(HASHED), {
     code: "config_invalid",
     message: "/known_hosts: the names of the machines are hashed; give their names",
-  });
-});
-
-test("parseExpectedMachines() lists the machines of known_hosts, unless their names are hashed", () => {
-  assert.deepEqual(parseExpectedMachines(LISTED), { ok: true, value: ["n1", "n2"] });
-  assert.deepEqual(parseExpectedMachines(HASHED), {
-    ok: false,
-    error: ["the names of the machines are hashed; give their names"],
   });
 });

@@ -1,11 +1,11 @@
-/** The policies and the inventory by which a command decides requests: those of its flags, or those of the approver. */
+/** The policies and the inventory that a command decides requests with, from its flags or from the approver. */
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
 import type { ApiClient } from "../objects/api.ts";
 
-/** The settings, and where they come from. */
+/** The settings and their origin. */
 export interface ChosenSettings extends PolicySettings {
   /** The signers that run in the process of the approver; undefined when they are not known. */
   readonly signers?: readonly string[] | undefined;
@@ -16,7 +16,7 @@ export interface ChosenSettings extends PolicySettings {
   readonly origin: string;
 }
 
-/** Reads the settings that the approver has published. Without them the verdict is that of an approver without policies. */
+/** Reads the settings that the approver has published. If there are none, requests are decided without policies. */
 export async function readApproverSettings(api: ApiClient, signal: AbortSignal): Promise<ChosenSettings> {
   const { namespace, name } = PUBLISHED_SETTINGS;
   const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
@@ -39,12 +39,12 @@ export async function readApproverSettings(api: ApiClient, signal: AbortSignal):
   }
 }
 
-/** Creates the settings of an approver without policies, for the reason why the approver's own are not known. */
+/** Creates settings without policies; `why` is the reason that the approver's settings are unknown. */
 export function createNoSettings(why: string): ChosenSettings {
   return { policies: [], inventory: undefined, source: "none", origin: `unknown, ${why}` };
 }
 
-/** Names policies, and says how many machines an inventory has. */
+/** Formats the names of policies and the size of an inventory. */
 export function describePolicies({ policies, inventory }: PolicySettings): string {
   const names = policies.map(({ name }) => name).join(", ");
   const hashed = inventory?.hashedHosts === undefined ? "" : ` and ${inventory.hashedHosts.length} with hashed names`;

@@ -1,4 +1,4 @@
-/** The register of a server, or the log of a signer, as pages of records; and the certificates that a user names. */
+/** Reads records from a server's register or a signer's log, and finds the certificates that a user refers to. */
 import { open } from "node:fs/promises";
 import type { ApiClient } from "../objects/api.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
@@ -20,13 +20,15 @@ import { isRecord } from "../../core/lib/record.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
-  /** Whether records name the certificate that they replace; the log of a signer, which is only appended to, does not. */
+  /**
+   * Whether records name the certificate that they replace. A signer's log does not, because lines are only appended.
+   */
   readonly namesReplaced: boolean;
-  /** Yields all records in the order of issuance; with `signerName` possibly only those of that signer. */
+  /** Yields all records in the order of issuance. With `signerName`, the source may leave out other signers. */
   pages(signal: AbortSignal, signerName?: string): AsyncIterable<RecordPage>;
   /** Finds a record by its name. */
   findByName(name: string, signal: AbortSignal): Promise<IssuedCertificate | undefined>;
-  /** Reads the SHA-256 (hex) of the CAs that were replaced and are trusted no longer; a log knows none. */
+  /** Reads the SHA-256 (hex) of the CAs that were replaced and are no longer trusted; empty for a log. */
   readRetiredCas(signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
 
@@ -41,7 +43,7 @@ export function createApiSource(api: ApiClient): RecordSource {
   };
 }
 
-/** Finds the replaced certificates of the whole register. */
+/** Finds the replaced certificates in the whole register. */
 export async function findReplacements(source: RecordSource, signal: AbortSignal): Promise<Replacements> {
   const replacements: Replacements = new Map();
   const finder = new ReplacementFinder();
@@ -52,16 +54,16 @@ export async function findReplacements(source: RecordSource, signal: AbortSignal
   return source.namesReplaced ? replacements : finder.found;
 }
 
-/** A certificate as a user names it. */
-export type RecordReference =
+/** A user's reference to a certificate. */
+type RecordReference =
   /** The name of a record. */
   | { readonly kind: "name"; readonly name: string }
   /** A serial number or a fingerprint in lower-case hex, or the beginning of one. */
   | { readonly kind: "digits"; readonly digits: string };
 
-/** The words before the number of a certificate that commands accept. */
+/** The prefixes that commands accept before the number of a certificate. */
 export const CERTIFICATE_WORDS = /^(certs?|certificates?|issuedcertificates?(\.tlsboot)?|serial)\//;
-/** The fewest digits of a serial number; a shorter number is the position in the register. */
+/** A number with fewer digits is a position in the register and not a serial number. */
 const MIN_SERIAL_DIGITS = 6;
 
 /**
@@ -90,8 +92,9 @@ export function parseRecordReference(text: string): RecordReference {
 }
 
 /**
- * Finds the certificates that users name, in one pass over the register. In place of one that does not exist, the result
- * has AppError `not_found`; for digits with which several serial numbers begin, `invalid` with the candidates.
+ * Finds the certificates that users name, in one pass over the register. The result has AppError `not_found` in place
+ * of a certificate that does not exist, and `invalid` with the candidates when several serial numbers begin with the
+ * digits.
  */
 export async function findReferences(
   source: RecordSource,
@@ -130,7 +133,7 @@ function withoutZeros(digits: string): string {
 
 const MAX_CANDIDATES = 10;
 
-/** Formats a certificate in one line, to choose it among others. */
+/** Formats a certificate in one line, so that a user can choose among several. */
 function formatCandidate({ spec }: IssuedCertificate): string {
   return line`${spec.serialNumber ?? "<unknown>"}  ${spec.subject ?? "<none>"}  issued ${spec.issuedAt ?? "<unknown>"}`;
 }
@@ -161,10 +164,12 @@ function pickOne(
   );
 }
 
-/** The number of records of a log that are handed out together. */
+/** The number of records in a page of a log. */
 const PAGE_SIZE = 500;
 
-/** Creates the source that reads the log of a signer from its beginning each time. Throws AppError `io` or `invalid` while it is read. */
+/**
+ * Creates a source that reads a signer's log from its beginning each time. Reading throws AppError `io` or `invalid`.
+ */
 export function createLogSource(path: string): RecordSource {
   return {
     namesReplaced: false,
@@ -187,7 +192,7 @@ export function createLogSource(path: string): RecordSource {
 }
 
 /** A record of a log with the number of its line. */
-export interface LoggedRecord {
+interface LoggedRecord {
   readonly line: number;
   readonly record: IssuedCertificate;
 }

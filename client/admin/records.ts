@@ -1,4 +1,6 @@
-/** The register of issued certificates and the revocations in the API: their paths, and pages of records. */
+/**
+ * Reads the register of issued certificates from the API page by page, and has the paths of records and revocations.
+ */
 import { type ApiClient, type QueryParameters, readPages } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { issuedCertificateKind, revocationKind } from "../../core/kube/kinds/mod.ts";
@@ -13,11 +15,11 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 
 export const RECORD_COLLECTION = formatCollectionPath(issuedCertificateKind);
-/** The qualified kind of a record, with which `-o name` starts. */
+/** The qualified kind of a record, which begins each line of `-o name`. */
 export const RECORD_QUALIFIED_KIND = formatQualifiedKind({ ...issuedCertificateKind, kind: "issuedcertificate" });
 export const REVOCATION_COLLECTION = formatCollectionPath(revocationKind);
 
-/** A part of the register, in the order of issuance. */
+/** A page of the register, in the order of issuance. */
 export interface RecordPage {
   readonly records: readonly IssuedCertificate[];
   /** The version from which a watch continues. */
@@ -76,7 +78,7 @@ export async function findObject<T extends KubeObject>(
   }
 }
 
-/** Returns the answer, or undefined for an object that is not there or that the user may not read. */
+/** Returns the answer, or undefined for an object that does not exist or that the user may not read. */
 export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
@@ -86,7 +88,7 @@ export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined
   }
 }
 
-/** Makes a request to the group `tlsboot`, and explains the failure of a server that does not serve the group. */
+/** Makes a request to the group `tlsboot`, and explains the failure when the server does not serve the group. */
 export async function explainMissingGroup<T>(
   request: () => Promise<T>,
   explain: (cause: unknown) => AppError = missingGroup,
@@ -98,7 +100,7 @@ export async function explainMissingGroup<T>(
   }
 }
 
-/** Reports whether an error is the answer to a path that the server does not have, rather than about an object. */
+/** Reports whether the server does not serve the path at all, as opposed to not having the object. */
 export function isGroupMissing(error: unknown): boolean {
   // kube-apiserver and `serve` have the same text for an unknown path (apiserver `pkg/endpoints/handlers/responsewriters`).
   return isAppError(error, "not_found") && /could not find the requested resource|page not found/.test(error.message);

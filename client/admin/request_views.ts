@@ -1,6 +1,7 @@
 /**
- * Gathers what the view of a request shows, with the user's own rights, from any Kubernetes API. What the API does not
- * have or the user may not read is left out of the view: a real cluster has no register and no records of requests.
+ * Gathers the data for the view of a request from any Kubernetes API, with the user's own rights. The view leaves out
+ * everything that the API does not have or that the user may not read: kube-apiserver, for example, has neither a
+ * register nor records of requests.
  */
 import { isSettled } from "../../core/approval/recognizers.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
@@ -21,23 +22,23 @@ import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts
 import type { ApiClient, ApiHandle } from "../objects/api.ts";
 import type { Clock } from "../../core/ports.ts";
 
-/** Creates the views of requests, over one connection. */
+/** Creates views of requests over one connection. */
 export interface RequestViews {
-  /** Creates the view of a request as it is now. */
+  /** Creates the view of a request in its current state. */
   view(csr: CertificateSigningRequest, signal: AbortSignal): Promise<RequestView>;
 }
 
 /** The rules by which requests are decided. */
 export interface RequestViewRules {
-  /** The settings of flags, or those that the approver has published. */
+  /** The settings from flags or from the approver. */
   readonly chosen: ChosenSettings;
   /** Profiles of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
 }
 
 /**
- * Creates views over a connection. Lists are read once, at the first view, and the signal of that view ends them: create the
- * views again when they should follow changes.
+ * Creates views over a connection. Lists are read once, for the first view and with its signal; to see later changes,
+ * call this function again.
  */
 export function createRequestViews(
   connection: ApiHandle,
@@ -55,7 +56,7 @@ export function createRequestViews(
         evidence.records(csr.spec.signerName, signal).catch(ignoreAppError),
         findToken(evidence, csr, signal),
         evidence.reported(signal),
-        // Without an await here: while the list of promises is not complete, no one would catch their errors.
+        // Not awaited here: a rejection of another promise would be unhandled until `Promise.all` has them all.
         facts === undefined
           ? undefined
           : readSources(evidence, signal).then((sources) => isAdministratorOf(sources, csr, facts, signal)),
@@ -93,7 +94,7 @@ async function findToken(
   return toTokenView(id, token.kind === "found" ? token.value : undefined);
 }
 
-/** Returns the sources of evidence; a user who may read the request but nothing else still gets a verdict. */
+/** Returns the sources of evidence. A user who may read only the request still gets a verdict. */
 async function readSources(evidence: ApiEvidence, signal: AbortSignal): Promise<EvidenceSources> {
   try {
     return await evidence.sources(signal);
@@ -109,7 +110,7 @@ function ignoreAppError(error: unknown): undefined {
   return undefined;
 }
 
-/** Finds the record of this very request, and not that of an earlier one with its name. */
+/** Finds the record of this request, and not of an earlier one with the same name. */
 async function findRecord(
   api: ApiClient,
   csr: CertificateSigningRequest,
@@ -120,7 +121,7 @@ async function findRecord(
   return requestUID === "" || requestUID === csr.metadata.uid ? record : undefined;
 }
 
-/** Checks whether roles grant everything to the requested user; undefined when that cannot be checked or does not matter. */
+/** Checks whether roles allow the requested user everything; undefined when that cannot be checked or is irrelevant. */
 async function isAdministratorOf(
   { reviewer }: EvidenceSources,
   { spec }: CertificateSigningRequest,

@@ -1,4 +1,4 @@
-/** Plans revocations: resolves the targets of `tlsboot revoke`, and finds the certificates that each of them covers. */
+/** Plans revocations: resolves the targets of `tlsboot revoke` and finds the certificates that each target covers. */
 import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -83,7 +83,7 @@ export class RevocationPlanner {
     return { username: user?.username ?? "", groups: user?.groups ?? [], serialNumber: pair?.leaf.serialNumber };
   }
 
-  /** Finds the serial numbers of the certificates and requests that are named. */
+  /** Resolves certificates and requests to serial numbers. */
   async #resolve(typed: readonly TypedTarget[], signal: AbortSignal): Promise<readonly (Resolved | AppError)[]> {
     const certificates = typed.filter(({ kind }) => kind === "certificate").map(({ text }) => text);
     const found = certificates.length === 0 ? [] : await findReferences(this.#source, certificates, signal);
@@ -126,7 +126,7 @@ export class RevocationPlanner {
     }
   }
 
-  /** Finds the certificate of a request that was deleted, in the register. */
+  /** Finds the certificate of a deleted request in the register. */
   async #resolveDeletedRequest(
     text: string,
     name: string,
@@ -204,7 +204,7 @@ export class RevocationPlanner {
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
     if (earlier !== undefined && !widens) return alreadyRevoked(text, earlier);
-    // A revocation that is widened keeps its reason and its message, unless others are given.
+    // A widened revocation keeps its reason and message unless new ones are given.
     const { reason, message = earlier?.spec.message } = this.#options;
     const revocation = createRevocation(target, {
       reason: reason === "unspecified" ? earlier?.spec.reason ?? reason : reason,
@@ -237,10 +237,10 @@ interface ResolvedRevocation {
 
 type Resolved = ResolvedRevocation | Extract<RevocationPlan, { readonly kind: "deny" }>;
 
-/** The fewest digits of a serial number that is taken for a whole one: eight random bytes, as CAs must use at least. */
+/** A serial number with at least this many digits counts as complete: CAs must use eight random bytes or more. */
 const MIN_WHOLE_DIGITS = 16;
 
-/** Creates the target of a certificate; a whole serial number may be unknown to the register. */
+/** Creates the target for a certificate; a complete serial number need not be in the register. */
 function toSerialTarget(text: string, found: IssuedCertificate | AppError | undefined): Resolved | AppError {
   if (found === undefined) return new AppError("internal", `the certificate "${text}" was not looked up`);
   if (!(found instanceof AppError)) {

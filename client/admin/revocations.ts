@@ -1,6 +1,6 @@
 /**
- * Carries out planned revocations and takes revocations back, as the user of a connection; and parses what to revoke: a serial
- * number, or a word and a name such as `node/n1`.
+ * Carries out planned revocations and takes revocations back, as the user of a connection. Also parses their targets: a
+ * serial number, or a word and a name such as `node/n1`.
  */
 import { AppError, isAppError } from "../../core/errors.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
@@ -37,14 +37,17 @@ export async function servesRevocations(api: ApiClient, signal: AbortSignal): Pr
 }
 
 /** The effects of a revocation beyond the Revocation itself. */
-export interface CarriedOut {
+interface CarriedOut {
   /** Whether the Secret of a revoked token is deleted. */
   readonly isTokenDeleted: boolean;
-  /** Why the Secret is not deleted, as a sentence for the user; undefined otherwise. */
+  /** The reason why the Secret was not deleted, as a sentence for the user. */
   readonly failure: string | undefined;
 }
 
-/** Creates the Revocation of a plan, and deletes the Secret of a revoked token. AppError with the causes of a refusal. */
+/**
+ * Creates the Revocation of a plan, and deletes the Secret of a revoked token. A refusal is an AppError with its
+ * causes.
+ */
 export async function carryOutRevocation(
   plan: Extract<RevocationPlan, { readonly kind: "revoke" }>,
   api: ApiClient,
@@ -85,7 +88,7 @@ function describeRefusal(error: AppError): string {
 }
 
 /**
- * Deletes a revocation, and returns the number of certificates that no other one covers and that have not expired. AppError
+ * Deletes a revocation, and returns the number of valid certificates that no other revocation covers. AppError
  * `not_found` when the target is not revoked, and `invalid` when the revocation cannot be taken back.
  */
 export async function takeBackRevocation(
@@ -117,7 +120,7 @@ export async function takeBackRevocation(
   return released;
 }
 
-/** Counts the valid certificates that a revocation covers and no other one does. */
+/** Counts the valid certificates that only this revocation covers. */
 export async function countReleased(
   api: ApiClient,
   revocations: readonly Revocation[],
@@ -142,7 +145,7 @@ export async function countReleased(
 
 /** The target of `revoke` or `unrevoke` before it is looked up. */
 export type TypedTarget =
-  /** A certificate by its serial number, the beginning of it, or its record. */
+  /** A certificate by its serial number, the beginning of that number, or its record. */
   | { readonly kind: "certificate"; readonly text: string }
   | { readonly kind: "csr"; readonly text: string; readonly name: string }
   | { readonly kind: "named"; readonly text: string; readonly target: RevocationTarget };
@@ -181,10 +184,10 @@ export function parseTypedTarget(typed: string): TypedTarget {
   return { kind: "named", text: `${kind}/${value}`, target: { kind, value } };
 }
 
-/** A text of the form of a bootstrap token: its id, and a secret that may be mistyped. */
+/** Text that looks like a bootstrap token: an id, and a secret that may be mistyped. */
 const TOKEN_LIKE = /(?<![a-z0-9])([a-z0-9]{6})\.[a-z0-9]{10,}/g;
 
-/** Leaves out what may be the secret of a token, because messages are kept in logs. */
+/** Removes anything that may be the secret of a token, because messages end up in logs. */
 function hideSecret(text: string): string {
   return text.replace(TOKEN_LIKE, "$1");
 }
@@ -202,7 +205,7 @@ function parseCertificate(text: string): TypedTarget {
   });
 }
 
-/** Returns the id of a token; the secret of a whole one must not become a part of an object. */
+/** Returns the id of a token; the secret of a full token must not end up in an object. */
 function toTokenId(text: string): string {
   const id = /^([a-z0-9]{6})(\.[a-z0-9]{16})?$/.exec(text)?.[1];
   if (id !== undefined) return id;

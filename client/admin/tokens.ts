@@ -1,4 +1,4 @@
-/** Bootstrap tokens at an API server: Secrets in kube-system, which are listed without their secrets and deleted by their ids. */
+/** Lists, describes and deletes the bootstrap tokens of an API server, which are Secrets in kube-system. */
 import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
 import {
   BOOTSTRAP_TOKEN_NAMESPACE,
@@ -71,7 +71,7 @@ export async function deleteToken(
   id: string,
   signal: AbortSignal,
 ): Promise<{ readonly wasUsed: boolean }> {
-  // A user who may only delete tokens deletes them without the hint.
+  // A user who may delete tokens but not read them gets no report of a use.
   const secret = await unlessAbsent(api.requestObject<SecretObject>({ method: "GET", path: tokenPath(id) }, signal));
   try {
     await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);

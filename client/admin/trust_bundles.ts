@@ -1,6 +1,6 @@
 /**
- * ClusterTrustBundles in the API: which of them a user chooses, how they are read, and what a failure means; and the error of
- * a server without a kind that Kubernetes 1.37 has added.
+ * Reads the ClusterTrustBundles that a user selects, and explains failures, also of servers that lack a kind added in
+ * Kubernetes 1.37.
  */
 import { type ApiClient, listAll } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -9,7 +9,7 @@ import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../core/kube/schema.ts";
 import { findObject, isGroupMissing } from "./records.ts";
 
-/** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
+/** One bundle by name, or all bundles of a signer with certain labels, as a projected volume selects them. */
 export type TrustBundleSelection =
   | { readonly kind: "name"; readonly name: string }
   | { readonly kind: "signer"; readonly signerName: string; readonly labelSelector?: string | undefined };
@@ -44,7 +44,7 @@ export async function readTrustBundles(
   }
 }
 
-/** Creates the error of a selection that selects nothing. */
+/** Creates the error for a selection that matches no bundle. */
 export function createNoBundleError(selection: TrustBundleSelection): AppError {
   const hint = "see those that exist with: tlsboot get trustbundles";
   if (selection.kind === "name") {
@@ -70,7 +70,7 @@ export function explainTrustBundleFailure(error: unknown): unknown {
   });
 }
 
-/** Creates the error of a server without a kind of `certificates.k8s.io/v1` that Kubernetes 1.37 has added. */
+/** Creates the error for a server without a kind that Kubernetes 1.37 added to `certificates.k8s.io/v1`. */
 function createMissingKindError(kind: Kind, advice: string, cause: unknown): AppError {
   return new AppError("not_found", `the server does not serve ${kind.kind}s of ${formatApiVersion(kind)}`, {
     cause,
@@ -78,7 +78,7 @@ function createMissingKindError(kind: Kind, advice: string, cause: unknown): App
   });
 }
 
-/** Throws when the server lacks one of the kinds. Any other failure to list them is left to those that use them. */
+/** Throws when the server lacks one of the kinds. Other failures are ignored, because later requests report them. */
 export async function checkServedKinds(
   api: ApiClient,
   kinds: readonly Kind[],

@@ -1,7 +1,7 @@
 /**
- * Exchanges a proof of which machine this is for a bootstrap token of one node and one key, whose requests are approved
- * already. The server is found by the hash of its CA, as with a token. The machine signs a text that it composes itself, so
- * that a server gets no signature of any other text.
+ * Exchanges a proof of this machine's identity for a bootstrap token that is limited to one node and one key and that
+ * approves their request. The hash of the CA identifies the server, as when joining with a token. The machine signs
+ * only a text that it composes itself, so a server cannot obtain a signature over another text.
  */
 import { Buffer } from "node:buffer";
 import { createProofMessage } from "../../core/attestation/exchange.ts";
@@ -30,7 +30,7 @@ import type { FilePort } from "../files.ts";
 import { type Connect, readCa, readCluster } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 
-/** The means by which this machine proves its identity: its TPM, or its SSH host key. */
+/** Proves this machine's identity with its TPM or its SSH host key. */
 export interface Prover {
   readonly kind: ProofKind;
   /** Reads the public keys that the server challenges. */
@@ -45,7 +45,9 @@ export interface AttestOptions {
   readonly server: string;
   /** The accepted hashes of the CA's public key, at least one. */
   readonly pins: readonly PublicKeyPin[];
-  /** The cluster of this machine's kubeconfig: its CAs follow a replacement, which the hashes cannot. */
+  /**
+   * Reads the cluster from this machine's kubeconfig, whose CAs are updated when they are replaced; the hashes are not.
+   */
   readonly readKnownCluster?: (() => Promise<PublishedCluster | undefined>) | undefined;
   readonly nodeName: NodeName;
   readonly key: Pick<PrivateKey, "publicKeyDer">;
@@ -60,11 +62,11 @@ export interface AttestOptions {
 /** A step of the exchange, for progress output. */
 export type AttestProgress =
   | { readonly kind: "proving"; readonly server: string; readonly proof: ProofKind }
-  /** A try failed and is repeated after a pause; reported once for each reason. */
+  /** An attempt failed and is repeated after a pause; reported once for each reason. */
   | { readonly kind: "provingDelayed"; readonly reason: string }
   | { readonly kind: "proven"; readonly server: string; readonly expiration: Date | undefined };
 
-/** The token for a proof, and the cluster that it is for. */
+/** The token that a proof was exchanged for, and its cluster. */
 export interface AttestedJoin extends PublishedCluster {
   readonly token: BootstrapToken;
   readonly expiration: Date | undefined;
@@ -73,10 +75,10 @@ export interface AttestedJoin extends PublishedCluster {
 const WAIT_SECONDS = 300;
 
 /**
- * Proves to a server which machine this is, and returns the token that the server gives for it. It tries again while the
+ * Proves this machine's identity to a server, and returns the token that the server issues for it. It retries while the
  * server does not answer. AppError `access_denied` when the proof is refused, `not_found`, `access_denied` or
- * `unauthorized` when the server expects none, `tls_untrusted`, `unreachable`, `timeout` when the prover does not answer,
- * and the errors of the prover.
+ * `unauthorized` when the server accepts no proofs, `tls_untrusted`, `unreachable`, `timeout` when the prover does not
+ * answer, and the errors of the prover.
  */
 export async function attest(options: AttestOptions, signal: AbortSignal): Promise<AttestedJoin> {
   const { server, clock, onProgress, waitSeconds = WAIT_SECONDS } = options;
@@ -90,7 +92,7 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
       { retryable: true, hint: "check the server address, and that the server runs" },
     );
   await using limit = limitTime(clock, waitSeconds * 1_000, tooLate, signal);
-  // Nothing ends a step of a TPM or a program that hangs, so the limit ends the wait for it.
+  // A TPM or program that hangs cannot be stopped, so the limit ends only the wait for it.
   const limited = async <T>(step: () => Promise<T>): Promise<T> => {
     limit.signal.throwIfAborted();
     isProving = true;
@@ -105,7 +107,7 @@ export async function attest(options: AttestOptions, signal: AbortSignal): Promi
     evidence: () => limited(() => options.prover.evidence()),
     prove: (challenge, message) => limited(() => options.prover.prove(challenge, message)),
   };
-  // A machine without its TPM or its key does not wait for the server to say so.
+  // A machine without a TPM or key fails here, before it waits for the server.
   const evidence = await prover.evidence();
   onProgress?.({ kind: "proving", server, proof: kind });
   const join = await tryUntilDone(
@@ -136,19 +138,19 @@ function createSilenceError(options: AttestOptions): AppError {
   return new AppError("timeout", `${cannotProve(options)}: ${what}`, { hint });
 }
 
-/** What does not answer, and what to do about it. */
+/** The fault and the hint when a prover does not answer. */
 const SILENT: Readonly<Record<ProofKind, readonly [what: string, hint: string]>> = {
   tpm: ["its TPM does not answer", "check that no other program keeps the TPM busy, or restart the machine"],
   ssh: ["its SSH host key does not sign in time", "check with ssh-add -l that the agent answers"],
 };
 
-/** A machine that proves at each request which one it is. */
-export interface ProvingMachine extends Omit<AttestOptions, "key" | "readKnownCluster"> {
+/** A machine that proves its identity for each request. */
+interface ProvingMachine extends Omit<AttestOptions, "key" | "readKnownCluster"> {
   readonly kubeconfigPath: string;
   readonly files: FilePort;
 }
 
-/** Creates the proof that each request of a machine is made with. */
+/** Creates the function that proves a machine's identity for each request. */
 export function createIdentityProof(machine: ProvingMachine): ProveIdentity {
   const readKnownCluster = async (): Promise<PublishedCluster | undefined> => {
     const { kubeconfigPath, files } = machine;
@@ -197,8 +199,8 @@ async function exchange(options: AttestOptions, evidence: Evidence, signal: Abor
 }
 
 /**
- * Finds the cluster and its CAs by the hash. When the CA was replaced, the hash fits no longer, but the kubeconfig of this
- * machine has the new CA.
+ * Finds the cluster and its CAs by the hash. After the CA was replaced, the hash no longer matches, but this machine's
+ * kubeconfig has the new CA.
  */
 async function findServer(options: AttestOptions, signal: AbortSignal): Promise<PublishedCluster> {
   try {
@@ -220,11 +222,11 @@ async function call(
   return status;
 }
 
-/** Returns the CA that the server signs as, which must be one that this connection trusts. */
+/** Returns the hash of the CA that the challenge names, which must be one that this connection trusts. */
 function findTrustedPin(options: AttestOptions, caPem: string, caCertHash: string): PublicKeyPin {
   const bundle = parseCaBundle(caPem);
-  const found = bundle.ok ? bundle.value.map(publicKeyPin).find((pin) => pin === caCertHash) : undefined;
-  if (found !== undefined) return found;
+  const trusted = bundle.ok ? bundle.value.map(publicKeyPin).find((pin) => pin === caCertHash) : undefined;
+  if (trusted !== undefined) return trusted;
   throw new AppError("tls_untrusted", `${cannotProve(options)}: the challenge is of another server's CA`, {
     hint: "check that the address is the server's own, and that nothing between it and this machine answers for it",
   });
@@ -232,7 +234,7 @@ function findTrustedPin(options: AttestOptions, caPem: string, caCertHash: strin
 
 const NONCE = /^[A-Za-z0-9_-]{43}$/;
 
-/** Returns the challenge of the message, which must not end its line. */
+/** Checks the nonce, because a line break in it would end its line of the message. */
 function checkNonce(options: AttestOptions, nonce: string): string {
   if (NONCE.test(nonce)) return nonce;
   throw createAnswerError(options, "its challenge is malformed");
@@ -257,7 +259,7 @@ function explainRefusal(options: AttestOptions, error: unknown, call: "first" | 
   if (call === "first" && ["not_found", "access_denied", "unauthorized"].includes(code)) {
     return refuse("the server expects no proofs", `${inventory}; or use a token: tlsboot token create`);
   }
-  // The beginning of the message names the kind and the node, as that of every refusal of an API server.
+  // Like every refusal of an API server, the message begins with the kind and the name of the object.
   const why = error.message.replace(/^\S+ "[^"]*" is (?:forbidden|invalid): /, "");
   return refuse(why, code === "access_denied" ? inventory : SAME_VERSION);
 }

@@ -1,4 +1,4 @@
-/** Proves by its SSH host key which machine this is. */
+/** Proves a machine's identity with its SSH host key. */
 import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import { parseSshPrivateKey } from "../../core/attestation/ssh_private_key.ts";
 import {
@@ -18,15 +18,15 @@ import type { FilePort } from "../files.ts";
 export interface SshProver {
   readonly kind: "ssh";
   evidence(): Promise<Extract<Evidence, { kind: "ssh" }>>;
-  /** Signs the message, which is all that the challenge asks for. */
+  /** Signs the message; the challenge itself is not used. */
   prove(challenge: ProofChallenge, message: Bytes): Promise<Extract<ProofAnswer, { kind: "ssh" }>>;
 }
 
 export interface SshProverOptions {
-  /** The absolute path of the key, or of a `.pub` file whose key an agent has; sshd's own keys are tried by default. */
+  /** The absolute path of the key, or of a `.pub` file whose key an agent holds. Default: the first of sshd's keys. */
   readonly path?: string | undefined;
   readonly files: Pick<FilePort, "readText">;
-  /** Runs a program to its end: its stdout, or the reason why it failed. */
+  /** Runs a program; returns its stdout, or the reason why it failed. */
   readonly run: (
     program: string,
     args: readonly string[],
@@ -34,7 +34,7 @@ export interface SshProverOptions {
   ) => Promise<Result<string, string>>;
 }
 
-/** Where sshd has its keys by default, in the order in which they are tried. */
+/** sshd's default keys, in the order in which they are tried. */
 const HOST_KEYS: readonly string[] = ["ed25519", "ecdsa", "rsa"].map((name) => `/etc/ssh/ssh_host_${name}_key`);
 
 /** The timeout of a signature by ssh-keygen, in milliseconds: a token may wait for a touch. */
@@ -47,8 +47,8 @@ interface HostKey {
 }
 
 /**
- * Creates a prover, which reads the key for each step, so that it follows a key that is replaced. Its steps reject with
- * AppError `not_found`, `io` or `key_invalid` when there is no key that it can use, and `key_program_failed`.
+ * Creates a prover that reads the key for each step, so that a replaced key takes effect. The steps reject with
+ * AppError `not_found`, `io` or `key_invalid` when there is no usable key, and with `key_program_failed`.
  */
 export function createSshProver(options: SshProverOptions): SshProver {
   return {
@@ -84,7 +84,7 @@ async function readKeyText(path: string, files: SshProverOptions["files"]): Prom
   }
 }
 
-/** A private key in a file. */
+/** Returns a private key from a file. */
 function toFileKey(path: string, text: string): HostKey {
   const pair = parseSshPrivateKey(text);
   if (!pair.ok) throw refuseKey(path, pair.error);
@@ -95,7 +95,7 @@ function toFileKey(path: string, text: string): HostKey {
   };
 }
 
-/** A key that ssh-keygen finds by its public key: in an agent, or in a token that the agent knows. */
+/** Returns a key that ssh-keygen finds by its public key, in an agent or in a token that the agent knows. */
 function toProgramKey(path: string, text: string, { run }: SshProverOptions): HostKey {
   const [type = "", base64 = ""] = text.trim().split(/\s+/);
   const parsed = parseSshKeyText(type, base64);

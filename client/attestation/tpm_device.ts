@@ -1,6 +1,6 @@
 /**
- * A TPM 2.0 without any library: the few commands of an attestation (TCG, Trusted Platform Module Library, part 3), sent to
- * the kernel's resource manager `/dev/tpmrm0`, or to the Unix socket of a simulator.
+ * Sends the commands of an attestation to a TPM 2.0 (TCG, Trusted Platform Module Library, part 3), without a library:
+ * to the kernel's resource manager `/dev/tpmrm0`, or to the Unix socket of a simulator.
  */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
@@ -36,7 +36,7 @@ export type TpmHandle = number;
 
 /** The commands of an attestation. Each throws `TpmError` for an error of the TPM, AppError `io`, or the abort's reason. */
 export interface TpmDevice extends AsyncDisposable {
-  /** Creates the key of a template in the endorsement hierarchy, the same one each time; returns its TPMT_PUBLIC too. */
+  /** Creates the key of a template in the endorsement hierarchy. The key is the same each time. */
   createPrimary(template: TpmPublicArea): Promise<{ readonly handle: TpmHandle; readonly publicArea: Bytes }>;
   /** Saves a key, encrypted by the TPM, so that it can be loaded again until the TPM is reset. */
   saveContext(handle: TpmHandle): Promise<Bytes>;
@@ -54,11 +54,11 @@ export interface TpmDevice extends AsyncDisposable {
     qualifyingData: Uint8Array,
     pcrs: readonly number[],
   ): Promise<{ readonly quote: Bytes; readonly signature: Bytes }>;
-  /** Reads the certificate at an NV index; undefined when there is none that can be read. */
+  /** Reads the certificate at an NV index; undefined when there is none or it cannot be read. */
   readCertificate(index: number): Promise<Bytes | undefined>;
 }
 
-/** What the commands need: pauses, nonces, and when to give up. */
+/** The clock for pauses, the source of nonces, and the signal that ends the commands. */
 export interface TpmDeviceOptions {
   readonly clock: Pick<Clock, "sleep">;
   readonly random: Pick<Random, "bytes">;
@@ -84,11 +84,11 @@ export class TpmError extends AppError {
 }
 
 const INITIALIZE = 0x100;
-/** What a TPM answers while it is busy with itself: NV_RATE, RETRY, YIELDED, TESTING. */
+/** The response codes of a busy TPM: NV_RATE, RETRY, YIELDED, TESTING. */
 const BUSY: readonly number[] = [0x920, 0x922, 0x908, 0x90a];
 const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 20;
-/** How long a TPM may take to free a key at the end. */
+/** The time limit for freeing a key when the device is closed. */
 const FLUSH_MS = 5_000;
 
 const HAS_PASSWORD = {
@@ -140,26 +140,26 @@ const PASSWORD = 0x40000009;
 const HEADER_BYTES = 10;
 const MAX_RESPONSE_BYTES = 4096;
 const NONCE_BYTES = 16;
-/** Every TPM reads this many bytes of an NV index at once. */
+/** Every TPM can read this many bytes of an NV index at once. */
 const NV_BLOCK_BYTES = 512;
 const MAX_CERTIFICATE_BYTES = 8192;
 const EMPTY = tpmBuffer();
 
-/** One command, and how its response is read. */
+/** A command, and the reader of its response. */
 interface Command<T> {
   readonly code: number;
-  /** The action in words, which an error names: `cannot use the endorsement key`. */
+  /** The action in the message of an error, as in `cannot use the endorsement key`. */
   readonly action: string;
   readonly handles?: readonly TpmHandle[];
-  /** What authorizes the first handles: `PASSWORD`, or a policy session. */
+  /** The sessions that authorize the first handles: `PASSWORD`, or a policy session. */
   readonly sessions?: readonly number[];
   readonly parameters: readonly Uint8Array[];
-  /** Whether the response has the handle of something that was loaded. */
+  /** Whether the response has the handle of a loaded key or session. */
   readonly isLoading?: boolean;
   readonly read: (parameters: TpmReader, handle: TpmHandle) => T;
 }
 
-/** Creates the commands over a transport, which they own. At the end they free what they loaded. */
+/** Creates the commands over a transport, which the device owns. Disposing it frees all loaded keys and sessions. */
 export function createTpmDevice(
   transport: TpmTransport,
   { clock, random, signal }: TpmDeviceOptions,
@@ -204,7 +204,7 @@ export function createTpmDevice(
       parameters: [
         tpmBuffer(random.bytes(NONCE_BYTES)),
         EMPTY,
-        tpmNumber(1, 1), // A session of a policy.
+        tpmNumber(1, 1), // a policy session
         tpmNumber(2, TPM_ALGORITHM.none),
         tpmNumber(2, TPM_ALGORITHM.sha256),
       ],
@@ -219,12 +219,12 @@ export function createTpmDevice(
         action: "create a key in the TPM",
         handles: [ENDORSEMENT_HIERARCHY],
         sessions: [PASSWORD],
-        // Neither a password nor data of the caller, no additional data in the creation, no PCRs.
+        // No password, no caller data, no outside information, no PCRs.
         parameters: [tpmBuffer(EMPTY, EMPTY), tpmBuffer(encodePublicArea(template)), EMPTY, tpmNumber(4, 0)],
         isLoading: true,
         read: (parameters, handle) => {
           const publicArea = parameters.sized();
-          parameters.rest(); // How the key was created.
+          parameters.rest(); // the creation data, its hash and its ticket
           return { handle, publicArea };
         },
       }),
@@ -269,7 +269,7 @@ export function createTpmDevice(
 
     async readPcrs(pcrs) {
       const values = new Map<number, Bytes>();
-      // A TPM returns a few values at once.
+      // A TPM returns only a few values at a time.
       for (let rest = pcrs; rest.length > 0; rest = rest.filter((pcr) => !values.has(pcr))) {
         const before = values.size;
         await run({
@@ -313,7 +313,7 @@ export function createTpmDevice(
           read: (parameters) => parameters.sized(),
         });
       try {
-        // The index may be longer than the certificate, whose length follows its first two bytes.
+        // The index may be longer than the certificate, whose length is in its third and fourth byte.
         const [tag, form, high = 0, low = 0] = await read(4, 0);
         const length = 4 + high * 256 + low;
         if (tag !== 0x30 || form !== 0x82 || length > MAX_CERTIFICATE_BYTES) return undefined;
@@ -337,7 +337,7 @@ export function createTpmDevice(
 }
 
 function encodeCommand({ code, handles = [], sessions = [], parameters }: Command<unknown>): Bytes {
-  // An empty nonce, the attribute `continueSession`, an empty HMAC.
+  // Each has an empty nonce, the attribute `continueSession` and an empty HMAC.
   const authorizations = joinTpm(
     ...sessions.map((session) => joinTpm(tpmNumber(4, session), EMPTY, tpmNumber(1, 1), EMPTY)),
   );
@@ -350,7 +350,7 @@ function encodeCommand({ code, handles = [], sessions = [], parameters }: Comman
   return joinTpm(tpmNumber(2, tag), tpmNumber(4, HEADER_BYTES + body.length), tpmNumber(4, code), body);
 }
 
-/** Reads a response: its code, and its value when the code is that of success. */
+/** Reads the code of a response, and its value if the command succeeded. */
 function readResponse<T>(
   { action, isLoading = false, read }: Command<T>,
   response: Bytes,
@@ -412,7 +412,7 @@ async function openDevice(path: string): Promise<TpmTransport> {
 async function connectSocket(path: string): Promise<TpmTransport> {
   const socket = createConnection(path);
   await once(socket, "connect");
-  // `send` reports errors; without a listener, one between two commands would end the program.
+  // `send` reports errors. Without a listener, an error between two commands would end the program.
   socket.on("error", () => {});
   const chunks: AsyncIterator<Uint8Array> = socket[Symbol.asyncIterator]();
   return {

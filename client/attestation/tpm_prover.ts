@@ -1,4 +1,4 @@
-/** Proves by its TPM which machine this is. */
+/** Proves a machine's identity with its TPM. */
 import { createHash } from "node:crypto";
 import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import {
@@ -14,13 +14,15 @@ import { openTpm, type TpmDevice, type TpmDeviceOptions, TpmError, type TpmHandl
 /** A prover with a TPM. */
 export interface TpmProver {
   readonly kind: "tpm";
-  /** Presents the keys of the TPM, and the certificate of the first one. With some TPMs this takes many seconds. */
+  /**
+   * Returns the public keys of the TPM, and the certificate of the first one. This takes many seconds with some TPMs.
+   */
   evidence(): Promise<Extract<Evidence, { kind: "tpm" }>>;
-  /** Answers a challenge for the keys that were presented last, and signs the message. */
+  /** Answers a challenge for the keys that `evidence` returned last, and signs the message. */
   prove(challenge: ProofChallenge, message: Uint8Array): Promise<Extract<ProofAnswer, { kind: "tpm" }>>;
 }
 
-/** Creates a prover with the TPM at a path, which is opened for each step only. */
+/** Creates a prover with the TPM at a path, which is open only during a step. */
 export function createTpmProver(options: TpmDeviceOptions & { readonly path: string }): TpmProver {
   return createDeviceProver(() => openTpm(options));
 }
@@ -67,7 +69,7 @@ interface EndorsementKey {
   readonly certificateIndex: number;
 }
 
-/** How a TPM answers a template that it does not support: ASYMMETRIC, VALUE, KEY_SIZE, TYPE, SYMMETRIC, CURVE. */
+/** The response codes for an unsupported template: ASYMMETRIC, VALUE, KEY_SIZE, TYPE, SYMMETRIC, CURVE. */
 const UNSUPPORTED: readonly number[] = [0x81, 0x84, 0x87, 0x8a, 0x96, 0xa6];
 
 /** Creates the endorsement key by the first standard template that the TPM supports. */

@@ -34,7 +34,7 @@ export interface CredentialStoreOptions {
   readonly keyFile?: string;
 }
 
-/** A pair on disk, with the file of its key. */
+/** A pair on disk and the file of its key. */
 export interface FoundPair {
   readonly pair: CredentialPair;
   /** The file or link that the key was read from. */
@@ -93,7 +93,7 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
   };
 }
 
-/** Opens the store read-only: it finds the same pair as `openCredentialStore`, but changes nothing. */
+/** Opens the store read-only. It finds the same pair as `openCredentialStore` and changes nothing. */
 export function viewCredentialStore(
   options: CredentialStoreOptions,
 ): Omit<CredentialStore, "checkUpdatable" | "update"> {
@@ -215,8 +215,8 @@ export interface KeptKey {
   readonly isReused: boolean;
 }
 
-/** The file of a key, and which keys may be used. */
-export interface KeepKeyOptions {
+/** The file of a key, and the conditions that a key must meet. */
+interface KeepKeyOptions {
   readonly path: string;
   readonly files: FilePort;
   /** The algorithm of the key. Default: ECDSA P-256 for a new key, as in kubelet, and any for a kept one. */
@@ -254,7 +254,7 @@ export async function keepKey(options: KeepKeyOptions): Promise<KeptKey> {
   }
   const key = await generatePrivateKey(algorithm ?? "ecdsa-p256");
   check?.(key);
-  // The earlier run stored the certificate of this key, but did not remove the key.
+  // An earlier run stored the certificate of this key without removing the key.
   if (kept !== undefined) await files.unlink(path);
   await files.makeDirectory(dirname(path), FOLDER_MODE);
   try {

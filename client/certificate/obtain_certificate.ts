@@ -23,7 +23,7 @@ import { findIssuedFault } from "../../core/request/issued_certificate.ts";
 
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */
 export interface ObtainOptions {
-  /** Chooses the key, and keeps it where a later run finds it. Without a file, an interruption starts from the beginning. */
+  /** Chooses the key, and stores it where a later run finds it. If it is not stored, an interrupted run starts over. */
   readonly keepKey: () => Promise<{ readonly key: PrivateKey }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
   /** Opens a connection, which is closed at the end. */
@@ -57,7 +57,7 @@ export interface ObtainedCertificate {
   readonly pair: CredentialPair;
 }
 
-/** A request without a certificate: it waits for a decision or, once it is approved, for the signer. */
+/** A request that still waits for a decision or, once approved, for the signer. */
 export interface PendingCertificate {
   readonly submitted: SubmittedRequest;
   readonly pair: undefined;
@@ -151,14 +151,14 @@ async function finish(options: ObtainOptions, attempt: Attempt, certificatePem: 
   return { submitted, pair };
 }
 
-/** The request of a certificate, and the readings of the clocks. */
-export interface IssuedCheck {
+/** The request of a certificate, and the readings of both clocks. */
+interface IssuedCheck {
   /** The name of the request, for messages. */
   readonly csrName: string;
   readonly request: CertificateRequest;
   readonly now: Date;
   readonly skew: ClockReading | undefined;
-  /** What to do about a certificate that does not match. Default: check the signer, and delete the CSR. */
+  /** The hint for a certificate that does not match. Default: check the signer, and delete the CSR. */
   readonly hint?: string;
 }
 
@@ -195,7 +195,7 @@ function createLifetimeError(check: IssuedCheck, notBefore: Date, notAfter: Date
   });
 }
 
-/** Replaces an error by `clock_skew` when the clocks explain it; returns the same error otherwise. */
+/** Replaces an error with `clock_skew` if a clock difference explains it. */
 function blameClock(error: unknown, skew: ClockReading | undefined): unknown {
   if (!(error instanceof AppError) || error.code !== "csr_incompatible" || !error.message.includes("has expired")) {
     return error;

@@ -1,6 +1,6 @@
 /**
- * Obtains a certificate without a network: the request goes into a folder, such as a USB stick, and the answer of the CA comes
- * back in it. The steps are those of `obtain_certificate.ts`: keep key → submit → wait → check → store.
+ * Obtains a certificate without a network: the request is written to a folder, such as a USB stick, and the CA's answer
+ * comes back in that folder. The steps are those of `obtain_certificate.ts`: keep key → submit → wait → check → store.
  */
 import { join } from "node:path";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
@@ -30,19 +30,19 @@ import type { CertificateRequest } from "./submit_request.ts";
 import { checkIssued } from "./obtain_certificate.ts";
 
 /** The folder, the request, and the steps that differ between the callers. */
-export interface OfflineExchangeOptions {
+interface OfflineExchangeOptions {
   /** The absolute path of the folder. */
   readonly folder: string;
   /** The name of the files in the folder. */
   readonly name: string;
-  /** The CAs of this site, by their keys; empty when they are not known yet, and then those of the answer are taken. */
+  /** The pins of this site's CAs. If empty, no CA is known yet, and those of the answer are accepted. */
   readonly site: readonly PublicKeyPin[];
   /** Chooses the key, and keeps it where a later run finds it. */
   readonly keepKey: () => Promise<{ readonly key: PrivateKey; readonly path?: string }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
-  /** The certificate in use, with its key, with which the machine proves its identity. */
+  /** The current certificate and its key, which sign the request as proof of the machine's identity. */
   readonly requester: CredentialPair | undefined;
-  /** The certificate that the new one replaces; an earlier answer on the stick may belong to it. */
+  /** The certificate that the new one replaces; the answer on the stick may be the one that it came from. */
   readonly stored: CertificateFacts | undefined;
   /** Stores the certificate with its key, and then forgets the kept key. */
   readonly store: (pair: CredentialPair) => Promise<void>;
@@ -66,10 +66,10 @@ export type OfflineExchange =
 const STICK_MODE = 0o644;
 
 /**
- * Reads the answer to the request and stores its certificate, or writes the request when there is no answer yet. A repeated
- * run with the same key changes nothing in the folder. AppError: those of the callbacks; `invalid` for an answer that was cut
- * or altered, or is for another machine, key or site; `csr_denied`, `csr_failed`, `clock_skew`; `file_exists` for the
- * unanswered request of another key; `io`.
+ * Reads the answer to the request and stores its certificate, or writes the request when there is no answer yet. A
+ * second run with the same key changes nothing in the folder. AppError: those of the callbacks; `invalid` for an answer
+ * that is truncated, altered, or for another machine, key or site; `csr_denied`, `csr_failed`, `clock_skew`;
+ * `file_exists` for the unanswered request of another key; `io`.
  */
 export async function exchangeOffline(options: OfflineExchangeOptions): Promise<OfflineExchange> {
   await checkFolder(options);
@@ -78,13 +78,13 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
   const { name, clock } = options;
   const request = createOfflineRequest(name, wanted, key);
   const exchange = { ...options, request, id: computeRequestId(request) };
-  const found = await findAnswer(exchange);
-  if (found === undefined) return await submitRequest(exchange);
-  const { outcome } = found.answer;
+  const answered = await findAnswer(exchange);
+  if (answered === undefined) return await submitRequest(exchange);
+  const { outcome } = answered.answer;
   if (outcome.kind !== "issued") {
     throw new AppError(
       "csr_denied",
-      `cannot get a certificate for "${name}": the CA refused it at ${found.bundle.answeredAt}: ${outcome.message}`,
+      `cannot get a certificate for "${name}": the CA refused it at ${answered.bundle.answeredAt}: ${outcome.message}`,
       {
         hint: "ask the operators of the CA why; if they allow it, they run again: tlsboot sign",
       },
@@ -100,10 +100,13 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
     hint: "carry the stick to the CA, and check the rules of its signer",
   });
   await options.store(pair);
-  return { kind: "issued", pair, answer: found.bundle };
+  return { kind: "issued", pair, answer: answered.bundle };
 }
 
-/** Creates the error of an expired answer: it came back too late, or the clock is wrong, which only a person can find out. */
+/**
+ * Creates the error for an expired answer: it came back too late or the clock is wrong; the operator must find out
+ * which.
+ */
 function createTooOldError(
   name: string,
   { notAfter }: CertificateFacts,
@@ -117,7 +120,7 @@ function createTooOldError(
   });
 }
 
-/** Checks that the folder exists, because a stick that is not mounted must not be taken for an empty one. */
+/** Checks that the folder exists, because a stick that is not mounted must not look like an empty one. */
 async function checkFolder({ folder, files }: OfflineExchangeOptions): Promise<void> {
   const facts = await files.stat(folder);
   if (facts?.kind === "directory") return;
@@ -127,7 +130,7 @@ async function checkFolder({ folder, files }: OfflineExchangeOptions): Promise<v
   });
 }
 
-/** Finds the answer to this request. Undefined without one, and for that of the certificate in use. */
+/** Finds the answer to this request; undefined if there is none, or only the earlier one of the current certificate. */
 async function findAnswer(
   { folder, name, site, stored, files, clock, request, id }: Exchange,
 ): Promise<{ readonly bundle: AnswerBundle; readonly answer: RequestAnswer } | undefined> {
@@ -165,7 +168,7 @@ async function submitRequest(exchange: Exchange): Promise<OfflineExchange> {
   }
   if (found !== undefined) {
     const { requests: [earlier], origin } = found.value;
-    // A machine that has got a certificate since can prove who it is, and one with another hash expects another CA.
+    // The request is outdated if the machine has received a certificate to sign it with since, or expects other CAs.
     const isCurrent = origin.kind === "machine" && origin.site.join() === site.join() &&
       (requester === undefined || origin.requester.length > 0);
     if (earlier !== undefined) {
@@ -186,8 +189,8 @@ function createOfflineRequest(name: string, wanted: CertificateRequest, key: Pri
 }
 
 /**
- * Refuses to replace the unanswered request of another key: it may be that of another machine with this name. One that is
- * answered, or belongs to the certificate in use, may be replaced.
+ * Refuses to replace an unanswered request for another key, which may belong to another machine with this name. A
+ * request that was answered, or that the current certificate came from, may be replaced.
  */
 async function checkReplaceable(
   { folder, name, stored, files, request }: Exchange,

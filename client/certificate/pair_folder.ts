@@ -1,7 +1,7 @@
 /**
- * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are
- * links through another link, `..data`, as in a volume of a Secret: replacing `..data` changes all three at once.
- * Or one kubeconfig, replaced as a whole.
+ * Stores a certificate and its key for any program. In a folder they are `tls.crt`, `tls.key` and, together, `tls.pem`:
+ * all three are links through the link `..data`, as in a Secret volume, so replacing `..data` changes all three at
+ * once. A kubeconfig is replaced as a whole.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../files.ts";
@@ -12,7 +12,7 @@ import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/k
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import type { ExistingCredentials } from "../../core/request/issued_certificate.ts";
 
-/** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
+/** A place for a certificate and its key, such as a folder or a kubeconfig. */
 export interface CredentialTarget {
   /** The file that holds the key from before the request until its certificate is stored. */
   readonly pendingKeyPath: string;
@@ -41,10 +41,7 @@ const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as
 const DATA = "..data";
 /** The folders of the current and the previous pair; each update writes to the other one. */
 const SLOTS = ["..pair-1", "..pair-2"] as const;
-/**
- * How many names are tried for a temporary link. A name in use belongs to another writer, or was left behind by a
- * crash.
- */
+/** The number of names to try for a temporary link. A name in use belongs to another writer or was left by a crash. */
 const MAX_TEMPORARY_LINKS = 1_000;
 
 /**
@@ -91,7 +88,7 @@ async function linkNames(at: (name: string) => string, files: FilePort, which: "
   }
 }
 
-/** Replaces whatever is at `path` by a link, in one rename. */
+/** Replaces whatever is at `path` with a link, in one rename. */
 async function moveLink(target: string, path: string, files: FilePort): Promise<void> {
   const temporary = await makeTemporaryLink(target, path, files);
   try {
@@ -117,7 +114,7 @@ async function makeTemporaryLink(target: string, path: string, files: FilePort):
 }
 
 /** The contents of a kubeconfig apart from the certificate and its key. */
-export interface KubeconfigTargetOptions {
+interface KubeconfigTargetOptions {
   /** The absolute path of the file. */
   readonly path: string;
   readonly clusterName: string;

@@ -33,7 +33,7 @@ export interface CertificateRequest {
   readonly expirationSeconds?: number | undefined;
   /** A CSR with a fixed name can be adopted after a restart. With a prefix the server generates the name. */
   readonly name: { readonly fixed: string } | { readonly prefix: string };
-  /** Adopt only a CSR with the same names, usages and lifetime. Without it, check as little as client-go does. */
+  /** Adopt only a CSR with the same names, usages and lifetime. By default the check is that of client-go. */
   readonly isExact?: boolean;
 }
 
@@ -123,11 +123,13 @@ function explainFailure(error: unknown, doing: string): unknown {
   });
 }
 
-/** Shortens the answer to an invalid request, which quotes it whole, and adds the next step for a key of ML-DSA. */
+/**
+ * Shortens the answer to an invalid request, which quotes the whole request, and adds the next step for an ML-DSA key.
+ */
 function explainInvalid(error: unknown, { spec: { request } }: CertificateSigningRequest): unknown {
   if (!isAppError(error, "invalid") || request === null) return error;
   const message = error.message.replaceAll(request, `${request.slice(0, 16)}…`);
-  // Every other algorithm of a key here is known to each API.
+  // Every API knows the other key algorithms.
   const hint = message.endsWith(": algorithm unimplemented") ? ML_DSA_HINT : error.hint;
   return new AppError(error.code, message, { cause: error, hint });
 }
@@ -136,8 +138,8 @@ const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them with 
   "featureGates; for another key, remove the kept one and choose another algorithm";
 
 /**
- * Finds the next step after a refusal: of the admission of revocations (`core/revocation/revocation.ts`), by the limits of a
- * bootstrap token (`core/token/bound_token.ts`), or for want of permissions.
+ * Finds the next step after a refusal because of a revocation (`core/revocation/revocation.ts`), the limits of a
+ * bootstrap token (`core/token/bound_token.ts`), or missing permissions.
  */
 function findRefusalHint(message: string): string {
   const [, reason = ""] = message.split(" is forbidden: ", 2);
@@ -170,14 +172,14 @@ export interface WaitOptions {
   readonly timeoutSeconds: number;
   /** The signer of the CSR, for messages of `pollForCertificate`. */
   readonly signerName?: string;
-  /** Called once when the CSR is not decided; by `pollForCertificate` after two seconds. */
+  /** Called once while the CSR is undecided; `pollForCertificate` calls it after two seconds. */
   readonly onPending?: () => void;
   /** Called once when the CSR is approved before it has a certificate. */
   readonly onApproved?: (reason: string) => void;
 }
 
 const PROBE_PAUSE_MS = 1_000;
-/** A server that has just started may not know its tokens and roles yet; after this many refusals they are final. */
+/** A server that has just started may not know its tokens and roles yet. This many refusals in a row are final. */
 const MAX_REFUSALS = 5;
 
 /**
@@ -225,12 +227,12 @@ export async function findIssuedCertificate(options: WaitOptions, signal: AbortS
 /** The first pause between two reads of a request, and the longest one. */
 const FIRST_POLL_MS = 250;
 const LONGEST_POLL_MS = 5_000;
-/** A rule decides within a second, so that a request that is still pending then waits for a person. */
+/** Policies decide within a second, so a request that is still pending after this many reads waits for a person. */
 const READS_BEFORE_REPORT = 5;
 
 /**
- * Waits as `waitForCertificate`, but reads the request by its name again and again: for a user who may not list requests.
- * AppError also those of reading it, such as `unreachable`.
+ * Like `waitForCertificate`, but polls the request by its name, for a user who may not list requests. Also throws the
+ * errors of these reads, such as `unreachable`.
  */
 export async function pollForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const { name, clock, timeoutSeconds } = options;
@@ -300,8 +302,8 @@ function createFollowedStore(options: WaitOptions): CsrStore {
 }
 
 /**
- * Reports whether a CSR that a list does not show was deleted before the list. The list may come from a cache that does not
- * have the CSR yet; a read of one name does not. Without the right to read it, the answer is false.
+ * Reports whether a CSR that a list does not show was deleted before the list. The list may come from a cache that
+ * lacks the CSR; a read by name does not. Returns false for a user who may not read it.
  */
 async function isGone(store: CsrStore, name: string, clock: Clock, signal: AbortSignal): Promise<boolean> {
   try {

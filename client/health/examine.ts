@@ -1,6 +1,6 @@
 /**
- * What the examinations of machines and servers share: their adapters and results, and the evidence about disks, names, files
- * and the answer of a server. Nothing is changed.
+ * Shared parts of the examinations of machines and servers: adapters and results, and the evidence about disks, names,
+ * files and the server's answer. Nothing is changed.
  */
 import { lookup } from "node:dns/promises";
 import { readdir, stat, statfs } from "node:fs/promises";
@@ -32,7 +32,7 @@ export interface ExamineDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The folder that names of files are relative to. */
+  /** The folder that relative paths start from. */
   readonly cwd: string;
   /** Returns a path as messages show it. */
   readonly show: (path: string) => string;
@@ -88,12 +88,12 @@ export async function examineName(
   );
 }
 
-/** How long to wait for an answer of the server. A busy one lets a request wait for 15 s. */
+/** How long to wait for the server's answer. A busy server lets a request wait for 15 s. */
 export const ANSWER_MS = 20_000;
 const REVIEW_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} };
 
-/** Requests this machine's user name from the server, as any authenticated user may. Only an abort makes it throw. */
+/** Requests this machine's user name from the server, as any authenticated user may. Throws only when aborted. */
 export async function askServer(
   connect: () => Promise<TlsTransport>,
   clock: Clock,
@@ -117,7 +117,7 @@ export async function askServer(
       return { kind: "accepted", username: review.status.userInfo?.username, ...reading() };
     } catch (error) {
       if (isAppError(error, "unauthorized")) return { kind: "refused", reason: error.message, ...reading() };
-      // A server that refuses the review, or does not have it yet, names the user in its error.
+      // A server that refuses or lacks the review names the user in its error.
       const username = isAppError(error, "access_denied") ? /User "([^"]*)"/.exec(error.message)?.[1] : undefined;
       if (username === ANONYMOUS_USER) {
         const reason = "it treats this machine as an anonymous user";

@@ -60,7 +60,7 @@ export async function readFolder(folder: string, deps: ExamineDeps): Promise<rea
   return found;
 }
 
-/** Reads one file; undefined when it holds nothing that is known. */
+/** Reads one file; undefined when it holds no certificate, key or kubeconfig. */
 export async function readFound(path: string, deps: ExamineDeps): Promise<FoundFile | undefined> {
   const nothing = emptyFile(path, deps.show(path));
   try {
@@ -162,14 +162,14 @@ export function toKeys(found: readonly FoundFile[]): readonly StoredKey[] {
   return found.flatMap(({ shown, keys }) => keys.map((publicKeyDer) => ({ file: shown, publicKeyDer })));
 }
 
-/** The pair of a kubeconfig's user, and the CAs that it trusts. */
-export interface KubeconfigParts {
+/** The pairs of a kubeconfig's users, and the CAs that it trusts. */
+interface KubeconfigParts {
   readonly users: readonly StoredPair[];
   readonly trusted: readonly StoredPair[];
   readonly seen: readonly SeenCertificate[];
 }
 
-/** Takes the certificates that are embedded in a kubeconfig, or in the files that it names, out of it. */
+/** Reads the certificates that a kubeconfig embeds or refers to. */
 export async function readKubeconfigParts(
   { path, shown, kubeconfig }: FoundFile,
   deps: ExamineDeps,
@@ -209,7 +209,7 @@ export async function readKubeconfigParts(
   return { users, trusted, seen };
 }
 
-/** Lists the certificates of files for the textfile. */
+/** Lists the certificates in files, for the textfile. */
 export function toSeen(found: readonly FoundFile[]): readonly SeenCertificate[] {
   return found.flatMap(({ path, certificates }) => certificates.map((certificate) => ({ path, certificate })));
 }

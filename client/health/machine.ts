@@ -1,4 +1,7 @@
-/** Reads what is known about a machine, and examines it with every check of `core/report/health`. Nothing is changed. */
+/**
+ * Reads the files of a machine and its server's answer, and runs every check of `core/report/health` on them. Nothing
+ * is changed.
+ */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
@@ -67,14 +70,14 @@ interface Machine {
   readonly certDir: string;
 }
 
-/** A pair for the checks, and the pair itself where there is one. */
+/** The evidence about a pair, and the pair itself if it could be read. */
 interface ReadPair {
   readonly evidence: MachinePair;
   readonly found: FoundPair | undefined;
 }
 
-/** What is known about a machine before it is checked. */
-export interface MachineReading {
+/** The files of a machine and its server's answer, before they are checked. */
+interface MachineReading {
   readonly machine: Machine;
   readonly kubeconfig: KubeconfigValidity;
   readonly client: ReadPair;
@@ -85,8 +88,8 @@ export interface MachineReading {
 }
 
 /**
- * Reads the files of a machine, and asks the server whether it accepts the machine. Unless the name was given, a name in
- * the files takes precedence over it: this computer's may differ.
+ * Reads the files of a machine, and asks the server whether it accepts the machine. A name in the files takes
+ * precedence over the name of this computer, which may differ, but not over a name that the user gave.
  */
 export async function readMachine(
   { isNameGiven, ...given }: Machine & { readonly isNameGiven: boolean },
@@ -96,7 +99,7 @@ export async function readMachine(
   const { files, clock, connect } = deps;
   const { kubeconfigPath, certDir } = given;
   const kubeconfig = await checkKubeconfig(kubeconfigPath, { files, clock, connect });
-  // A node's kubeconfig may contain its pair, which is in use until a renewal stores one in the folder.
+  // A node's kubeconfig may contain its pair, which is used until a renewal stores one in the folder.
   const held = kubeconfig.kind === "valid" ? { pair: kubeconfig.pair, keyPath: kubeconfigPath } : undefined;
   const store = viewCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const known = isNameGiven ? undefined : [
@@ -114,7 +117,9 @@ export async function readMachine(
   return { machine, kubeconfig, client, serving, server, currentPath: store.currentPath };
 }
 
-/** Finds the name of a machine without a current pair: in its kubeconfig, as kubeadm writes it, and in its older pairs. */
+/**
+ * Finds the name of a machine without a current pair, in its kubeconfig as kubeadm writes it, and in its older pairs.
+ */
 async function findOtherNames(
   { kubeconfigPath, certDir }: Machine,
   deps: ExamineDeps,
@@ -133,7 +138,7 @@ async function readPair(
 ): Promise<ReadPair> {
   const store = viewCredentialStore({ files, clock, certDir, prefix });
   const request = await findWaitingRequest(store.temporaryKeyPath, files);
-  // In a copy of the folder the command is for the original.
+  // In a copy of the folder, the command would apply to the original.
   const isHere = request?.note?.command.includes(shellWord(certDir)) === true;
   const waiting = request === undefined ? undefined : { command: isHere ? request.note?.command : undefined };
   const base = { path: show(store.currentPath), waiting };
@@ -202,7 +207,9 @@ export async function examineMachine(
   return { ...stored, findings };
 }
 
-/** Checks the files of a machine beyond their states: the chain, the CA it trusts, and what the kubeconfig refers to. */
+/**
+ * Checks more than the states of a machine's files: the chain, the trusted CA, and the files that the kubeconfig names.
+ */
 async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineDeps): Promise<Examined> {
   const target = deps.show(certDir);
   const now = deps.clock.now();
@@ -223,7 +230,7 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
       ...report.check("chain", checkChains(pairs, [], pairs)),
       ...report.check(
         "ca-expiry",
-        // During the replacement of a CA the kubeconfig trusts the old one, too.
+        // While a CA is being replaced, the kubeconfig trusts the old one too.
         checkAuthorities(findLasting(trusted), [], now),
         "the CA that the kubeconfig trusts is valid for more than a year",
       ),
@@ -242,14 +249,14 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
   };
 }
 
-/** Finds the trusted CA that lasts longest. */
+/** Finds the trusted CA that expires last. */
 function findLasting(trusted: readonly StoredPair[]): readonly StoredPair[] {
   const single = trusted.flatMap((pair) => pair.chain.map((certificate) => ({ ...pair, chain: [certificate] })));
   const end = ({ chain: [one] }: StoredPair): number => one?.notAfter.getTime() ?? 0;
   return [...single].sort((a, b) => end(b) - end(a)).slice(0, 1);
 }
 
-/** Reads how the kubeconfig refers to the certificate, and whether the folder has a link that is renewed. */
+/** Reads how the kubeconfig refers to the certificate, and whether the folder has the link that renewals replace. */
 async function readRenewedPair(
   kubeconfig: FoundFile | undefined,
   path: string,
@@ -259,9 +266,9 @@ async function readRenewedPair(
   const user = kubeconfig?.kubeconfig?.users[0];
   const named = user?.user.clientCertificate;
   const absolute = named === undefined ? undefined : joinPath(dirname(path), named);
-  const folderOf = async (one: string): Promise<string> =>
-    join(await files.realPath(dirname(one)) ?? "", basename(one));
-  const isLink = absolute !== undefined && await folderOf(absolute) === await folderOf(link);
+  const resolveFolder = async (file: string): Promise<string> =>
+    join(await files.realPath(dirname(file)) ?? "", basename(file));
+  const isLink = absolute !== undefined && await resolveFolder(absolute) === await resolveFolder(link);
   const text = await files.readText(path).catch(() => undefined) ?? "";
   const lines = text.split("\n").map((line) => line.trim());
   const count = (pattern: RegExp): number => lines.filter((line) => pattern.test(line)).length;

@@ -1,4 +1,4 @@
-/** Authorization questions to a remote API: what a subject may do, and which rights the client itself has. */
+/** Asks a remote API what a subject may do, and which rights the client itself has. */
 import type {
   ResourceAttributesSpec,
   SubjectAccessReview,
@@ -24,7 +24,7 @@ import type { NeededRight } from "../../core/rbac/manifest.ts";
  */
 export function createAccessReviewer(transport: Transport, options: { readonly clock: Clock }): AccessReviewer {
   const api = createApiClient(transport, options);
-  // Keyed by signal, so that an abort cancels only the questions of its own callers.
+  // Keyed by signal, so that an abort cancels only the questions of its callers.
   const inFlight = new WeakMap<AbortSignal, Map<string, Promise<boolean>>>();
 
   async function ask(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean> {
@@ -88,7 +88,7 @@ function isAllowing({ status }: SubjectAccessReview): boolean {
   return status?.allowed === true && status.denied !== true;
 }
 
-/** Creates an object that is answered and not stored, such as a review. */
+/** Posts a review, which the API answers without storing it. */
 export async function postReview<T extends KubeObject>(
   api: ApiClient,
   kind: Kind,

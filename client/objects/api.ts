@@ -76,7 +76,7 @@ export function createApiClient(transport: Transport, options: ApiClientOptions)
   };
 }
 
-/** Checks that a value is an API object, as far as all kinds have in common; `source` is named in the error. */
+/** Checks the fields that all API objects have in common; `source` appears in the error. */
 export function decodeApiObject<T extends KubeObject>(value: unknown, source: string): T {
   // The other fields are not checked: the types describe what Kubernetes guarantees for the requested kind.
   if (isKubeObject(value)) return value as T;
@@ -101,7 +101,7 @@ function encodeRequest(request: ApiRequest): TransportRequest {
 
 async function decodeFailure(request: ApiRequest, answer: TransportResponse): Promise<AppError> {
   const text = await readBody(answer);
-  // Of an error page of a proxy, only the status code counts.
+  // Only the status code of a proxy's error page counts.
   return errorFromStatus(answer.status, tryParseJson(text) ?? text, { method: request.method });
 }
 
@@ -164,7 +164,7 @@ function isKubeObject(value: unknown): value is KubeObject {
 /** The number of objects in a page, as in client-go. */
 const PAGE_SIZE = "500";
 
-/** The parameters of a query, such as selectors; those that are undefined are left out. */
+/** The parameters of a query, such as selectors. Undefined ones are left out. */
 export type QueryParameters = Readonly<Record<string, string | undefined>>;
 
 /** Yields the pages of a collection, each as `read` returns it. */
@@ -175,7 +175,9 @@ export async function* readPages<P extends { readonly metadata: ListMeta }>(
 ): AsyncGenerator<P> {
   let next: string | undefined;
   do {
-    const page: P = await read(withQuery(collection, { ...parameters, limit: PAGE_SIZE, continue: next }));
+    // A continue token is for one version, so it must not be combined with another.
+    const rest = next === undefined ? {} : { resourceVersion: undefined, continue: next };
+    const page: P = await read(withQuery(collection, { ...parameters, ...rest, limit: PAGE_SIZE }));
     yield page;
     next = page.metadata.continue || undefined;
   } while (next !== undefined);
@@ -195,22 +197,20 @@ export async function listAll<T extends KubeObject>(
   parameters: QueryParameters,
   signal: AbortSignal,
 ): Promise<Listing<T>> {
+  const read = (path: string) => api.requestList<T>({ method: "GET", path }, signal);
   const items: T[] = [];
-  let next = "";
+  let resourceVersion: string | undefined;
   try {
-    do {
-      const page = next === ""
-        ? { ...parameters, limit: PAGE_SIZE }
-        : { ...parameters, resourceVersion: undefined, limit: PAGE_SIZE, continue: next };
-      const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, page) }, signal);
-      items.push(...list.items);
-      next = list.metadata.continue ?? "";
-      if (next === "") return { items, resourceVersion: list.metadata.resourceVersion ?? "" };
-    } while (true);
+    for await (const page of readPages(collection, parameters, read)) {
+      items.push(...page.items);
+      resourceVersion = page.metadata.resourceVersion ?? "";
+    }
+    return { items, resourceVersion: resourceVersion ?? "" };
   } catch (error) {
-    if (!isGone(error) || next === "") throw error;
-    const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, parameters) }, signal);
-    return { items: list.items, resourceVersion: list.metadata.resourceVersion ?? "" };
+    const isFirstPage = resourceVersion === undefined;
+    if (!isGone(error) || isFirstPage) throw error;
+    const { items, metadata } = await read(withQuery(collection, parameters));
+    return { items, resourceVersion: metadata.resourceVersion ?? "" };
   }
 }
 
@@ -218,8 +218,8 @@ export async function listAll<T extends KubeObject>(
 const MAX_CONFLICTS = 10;
 
 /**
- * Reads an object, changes it and writes it, and starts again when another writer was faster. `known` is the object as it
- * was read before. Returns the stored object; undefined, without writing, when `change` returns undefined.
+ * Reads an object, changes it and writes it; a conflict restarts this. `known` is the object as it was read before.
+ * Returns the stored object; undefined, without writing, when `change` returns undefined.
  */
 export async function changeObject<T extends KubeObject>(
   api: ApiClient,
@@ -259,11 +259,11 @@ export function withQuery(path: string, parameters: QueryParameters): string {
   return text === "" ? path : `${path}?${text}`;
 }
 
-/** The parts of a connection that reading an API and deciding in it need. */
+/** The parts of a connection that are needed to read an API and to decide its requests. */
 export interface ApiHandle {
   readonly transport: Transport;
   readonly api: ApiClient;
-  /** Looks up the names and addresses of the server, which no node may have; rejects while they cannot be found out. */
+  /** Looks up the names and addresses of the server, which no node may have. Rejects while they are unknown. */
   readonly serverNames: () => Promise<NodeNames>;
 }
 

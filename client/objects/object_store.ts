@@ -104,8 +104,9 @@ async function* followChanges<T extends KubeObject>(
   while (true) {
     signal.throwIfAborted();
     try {
-      if (position.next === "watch") yield* watchOn(options, known, position, signal);
-      else if (position.watchList) yield* watchFromStart(options, known, position, signal);
+      if (position.next === "watch") {
+        yield* readWatch(options, known, position, { resourceVersion: position.resourceVersion }, signal);
+      } else if (position.watchList) yield* watchFromStart(options, known, position, signal);
       else yield* listFromStart(options, known, position, signal);
     } catch (error) {
       signal.throwIfAborted();
@@ -157,15 +158,6 @@ async function* listFromStart<T extends KubeObject>(
   yield { kind: "synced" };
 }
 
-async function* watchOn<T extends KubeObject>(
-  options: FollowOptions,
-  known: KnownObjects<T>,
-  position: Position,
-  signal: AbortSignal,
-): AsyncGenerator<ObjectChange<T>> {
-  yield* readWatch(options, known, position, { resourceVersion: position.resourceVersion }, signal);
-}
-
 async function* readWatch<T extends KubeObject>(
   options: FollowOptions,
   known: KnownObjects<T>,
@@ -174,7 +166,7 @@ async function* readWatch<T extends KubeObject>(
   signal: AbortSignal,
 ): AsyncGenerator<ObjectChange<T>> {
   const startedAt = options.clock.elapsedMs();
-  // As in client-go, 5 to 10 minutes, so that watches are distributed over the servers again and again.
+  // As in client-go, 5 to 10 minutes, so that watches are spread over the servers again and again.
   const timeoutSeconds = 300 + Math.floor(options.random.float() * 300);
   const query = {
     ...options.selectors,

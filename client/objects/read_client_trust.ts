@@ -9,7 +9,7 @@ import { createApiClient } from "./api.ts";
 import { findClientTrust } from "../../core/signing/profile.ts";
 
 /** The clock and the logger of the lookup. */
-export interface ClientTrustDeps {
+interface ClientTrustDeps {
   readonly clock: Clock;
   readonly logger: Logger;
 }

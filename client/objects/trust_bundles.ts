@@ -19,9 +19,9 @@ export function getTrustBundlePem(bundle: ClusterTrustBundle): string {
 }
 
 /**
- * How to go on after the bundles were received: `follow` them over the same connection, `reconnect` with what was stored,
- * or `retry`, because they could not be used yet: follow them, and unless they change, connect again in half a minute to a
- * minute.
+ * What to do after the bundles were received: `follow` them over the same connection, `reconnect` to use the stored
+ * ones, or `retry` because they cannot be used yet: follow them, and connect again after 30 to 60 seconds unless they
+ * change.
  */
 export type TrustBundleOutcome = "follow" | "reconnect" | "retry";
 
@@ -33,7 +33,9 @@ export interface TrustBundleFollower {
   readonly connect: () => Promise<Transport & AsyncDisposable>;
   /** The selectors of the bundles. */
   readonly selectors: { readonly fieldSelector: string; readonly labelSelector?: string | undefined };
-  /** Receives all selected bundles, first when they are known and then after each change, and decides how to go on. */
+  /**
+   * Receives all selected bundles, first when they are known and then after each change, and decides what to do next.
+   */
   readonly onBundles: (
     bundles: readonly ClusterTrustBundle[],
     transport: Transport,
@@ -119,7 +121,7 @@ async function follow(
 
 /**
  * Reports to the cluster which CAs the user of a connection trusts, by the SHA-256 (hex) of each certificate, for the
- * census of a CA rotation. Clusters that take no reports, such as kube-apiserver's, are ignored.
+ * census of a CA rotation. Does nothing in clusters that accept no reports, such as those of kube-apiserver.
  */
 export async function reportTrust(
   transport: Transport,

@@ -5,7 +5,7 @@ import { errorFromStatus } from "../../core/kube/status/status.ts";
 import { decodeApiObject } from "./api.ts";
 
 /** A decoded event of a watch. */
-export type ReceivedWatchEvent<T> =
+type ReceivedWatchEvent<T> =
   | { readonly kind: "changed" | "deleted"; readonly object: T }
   /** A new version without a change; `initialEventsEnd` ends the initial events of a watch-list. */
   | { readonly kind: "bookmark"; readonly resourceVersion: string; readonly initialEventsEnd: boolean };

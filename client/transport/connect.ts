@@ -1,6 +1,6 @@
 /**
- * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials and CAs again when they change.
- * Also the names and addresses of its server, which no node may have.
+ * Opens a transport from a kubeconfig: reads the files that it refers to, and reads credentials and CAs again when they
+ * change. Also finds the names and addresses of its server, which no node may have.
  */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
@@ -164,7 +164,7 @@ async function createPairReader(
   };
 }
 
-/** Reads the CAs, and a file of them again before each request, because they may be replaced at any time. */
+/** Reads the CAs. A file of CAs is read again before each request, because it may be replaced at any time. */
 async function createCaReader(source: PemSource, files: FilePort): Promise<string | (() => Promise<string>)> {
   let last = await readCa(source, files);
   if (source.kind === "pem") return last;
@@ -212,7 +212,7 @@ async function readSource(source: PemSource | PemSource<Secret<string>>, files: 
 const TIMEOUT_MS = 10_000;
 /** How long the names are kept: a server's certificate rarely changes. */
 const KEEP_MS = 600_000;
-/** The names by which pods reach the server, whether its certificate has them or not. */
+/** The names by which pods reach the server, even if its certificate does not have them. */
 const SERVICE_NAMES: readonly string[] = [
   "kubernetes",
   "kubernetes.default",

@@ -11,7 +11,7 @@ import { isMlDsa } from "../../core/pki/keys/key_names.ts";
 import { hasMlDsa, NO_ML_DSA } from "../../core/pki/keys/ml_dsa.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 
-/** Reports whether the server had closed the kept connection already; then the transport tries again. */
+/** Reports whether the server had already closed a kept-alive connection, so that the transport tries again. */
 export function isClosedWhileIdle(error: unknown): boolean {
   return error instanceof Error && "reusedSocket" in error && error.reusedSocket === true &&
     ["ECONNRESET", "EPIPE"].includes(findErrorCode(error));
@@ -80,7 +80,7 @@ export function findAlgorithmError(refused: AppError, server: URL, caPem: string
   return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, { cause: refused });
 }
 
-/** The hint for a host name that the certificate does not have. */
+/** The hint for a host name that is not in the certificate. */
 export const HOST_HINT =
   "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate";
 

@@ -1,6 +1,6 @@
 /**
- * Compares the server's clock with this machine's, from the `Date` header of each answer. Only the callers that report a
- * difference load this file, because it loads the health report.
+ * Compares the server's clock with this machine's, from the `Date` header of each answer. It loads the health report,
+ * so only callers that report a difference should load it.
  */
 import { type ClockReading, findSkewMs } from "../../core/report/health/machine.ts";
 import type { Clock, Transport } from "../../core/ports.ts";

@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/ports.ts";
 
 /** A signal with a limit; disposing it stops its timer. */
-export interface TimeLimit extends AsyncDisposable {
+interface TimeLimit extends AsyncDisposable {
   /** Fires with the outer signal's reason, or with the limit's error when the time limit has passed. */
   readonly signal: AbortSignal;
 }

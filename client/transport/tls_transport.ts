@@ -47,8 +47,8 @@ export interface TlsTransportOptions {
   readonly server: string;
   /**
    * The CAs trusted for the serving certificate, or a function that is called before each request. When they change,
-   * new connections trust the new ones, as in client-go's `transport/ca_rotation.go`; requests on their way are not
-   * disturbed. When absent, the system's roots are trusted, as in client-go.
+   * new connections trust the new ones, as in client-go's `transport/ca_rotation.go`; requests in flight continue. When
+   * absent, the system's roots are trusted, as in client-go.
    */
   readonly caPem?: string | (() => Promise<string>) | undefined;
   /** Accepts any serving certificate, without verification. */
@@ -71,7 +71,7 @@ export interface TlsTransportOptions {
 
 /** The timeouts of a transport, in milliseconds. */
 export interface TransportTimeouts {
-  /** The limit for TCP and TLS to connect. Default: 30 s, kubelet's dial timeout. */
+  /** The limit for the TCP and TLS handshakes. Default: 30 s, kubelet's dial timeout. */
   readonly connectMs?: number;
 }
 
@@ -117,7 +117,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
   }
 
-  /** Chooses the connections for a request: the kept ones, unless the CAs or the client certificate have changed. */
+  /** Chooses the agent for a request: the current one, unless the CAs or the client certificate have changed. */
   function chooseAgent(trusted: string | undefined, current: ClientPair | undefined): Agent {
     const isSameCa = trusted === caPem;
     if (agent !== undefined && isSameCa && current?.certificatePem === pair?.certificatePem) return agent;
@@ -187,7 +187,7 @@ function toTrustOptions({ insecureSkipTlsVerify }: TlsTransportOptions, caPem: s
   return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
 }
 
-/** Creates an agent with the check. A request with a check of its own would never reuse a kept connection. */
+/** Creates an agent with the check. Passing the check with each request would prevent the reuse of connections. */
 function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
   return new Agent({ ...keep, checkServerIdentity });
@@ -206,7 +206,7 @@ function useProxy(agent: Agent, proxy: HttpProxy, limits: Pick<TunnelOptions, "c
   };
 }
 
-/** Closes the connections that wait for a request; the others close when theirs has been answered. */
+/** Closes idle connections; the others close after the answer to their request. */
 function retire(agent: Agent): Agent {
   agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets)) sockets?.forEach((socket) => socket.destroy());
@@ -297,8 +297,8 @@ function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> 
   return headers;
 }
 
-/** How a serving certificate is read. */
-export interface FindCertificateOptions {
+/** Options for reading a serving certificate. */
+interface FindCertificateOptions {
   readonly tlsServerName?: string | undefined;
   readonly proxy?: HttpProxy | undefined;
   readonly timeoutMs: number;
@@ -406,7 +406,7 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
 }
 
 /**
- * Finds a wildcard that covers a name which a CA excludes. OpenSSL compares the asterisk literally, Go expands it.
+ * Finds a wildcard that covers a name that a CA excludes. OpenSSL compares the asterisk literally, but Go expands it.
  * Without this check, such a CA could certify a server for an excluded name.
  */
 function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly CertificateFacts[]): string | undefined {
@@ -425,7 +425,7 @@ function createUntrustedError(origin: string, why: string): AppError {
   });
 }
 
-/** Lists the certificates leaf first; a root, whose issuer is itself, ends the list. */
+/** Lists the certificates, leaf first. A root, which is its own issuer, ends the list. */
 function listShownCertificates(leaf: PeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
   const chain = new Map<string, Uint8Array<ArrayBuffer>>();
   let next: Partial<DetailedPeerCertificate> | undefined = leaf;

@@ -1,4 +1,6 @@
-/** Connections through an HTTP proxy: CONNECT (RFC 9110, section 9.3.6). What passes the tunnel is TLS with the server. */
+/**
+ * Opens connections through an HTTP proxy with CONNECT (RFC 9110, section 9.3.6). The tunnel carries TLS to the server.
+ */
 import { Buffer } from "node:buffer";
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates } from "node:tls";
@@ -20,8 +22,8 @@ export interface TunnelOptions {
 const MAX_ANSWER_BYTES = 16_384;
 
 /**
- * Opens a tunnel to a server. AppError `unreachable` names the server and the proxy, never the user of the proxy; it is
- * retryable unless the proxy wants other credentials.
+ * Opens a tunnel to a server. AppError `unreachable` names the server and the proxy but never the proxy's user. It is
+ * retryable unless the proxy refuses the credentials.
  */
 export function openTunnel(proxy: HttpProxy, options: TunnelOptions): Promise<Socket> {
   const { host, port, timeoutMs, signal } = options;

@@ -1,6 +1,6 @@
 /**
- * The files of a CA that is being replaced, and their changes. Each change is a sequence of atomic operations that may
- * be repeated, so a kill between any two of them loses nothing.
+ * Changes the files of a CA that is being replaced. Each change is a sequence of atomic operations that may be
+ * repeated, so a kill between any two operations loses nothing.
  */
 import { basename, dirname, extname, join } from "node:path";
 import { type FilePort, toTemporaryPath } from "../../client/files.ts";
@@ -14,14 +14,14 @@ import { type AuthorityPaths, getSwapMarker } from "./layout.ts";
 /** The file operations of a swap. */
 export type SwapFiles = Pick<FilePort, "readText" | "writeAtomic" | "rename" | "unlink" | "lstat">;
 
-/** The new CA as it is written to disk; without a key when a program has it. */
+/** The new CA as it is written to disk. Its key is undefined when a program holds it. */
 export interface NewCaFiles {
   readonly certificatePem: string;
   readonly keyPem: string | undefined;
 }
 
 /** The changes of `applyCaFileSteps`, and what they need. */
-export interface CaFileChange {
+interface CaFileChange {
   readonly paths: AuthorityPaths;
   readonly steps: readonly CaFileStep[];
   /** Returns the new CA; called only for the step `adopt`. */
@@ -43,20 +43,18 @@ export function toRetiredPaths({ certificate, key }: AuthorityPaths, fingerprint
   return { certificate: place(certificate), key: place(key) };
 }
 
-/**
- * Completes the swap during which a process was killed. Every program that will sign calls this before it reads the CA.
- */
+/** Completes a swap during which a process was killed. Every program that signs calls this before it reads the CA. */
 export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): Promise<void> {
-  const slot = (await files.readText(getSwapMarker(paths)))?.trim();
-  if (slot === "next" || slot === "old") await promote(paths, slot, files);
+  const marked = (await files.readText(getSwapMarker(paths)))?.trim();
+  if (marked === "next" || marked === "old") await promote(paths, marked, files);
   // A kill in the middle of a write leaves a copy of a key behind.
-  for (const one of ["next", "old"] as const) {
-    await remove(toTemporaryPath(toSlotPaths(paths, one).key, 0), files);
-    await removeLoneKey(toSlotPaths(paths, one), paths, files);
+  for (const slot of ["next", "old"] as const) {
+    await remove(toTemporaryPath(toSlotPaths(paths, slot).key, 0), files);
+    await removeLoneKey(toSlotPaths(paths, slot), paths, files);
   }
 }
 
-/** Removes a key without its certificate, from a swap that did not happen, when the CA that signs has the same key. */
+/** Removes a key without a certificate, left by a swap that did not happen, if the CA that signs has the same key. */
 async function removeLoneKey(slot: AuthorityPaths, signing: AuthorityPaths, files: SwapFiles): Promise<void> {
   if (await files.lstat(slot.key) === undefined || await files.lstat(slot.certificate) !== undefined) return;
   const { certificatePem, keyPem } = await readPair(signing, files);
@@ -76,7 +74,7 @@ export async function readCasOnDisk(paths: AuthorityPaths, files: SwapFiles): Pr
   };
 }
 
-/** Reduces the CAs on disk to what the plan of the files needs. */
+/** Returns the fingerprints of the CAs on disk, for `planCaFiles`. */
 export function toCaSlots({ current, next, old }: CasOnDisk): CaSlots {
   return {
     current: current.certificate.sha256Fingerprint,
@@ -85,7 +83,7 @@ export function toCaSlots({ current, next, old }: CasOnDisk): CaSlots {
   };
 }
 
-/** Applies a plan of `planCaFiles`. Rejects as the files do, and as `adopt` and `verify`. */
+/** Applies a plan of `planCaFiles`. Rejects as `files`, `adopt` and `verify` do. */
 export async function applyCaFileSteps(
   { paths, steps, adopt, verify }: CaFileChange,
   files: SwapFiles,
@@ -134,7 +132,7 @@ async function readPair({ certificate, key }: AuthorityPaths, files: SwapFiles):
   return { certificatePem: await files.readText(certificate) ?? "", keyPem: await files.readText(key) };
 }
 
-/** Writes the key first, so that a certificate is never there without the key that belongs to it. */
+/** Writes the key first, so that there is never a certificate without its key. */
 async function writePair(to: AuthorityPaths, { certificatePem, keyPem }: NewCaFiles, files: SwapFiles): Promise<void> {
   if (keyPem !== undefined) await files.writeAtomic(to.key, keyPem, SECRET_MODE);
   await files.writeAtomic(to.certificate, certificatePem, PUBLIC_MODE);

@@ -1,4 +1,7 @@
-/** Reads the places of the census of a cluster: files around the CA, objects of the cluster, the log of a signer. */
+/**
+ * Reads the places that a rotation's census of a cluster covers: files near the CA, objects of the cluster, and a
+ * signer's log.
+ */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
@@ -27,8 +30,8 @@ import { listCsrs } from "../../client/admin/csrs.ts";
 import { readTrustBundles } from "../../client/admin/trust_bundles.ts";
 import { findObject } from "../../client/admin/records.ts";
 
-/** The places where the census looks. */
-export interface PlaceSources {
+/** The sources of the census. */
+interface PlaceSources {
   readonly rotation: CaRotation;
   readonly paths: RotationPaths;
   /** The cluster that uses the CA; without one, only files and records are read. */
@@ -46,7 +49,7 @@ interface Sources extends PlaceSources {
   readonly cas: RotatedCas;
 }
 
-/** Reads all places. Throws as the API does, and as the issued log. */
+/** Reads all places. Throws as the API and the issued log do. */
 export async function readPlaces(given: PlaceSources): Promise<readonly ClusterPlace[]> {
   const sources = { ...given, cas: getRotatedCas(given.rotation) };
   const holders = new Holders();
@@ -61,7 +64,7 @@ export async function readPlaces(given: PlaceSources): Promise<readonly ClusterP
   ];
 }
 
-/** The newest certificate of each user or CA; undefined for a node of which none is known. */
+/** The newest certificate of each user or CA; undefined for a node without a known certificate. */
 class Holders extends Map<string, HeldCertificate | undefined> {
   add(username: string, certificate?: HeldCertificate): void {
     const known = this.get(username);
@@ -111,7 +114,7 @@ async function addLogged(
   }
 }
 
-/** Reads the certificates in the folder of the CA, and the kubeconfigs one folder above, where kubeadm has them. */
+/** Reads the certificates in the folder of the CA, and the kubeconfigs one folder above it, where kubeadm puts them. */
 async function readFilePlaces({ cas, paths, files, show }: Sources): Promise<readonly ClusterPlace[]> {
   const folder = dirname(paths.signing.certificate);
   const places: ClusterPlace[] = [];
@@ -139,7 +142,10 @@ async function readFilePlaces({ cas, paths, files, show }: Sources): Promise<rea
     const issuer = certificate === undefined ? undefined : findIssuer(certificate, cas);
     if (certificate === undefined || issuer === undefined) continue;
     places.push({
-      ...{ kind: "place", name: `${show(path)} (certificate)`, issuer, notAfter: certificate.notAfter },
+      kind: "place",
+      name: `${show(path)} (certificate)`,
+      issuer,
+      notAfter: certificate.notAfter,
       fix: name === "kubelet.conf"
         ? "restart the kubelet after its certificate was renewed"
         : `kubeadm certs renew ${basename(name)}`,
@@ -204,7 +210,7 @@ async function readClusterPlaces(
   return places;
 }
 
-/** Finds out whether clients that trust one of the CAs alone accept the server. */
+/** Checks whether clients that trust only one of the CAs accept the server. */
 async function probeServer(
   cluster: ResolvedCluster,
   { rotation: { spec: { step } }, cas, paths, connect, show, signal }: Sources,
@@ -239,7 +245,7 @@ async function findConfigMap(
   return await findObject(api, `/api/v1/namespaces/${namespace}/configmaps/${name}`, signal);
 }
 
-/** Reads the bundles of the API server's signer; none where the API does not serve them. */
+/** Reads the bundles of the API server's signer; none if the API does not serve bundles. */
 async function findTrustBundles(api: ApiClient, signal: AbortSignal): Promise<readonly ClusterTrustBundle[]> {
   const selection = { kind: "signer", signerName: KUBE_APISERVER_SERVING_SIGNER } as const;
   try {

@@ -1,4 +1,7 @@
-/** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
+/**
+ * Reads and creates CAs on disk, each a certificate and a key. They are never overwritten, and never used if other
+ * users can read the key.
+ */
 import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import { BACKDATE_MS } from "../../core/signing/profile.ts";
@@ -85,7 +88,7 @@ async function readState(source: CaKeySource, hint: string): Promise<string> {
   try {
     return await source.state();
   } catch (error) {
-    // The file does not exist. Errors with a hint of their own are passed on.
+    // The file does not exist. Errors that have a hint are passed on.
     if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name, hint);
     throw error;
   }
@@ -124,8 +127,8 @@ export async function hasSplitAuthorities(dataDir: string, files: FilePort): Pro
 }
 
 /**
- * Creates the CA for everything. A key without a certificate, from an interrupted run, is reused. Throws AppError
- * `file_exists` when there is a CA, or a part of a split one.
+ * Creates the CA for everything. The key of an interrupted run is reused. Throws AppError `file_exists` when there is a
+ * CA, or part of a split CA.
  */
 export async function createSingleAuthority(
   dataDir: string,
@@ -140,7 +143,7 @@ export async function createSingleAuthority(
 
 /**
  * Creates a CA for each purpose, the one for serving last, because it completes the set. CAs of an interrupted run are
- * kept. Throws AppError `file_exists` when the set is complete, or when there is a CA for everything.
+ * kept. Throws AppError `file_exists` when the set is complete or there is a CA for everything.
  */
 export async function createSplitAuthorities(
   dataDir: string,
@@ -160,8 +163,8 @@ export async function createSplitAuthorities(
 }
 
 /**
- * Writes an imported CA, without its key when a program has it. The key replaces that of the data directory when it was
- * read from there, as `sourceKeyPem`. Throws AppError `file_exists` when there is a CA or another key.
+ * Writes an imported CA, without a key if a program holds it. The key replaces the data directory's key if it was read
+ * from there, as `sourceKeyPem`. Throws AppError `file_exists` when there is a CA or another key.
  */
 export async function writeImportedAuthority(
   dataDir: string,
@@ -188,7 +191,7 @@ export async function writeImportedAuthority(
   await files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
 
-/** Creates a CA at two paths. A key without a certificate, from an interrupted run, is reused. */
+/** Creates a CA at two paths. The key of an interrupted run is reused. */
 export async function createAuthorityFiles(
   paths: AuthorityPaths,
   options: NewAuthority,
@@ -212,7 +215,7 @@ export async function createAuthorityFiles(
   return authority;
 }
 
-/** Opens the key of a CA at a path, or creates it. Throws AppError `file_exists` when there is something else. */
+/** Opens the key of a CA at a path, or creates it. Throws AppError `file_exists` when another file is there. */
 export async function ensureKey(
   path: string,
   options: Pick<NewAuthority, "keyAlgorithm" | "isEncrypted">,

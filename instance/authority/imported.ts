@@ -1,4 +1,4 @@
-/** A CA that the operator brings in files, checked before it is used. */
+/** Reads a CA from the operator's files, and checks it before it is used. */
 import type { FilePort } from "../../client/files.ts";
 import { readPrivateFile } from "../../client/private_file.ts";
 import { AppError } from "../../core/errors.ts";
@@ -12,14 +12,14 @@ import { type CaKeys, openProgramKey } from "./keys.ts";
 import { TLS_USAGE_OID } from "../../core/pki/x509/usages.ts";
 
 /** A CA from two files, checked. */
-export interface ImportedAuthority {
+interface ImportedAuthority {
   readonly authority: Authority;
   /** The key as text and opened; undefined when a program has it. */
   readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 
-/** What the operator can do when a file of a CA does not exist. */
-export interface CaFileHints {
+/** The hints for files of a CA that do not exist. */
+interface CaFileHints {
   readonly certificate: string;
   readonly key: string;
 }
@@ -31,7 +31,7 @@ const IMPORT_HINTS: CaFileHints = {
 
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
-/** What a CA of a data directory issues, and the setting for a CA that may only issue the other kind. */
+/** The usages that a CA of a data directory needs, and the setting for a CA that lacks one of them. */
 const NEEDED_USAGES = [
   [TLS_USAGE_OID.client, "clients", "the setting clusterSigningKubeletServingCertFile"],
   [TLS_USAGE_OID.server, "servers", "the setting clusterSigningKubeApiserverClientCertFile"],
@@ -78,8 +78,8 @@ async function readKey(
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {
-  const all = [chain.certificate, ...chain.issuers];
-  for (const certificate of all) {
+  const certificates = [chain.certificate, ...chain.issuers];
+  for (const certificate of certificates) {
     const { notBefore, notAfter } = certificate;
     const name = quoteSubject(certificate);
     if (now > notAfter) {
@@ -107,7 +107,7 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
       throw refused(path, why, `give a CA without extended key usages, or start the server with it in ${setting}`);
     }
   }
-  const top = all.at(-1);
+  const top = certificates.at(-1);
   if (top === undefined || isSelfSigned(top)) return;
   const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
   throw refused(path, why, "put each issuer after the certificate that it issued, up to the root");

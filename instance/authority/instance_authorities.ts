@@ -1,4 +1,7 @@
-/** The CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a rotation. */
+/**
+ * Loads the CAs of an instance: one for everything or one for each purpose, and the CAs that replace them in a
+ * rotation.
+ */
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
@@ -10,19 +13,22 @@ import { completeCaSwap, readCasOnDisk, toSlotPaths } from "./ca_swap.ts";
 import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority } from "./files.ts";
 import { assertCrlUrls, authorityPaths, CA_PURPOSES, type CaPurpose, getCaName, toCrlUrl } from "./layout.ts";
 
-/** A CA whose client certificates the API accepts; its key may be elsewhere. */
+/** A CA whose client certificates the API accepts. Its key may be elsewhere. */
 export interface ClientCa {
   readonly chain: CertificateChain;
   readonly certificateFile: string;
 }
 
-/** The CAs of a server, by their use, as they are at one moment. */
+/** The current CAs of a server, by their use. */
 export interface InstanceAuthorities {
   /** The CA that signs the server's own certificate. */
   readonly serving: Authority;
   /** The CA that signs certificates of administrators. */
   readonly client: Authority;
-  /** The certificates that clients trust for the server, as PEM: during a rotation both CAs, the one that signs first. */
+  /**
+   * The certificates that clients trust for the server, as PEM: both CAs during a rotation, beginning with the one that
+   * signs.
+   */
   readonly trustPem: string;
   readonly clientCas: readonly ClientCa[];
 }
@@ -38,9 +44,9 @@ const NEW_CA = {
 } as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
 
-/** The CAs of a running server as they are now: each property changes with `reload`, so it is read when it is used. */
+/** The current CAs of a running server. `reload` changes each property, so read it at each use. */
 export class LiveAuthorities implements InstanceAuthorities {
-  /** The purposes for which the instance has a CA; only `serving` when that one is used for everything. */
+  /** The purposes that have a CA; only `serving` if that CA is used for everything. */
   readonly purposes: readonly CaPurpose[];
   readonly #root: string;
   readonly #deps: Pick<AuthorityDeps, "files" | "keys">;
@@ -88,7 +94,7 @@ export class LiveAuthorities implements InstanceAuthorities {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
-  /** Reads the CAs again, for the present state of their rotations. Throws as `readAuthority`. */
+  /** Reads the CAs again, for the current state of their rotations. Throws as `readAuthority`. */
   async reload(rotations: CaRotations): Promise<void> {
     const single = await this.#read("serving");
     const client = this.purposes.includes("client") ? await this.#read("client") : single;
@@ -117,7 +123,7 @@ export class LiveAuthorities implements InstanceAuthorities {
 }
 
 /**
- * Adds the cross-signed CA to the intermediates of the new CA while both are trusted, so that a client which trusts only
+ * Adds the cross-signed CA to the intermediates of the new CA while both are trusted, so that a client that trusts only
  * the old one accepts the server's certificate.
  */
 function withCrossSigned(authority: Authority, rotation: CaRotation | undefined): Authority {
@@ -131,8 +137,8 @@ function withCrossSigned(authority: Authority, rotation: CaRotation | undefined)
 }
 
 /**
- * Reads the CAs of a data directory, and creates one for everything where there is none. A swap of a CA's files during
- * which a process was killed is completed first. With `crlUrl`, what they issue names their CRL. Throws as
+ * Reads the CAs of a data directory, and creates one for everything if there is none. A swap of a CA's files that a
+ * killed process left unfinished is completed first. With `crlUrl`, issued certificates refer to a CRL. Throws as
  * `readAuthority`, AppError `io`, and AppError `usage` for CAs that would share a CRL.
  */
 export async function ensureAuthorities(
@@ -154,8 +160,8 @@ export async function ensureAuthorities(
 }
 
 /**
- * Reads the CAs whose client certificates the API of a data directory accepts; without rotations, the files say which
- * are being replaced. Throws AppError `not_found` and `ca_invalid`.
+ * Reads the CAs whose client certificates the API of a data directory accepts. Without `rotations`, the files show
+ * which CAs are being replaced. Throws AppError `not_found` and `ca_invalid`.
  */
 export async function readClientCas(
   root: string,
@@ -169,7 +175,7 @@ export async function readClientCas(
   return clientCas;
 }
 
-/** Reads the certificates that clients of the API trust, as PEM: during a rotation those of both CAs. */
+/** Reads the certificates that clients of the API trust, as PEM; those of both CAs during a rotation. */
 export async function readTrustPem(root: string, files: FilePort): Promise<string> {
   const trusted = await listTrusted(root, "serving", new Map(), files);
   return encodeTrust(...trusted.map(({ chain }) => chain));

@@ -1,4 +1,4 @@
-/** Issues certificates directly from a CA on disk, without a request: the administrator's and the server's own. */
+/** Issues the certificates of the administrator and the server directly from a CA on disk, without a request. */
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
@@ -11,7 +11,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The contents of a certificate to issue. */
-export interface PairPlan {
+interface PairPlan {
   readonly subject: SubjectFields;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
@@ -20,7 +20,7 @@ export interface PairPlan {
 }
 
 /** The subject and the lifetime of a client certificate. */
-export interface ClientIdentity {
+interface ClientIdentity {
   readonly commonName: string;
   readonly organizations: readonly string[];
   readonly lifetimeMs: number;

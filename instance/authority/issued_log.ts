@@ -1,6 +1,6 @@
 /**
- * The issued log: a register in a file, for certificates that are signed without a server. Each line is a record as the
- * server has them (`{"spec": …, "status": …}`), with the hash of the line before it. It is on the disk before the
+ * The issued log: a register in a file, for certificates that are signed without a server. Each line is a record like
+ * those of the server (`{"spec": …, "status": …}`) with the hash of the previous line. It is on disk before the
  * certificate is given out.
  */
 import { Buffer } from "node:buffer";
@@ -34,8 +34,8 @@ export interface IssuedLog extends Disposable {
   /** Checks that records can be appended, before anything is signed. Throws as `record`. */
   check(): Promise<void>;
   /**
-   * Records a certificate (DER) of a CA, durably. Throws AppError `io` when the file cannot be written, and `invalid` when its
-   * last line is no record; the certificate must not be given out then.
+   * Records a CA's certificate (DER) durably. Throws AppError `io` when the file cannot be written and `invalid` when
+   * its last line is not a record; then the certificate must not be given out.
    */
   record(
     certificate: Uint8Array<ArrayBuffer>,
@@ -45,13 +45,13 @@ export interface IssuedLog extends Disposable {
 }
 
 /** The adapters that a log uses. */
-export interface IssuedLogDeps {
+interface IssuedLogDeps {
   readonly clock: Pick<Clock, "now" | "elapsedMs" | "sleep">;
-  /** Reports what the user should know, such as a line that was cut off. */
+  /** Shows a warning to the user, such as one about a truncated line. */
   readonly warn: (message: string) => void;
 }
 
-/** Describes the origin of a request's certificate as far as the request shows it, without the API's own records. */
+/** Describes the origin of a request's certificate from the request alone, without the API's records. */
 export function describeLoggedOrigin(csr: CertificateSigningRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
   const tokenID = findTokenId(csr.spec.username ?? "");
   const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
@@ -70,7 +70,7 @@ interface Job {
   reject(error: unknown): void;
 }
 
-/** The last line of a log: where it ends, and what the next one needs of it. */
+/** The end of a log: its size, and the values that the next line needs from the last one. */
 interface LogHead {
   readonly size: number;
   readonly sequence: number;
@@ -79,15 +79,15 @@ interface LogHead {
 
 const EMPTY: LogHead = { size: 0, sequence: 0, hash: undefined };
 const NEWLINE = 0x0a;
-/** The size of the pieces in which the last line is searched. */
+/** The last line is searched for backwards, in pieces of this size. */
 const PIECE_BYTES = 65_536;
-/** A longer last line is no record: a CSR of the largest size has less than a tenth of this. */
+/** A longer last line is not a record: the largest CSR has less than a tenth of this size. */
 const MAX_LINE_BYTES = 16 * 1_048_576;
 /** How long another program may hold the lock, and the pause between two attempts to get it. */
 const LOCK_TIMEOUT_MS = 10_000;
 const LOCK_RETRY_MS = 10;
 
-/** Opens a log, which is created with its first record. Throws AppError `io` when its lock cannot be created. */
+/** Opens a log. The file is created with its first record. Throws AppError `io` when its lock cannot be created. */
 export function openIssuedLog(path: string, deps: IssuedLogDeps): IssuedLog {
   const lock = new FileLock(path, deps.clock);
   let waiting: Job[] = [];
@@ -137,7 +137,7 @@ async function append(path: string, jobs: readonly Job[], { clock, warn }: Issue
       await handle.sync();
       if (head.size === 0) await syncDirectory(dirname(path));
     } catch (error) {
-      // Half of the lines would be cut off by the next writer; the certificates are not given out.
+      // Remove lines that were written in part; their certificates are not given out.
       await handle.truncate(head.size).catch(() => {});
       throw cannotRecord(path, error);
     }
@@ -168,8 +168,8 @@ async function formatLines(head: LogHead, jobs: readonly Job[], now: Date): Prom
 }
 
 /**
- * Reads the last whole line. An incomplete line after it comes from a program that was killed before it gave out the
- * certificate; it is cut off. Throws AppError `invalid` when the last whole line is no record.
+ * Reads the last whole line. An incomplete line after it is removed: it comes from a program that was killed before it
+ * gave out the certificate. Throws AppError `invalid` when the last whole line is not a record.
  */
 async function readHead(handle: FileHandle, path: string, warn: (message: string) => void): Promise<LogHead> {
   const { size } = await handle.stat();
@@ -189,7 +189,7 @@ async function readHead(handle: FileHandle, path: string, warn: (message: string
   });
 }
 
-/** Finds the place after the last line break before `end`; 0 without one. */
+/** Returns the offset after the last line break before `end`; 0 if there is none. */
 async function findLineStart(handle: FileHandle, end: number): Promise<number> {
   const piece = Buffer.alloc(PIECE_BYTES);
   for (let to = end; to > 0;) {
@@ -221,8 +221,8 @@ function cannotRecord(path: string, cause: unknown): AppError {
 }
 
 /**
- * A lock that the operating system releases when the process ends, however it ends: SQLite's, on an empty database next to
- * the file. Node has no lock of its own.
+ * A lock that the operating system releases whenever the process ends: SQLite's lock on an empty database next to the
+ * file. Node has no file locks.
  */
 export class FileLock implements Disposable {
   readonly #path: string;
@@ -234,7 +234,10 @@ export class FileLock implements Disposable {
     this.#clock = clock;
   }
 
-  /** Runs an action while no other program holds the lock. Throws AppError `io` when another one holds it for too long. */
+  /**
+   * Runs an action while no other program holds the lock. Throws AppError `io` when another program holds it for too
+   * long.
+   */
   async runExclusive<T>(action: () => Promise<T>): Promise<T> {
     const database = this.#database ??= await this.#open();
     await this.#begin(database);
@@ -285,7 +288,10 @@ export class FileLock implements Disposable {
   }
 }
 
-/** Creates an empty file for its owner only, unless it exists. An existing one is not opened: that would end its locks. */
+/**
+ * Creates an empty file for its owner only, unless it exists. An existing file is not opened, because closing it would
+ * release its locks.
+ */
 async function createPrivate(path: string): Promise<void> {
   try {
     await (await open(path, "wx", SECRET_MODE)).close();

@@ -1,6 +1,6 @@
 /**
- * The keys of CAs during one run: in files, which may be encrypted, or held by a program. A program prints its public key
- * and creates signatures, so that an HSM can hold the key (docs/guides/ca.md has the protocol).
+ * Opens the keys of CAs, which are in files that may be encrypted, or are held by a program. The program prints its
+ * public key and creates signatures, so that an HSM can hold the key (docs/guides/ca.md has the protocol).
  */
 import { resolve } from "node:path";
 import { Buffer } from "node:buffer";
@@ -31,11 +31,14 @@ import { createKeyedMutex } from "../../core/lib/waiting.ts";
 export interface Passphrases {
   /** True when a file or shares are given; new keys are then encrypted with that passphrase. */
   readonly isGiven: boolean;
-  /** Returns the passphrase to open a key. The user is prompted once; a file is read each time. Throws AppError `passphrase_missing`. */
+  /**
+   * Returns the passphrase for opening a key. The user is prompted once; a file is read each time. Throws AppError
+   * `passphrase_missing`.
+   */
   getForOpening(keyName: string): Promise<Secret<string>>;
   /** Returns the passphrase for a new key, which the user types twice. Throws AppError `passphrase_missing` and `invalid`. */
   getForCreating(keyName: string): Promise<Secret<string>>;
-  /** Stops all prompts: a prompt in the middle of a server's log would block the server. */
+  /** Stops all prompts, because a prompt in the middle of a server's log would block the server. */
   stopPrompting(): void;
 }
 
@@ -45,22 +48,22 @@ export interface CaKeys {
   /** True when a program replaces the key files of the instance's CAs. */
   readonly hasProgram: boolean;
   /**
-   * Opens a private key, an encrypted one with the passphrase. The error says what is wrong with the text.
-   * Throws AppError `passphrase_missing` and `passphrase_wrong`.
+   * Opens a private key, with the passphrase if it is encrypted. The error describes the fault of the text. Throws
+   * AppError `passphrase_missing` and `passphrase_wrong`.
    */
   openKey(pem: string, name: string): Promise<Result<PrivateKey, string>>;
   encryptKey(key: PrivateKey, passphrase: Secret<string>, random: Random): Promise<string>;
-  /** Returns the source of the key of one of the instance's CAs. */
+  /** Returns the source of the key for one of the instance's CAs. */
   getSource(paths: AuthorityPaths): CaKeySource;
-  /** Returns the source of the key of another CA. Without a key file the program holds the key. */
+  /** Returns the source of the key for another CA. Without a key file, the program holds the key. */
   getNamedSource(certificate: string, keyFile: string | undefined): CaKeySource;
 }
 
-/** The place of the keys, and the means to open them. */
-export interface CaKeyOptions {
+/** The location of the keys, and the means to open them. */
+interface CaKeyOptions {
   readonly passphrases: Passphrases;
   readonly files: FilePort;
-  /** The current folder, in which relative paths of key files start. */
+  /** The current folder, from which relative paths of key files start. */
   readonly cwd: string;
   /** The path of the program that holds the keys; undefined for key files. */
   readonly program: string | undefined;
@@ -78,7 +81,7 @@ export function openCaKeys(
 ): CaKeys {
   const caFiles = createCaFiles(files);
 
-  /** Shows that a key is derived, from the moment when the passphrase is known, because a user may type it. */
+  /** Shows that a key is derived once the passphrase is known, because the user may type it first. */
   async function derive<T>(action: (passphrase: PassphrasePort) => Promise<T>): Promise<T> {
     let shown: Disposable | undefined;
     try {
@@ -141,7 +144,7 @@ export function createCaFiles(files: FilePort): CaFiles {
 }
 
 /** A program that holds the key of a CA. */
-export interface KeyProgram {
+interface KeyProgram {
   /** The absolute path of the program, which is run without a shell. */
   readonly program: string;
   /** The path of the CA's certificate, for programs that hold several keys. */
@@ -158,20 +161,22 @@ const TIMEOUT_MS = 10_000;
 /** An RSA-4096 signature has 512 bytes, a PEM public key of that size 800. */
 const MAX_OUTPUT_BYTES = 16_384;
 const MAX_STDERR_BYTES = 4_096;
-/** The number of runs at the same time: an HSM has few sessions, and a process costs more than a signature. */
+/** The number of concurrent runs: an HSM has few sessions, and starting a process costs more than a signature. */
 const LANES = 5;
 
 /** Creates a key source over a program. Its public key is read once, when the source is opened. */
 export function createKeyProgramSource(options: KeyProgram): CaKeySource {
   return {
     name: options.program,
-    // A key that changes without its certificate does not match it, and the next signature fails.
+    // If the key changes without its certificate, the next signature does not match and fails.
     state: () => Promise.resolve(options.program),
     open: () => openKeyProgram(options),
   };
 }
 
-/** Reads the public key from the program. Throws AppError `key_program_failed`; the error result explains a wrong answer. */
+/**
+ * Reads the public key from the program. An error result explains a wrong answer. Throws AppError `key_program_failed`.
+ */
 export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey, string>> {
   const output = await runProgram(options, ["public-key"]);
   const blocks = parsePemBlocks(Buffer.from(output).toString("latin1"));
@@ -198,7 +203,7 @@ function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: P
       const lane = String(signatures++ % LANES);
       const signature = await turns.runExclusive(lane, () => runProgram(options, ["sign", algorithm], data));
       if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
-      throw failed(
+      throw createProgramError(
         options,
         `sign ${algorithm}`,
         `its answer (${describeOutput(signature)}) is not a signature by its public key`,
@@ -207,7 +212,7 @@ function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: P
   };
 }
 
-/** Runs the program to its end and resolves with its output. */
+/** Runs the program and resolves with its output. */
 function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes): Promise<Bytes> {
   const { program, certificate, env, timeoutMs = TIMEOUT_MS } = options;
   const words = args.join(" ");
@@ -219,29 +224,29 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
     const output: Buffer[] = [];
     let size = 0;
     let complaint = "";
-    let isOver = false;
+    let isSettled = false;
     const finish = (settle: () => void): void => {
-      if (isOver) return;
-      isOver = true;
+      if (isSettled) return;
+      isSettled = true;
       clearTimeout(timer);
       settle();
     };
-    const give = (why: string, cause?: unknown): void =>
+    const fail = (why: string, cause?: unknown): void =>
       finish(() => {
         child.kill("SIGKILL");
-        reject(failed(options, words, why, cause));
+        reject(createProgramError(options, words, why, cause));
       });
     const timer = setTimeout(
-      () => give(`it took longer than ${timeoutMs / 1000} s${formatComplaint(complaint)}`),
+      () => fail(`it took longer than ${timeoutMs / 1000} s${formatComplaint(complaint)}`),
       timeoutMs,
     );
     child.once(
       "error",
-      (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? getErrorMessage(error), error),
+      (error: NodeJS.ErrnoException) => fail(STARTING[error.code ?? ""] ?? getErrorMessage(error), error),
     );
     child.stdout.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_OUTPUT_BYTES) give(`it printed more than ${MAX_OUTPUT_BYTES} bytes`);
+      if (size > MAX_OUTPUT_BYTES) fail(`it printed more than ${MAX_OUTPUT_BYTES} bytes`);
       else output.push(chunk);
     });
     child.stderr.on("data", (chunk: Buffer) => {
@@ -250,7 +255,7 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
     child.once("close", (code, signal) => {
       if (code === 0) return finish(() => resolve(new Uint8Array(Buffer.concat(output))));
       const how = signal === null ? `exit code ${code}` : signal;
-      give(`it ended with ${how}${formatComplaint(complaint)}`);
+      fail(`it ended with ${how}${formatComplaint(complaint)}`);
     });
     // A program that does not read all of its input reports the reason with its exit code.
     child.stdin.on("error", () => {});
@@ -263,7 +268,7 @@ const STARTING: Readonly<Record<string, string>> = {
   EACCES: "it may not be run",
 };
 
-function failed(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
+function createProgramError(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
   return new AppError("key_program_failed", `cannot use the CA key of ${quoteCommand(options, words)}: ${why}`, {
     hint: "run it by hand; docs/guides/ca.md describes what it must answer",
     retryable: true,

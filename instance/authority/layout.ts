@@ -1,4 +1,4 @@
-/** The CAs that a data directory may have, and their paths: one for everything, or one for each purpose. */
+/** The paths of the CAs in a data directory: one for everything, or one for each purpose. */
 import { AppError } from "../../core/errors.ts";
 import { basename, dirname, extname, join } from "node:path";
 import {
@@ -19,7 +19,7 @@ export interface AuthorityPaths {
 /** The purposes other than `serving`, each with a CA of its own in a split instance. */
 export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client", "kubelet-serving", "custom"];
 
-/** The purposes of all CAs of a split instance, in the order of help. */
+/** The purposes of all CAs of a split instance, in the order in which help shows them. */
 export const CA_PURPOSES: readonly CaPurpose[] = ["serving", ...SPLIT_PURPOSES];
 
 export function getSignerPurpose(signerName: string): CaPurpose {
@@ -46,14 +46,13 @@ export function getCrlPath({ certificate }: Pick<AuthorityPaths, "certificate">)
 }
 
 /**
- * Returns the URL of a CA's CRL from `crlUrl`: a URL that ends with a slash names a folder, to which the name of the CRL
- * is added. Undefined without it.
+ * Returns the URL of a CA's CRL. If `crlUrl` ends with a slash, it is a folder, and the name of the CRL is appended.
  */
 export function toCrlUrl(crlUrl: string | undefined, certificate: string): string | undefined {
   return crlUrl?.endsWith("/") === true ? crlUrl + getCrlName(certificate) : crlUrl;
 }
 
-/** Throws AppError `usage` when several CAs would get the same URL of a CRL, as each CA has a CRL of its own. */
+/** Throws AppError `usage` when several CAs would get the same CRL URL, because each CA has its own CRL. */
 export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly string[]): void {
   const urls = new Set(certificates.map((certificate) => toCrlUrl(crlUrl, certificate)));
   if (crlUrl === undefined || urls.size === new Set(certificates).size) return;
@@ -64,12 +63,15 @@ export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly
   );
 }
 
-/** Returns the path of the file that exists while the files of a CA are exchanged: the slot of the CA that begins to sign. */
+/**
+ * Returns the path of the file that exists while the files of a CA are swapped. It contains the slot of the CA that
+ * takes over signing.
+ */
 export function getSwapMarker({ certificate }: AuthorityPaths): string {
   return join(dirname(certificate), `.${basename(certificate, extname(certificate))}.swap`);
 }
 
-/** Returns the name of a CA, which is that of its file without `.crt`. */
+/** Returns the name of a CA, which is its file name without `.crt`. */
 export function getCaName(purpose: CaPurpose): string {
   return purpose === "serving" ? "ca" : `${purpose}-ca`;
 }

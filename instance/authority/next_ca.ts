@@ -1,4 +1,4 @@
-/** Makes or takes the new CA of a rotation, checks it, and describes the rotation that begins with it. */
+/** Creates or reads the new CA of a rotation, checks it, and begins the rotation with it. */
 import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -21,9 +21,9 @@ import { openProgramKey } from "./keys.ts";
 import { readImportedAuthority } from "./imported.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 
-/** The settings of a new CA. Without any, the new CA is like the old one. */
-export interface NextCaSettings {
-  /** The file of a CA that is taken instead of making one, and of its key. */
+/** The settings of a new CA. By default it is like the old one. */
+interface NextCaSettings {
+  /** The files of an existing CA and its key, instead of a new one. */
   readonly newCaCert?: string | undefined;
   readonly newCaKey?: string | undefined;
   /** The lifetime of the CA, in milliseconds. */
@@ -31,8 +31,8 @@ export interface NextCaSettings {
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
 }
 
-/** The CA that is replaced, and the settings and ports with which that begins. */
-export interface BeginOptions extends AuthorityDeps {
+/** The CA to replace, and the settings and ports for beginning that. */
+interface BeginOptions extends AuthorityDeps {
   readonly ca: ReplaceableCa;
   readonly settings: NextCaSettings;
   readonly cwd: string;
@@ -40,7 +40,7 @@ export interface BeginOptions extends AuthorityDeps {
   readonly isLeaked: boolean;
 }
 
-/** The number of excluded certificates that an error names. */
+/** The number of excluded certificates that an error lists. */
 const MAX_SHOWN = 20;
 const FILE_HINTS = {
   certificate: "check the path of the setting newCaCert",
@@ -53,8 +53,8 @@ export function checkNextCaSettings(settings: NextCaSettings): void {
 }
 
 /**
- * Finds the rotation that is in progress, if the command may continue it; undefined when a new one may begin. AppError
- * `already_exists` for another one.
+ * Finds the rotation in progress if the command may continue it; undefined when a new one may begin. AppError
+ * `already_exists` for any other rotation in progress.
  */
 export async function findContinued(
   { ca, settings: { newCaCert }, files, cwd, isLeaked }: BeginOptions,
@@ -73,12 +73,12 @@ export async function findContinued(
 }
 
 /**
- * Makes the new CA and begins the rotation. A finished rotation of the same CA is replaced. Throws AppError `ca_invalid`
- * for a CA that cannot replace the old one, and those of `readAuthority`.
+ * Creates or reads the new CA and begins the rotation, which replaces a finished one of the same CA. Throws AppError
+ * `ca_invalid` for a CA that cannot replace the old one, and those of `readAuthority`.
  */
 export async function beginRotation(options: BeginOptions): Promise<CaRotation> {
   const { ca, files, keys, isLeaked } = options;
-  // A key that has leaked may also be lost, and is not needed.
+  // A leaked key may also be lost, and is not needed.
   const signer = isLeaked ? undefined : await readAuthority(ca.paths, files, keys);
   const oldCa = signer ?? await readChain(ca.paths, files);
   const next = await createNextCa(options, oldCa);
@@ -104,18 +104,18 @@ async function crossSignNext(
     notBefore: new Date(clock.now().getTime() - BACKDATE_MS),
     serial: random.bytes(SERIAL_BYTES),
   });
-  // findBeginFault has found what could prevent it.
+  // `findBeginFault` has already refused every CA that cannot be cross-signed.
   if (!cross.ok) throw new AppError("internal", `cannot cross-sign the new CA "${ca.name}": ${cross.error}`);
   return encodePem("CERTIFICATE", cross.value.der);
 }
 
-/** A new CA, and the text of its key file; undefined when a program has the key. */
+/** A new CA and the text of its key file, which is undefined if a program holds the key. */
 interface NextCa {
   readonly chain: CertificateChain;
   readonly keyPem: string | undefined;
 }
 
-/** Makes a new CA like the old one where settings do not say otherwise, or takes the one that they name. */
+/** Creates a CA like the old one except where settings differ, or reads the CA that they name. */
 async function createNextCa(options: BeginOptions, oldCa: CertificateChain): Promise<NextCa> {
   const { ca, settings, cwd, clock, random, keys } = options;
   const { newCaCert, newCaKey } = settings;
@@ -132,7 +132,7 @@ async function createNextCa(options: BeginOptions, oldCa: CertificateChain): Pro
   const inherited = inheritProperties(oldCa);
   const { duration = inherited.lifetimeMs, keyAlgorithm = inherited.keyAlgorithm } = settings;
   const { commonName, organizations, nameConstraints } = inherited;
-  // The file of the new CA until the switch, by which the program chooses the key.
+  // The file of the new CA until the switch. The program chooses the key by this path.
   const next = join(ca.paths.certificate, "..", `next-${ca.name}.crt`);
   const key = keys.hasProgram ? await openProgramKey(next, keys) : await generatePrivateKey(keyAlgorithm);
   const chain = await createAuthority({
@@ -147,7 +147,7 @@ async function createNextCa(options: BeginOptions, oldCa: CertificateChain): Pro
   return { chain, keyPem: "toPem" in key ? await encodeKey(key, ca, options) : undefined };
 }
 
-/** Encodes the new key, under the passphrase of the old key where that has one. */
+/** Encodes the new key, encrypted with the passphrase of the old key if that has one. */
 async function encodeKey(
   key: PrivateKey,
   { paths }: ReplaceableCa,
@@ -158,7 +158,7 @@ async function encodeKey(
   return await keys.encryptKey(key, await keys.passphrases.getForOpening(paths.key), random);
 }
 
-/** Refuses a new CA that could not have issued a certificate of the old one that is in use. */
+/** Refuses a new CA whose name constraints exclude a valid certificate of the old CA. */
 async function assertNamesPermitted(
   { ca, clock }: BeginOptions,
   newCa: CertificateChain,
@@ -167,12 +167,12 @@ async function assertNamesPermitted(
   const excluded = new ExcludedCertificates(newCa, oldCa, clock.now());
   if (!excluded.isPossible) return;
   for await (const record of ca.records()) excluded.add(record);
-  const found = excluded.list();
-  if (found.length === 0) return;
-  const shown = found.slice(0, MAX_SHOWN).map(({ subject, fault }) => `\n${subject}: ${fault}`).join("");
-  const rest = found.length > MAX_SHOWN ? `\nand ${found.length - MAX_SHOWN} more` : "";
-  // The certificate of the server itself is always needed.
-  const isServerOnly = found.every(({ isServer }) => isServer);
+  const certificates = excluded.list();
+  if (certificates.length === 0) return;
+  const shown = certificates.slice(0, MAX_SHOWN).map(({ subject, fault }) => `\n${subject}: ${fault}`).join("");
+  const rest = certificates.length > MAX_SHOWN ? `\nand ${certificates.length - MAX_SHOWN} more` : "";
+  // The server's own certificate is always needed.
+  const isServerOnly = certificates.every(({ isServer }) => isServer);
   throw refused(
     ca,
     `its name constraints exclude names that are in use:${shown}${rest}`,

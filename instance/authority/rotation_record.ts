@@ -1,6 +1,6 @@
 /**
- * A rotation of a CA that only files hold: its record next to the CA, the pairs, and the bundle of what must be trusted. A
- * run that was killed is completed by the next one.
+ * Stores a CA rotation in files, without an API: a record next to the CA, the pairs of the CAs, and a bundle of the
+ * trusted certificates. The next run completes a run that was killed.
  */
 import { basename, dirname, join } from "node:path";
 import { type FilePort, writeChanged } from "../../client/files.ts";
@@ -16,7 +16,7 @@ import type { AuthorityPaths } from "./layout.ts";
 
 /** The paths of a rotation, all in the folder of the CA. */
 export interface RotationPaths {
-  /** The CA that signs at present. */
+  /** The CA that signs now. */
   readonly signing: AuthorityPaths;
   /** The name of the CA's file without its extension. */
   readonly name: string;
@@ -41,7 +41,7 @@ export function getRotationPaths(signing: AuthorityPaths): RotationPaths {
 }
 
 /**
- * Reads the record of a rotation; undefined without one. A swap of the pairs that a killed run began is completed first.
+ * Reads the record of a rotation; undefined without one. A swap that a killed run left unfinished is completed first.
  * Throws AppError `invalid`.
  */
 export async function readRotationRecord(paths: RotationPaths, files: FilePort): Promise<CaRotation | undefined> {
@@ -55,23 +55,24 @@ export async function readRotationRecord(paths: RotationPaths, files: FilePort):
   });
 }
 
-/** Parses the CAs of a record, which has been checked. */
+/** Parses the CAs of a checked record. */
 export function getRotatedCas({ spec }: CaRotation): RotatedCas {
   const cas = parseRotatedCas(spec);
   if (!cas.ok) throw new AppError("invalid", `${cas.error.field}: ${cas.error.message}`);
   return cas.value;
 }
 
-/** What a change of the files needs. */
-export interface RotationRecordDeps {
+/** The ports for changing the files. */
+interface RotationRecordDeps {
   readonly files: FilePort;
   /** Rejects when a pair of files cannot sign. */
   readonly verify: (paths: AuthorityPaths) => Promise<void>;
 }
 
 /**
- * Records a step and brings the files into it; repeating that completes what a killed run began. What is trusted changes
- * first. `adopted` is the new CA when the rotation begins. Throws AppError `invalid` and `not_found`, and as `verify`.
+ * Records a step and changes the files accordingly. A second call completes one that was killed. The bundle changes
+ * before the CA that signs. `adopted` is the new CA of a rotation that begins. Throws AppError `invalid` and
+ * `not_found`, and as `verify`.
  */
 export async function storeRotationRecord(
   rotation: CaRotation,
@@ -87,7 +88,7 @@ export async function storeRotationRecord(
     oldCa: oldCa.certificate.sha256Fingerprint,
     newCa: newCa.certificate.sha256Fingerprint,
   };
-  // A record without the new CA would be of no use.
+  // A record without the new CA would be useless.
   if (adopted !== undefined) await arrange(target, paths, deps, adopted);
   const { kind } = caRotationKind;
   const record = { apiVersion: formatApiVersion(caRotationKind), kind, ...rotation };
@@ -99,7 +100,7 @@ export async function storeRotationRecord(
 }
 
 /**
- * Takes the new CA out of the bundle and moves its files away; the old CA alone is trusted again. Throws as
+ * Removes the new CA from the bundle and moves its files away, so that only the old CA is trusted again. Throws as
  * `storeRotationRecord`.
  */
 export async function removeRotationRecord(
@@ -118,8 +119,8 @@ export async function removeRotationRecord(
 }
 
 /**
- * Moves the new CA of a rotation without a record away, unless it is the one that is kept. Returns its SHA-256 (hex);
- * undefined when there is none.
+ * Moves away a new CA that has no record, unless its SHA-256 is `kept`. Returns the SHA-256 (hex) of the CA that was
+ * moved.
  */
 export async function retireUnrecorded(
   paths: RotationPaths,

@@ -1,6 +1,6 @@
 /**
- * The archive inside a backup: a tar with the files, the objects in pieces, and at the end a manifest of all parts, against
- * which a reader checks them.
+ * The archive inside a backup: a tar with the files, the objects in pieces, and at the end a manifest with which a
+ * reader checks all parts.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -20,7 +20,7 @@ import {
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { decodeTarHeader, encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { parseSnapshotHead, parseSnapshotObject, type SnapshotObject } from "../../server/storage/snapshot_lines.ts";
-import { DATA_FORMAT } from "../data_dir.ts";
+import { DATA_FORMAT, SECRET_MODE } from "../data_dir.ts";
 
 export interface ArchiveContents {
   readonly files: AsyncIterable<BackupFile>;
@@ -32,7 +32,7 @@ export interface ArchiveContents {
 const PIECE_BYTES = 4_194_304;
 
 /**
- * Yields the bytes of an archive. `onManifest` is called with the manifest, which is known only at the end. Throws AppError
+ * Yields the bytes of an archive. `onManifest` receives the manifest, which is known only at the end. Throws AppError
  * `backup_invalid`.
  */
 export async function* createArchive(
@@ -55,10 +55,10 @@ export async function* createArchive(
   let number = 0;
   for await (const piece of splitIntoPieces(lines, head.value.objects)) {
     number += 1;
-    yield* entry(`${OBJECTS_PREFIX}${String(number).padStart(6, "0")}.ndjson`, 0o600, piece);
+    yield* entry(`${OBJECTS_PREFIX}${String(number).padStart(6, "0")}.ndjson`, SECRET_MODE, piece);
   }
   const manifest: BackupManifest = { ...facts, ...head.value, parts: [...parts] };
-  yield* entry(MANIFEST_PATH, 0o600, Buffer.from(formatManifest(manifest)));
+  yield* entry(MANIFEST_PATH, SECRET_MODE, Buffer.from(formatManifest(manifest)));
   yield TAR_END;
   onManifest(manifest);
 }
@@ -106,7 +106,7 @@ async function* readLines(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Arra
 }
 
 /** Receives the parts of a backup. Nothing is verified before `readBackup` resolves. */
-export interface BackupSink {
+interface BackupSink {
   file(file: BackupFile): Promise<void>;
   objects(objects: readonly SnapshotObject[]): Promise<void>;
 }
@@ -126,9 +126,9 @@ export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: Backu
     read.push(toBackupPart(path, bytes));
     if (path.startsWith(FILES_PREFIX)) await sink.file({ path: path.slice(FILES_PREFIX.length), mode, bytes });
     else {
-      const found = objectsIn(bytes);
-      objects += found.length;
-      await sink.objects(found);
+      const parsed = parseObjects(bytes);
+      objects += parsed.length;
+      await sink.objects(parsed);
     }
   }
   if (manifest === undefined) throw backupInvalid("it ends before its manifest");
@@ -146,7 +146,7 @@ function assertWhole(bytes: Uint8Array, read: readonly BackupPart[], objects: nu
   return manifest.value;
 }
 
-function objectsIn(bytes: Uint8Array): readonly SnapshotObject[] {
+function parseObjects(bytes: Uint8Array): readonly SnapshotObject[] {
   const lines = Buffer.from(bytes).toString("utf8").split("\n");
   return lines.slice(0, -1).map((line) => {
     const object = parseSnapshotObject(line);
@@ -177,7 +177,7 @@ function readHeader(block: Uint8Array): ReturnType<typeof decodeTarHeader> {
   }
 }
 
-/** Reads a number of bytes from a stream, or drains it. */
+/** Creates functions that read a number of bytes from a stream, and that drain it. */
 function createTaker(stream: AsyncIterable<Uint8Array>) {
   const iterator = stream[Symbol.asyncIterator]();
   let chunks: Uint8Array[] = [];
@@ -189,10 +189,10 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
       chunks.push(value);
       held += value.length;
     }
-    const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-    chunks = held === length ? [] : [all.subarray(length)];
+    const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    chunks = held === length ? [] : [bytes.subarray(length)];
     held -= length;
-    return all.subarray(0, length);
+    return bytes.subarray(0, length);
   }
   async function drain(): Promise<void> {
     while ((await iterator.next()).done !== true);

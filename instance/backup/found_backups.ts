@@ -9,7 +9,7 @@ const AGE_HEADER_END = /\n--- [A-Za-z0-9+/]{43}\n/;
 /** Enough for the header of a backup for a hundred keys. */
 const AGE_HEADER_BYTES = 16_384;
 
-/** Finds the backups that are named, and those next to the data directory and in the current folder. */
+/** Finds the given backups, and those next to the data directory and in the current folder. */
 export async function findBackups(
   root: string,
   named: readonly string[],

@@ -1,4 +1,4 @@
-/** The manifest of a backup. It is the last entry of the archive, so an archive without it is truncated. */
+/** The manifest of a backup. It is the last entry of the archive, so an archive without a manifest is truncated. */
 import { isRecord, tryParseJson } from "../../core/lib/record.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
@@ -63,8 +63,8 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
 }
 
 /**
- * Finds out why a path is not allowed in an archive; undefined when it is. A backslash separates folders on Windows, so no
- * part contains one.
+ * Returns why a path is not allowed in an archive; undefined if it is allowed. A backslash separates folders on
+ * Windows, so no part contains one.
  */
 export function findPathFault(path: string): string | undefined {
   const parts = path.split("/");
@@ -75,7 +75,7 @@ export function findPathFault(path: string): string | undefined {
   return `"${path}" has no place in a backup`;
 }
 
-/** Compares the parts of the archive with the manifest; undefined when they match. */
+/** Compares the parts of the archive with the manifest, and returns the first difference. */
 export function findPartsFault(manifest: BackupManifest, read: readonly BackupPart[]): string | undefined {
   const wanted = new Map(manifest.parts.map((part) => [part.path, part]));
   for (const { path, size, sha256 } of read) {
@@ -89,8 +89,8 @@ export function findPartsFault(manifest: BackupManifest, read: readonly BackupPa
 }
 
 /**
- * The number by which a restore raises the revision: more than any server has handed out since the backup. Clients with
- * such a revision get `410 Gone` and list again, as etcdutl's documentation advises for `--bump-revision`.
+ * The increase of the revision by a restore: more than the revisions that any server has handed out since the backup.
+ * Clients with such a revision get `410 Gone` and list again, as etcdutl's documentation advises for `--bump-revision`.
  */
 export const REVISION_BUMP = 1_000_000_000;
 
@@ -111,8 +111,8 @@ export function countOmitted(keys: Iterable<string>): readonly OmittedResource[]
 }
 
 /** Formats the omitted resources: `pods (12), example.com/widgets (1)`. */
-export function describeOmitted(all: readonly OmittedResource[]): string {
-  return all.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
+export function describeOmitted(omitted: readonly OmittedResource[]): string {
+  return omitted.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
 }
 
 export function parseOmitted(value: unknown): Result<readonly OmittedResource[], string> {

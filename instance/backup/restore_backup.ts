@@ -30,17 +30,19 @@ export interface RestoredBackup {
   readonly aside: readonly string[];
 }
 
-export interface RestoreDeps {
+interface RestoreDeps {
   readonly clock: Clock;
-  /** Allows to move an existing folder aside. */
+  /** Allows moving an existing folder aside. */
   readonly force: boolean;
-  /** Allows to move existing keys in etcd aside. */
+  /** Allows moving existing keys in etcd aside. */
   readonly forceEtcd?: boolean;
   /** The etcd to write the objects to; undefined for a database in the folder. */
   readonly etcd?: EtcdTarget | undefined;
   /** The etcd that has the objects of the existing folder, if any. */
   readonly current?: EtcdPlace | undefined;
-  /** Finds the address of a running server of the existing folder. Called only if its objects are in an etcd. */
+  /**
+   * Finds the address of a running server of the existing folder. Called only if the folder's objects are in an etcd.
+   */
   readonly findServer?: () => Promise<string | undefined>;
   /** Called before the restored objects are checked, and before they are written to an etcd. */
   readonly onProgress?: (doing: "checking" | "writing") => void;
@@ -60,7 +62,7 @@ export async function restoreBackup(
   const now = clock.now();
   const staging = toRestoringPath(root);
   const isTaken = await isFilled(root);
-  // Whether an interrupted restore put the folder there is known only after etcd and the backup were read.
+  // Only etcd and the backup show whether an interrupted restore put the folder there, and they are read later.
   if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw takenError(root);
   await assertUnused(root, deps);
   try {
@@ -68,7 +70,7 @@ export async function restoreBackup(
     await createFilePort().makeDirectory(dirname(root), FOLDER_MODE);
     await mkdir(staging, { mode: FOLDER_MODE });
     const { manifest, revision, objects } = await buildAndCheck(archive, staging, now, deps).catch((error: unknown) => {
-      // The storage's message and hint are for a running server, which does not exist here.
+      // The storage's message and hint are for a running server, and none runs here.
       throw isAppError(error, "io") ? toIoError(`cannot restore into "${root}"`, error.cause ?? error) : error;
     });
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
@@ -131,7 +133,7 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
   return { manifest, revision };
 }
 
-/** Removes the database, and writes down the etcd that has the objects instead. */
+/** Removes the database, and records the etcd that has the objects instead. */
 async function replaceDatabaseByEtcd(staging: string, place: string): Promise<void> {
   const { database, etcdPlace } = dataDirAt(staging);
   for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${database}${suffix}`, { force: true });
@@ -146,12 +148,12 @@ async function replaceDatabaseByEtcd(staging: string, place: string): Promise<vo
 async function putInPlace(swap: Swap): Promise<void> {
   await copyOwner(swap.staging, swap.root);
   await syncFolders(swap.staging);
-  // From then on a start finds the interrupted restore if the old folder is moved aside.
+  // From now on, a server that starts while the old folder is moved aside finds the interrupted restore.
   await syncDirectory(dirname(swap.staging));
   await swapFolders(swap);
 }
 
-/** The error for a restore that is complete but may not survive a power failure. */
+/** Creates the error for a complete restore that may not survive a power failure. */
 function notSyncedError({ root, replaced }: Swap, cause: unknown): AppError {
   const before = replaced === undefined ? "" : `; the old folder is "${replaced}"`;
   return new AppError("io", `cannot make sure that the disk keeps "${root}": ${getErrorMessage(cause)}`, {
@@ -173,7 +175,9 @@ async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Pr
   }
 }
 
-/** Opens the database as a server does, which checks its pages and rows, and checks the number of objects and the counter. */
+/**
+ * Opens the database like a server, which checks its pages and rows, and checks the number of objects and the revision.
+ */
 async function readAgain(
   staging: string,
   manifest: BackupManifest,
@@ -188,7 +192,10 @@ async function readAgain(
   return items;
 }
 
-/** Throws AppError `storage_locked` while a server runs: it would continue to write into the folder that is moved away. */
+/**
+ * Throws AppError `storage_locked` while a server runs, because it would continue to write into the folder that is
+ * moved away.
+ */
 async function assertUnused(root: string, { clock, current, findServer }: RestoreDeps): Promise<void> {
   const { database } = dataDirAt(root);
   const server = current === undefined ? undefined : await findServer?.();
@@ -218,7 +225,7 @@ async function isFilled(root: string): Promise<boolean> {
   return names.length > 0;
 }
 
-/** Gives the new files to the owner of the old folder, for a restore that runs as root. */
+/** Gives the new files to the owner of the old folder, in case the restore runs as root. */
 async function copyOwner(staging: string, root: string): Promise<void> {
   const owner = await stat(root).catch(() => undefined);
   const own = await stat(staging);
@@ -280,7 +287,7 @@ export async function swapFolders(
 ): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {
-    // A power failure must not lose the new name of the old folder, and keep what takes its place.
+    // A power failure must not lose the new name of the old folder but keep the folder that replaces it.
     if (replaced !== undefined) await sync(dirname(root));
     await move(staging, root);
   } catch (error) {

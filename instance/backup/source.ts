@@ -1,6 +1,6 @@
 /**
- * What a backup is made from: the files of a data directory, all but logs and the database, and the objects, from an etcd, from
- * the running server of the directory, or from its database.
+ * Reads the contents of a backup: the files of a data directory, except logs and the database, and the objects, from an
+ * etcd, from the running server of the directory, or from its database.
  */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import type { Stats } from "node:fs";
@@ -28,14 +28,14 @@ export interface BackupFile {
 }
 
 /**
- * Files that are not backed up: the database with its journals, unfinished files after a crash, locks, and logs, also
- * rotated ones.
+ * Files that are not backed up: the database with its journals, unfinished files after a crash, locks, and current and
+ * rotated logs.
  */
-const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.lock$/, /\.log(?:\.gz)?$/];
+const OMITTED_FILES = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.lock$/, /\.log(?:\.gz)?$/];
 
 /**
- * Yields every file, sorted by path. Links are followed, as a server follows them. Throws AppError `io` with the path of
- * an entry that is neither a file nor a folder, of a broken or circular link, and of a file that is too large to restore.
+ * Yields every file, sorted by path. Links are followed, as a server does. Throws AppError `io` with the path of an
+ * entry that is neither a file nor a folder, of a broken or circular link, and of a file that is too large to restore.
  */
 export async function* readDataFiles(root: string): AsyncGenerator<BackupFile> {
   yield* walk(root, "", []);
@@ -47,9 +47,9 @@ async function* walk(root: string, below: string, above: readonly string[]): Asy
   for (const name of (await readdir(here)).sort()) {
     const path = below === "" ? name : `${below}/${name}`;
     const at = join(root, path);
-    // The note on where the objects are now does not apply to the place where they will be restored.
+    // This file says where the objects are now, which will not be true after a restore.
     if (path === ETCD_PLACE_NAME) continue;
-    if (LEFT_OUT.some((pattern) => pattern.test(name)) && !await isFolder(at)) continue;
+    if (OMITTED_FILES.some((pattern) => pattern.test(name)) && !await isFolder(at)) continue;
     if (findPathFault(`${FILES_PREFIX}${path}`) !== undefined) throw cannotBackUp(at, "its name has a backslash");
     const found = await readStats(at);
     if (found.isDirectory()) yield* walk(root, path, [...above, here]);
@@ -82,7 +82,9 @@ function cannotBackUp(path: string, what: string, cause?: unknown): AppError {
   });
 }
 
-/** Throws AppError `invalid` for a backup below the data directory: each backup would contain the ones before it. */
+/**
+ * Throws AppError `invalid` for a backup inside the data directory, because each backup would contain the earlier ones.
+ */
 export async function assertOutside(root: string, target: string): Promise<void> {
   const path = join(await resolveLinks(dirname(target)), basename(target));
   const steps = relative(await resolveLinks(root), path).split(sep);
@@ -98,7 +100,7 @@ function resolveLinks(path: string): Promise<string> {
 }
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
-export interface SnapshotSource extends AsyncDisposable {
+interface SnapshotSource extends AsyncDisposable {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** The source in words: `of the database`. */
   readonly origin: string;
@@ -109,7 +111,7 @@ export interface SnapshotSource extends AsyncDisposable {
 }
 
 /** The ports for reading the objects. */
-export interface SourceDeps {
+interface SourceDeps {
   readonly files: FilePort;
   readonly clock: Clock;
   /** Connects as the administrator to the server that uses the data directory. */
@@ -128,14 +130,14 @@ export async function openSnapshot(
   deps: SourceDeps,
   signal: AbortSignal,
 ): Promise<SnapshotSource> {
-  const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
+  const exists = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
   if (endpoints !== undefined) {
-    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints, deps.files);
+    if (await exists(dir.pki) || await exists(dir.etcdPlace)) return await readEtcd(dir, endpoints, deps.files);
     throw new AppError("not_found", `cannot back up "${dir.root}": it is not a data directory of a server`, {
       hint: "name one with the setting dataDir: the CA in it belongs to the objects in etcd",
     });
   }
-  if (!await holds(dir.database)) {
+  if (!await exists(dir.database)) {
     throw new AppError("not_found", `cannot back up "${dir.root}": there is no database in it`, {
       hint:
         "name the folder of a server with the setting dataDir; for an instance on etcd give the setting etcdServers",
@@ -156,7 +158,7 @@ export async function openSnapshot(
   }
 }
 
-/** Reads all objects from etcd at one revision. It does not matter whether servers run. */
+/** Reads all objects from etcd at one revision, even while servers run. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints, files: FilePort): Promise<SnapshotSource> {
   // Loaded on demand, so that instances with a database do not load it.
   const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
@@ -201,8 +203,8 @@ async function askServer(
 
 const CLUSTER_INFO_KEY = `/registry/configmaps/${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME}`;
 
-/** The objects and the files that a backup would combine. */
-export interface Sides {
+/** The objects and the CA that a backup would combine. */
+interface Sides {
   readonly items: readonly Pick<Stored, "key" | "object">[];
   /** The text of `pki/ca.crt`; undefined when there is none. */
   readonly caFile: string | undefined;
@@ -210,7 +212,7 @@ export interface Sides {
   readonly root: string;
 }
 
-/** Throws AppError `ca_invalid` when `cluster-info` has another CA than the folder. Without a CA on either side it passes. */
+/** Throws AppError `ca_invalid` when `cluster-info` and the folder have different CAs. */
 export function assertOneInstance({ items, caFile, root }: Sides): void {
   const clusterInfo = items.find(({ key }) => key === CLUSTER_INFO_KEY)?.object;
   const chain = caFile === undefined ? undefined : parseAuthorityChain(caFile);

@@ -5,26 +5,24 @@ import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises
 import { dirname } from "node:path";
 import { type ArchiveContents, backupInvalid, createArchive, readBackup } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
-import { syncDirectory } from "../../client/files.ts";
+import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 
-export interface WrittenBackup {
+interface WrittenBackup {
   readonly manifest: BackupManifest;
   readonly size: number;
 }
 
-const PRIVATE = 0o600;
-
-/** The progress of a backup: the current step, the number of bytes so far, and the number of all when it is known. */
+/** The progress of a backup: the current step, the number of bytes so far, and their total if it is known. */
 export type BackupProgress =
   | { readonly kind: "derivingKey" }
   | { readonly kind: "writing"; readonly bytes: number }
   | { readonly kind: "readingBack"; readonly bytes: number; readonly total: number };
 
 /**
- * Writes a backup to `path`, which must not exist unless `force` is set. Throws AppError `file_exists`, or `io` for a full
- * disk and the like; nothing unfinished remains then, and an existing file is unchanged.
+ * Writes a backup to `path`, which must not exist unless `force` is set. Throws AppError `file_exists`, or `io`, for
+ * example for a full disk; then no unfinished file remains, and an existing file is unchanged.
  */
 export async function writeBackup(
   path: string,
@@ -57,7 +55,10 @@ export async function writeBackup(
   }
 }
 
-/** Removes an unfinished file or folder after a failure. Errors are ignored: the first failure is reported, and the next attempt removes the rest. */
+/**
+ * Removes an unfinished file or folder after a failure. Errors are ignored, because the first failure is reported, and
+ * the next attempt removes the rest.
+ */
 export async function removeUnfinished(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => {});
 }
@@ -72,7 +73,7 @@ async function writeSynced(
   let file: FileHandle | undefined;
   let size = 0;
   try {
-    file = await open(path, "wx", PRIVATE);
+    file = await open(path, "wx", SECRET_MODE);
     for await (const chunk of sealed) {
       await file.writeFile(chunk);
       hash.update(chunk);
@@ -88,7 +89,7 @@ async function writeSynced(
   return { size, digest: hash.digest("hex") };
 }
 
-/** Checks the file on the disk: with a passphrase by a complete restore in memory, for a public key by its hash. */
+/** Checks the file on disk: with a passphrase by restoring it in memory, with a public key by its hash. */
 async function readBack(
   path: string,
   digest: string,
@@ -110,7 +111,7 @@ async function* updateHash(stream: AsyncIterable<Uint8Array>, hash: Hash): Async
   }
 }
 
-/** Yields a stream unchanged and reports the number of bytes so far. */
+/** Passes a stream through and reports the number of bytes so far. */
 export async function* reportBytes(
   stream: AsyncIterable<Uint8Array>,
   passed: (bytes: number) => void,
@@ -142,7 +143,10 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
   }
 }
 
-/** Creates a hard link, which fails if the name exists. Without hard links there is a short race between check and rename. */
+/**
+ * Creates a hard link, which fails if the name exists. Without hard links, there is a short race between the check and
+ * the rename.
+ */
 async function nameExclusively(from: string, to: string): Promise<void> {
   try {
     await link(from, to);

@@ -1,7 +1,8 @@
 /**
- * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
- * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, aggregated cluster roles, and garbage
- * collection. As upstream, each writes as its own service account, and shared watches use the user of kube-controller-manager.
+ * Runs the other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace,
+ * the trust bundle of the API server, the signatures of `cluster-info`, requests for pods, aggregated cluster roles,
+ * and garbage collection. As upstream, each writes as its own service account, and shared watches use
+ * kube-controller-manager's user.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
@@ -66,13 +67,13 @@ export interface ClusterSettings {
   readonly trust: PublishedTrust;
   /** The storage of the server, which the garbage collector follows. */
   readonly storage: Storage;
-  /** All objects of a storage that other API servers share; undefined when it is not shared. */
+  /** All objects of a storage that is shared with other API servers; undefined if it is not shared. */
   readonly contents?: StoreContents | undefined;
 }
 
 /** The CAs that clients trust for the API server, as they change. */
-export interface PublishedTrust {
-  /** Returns the present CAs as PEM, and the annotations of their trust bundle. */
+interface PublishedTrust {
+  /** Returns the current CAs as PEM, and the annotations of their trust bundle. */
   content(): TrustBundleContent;
   /** Calls the listener after each change, until the result is disposed. */
   onChange(listener: () => void): Disposable;
@@ -111,7 +112,7 @@ export async function runClusterControllers(
   ]);
 }
 
-/** What each of these controllers uses. */
+/** The settings, stores and ports that these controllers share. */
 interface ClusterContext extends ClusterSettings {
   /** The stores of the user of kube-controller-manager, for watches. */
   readonly shared: Stores;
@@ -227,7 +228,7 @@ export function createAggregator(
   logger: Logger,
 ): Reconciler<ClusterRole> {
   return {
-    // Every role can affect every other, so all of them are one task.
+    // Every role can affect every other role, so they are one task.
     getKey: () => "roles",
     async reconcile(_key, _role, signal) {
       for (const role of planAggregation(await store.list(signal))) {
@@ -235,7 +236,7 @@ export function createAggregator(
           await store.update(role, signal);
           logger.debug("cluster role aggregated", { clusterRole: getName(role), rules: role.rules?.length ?? 0 });
         } catch (error) {
-          // The change behind a conflict or a missing role leads to another plan.
+          // The change that caused a conflict or removed a role triggers another reconciliation.
           if (!isAppError(error, "conflict", "not_found")) throw error;
         }
       }
@@ -275,8 +276,8 @@ interface GroupList {
 }
 
 /**
- * Creates the access of the namespace controller to the content of namespaces: discovery, deletion of collections, lists.
- * `contents` has the objects of a shared store that this API does not serve.
+ * Creates the namespace controller's access to the content of namespaces: discovery, deletion of collections, lists.
+ * `contents` has objects of a shared store, including those that this API does not serve.
  */
 function createNamespaceContent(
   transport: Transport,

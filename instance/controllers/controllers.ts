@@ -1,4 +1,4 @@
-/** The controllers: each over a store, local or remote, and all of them in the process of a server. */
+/** Runs the controllers: each over a local or remote store, and all of them in the process of a server. */
 import { hostname } from "node:os";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
@@ -62,23 +62,23 @@ import { encodeHex } from "../../core/lib/encodings.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
-  /** The CA of a signer, looked up at each signature. */
+  /** Returns the CA of a signer; called for each signature. */
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   readonly signerNames: readonly string[];
   readonly signingDurationSeconds: number;
-  /** Whether requests for ML-DSA keys are signed. */
+  /** Whether to sign requests for ML-DSA keys. */
   readonly allowMlDsa?: boolean;
   /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
-  /** Records each certificate before it is written to its request, where the API keeps no register. */
+  /** Records each certificate before it is written to its request, for an API without a register. */
   readonly record?: RecordIssued | undefined;
-  /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
+  /** Reports whether the API accepts client certificates of a CA; undefined if unknown. */
   readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }
 
 /** The settings of the controllers in the process of a server. */
 export interface InProcessSettings extends SigningSettings, ClusterSettings {
-  /** Controllers that do not run; tests of the demo leave one out. */
+  /** The controllers that do not run; tests of the demo omit one. */
   readonly without: readonly ("approver" | "signer")[];
   /** The register of the server, which knows the certificates of nodes. */
   readonly register: Pick<Register, "index">;
@@ -88,7 +88,7 @@ export interface InProcessSettings extends SigningSettings, ClusterSettings {
   readonly customSigning?: SigningSettings | undefined;
   /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
   readonly approval?: PolicyApproval | undefined;
-  /** The receiver of notifications; absent when a person wants none. */
+  /** The sender of notifications; absent when they are off. */
   readonly notifications?: Pick<NotifierOptions, "sender" | "server" | "findEnding"> | undefined;
 }
 
@@ -130,7 +130,7 @@ export async function runInProcess(
   ];
   const { revocations } = server;
   const findRevoked: FindRevokedRequest = (csr) => revocations.findForRequest(csr);
-  const many = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
+  const parallel = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
   using claims = new NameClaims(settings.storage, clock);
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
@@ -149,12 +149,12 @@ export async function runInProcess(
       findAddress: searchAddresses(settings.storage),
       claims,
     };
-    running.push(runApprover(createStore(transport), transport, approver, many, signal));
+    running.push(runApprover(createStore(transport), transport, approver, parallel, signal));
   }
-  if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));
+  if (!settings.without.includes("signer")) running.push(runSigner(store, settings, parallel, signal));
   if (settings.customSigning !== undefined) {
     const customStore = createStore(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
-    running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
+    running.push(runSigner(customStore, settings.customSigning, parallel, signal, "custom-signer"));
   }
   if (settings.notifications !== undefined) {
     const onResult: NotifierOptions["onResult"] = (result) => deps.metrics?.notified(result);
@@ -196,7 +196,7 @@ export function createSecretStore(transport: Transport, deps: ControllerDeps): O
 export function createTrustLookup(
   server: Pick<Server, "clientCas">,
 ): (authority: Authority) => Promise<boolean | undefined> {
-  // The CAs are new values when their files change, so the result is cached until then.
+  // The server returns a new list when its CAs change, so the results are cached until then.
   let answers = new WeakMap<Authority, boolean | undefined>();
   let trusted = server.clientCas();
   return (authority) => {
@@ -209,7 +209,7 @@ export function createTrustLookup(
 }
 
 /** The CAs and profiles of the signer. */
-export interface PodSigningSettings
+interface PodSigningSettings
   extends
     Pick<PodSignerDeps, "allowMlDsa" | "authorities" | "isTrustedForClients" | "record" | "signingDurationSeconds"> {
   readonly profiles: ReadonlyMap<string, FileProfileSource>;
@@ -227,7 +227,7 @@ export async function runPodSigner(
 ): Promise<void> {
   const { profiles, authorities } = settings;
   const signerNames = [...profiles.keys()];
-  // One signer needs no requests of others; the API selects by one name only.
+  // A single signer needs only its own requests; the API can select only one name.
   const [only, ...more] = signerNames;
   const selector = only === undefined || more.length > 0 ? {} : { fieldSelector: `spec.signerName=${only}` };
   const store = createObjectStore<PodCertificateRequest>(transport, podCertificateRequestKind, {
@@ -262,7 +262,7 @@ export type Election = Pick<
   "namespace" | "leaseName" | "leaseDurationMs" | "renewDeadlineMs" | "retryPeriodMs"
 >;
 
-/** The election of servers that share a store: another one takes over within 15 seconds after the leader has stopped. */
+/** The election of servers that share a store: another server takes over within 15 seconds after the leader stopped. */
 export const SHARED_STORE_ELECTION: Election = {
   namespace: "kube-system",
   leaseName: "tlsboot-controllers",

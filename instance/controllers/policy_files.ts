@@ -1,4 +1,4 @@
-/** Policies by name or from files, and the inventory: read at the start, and followed while the approver runs. */
+/** Reads policies, by name or from files, and the inventory at the start, and follows them while the approver runs. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -15,24 +15,24 @@ import type { PolicySettings } from "../../core/approval/decide_from_sources.ts"
 import type { Trigger } from "../../controllers/mod.ts";
 
 /** The adapters for reading policies. */
-export interface PolicyFileDeps {
+interface PolicyFileDeps {
   readonly files: Pick<FilePort, "readText">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly cwd: string;
 }
 
-/** Policies and an inventory, and the texts of the files that they were read from. */
+/** Policies and an inventory, with the texts of their files. */
 export type LoadedPolicies = PolicySettings & ApproverSettingsText;
 
-/** Settings that follow their files; `current` also returns the texts. */
+/** Settings that follow their files. */
 export interface FollowedPolicies extends Pick<Trigger, "changes"> {
   current(): LoadedPolicies;
   /** Reads the files again. A faulty file is logged and not used. */
   refresh(): Promise<void>;
 }
 
-/** The settings without any policy and inventory, which never change. */
+/** The settings without policies and an inventory. */
 export const NO_POLICIES: LoadedPolicies = {
   policies: [],
   inventory: undefined,
@@ -57,7 +57,7 @@ export async function readPolicies(
 
 /**
  * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect
- * within a second, and a faulty file is logged and not used. The built-in policies come last. Undefined when there is
+ * within a second, and a faulty file is logged and not used. `builtIn` policies come last. Undefined when there is
  * neither a policy nor an inventory.
  */
 export async function followPolicies(
@@ -65,7 +65,7 @@ export async function followPolicies(
   deps: PolicyFileDeps,
   { builtIn = [], isInventoryUsed = () => false }: {
     readonly builtIn?: readonly PolicyWithText[];
-    /** Whether an inventory has an effect without a policy. */
+    /** Reports whether an inventory has an effect without a policy. */
     readonly isInventoryUsed?: (inventory: Inventory) => boolean;
   } = {},
 ): Promise<FollowedPolicies | undefined> {
@@ -108,7 +108,7 @@ export async function followPolicies(
         const changed = current;
         if (changed === delivered) continue;
         yield { kind: "changed", object: { metadata: {} } };
-        // A receiver that failed has ended the loop here, and gets the change again.
+        // If the receiver failed, the generator ended at `yield`, and the change is delivered again.
         delivered = changed;
       }
     },
@@ -122,7 +122,7 @@ function assertLoaded(loaded: Result<LoadedPolicies, readonly string[]>): Loaded
   });
 }
 
-/** The texts of the files by their names; undefined for a missing file, and an error for one that cannot be read. */
+/** The texts of the files by name: undefined for a missing file, and an error for one that cannot be read. */
 type Texts = ReadonlyMap<string, Result<string | undefined, string>>;
 
 async function readTexts(
@@ -144,14 +144,14 @@ async function readTexts(
   return new Map(await Promise.all(names.map(async (name) => [name, await read(name)] as const)));
 }
 
-/** A policy, and the file that it was read from. */
+/** A policy and the text of its file. */
 export interface PolicyWithText {
   readonly policy: Policy;
   /** The text of the file; undefined for a built-in policy. */
   readonly text: string | undefined;
 }
 
-/** Parses the policies and the inventory from the texts of their files. The policies that belong to other settings come last. */
+/** Parses the policies and the inventory from the texts of their files. `builtIn` policies come last. */
 function parsePolicies(
   { policy: named, inventory: path }: PolicyFiles,
   texts: Texts,
@@ -183,25 +183,25 @@ function parsePolicies(
     return parse("policy", name, () => describeUnknownPolicy(name), parsePolicy)
       .map(({ value, text }) => ({ policy: value, text }));
   });
-  const all = [...read, ...builtIn];
-  const policies = all.map(({ policy }) => policy);
-  const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
-  if (twice !== undefined) faults.push(`the setting policy: two policies are called "${twice.name}"`);
+  const withTexts = [...read, ...builtIn];
+  const policies = withTexts.map(({ policy }) => policy);
+  const duplicate = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
+  if (duplicate !== undefined) faults.push(`the setting policy: two policies are called "${duplicate.name}"`);
   const [inventory] = path === undefined
     ? []
     : parse("inventory", path, () => `cannot read "${path}": no such file`, parseInventory);
-  const needy = isInventoryOptional ? undefined : read.find(({ policy }) => needsInventory(policy))?.policy;
-  if (needy !== undefined && path === undefined) {
+  const dependent = isInventoryOptional ? undefined : read.find(({ policy }) => needsInventory(policy))?.policy;
+  if (dependent !== undefined && path === undefined) {
     faults.push(
-      `the setting inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
-        (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
+      `the setting inventory is missing: policy "${dependent.name}" uses it to prove which names belong to a node` +
+        (BUILTIN_POLICIES.has(dependent.name) ? "" : " (evidence.inventory: false when there is none)"),
     );
   }
   if (faults.length > 0) return err(faults);
   return ok({
     policies,
     inventory: inventory?.value,
-    policyTexts: new Map(all.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text]])),
+    policyTexts: new Map(withTexts.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text]])),
     inventoryText: inventory?.text,
   });
 }

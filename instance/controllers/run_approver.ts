@@ -1,4 +1,4 @@
-/** The approver: over a transport, with or without a policy, and with a policy in `up`. */
+/** Runs the approver over a transport, with or without policies, and creates the settings of the approver of `up`. */
 import { hostname } from "node:os";
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
@@ -58,8 +58,8 @@ import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 
-/** The settings of an approver, besides the two kubelet client rules of upstream. */
-export interface ApproverSettings {
+/** The settings of an approver, in addition to upstream's two kubelet client rules. */
+interface ApproverSettings {
   /** The policies; when absent, only the two rules apply. */
   readonly policy?: {
     readonly settings: FollowedPolicies;
@@ -68,8 +68,8 @@ export interface ApproverSettings {
   /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
   readonly tokens?: {
     /**
-     * The API server has checked each request against its token already, so a request whose token is gone by now is like
-     * any other. Otherwise its limits are unknown, and it stays pending.
+     * Whether the API server has already checked each request against its token, so that a request whose token no
+     * longer exists is treated like any other. Otherwise the limits are unknown, and the request stays pending.
      */
     readonly isCheckedAtCreation: boolean;
     /** Reads a Secret of kube-system from the storage of the same process; by default it is read from the API. */
@@ -201,12 +201,12 @@ async function lookUpClaims(
   }
 }
 
-/** The store of the ConfigMaps in which an approver publishes its settings. */
+/** Creates the store of the ConfigMap in which an approver publishes its settings. */
 export function createSettingsStore(transport: Transport, deps: ControllerDeps): ApproverSettings["published"] {
   return createObjectStore<ConfigMap>(transport, configMapKind, { ...deps, namespace: PUBLISHED_SETTINGS.namespace });
 }
 
-/** Finds the records of kubelet client certificates at an API, which the approver watches. */
+/** Finds kubelet client certificates in the register of an API, which the approver watches. */
 export function watchRegister(transport: Transport, deps: ControllerDeps): ApproverSettings["register"] {
   const fieldSelector = `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`;
   return {
@@ -216,8 +216,8 @@ export function watchRegister(transport: Transport, deps: ControllerDeps): Appro
 }
 
 /**
- * Finds kubelet client certificates in the register of this process: the newest one of the node, and of those whose node is
- * unknown the one that is valid for longest.
+ * Finds kubelet client certificates in the register of this process: the newest one of the node, and, of those whose
+ * node is unknown, the one that is valid longest.
  */
 export function searchRegister(
   { index }: Pick<Register, "index">,
@@ -248,7 +248,7 @@ export function searchRegister(
   };
 }
 
-/** Finds the address from which a request came, as the server of this process recorded it. */
+/** Finds the address that a request came from, as recorded by the server of this process. */
 export function searchAddresses(storage: Pick<Storage, "get">): NonNullable<ApproverDeps["findAddress"]> {
   return async ({ metadata }) => {
     const stored = await storage.get(toStorageKey(requestRecords, "", getName({ metadata })));
@@ -258,7 +258,9 @@ export function searchAddresses(storage: Pick<Storage, "get">): NonNullable<Appr
   };
 }
 
-/** Writes the settings, until that succeeds or is refused. The approver works without it, so a failure is only logged. */
+/**
+ * Writes the settings until that succeeds or is refused. The approver works without it, so a failure is only logged.
+ */
 async function publishSettings(
   store: ApproverSettings["published"],
   data: Readonly<Record<string, string>>,
@@ -289,8 +291,8 @@ async function publishSettings(
 }
 
 /**
- * Creates the role and the bindings of an approver with a policy, for the start of the server. Rights that no policy needs
- * any longer are removed.
+ * Creates the role and the bindings of an approver with a policy, for the start of the server. Rights that no policy
+ * needs anymore are removed.
  */
 export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
   const [clusterRole, ...roles] = listRoles(policies);
@@ -319,7 +321,7 @@ export interface PolicyApproval {
   readonly settings: Pick<ApproverSettings, "policy">;
 }
 
-/** Creates the settings of that approver. When a policy changes, the rights of its role follow it. */
+/** Creates the settings of that approver. When a policy changes, the role's rights change with it. */
 export function createPolicyApproval(
   instance: { readonly server: Pick<Server, "transportFor">; readonly names: ServingNames },
   policies: FollowedPolicies,

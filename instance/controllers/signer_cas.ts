@@ -1,5 +1,5 @@
 /**
- * The CA of each signer, by kube-controller-manager's settings and their rules
+ * Opens the CA of each signer, by the settings and rules of kube-controller-manager
  * (`cmd/kube-controller-manager/app/options/csrsigningcontroller.go`).
  */
 import { resolve } from "node:path";
@@ -42,7 +42,7 @@ export interface SigningCas {
 export interface SigningCaDeps extends Pick<InstanceDeps, "files" | "clock" | "logger" | "keys"> {
   /** The setting `crlUrl`; undefined for certificates that name no CRL. */
   readonly crlUrl?: string | undefined;
-  /** Returns a number that grows when a CA of the instance was replaced. */
+  /** Returns a number that grows each time a CA of the instance is replaced. */
   readonly version?: () => number;
 }
 

@@ -1,4 +1,4 @@
-/** The signers to run, and the profiles of custom signers: the settings `signer` and `profile`. */
+/** Reads the signers to run and the profiles of custom signers, from the settings `signer` and `profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
@@ -24,13 +24,13 @@ export interface SignerChoice {
   readonly profiles: ReadonlyMap<string, ProfileSource>;
 }
 
-/** A choice whose profiles are all from files. */
-export interface FileSignerChoice extends SignerChoice {
+/** A choice with profiles from files only. */
+interface FileSignerChoice extends SignerChoice {
   readonly profiles: ReadonlyMap<string, FileProfileSource>;
 }
 
 /** The adapters for reading profiles. */
-export type ProfileDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "cwd">;
+type ProfileDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "cwd">;
 
 /**
  * Reads the profiles. A file without a signer name is for the only custom signer. AppError `usage` for names without a
@@ -49,7 +49,7 @@ export async function openSignerProfiles(
     const source = await createFileProfileSource({
       file: resolve(deps.cwd, file),
       read: (path) => readRequiredFile(path, deps, "profile"),
-      // With one name and one file, the file needs no signer name; one with another name is refused.
+      // With one name and one file, the file needs no signer name. A file with another name is refused.
       signerName: files.length === 1 && more.length === 0 ? only : undefined,
       isForPods,
       clock: deps.clock,

@@ -1,4 +1,4 @@
-/** `admin.kubeconfig` of an instance: a certificate of the group system:masters, renewed in time. */
+/** Writes `admin.kubeconfig` of an instance: a certificate in the group system:masters, renewed in time. */
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
@@ -16,13 +16,13 @@ import { parseLeaf } from "./register.ts";
 import type { CertificateDeps } from "./serving.ts";
 
 /** The server of a kubeconfig, the CAs that clients trust for it, and the one that signs the administrator's certificate. */
-export interface AdminOptions {
+interface AdminOptions {
   /** The URL of the server. */
   readonly server: string;
   readonly authorities: Pick<InstanceAuthorities, "client" | "trustPem">;
-  /** Records the certificate before the kubeconfig is written, and one in use again. */
+  /** Records a new certificate before the kubeconfig is written, and the current one again. */
   readonly record: (certificate: CertificateFacts, source: "kubeconfig") => Promise<void>;
-  /** The Revocations in force; absent where the kubeconfig is written once. */
+  /** The current Revocations; absent when the kubeconfig is written only once. */
   readonly revocations?: Pick<Revocations, "index">;
 }
 
@@ -31,7 +31,9 @@ const LIFETIME_MS = 365 * DAY_MS;
 export const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 
-/** Writes the kubeconfig when it is missing, revoked, due for renewal, or for another server, now and at each renewal. */
+/**
+ * Writes the kubeconfig, now and at each renewal, when it is missing, revoked, due for renewal, or for another server.
+ */
 export async function keepAdminKubeconfig(
   dir: DataDir,
   options: AdminOptions,
@@ -70,7 +72,7 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
     ? "its certificate is revoked"
     : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
   if (reason === undefined) {
-    // A build without the register has written it, or the register is from an older backup.
+    // A build without a register wrote it, or the register comes from an older backup.
     if (current !== undefined) await options.record(current.certificate, "kubeconfig");
     return;
   }

@@ -1,6 +1,6 @@
 /**
- * The API server of an instance, with the limits of this machine and the version that it reports; and the metrics: one
- * registry for the server, its storage, its controllers and its certificates.
+ * Starts the API server of an instance, with the limits of this machine and the version that it reports. Also creates
+ * the metrics: one registry for the server, its storage, its controllers and its certificates.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -32,7 +32,7 @@ import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */
 export function startApiServer(options: Omit<ServerOptions, "version" | "connectionLimits">): Promise<Server> {
   const openFiles = getOpenFilesLimit();
-  // The database, logs and files that are read again must always be openable.
+  // Reserve descriptors for the database, the logs, and files that are read again.
   const maxConnections = openFiles === undefined ? undefined : Math.max(MIN_CONNECTIONS, openFiles - RESERVED_FILES);
   return startServer({
     ...options,
@@ -44,7 +44,7 @@ export function startApiServer(options: Omit<ServerOptions, "version" | "connect
 const RESERVED_FILES = 96;
 const MIN_CONNECTIONS = 16;
 
-/** The number of files and connections that the process may have open; undefined where the system does not report it. */
+/** Returns how many files and connections the process may open; undefined if the system does not report it. */
 function getOpenFilesLimit(): number | undefined {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
@@ -54,8 +54,8 @@ function getOpenFilesLimit(): number | undefined {
   }
 }
 
-/** The system that a program runs on, in Node's words. */
-export interface HostSystem {
+/** The system that a program runs on, with Node's names. */
+interface HostSystem {
   readonly platform: string;
   readonly arch: string;
   readonly versions: RuntimeVersions;
@@ -63,7 +63,7 @@ export interface HostSystem {
 
 /**
  * Describes the API server, as `/version` answers: the Kubernetes release of the API, with the tlsboot release as build
- * metadata. What Go calls its version and compiler are those of the JavaScript runtime here.
+ * metadata. The fields for Go's version and compiler describe the JavaScript runtime.
  */
 export function createVersionInfo(
   { commit, date }: BuildCommit,
@@ -91,7 +91,7 @@ export function createVersionInfo(
 /** The names of systems and processors that Go calls differently. */
 const GO_NAMES: ReadonlyMap<string, string> = new Map([["win32", "windows"], ["x64", "amd64"]]);
 
-export interface InstanceMetrics {
+interface InstanceMetrics {
   readonly registry: MetricsRegistry;
   readonly controllers: ControllerMetrics;
   readonly expiry: ExpiryMetrics;
@@ -107,7 +107,9 @@ export function createInstanceMetrics(clock: Pick<Clock, "elapsedMs">): Instance
   };
 }
 
-/** Records when the CAs of an instance expire, also after they are replaced. The part also logs once a day that one expires soon. */
+/**
+ * Records when the CAs of an instance expire, and follows their replacement. Also logs once a day if one expires soon.
+ */
 export function watchCaExpiry(
   expiry: ExpiryMetrics,
   authorities: Pick<InstanceAuthorities, "serving" | "clientCas">,
@@ -116,7 +118,7 @@ export function watchCaExpiry(
   let warnedAt = -Infinity;
   let recorded = new Set<string>();
 
-  /** Records the ends and returns the earliest one. */
+  /** Records the expiry times and returns the earliest one. */
   function record(): Date {
     const ends = new Map([["serving CA", chainNotAfter(authorities.serving)]]);
     for (const { chain, certificateFile } of authorities.clientCas) {

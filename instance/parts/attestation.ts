@@ -1,6 +1,6 @@
 /**
- * The proofs of machines in an instance: those that the inventory lists, the key that seals their exchanges, and the right
- * of clients without a credential to exchange them, which exists only while a proof is listed.
+ * The exchange of machines' proofs in an instance: the proofs in the inventory, the key that seals exchanges, and the
+ * right of clients without a credential to exchange proofs, which exists only while the inventory lists one.
  */
 import { findExpectedProofs, type Inventory, listProofKinds } from "../../core/approval/evidence/inventory.ts";
 import { createSealingKey, listQuotedPcrs, type SealingKey } from "../../core/attestation/exchange.ts";
@@ -20,25 +20,29 @@ export interface FollowedInventory {
   refresh(): Promise<void>;
 }
 
-/** What a server's exchange of proofs depends on. */
-export interface AttestationPlace {
+/** The dependencies of a server's exchange of proofs. */
+interface AttestationPlace {
   /** Opens the key that seals exchanges, once the inventory lists a proof. */
   readonly openKey: () => Promise<SealingKey>;
-  /** Other servers may use the same objects. They must have the same inventory, and open the same states. */
+  /**
+   * Whether other servers may use the same objects. They must have the same inventory and be able to open the same
+   * states.
+   */
   readonly isShared: boolean;
-  /** Undefined when no machine is expected. */
+  /** Undefined when no machine can prove its identity. */
   readonly inventory: FollowedInventory | undefined;
   readonly caHash: AttestationOptions["caHash"];
   readonly cluster?: AttestationOptions["cluster"];
 }
 
 /** The exchange of proofs of one server. */
-export interface InstanceAttestation {
+interface InstanceAttestation {
   readonly options: AttestationOptions;
   /**
-   * Follows the inventory until the signal aborts; the right of anonymous clients follows it too. Servers on one etcd share
-   * the right: a server whose inventory loses its last proof removes it for all, and one that starts without a proof leaves
-   * it. At a server whose inventory lists no proof, it has no effect.
+   * Follows the inventory until the signal aborts, and changes the right of anonymous clients accordingly. Servers on
+   * one etcd share this right: a server whose inventory loses its last proof removes it for all servers, and a server
+   * that starts without a proof leaves it unchanged. The right has no effect on a server whose inventory lists no
+   * proof.
    */
   follow(storage: Storage, signal: AbortSignal): Promise<void>;
 }
@@ -47,14 +51,14 @@ type Settings = Pick<InstanceSettings, "anonymousAuth" | "enableBootstrapTokenAu
 type Deps = Pick<InstanceDeps, "clock" | "random" | "logger">;
 
 const CHECK_INTERVAL_MS = 1_000;
-/** The length of the secret that sealing keys are derived from. */
+/** The length of the secret that sealing keys are derived from, in bytes. */
 export const SEALING_SECRET_BYTES = 32;
 const NO_INVENTORY: Inventory = new Map();
 const COMMENT = "# Seals the exchange of proofs for bootstrap tokens. Servers on one etcd have the same file.\n";
 
 /**
- * Opens the exchange with the present inventory. AppError `usage` when the inventory lists a proof and the settings do not
- * let a machine exchange it, and those of the file with the sealing key.
+ * Opens the exchange with the current inventory. AppError `usage` when the inventory lists a proof but the settings do
+ * not let a machine exchange it, and those of the file with the sealing key.
  */
 export async function openAttestation(
   settings: Settings,
@@ -85,14 +89,14 @@ export async function openAttestation(
       cluster,
     },
     async follow(storage, signal) {
-      // An earlier start may have given the right, or another server that lists proofs.
+      // An earlier start, or another server that lists proofs, may have granted the right.
       let isGiven = isShared && expected.kinds.length === 0 ? false : undefined;
       while (!signal.aborted) {
         const isWanted = expected.kinds.length > 0;
         try {
           if (isGiven !== isWanted && await setRight(isWanted, storage, deps)) isGiven = isWanted;
         } catch (error) {
-          // Another server has written it at the same moment.
+          // Another server wrote it at the same time.
           if (!isAppError(error, "conflict")) {
             deps.logger.error("the right to exchange proofs was not changed; it is tried again", { error });
           }
@@ -130,7 +134,10 @@ function assertExchange({ anonymousAuth, enableBootstrapTokenAuth }: Settings): 
   );
 }
 
-/** Creates or removes the role and the binding of clients without a credential. Returns whether the storage accepted that. */
+/**
+ * Creates or removes the role and the binding of clients without a credential. Returns whether the storage accepted the
+ * change.
+ */
 async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promise<boolean> {
   const objects = attesterObjects();
   if (isListed) return await reconcileObjects({ ...deps, storage }, objects);
@@ -141,7 +148,7 @@ async function setRight(isListed: boolean, storage: Storage, deps: Deps): Promis
   return true;
 }
 
-/** Opens the key that seals the exchanges of an instance, and makes one when there is none. */
+/** Opens the key that seals the exchanges of an instance, and creates it if there is none. */
 export async function openSealingKey(
   { attestationKey: path, pki }: DataDir,
   isShared: boolean,
@@ -152,7 +159,7 @@ export async function openSealingKey(
     const secret = random.bytes(SEALING_SECRET_BYTES);
     await files.makeDirectory(pki, FOLDER_MODE);
     await files.writeAtomic(path, `${COMMENT}${encodeBase64(secret)}\n`, SECRET_MODE);
-    logger.info("key for the exchange of proofs made", { path });
+    logger.info("key for the exchange of proofs created", { path });
     if (isShared) {
       logger.warn(
         "this server made its own key for the exchange of proofs; if there are other servers, copy " +

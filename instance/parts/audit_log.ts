@@ -1,7 +1,7 @@
 /**
- * The audit log of an instance, with kube-apiserver's settings: its policy, and its file, which is renamed to a backup when
- * it is full. The file never contains part of a line. Backups may be compressed, and are removed when they are too old or
- * too many.
+ * The audit log of an instance, with kube-apiserver's settings for its policy and its file. A full file is renamed to a
+ * backup. The file never contains part of a line. Backups may be compressed, and are removed when there are too many or
+ * they are too old.
  */
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY, parseAuditPolicy } from "../../core/audit/policy.ts";
@@ -27,7 +27,7 @@ import {
 import { readdir, rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { syncDirectory } from "../../client/files.ts";
+import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 
@@ -41,7 +41,7 @@ interface AuditLog extends AsyncDisposable {
 const STDOUT = "-";
 /** The bytes of a megabyte, as kube-apiserver counts them. */
 const MEGABYTE = 1_048_576;
-/** How often a failure to write, such as a full disk, is logged. */
+/** The interval at which a failure to write, such as a full disk, is logged. */
 const REPORT_INTERVAL_MS = 60_000;
 
 /**
@@ -142,19 +142,19 @@ export interface LogFileOptions extends Retention {
 /** An open log file. Disposing it waits for compression to finish. */
 interface LogFile extends AsyncDisposable {
   /**
-   * Appends a line by a write to the operating system. Throws the system's error; then the part that was written is
-   * removed, at the latest before the next line.
+   * Appends a line. Throws the system's error; a part that was written is then removed, at the latest before the next
+   * line.
    */
   append(line: string): void;
 }
 
-const PRIVATE = 0o600;
-/** The size of the pieces in which the end of the last whole line is searched. */
+/** The end of the last whole line is searched for backwards, in pieces of this size. */
 const PIECE_BYTES = 65_536;
 const NEWLINE = 0x0a;
 
 /**
- * Opens the file for appending, and creates it (0600) and its folder (0700) when missing. Throws the system's error.
+ * Opens the file for appending, and creates it (0600) and its folder (0700) if they are missing. Throws the system's
+ * error.
  */
 export function openLogFile(
   options: LogFileOptions,
@@ -184,8 +184,8 @@ export function openLogFile(
   }
 
   /**
-   * Renames the full file to a backup. When that fails, the file grows beyond its limit: a long log is better than
-   * none.
+   * Renames the full file to a backup. If that fails, the file grows beyond its limit, because a long log is better
+   * than none.
    */
   function rotate(): void {
     try {
@@ -239,17 +239,17 @@ export function openLogFile(
   };
 }
 
-/** Opens the file. One that may be written but not read is accepted too. */
+/** Opens the file. A file that may be written but not read is accepted too. */
 function openForAppend(path: string): number {
   try {
-    return openSync(path, "a+", PRIVATE);
+    return openSync(path, "a+", SECRET_MODE);
   } catch (error) {
-    if (["EACCES", "EPERM"].includes(findErrorCode(error))) return openSync(path, "a", PRIVATE);
+    if (["EACCES", "EPERM"].includes(findErrorCode(error))) return openSync(path, "a", SECRET_MODE);
     throw error;
   }
 }
 
-/** Measures the whole lines of a file. A file without a line end, or one that cannot be read, counts as whole. */
+/** Measures the whole lines of a file. A file without a line end, or that cannot be read, counts as whole. */
 function measureWholeLines(file: number, size: number): number {
   try {
     return findEnd(file, size);
@@ -272,7 +272,7 @@ function findEnd(file: number, size: number): number {
 /** Renames the file to a backup and opens a new one in its place. When that fails, the file stays where it is. */
 function replaceFile(path: string, now: Date): number {
   const unfinished = `${path}.tmp`;
-  const next = openSync(unfinished, "a", PRIVATE);
+  const next = openSync(unfinished, "a", SECRET_MODE);
   try {
     const backup = findFreeName(path, now);
     const isMoved = moveToBackup(path, backup);
@@ -307,12 +307,12 @@ function moveToBackup(path: string, backup: string): boolean {
 }
 
 /**
- * Compresses a backup. Only a complete file gets the final name, so a killed run is repeated. Both are synced before the
- * original is removed: a power failure must not leave neither.
+ * Compresses a backup. Only a complete file gets the final name, so a killed run is repeated. File and name are synced
+ * before the original is removed, because a power failure must not lose both.
  */
 async function compress(path: string): Promise<void> {
   const unfinished = `${path}.gz.tmp`;
-  const target = createWriteStream(unfinished, { mode: PRIVATE, flush: true });
+  const target = createWriteStream(unfinished, { mode: SECRET_MODE, flush: true });
   await pipeline(createReadStream(path), createGzip(), target);
   await rename(unfinished, `${path}.gz`);
   await syncDirectory(dirname(path));

@@ -1,6 +1,6 @@
 /**
- * The CRLs of an instance: one for each CA whose key it has, in `pki/<ca>.crl` and for `GET /pki/<ca>.crl`. Each is made at
- * the start, after each revocation, and once a day.
+ * The CRLs of an instance: one for each CA whose key it has, in `pki/<ca>.crl` and for `GET /pki/<ca>.crl`. Each is
+ * created at the start, after each revocation, and once a day.
  */
 import { basename } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -15,49 +15,52 @@ import { followRevokedCertificates } from "../../server/revocation/revocations.t
 import { type AuthorityPaths, getCrlPath } from "../authority/layout.ts";
 import { PUBLIC_MODE } from "../data_dir.ts";
 
-/** The adapters for making CRLs. */
-export interface CrlDeps {
+/** The adapters for creating CRLs. */
+interface CrlDeps {
   readonly files: Pick<FilePort, "readText" | "writeAtomic" | "unlink">;
   readonly clock: Pick<Clock, "now" | "sleep">;
   readonly random: Random;
   readonly logger: Logger;
 }
 
-/** The CRLs of a running instance. Disposing it waits for a CRL that is being made. */
+/** The CRLs of a running instance. Disposing it waits for a CRL that is being created. */
 export interface CrlFiles extends PublishedCrls, AsyncDisposable {
-  /** Makes the CRL of a CA from now on, and the first one now. The CA is read for each CRL; none is made while it is missing. */
+  /**
+   * Begins to create and serve the CRLs of a CA; the first one is created now. The CA is read for each CRL, and none is
+   * created while it is missing.
+   */
   add(paths: AuthorityPaths, authority: () => Promise<Authority | undefined>): Promise<void>;
-  /** Makes and serves no CRL of a CA from now on, and removes its file: the CA is no longer trusted. */
+  /** Stops creating and serving the CRLs of a CA that is no longer trusted, and removes its file. */
   remove(paths: AuthorityPaths): Promise<void>;
-  /** Makes the CRLs that are due, and those that could not be made. Called each minute. */
+  /** Creates the CRLs that are due or have failed. Called each minute. */
   renew(): Promise<void>;
 }
 
 /** The label of a CRL in PEM (RFC 7468 §5). */
 export const CRL_LABEL = "X509 CRL";
-/** The pause after each CRL, so that a burst of revocations does not make one CRL each. */
+/** The pause after each CRL, so that a burst of revocations does not create a CRL for each. */
 const PAUSE_MS = 1_000;
 
 /** A CRL that was written. */
-export interface WrittenCrl {
-  /** SHA-256 (hex) of the certificate of its CA. */
+interface WrittenCrl {
+  /** The SHA-256 (hex) of its CA's certificate. */
   readonly issuer: string;
   readonly der: Uint8Array<ArrayBuffer>;
   readonly facts: Pick<CrlFacts, "number" | "thisUpdate">;
 }
 
-/** The CA of a CRL, and what the CRL says. */
-export interface CrlSource {
-  /** The path of the CRL. The one that is there gives the next one its number. */
+/** The CA and the contents of a CRL. */
+interface CrlSource {
+  /** The path of the CRL. The number of the next CRL follows the one in this file. */
   readonly path: string;
   readonly authority: Authority;
   /** The revoked certificates of the CA. */
   readonly revoked: readonly RevokedCertificate[];
-  /** What the previous CRL says; without it, the file is read. */
+  /** The number and time of the previous CRL. If absent, they are read from the file. */
   readonly previous?: Pick<CrlFacts, "number" | "thisUpdate"> | undefined;
 }
 
-/** Makes the next CRL of a CA and writes it to its file, PEM. Rejects as the key and the file do. */
+/** Creates the next CRL of a CA and writes it to its file as PEM. Rejects as the key and the file do. */
 export async function writeNextCrl(
   { path, authority, revoked, previous }: CrlSource,
   { files, clock, random }: Pick<CrlDeps, "files" | "random"> & { readonly clock: Pick<Clock, "now"> },
@@ -73,7 +76,7 @@ export async function writeNextCrl(
   return { issuer: authority.certificate.sha256Fingerprint, der, facts: plan };
 }
 
-/** Reads the CRL of a CA from the text of its file; undefined when there is none, or that of another CA. */
+/** Reads the CRL of a CA from the text of its file; undefined when there is none or it is another CA's. */
 function readPrevious({ certificate }: Authority, text: string | undefined): CrlFacts | undefined {
   const found = text === undefined ? undefined : findPemBlock(text);
   if (found === undefined || found.block.label !== CRL_LABEL) return undefined;
@@ -81,7 +84,7 @@ function readPrevious({ certificate }: Authority, text: string | undefined): Crl
   return facts.ok && isCrlOf(facts.value, certificate) ? facts.value : undefined;
 }
 
-/** Follows the revoked certificates of a storage, for the CRLs of the CAs that are added. */
+/** Opens the CRLs over the revoked certificates of a storage, which it follows. */
 export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, deps: CrlDeps): Promise<CrlFiles> {
   const published = new Map<string, CrlFile>();
   const revoked = await followRevokedCertificates(storage, () => {
@@ -129,15 +132,15 @@ interface CrlFileOptions {
   readonly listRevoked: (authority: Authority) => readonly RevokedCertificate[];
 }
 
-/** The CRL of one CA. Only one is made at a time; a change meanwhile makes another one afterwards. */
+/** The CRL of one CA. Only one is created at a time; a change in the meantime leads to another one afterwards. */
 class CrlFile implements AsyncDisposable {
   readonly #options: CrlFileOptions;
   readonly #deps: CrlDeps;
   readonly #stopping = new AbortController();
   #current: WrittenCrl | undefined;
-  /** True when something was revoked since the current CRL. */
+  /** True when something was revoked after the current CRL was created. */
   #isOutdated = false;
-  /** True when the last attempt failed; the next check tries again, in a minute. */
+  /** True when the last attempt failed; the next check, within a minute, tries again. */
   #isFailed = false;
   #making: Promise<void> = Promise.resolve();
   #isMaking = false;
@@ -151,7 +154,10 @@ class CrlFile implements AsyncDisposable {
     return this.#current?.der;
   }
 
-  /** Makes a new CRL and resolves when it is made. While one is being made, it resolves at once, and the new one follows. */
+  /**
+   * Creates a new CRL and resolves when that is done. While one is being created, it resolves at once, and the new one
+   * follows.
+   */
   update(): Promise<void> {
     this.#isOutdated = true;
     if (this.#isMaking) return Promise.resolve();
@@ -166,18 +172,18 @@ class CrlFile implements AsyncDisposable {
     if (this.#isFailed || isDue || await this.#isOfOtherCa()) await this.update();
   }
 
-  /** Reports whether the CA was replaced since the current CRL was made. */
+  /** Reports whether the CA was replaced after the current CRL was created. */
   async #isOfOtherCa(): Promise<boolean> {
     try {
       const ca = await this.#options.authority();
       return ca !== undefined && ca.certificate.sha256Fingerprint !== this.#current?.issuer;
     } catch {
-      // The CRL reports the fault when it is due.
+      // The next CRL that is due reports the fault.
       return false;
     }
   }
 
-  /** Waits for a CRL that is being made. */
+  /** Waits for a CRL that is being created. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error("no more CRLs are made"));
     await this.#making;
@@ -185,7 +191,7 @@ class CrlFile implements AsyncDisposable {
 
   async #make(): Promise<void> {
     const { path, authority, listRevoked } = this.#options;
-    // An attempt that failed may have replaced the file. The file is read again, so that no two CRLs get the same number.
+    // A failed attempt may have replaced the file, which is read again so that no two CRLs get the same number.
     const previous = this.#isFailed ? undefined : this.#current?.facts;
     this.#isOutdated = false;
     this.#isFailed = false;
@@ -204,7 +210,7 @@ class CrlFile implements AsyncDisposable {
     const stopping = this.#stopping.signal;
     try {
       await this.#deps.clock.sleep(PAUSE_MS, stopping);
-      // No await may stand between the last check and the end, or a change in between would make no CRL.
+      // No await may come between the last check and the end, or a change in between would be missed.
       while (this.#isOutdated) {
         await this.#make();
         await this.#deps.clock.sleep(PAUSE_MS, stopping);

@@ -1,6 +1,6 @@
 /**
- * Takes issued certificates into the register that only files of a data directory have: the issued log, for what `sign` and
- * `kubeconfig admin` signed without the server, and the file in which earlier builds kept them.
+ * Adds certificates to the register that only files of a data directory list: the issued log, for certificates that
+ * `sign` and `kubeconfig admin` issued without the server, and the list of earlier builds.
  */
 import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
@@ -22,29 +22,29 @@ import { type Register, REGISTER_PREFIX } from "../../server/register/register.t
 import { SECRET_MODE } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 
-/** The log, and the register that takes its records. */
-export interface TakeoverOptions {
+/** The log, and the register that its records are added to. */
+interface TakeoverOptions {
   readonly path: string;
   readonly register: Pick<Register, "record">;
-  /** How long the register keeps a record after the end of the certificate; older ones are not taken. */
+  /** How long the register keeps the record of an expired certificate; older records are not added. */
   readonly retentionMs: number;
 }
 
 /** The adapters of the takeover. */
-export interface TakeoverDeps {
+interface TakeoverDeps {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
 }
 
-/** The size of the pieces in which the log is read, which is at least that of the longest line. */
+/** The log is read in pieces of this size, which no line may exceed. */
 const PIECE_BYTES = 4 * 1_048_576;
 /** The number of records that are written together. */
 const BATCH = 64;
 const NEWLINE = 0x0a;
 
 /**
- * Takes the records of the issued log over now and, as a part, each minute. A fault is logged, and the next minute tries
- * again. The log stays as it is, because it is a chain of its own.
+ * Adds the records of the issued log to the register now and, as a part, each minute. A failure is logged, and the next
+ * minute tries again. The log is not changed, because its lines form a hash chain.
  */
 export async function takeOverIssuedLog(options: TakeoverOptions, deps: TakeoverDeps): Promise<Part> {
   const takeover = new Takeover(options, deps);
@@ -55,7 +55,7 @@ export async function takeOverIssuedLog(options: TakeoverOptions, deps: Takeover
 class Takeover implements Part {
   readonly #options: TakeoverOptions;
   readonly #deps: TakeoverDeps;
-  /** The end of the lines that were taken over, and the number of these lines. */
+  /** The end and the number of the lines that were added. */
   #done = { bytes: 0, lines: 0 };
   #inode: number | undefined;
 
@@ -91,7 +91,9 @@ class Takeover implements Part {
     }
   }
 
-  /** Takes some lines over. After a failure all of them are read again; those that were recorded are known then. */
+  /**
+   * Adds some lines. After a failure all of them are read again, and the register ignores those that it already has.
+   */
   async #take(lines: readonly string[]): Promise<void> {
     const { register, retentionMs, path } = this.#options;
     const { clock, logger } = this.#deps;
@@ -120,7 +122,7 @@ class Takeover implements Part {
   }
 }
 
-/** Reads whole lines from a place on. The last line may be incomplete, because it is being written. */
+/** Reads the complete lines after an offset. The last line may be incomplete, because it is being written. */
 async function readLines(handle: FileHandle, from: number): Promise<readonly string[]> {
   const piece = Buffer.alloc(PIECE_BYTES);
   const { bytesRead } = await handle.read(piece, 0, PIECE_BYTES, from);
@@ -129,7 +131,7 @@ async function readLines(handle: FileHandle, from: number): Promise<readonly str
   return end < 0 ? [] : piece.toString("utf8", 0, end).split("\n");
 }
 
-/** Parses the record in a line as the API would, of its status only the user; the text says what is wrong with it. */
+/** Parses a line as the API would decode it, but only the user of its status. Returns the fault as text. */
 function parseRecord(line: string): IssuedCertificate | string {
   try {
     const record: unknown = JSON.parse(line);
@@ -146,8 +148,8 @@ function parseRecord(line: string): IssuedCertificate | string {
   }
 }
 
-/** The file of earlier builds, and the register that gets its certificates. */
-export interface IssuedMigration {
+/** The file of earlier builds, and the register that its certificates are added to. */
+interface IssuedMigration {
   readonly path: string;
   readonly storage: Storage;
   readonly register: Register;
@@ -155,13 +157,13 @@ export interface IssuedMigration {
 
 const FORMAT = 1;
 const REQUESTS_PREFIX = "/registry/certificatesigningrequests/";
-/** How many lines are parsed, and certificates recorded, before other work may run. */
+/** The number of lines to parse, or certificates to record, before other work may run. */
 const LINES_PER_TURN = 1_000;
 const decoder = new TextDecoder();
 
 /**
- * Moves the certificates of the file `issued-certificates.jsonl` into the register: those that have no record and no request.
- * The file is removed when all are recorded; lines that cannot be read are kept in another file.
+ * Moves the certificates in the file `issued-certificates.jsonl` that have neither a record nor a request into the
+ * register. The file is removed when all are recorded; unreadable lines are kept in another file.
  */
 export async function migrateIssuedFile(
   { path, storage, register }: IssuedMigration,
@@ -178,11 +180,14 @@ export async function migrateIssuedFile(
   if (rejected.length > 0) {
     const kept = `${path}.rejected`;
     const before = (await files.readText(kept) ?? "").split("\n").filter((line) => line !== "");
-    // A migration that was interrupted may have written them.
+    // An interrupted migration may have written them.
     const lines = new Set([...before, ...rejected]);
     await files.writeAtomic(kept, `${[...lines].join("\n")}\n`, SECRET_MODE);
     logger.warn("lines of the earlier list of issued certificates cannot be read; they are kept in another file", {
-      ...{ path, kept, lines: rejected.length, first: faults[0] },
+      path,
+      kept,
+      lines: rejected.length,
+      first: faults[0],
     });
   }
   await files.unlink(path);
@@ -236,7 +241,7 @@ function parseLine(line: string): CertificateDescription {
   return { signerName, subject, notBefore: notBefore!, notAfter: notAfter!, source: "migration" };
 }
 
-/** Lists the certificates that have a record, or will get one because their request is there. */
+/** Lists the certificates that have a record, or will get one because their request exists. */
 async function listKnown(storage: Storage): Promise<ReadonlySet<string>> {
   const known = new Set<string>();
   let fromKey: string | undefined = REGISTER_PREFIX;
@@ -257,7 +262,7 @@ async function listKnown(storage: Storage): Promise<ReadonlySet<string>> {
   return known;
 }
 
-/** Identifies a certificate by what the file has of it. */
+/** Identifies a certificate by the fields that the file has. */
 function identify(spec: Pick<IssuedCertificateSpec, "signerName" | "notBefore" | "notAfter">): string {
   return JSON.stringify([spec.signerName, toSubjectLabel(spec), spec.notBefore, spec.notAfter]);
 }

@@ -1,6 +1,6 @@
 /**
- * The parts of an instance, such as its storage or its server: they start and renew in order, and end in reverse. Renewal is
- * checked each minute and after a clock change, and repeated after failures.
+ * The parts of an instance, such as its storage or its server. They start and renew in order, and end in reverse order.
+ * Renewal is checked each minute and after a clock change, and repeated after failures.
  */
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
@@ -40,8 +40,8 @@ export class Parts implements AsyncDisposable {
   }
 
   /**
-   * Renews the parts in the order in which they started, once an earlier call has finished. A part that fails does not
-   * stop the others; afterwards its failure is thrown, or one error with the messages of all.
+   * Renews the parts in the order in which they started, after earlier calls have finished. A part that fails does not
+   * stop the others; its failure is thrown afterwards, or one error with the messages of all failures.
    */
   renew(): Promise<void> {
     const renewing = this.#renewed.then(async () => {
@@ -68,10 +68,10 @@ export class Parts implements AsyncDisposable {
 }
 
 /**
- * Runs work concurrently with the other parts until the signal aborts or the part is disposed, which waits for its end.
- * Work that fails on its own is passed to `onFailure`.
+ * Runs work in the background until the signal aborts or the part is disposed, which waits for the work to end. A
+ * failure before that is passed to `onFailure`.
  */
-export function runBeside(
+export function runInBackground(
   work: (signal: AbortSignal) => Promise<void>,
   { until, onFailure }: { readonly until: AbortSignal; readonly onFailure: (error: unknown) => void },
 ): Part {
@@ -98,7 +98,7 @@ export function runBeside(
 const CHECK_INTERVAL_MS = 60_000;
 /** How soon a clock change is noticed: after a year forward, for example, the serving certificate has expired. */
 const CLOCK_CHECK_MS = 5_000;
-/** A difference larger than NTP corrects at once without setting the clock. */
+/** Larger than any difference that NTP corrects without setting the clock. */
 const CLOCK_CHANGE_MS = 1_000;
 
 /** Runs `renew` each minute and soon after a clock change; resolves when the signal aborts. */

@@ -1,4 +1,4 @@
-/** The register of issued certificates of an instance, and the records of the certificates that it issues for itself. */
+/** Opens the register of an instance, and records the certificates that the instance issues for itself. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
@@ -17,32 +17,32 @@ import { migrateIssuedFile } from "./issued_files.ts";
 import type { Part } from "./parts.ts";
 import { createUid } from "../../server/registry/mod.ts";
 
-/** The origin of a certificate of the instance itself. */
+/** The origin of one of the instance's own certificates. */
 export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";
 
-export interface InstanceRegister extends Part {
+interface InstanceRegister extends Part {
   readonly register: Register;
   /** Seals a register whose seal became due while the server was down, before clients see it. A failure is logged. */
   sealIfOverdue(): Promise<void>;
-  /** Records a certificate of the instance itself before it is used, once. Throws as the storage. */
+  /** Records one of the instance's own certificates, once, before it is used. Throws as the storage. */
   record(certificate: CertificateFacts, source: OwnSource): Promise<void>;
-  /** Records a certificate that is in use already; a full storage is logged, and the next minute tries again. */
+  /** Records a certificate that is already in use. A full storage is logged, and the next minute tries again. */
   recordUsed(certificate: CertificateFacts, source: OwnSource): Promise<void>;
 }
 
-/** The annotation of an audit event with the sequence number and the hash of a sealed record. */
+/** The annotation of audit events that has the sequence number and the hash of a sealed record. */
 const SEAL_ANNOTATION = "register.tlsboot/seal";
 
-/** Opens the register, whose CA seals it, and keeps it up until it is disposed. */
+/** Opens the register and maintains it until it is disposed; a CA seals it. */
 export async function openRegister(
   { storage, authority, retentionMs, earlierFile, audit }: {
     readonly storage: Storage;
-    /** Returns the CA that seals it at present. */
+    /** Returns the CA that seals it now. */
     readonly authority: () => Authority;
     readonly retentionMs: number;
     /** The file in which earlier builds kept the issued certificates, which are moved into the register. */
     readonly earlierFile: string;
-    /** The audit log, to which each seal goes; undefined when there is none. */
+    /** The audit log, which receives each seal; undefined when there is none. */
     readonly audit: AuditOptions | undefined;
   },
   deps: InstanceDeps,
@@ -73,7 +73,7 @@ export async function openRegister(
       refused.delete(certificate);
     } catch (error) {
       if (!(error instanceof WriteRefusedError)) throw error;
-      // The existing objects must be served, even when the storage is full.
+      // Existing objects must be served even when the storage is full.
       logger.error("a certificate of this server is not in the register", { source, error });
       refused.set(certificate, source);
     }
@@ -81,7 +81,8 @@ export async function openRegister(
 
   return {
     register,
-    // A new register gets its first seal after a minute, which then covers what the start has issued.
+    // A new register gets its first seal after a minute, so that the seal covers the certificates issued at the
+    // start.
     sealIfOverdue: () => register.index.lastSeal === undefined ? Promise.resolve() : upkeep.sealIfDue(),
     record: (certificate, source) => register.ensureRecorded(certificate, source),
     recordUsed,
@@ -97,7 +98,7 @@ export async function openRegister(
   };
 }
 
-/** Creates the function that logs the certificates whose user is not in the register, each once. */
+/** Creates the function that logs certificates whose user is not in the register, each once. */
 function createUnidentifiedReport(
   { index }: Pick<Register, "index">,
   logger: InstanceDeps["logger"],
@@ -124,7 +125,7 @@ const RENEWED_SIGNERS: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBE
 /** The number of certificates that one report logs by name. */
 const MAX_REPORTED = 20;
 
-/** Creates the part that logs the certificates that were not renewed, each once, every half hour. */
+/** Creates the part that checks every half hour for certificates that were not renewed, and logs each once. */
 export function reportOverdue(
   issued: Pick<IssuedCertificates, "becameOverdue">,
   { clock, logger }: Pick<InstanceDeps, "clock" | "logger">,
@@ -149,7 +150,7 @@ export function reportOverdue(
   };
 }
 
-/** Parses the first certificate of a PEM text that this program has written or checked. */
+/** Parses the first certificate in a PEM text that this program wrote or checked. */
 export function parseLeaf(certificatePem: string): CertificateFacts {
   const parsed = parseCertificate(findPemBlock(certificatePem)?.block.bytes ?? new Uint8Array());
   if (!parsed.ok) throw new Error(`cannot read back a certificate: ${parsed.error}`);

@@ -1,7 +1,7 @@
 /**
- * Acts on revocations in a running instance: open requests are settled, and the records of revoked certificates
- * are marked. Every server of an installation does it, because each write is guarded by a revision. Nothing new is approved
- * or signed for what is revoked already, so requests are settled after each change only.
+ * Acts on revocations in a running instance: settles open requests, and marks the records of revoked certificates.
+ * Every server of an installation can do this, because each write is guarded by a revision. The approver and the signer
+ * check revocations themselves, so requests are settled only after a change.
  */
 import { orAbort } from "../../core/lib/waiting.ts";
 import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -13,7 +13,7 @@ import { USER_AGENT } from "../../core/version.ts";
 import { createCsrStore } from "../controllers/controllers.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { controllerUser, exactRole, REVOCATION_CONTROLLER_ACCOUNT } from "../instance_rbac.ts";
-import { type Part, runBeside } from "./parts.ts";
+import { type Part, runInBackground } from "./parts.ts";
 import type { Server, Storage } from "../../server/mod.ts";
 import { withCondition, withDenial } from "../../core/approval/conditions.ts";
 import { REVOKED } from "../../core/approval/decide_request.ts";
@@ -24,9 +24,9 @@ import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
 import type { FindRevokedRequest } from "../../core/approval/decide_from_sources.ts";
 
 const ROLE = "tlsboot:revocation-controller";
-/** A request that was admitted when a revocation was created is found this much later. */
+/** A second pass after this time finds requests that were being admitted when a revocation was created. */
 const SECOND_PASS_MS = 5_000;
-/** The pause after a pass that failed, or that another writer has disturbed. */
+/** The pause after a pass that failed or met a conflict. */
 const RETRY_MS = 1_000;
 
 /** Creates the role and the binding of the service account that settles requests. */
@@ -63,7 +63,7 @@ export function keepRevocations(
   });
   revocations.onRecord(() => marks.isDue && wake.resolve());
 
-  /** Does everything that is due; returns how long to wait for the next pass, undefined for the next change. */
+  /** Does everything that is due. Returns how long to wait for the next pass; undefined to wait for a change. */
   async function pass(signal: AbortSignal): Promise<number | undefined> {
     const startedAtMs = clock.elapsedMs();
     if (isChanged) secondPassAtMs = startedAtMs + SECOND_PASS_MS;
@@ -102,7 +102,7 @@ export function keepRevocations(
     run(life).catch((error: unknown) => {
       if (!life.aborted) throw error;
     });
-  return runBeside(endQuietly, {
+  return runInBackground(endQuietly, {
     until: never,
     onFailure: (error) => logger.error("the consequences of revocations are no longer applied", { error }),
   });
@@ -116,8 +116,8 @@ interface RevokedRequestsDeps {
 }
 
 /**
- * Settles the open requests that are revoked: pending ones are denied, and approved ones without a certificate fail. Returns
- * whether a request changed meanwhile and has to be checked again.
+ * Settles the open requests that are revoked: pending ones are denied, and approved ones without a certificate fail.
+ * Returns whether a request changed in the meantime and must be checked again.
  */
 export async function settleRevokedRequests(deps: RevokedRequestsDeps, signal: AbortSignal): Promise<boolean> {
   let isIncomplete = false;

@@ -1,6 +1,6 @@
 /**
- * The rotations of an instance's CAs: a running server follows the CARotation objects and adopts each step without a
- * restart. One that was down catches up at its start, before it serves.
+ * Follows the rotations of an instance's CAs: a running server watches the CARotation objects and adopts each step
+ * without a restart. A server that was down catches up when it starts, before it serves.
  */
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
@@ -35,9 +35,9 @@ import { caRotations, findTokenSecret, toKeyPrefix } from "../../server/registry
 import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 
 /** The parts of an instance that a rotation changes. */
-export interface RotationTargets {
+interface RotationTargets {
   readonly dir: DataDir;
-  /** The path of the key that signs service account tokens, under which a new key travels. */
+  /** The path of the key for service account tokens, which encrypts a new CA key on its way to the servers. */
   readonly tokenKey: string;
   readonly storage: Storage;
   readonly authorities: LiveAuthorities;
@@ -47,10 +47,10 @@ export interface RotationTargets {
 }
 
 /** The adapters of a rotation. */
-export type RotationDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "random" | "keys">;
+type RotationDeps = Pick<InstanceDeps, "files" | "clock" | "logger" | "random" | "keys">;
 
 const PREFIX = toKeyPrefix(caRotations, "");
-/** How often a server confirms in the status that it runs. */
+/** The interval at which a server confirms in the status that it runs. */
 const HEARTBEAT_MS = 60_000;
 /** The pause after which a server that could not adopt a step tries again. */
 const RETRY_MS = 5_000;
@@ -74,7 +74,7 @@ export class InstanceRotations {
   /** The new CAs of rotations that were aborted in this run. */
   readonly #aborted = new Set<string>();
   #adoptedState = "";
-  /** The rotations by which the CAs sign at present. */
+  /** The rotations that are in effect. */
   #inUse: CaRotations = new Map();
   #isFailing = false;
   #changed = Promise.withResolvers<void>();
@@ -84,13 +84,13 @@ export class InstanceRotations {
     this.#deps = deps;
   }
 
-  /** Reads the rotations and catches up with them. AppError `ca_invalid` for a server that has only a retired CA. */
+  /** Reads the rotations and catches up with them. AppError `ca_invalid` if the server has only a retired CA. */
   static async open(targets: RotationTargets, deps: RotationDeps): Promise<InstanceRotations> {
     const rotations = new InstanceRotations(targets, deps);
     for (const stored of (await targets.storage.list(PREFIX)).items as readonly Stored<CaRotation>[]) {
       rotations.#rotations.set(getName(stored.object), stored.object);
     }
-    // Files that belong to no rotation may be retired only now: later, a command may be about to begin one with them.
+    // Files without a rotation may be retired only now: later, a command may be about to begin a rotation with them.
     const names = targets.authorities.purposes.map(getCaName);
     await rotations.#adopt(new Set(names));
     for (const [name, { message }] of rotations.#adoptions) {
@@ -104,7 +104,7 @@ export class InstanceRotations {
     return rotations;
   }
 
-  /** Returns the fingerprints of the CAs that are trusted no longer. */
+  /** Returns the fingerprints of the CAs that are no longer trusted. */
   listRetired(): ReadonlySet<string> {
     const retired = new Set([...listRetiredCas(this.#rotations.values()), ...this.#aborted]);
     // An aborted rotation may have begun again with the same CA.
@@ -112,7 +112,7 @@ export class InstanceRotations {
     return retired;
   }
 
-  /** Returns the annotations that ask clients to renew their certificates of a retiring CA, once another CA signs. */
+  /** Returns the annotations that ask clients to renew certificates of a retiring CA once another CA signs. */
   listAnnotations(): Readonly<Record<string, string>> {
     return listRenewalAnnotations(this.#inUse.values());
   }
@@ -149,7 +149,7 @@ export class InstanceRotations {
         const finished = [...gone];
         await this.#announce(serverName);
         await this.#adopt(new Set(finished));
-        // Files that could not be retired now are retired at the next attempt.
+        // Files that cannot be retired now are retired at the next attempt.
         if (!this.#isFailing) {
           for (const name of finished) gone.delete(name);
         }
@@ -186,7 +186,7 @@ export class InstanceRotations {
     this.#adoptions.delete(name);
   }
 
-  /** Adopts the present steps. `gone` has the CAs without a rotation whose left-over files are retired. */
+  /** Adopts the current steps. `gone` has the names of the CAs without a rotation whose leftover files are retired. */
   async #adopt(gone: ReadonlySet<string>): Promise<void> {
     const rotations: CaRotations = new Map(this.#rotations);
     const { authorities, record } = this.#targets;
@@ -209,7 +209,7 @@ export class InstanceRotations {
       for (const { spec } of rotations.values()) {
         const cas = parseRotatedCas(spec);
         if (!cas.ok) continue;
-        // After an abort the old CA signs again, also at a server that has started since the switch.
+        // After an abort the old CA signs again, even on a server that was started after the switch.
         await record(cas.value.oldCa.certificate, "ca");
         await record(cas.value.newCa.certificate, "ca");
         if (cas.value.crossSigned !== undefined) await record(cas.value.crossSigned.certificate, "sign");
@@ -255,7 +255,7 @@ export class InstanceRotations {
     }, files);
   }
 
-  /** Finds the new CA: a program has its key, or it was here before, or it is in the Secret of the rotation. */
+  /** Finds the new CA: a program holds its key, this server had it before, or the Secret of the rotation has it. */
   async #findNewCa(paths: AuthorityPaths, name: string, cas: RotatedCas | undefined): Promise<NewCaFiles> {
     if (cas === undefined) throw new AppError("internal", "a CA is adopted without a rotation");
     const { files, keys } = this.#deps;
@@ -277,7 +277,7 @@ export class InstanceRotations {
     );
   }
 
-  /** Uses the CAs as they are now, when anything about them has changed. */
+  /** Loads the current CAs if anything about them has changed. */
   async #use(rotations: CaRotations): Promise<void> {
     const { authorities, dir } = this.#targets;
     const disk = await Promise.all(authorities.purposes.map(async (purpose) => {
@@ -290,7 +290,7 @@ export class InstanceRotations {
       this.#inUse = rotations;
       return;
     }
-    // Clients may follow and report before they learn of the new CAs.
+    // Allow clients to follow and report before they learn of the new CAs.
     if (rotations.size > 0) {
       await reconcileObjects({ ...this.#deps, storage: this.#targets.storage }, trustFollowerObjects());
     }
@@ -306,7 +306,7 @@ export class InstanceRotations {
     this.#adoptedState = state;
   }
 
-  /** Makes the CRL of a CA that does not sign at present, for as long as it is trusted. */
+  /** Creates the CRLs of a CA that does not sign now, as long as it is trusted. */
   async #keepCrl(paths: AuthorityPaths, fingerprint: string | undefined): Promise<void> {
     const { crls } = this.#targets;
     const { files, keys } = this.#deps;
@@ -319,8 +319,8 @@ export class InstanceRotations {
   }
 
   /**
-   * Reports a server that has not adopted any step of a rotation yet. The command that has begun the rotation learns from
-   * these reports how many servers there are.
+   * Reports that this server has not adopted any step of a rotation yet. From these reports, the command that began the
+   * rotation learns how many servers there are.
    */
   async #announce(serverName: string): Promise<void> {
     for (const name of this.#rotations.keys()) {
@@ -329,7 +329,7 @@ export class InstanceRotations {
     await this.#report(serverName);
   }
 
-  /** Writes this server's entry into the status of each rotation when it has changed, and as a heartbeat. */
+  /** Writes this server's entry into the status of each rotation, when it has changed and as a heartbeat. */
   async #report(serverName: string): Promise<void> {
     for (const [name, { step, message }] of this.#adoptions) {
       try {

@@ -1,6 +1,7 @@
 /**
- * The tokens of service accounts, by kube-apiserver's settings and their rules (`pkg/kubeapiserver/options/authentication.go`,
- * `pkg/controlplane/apiserver/options/options.go`). By default the keys are in the data directory, under kubeadm's names.
+ * Opens the keys of service account tokens, by the settings and rules of kube-apiserver
+ * (`pkg/kubeapiserver/options/authentication.go`, `pkg/controlplane/apiserver/options/options.go`). By default the keys
+ * are in the data directory, under kubeadm's names.
  */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
@@ -14,19 +15,19 @@ import type { InstanceDeps } from "../deps.ts";
 import type { ServiceAccountSettings } from "../settings.ts";
 import { readRequiredFile } from "../named_files.ts";
 
-/** The keys of tokens, and whether a new signing key was made. */
+/** The keys of tokens, and whether a new signing key was created. */
 interface TokenKeys {
   readonly signer: TokenSigner;
   readonly keys: readonly TokenKey[];
   readonly isNew: boolean;
 }
 
-/** What the options depend on in addition to the settings. */
-export interface ServiceAccountPlace {
+/** The dependencies of the options in addition to the settings. */
+interface ServiceAccountPlace {
   readonly dir: DataDir;
-  /** Other servers may use the same objects, and must accept the same tokens. */
+  /** Whether other servers may use the same objects, and must accept the same tokens. */
   readonly isShared: boolean;
-  /** Returns the URL under which clients reach this server. */
+  /** Returns the URL at which clients reach this server. */
   readonly url: () => string;
 }
 
@@ -93,7 +94,7 @@ function checkMaxExpiration(milliseconds: number): number {
   });
 }
 
-/** Opens the keys of the settings and of the data directory. Each key is in the list once, and the signing key always. */
+/** Opens the keys of the settings and of the data directory. The list has each key once, including the signing key. */
 async function openKeys(settings: ServiceAccountSettings, dir: DataDir, deps: InstanceDeps): Promise<TokenKeys> {
   const given: TokenKey[] = [];
   for (const path of settings.serviceAccountKeyFile) {
@@ -113,8 +114,8 @@ async function openGivenSigner(path: string, deps: InstanceDeps): Promise<TokenK
 }
 
 /**
- * Opens the keys of the data directory, and makes a signing key when there is none. The file of public keys may have more
- * keys than that of the signing key: a new signing key is added, so that tokens of the one before it stay valid.
+ * Opens the keys of the data directory, and creates a signing key if there is none. The file of public keys also has
+ * earlier keys: a new signing key is added to it, so that tokens of the previous one stay valid.
  */
 async function openOwnKeys(dir: DataDir, deps: InstanceDeps): Promise<TokenKeys> {
   const { files, logger } = deps;

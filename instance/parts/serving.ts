@@ -1,4 +1,7 @@
-/** The serving certificate of an instance: from files that settings name, or issued by its CA for the names of the server and renewed. */
+/**
+ * The serving certificate of an instance: read from files of the settings, or issued by its CA for the server's names
+ * and renewed.
+ */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
@@ -51,7 +54,7 @@ export async function readGivenServing(
 }
 
 /**
- * Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. AppError `usage` for an
+ * Chooses the server's host for kubeconfigs, and logs a warning if it was chosen automatically. AppError `usage` for an
  * advertised address that no client can connect to.
  */
 export async function findHost(
@@ -94,9 +97,7 @@ function listServingNames(
   return planServingNames(hosts, (host) => isIP(host) !== 0);
 }
 
-/**
- * Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host itself.
- */
+/** Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host. */
 export function listPermittedNames(
   { bindAddress: bind, tlsSan: extra }: ServingSettings,
   host: string,
@@ -132,12 +133,12 @@ export async function ensureServing(
     : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now()) ??
       findChainReason(current.serving, authority);
   if (current !== undefined && reason === undefined) return current.serving;
-  const { certificatePem, privateKeyPem } = await issueServing(authority, names, deps);
+  const serving = await issueServing(authority, names, deps);
   await deps.files.makeDirectory(dir.pki, FOLDER_MODE);
-  await deps.files.writeAtomic(dir.servingKey, privateKeyPem, SECRET_MODE);
-  await deps.files.writeAtomic(dir.servingCertificate, certificatePem, PUBLIC_MODE);
+  await deps.files.writeAtomic(dir.servingKey, serving.keyPem, SECRET_MODE);
+  await deps.files.writeAtomic(dir.servingCertificate, serving.certificatePem, PUBLIC_MODE);
   deps.logger.info("serving certificate issued", { reason, dnsNames: names.dnsNames, ipAddresses: names.ipAddresses });
-  return { certificatePem, privateKeyPem };
+  return serving;
 }
 
 /** Issues a serving certificate for these names. */
@@ -148,11 +149,12 @@ export async function issueServing(
 ): Promise<ServingPair> {
   const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
-  return { certificatePem, privateKeyPem: keyPem.reveal() };
+  return { certificatePem, keyPem: keyPem.reveal() };
 }
 
 /**
- * Finds a reason to replace a certificate in its intermediates: clients may need the cross-signed CA now, or no longer.
+ * Finds a reason to replace a certificate in its intermediates, because clients need the cross-signed CA now or no
+ * longer.
  */
 function findChainReason({ certificatePem }: ServingPair, { intermediates }: Authority): string | undefined {
   const behind = listBundled(certificatePem).slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint);
@@ -160,14 +162,13 @@ function findChainReason({ certificatePem }: ServingPair, { intermediates }: Aut
   return isSameSet(behind, wanted) ? undefined : "its chain has changed";
 }
 
-/** Creates the part that renews the serving certificate of a running server and passes each new one on. */
+/** Creates the part that renews the serving certificate of a running server and passes on each new one. */
 export function createServingRenewal(
   { dir, authority, names, serving, onRenewed }: {
     readonly dir: DataDir;
-    /** Returns the CA that signs it at present. */
+    /** Returns the CA that signs it now. */
     readonly authority: () => Authority;
     readonly names: ServingNames;
-    /** The certificate that is in use. */
     readonly serving: ServingPair;
     readonly onRenewed: (serving: ServingPair) => Promise<void>;
   },
@@ -190,8 +191,8 @@ async function readServing(
   files: FilePort,
 ): Promise<{ readonly serving: ServingPair; readonly certificate: CertificateFacts } | undefined> {
   const certificatePem = await files.readText(dir.servingCertificate);
-  const privateKeyPem = await files.readText(dir.servingKey);
-  if (certificatePem === undefined || privateKeyPem === undefined) return undefined;
-  const pair = parseCredentialPair(certificatePem, privateKeyPem);
-  return pair.ok ? { serving: { certificatePem, privateKeyPem }, certificate: pair.value.leaf } : undefined;
+  const keyPem = await files.readText(dir.servingKey);
+  if (certificatePem === undefined || keyPem === undefined) return undefined;
+  const pair = parseCredentialPair(certificatePem, keyPem);
+  return pair.ok ? { serving: { certificatePem, keyPem }, certificate: pair.value.leaf } : undefined;
 }

@@ -1,4 +1,4 @@
-/** The CAs that the API trusts for client certificates, the instance's own and those of `clientCaFile`, as they change. */
+/** Follows the CAs that the API trusts for client certificates: the instance's own and those of `clientCaFile`. */
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -13,7 +13,7 @@ import { encodeCertificates, listBundled, parseAuthorityChain } from "../../core
 import type { Server, Storage } from "../../server/mod.ts";
 
 /** Bundles of CA certificates, as PEM. */
-export interface ClientCas {
+interface ClientCas {
   /** The CAs whose certificates are accepted. */
   readonly trusted: string;
   /** Their issuers: the TLS layer needs a complete chain, but other certificates of these issuers are not accepted. */
@@ -21,10 +21,10 @@ export interface ClientCas {
 }
 
 /** The CAs that an instance trusts for client certificates. */
-export interface TrustedCas {
+interface TrustedCas {
   /** The CAs of the instance itself. */
   readonly own: readonly ClientCa[];
-  /** The fingerprints of the CAs that were replaced, which are trusted no longer, whatever the files hold. */
+  /** The fingerprints of the CAs that were replaced, which are no longer trusted even if files still have them. */
   readonly retired: ReadonlySet<string>;
   readonly clientCaFile: string | undefined;
 }
@@ -52,8 +52,8 @@ export async function readTrustedCas(
 }
 
 /**
- * Publishes the CAs, and creates the part that rereads them, passes each change to a running server, and keeps them
- * published: a ConfigMap that was deleted is written again.
+ * Publishes the CAs, and creates the part that reads them again, passes each change to a running server, and publishes
+ * them again if the ConfigMap was deleted.
  */
 export async function followClientCas(
   { server, storage, current, read, retired }: {
@@ -61,7 +61,7 @@ export async function followClientCas(
     readonly storage: Storage;
     readonly current: ClientCas;
     readonly read: () => Promise<ClientCas>;
-    /** Returns the fingerprints of the CAs that were replaced, which are published no longer. */
+    /** Returns the fingerprints of the CAs that were replaced, which are no longer published. */
     readonly retired: () => ReadonlySet<string>;
   },
   deps: Pick<InstanceDeps, "clock" | "logger" | "random">,
@@ -80,19 +80,19 @@ export async function followClientCas(
         server.setClientCa(trusted, issuers);
         deps.logger.info("client CAs changed");
       }
-      // A storage that fails for a while must not keep the other parts from renewing their certificates.
+      // A temporary failure of the storage must not prevent other parts from renewing their certificates.
       await publish().catch((error: unknown) => deps.logger.warn("client CAs not published", { error }));
     },
   };
 }
 
-/** A CA stays published this long after its end (`filterExpiredCerts` of the controller below). */
+/** A CA stays published this long after it has expired (`filterExpiredCerts` of the controller below). */
 const PUBLISHED_AFTER_END_MS = 5 * 60_000;
 
 /**
- * Creates the ConfigMap `extension-apiserver-authentication` in `kube-system`, in which other programs read the CAs
- * whose client certificates the API accepts. A CA that another server has published stays until it expires
- * (`pkg/controlplane/controller/clusterauthenticationtrust`), or was replaced.
+ * Creates the ConfigMap `extension-apiserver-authentication` in `kube-system`, from which other programs read the CAs
+ * whose client certificates the API accepts. A CA that another server published stays until it expires
+ * (`pkg/controlplane/controller/clusterauthenticationtrust`), or is replaced.
  */
 function createClientCaObject(
   cas: readonly CertificateFacts[],

@@ -1,7 +1,7 @@
 /**
- * The etcd of a data directory. Its file `etcd.yaml` names the etcd that has the objects; without that file they are in
- * the database. Data in the other one is old and must not be used. The address of the etcd and the credentials for it are
- * read from settings and the files that they name.
+ * The etcd of a data directory. The file `etcd.yaml` names the etcd that has the objects; without it they are in the
+ * database. Data in the other place is old and must not be used. The address of the etcd and its credentials are read
+ * from the settings and the files that they name.
  */
 import { resolve } from "node:path";
 import {
@@ -30,7 +30,7 @@ export interface EtcdPlace {
   /** The servers at the last start; the members may have changed since. */
   readonly servers: readonly string[];
   readonly prefix: string;
-  /** The digest of the backup that was restored there, until a server has run. */
+  /** The digest of the backup that was restored there, until a server runs. */
   readonly backup?: string;
 }
 
@@ -73,7 +73,7 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses settings that name another storage than the one of a data directory, and a data directory of a newer build.
+ * Refuses settings for a different storage than that of the data directory, and a data directory of a newer build.
  * `verb` is the refused operation. AppError `usage`, `format_unknown`, `config_invalid`.
  */
 export async function assertEtcdPlace(
@@ -158,6 +158,5 @@ async function readCertificate(
   deps: Pick<InstanceDeps, "files" | "cwd">,
 ): Promise<EtcdEndpoints["certificate"]> {
   await checkPrivateFile(resolve(deps.cwd, keyPath), deps.files);
-  const pair = await readPairFiles(certificatePath, keyPath, "connect to etcd with", deps);
-  return { certificatePem: pair.certificatePem, keyPem: pair.privateKeyPem };
+  return await readPairFiles(certificatePath, keyPath, "connect to etcd with", deps);
 }

@@ -1,6 +1,6 @@
 /**
- * The storage of an instance: a database in its data directory, or an etcd that other servers may share; and the space on the
- * disks that the instance writes to.
+ * Opens the storage of an instance, which is a database in its data directory or an etcd that other servers may share.
+ * Also watches the space on the disks that the instance writes to.
  */
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -24,10 +24,10 @@ import type { Logger } from "../../core/ports.ts";
 
 const MEGABYTE = 1_048_576;
 
-/** An open storage, with what is known about its content. Disposing it closes the storage. */
+/** An open storage and facts about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
   readonly storage: Storage;
-  /** True when no start has written all of its first objects yet. */
+  /** True until a start has written all of the first objects. */
   readonly isNew: boolean;
   /** All objects of a storage that other servers may share, tlsboot or kube-apiserver; undefined for a database. */
   readonly contents: StoreContents | undefined;
@@ -45,7 +45,7 @@ export async function openStorage(
   deps: InstanceDeps & { readonly registry: MetricsRegistry },
 ): Promise<InstanceStorage> {
   if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
-  // SQLite opens a database on a full disk, and the server would say that it is up and refuse the first write.
+  // SQLite opens a database on a full disk, so the server would start and then refuse the first write.
   if (await readFreeBytes(dir.root) === 0) {
     throw new AppError("io", `cannot open storage "${dir.database}": the disk is full`, {
       hint: "free some space on the disk, and start again; nothing stored is lost",
@@ -98,7 +98,7 @@ async function openShared(
   return { storage, isNew, contents, lost, [Symbol.asyncDispose]: close(opening) };
 }
 
-/** Reports whether no start has written all of its first objects yet: it writes the system namespaces last. */
+/** Reports whether no start has written all of the first objects yet. The system namespaces are written last. */
 export async function isNewStorage(storage: Pick<Storage, "list">): Promise<boolean> {
   return (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
 }
@@ -119,17 +119,17 @@ async function readSizes(database: string): Promise<StorageSizes> {
 }
 
 /** A path on a disk that the instance writes to. */
-export interface DiskPlace {
+interface DiskPlace {
   readonly path: string;
   /** The description of the path, such as `data directory`. */
   readonly what: string;
 }
 
 /** A watch of disks, and the health check over it. */
-export interface DiskWatch {
+interface DiskWatch {
   /** The health check that serves `/readyz/storage-space`. */
   readonly health: HealthCheck;
-  /** Logs which disks are almost full now, and which are no longer. */
+  /** Logs which disks are now almost full, and which no longer are. */
   renew(): Promise<void>;
 }
 
@@ -155,7 +155,8 @@ export async function watchDisks(
 }
 
 /**
- * Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. With 0 it never fails.
+ * Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. A limit of 0 disables
+ * it.
  */
 export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
   return {
@@ -173,7 +174,7 @@ export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMeg
   };
 }
 
-/** Creates a check that logs when the free space of a disk falls below the limit, and when it is above it again. */
+/** Creates a check that logs when the free space of a disk falls below the limit, and when it rises above it again. */
 export function createSpaceWatch(
   places: readonly DiskPlace[],
   minFreeMegabytes: number,

@@ -69,7 +69,6 @@ for (
 ) {
   test(`listen() with ${name}: ${want.source}`, async () => {
     const clock = createSystemClock();
-    const { certificatePem, keyPem } = await issueServing(await createIssuingCa(clock.now()));
     await using storage = createMemoryStorage({ clock });
     await using server = await startServer({
       storage,
@@ -78,7 +77,7 @@ for (
       logger: createMemoryLogger(),
       bindAddress: "127.0.0.1",
       port: 0,
-      serving: { certificatePem, privateKeyPem: keyPem },
+      serving: await issueServing(await createIssuingCa(clock.now())),
       clientCaPem: CA,
       tokenFile: undefined,
       bootstrapTokens: false,

@@ -35,7 +35,7 @@ import { deferSessionDestroy, isEnding } from "../http2_sessions.ts";
 /** The serving certificate (leaf first) and its key, in PEM. */
 export interface ServingPair {
   readonly certificatePem: string;
-  readonly privateKeyPem: string;
+  readonly keyPem: string;
 }
 
 /** The ciphers of TLS 1.3, and those of TLS 1.2 with forward secrecy and authenticated encryption. */
@@ -66,7 +66,7 @@ function createTlsContext({ serving, clientCaPem }: TlsCertificates): SecureCont
     minVersion: "TLSv1.2",
     ciphers: CIPHERS,
     cert: serving.certificatePem,
-    key: serving.privateKeyPem,
+    key: serving.keyPem,
     ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
   };
 }

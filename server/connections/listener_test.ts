@@ -23,7 +23,7 @@ import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 import { FRAME, frame, openRaw, PREFACE, requestFrame, resetFrame, until } from "../../tests/support/raw_http2.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { listen } from "./listener.ts";
+import { listen, type ServingPair } from "./listener.ts";
 
 // The dates of certificates follow the machine's clock, because TLS stacks use no other.
 const clock = createSystemClock();
@@ -39,13 +39,13 @@ const BINDING_OF_TESTER = {
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 let ca: IssuingCa;
-let serving: { certificatePem: string; privateKeyPem: string };
+let serving: ServingPair;
 let server: Server;
 
 describe("a listener", () => {
   before(async () => {
     ca = await createIssuingCa(NOW);
-    serving = await servingPair(ca);
+    serving = await issueServing(ca);
     server = await start();
     const send = createSender(server);
     await send(BINDINGS, BINDING_OF_TESTER);
@@ -73,11 +73,6 @@ describe("a listener", () => {
       for await (const _ of answer.body) { /* read to the end */ }
       assert.equal(answer.status, 201);
     };
-  }
-
-  async function servingPair(authority: IssuingCa) {
-    const { certificatePem, keyPem } = await issueServing(authority);
-    return { certificatePem, privateKeyPem: keyPem };
   }
 
   function start(edit: Partial<ServerOptions> = {}): Promise<Server> {
@@ -377,7 +372,7 @@ describe("a listener", () => {
     const credentials = await createClient(ca);
     const session = await openSession(own.port, credentials);
     const other = await createIssuingCa(NOW, "next-ca");
-    own.setServing(await servingPair(other));
+    own.setServing(await issueServing(other));
     assert.equal((await http2(session, "/version")).code, 200);
     await closeSession(session);
     assert.equal((await http1(own.port, "GET", "/version", { ca: other.caPem })).code, 200);

@@ -13,8 +13,7 @@ let server: Server;
 describe("malformed requests", () => {
   before(async () => {
     const clock = createSystemClock();
-    const { certificatePem, keyPem } = await issueServing(await createIssuingCa(clock.now()));
-    const serving = { certificatePem, privateKeyPem: keyPem };
+    const serving = await issueServing(await createIssuingCa(clock.now()));
     server = await startServer(memoryServerOptions(clock, { serving, clientCaPem: undefined }));
   });
   after(() => server[Symbol.asyncDispose]());

@@ -22,12 +22,11 @@ describe("TLS", () => {
   before(async () => {
     ca = await createIssuingCa(clock.now());
     next = await createIssuingCa(clock.now(), "next-ca");
-    const { certificatePem, keyPem } = await issueServing(ca);
     const key = await generatePrivateKey("ecdsa-p256");
     const subject = { commonName: "tester", organizations: ["dev"] };
     credentials = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
     server = await startServer(memoryServerOptions(clock, {
-      serving: { certificatePem, privateKeyPem: keyPem },
+      serving: await issueServing(ca),
       clientCaPem: ca.caPem,
     }));
   });

@@ -18,12 +18,11 @@ const MOST_BEGUN = process.versions["deno"] === undefined ? BUSY * STREAMS / 2 :
 
 test("the listener accepts a hundred connections before a thousand requests have begun", async () => {
   const ca = await createIssuingCa(createSystemClock().now());
-  const { certificatePem, keyPem } = await issueServing(ca);
   let begun = 0;
   await using listener = await listen({
     bindAddress: "127.0.0.1",
     port: 0,
-    serving: { certificatePem, privateKeyPem: keyPem },
+    serving: await issueServing(ca),
     clientCaPem: undefined,
     clock: createSystemClock(),
     logger: createMemoryLogger(),

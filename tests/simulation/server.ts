@@ -16,7 +16,7 @@ import { dataDirAt } from "../../instance/data_dir.ts";
 import type { InstanceDeps } from "../../instance/deps.ts";
 import { autoApproveBinding, initialBindings, offeredRoles, ROOT_USER } from "../../instance/instance_rbac.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
-import { Parts, renewEachMinute, runBeside } from "../../instance/parts/parts.ts";
+import { Parts, renewEachMinute, runInBackground } from "../../instance/parts/parts.ts";
 import { openRegister, parseLeaf } from "../../instance/parts/register.ts";
 import { isNewStorage } from "../../instance/storage/storage.ts";
 import { keepRevocations, revocationObjects } from "../../instance/parts/revocation.ts";
@@ -150,13 +150,13 @@ export function createServerProgram(cluster: Cluster): Program {
     };
     const runControllers = (life: AbortSignal): Promise<void> => runInProcess(api, settings, deps, life);
     const failure = Promise.withResolvers<never>();
-    const beside = { until: signal, onFailure: (error: unknown) => failure.reject(error) };
+    const background = { until: signal, onFailure: (error: unknown) => failure.reject(error) };
     const leases = api.transportFor(ROOT_USER, USER_AGENT);
-    runBeside(
+    runInBackground(
       (life) => isShared ? runElected(leases, ELECTION, deps, runControllers, life) : runControllers(life),
-      beside,
+      background,
     );
-    runBeside((life) => renewEachMinute(() => parts.renew(), deps, life), beside);
+    runInBackground((life) => renewEachMinute(() => parts.renew(), deps, life), background);
     cluster.onReady(own, api);
     await failure.promise;
   };

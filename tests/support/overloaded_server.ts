@@ -44,7 +44,6 @@ export async function startOverloadedServer(
 ): Promise<OverloadedServer> {
   const clock = createFakeClock(new Date());
   const ca = await createIssuingCa(clock.now());
-  const { certificatePem, keyPem } = await issueServing(ca);
   const tokenFile = parseTokenFile(TOKEN_FILE, "tokens.csv");
   if (!tokenFile.ok) throw new Error("the token file is wrong");
   const logger = createMemoryLogger();
@@ -52,7 +51,7 @@ export async function startOverloadedServer(
   const server = await startServer(memoryServerOptions(clock, {
     storage,
     logger,
-    serving: { certificatePem, privateKeyPem: keyPem },
+    serving: await issueServing(ca),
     clientCaPem: ca.caPem,
     tokenFile: tokenFile.value,
     bootstrapTokens: true,

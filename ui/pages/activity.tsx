@@ -1,6 +1,6 @@
 /**
- * The page of past events, newest first: requests and the decisions about them, certificates, revocations, uses of tokens,
- * and warnings. All is derived from objects that exist, so it reaches back as far as they do.
+ * The page of past events, newest first: requests and the decisions about them, certificates, revocations, uses of
+ * tokens, and warnings. Everything is derived from existing objects, so it reaches back only as far as they do.
  */
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import type { IssuedCertificate, RequestRecord, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -148,7 +148,7 @@ interface ActivitySubject {
   readonly name: string;
 }
 
-/** One thing that happened. Its texts contain what clients have sent, so the page escapes them. */
+/** One event. Its texts contain what clients sent, so the page escapes them. */
 export interface Activity {
   /** The time of the event, in RFC 3339. */
   readonly at: string;
@@ -188,11 +188,11 @@ export function listActivity(input: ActivityInput): readonly Activity[] {
     }
   }
   const all = [
-    ...flatten(input.requests, (request) => listOfRequest(request, deciders)),
-    ...flatten(input.records, listOfRecord),
-    ...flatten(input.revocations, listOfRevocation),
-    ...flatten(input.tokens, listOfToken),
-    ...flatten(input.events, listOfEvent),
+    ...flatten(input.requests, (request) => listRequestEvents(request, deciders)),
+    ...flatten(input.records, listRecordEvents),
+    ...flatten(input.revocations, listRevocationEvents),
+    ...flatten(input.tokens, listTokenEvents),
+    ...flatten(input.events, listWarningEvents),
   ];
   // Parsing a time takes longer than comparing two numbers, and there may be some ten thousand of them.
   return all.map((one) => ({ one, time: Date.parse(one.at) }))
@@ -200,7 +200,7 @@ export function listActivity(input: ActivityInput): readonly Activity[] {
     .map(({ one }) => one);
 }
 
-/** Times have seconds, so of several at the same one the later step counts as the later event. */
+/** Times have a resolution of one second, so at equal times the later step counts as the later event. */
 const KIND_ORDER = Object.fromEntries(ACTIVITY_KINDS.map((kind, index) => [kind, index])) as Readonly<
   Record<ActivityKind, number>
 >;
@@ -209,7 +209,7 @@ function flatten<T>(items: Iterable<T> = [], list: (item: T) => readonly (Activi
   return [...items].flatMap(list).filter((one): one is Activity => one !== undefined);
 }
 
-/** Creates an entry; undefined without a time, because it has no place in the order. */
+/** Creates an entry; undefined without a time, because it cannot be sorted. */
 function entry(
   at: string | null | undefined,
   kind: ActivityKind,
@@ -223,7 +223,7 @@ function entry(
 
 const DECIDED = { Approved: "approved", Denied: "denied", Failed: "failed" } as const;
 
-function listOfRequest(
+function listRequestEvents(
   { name, username, for: subject, signer, createdAt, decisions }: ActivityRequest,
   deciders: ReadonlyMap<string, string>,
 ): readonly (Activity | undefined)[] {
@@ -240,7 +240,7 @@ function listOfRequest(
   ];
 }
 
-function listOfRecord(record: IssuedCertificate): readonly (Activity | undefined)[] {
+function listRecordEvents(record: IssuedCertificate): readonly (Activity | undefined)[] {
   if (!isCertificateRecord(record)) return [];
   const { serialNumber, subject, issuedAt, requester, notAfter } = record.spec;
   const whom = subject ?? listNames(record).join(", ");
@@ -251,7 +251,7 @@ function listOfRecord(record: IssuedCertificate): readonly (Activity | undefined
   return [entry(issuedAt, "issued", text, requester?.username ?? "", about)];
 }
 
-function listOfRevocation(revocation: Revocation): readonly (Activity | undefined)[] {
+function listRevocationEvents(revocation: Revocation): readonly (Activity | undefined)[] {
   const { spec: { reason, message = "" }, status: { revokedBy = "", time } } = revocation;
   const { kind, value } = findRevocationTarget(revocation.spec) ?? { kind: "serial", value: "" };
   const what = kind === "serial" ? `certificate ${shortenSerial(value)}` : `${kind} ${value}`;
@@ -259,7 +259,7 @@ function listOfRevocation(revocation: Revocation): readonly (Activity | undefine
   return [entry(time, "revoked", text, revokedBy, { kind: "revocation", name: getName(revocation) })];
 }
 
-function listOfToken(token: TokenActivity): readonly (Activity | undefined)[] {
+function listTokenEvents(token: TokenActivity): readonly (Activity | undefined)[] {
   const { id, createdBy = "", createdAt, lastUse, lastRefusal } = token;
   const about = { kind: "token", name: id } as const;
   const from = (address: string) => address === "" ? "" : ` from ${address}`;
@@ -276,8 +276,8 @@ function listOfToken(token: TokenActivity): readonly (Activity | undefined)[] {
   ];
 }
 
-/** Only warnings about requests: the others repeat what the objects say. */
-function listOfEvent(event: Event): readonly (Activity | undefined)[] {
+/** Lists only warnings about requests, because other events repeat what the objects say. */
+function listWarningEvents(event: Event): readonly (Activity | undefined)[] {
   const { involvedObject: { kind, name = "" }, type, reason = "", message = "" } = event;
   if (kind !== "CertificateSigningRequest" || type !== "Warning") return [];
   const at = event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp;

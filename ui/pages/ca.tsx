@@ -1,6 +1,6 @@
 /**
- * The CAs that are trusted, from the places in which an installation publishes them, and the rotations that replace one: the
- * servers, the census, and the commands of the next step.
+ * The trusted CAs, from the places where an installation publishes them, and the rotations of CAs: the servers, the
+ * census, and the commands for the next step.
  */
 import { readCa } from "../../client/transport/connect.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -291,7 +291,7 @@ function Beginning(
 }
 
 /** CA certificates that are published for a purpose. */
-export interface PublishedCas {
+interface PublishedCas {
   /** What certificates of these CAs are used for, in words, such as `clients of the API`. */
   readonly purpose: string;
   /** PEM of the CA certificates. */
@@ -308,7 +308,7 @@ interface TrustedAuthority {
 }
 
 /** The CAs, the first to expire first, and the places whose text cannot be read. */
-export interface TrustedAuthorities {
+interface TrustedAuthorities {
   readonly authorities: readonly TrustedAuthority[];
   readonly faults: readonly string[];
 }

@@ -156,7 +156,7 @@ interface CalendarDay {
 }
 
 /** One month with its weeks, which begin on Monday. Days of other months are undefined. */
-export interface CalendarMonth {
+interface CalendarMonth {
   /** The month, such as `2026-12`. */
   readonly key: string;
   /** The month in words, such as `December 2026`. */
@@ -178,7 +178,7 @@ export interface ExpiryCalendar {
 }
 
 const MISSED_MS = 30 * DAY_MS;
-/** This month and the next twelve, so that what is issued today for a year is among them. */
+/** This month and the next twelve, which include the end of a certificate that is issued today for a year. */
 const MONTHS = 13;
 const MONTH_NAMES = [
   "January",

@@ -1,18 +1,21 @@
 /** Approves many requests at once: one for each machine that the user expects and names. */
-import type { ExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
+import { findRequestedNode } from "../../core/approval/evidence/claims.ts";
+import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
+import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
+import { isKnownHosts } from "../../core/attestation/known_hosts.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { parseNodeName } from "../../core/machine/node_name.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { listCsrs } from "../../client/admin/csrs.ts";
+import { createDecision, decideOne } from "../../client/admin/decisions.ts";
+import { createCertificateLookup } from "../../client/admin/holds.ts";
 import { DataTable, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";
 import { describeFoundRows, Links, RequestLink } from "../parts.tsx";
 import { UI_TOOL, waitUntilDecided } from "./requests.tsx";
-import { createDecision, decideOne } from "../../client/admin/decisions.ts";
-import {
-  parseExpectedMachines,
-  planExpectedMachines,
-  type PlannedMachine,
-} from "../../client/admin/expected_machines.ts";
 
 export const expectedPage: UiPage = {
   path: "/expected",
@@ -123,14 +126,54 @@ interface ApprovedMachine {
   readonly result: string;
 }
 
-async function readPlan({ connection, io, signal }: UiContext, text: string): Promise<readonly PlannedMachine[]> {
+/** One machine of the list, and what is known about it. */
+interface PlannedMachine {
+  readonly node: string;
+  readonly state: ExpectedMachine;
+}
+
+/** Plans what to do about each machine of a list, from the requests and certificates that the API has now. */
+async function readPlan(
+  { connection: { api }, io: { clock }, signal }: UiContext,
+  text: string,
+): Promise<readonly PlannedMachine[]> {
   const nodes = parseExpectedMachines(text);
   if (!nodes.ok) {
     throw new AppError("invalid", nodes.error.join("\n"), {
-      hint: "name machines, one a line, or paste a file of kind Inventory",
+      hint: "write the names of the machines, one per line, or paste a file of kind Inventory",
     });
   }
-  return await planExpectedMachines(connection.api, nodes.value, io.clock, signal);
+  const byNode = new Map<string, CertificateSigningRequest[]>(nodes.value.map((node) => [node, []]));
+  for (const csr of (await listCsrs(api, {}, signal)).items) {
+    const request = parseRequest(csr.spec.request);
+    const node = request.ok ? findRequestedNode(csr, request.value) : undefined;
+    if (node !== undefined) byNode.get(node)?.push(csr);
+  }
+  const lookUp = createCertificateLookup(api, [], clock, signal);
+  return await Promise.all([...byNode].map(async ([node, requests]) => {
+    const known = await lookUp(node, "");
+    if (known.kind === "failed") throw new AppError("unreachable", known.message);
+    const certificates = known.kind === "found" ? known.value : [];
+    return { node, state: planExpectedMachine(node, requests, certificates, clock.now()) };
+  }));
+}
+
+/** Parses a list of machines: names separated by spaces, commas or line breaks, or an inventory. */
+export function parseExpectedMachines(text: string): Result<readonly string[], readonly string[]> {
+  if (/^kind:/m.test(text) || isKnownHosts(text)) {
+    const inventory = parseInventory(text);
+    if (!inventory.ok) return inventory;
+    return inventory.value.hashedHosts === undefined ? ok([...inventory.value.keys()]) : err([HASHED_NAMES_FAULT]);
+  }
+  const names: string[] = [];
+  const faults: string[] = [];
+  for (const word of text.split(/[\s,]+/).filter((candidate) => candidate !== "")) {
+    const name = parseNodeName(word);
+    if (name.ok) names.push(name.value);
+    else faults.push(`"${word}" is not the name of a machine: ${name.error}`);
+  }
+  if (faults.length > 0) return err(faults);
+  return names.length === 0 ? err(["the list names no machine"]) : ok([...new Set(names)]);
 }
 
 /** Identifies an object in one state, so that only what was shown is approved. */

@@ -27,7 +27,7 @@ import { addFlags, describeFoundRows, ListFilter, readListFilter, RequestLink, t
 import { type FactSection, type FactValue, listFactSections } from "../request_rows.ts";
 import { waitUntilShown } from "../sources.ts";
 
-/** The parts of a request that its activity consists of; a list of many requests keeps no more of each. */
+/** The parts of a request that the activity shows; lists of many requests keep only these. */
 export interface ActivityRequest {
   readonly name: string;
   readonly username: string;
@@ -44,7 +44,7 @@ export interface ActivityRequest {
 
 /** A request as lists show it. */
 export interface KeptRequest extends RequestSummary, ActivityRequest {
-  /** The machine for which it is, or which has sent it. */
+  /** The machine that it is for, or that sent it. */
   readonly node: string | undefined;
 }
 
@@ -132,7 +132,7 @@ function RequestTable(
   );
 }
 
-/** The order of a version of the requests, because sorting ten thousand of them takes longer than showing a page. */
+/** Caches the sorted requests of a version, because sorting ten thousand takes longer than rendering a page. */
 const sorted = new WeakMap<object, { readonly version: number; readonly rows: readonly RequestSummary[] }>();
 
 /** Sorts the requests, pending ones first and then the newest first, and shortens their names. */
@@ -229,7 +229,7 @@ function withFlags(view: RequestView, flags: CommandFlags): RequestView {
   };
 }
 
-/** Describes the state for which the forms were made: they are replaced only when it changes. */
+/** Describes the state that the forms are for, because they are replaced only when it changes. */
 function describeForms({ state, uid, resourceVersion, warnings }: RequestView): string {
   return [state, uid, resourceVersion, warnings.length === 0 ? "" : "warned"].join("/");
 }
@@ -325,7 +325,7 @@ function readName({ params }: UiContext): string {
   return name;
 }
 
-/** Reads which object in which state the user has seen. */
+/** Reads the uid and the version of the request that the user saw. */
 function readSeen(form: URLSearchParams): SeenRequest {
   const uid = form.get("uid") ?? "";
   const resourceVersion = form.get("resourceVersion") ?? "";

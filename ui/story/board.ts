@@ -288,8 +288,8 @@ function withRequest(picture: Picture, name: string, changes: Partial<DrawnReque
 }
 
 /**
- * The machines that fit into the boxes of the picture, and the number of the others, which have a box together. The last
- * machine has a part in the story.
+ * Chooses the machines that fit into the boxes of the picture; the others share one box. The last machine is always
+ * shown, because it has a part in the story.
  */
 export function chooseMachines(
   { machines }: Picture,

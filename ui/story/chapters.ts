@@ -19,13 +19,13 @@ export const SHORT_LIFE_SECONDS = 5;
 export const RECOVERY_DAYS = 90;
 
 /** A chapter, which has one step or more. */
-export interface Chapter {
+interface Chapter {
   readonly id: ChapterId;
   readonly title: string;
 }
 
 /** The chapters by their names in the address of the page. */
-export type ChapterId = "first" | "approval" | "refusal" | "renewal" | "expiry" | "theft";
+type ChapterId = "first" | "approval" | "refusal" | "renewal" | "expiry" | "theft";
 
 /** The chapters in the order of the story. */
 export const CHAPTERS: readonly Chapter[] = [
@@ -224,7 +224,7 @@ export type StoryEvent =
   /** The last step is done, and the server still runs. */
   | { readonly kind: "end" };
 
-export type PictureEvent =
+type PictureEvent =
   | { readonly kind: "authority"; readonly name: string }
   | { readonly kind: "serving"; readonly url: string }
   /** The server has stopped, and will start again with other settings. */

@@ -102,7 +102,7 @@ async function serveApp(has: (layer: Layer) => boolean, data: string): Promise<n
   const listener = await listen({
     bindAddress: "127.0.0.1",
     port: 0,
-    serving: { certificatePem: cert, privateKeyPem: key },
+    serving: { certificatePem: cert, keyPem: key },
     clientCaPem: ca,
     clock,
     logger,
