@@ -76,7 +76,7 @@ for (
 test("an expired certificate recovers no node while a later certificate may be of any node", async () => {
   assert.match(
     await recoverWith(PLAIN, [PLAIN], { subject: "CN=system:node:n1,CN=system:node:n2" }),
-    /does not say for which node its record 2 is, so that it may be a newer certificate of this one/,
+    /does not say which node record 2 is for, so it may be a newer certificate of this node/,
   );
   // An earlier build on the same etcd writes no user, but a subject that can be read.
   const subject = "CN=system:node:n1,OU=,O=system:nodes";

@@ -4,7 +4,7 @@
  */
 import { BUILTIN_POLICIES, type Policy } from "../../core/approval/policy.ts";
 import type { Known, Verdict } from "../../core/approval/decide_request.ts";
-import { findRulesAbout } from "../../core/approval/rules/evaluate_policies.ts";
+import { findMatchingRules } from "../../core/approval/rules/evaluate_policies.ts";
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import { listReportedNames, type Lookup, type ReportingNode } from "../../core/approval/evidence/ownership.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
@@ -58,7 +58,7 @@ export async function explainRequest(
   const verdict = await decide(policies);
   const shipped = policies.length > 0 || verdict.stage !== "policies"
     ? []
-    : BUILTIN_POLICIES.values().toArray().filter((policy) => findRulesAbout([policy], csr).length > 0);
+    : BUILTIN_POLICIES.values().toArray().filter((policy) => findMatchingRules([policy], csr).length > 0);
   const others = await Promise.all(shipped.map(async (policy) => {
     const other = await decide([policy]);
     return { ...other, trace: other.trace.filter((step) => step.policy === policy.name) };

@@ -12,7 +12,7 @@ import { shellWord } from "../lib/printable.ts";
 import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
 
 /** The options of an approver that determine its permissions. */
-export interface ApproverRbacOptions {
+interface ApproverRbacOptions {
   readonly needs: PolicyNeeds;
   /** Whether the approver only reports what it would do. */
   readonly dryRun: boolean;
@@ -60,12 +60,12 @@ export function listApproverRoles(
 
 function approverClusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<ClusterRole> {
   const others = [
-    ...(dryRun ? [] : ["decides about those of some signers"]),
-    "reads what was issued before",
-    ...(needs.nodes ? ["reads what nodes report"] : []),
+    ...(dryRun ? [] : ["approves or denies those of some signers"]),
+    "reads the register of certificates",
+    ...(needs.nodes ? ["reads the addresses of nodes"] : []),
   ];
   return {
-    comment: ["It reads requests", ...others].join(", ") + ", and asks what requesters may have.",
+    comment: ["It reads requests", ...others].join(", ") + ", and checks the permissions of requesters.",
     object: {
       metadata: { name: APPROVER_ROLE },
       rules: [
@@ -83,7 +83,7 @@ function approverClusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPa
   };
 }
 
-/** Creates the role by which an approver reads the limits of tokens, and binds them. */
+/** Creates the role with which an approver reads the limits of bootstrap tokens and binds tokens to keys. */
 export function approverTokenRole(dryRun: boolean): ManifestPart<Role> {
   return {
     comment:
@@ -108,13 +108,13 @@ function settingsRole(): ManifestPart<Role> {
   };
 }
 
-/** The user or the group that gets a permission. */
+/** The user or group to which a permission is granted. */
 export interface Grantee {
   readonly kind: "user" | "group";
   readonly name: string;
 }
 
-/** The permissions for which Kubernetes has a role, and the names that the bindings of it get. */
+/** The permissions for which Kubernetes has a role, each with the role and the name of its binding. */
 export const KUBELET_GRANTS = {
   nodeclient: {
     role: "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
@@ -126,7 +126,7 @@ export const KUBELET_GRANTS = {
   },
 } as const;
 
-/** Formats the command that grants a permission: to create this subresource of certificate signing requests. */
+/** Formats the command that grants `create` on a subresource of certificatesigningrequests. */
 export function formatGrantCommand(permission: string, { kind, name }: Grantee): string {
   const bind = (binding: string, role: string): string =>
     `kubectl create clusterrolebinding ${shellWord(binding)} --clusterrole=${shellWord(role)} --${kind}=${
@@ -142,11 +142,11 @@ export function formatGrantCommand(permission: string, { kind, name }: Grantee):
     bind(role, role);
 }
 
-/** The signers that the policies of an approver decide about, and whether they read nodes. */
-export interface PolicyNeeds {
-  /** Signers whose requests are approved or denied; `domain/*` among them. */
+/** What an approver needs for its policies. */
+interface PolicyNeeds {
+  /** The signers whose requests are approved or denied, also as `domain/*`. */
   readonly signerNames: readonly string[];
-  /** Whether Nodes must be watched for the evidence. */
+  /** Whether Nodes must be watched, because their status is evidence. */
   readonly nodes: boolean;
 }
 
@@ -158,16 +158,16 @@ export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   const signerNames = deciding.flatMap(({ match }) => match.signerNames);
   return {
     signerNames: [...new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, ...signerNames])],
-    nodes: policies.some((policy) => asksForOwnership(policy) && usesNodeReports(policy.evidence)),
+    nodes: policies.some((policy) => requiresOwnership(policy) && usesNodeReports(policy.evidence)),
   };
 }
 
-/** Reports whether a policy can approve nothing, or only renewals, when there is no inventory. */
+/** Reports whether a policy approves nothing, or only renewals, without an inventory. */
 export function needsInventory(policy: Policy): boolean {
   return policy.machines === "inventory" ||
-    asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
+    requiresOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
 }
 
-function asksForOwnership({ rules }: Policy): boolean {
+function requiresOwnership({ rules }: Policy): boolean {
   return rules.some(({ require: wanted }) => wanted.names?.owned === true);
 }

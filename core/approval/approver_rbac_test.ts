@@ -8,7 +8,7 @@ const [client, serving, trusting] = ["kubelet-client", "kubelet-serving", "kubel
 );
 const KUBELET = "kubernetes.io/kube-apiserver-client-kubelet";
 
-test("collectPolicyNeeds() names the signers that rules decide about, and nodes where a rule reads them", () => {
+test("collectPolicyNeeds() lists the signers that rules decide, and nodes where a rule reads them", () => {
   assert.deepEqual(collectPolicyNeeds([]), { signerNames: [KUBELET], nodes: false });
   assert.deepEqual(collectPolicyNeeds([client!]), { signerNames: [KUBELET], nodes: false });
   assert.deepEqual(collectPolicyNeeds([serving!]), {

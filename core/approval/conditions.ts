@@ -16,7 +16,7 @@ export interface DecisionText {
   readonly message: string;
 }
 
-/** The parts of a decision's text that a user chose. */
+/** The reason and the message that a user chose. */
 export type OwnDecisionText = { readonly [Key in keyof DecisionText]?: DecisionText[Key] | undefined };
 
 /** The CSR already has the opposite decision, which cannot be removed, not even by force. */
@@ -114,7 +114,7 @@ export interface PastApproval {
   readonly at: Date;
 }
 
-/** When a policy approves, the reason of the condition is this word and the names of the policy and the rule. */
+/** The reason of an approval by a policy begins with this word; the names of the policy and the rule follow. */
 export const POLICY_APPROVED = "PolicyApproved";
 
 /** Formats the reason of the Approved condition, which only an approver can write: `PolicyApproved:web/known`. */
@@ -126,7 +126,7 @@ const REASON = new RegExp(`^${POLICY_APPROVED}:([^/]+)/([^/]+)$`);
 
 /**
  * Lists the approvals among the given CSRs. The API stores them, so an approver that has just started or has become the
- * leader counts the approvals of others too. Deleted CSRs do not count; Kubernetes keeps issued ones for one hour.
+ * leader counts the approvals of others too. Deleted CSRs are not counted; Kubernetes keeps issued ones for one hour.
  */
 export function listPastApprovals(csrs: Iterable<CertificateSigningRequest>): readonly PastApproval[] {
   const approvals: PastApproval[] = [];

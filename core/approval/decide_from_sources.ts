@@ -1,4 +1,4 @@
-/** The facts that a verdict needs, and where they are found. The running approver and `policy explain` both decide by them. */
+/** Reads the facts that a verdict needs, for both the running approver and `policy explain`. */
 import { getErrorMessage } from "../errors.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
@@ -19,11 +19,11 @@ export interface PolicySettings {
   readonly inventory: Inventory | undefined;
 }
 
-/** The sources of the evidence about requests. A fact that cannot be read is `failed`, and then nothing is decided by it. */
+/** The sources of the evidence about requests. A fact that cannot be read is `failed`, and no decision relies on it. */
 export interface EvidenceSources {
   readonly clock: Clock;
   readonly reviewer: AccessReviewer;
-  /** Finds the Revocation for which a request must not be approved; absent where nothing is revoked. */
+  /** Finds the Revocation that forbids the approval of a request; absent where nothing is revoked. */
   readonly findRevoked?: FindRevokedRequest | undefined;
   /** Reads the bootstrap token with an id; absent where the limits of tokens do not apply. */
   readonly readToken?: ((id: string, signal: AbortSignal) => Promise<NonNullable<Known["token"]>>) | undefined;
@@ -40,21 +40,21 @@ export interface EvidenceSources {
   ): Lookup<readonly NodeCertificate[]> | Promise<Lookup<readonly NodeCertificate[]>>;
   /** Lists who holds names, for policies with `names.unclaimed`; absent where no register of certificates is read. */
   claims?(names: readonly string[]): Promise<Lookup<readonly NameClaim[]>>;
-  /** Returns the names and addresses of the API server. A failure is passed on, because nothing is approved without them. */
+  /** Returns the names and addresses of the API server. Errors propagate, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
-  /** Reports whether the requester has fewer pending requests than are checked; absent where requests have no state. */
+  /** Reports whether the requester is below the limit of pending requests; absent where no states are kept. */
   hasRoom?(csr: CertificateSigningRequest): boolean;
-  /** Finds why a request for some names may not be held; absent where requests have no state. */
+  /** Finds why a request for some names may not be held; absent where no states are kept. */
   findExcess?(csr: CertificateSigningRequest, names: readonly string[]): Promise<string | undefined>;
 }
 
-/** Finds the Revocation for which a request must not be approved or signed. */
+/** Finds the Revocation that forbids the approval and the signing of a request. */
 export type FindRevokedRequest = (
   csr: CertificateSigningRequest,
   signal: AbortSignal,
 ) => Promise<{ readonly message: string } | undefined>;
 
-/** Decides a request by the facts of the sources, of which only those that matter are read. */
+/** Decides a request with facts from the sources. Only the facts that matter are read. */
 export function decideFrom(sources: EvidenceSources, question: Question, signal: AbortSignal): Promise<Verdict> {
   return decideWith(question, { now: sources.clock.now() }, (need) => findAnswer(sources, question, need, signal));
 }

@@ -1,9 +1,9 @@
 /**
- * The verdict on a request. The running approver, `policy explain`, `policy test`, `describe csr`, the page and `sign` all
- * decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
+ * The verdict on a request. The running approver, `policy explain`, `policy test`, `describe csr`, the page and `sign`
+ * all decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
  *
- * Nothing here reads anything. A stage lists what it needs to know about a request, the caller finds it out
- * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides by it.
+ * This file reads nothing. A stage lists the facts that it needs, the caller looks them up
+ * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides.
  */
 import { describeTokenProof, readTokenProof } from "../attestation/proof.ts";
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
@@ -21,8 +21,8 @@ import {
   evaluateDenials,
   evaluateKubeletClient,
   evaluatePolicies,
+  findMatchingRules,
   findRequestingNode,
-  findRulesAbout,
   listRecognizedPermissions,
   type PolicyVerdict,
   type RuleTrace,
@@ -40,7 +40,7 @@ import type { Lookup, NameClaim, NodeCertificate } from "./evidence/ownership.ts
 import type { PastApproval } from "./conditions.ts";
 import type { ApprovalRule, Policy } from "./policy.ts";
 
-/** The request that is decided, and the rules of the operator. */
+/** The request to decide, and the rules of the operator. */
 export interface Question {
   readonly csr: CertificateSigningRequest;
   readonly request: RequestFacts;
@@ -52,13 +52,13 @@ export interface Question {
 export type Need =
   | { readonly kind: Exclude<keyof Known, "now" | "permissions" | "excess"> }
   | { readonly kind: "permission"; readonly permission: string }
-  /** Whether so many requests for these names are held already that no other one may be. */
+  /** Whether the limit of held requests for these names is reached. */
   | { readonly kind: "excess"; readonly names: readonly string[] };
 
 /** The facts about a request that are known so far; each is absent until a stage needs it. */
 export interface Known {
   readonly now: Date;
-  /** The Revocation for which the request must not be approved, in words. */
+  /** The message of the Revocation that forbids the approval. */
   readonly revocation?: Lookup<string>;
   /** The Secret of the requester's bootstrap token; `gone` when its limits can no longer be known. */
   readonly token?: Lookup<SecretObject> | { readonly kind: "gone" };
@@ -70,7 +70,7 @@ export interface Known {
   /** Who holds the names of the request; `absent` where no register of issued certificates is read. */
   readonly claims?: Lookup<readonly NameClaim[]> | { readonly kind: "absent" };
   readonly permissions?: ReadonlyMap<string, Lookup<boolean>>;
-  /** Whether the requester has fewer pending requests than are checked. */
+  /** Whether the requester is below the limit of pending requests. */
   readonly room?: boolean;
   /** Why the request may not be held. */
   readonly excess?: Lookup<string>;
@@ -115,7 +115,7 @@ const STAGES: readonly Stage[] = [
   {
     name: "denials",
     needs: ({ policies, csr }) =>
-      listRuleNeeds(findRulesAbout(policies, csr).filter(({ then }) => then === "deny"), csr),
+      listRuleNeeds(findMatchingRules(policies, csr).filter(({ then }) => then === "deny"), csr),
     decide: decideByDenials,
   },
   {
@@ -128,10 +128,10 @@ const STAGES: readonly Stage[] = [
   { name: "policies", needs: listPolicyNeeds, decide: decideByPolicies },
 ];
 
-/** The name under which traces list what no policy can change. */
+/** The policy name in traces of the stages that no policy can change. */
 const ALWAYS = "always";
 
-/** Decides a request, or lists what has to be known first. */
+/** Decides a request, or lists the facts that are still missing. */
 export function decideRequest(
   question: Question,
   known: Known,
@@ -143,7 +143,7 @@ export function decideRequest(
     if (missing.length > 0) return { kind: "needs", needs: missing };
     const { trace = [], verdict, ...own } = decide(question, known);
     effects = { ...effects, ...own };
-    // The policies list the rules that deny once more.
+    // The trace of the policies contains the rules that deny again.
     if (name === "policies") traces.delete("denials");
     traces.set(name, trace);
     if (verdict !== undefined) return { ...verdict, ...effects, stage: name, trace: [...traces.values()].flat() };
@@ -151,7 +151,7 @@ export function decideRequest(
   throw new Error("the last stage has a verdict on every request");
 }
 
-/** Decides a request, and asks for what is not known yet, as far as it matters. */
+/** Decides a request. `answer` is called for each missing fact that matters. */
 export async function decideWith(
   question: Question,
   start: Known,
@@ -169,9 +169,9 @@ export async function decideWith(
   }
 }
 
-/** Lists what is decided for one request at a time: the requester, the node, and names, always in this order. */
+/** Lists the locks under which a request is decided: its requester, its node, and names, always in this order. */
 export function listLocks({ csr, request, policies }: Question): readonly string[] {
-  const rules = findRulesAbout(policies, csr);
+  const rules = findMatchingRules(policies, csr);
   const node = findRequestedNode(csr, request);
   return [
     // A rate includes the previous decision.
@@ -189,7 +189,10 @@ function isKnown(need: Need, known: Known): boolean {
 
 const NOT_READ = { kind: "failed", message: "it has not been read" } as const;
 
-/** Creates the input of rules. A stage needs what its rules use, so what is not known yet is not used. */
+/**
+ * Creates the input of rules. A stage needs every fact that its rules use, so rules never use a fact that is missing
+ * here.
+ */
 function toInput({ csr, request, inventory }: Question, known: Known): PolicyInput {
   const { now, token, approvals, reported = NOT_READ, server, certificates = NOT_READ, claims, permissions } = known;
   return {
@@ -212,7 +215,7 @@ function toInput({ csr, request, inventory }: Question, known: Known): PolicyInp
 
 /** The reason of the conditions Denied and Failed of a revoked request. */
 export const REVOKED = "Revoked";
-/** The reason of the condition Denied of a request for names for which too many others are held. */
+/** The reason of the condition Denied when too many requests for the same name are held. */
 const TOO_MANY_HELD = "TooManyHeldRequests";
 
 function decideByRevocation(_question: Question, { revocation }: Known): Step {
@@ -236,9 +239,9 @@ function decideByDenials(question: Question, known: Known): Step {
 }
 
 /**
- * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). An API server of tlsboot has enforced them when
- * the request was created; a kube-apiserver does not know them. A token that was created with `--approve`, or given for a
- * proof, is the approval, unless a policy requires another proof.
+ * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). tlsboot's own API server has enforced them
+ * when the request was created; a kube-apiserver does not know them. A token that was created with `--approve`, or
+ * issued for a proof, approves the request, unless a policy requires another proof.
  */
 function decideByToken(question: Question, known: Known): Step {
   const { csr, request, policies } = question;
@@ -306,7 +309,7 @@ function listHoldNeeds(question: Question, known: Known): readonly Need[] {
   return findHold(question, known).kind === "found" ? [{ kind: "excess", names: listHeldNodes(question) }] : [];
 }
 
-/** Holds a request for the client certificate of a node for a person, before any rule may approve it. */
+/** Holds a request for a node's client certificate for a person before any rule may approve it. */
 function decideByHold(question: Question, known: Known): Step {
   const node = findRequestedNode(question.csr, question.request);
   if (node === undefined) return {};
@@ -359,7 +362,7 @@ function decideByKubeletClient(question: Question, known: Known): Step {
 
 function listPolicyNeeds(question: Question, known: Known): readonly Need[] {
   const { csr, request, policies } = question;
-  const rules = findRulesAbout(policies, csr);
+  const rules = findMatchingRules(policies, csr);
   if (rules.length === 0) return [];
   if (known.room === undefined) return [{ kind: "room" }];
   if (!known.room) return [];
@@ -389,7 +392,7 @@ function decideByPolicies(question: Question, known: Known): Step {
   return { trace, verdict: isRefused ? { ...verdict, message } : verdict };
 }
 
-/** Finds why a policy leaves a request to a person although the requester may have it: another machine has a name. */
+/** Finds the hold of a request that a policy leaves pending because another machine has one of its names. */
 function findNameHold(verdict: PolicyVerdict): Hold | undefined {
   if (verdict.kind !== "pending" || verdict.rule === undefined) return undefined;
   const check = verdict.trace.flatMap(({ checks }) => checks)
@@ -413,7 +416,7 @@ function listRuleNeeds(rules: readonly ApprovalRule[], csr: CertificateSigningRe
   ];
 }
 
-/** The step of a stage without policies that decides. */
+/** Creates the step of a stage without policies that decides a request. */
 function settle(
   kind: "approve" | "deny",
   rule: string,
@@ -424,14 +427,17 @@ function settle(
   return { trace, verdict: { kind, policy: ALWAYS, rule, trace, ...text } };
 }
 
-/** The step of a stage without policies that leaves a request undecided: until a fact can be read, or to a person. */
+/**
+ * Creates the step of a stage without policies that leaves a request undecided, until a fact can be read or a person
+ * decides.
+ */
 function leave(rule: string, check: Check): Step {
   const kind = check.outcome === "unknown" ? "unknown" : "pending";
   const trace = createTrace(rule, check, kind);
   return { trace, verdict: { kind, policy: ALWAYS, rule, trace, message: escapeControls(check.fault ?? "") } };
 }
 
-/** The step of a stage without policies that has no objection. */
+/** Creates the step of a stage without policies that has no objection. */
 function pass(rule: string, check: Check): Step {
   return { trace: createTrace(rule, check, "next") };
 }

@@ -111,21 +111,21 @@ for (
       rule: "rule-1",
     },
     {
-      name: "a denial behind a rule that approves",
+      name: "a denial after a rule that approves",
       policies: [createPolicy(APPROVING, STOLEN)],
       edit: OWN,
       kind: "deny",
       rule: "rule-2",
     },
     {
-      name: "a denial in the policy behind",
+      name: "a denial in the next policy",
       policies: [BUILTIN_POLICIES.get("kubelet-serving")!, createPolicy(STOLEN)],
       edit: { ...servingOptions("n1"), dnsNames: ["n1.example"] },
       kind: "deny",
       rule: "rule-1",
     },
     {
-      name: "a denial behind one that does not deny",
+      name: "a denial after one that does not deny",
       policies: [createPolicy({ then: "deny", require: { lifetime: { mayBeAbsent: false } } }, STOLEN)],
       edit: OWN,
       kind: "deny",
@@ -139,7 +139,7 @@ for (
       rule: "machine",
     },
     {
-      name: "a policy behind one for another signer",
+      name: "a policy after one for another signer",
       policies: [createPolicy(FOR_WEB), createPolicy({ then: "approve" })],
       edit: SERVING,
       kind: "approve",
@@ -287,8 +287,7 @@ for (
       name: "a token for another node",
       edit: { commonName: "system:node:n2" },
       known: { token: APPROVING_TOKEN },
-      want:
-        'token deny TokenRefused: Token "abcdef": the token is for the client certificate of node "n1" alone, and ' +
+      want: 'token deny TokenRefused: Token "abcdef": the token is only for the client certificate of node "n1", and ' +
         'this request is for "system:node:n2" of signer kubernetes.io/kube-apiserver-client-kubelet.',
       asked: ["revocation", "token"],
     },
@@ -510,7 +509,7 @@ test("decideRequest() lists what it needs when it knows nothing", async () => {
   await assert.rejects(decideWith(question, { now: NOW }, () => ({})), /no answer about revocation/);
 });
 
-test("listLocks() names what is decided for one request at a time, always in one order", async () => {
+test("listLocks() lists the locks of a request in a fixed order", async () => {
   const rated = { require: { rate: { max: 1, perMs: 1_000 } } };
   const policies = [createPolicy(UNCLAIMED, rated, { ...FOR_WEB, ...rated })];
   assert.deepEqual(listLocks(await ask([], {})), ["node n1"]);

@@ -96,7 +96,7 @@ const REQUIREMENTS: Shape<Requirements> = mapping({
   attested: optionalKey((value, place) => ATTESTATION(typeof value === "string" ? { kind: value } : value, place)),
 });
 
-/** The name of a policy or rule. It is written into conditions and parsed from there again. */
+/** The name of a policy or rule. It is written into conditions and read back from them. */
 const name = checkedText((value) =>
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
     ? undefined
@@ -115,7 +115,7 @@ const RULE: Shape<ApprovalRule> = mapped(
     then: requiredKey(oneOf(["approve", "deny", "pending", "next"])),
     otherwise: optionalKey(oneOf(["pending", "deny", "next"])),
   }),
-  // A rule that denies does not decide about other requests.
+  // A rule that denies does not decide the requests that it does not deny.
   (rule) => ({ ...rule, otherwise: rule.otherwise ?? (rule.then === "deny" ? "next" : "pending") }),
 );
 
@@ -143,7 +143,7 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
 /** Past approvals are counted in the API, where the cleaner keeps issued requests for one hour. */
 const LONGEST_RATE_MS = 3_600_000;
 
-/** Checks what the shape cannot express: the parts that an approving rule needs, and parts that exclude each other. */
+/** Checks what the shape cannot express: required parts of a rule that approves, and parts that exclude each other. */
 const checkedPolicy = mapped(POLICY, (policy, place) => {
   const { rules, reissue, machines } = policy;
   if (rules.length === 0 && (reissue ?? machines) === undefined) {

@@ -48,9 +48,9 @@ export interface PolicyCase {
   readonly nodes: ReadonlyMap<string, NodeNames>;
   /** The names in the current certificate of the requester. */
   readonly held: NodeNames | undefined;
-  /** The valid client certificates of the requested node, each from another key than the request. */
+  /** The valid client certificates of the requested node, none with the key of the request. */
   readonly certificates: readonly NodeCertificate[];
-  /** The names that other users hold, each with another key than the request. */
+  /** The names that other users hold, none with the key of the request. */
   readonly holders: readonly NameClaim[];
   /** Names and addresses of the API server. */
   readonly server: readonly string[];
@@ -65,7 +65,7 @@ export interface PolicyCase {
   readonly expect: Expectation;
 }
 
-export type RequestSource =
+type RequestSource =
   /** Path from the fixture's folder, of PEM or a CSR object. */
   | { readonly kind: "file"; readonly path: string }
   /** Created when the test runs. */
@@ -167,42 +167,42 @@ export function parsePolicyFixture(fileText: string): Result<PolicyFixture, read
     mapped(FIXTURE, ({ policies, inventory, defaults, cases }, { faults }) => ({
       policies,
       inventory,
-      cases: cases.map((one, index) => createCase(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`))),
+      cases: cases.map((own, index) => createCase(own, defaults, (fault) => faults.push(`cases[${index}]${fault}`))),
     })),
   );
 }
 
 function createCase(own: ReadCase, defaults: Common, fault: (text: string) => void): PolicyCase {
   if (own.request !== undefined && own.requestFile !== undefined) fault(": request and requestFile exclude each other");
-  const { signerName = "", user = "", ...all } = { ...defaults, ...own };
+  const { signerName = "", user = "", ...merged } = { ...defaults, ...own };
   if (signerName === "") fault(".signerName: missing, here and in defaults");
   if (user === "") fault(".user: missing, here and in defaults");
-  else if (all.attested !== undefined && findTokenId(user) === undefined) {
+  else if (merged.attested !== undefined && findTokenId(user) === undefined) {
     fault(".attested: a proof is given for a bootstrap token, so user must be one, such as system:bootstrap:abcdef");
   }
   return {
     name: own.name,
     request: createRequestSource(own, defaults),
     signerName,
-    usages: all.usages ?? [],
+    usages: merged.usages ?? [],
     user,
-    groups: all.groups ?? [],
-    expirationSeconds: all.expiration,
-    now: all.now ?? new Date(NOW),
-    nodes: new Map((all.nodes ?? []).map(({ name, dns, ips }) => [name, { dns, ips }])),
-    held: all.held,
-    certificates: all.certificates ?? [],
-    holders: all.holders ?? [],
-    server: all.server ?? [],
-    permissions: all.permissions ?? [],
-    unreachable: all.unreachable ?? [],
-    attested: all.attested,
-    approvedBefore: all.approvedBefore ?? 0,
+    groups: merged.groups ?? [],
+    expirationSeconds: merged.expiration,
+    now: merged.now ?? new Date(NOW),
+    nodes: new Map((merged.nodes ?? []).map(({ name, dns, ips }) => [name, { dns, ips }])),
+    held: merged.held,
+    certificates: merged.certificates ?? [],
+    holders: merged.holders ?? [],
+    server: merged.server ?? [],
+    permissions: merged.permissions ?? [],
+    unreachable: merged.unreachable ?? [],
+    attested: merged.attested,
+    approvedBefore: merged.approvedBefore ?? 0,
     expect: own.expect,
   };
 }
 
-/** Creates a generated request: each field is from the case, else from the defaults. */
+/** Returns the source of a request. Each field is from the case, or else from the defaults. */
 function createRequestSource(own: ReadCase, defaults: Common): RequestSource {
   if (own.requestFile !== undefined) return { kind: "file", path: own.requestFile };
   if (own.request === undefined && defaults.requestFile !== undefined) {

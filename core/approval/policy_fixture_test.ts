@@ -66,7 +66,7 @@ for (
   });
 }
 
-test("parsePolicyFixture() names every fault with its place", () => {
+test("parsePolicyFixture() reports every fault with its place", () => {
   const faults = parse("cases:", "- {name: one, request: {}, requestFile: a.csr, expect: {verdict: approve}}");
   assert.deepEqual(faults, {
     ok: false,

@@ -18,8 +18,8 @@ export interface ApproverSettingsText {
   readonly inventoryText: string | undefined;
 }
 
-/** The settings as they are read again. */
-export interface PublishedSettings {
+/** The settings that a command reads from the ConfigMap. */
+interface PublishedSettings {
   readonly policies: readonly Policy[];
   readonly inventory: Inventory | undefined;
   /** The signers that run in the process of the approver, as in `up`; undefined for an approver that runs alone. */
@@ -28,8 +28,8 @@ export interface PublishedSettings {
 }
 
 /**
- * Who checks the limits of bootstrap tokens: the server when it creates a request and then the approver, the approver alone,
- * or no one.
+ * Where the limits of bootstrap tokens are checked: by the server when a request is created and then by the approver,
+ * by the approver alone, or nowhere.
  */
 export type TokenLimitChecks = "at creation" | "by the approver" | "none";
 
@@ -78,7 +78,7 @@ function countBytes(...texts: readonly string[]): number {
   return texts.reduce((total, text) => total + new TextEncoder().encode(text).length, 0);
 }
 
-/** Parses the data of the ConfigMap. The error lists its faults, for a person. */
+/** Parses the data of the ConfigMap. The error lists every fault. */
 export function parsePublishedSettings(
   data: Readonly<Record<string, string>>,
 ): Result<PublishedSettings, readonly string[]> {

@@ -11,11 +11,17 @@ export type RequestState =
   | { readonly kind: "waiting"; readonly refusals: number }
   /** The requester has fewer pending requests again, and this one is checked next. */
   | { readonly kind: "released" }
-  /** No rule leaves it to a person. It does not count as pending. `refusals` counts the checks that lacked a permission. */
+  /**
+   * No rule decides it or leaves it to a person, so it does not count as pending. `refusals` counts the checks that
+   * lacked a permission.
+   */
   | { readonly kind: "unmatched"; readonly refusals: number }
   /** A rule applies to the request but does not decide it. `reported` is the message that was reported last. */
   | { readonly kind: "pending"; readonly reported: string; readonly refusals: number }
-  /** A person has to decide the request. It counts by the names that it asks for, from its address, not by its requester. */
+  /**
+   * A person has to decide the request. It counts towards the limits of its names and its address, not of its
+   * requester.
+   */
   | {
     readonly kind: "held";
     readonly reported: string;
@@ -46,7 +52,7 @@ export interface StepReport {
 export type Recheck =
   | { readonly kind: "onChange" }
   | { readonly kind: "after"; readonly ms: number }
-  /** After the back-off of so many earlier checks, and after `maxMs` at the latest. */
+  /** After the back-off for this number of earlier checks, and after `maxMs` at the latest. */
   | { readonly kind: "backoff"; readonly checks: number; readonly maxMs?: number };
 
 /** The action of an approver after a verdict. */
@@ -59,7 +65,7 @@ export type ApprovalStep =
   }
   /** Evaluate again soon, because a fact could not be read. The state is kept. */
   | { readonly kind: "retry"; readonly message: string }
-  /** Write nothing, and keep the request in this state. The report is undefined when it was made before. */
+  /** Write nothing, and keep the request in this state. `report` is undefined when the same report was made before. */
   | {
     readonly kind: "keep";
     readonly state: RequestState;
@@ -69,20 +75,20 @@ export type ApprovalStep =
 
 /** How often checks that depend on the time of day are repeated. */
 const TIMELY_RECHECK_MS = 60_000;
-/** A check of a request that is held costs little, and the end of a certificate should release it soon. */
+/** Checking a held request is cheap, and the request should be released soon after the other certificate expires. */
 const LONGEST_HELD_RECHECK_MS = 10_000;
 
-/** The facts about a request that an approver knows in addition to its verdict. */
-export interface RequestPlace {
+/** The state of a request before a verdict. */
+interface TrackedRequest {
   readonly name: string;
   readonly state: RequestState | undefined;
   /** The address from which the request came; undefined where it is not known. */
   readonly address: string | undefined;
 }
 
-/** Plans what an approver does with a request after a verdict. A dry run writes no decision, and reports it. */
+/** Plans what an approver does with a request after a verdict. A dry run reports the decision instead of writing it. */
 export function planApprovalStep(
-  { name, state, address }: RequestPlace,
+  { name, state, address }: TrackedRequest,
   verdict: Verdict,
   isDryRun: boolean,
 ): ApprovalStep {
@@ -135,10 +141,10 @@ export function planApprovalStep(
   }
 }
 
-/** Plans the repetition of checks of time and permissions, which change without a change of a watched object. */
+/** Plans when checks of time and permissions are repeated, because their results change without an event of a watch. */
 function planRecheck({ trace }: Verdict, refusals: number): Recheck {
   const failing = trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
-  // Each request has its own back-off: a thousand nodes that wait for one permission must not wait for each other.
+  // Each request has its own back-off, so a thousand nodes that lack a permission do not delay each other.
   if (failing.some(({ what }) => what === "permission")) return { kind: "backoff", checks: refusals };
   const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
   return isTimely ? { kind: "after", ms: TIMELY_RECHECK_MS } : { kind: "onChange" };
@@ -179,11 +185,11 @@ function reportPending(name: string, message: string): StepReport {
 export const MAX_PENDING = 100;
 
 /** Whether a request may be checked. `isFirst` marks the request with which its requester reached the limit. */
-export type CheckDecision = { readonly kind: "check" } | { readonly kind: "wait"; readonly isFirst: boolean };
+type CheckDecision = { readonly kind: "check" } | { readonly kind: "wait"; readonly isFirst: boolean };
 
 /**
- * The states of all requests. Further requests of a requester with too many pending ones wait until some are gone, so that
- * one node cannot keep an approver busy.
+ * The states of all requests. While a requester has too many pending requests, further ones wait, so one node cannot
+ * keep an approver busy.
  */
 export class RequestStates {
   readonly #maxPending: number;
@@ -253,8 +259,8 @@ export class RequestStates {
 
   /**
    * Finds why a request for some names may not be held: the limit of held requests is reached for one of the names.
-   * Limits are for each name, so a machine that requests the names of others does not use up the limit of machines with
-   * its token.
+   * Each name has its own limit, so a machine that requests the names of others does not use up the limit of machines
+   * with the same token.
    */
   findExcess(request: string, names: readonly string[], address: string | undefined): string | undefined {
     const full = listHeldLimits(names, address).find(({ group, max }) => {
@@ -292,17 +298,19 @@ function listGroups(requester: string, state: RequestState): readonly string[] {
   return [state.kind, toGroup(state.kind, requester), ...held.map(({ group }) => group)];
 }
 
-/** Names the group of one requester; the space keeps it apart from the group of all requesters. */
+/** Returns the group of one requester. The space distinguishes it from the group of all requesters. */
 function toGroup(kind: RequestState["kind"], requester: string): string {
   return `${kind} ${requester}`;
 }
 
-/** Names the group of one held name; the tab keeps it apart from the groups of requesters, and names from addresses. */
+/** Returns the group of one held name. The tabs distinguish it from groups of requesters, and names from addresses. */
 function toHeldGroup(name: string, address = ""): string {
   return `held\t${name}\t${address}`;
 }
 
-/** The limits of held requests for one name: from all addresses, and from one. A person compares them one by one. */
+/**
+ * The limits of held requests for one name: from all addresses, and from one. A person has to compare these requests.
+ */
 const MAX_HELD = { ofName: 10, ofNameAndAddress: 3 } as const;
 
 function listHeldLimits(

@@ -1,7 +1,8 @@
 /**
- * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. What it has to know at the
- * second call travels in a state that only the servers of the installation can read and make. The token is derived from the
- * challenge, so a repeated second call has the same answer. Each kind of proof has its challenge and its verification.
+ * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. The client returns
+ * a sealed state at the second call, which only the servers of the installation can read and create. The token is
+ * derived from the challenge, so a repeated second call has the same answer. Each kind of proof has its own challenge
+ * and verification.
  */
 import { Buffer } from "node:buffer";
 import { encodeBase64, encodeHex } from "../lib/encodings.ts";
@@ -52,7 +53,7 @@ export interface ProofMessage extends ProofSubject {
   readonly challenge: string;
 }
 
-/** Creates the text that is signed. A signature for another purpose, server, node or key never fits. */
+/** Creates the text to sign. A signature for another purpose, server, node or key never verifies. */
 export function createProofMessage({ caHash, node, key, challenge }: ProofMessage): Bytes {
   const lines = [
     "tlsboot node attestation v1",
@@ -70,12 +71,12 @@ export interface Endorsement {
   readonly certificate: Bytes;
 }
 
-/** A key that a machine has proven to have, and the certificate that its TPM has for it. */
+/** A key that a machine has proven to hold, and the certificate of its TPM for it. */
 export interface ProvenKey extends ProvenIdentity {
   readonly endorsement?: Endorsement | undefined;
 }
 
-/** Returns the key for a purpose at a time. The key changes every day, so that a state ends with its day. */
+/** Returns the key for a purpose at a time. The key changes every day. */
 export type SealingKey = (purpose: "state" | "token", at: Date) => Uint8Array;
 
 /** Creates the sealing key of an installation from the secret bytes in its file. */
@@ -102,7 +103,7 @@ export interface BegunExchange {
   readonly state: Bytes;
 }
 
-/** Begins an exchange. The answer does not depend on the machines that are expected, so it does not show them. */
+/** Begins an exchange. The answer does not depend on the expected machines, so it does not reveal them. */
 export async function beginAttestation(
   { node, key, evidence }: ProofSubject & { readonly evidence: Evidence },
   { caHash, now, sealingKey, pcrs, random }: ExchangeContext & {
@@ -143,9 +144,9 @@ export interface AttestedNode {
 
 /** The reason why a second call is refused. */
 interface AttestationRefusal {
-  /** The label that metrics have for it. */
+  /** The label in metrics. */
   readonly reason: "state" | "proof" | "inventory";
-  /** The sentence for the client, which does not show what is expected. */
+  /** The sentence for the client, which does not reveal the expected machines. */
   readonly message: string;
   /** The reason for the log of the server. */
   readonly detail: string;
@@ -157,8 +158,8 @@ const NOT_ACCEPTED =
   "log of the server says what is wrong";
 
 /**
- * Completes an exchange. The proof is verified before the inventory is asked, so that the time of the answer does not show
- * which machines are expected either.
+ * Completes an exchange. The proof is verified before the inventory is read, so the duration of the answer does not
+ * reveal the expected machines either.
  */
 export function completeAttestation(
   { node, key, answer, state: sealed }: ProofSubject & { readonly answer: ProofAnswer; readonly state: Bytes },
@@ -173,7 +174,7 @@ export function completeAttestation(
   if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
   const { kind, challenge, proven, endorsement, at } = state.value;
   if (state.value.caHash !== caHash) {
-    return refuse("state", "the challenge names another CA of the server", BEGIN_AGAIN);
+    return refuse("state", "the challenge has another CA of the server", BEGIN_AGAIN);
   }
   if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
   if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
@@ -206,7 +207,7 @@ function findUnexpected(
   const isListed = kind === "tpm" ? expected.tpm === proven : expected.ssh.includes(proven);
   if (!isListed) return "the inventory does not list this key for this node";
   if (answer.kind !== "tpm") return undefined;
-  // The quote says nothing about other PCRs than those that were requested.
+  // The quote covers only the requested PCRs.
   const wrong = [...expected.pcrs].filter(([index, value]) =>
     !pcrs.includes(index) || !equalBytes(answer.pcrValues.get(index) ?? new Uint8Array(), value)
   );
@@ -214,14 +215,14 @@ function findUnexpected(
   return `PCR ${wrong.map(([index]) => index).join(", ")} differs from the inventory`;
 }
 
-/** Lists the PCRs that every machine quotes: those of the firmware, and those that any machine is expected to have. */
+/** Lists the PCRs that every machine quotes: those of the firmware, and those that are expected of any machine. */
 export function listQuotedPcrs(expected: Iterable<ExpectedProofs>): readonly number[] {
   const pcrs = new Set([0, 1, 2, 3, 4, 5, 6, 7]);
   for (const proofs of expected) for (const index of proofs.pcrs.keys()) pcrs.add(index);
   return [...pcrs].sort((a, b) => a - b);
 }
 
-/** What travels from the first call to the second. Bytes are base64 text. */
+/** The content of the state that travels from the first call to the second. Bytes are base64 text. */
 interface SealedState extends ProofMessage, Pick<Challenged, "kind" | "proven" | "pcrs"> {
   readonly verifyingKey: string;
   readonly secret: string;
@@ -283,7 +284,7 @@ function deriveToken(key: Uint8Array, subject: ProofSubject & Pick<ProofMessage,
   });
 }
 
-/** A part of the evidence that cannot prove anything. */
+/** A fault in one field of the evidence. */
 interface EvidenceFault {
   /** The path of the field below the evidence, such as `tpm.attestationKey`. */
   readonly field: string;
@@ -301,16 +302,16 @@ interface Verifier {
   readonly pcrs: readonly number[];
 }
 
-/** A challenge, and what the second call has to know about it. */
+/** A challenge, and what the second call needs to verify its answer. */
 interface Challenged extends Verifier {
   readonly challenge: ProofChallenge;
-  /** The key as an inventory has it. */
+  /** The key in the form of an inventory. */
   readonly proven: string;
 }
 
 const SECRET_BYTES = 32;
 
-/** Challenges the keys of evidence, whether they are expected or not. */
+/** Creates a challenge for the keys in evidence, whether they are expected or not. */
 async function challengeEvidence(
   evidence: Evidence,
   { pcrs, random }: { readonly pcrs: readonly number[]; readonly random: Pick<Random, "bytes"> },

@@ -68,7 +68,7 @@ function complete(
   return completeAttestation({ node, key, answer, state }, { ...context, ...more, findExpected });
 }
 
-test("createProofMessage() names the purpose, the server, the node, the key and the challenge", () => {
+test("createProofMessage() contains the purpose, the server, the node, the key and the challenge", () => {
   assert.equal(
     text(createProofMessage({ caHash, node: n1, key: keyA, challenge: "AQID" })),
     `tlsboot node attestation v1\nca: ${caHash}\nnode: n1\nkey: ${keyA}\nchallenge: AQID\n`,
@@ -182,7 +182,7 @@ for (
     {
       name: "a challenge at a server with another CA",
       run: (begun: BegunExchange) => complete(begun, sign(begun, { caHash: keyB }), { caHash: keyB }),
-      want: ["state", "the challenge names another CA of the server"],
+      want: ["state", "the challenge has another CA of the server"],
     },
     {
       name: "a challenge at a server with another sealing key",

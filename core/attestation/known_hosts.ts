@@ -1,6 +1,6 @@
 /**
- * Reads a `known_hosts` file of SSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") as a list of the machines that are expected.
- * Each line has the names of one machine, of which the first is the node's, and one of its host keys.
+ * Reads a `known_hosts` file of SSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") as a list of the expected machines. Each
+ * line has the names of one machine, the node's name first, and one of its host keys.
  */
 import { createHmac } from "node:crypto";
 import { decodeBase64 } from "../lib/encodings.ts";
@@ -12,7 +12,7 @@ import { findDnsNameFault } from "../pki/x509/subject_alternative_names.ts";
 import { formatSshFingerprint, parseSshKeyText } from "./ssh_signature.ts";
 
 /** One host key of a machine. */
-export interface KnownHost {
+interface KnownHost {
   /** The number of the line, from 1. */
   readonly line: number;
   /** The names in the order of the file, addresses in canonical form. */
@@ -20,7 +20,7 @@ export interface KnownHost {
   readonly fingerprint: string;
 }
 
-/** One host key of a machine whose name is known as a hash alone. */
+/** One host key of a machine whose name is known only as a hash. */
 export interface HashedHost {
   readonly salt: Bytes;
   readonly hash: Bytes;
@@ -28,7 +28,7 @@ export interface HashedHost {
 }
 
 /** The machines of a file, without the keys that it revokes. */
-export interface KnownHosts {
+interface KnownHosts {
   readonly hosts: readonly KnownHost[];
   readonly hashedHosts: readonly HashedHost[];
 }
@@ -53,7 +53,7 @@ export function parseKnownHosts(text: string): Result<KnownHosts, readonly strin
       faults.push(`line ${line}: ${fault}`);
     };
     if (marker === "@revoked") {
-      // A key of any type, for whatever hosts: it proves nothing any more.
+      // A revoked key of any type and for any hosts no longer proves anything.
       const wire = decodeBase64(key);
       if (wire === undefined) report("the key is not valid base64");
       else revoked.add(formatSshFingerprint({ wire }));
@@ -85,7 +85,7 @@ export function parseKnownHosts(text: string): Result<KnownHosts, readonly strin
   return ok({ hosts: hosts.filter(isValid), hashedHosts: hashedHosts.filter(isValid) });
 }
 
-/** Reports whether a machine of this name is the hashed one. */
+/** Reports whether the hash is that of this name. */
 export function isHashOf({ salt, hash }: HashedHost, name: string): boolean {
   return equalBytes(createHmac("sha1", salt).update(name).digest(), hash);
 }
@@ -130,7 +130,7 @@ function findHostFault(name: string): string | undefined {
   return findPatternFault(name) ?? (canonicalIp(name) === undefined ? findDnsNameFault(name) : undefined);
 }
 
-/** Finds out what makes a name a pattern or an address with a port, which is not the name of one machine. */
+/** Finds out why a text is not the name of one machine: it is a pattern, or has a port. */
 function findPatternFault(name: string): string | undefined {
   if (/[*?]/.test(name)) return `"${name}" is a wildcard; list each machine by its name`;
   if (name.startsWith("!")) return `"${name}" excludes machines; list each machine by its name`;

@@ -62,7 +62,7 @@ function decodeBytes(text: string | null | undefined): Bytes {
   return decodeBase64(text ?? "") ?? new Uint8Array();
 }
 
-/** Converts a challenge to the form in which it is answered. */
+/** Converts a challenge to its form in the object. */
 export function toWireChallenge(
   challenge: ProofChallenge,
   nonce: string,
@@ -77,7 +77,7 @@ export function toWireChallenge(
   };
 }
 
-/** Converts evidence to the form in which it is sent. */
+/** Converts evidence to its form in the object. */
 export function toWireEvidence(evidence: Evidence): AttestationEvidence {
   if (evidence.kind === "ssh") return { ssh: { hostKey: encodeBase64(evidence.hostKey) } };
   const { endorsementKey, endorsementCertificate, attestationKey } = evidence;
@@ -90,7 +90,7 @@ export function toWireEvidence(evidence: Evidence): AttestationEvidence {
   };
 }
 
-/** Converts an answer to the form in which it is sent. */
+/** Converts an answer to its form in the object. */
 export function toWireAnswer(answer: ProofAnswer): AttestationAnswer {
   if (answer.kind === "ssh") return { ssh: { signature: encodeBase64(answer.signature) } };
   const { secret, quote, signature, pcrValues } = answer;

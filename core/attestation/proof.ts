@@ -1,7 +1,8 @@
 /**
- * How a machine proves which one it is: what an operator expects, what the machine presents, the challenge of the server, and
- * the answer. Bytes are structures of a TPM, of SSH or of X.509, as named. The server writes into the Secret of a bootstrap
- * token what its holder has proven, when it exchanges a proof for the token, and the register keeps it with the certificate.
+ * How a machine proves its identity: what an operator expects, what the machine presents, the challenge of the server,
+ * and the answer. Bytes are structures of a TPM, of SSH or of X.509, as each field says. When the server exchanges a
+ * proof for a bootstrap token, it writes the proof into the Secret of the token, and the register keeps it with the
+ * certificate.
  */
 import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
@@ -10,7 +11,7 @@ import { formatTime } from "../kube/meta.ts";
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { parseRfc3339 } from "../token/token_secret.ts";
 
-/** What a machine proves with: a TPM 2.0, or the host key of its sshd. */
+/** The means of a proof: a TPM 2.0, or the host key of sshd. */
 export type ProofKind = "tpm" | "ssh";
 
 /** The kinds of proof, in the order in which a machine tries them. */
@@ -43,7 +44,7 @@ export type Evidence =
     readonly hostKey: Bytes;
   };
 
-/** The challenge of the server. A proof by SSH needs no more than the message that is signed. */
+/** The challenge of the server. A proof by SSH needs only the message to sign. */
 export type ProofChallenge =
   | {
     readonly kind: "tpm";
@@ -74,7 +75,7 @@ export type ProofAnswer =
     readonly signature: Bytes;
   };
 
-/** The key that a machine has proven to have. */
+/** The key that a machine has proven to hold. */
 export interface ProvenIdentity {
   readonly kind: ProofKind;
   /** The key, written as in an inventory: a pin or a fingerprint. */

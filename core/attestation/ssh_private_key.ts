@@ -17,7 +17,7 @@ import { PUBLIC_KEY_OID } from "../pki/keys/public_key.ts";
 import { readCurve, readKeyType, type SshPublicKey, SshReader, toSshPublicKey } from "./ssh_signature.ts";
 
 /** A private key and its public key, as `signSsh` needs them. */
-export interface SshKeyPair {
+interface SshKeyPair {
   readonly publicKey: SshPublicKey;
   readonly privateKey: PrivateKey;
 }
@@ -33,7 +33,7 @@ export function parseSshPrivateKey(text: string): Result<SshKeyPair, string> {
   if (!read.ok) return read;
   const pair = parsePem(read.value.pem);
   if (!pair.ok || equalBytes(pair.value.publicKey.wire, read.value.wire)) return pair;
-  return err("its private part is not that of its public part: it was changed");
+  return err("its private part does not match its public part: the key was changed");
 }
 
 function parsePem(pem: string): Result<SshKeyPair, string> {
@@ -48,7 +48,7 @@ function readFile(reader: SshReader): { readonly wire: Bytes; readonly pem: stri
   reader.expectText(MAGIC, "it is not a key of OpenSSH");
   const cipher = reader.readName();
   if (cipher !== "none") throw new DerError("the private key is encrypted; ssh-keygen -p removes the passphrase");
-  // How a key would be derived from a passphrase: a name and options.
+  // The name and the options of a key derivation, which an unencrypted key does not use.
   reader.readString();
   reader.readString();
   if (reader.readUint32() !== 1) throw new DerError("the file does not have exactly one key");
@@ -100,7 +100,7 @@ function readPrivateParts(reader: SshReader): string {
   }
 }
 
-/** Computes the private exponent modulo a prime less one, which PKCS#1 contains and SSH does not. */
+/** Computes the private exponent modulo a prime minus one, which PKCS#1 contains and SSH does not. */
 function reduce(exponent: Bytes, prime: Bytes): Bytes {
   const modulus = toBigInt(prime) - 1n;
   if (modulus < 1n) throw new DerError(DAMAGED);

@@ -53,14 +53,14 @@ for (const { type, privateKey } of SSH_VECTORS) {
   });
 }
 
-test("parseSshPrivateKey() refuses a private part that is not that of the public part", () => {
+test("parseSshPrivateKey() refuses a private part that does not match the public part", () => {
   const [ed25519] = SSH_VECTORS;
   const file = bytes(ed25519?.privateKey);
   // The first byte of the public key, which is in the file before the private part.
   const at = file.findIndex((_, index) => file.subarray(index, index + 4).join() === "0,0,0,32") + 4;
   assert.equal(
     findFault(encodePem(LABEL, file.with(at, file[at]! ^ 1))),
-    "its private part is not that of its public part: it was changed",
+    "its private part does not match its public part: the key was changed",
   );
 });
 

@@ -1,7 +1,7 @@
 /**
  * SSH public keys (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4), their fingerprints, and signatures over a message
- * (OpenSSH's `PROTOCOL.sshsig`), by which a machine proves that it can use its host key. SSH's data types (RFC 4251 §5) are
- * read within bounds.
+ * (OpenSSH's `PROTOCOL.sshsig`), with which a machine proves that it can use its host key. SSH's data types (RFC 4251
+ * §5) are read with bounds checks.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -21,10 +21,10 @@ import {
 } from "../pki/keys/public_key.ts";
 import { findSignatureFault, type SignedBytes } from "../pki/keys/signature.ts";
 
-/** The namespace of a proof, which keeps it apart from all that the key signs for other purposes. */
+/** The namespace of a proof, which separates it from signatures of the key for other purposes. */
 export const PROOF_NAMESPACE = "tlsboot-join";
 
-/** The types of keys that can prove something. */
+/** The types of keys that can prove an identity. */
 const KEY_TYPES = [
   "ssh-ed25519",
   "ecdsa-sha2-nistp256",
@@ -43,7 +43,9 @@ export interface SshPublicKey {
   readonly facts: PublicKeyFacts;
 }
 
-/** The sizes of RSA keys. Anyone can let a server verify with a key: one of 16,384 bits would cost milliseconds. */
+/**
+ * The sizes of RSA keys. Anyone can make a server verify with a key, and one of 16,384 bits would cost milliseconds.
+ */
 const RSA_BITS = { least: 2048, most: 8192 };
 
 const CURVE_OF_TYPE: Readonly<Record<Extract<SshKeyType, `ecdsa-${string}`>, Curve>> = {
@@ -131,12 +133,12 @@ export function formatSshFingerprint({ wire }: Pick<SshPublicKey, "wire">): stri
 /** Explains why a text is not a fingerprint; undefined when it is one. */
 export function findSshFingerprintFault(text: string): string | undefined {
   const [, base64] = /^SHA256:([A-Za-z0-9+/]{43})$/.exec(text) ?? [];
-  // The last character has two bits to spare, which are zero.
+  // The last two bits of the last character are unused and must be zero.
   if (base64 !== undefined && Buffer.from(base64, "base64").toString("base64") === `${base64}=`) return undefined;
   return "want SHA256: and 43 characters, as ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub prints them";
 }
 
-/** What was signed, and for what. */
+/** A message and the namespace for which it is signed. */
 interface SshMessage {
   readonly namespace: string;
   readonly message: Uint8Array;
@@ -145,7 +147,7 @@ interface SshMessage {
 const MAGIC = "SSHSIG";
 const VERSION = 1;
 
-/** Verifies a signature, the binary structure without armor. The error is the reason, for a log. */
+/** Verifies a signature, the binary structure without armor. The error is for a log. */
 export function verifySshSignature(
   { publicKey, signature, namespace, message }: SshMessage & {
     readonly publicKey: SshPublicKey;
@@ -197,7 +199,7 @@ export function signSsh(
   return concatBytes(MAGIC, encodeUint32(VERSION), encodeStrings(publicKey.wire, namespace, "", digest, signature));
 }
 
-/** Encodes what is signed: the hash of the message, and its purpose. */
+/** Encodes the signed bytes: the namespace and the hash of the message. */
 function encodeSigned({ namespace, message }: SshMessage, digest: "sha256" | "sha512"): Bytes {
   return concatBytes(MAGIC, encodeStrings(namespace, "", digest, decodeHex(hash(digest, message))));
 }
@@ -211,7 +213,7 @@ const SIGNATURE_HASHES: Readonly<Record<SshKeyType, Readonly<Record<string, Hash
   "ssh-rsa": { "rsa-sha2-256": "sha256", "rsa-sha2-512": "sha512" },
 };
 
-/** Reads a signature into the form in which X.509 has it. */
+/** Reads a signature and converts it to the form of X.509. */
 function readSignature(
   reader: SshReader,
   { type, facts }: SshPublicKey,
@@ -299,7 +301,7 @@ export class SshReader {
   }
 }
 
-/** Encodes strings, each with its length before it. */
+/** Encodes strings, each after its length. */
 export function encodeStrings(...strings: readonly (Uint8Array | string)[]): Bytes {
   return concatBytes(...strings.flatMap((one) => {
     const bytes = toBytes(one);

@@ -1,7 +1,7 @@
 /**
- * The proof by a TPM as a server demands and verifies it: its keys, its quote, its endorsement certificate, and a secret that
- * only the TPM with an endorsement key recovers, and only while the key of a given name is loaded in it (MakeCredential: TCG,
- * Trusted Platform Module Library, part 1, "Credential Protection").
+ * The proof by a TPM as a server requests and verifies it: its keys, its quote, its endorsement certificate, and a
+ * secret that only the TPM with an endorsement key recovers, and only while the key with a given name is loaded in it
+ * (MakeCredential: TCG, Trusted Platform Module Library, part 1, "Credential Protection").
  */
 import { createCipheriv, createHash, createHmac, webcrypto } from "node:crypto";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -28,9 +28,9 @@ import {
 import { AppError } from "../errors.ts";
 import type { Random } from "../ports.ts";
 
-/** A key that signs only what its TPM made, and that never leaves the TPM. */
+/** A key that signs only structures of its TPM and never leaves the TPM. */
 export interface AttestationKey {
-  /** The name by which a credential is bound to the key. */
+  /** The name that binds a credential to the key. */
   readonly name: Bytes;
   /** The scheme that the key is limited to (TPM_ALG_ID). */
   readonly scheme: number;
@@ -39,7 +39,7 @@ export interface AttestationKey {
 }
 
 const REQUIRED_ATTRIBUTES = ["fixedTPM", "fixedParent", "sensitiveDataOrigin", "restricted", "sign"] as const;
-/** Anyone can let a server verify with a key: a longer one than TPMs have would cost milliseconds. */
+/** Anyone can make a server verify with a key, and a longer one than TPMs have would cost milliseconds. */
 const RSA_BITS = { least: 2048, most: 4096 };
 const PCR_BYTES = 32;
 
@@ -50,8 +50,8 @@ const ALGORITHMS: ReadonlyMap<number, SignatureAlgorithmFacts> = new Map([
 ]);
 
 /**
- * Parses the attestation key of a machine (TPMT_PUBLIC). A key that its TPM may not vouch for is refused: a TPM lets only a
- * restricted key sign quotes that are genuine, and only a key with the fixed attributes stays in one TPM.
+ * Parses the attestation key of a machine (TPMT_PUBLIC). The required attributes make its quotes trustworthy: only a
+ * restricted key cannot sign forged quotes, and only a key with the fixed attributes stays in one TPM.
  */
 export function readAttestationKey(publicArea: Bytes): Result<AttestationKey, string> {
   const parsed = parsePublicArea(publicArea);
@@ -120,7 +120,7 @@ export function verifyQuote(
     : err("the values of the PCRs are not those quoted");
 }
 
-/** The CAs of endorsement certificates that name their machines, and the field that has the name of the node. */
+/** The CAs of endorsement certificates that identify machines, and the field with the name of the node. */
 export interface EndorsementAuthority {
   readonly certificates: readonly CertificateFacts[];
   readonly nodeName: "commonName" | "dnsName";
@@ -141,8 +141,9 @@ export function parseEndorsementAuthority(
 }
 
 /**
- * Verifies an endorsement certificate and returns the node that it names, by the first authority that issued it. An
- * issuer that does not control the field, such as the vendor of a chip, must not be listed: it would admit every chip.
+ * Verifies an endorsement certificate and returns the node in it, as the first authority that issued it defines. An
+ * issuer that does not control the field, such as the vendor of a chip, must not be listed, because it would admit
+ * every chip.
  */
 export function verifyEndorsement(
   certificate: Bytes,
@@ -172,7 +173,7 @@ export function verifyEndorsement(
   return err(`the endorsement certificate is not accepted: ${fault}`);
 }
 
-/** Reads the one value of a field, which must be a node name as it is written in Kubernetes. */
+/** Reads the only value of a field, which must be a node name in Kubernetes' spelling. */
 function readEndorsedName(
   { subject, dnsNames }: CertificateFacts,
   field: EndorsementAuthority["nodeName"],
@@ -213,8 +214,8 @@ export function readEndorsementKey(spki: Bytes): Result<PublicKeyFacts, string> 
 }
 
 /**
- * Encrypts a secret of at most 32 bytes for the TPM with the endorsement key, which needs the key named `objectName` to
- * recover it. The endorsement key has a standard template: SHA-256, and AES-128 in CFB mode. Rejects with AppError
+ * Encrypts a secret of at most 32 bytes for the TPM with the endorsement key, which recovers it only with the key named
+ * `objectName`. The endorsement key has a standard template: SHA-256, and AES-128 in CFB mode. Rejects with AppError
  * `invalid` for a key that `readEndorsementKey` refuses.
  */
 export async function makeCredential(
@@ -246,10 +247,10 @@ async function shareSeed(
     return { seed, encrypted: new Uint8Array(encrypted) };
   }
   const curve = { name: "ECDH", namedCurve: "P-256" };
-  const theirs = await subtle.importKey("spki", key.der, curve, false, []);
-  const own = await subtle.generateKey(curve, false, ["deriveBits"]);
-  const shared = await subtle.deriveBits({ name: curve.name, public: theirs }, own.privateKey, 8 * HASH_BYTES);
-  const point = new Uint8Array(await subtle.exportKey("raw", own.publicKey));
+  const peerKey = await subtle.importKey("spki", key.der, curve, false, []);
+  const ephemeral = await subtle.generateKey(curve, false, ["deriveBits"]);
+  const shared = await subtle.deriveBits({ name: curve.name, public: peerKey }, ephemeral.privateKey, 8 * HASH_BYTES);
+  const point = new Uint8Array(await subtle.exportKey("raw", ephemeral.publicKey));
   const [x, y] = [point.subarray(1, 1 + HASH_BYTES), point.subarray(1 + HASH_BYTES)];
   // KDFe (part 1, "Key Derivation Function for Elliptic Curve"), whose one round gives all the bits.
   const kdf = createHash("sha256").update(tpmNumber(4, 1)).update(new Uint8Array(shared)).update(IDENTITY);

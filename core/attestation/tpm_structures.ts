@@ -42,7 +42,7 @@ const P256 = 0x0003;
 const P256_BYTES = 32;
 /** The exponent that a TPM writes as zero. */
 const DEFAULT_EXPONENT = 65_537;
-/** TPMS_ATTEST begins with this number in structures that a TPM made by itself (TPM_GENERATED_VALUE). */
+/** The first number of a TPMS_ATTEST that a TPM generated (TPM_GENERATED_VALUE). */
 const GENERATED = 0xff544347;
 /** The type of a quote in a TPMS_ATTEST (TPM_ST_ATTEST_QUOTE). */
 const QUOTE = 0x8018;
@@ -181,7 +181,7 @@ function readEcc(reader: TpmReader): TpmPublicArea["key"] {
   return { kind: "ecc", curve, x: reader.sized(), y: reader.sized() };
 }
 
-/** Encodes a TPMT_PUBLIC. A template has zeros, or nothing, as its key. */
+/** Encodes a TPMT_PUBLIC. The key of a template is zeros or empty. */
 export function encodePublicArea(
   { nameAlgorithm, attributes, authPolicy, symmetric, scheme, key }: TpmPublicArea,
 ): Bytes {
@@ -243,8 +243,8 @@ const ENDORSEMENT_KEY: Omit<TpmPublicArea, "key"> = {
 };
 
 /**
- * The standard endorsement keys, in the order in which they are tried, and where their certificates are (TCG EK Credential
- * Profile, templates L-1 and L-2).
+ * The templates of the standard endorsement keys, in the order in which they are tried, and the NV indices of their
+ * certificates (TCG EK Credential Profile, templates L-1 and L-2).
  */
 export const ENDORSEMENT_TEMPLATES: readonly { readonly area: TpmPublicArea; readonly certificateIndex: number }[] = [
   {
@@ -260,7 +260,7 @@ export const ENDORSEMENT_TEMPLATES: readonly { readonly area: TpmPublicArea; rea
   },
 ];
 
-/** The attestation key: it signs, on P-256, only what the TPM itself made. */
+/** The template of the attestation key: on P-256, and restricted to structures that the TPM itself made. */
 export const ATTESTATION_TEMPLATE: TpmPublicArea = {
   nameAlgorithm: TPM_ALGORITHM.sha256,
   attributes: OF_THIS_TPM | TPM_ATTRIBUTE.userWithAuth | TPM_ATTRIBUTE.noDA | TPM_ATTRIBUTE.restricted |
@@ -271,7 +271,7 @@ export const ATTESTATION_TEMPLATE: TpmPublicArea = {
 };
 
 /** PCRs of one bank (TPMS_PCR_SELECTION), in ascending order. */
-export interface PcrSelection {
+interface PcrSelection {
   readonly hash: number;
   readonly pcrs: readonly number[];
 }
@@ -297,8 +297,8 @@ export function readPcrSelections(reader: TpmReader): readonly PcrSelection[] {
   });
 }
 
-/** What a TPM says in a quote. */
-export interface TpmQuote {
+/** The content of a quote. */
+interface TpmQuote {
   readonly qualifyingData: Bytes;
   readonly selections: readonly PcrSelection[];
   readonly pcrDigest: Bytes;
@@ -317,7 +317,7 @@ export function parseQuote(bytes: Bytes): Result<TpmQuote, string> {
 }
 
 /** A signature with its scheme; that of ECDSA in DER, as X.509 and `node:crypto` have it. */
-export interface TpmSignature {
+interface TpmSignature {
   readonly algorithm: number;
   readonly hash: number;
   readonly signature: Bytes;

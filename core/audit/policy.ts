@@ -111,7 +111,7 @@ const SECRET_RESOURCES: ReadonlySet<string> = new Set([
 ]);
 
 /** Reports whether the bodies of a request contain secrets. */
-export function isAboutSecrets(attributes: Attributes): boolean {
+export function hasSecretBodies(attributes: Attributes): boolean {
   if (attributes.kind !== "resource") return false;
   const { apiGroup, resource, subresource } = attributes;
   const name = `${apiGroup}/${resource}`;
@@ -119,7 +119,7 @@ export function isAboutSecrets(attributes: Attributes): boolean {
 }
 
 function withoutSecrets(level: AuditLevel, attributes: Attributes): AuditLevel {
-  return isAtLeast(level, "Request") && isAboutSecrets(attributes) ? "Metadata" : level;
+  return isAtLeast(level, "Request") && hasSecretBodies(attributes) ? "Metadata" : level;
 }
 
 function matches(rule: AuditRule, user: UserInfo | undefined, attributes: Attributes): boolean {
@@ -191,7 +191,7 @@ const RULE: Shape<AuditRule> = mapped(
   (rule, place) => {
     const { nonResourceURLs, resources, namespaces } = rule;
     if (nonResourceURLs.length > 0 && (resources.length > 0 || namespaces.length > 0)) {
-      return fault(place, "a rule names resources or nonResourceURLs, not both");
+      return fault(place, "a rule has resources or nonResourceURLs, not both");
     }
     if (resources.some((one) => one.resourceNames.length > 0 && one.resources.length === 0)) {
       return fault(place, "resourceNames need at least one of resources");

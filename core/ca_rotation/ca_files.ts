@@ -33,8 +33,8 @@ export type CaFileStep =
   | { readonly kind: "retire"; readonly slot: CaSlot };
 
 /**
- * Plans the files for a step of a rotation; without one, no CA but the current one is kept ready. The error is a text
- * that says why this server cannot adopt the step.
+ * Plans the files for a step of a rotation; without one, no CA but the current one is kept ready. The error says why
+ * this server cannot adopt the step.
  */
 export function planCaFiles(target: CaTarget | undefined, slots: CaSlots): Result<readonly CaFileStep[], string> {
   if (target === undefined) return ok([...retire(slots, "next"), ...retire(slots, "old")]);
@@ -62,7 +62,7 @@ export function planCaFiles(target: CaTarget | undefined, slots: CaSlots): Resul
   return ok(steps);
 }
 
-/** Retires the CAs in the slots that do not belong there. */
+/** Retires the CAs in the slots other than the wanted ones. */
 function retireOthers(slots: CaSlots, wanted: { readonly [S in CaSlot]?: string }): readonly CaFileStep[] {
   return (["next", "old"] as const).flatMap((slot) => slots[slot] === wanted[slot] ? [] : retire(slots, slot));
 }

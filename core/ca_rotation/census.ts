@@ -16,7 +16,7 @@ import { isAborting, type RotatedCa } from "./rotation_rules.ts";
 /** The state of a machine or a user during a rotation. */
 export type CensusState =
   | "ready"
-  /** It trusts both CAs, and renews its certificate of the retiring one by itself. */
+  /** It trusts both CAs, and will renew its certificate of the retiring one automatically. */
   | "renewalDue"
   | "oldCertificate"
   | "doesNotTrust"
@@ -28,7 +28,7 @@ export type CensusState =
   /** The rotation is finished, and it still trusts the old CA. */
   | "trustsOld";
 
-/** One machine or user, the holder of a certificate that is no client of the API, or a place in or around a cluster. */
+/** One machine, user, holder of a certificate that is no API client, or place in or around a cluster. */
 export interface CensusRow {
   readonly kind: "node" | "user" | "certificate" | "place";
   /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
@@ -36,17 +36,20 @@ export interface CensusRow {
   readonly state: CensusState;
   /** Whether it would lose access, or its certificate would lose all trust, without the retiring CA. */
   readonly losesAccess: boolean;
-  /** Whether it may lose access, because the operator has said so. */
+  /** Whether the operator accepts that it loses access. */
   readonly isLeftBehind: boolean;
   /** The end of the certificate of the retiring CA that it still has. */
   readonly certificateUntil: Date | undefined;
-  /** The last time at which a server has seen it with a client certificate, or got a report of it. */
+  /** When a server last saw its client certificate or received its report. */
   readonly lastSeen: Date | undefined;
-  /** The command that makes it ready; undefined when it is. A machine whose renewal is due may also become so by itself. */
+  /**
+   * The command that makes it ready; undefined when it is. A machine whose renewal is due may also become ready
+   * automatically.
+   */
   readonly command: string | undefined;
 }
 
-/** The facts that the census takes in addition to the register. */
+/** The facts that the census uses in addition to the register. */
 interface CensusInput {
   readonly rotation: CaRotation;
   /** SHA-256 (hex) of the CAs whose clients the servers accept; undefined when they are unknown. */
@@ -59,11 +62,11 @@ interface CensusInput {
 interface Direction {
   readonly retiring: string;
   readonly staying: string;
-  /** The names of both, which also a cross-signed certificate of the new one has. */
+  /** The subjects of both. A cross-signed certificate has the subject of the new one. */
   readonly subjects: ReadonlySet<string>;
   /** The certificates that show trust in the CA that stays: its own, and those of its issuers. */
   readonly anchors: ReadonlySet<string>;
-  /** Whether certificates of the retiring CA have to go already. */
+  /** Whether certificates of the retiring CA must already be replaced. */
   readonly isRenewing: boolean;
   /** Whether clients have to learn to trust the CA that stays. */
   readonly needsTrust: boolean;
@@ -98,10 +101,10 @@ interface Holder {
 
 /** The name of the CA that signs the server's certificate, and that clients trust for the server. */
 const SERVING_CA = "ca";
-/** The time after which a client that should have renewed by itself counts as one that does not. */
+/** How long after its deadline a client may still renew before it counts as one that does not renew automatically. */
 const RENEWAL_GRACE_MS = 5 * 60_000;
 
-/** Takes the census. Records are added as they are read, so that a large register is never in memory as a whole. */
+/** Takes the census. Records are added as they are read, so a large register is never entirely in memory. */
 export class Census {
   readonly #input: CensusInput;
   readonly #direction: Direction;
@@ -123,7 +126,7 @@ export class Census {
     const isClient = spec.isCA !== true && (spec.usages?.includes("client auth") ?? false);
     const { issuerFingerprint = "" } = spec;
     const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
-    // A client of another CA has to trust the new one too, unless that other CA itself is no longer trusted.
+    // A client with a certificate of another CA has to trust the new one too, unless the API no longer accepts that CA.
     const isAccepted = this.#input.clientCas?.has(issuerFingerprint) ?? true;
     if (!isConcerned && !(isClient && needsTrust && isAccepted)) return;
     const held = this.#find(record, isClient);
@@ -200,13 +203,13 @@ export class Census {
     return { ...row, command: findCommand(row, holder, old, rotation.spec.isLeaked === true) };
   }
 
-  /** Finds the certificate of the retiring CA that a holder still uses, or has no other one in place of. */
+  /** Finds the certificate of the retiring CA that a holder still uses or has not replaced. */
   #findOld({ bySigner }: Holder, report: TrustReport | undefined): Certificate | undefined {
     const { issuer, lastSeen } = report?.status ?? {};
     for (const { isClient, retiring, staying } of bySigner.values()) {
       if (retiring === undefined) continue;
       if (staying === undefined || staying.sequence < retiring.sequence) return retiring;
-      // A person may have several kubeconfigs, and have renewed one of them.
+      // A person may have several kubeconfigs and have renewed only one of them.
       const isInUse = isClient && issuer === this.#direction.retiring && Date.parse(lastSeen ?? "") > staying.issuedAt;
       if (isInUse) return retiring;
     }
@@ -221,14 +224,14 @@ export class Census {
     if (isLeaked && [...bySigner.values()].some(({ isClient, staying }) => isClient && staying !== undefined)) {
       return true;
     }
-    // A kubeconfig that a server or a command of the instance has written since contains both CAs.
+    // A kubeconfig that a server or a command of the instance has since written contains both CAs.
     return [...bySigner.values()].some((held) =>
       [held.retiring, held.staying, held.other].some((one) => one?.isKubeconfig === true && one.issuedAt >= began)
     );
   }
 }
 
-/** Reports whether a name that the operator typed means a row: `n7`, `node/n7`, `alice`, `user/alice`. */
+/** Reports whether a name that the operator typed matches a row: `n7`, `node/n7`, `alice`, `user/alice`. */
 export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed: string): boolean {
   return typed === name || typed === `${kind}/${name}` || (kind === "node" && typed === NODE_USER_PREFIX + name);
 }
@@ -300,19 +303,22 @@ function listFingerprints(pem: string): readonly string[] {
   return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((one) => one.sha256Fingerprint) : [];
 }
 
-/** Lists the names of CAs as the register has them. */
+/** Lists the subjects of CAs as the register has them. */
 export function listSubjects(...pems: readonly string[]): ReadonlySet<string> {
   const chains = pems.map(parseAuthorityChain);
   return new Set(chains.flatMap((chain) => chain.ok ? [formatName(chain.value.certificate.subject)] : []));
 }
 
-/** The command with the files of a kubelet. It is run on the machine, takes over the CAs, and renews if necessary. */
+/** The command with the paths of a kubelet. It runs on the machine, adopts the CAs, and renews if necessary. */
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
 /** How an intermediate CA gets a certificate of the CA that stays. */
 export const SIGN_AGAIN = "sign its request again, with the CA that signs now: tlsboot ca sign --help";
 
-/** Returns the command that gives a machine or a user the new CA and a certificate of it. It replaces an earlier file. */
+/**
+ * Returns the command that gives a machine or a user the new CA and a certificate from it. It overwrites an earlier
+ * file.
+ */
 function findCommand(
   { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
   { isCa, isMaster, bySigner }: Holder,
@@ -346,7 +352,7 @@ function findLastIssued({ bySigner }: Holder): Date | undefined {
   return findLatest(held.map((one) => one?.issuedAt ?? NaN));
 }
 
-/** Orders names by their texts, numbers in them by their values: n2 before n10. */
+/** Sorts numbers in names by value: n2 before n10. */
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 
 interface Place {

@@ -126,7 +126,7 @@ for (
       want: "has not reported that it trusts the new CA",
     },
     {
-      name: "has a serving certificate of the old CA beside a renewed one for the API",
+      name: "has a serving certificate of the old CA and a renewed one for the API",
       records: [
         client("n1", { usages: ["server auth"], signerName: "kubernetes.io/kubelet-serving" }),
         client("n1", RENEWED),
@@ -272,7 +272,7 @@ test("Census names each machine and user with the command that makes it ready, t
   ]);
 });
 
-test("Census takes a holder for the user of its certificate, whatever else the subject has", () => {
+test("Census identifies a holder by the user of its certificate, whatever else the subject has", () => {
   const rows = take([
     client("n1", { subject: "CN=system:node:n1,C=,O=system:nodes,OU=ok", serialNumber: "01" }),
     client("n1", { ...RENEWED, subject: "CN=system:node:n1,O=system:nodes", serialNumber: "02" }),
@@ -298,7 +298,7 @@ test("Census does not count clients of a CA that is no longer trusted", () => {
   assert.deepEqual(rows(new Set([OLD, NEW, other])), ["n1", "n2"]);
 });
 
-test("isNamed() knows the forms in which a machine or a user is typed", () => {
+test("isNamed() accepts every form of the name of a machine or a user", () => {
   const node = { kind: "node", name: "n7" } as const;
   for (const typed of ["n7", "node/n7", "system:node:n7"]) assert.ok(isNamed(node, typed), typed);
   for (const typed of ["n70", "user/n7", ""]) assert.ok(!isNamed(node, typed), typed);

@@ -1,8 +1,8 @@
 /**
- * The new CA of a rotation: what it has in common with the old one, the faults for which a rotation does not begin, its
- * certificate by the old CA for programs that trust only that one, and its key on the way to the other servers of an
- * installation. The key is encrypted under one that is derived from the key of service account tokens, which all servers
- * have. A user who may read Secrets cannot read the CA's key.
+ * The new CA of a rotation: the properties that it inherits, the faults that prevent a rotation, its cross-signed
+ * certificate for programs that trust only the old CA, and the transport of its key to the other servers of an
+ * installation. The key is encrypted under a key that is derived from the signing key of service account tokens, which
+ * all servers have. A user who may read Secrets cannot read the CA's key.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
@@ -61,7 +61,10 @@ export function getNextName(commonName: string): string {
   return stem === undefined ? `${commonName}-2` : `${stem}-${Number(digits) + 1}`;
 }
 
-/** Finds out why one CA cannot replace another; undefined when it can. Without the old key nothing is cross-signed. */
+/**
+ * Finds out why one CA cannot replace another; undefined when it can. If the old key has leaked, nothing is
+ * cross-signed.
+ */
 export function findBeginFault(
   newCa: CertificateChain,
   oldCa: CertificateChain,
@@ -74,7 +77,7 @@ export function findBeginFault(
   if (publicKeysEqual(newer.publicKeyDer, older.publicKeyDer)) {
     return {
       message: "it has the key of the present CA",
-      hint: "give a CA with a key of its own; a program that holds the keys must answer with another key for " +
+      hint: "give a CA with a different key; a program that holds the keys must answer with another key for " +
         "pki/next-NAME.crt, see docs/guides/ca.md",
     };
   }
@@ -87,10 +90,10 @@ export function findBeginFault(
   }
   const crossSignFault = isLeaked ? undefined : findCrossSignFault(newer, older);
   if (crossSignFault === undefined) return undefined;
-  const isAlike = older.maxPathLength !== 0;
+  const hasSameName = older.maxPathLength !== 0;
   return {
     message: `the present CA cannot certify it: ${crossSignFault}`,
-    hint: isAlike
+    hint: hasSameName
       ? "give a CA with another name"
       : "replace it at once with tlsboot ca rotate now, after which every machine has to join again",
   };
@@ -118,7 +121,7 @@ export class ExcludedCertificates {
     this.#now = now;
   }
 
-  /** Whether the new CA or one above it has constraints at all; without them no record has to be read. */
+  /** Whether the new CA or one above it has constraints. Without them no record has to be read. */
   get isPossible(): boolean {
     return this.#newCa.some(({ nameConstraints }) => nameConstraints !== undefined);
   }
@@ -236,7 +239,7 @@ export function findWrappedKey({ type, data }: SecretObject): string | undefined
   return Buffer.from(encoded, "base64").toString("utf8");
 }
 
-/** The canonical text of the key is the input, so that copies of the file may differ in line ends. */
+/** The input is the canonical text of the key, so copies of the file may differ in line ends. */
 function deriveKey(tokenKeyPem: string, salt: Uint8Array): Result<Buffer, string> {
   const parsed = parsePrivateKey(tokenKeyPem);
   if (!parsed.ok) return err(`the key of service account tokens is not usable: ${parsed.error}`);
@@ -263,9 +266,10 @@ export function findCrossSignFault(newCa: CertificateFacts, oldCa: CertificateFa
 }
 
 /**
- * Issues the certificate of a new CA by the key of an old one: subject, key, key identifier, usages and name constraints of
- * the new CA, the end of the old one, and no more CAs below it than both allow. A leaf of the new CA together with it is
- * accepted by everyone who trusts the old CA. Returns why the old CA cannot certify the new one (`findCrossSignFault`).
+ * Issues a certificate for a new CA with the key of an old one. It has the subject, key, key identifier, usages and
+ * name constraints of the new CA, ends with the old one, and allows no more CAs below it than both do. With it, clients
+ * that trust the old CA accept leaves of the new one. The error says why the old CA cannot certify the new one
+ * (`findCrossSignFault`).
  */
 export async function crossSign(
   newCa: CertificateFacts,
@@ -291,14 +295,14 @@ export async function crossSign(
       maxPathLength: findPathLength(newCa, oldCa.certificate),
       nameConstraints: newCa.nameConstraints,
     },
-    // A cross-signed certificate names no CRL.
+    // A cross-signed certificate has no CRL URL.
     { certificate: oldCa.certificate, key: oldCa.key },
     serial,
   );
   return parseCertificate(der);
 }
 
-/** The old CA allows one CA fewer below the new one than below itself. */
+/** Below the new CA, the old one allows one CA fewer than below itself. */
 function findPathLength(newCa: CertificateFacts, oldCa: CertificateFacts): number | undefined {
   const limits = [newCa.maxPathLength, oldCa.maxPathLength === undefined ? undefined : oldCa.maxPathLength - 1];
   const known = limits.filter((one) => one !== undefined);

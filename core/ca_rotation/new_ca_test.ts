@@ -233,7 +233,7 @@ test("crossSign() keeps the name constraints of the new CA, and the end of the e
   assert.deepEqual(cross.notAfter, hoursFromNow(2));
 });
 
-test("crossSign() names no CRL, whose URL each other certificate of the old CA has", async () => {
+test("crossSign() adds no CRL URL, unlike other certificates of the old CA", async () => {
   const crlUrl = "http://ca.example/crl";
   const oldCa = { ...await createTestAuthority(), crlUrl };
   const newCa = await createTestAuthority("ecdsa-p256", { commonName: "new" });
@@ -269,7 +269,7 @@ test("crossSign() keeps a key identifier of the new CA that was made otherwise, 
   assert.deepEqual([cross.subjectKeyId, cross.extendedKeyUsages], ["0102", []]);
 });
 
-test("findCrossSignFault() demands something that distinguishes two CAs of one name", async () => {
+test("findCrossSignFault() requires something that distinguishes two CAs of one name", async () => {
   const { subjectKeyId: _, ...bare } = (await createTestAuthority()).certificate;
   const other = await createTestAuthority("ecdsa-p256", { commonName: "other" });
   assert.match(findCrossSignFault(bare, bare) ?? "", /^both CAs have the same name/);

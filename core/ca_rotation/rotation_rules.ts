@@ -1,6 +1,6 @@
 /**
- * A CARotation as an object: the rules by which a new one and each change of it are checked, and what the server sets. A CA
- * that only files hold, as `/etc/kubernetes/pki` of kubeadm, has the same object in a file.
+ * The CARotation object: the validation of a new one and of each change, and the fields that the server sets. A CA that
+ * exists only in files, such as kubeadm's in `/etc/kubernetes/pki`, has the same object in a file.
  */
 import { getErrorMessage } from "../errors.ts";
 import { decodeObject } from "../kube/wire/object_json.ts";
@@ -140,7 +140,7 @@ export function isInProgress({ spec }: CaRotation): boolean {
 
 /** Reports whether a rotation goes back to its old CA: it was aborted after the new one had begun to sign. */
 export function isAborting({ spec: { step, renewFrom }, status }: CaRotation): boolean {
-  // In a file, the time of the switch is kept instead: no node renews because of it.
+  // A rotation in a file has no renewal window, so its `switchedAt` is checked instead.
   return step === "Trust" && (renewFrom ?? status.switchedAt ?? null) !== null;
 }
 
@@ -151,7 +151,7 @@ export function parseRotationFile(text: string): Result<CaRotation, string> {
   if (!isRecord(value) || value["kind"] !== caRotationKind.kind) return err("it is not a CARotation");
   let rotation: CaRotation;
   try {
-    // The schema is that of the type.
+    // The schema describes this type.
     rotation = decodeObject(caRotationKind.schema, value).object as KubeObject as CaRotation;
   } catch (error) {
     return err(getErrorMessage(error));

@@ -1,6 +1,6 @@
 /**
  * The steps that an operator takes to replace a CA: the CA as a port, and what each step does, needs or refuses. The
- * commands of `tlsboot ca rotate` are written once over the port.
+ * commands of `tlsboot ca rotate` use only the port.
  */
 import type {
   CaRotation,
@@ -29,22 +29,24 @@ export interface ReplaceableCa {
   assertPresent(): Promise<void>;
   /** Reads its rotation, also a finished one. */
   read(): Promise<CaRotation | undefined>;
-  /** Finds out who trusts the CAs, and who has a certificate of the one that retires. */
+  /** Finds out who trusts the CAs, and who has a certificate of the retiring one. */
   census(rotation: CaRotation): Promise<readonly CensusRow[]>;
   /** Reads the records of the certificates that are known. */
   records(): AsyncIterable<IssuedCertificate>;
-  /** Begins a rotation, with the key of the new CA unless a program has it, and waits as `advance` does. */
+  /** Begins a rotation, with the key of the new CA unless a program holds it, and waits as `advance` does. */
   begin(spec: CaRotationSpec, keyPem: string | undefined): Promise<CaRotation>;
-  /** Changes the rotation, if a change is given, and waits until everything that follows it has. It can be repeated. */
+  /** Changes the rotation, if a change is given, and waits until every follower has adopted it. It can be repeated. */
   advance(rotation: CaRotation, change?: CaRotationChange): Promise<CaRotation>;
-  /** Removes a rotation whose new CA does not sign, or what is left of one. Returns false if that CA is still trusted. */
+  /**
+   * Removes a rotation whose new CA does not sign, or the remains of one. Returns false if that CA is still trusted.
+   */
   end(rotation: CaRotation | undefined): Promise<boolean>;
-  /** Describes who follows the rotation, as a label and a text. */
+  /** Describes the followers of the rotation as a label and a text. */
   describeFollowers(rotation: CaRotation): readonly [label: string, text: string];
-  /** Reports whether everyone who follows the rotation has adopted its step. */
+  /** Reports whether every follower of the rotation has adopted its step. */
   isAdopted(rotation: CaRotation): boolean;
   command(verb: RotationVerb): string;
-  /** Says where the key of a CA that is no longer trusted can be destroyed. */
+  /** Describes where the key of a CA that is no longer trusted can be destroyed. */
   describeRetiredKey(sha256Fingerprint: string): string;
 }
 
@@ -100,7 +102,7 @@ export interface RequestedStep {
   readonly verb: "switch" | "finish" | "abort";
   /** The time in which nodes renew, where the step has one. */
   readonly window?: { readonly renewFrom: string; readonly renewBy: string } | undefined;
-  /** Whether the operator has chosen the window, which also changes one that began before. */
+  /** Whether the operator chose the window; then it also replaces one that has already begun. */
   readonly isWindowGiven?: boolean;
   /** The machines, users and servers that may lose access. */
   readonly leaveBehind?: readonly string[];
@@ -110,14 +112,14 @@ export interface RequestedStep {
 export interface Blocking {
   /** The machines, users and places that would lose access. */
   readonly losing: readonly CensusRow[];
-  /** The servers that have not followed: the key of the new CA no longer travels to them afterwards. */
+  /** The servers that have not adopted the step. Afterwards, they can no longer get the key of the new CA. */
   readonly behind: readonly CaRotationServer[];
 }
 
 /** The effect of a step on the rotation, or the reason why it cannot be taken. */
 export type StepDecision =
   | { readonly kind: "advance"; readonly change: CaRotationChange }
-  /** The step was taken before; what a killed command has left is completed. */
+  /** The step was taken before. What a killed command left undone is completed. */
   | { readonly kind: "repeat" }
   /** The rotation is removed, because its new CA does not sign. */
   | { readonly kind: "end" }

@@ -1,6 +1,6 @@
 /**
- * The CAs that are trusted during a rotation, the request to clients to renew before one of them retires, and the TrustReport
- * in which a client says whom it trusts.
+ * The CAs that are trusted during a rotation, the request to clients to renew before one of them retires, and the
+ * TrustReport in which a client lists the CAs that it trusts.
  */
 import { formatTime } from "../kube/meta.ts";
 import {
@@ -24,14 +24,14 @@ export interface CasOnDisk {
   readonly old: CertificateChain | undefined;
 }
 
-/** Returns the step whose trust is in force: a leaked key is trusted no longer, whatever the step is. */
+/** Returns the step that determines the trust: a leaked key is no longer trusted, whatever the step is. */
 export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep {
   return isLeaked === true ? "Finish" : step;
 }
 
 /**
- * Lists the CAs that are trusted in place of one, the one that signs first. A rotation decides alone, so that a server
- * that cannot adopt a step still trusts the same CAs as the others. Without a rotation of this CA, the files decide.
+ * Lists the CAs that are trusted in place of one, the one that signs first. Only the rotation decides, so a server that
+ * cannot adopt a step still trusts the same CAs as the others. Without a rotation of this CA, the files decide.
  */
 export function listTrustedCas(
   rotation: CaRotation | undefined,
@@ -151,7 +151,7 @@ export function validateTrustReport({ spec: { trusted = [] } }: TrustReport): re
   );
 }
 
-/** Names a posted report after its user and stamps it. */
+/** Sets the name, the user and the time of a posted report. */
 export function stampTrustReport(report: TrustReport, username: string, now: Date): TrustReport {
   const { generateName: _, ...metadata } = report.metadata;
   return {
@@ -161,7 +161,7 @@ export function stampTrustReport(report: TrustReport, username: string, now: Dat
   };
 }
 
-/** Returns a posted report as it replaces the user's earlier one: what the server has seen of the user is kept. */
+/** Prepares a posted report to replace the user's earlier one. It keeps what the server has recorded about the user. */
 export function replaceTrustReport(report: TrustReport, stored: TrustReport): TrustReport {
   const { issuer, serialNumber, lastSeen } = stored.status;
   return {

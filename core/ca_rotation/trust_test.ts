@@ -103,7 +103,7 @@ for (
       want: true,
     },
     {
-      name: "Switch, beside another rotation",
+      name: "Switch, during another rotation",
       spec: { step: "Switch", ...WINDOW },
       annotations: later,
       fingerprints: [OLD, NEW],

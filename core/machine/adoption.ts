@@ -1,7 +1,7 @@
 /**
- * Finds the CSR of an interrupted run again. Its name is a digest of its contents: for the first request of a node as
- * kubelet computes it, for any other request of everything that is sent to the API. A CSR that has the name already may
- * be used when it is the same request (client-go `util/certificate/csr/csr.go`).
+ * Finds the CSR of an interrupted run again. Its name is a digest of its contents: computed as kubelet does for the
+ * first request of a node, and over everything that is sent to the API for any other request. An existing CSR with that
+ * name may be used when it is the same request (client-go `util/certificate/csr/csr.go`).
  */
 import { createHash, hash } from "node:crypto";
 import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
@@ -95,41 +95,41 @@ export function checkAdoptable(
   own: CertificateSigningRequest,
   { publicKeyDer, now, isExact }: AdoptionOptions,
 ): Result<true, string> {
-  const theirs = parseRequest(stored.spec.request);
-  if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);
-  const ours = parseRequest(own.spec.request);
-  if (!ours.ok) return err(`unable to parse original csr: ${ours.error}`);
+  const other = parseRequest(stored.spec.request);
+  if (!other.ok) return err(`unable to parse new csr: ${other.error}`);
+  const mine = parseRequest(own.spec.request);
+  if (!mine.ok) return err(`unable to parse original csr: ${mine.error}`);
   if (isExact) {
-    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(theirs.value, ours.value);
+    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(other.value, mine.value);
     if (difference !== undefined) return err(difference);
   }
-  const [theirName, ourName] = [formatName(theirs.value.subject), formatName(ours.value.subject)];
-  if (theirName !== ourName) return err(`csr subjects differ: new: ${theirName}, orig: ${ourName}`);
-  const [theirSigner, ourSigner] = [stored.spec.signerName, own.spec.signerName];
-  if (theirSigner !== "" && ourSigner !== "" && theirSigner !== ourSigner) {
-    return err(`csr signerNames differ: new "${theirSigner}", orig: "${ourSigner}"`);
+  const [otherName, myName] = [formatName(other.value.subject), formatName(mine.value.subject)];
+  if (otherName !== myName) return err(`csr subjects differ: new: ${otherName}, orig: ${myName}`);
+  const [otherSigner, mySigner] = [stored.spec.signerName, own.spec.signerName];
+  if (otherSigner !== "" && mySigner !== "" && otherSigner !== mySigner) {
+    return err(`csr signerNames differ: new "${otherSigner}", orig: "${mySigner}"`);
   }
-  const signature = checkSignature(theirs.value, publicKeyDer);
+  const signature = checkSignature(other.value, publicKeyDer);
   if (!signature.ok) return err(`error validating signature new CSR against old key: ${signature.error}`);
   return checkCertificate(stored.status?.certificate ?? "", now);
 }
 
 function findDifference(stored: CertificateSigningRequestSpec, own: CertificateSigningRequestSpec): string | undefined {
-  const [theirs, ours] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
-  if (theirs !== ours) return `csr usages differ: new: ${theirs}, orig: ${ours}`;
+  const [other, mine] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
+  if (other !== mine) return `csr usages differ: new: ${other}, orig: ${mine}`;
   return stored.expirationSeconds === own.expirationSeconds ? undefined : "csr expirationSeconds differ";
 }
 
-function findOtherNames(theirs: RequestFacts, ours: RequestFacts): string | undefined {
+function findOtherNames(other: RequestFacts, mine: RequestFacts): string | undefined {
   for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
-    const [found, wanted] = [theirs[field].join(", "), ours[field].join(", ")];
-    if (found !== wanted) return `csr ${field} differ: new: ${found}, orig: ${wanted}`;
+    const [otherNames, myNames] = [other[field].join(", "), mine[field].join(", ")];
+    if (otherNames !== myNames) return `csr ${field} differ: new: ${otherNames}, orig: ${myNames}`;
   }
   return undefined;
 }
 
 function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
-  // The keys are equal, so verifying with the request's own key is the same as verifying with the client's.
+  // The keys are equal, so it does not matter which of them verifies the signature.
   if (!publicKeysEqual(request.publicKeyDer, publicKeyDer)) return err("the request holds another public key");
   return verifyRequestSignature(request, { allowMlDsa: true });
 }

@@ -6,7 +6,6 @@ import { parsePemBlocks } from "../pki/asn1/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { encodeCertificates } from "../pki/x509/ca_bundle.ts";
 
-/** A certificate chain and the private key of its leaf. */
 export interface CredentialPair {
   readonly leaf: CertificateFacts;
   /** The certificates of the chain, leaf first. */
@@ -17,7 +16,7 @@ export interface CredentialPair {
   readonly keyPem: Secret<string>;
 }
 
-/** Parses a chain and its key; both texts may hold other blocks. Refuses a key that is not the leaf's. */
+/** Parses a chain and its key; both texts may hold other blocks. Refuses a key that does not match the leaf. */
 export function parseCredentialPair(certificatePem: string, keyPem: string): Result<CredentialPair, string> {
   const chain = parseCertificateChain(certificatePem);
   if (!chain.ok) return chain;

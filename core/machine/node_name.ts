@@ -90,20 +90,20 @@ export interface HostInterface {
 export function chooseNodeIp(facts: HostFacts): string | undefined {
   const own = canonicalIp(facts.hostname);
   if (own !== undefined) return own;
-  const held = new Set(facts.interfaces.flatMap(({ addresses }) => fit(addresses)));
-  const resolved = preferIpv4(fit(facts.resolved).filter((address) => held.has(address)));
+  const held = new Set(facts.interfaces.flatMap(({ addresses }) => listUsable(addresses)));
+  const resolved = preferIpv4(listUsable(facts.resolved).filter((address) => held.has(address)));
   if (resolved !== undefined) return resolved;
   const names = facts.defaultInterfaces.length > 0 ? facts.defaultInterfaces : facts.interfaces.map(({ name }) => name);
   return preferIpv4(
     names.flatMap((name) => facts.interfaces.filter((item) => item.name === name))
-      .flatMap(({ addresses }) => fit(addresses)),
+      .flatMap(({ addresses }) => listUsable(addresses)),
   );
 }
 
 /** The advertised address of a server on a host without any other address. */
 export const LOOPBACK = "127.0.0.1";
 
-/** The host in the URL that clients get. */
+/** The host in the URL for clients. */
 export interface AdvertisedHost {
   /** Address or host name, without brackets. */
   readonly host: string;
@@ -129,7 +129,7 @@ export function chooseAdvertisedHost(
     ...facts.interfaces.filter(isOnDefaultRoute),
     ...facts.interfaces.filter((item) => !isOnDefaultRoute(item)),
   ];
-  const addresses = interfaces.flatMap((item) => fit(item.addresses));
+  const addresses = interfaces.flatMap((item) => listUsable(item.addresses));
   const ipv4 = addresses.filter((address) => !address.includes(":"));
   const ipv6 = addresses.filter((address) => address.includes(":"));
   const [host = LOOPBACK, ...others] = canonicalIp(bind) === "::" ? [...ipv6, ...ipv4] : ipv4;
@@ -176,7 +176,7 @@ export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): 
 }
 
 /** Lists the addresses that can identify a node. */
-function fit(addresses: readonly string[]): readonly string[] {
+function listUsable(addresses: readonly string[]): readonly string[] {
   return addresses.flatMap((text) => {
     const bytes = parseIpAddress(text);
     return bytes === undefined || isSharedAddress(bytes) ? [] : [formatIpAddress(bytes)];

@@ -126,13 +126,13 @@ for (
   const { name, given, edit, want } of [
     { name: "the host's", given: NONE, edit: {}, want: { dnsNames: ["n1"], ipAddresses: ["10.0.0.5"] } },
     {
-      name: "given names beside the host's address",
+      name: "given names, with the host's address",
       given: { dnsNames: ["b.example", "A.example", "b.example"], ipAddresses: [] },
       edit: {},
       want: { dnsNames: ["a.example", "b.example"], ipAddresses: ["10.0.0.5"] },
     },
     {
-      name: "given addresses beside the host's name, canonical and sorted as text",
+      name: "given addresses, canonical and sorted as text, with the host's name",
       given: { dnsNames: [], ipAddresses: ["2001:DB8:0::9", "10.0.0.9", "10.0.0.10"] },
       edit: {},
       want: { dnsNames: ["n1"], ipAddresses: ["10.0.0.10", "10.0.0.9", "2001:db8::9"] },

@@ -14,7 +14,7 @@ import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 /** The key in a user's extra that holds the fingerprint of the expired certificate of a recovering node. */
 export const EXPIRED_CERTIFICATE_KEY = "tlsboot/expired-certificate";
 
-/** The facts about the expired certificate of a node that wants to recover. */
+/** The facts about the expired certificate of a recovering node. */
 export interface RecoveryFacts {
   readonly leaf: Pick<CertificateFacts, "subject" | "notAfter">;
   /** The record of the certificate; undefined when the register has none. */
@@ -55,12 +55,12 @@ export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRef
   if (revocation !== undefined) return refuse(`the certificate is revoked (${revocation.reason})`, true);
   if (lastUnidentified > record.spec.sequence) {
     return refuse(
-      `the register does not say for which node its record ${lastUnidentified} is, so that it may be a newer ` +
-        "certificate of this one",
+      `the register does not say which node record ${lastUnidentified} is for, so it may be a newer ` +
+        "certificate of this node",
     );
   }
   const isNewest = newest === undefined || newest.spec.sequence === record.spec.sequence;
-  // The node may ask again for the certificate that it obtained: it may have lost the answer.
+  // The node may request the certificate again that it obtained, because it may have lost the answer.
   const isOwnNext = recovery !== undefined && newest?.spec.publicKeyFingerprint === recovery.publicKeyFingerprint;
   if (isNewest || isOwnNext) return ok(commonName);
   const issued = newest.spec.issuedAt ?? formatTime(now);
@@ -68,8 +68,8 @@ export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRef
 }
 
 /**
- * Decides about a request of a recovering node: it must be for the node's own client certificate, and the first request
- * binds the expired certificate to its key. Returns whether the key has to be bound.
+ * Decides a request of a recovering node: it must be for the node's own client certificate, and the first request binds
+ * the expired certificate to its key. Returns whether the key has to be bound.
  */
 export function decideRecoveryRequest(
   record: IssuedCertificate,

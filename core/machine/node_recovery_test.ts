@@ -69,7 +69,7 @@ for (
     {
       name: "a later certificate of an unknown node",
       edit: { lastUnidentified: 2 },
-      want: /does not say for which node/,
+      want: /does not say which node record/,
     },
     {
       name: "an earlier certificate of an unknown node",

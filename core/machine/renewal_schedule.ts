@@ -50,8 +50,8 @@ export const RETIREMENT_ANNOTATIONS = {
 
 /**
  * Reads from the annotations of trust bundles which CAs are being replaced. The machine's time within the window is
- * chosen by a hash of its name, so that all machines together are spread evenly and a restart changes nothing. While
- * one bundle replaces another, the later window counts. Undefined when no bundle has a valid request to renew.
+ * chosen by a hash of its name, so the machines are spread evenly and a restart changes nothing. While one bundle
+ * replaces another, the later window counts. Undefined when no bundle has a valid request to renew.
  */
 export function findCaRetirement(
   annotations: readonly (Readonly<Record<string, string>> | undefined)[],
@@ -190,8 +190,9 @@ export function applyRetirement(state: RenewalState, retirement: CaRetirement | 
 const SKEW_MS = 60_000;
 
 /**
- * The time of the early renewal; undefined when there is none, or when the signer still uses the CA: then a renewal has
- * changed nothing, or before a restart of this process the CA has issued this certificate after the begin.
+ * The time of the early renewal; undefined when there is none, or when the signer still uses the retiring CA. That is
+ * known after a fruitless renewal, or, after a restart of this process, from a certificate that was issued after the
+ * window began.
  */
 function findEarlyDeadline({ certificate, retirement, fruitless }: RenewalState): Date | undefined {
   if (certificate === undefined || retirement === undefined || !isRetiring(certificate, retirement)) return undefined;
@@ -227,7 +228,7 @@ export function decideRenewalDeadline(
 
 /**
  * Returns when a certificate is renewed: `renewBeforeMs` before its end, and without it at 70 % of the lifetime. A time
- * that is not shorter than the lifetime would replace each new certificate at once, so it does not count.
+ * that is not shorter than the lifetime would replace each new certificate at once, so it is ignored.
  */
 export function getRenewalTime(
   leaf: { readonly notBefore: Date; readonly notAfter: Date },

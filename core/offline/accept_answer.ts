@@ -1,6 +1,6 @@
 /**
- * Decides about the answer of a CA without a network: at the machine that asked, whether the answer is for it and from its
- * site; at an API server, what the answer changes in the request.
+ * Decides what to do with the answer of an offline CA. A machine checks whether the answer is for it and from its site;
+ * an API server decides how the answer changes the request.
  */
 import { withCondition } from "../approval/conditions.ts";
 import { findIssuedFault, findLeafCertificate } from "../request/issued_certificate.ts";
@@ -42,7 +42,7 @@ export function decideImport(
   { id, outcome }: RequestAnswer,
   { authorities, failRefused, now }: ImportContext,
 ): ImportDecision {
-  if (csr === undefined) return cannotImport("the request is no longer there, so let the machine ask again");
+  if (csr === undefined) return cannotImport("the request no longer exists, so the machine has to request again");
   if (csr.metadata.uid !== id) return cannotImport("another request has its name now, which was not exported");
   if (outcome.kind === "issued") {
     const [leaf, ...rest] = outcome.chain;
@@ -69,10 +69,7 @@ export function decideImport(
   return { kind: "write", csr: failed, outcome: "failed" };
 }
 
-/**
- * Finds the CAs that are not trusted: their key is not a named one, and neither they nor their issuers lead to a
- * trusted certificate.
- */
+/** Finds the CAs that are not trusted: their key is not pinned, and they do not chain to a trusted root. */
 export function findUntrustedAuthorities(
   authorities: AnswerBundle["authorities"],
   trusted: { readonly pins: ReadonlySet<string>; readonly roots: readonly CertificateFacts[] },
@@ -104,7 +101,7 @@ function findLeafFault(
   if (fault !== undefined) return `its certificate is not what was requested: ${fault}`;
   const path = verifyChain(leaf, intermediates, authorities.flatMap((chain) => chain.slice(0, 1)), { at: undefined });
   if (!path.ok) return `its certificate was not issued by the CA that signed the answers: ${path.error}`;
-  return leaf.notAfter > now ? undefined : `its certificate has ended on ${formatTime(leaf.notAfter)}`;
+  return leaf.notAfter > now ? undefined : `its certificate expired at ${formatTime(leaf.notAfter)}`;
 }
 
 function cannotImport(message: string): ImportDecision {
@@ -119,7 +116,7 @@ export interface ExpectedAnswer {
   readonly requestId: string;
   /** Its certificate in use, to which an earlier answer on the stick may belong. */
   readonly stored: CertificateFacts | undefined;
-  /** The CAs of its site, by their keys; when it does not know any, the CA of the certificate in use counts. */
+  /** The pins of the CAs of its site. If it knows none, the CA of the certificate in use counts. */
   readonly site: readonly PublicKeyPin[];
   readonly now: Date;
 }
@@ -190,10 +187,11 @@ function findCaPath({ authorities: [issuer = []] }: AnswerBundle): readonly Cert
 }
 
 /**
- * Finds out whether the answer comes from another site. The site is known by a CA above the certificate, whose key signed
- * the whole answer; by the CA that it replaces, which signed it; or, where the API server has a CA of its own, by every CA
- * that clients are to trust. Those are public, so anyone could name them: a certificate in use then has to be of the same
- * CA as the new one, and is not replaced by one that the API server would not accept.
+ * Finds out whether the answer comes from another site. It comes from this site if the machine knows a CA above the
+ * certificate, whose key signed the whole answer; if a known CA cross-signed that CA; or, where the API server has a
+ * separate CA, if the machine knows every CA that clients should trust. Those CAs are public, so anyone could list
+ * them: a certificate in use must then be from the same CA as the new one, and is not replaced by one that the API
+ * server would not accept.
  */
 function findSiteFault(bundle: AnswerBundle, { site, stored }: ExpectedAnswer): AnswerVerdict | undefined {
   const { authorities: [issuer = []], serverCas } = bundle;
@@ -212,7 +210,7 @@ function findSiteFault(bundle: AnswerBundle, { site, stored }: ExpectedAnswer): 
   return unusable(`${fault}, and this machine expects ${site.join(" or ")}`, OTHER_SITE);
 }
 
-/** Reports whether a known CA, which is in the answer too, has signed the key of the CA that answers. */
+/** Reports whether a known CA in the answer has cross-signed the CA that answers. */
 function isCrossSigned(
   { crossSigned, authorities: [issuer = []], serverCas }: AnswerBundle,
   isKnown: (ca: CertificateFacts) => boolean,

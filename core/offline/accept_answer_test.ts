@@ -164,7 +164,7 @@ describe("an answer at a machine", () => {
     assertRefused(decideAnswer(given, expected), /did not issue the certificate in it/);
   });
 
-  test("decideAnswer() knows the answer of the certificate in use, and a refusal of an earlier request", async () => {
+  test("decideAnswer() recognizes the answer with the certificate in use, and a refusal of an earlier request", async () => {
     const given = await answer();
     const [stored] = await issue(ca);
     const nextKey = publicKeyPin({ publicKeyDer: (await generatePrivateKey("ecdsa-p256")).publicKeyDer() });
@@ -286,7 +286,7 @@ describe("an answer at an API server", () => {
         "a certificate that has ended",
         {},
         async () => issued(await issue({ notBefore: new Date("2026-01-01"), notAfter: new Date("2026-02-01") })),
-        /has ended on 2026-02-01T00:00:00Z/,
+        /expired at 2026-02-01T00:00:00Z/,
       ],
     ] as const
   ) {

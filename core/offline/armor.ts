@@ -1,16 +1,16 @@
 /**
- * Text that survives a mail and that people can read: numbered parts of header lines and PEM blocks, 7-bit, in short lines,
- * with a checksum each. A reader accepts other line ends, trailing blanks, `>` quoting, quoted-printable `=3D`, empty lines and
- * text around the parts, and names the parts that are missing or altered. The checksums find accidents; signatures are the
- * caller's.
+ * Readable text that survives e-mail: numbered parts with header lines and PEM blocks, in short 7-bit lines, each part
+ * with a checksum. A reader accepts other line ends, trailing blanks, `>` quoting, quoted-printable `=3D`, empty lines
+ * and text around the parts, and reports missing and altered parts. Checksums only detect accidents; the caller adds
+ * signatures.
  *
- * The same text can travel as QR codes, which a scanner types as lines in any order. Each code has only characters of the
- * alphanumeric mode (ISO/IEC 18004), and no punctuation, which a keyboard with another layout would change:
+ * The same text can travel as QR codes, which a scanner types as lines in any order. Each code has only characters of
+ * the alphanumeric mode (ISO/IEC 18004), and no punctuation, which a keyboard with another layout would change:
  *
  *     TLSB1 DOCUMENT NNNN TTTT CHECKSUM DATA      without the spaces
  *
- * DOCUMENT is the checksum of the whole and the same in all codes, NNNN the number of the code and TTTT that of all codes,
- * CHECKSUM that of this code, and DATA a piece of the compressed text in base32.
+ * DOCUMENT is the checksum of the whole document, NNNN the number of the code, TTTT the number of codes, CHECKSUM the
+ * checksum of this code, and DATA a piece of the compressed text in base32.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -19,7 +19,7 @@ import { encodePem, parsePemBlocks } from "../pki/asn1/pem.ts";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A PEM block without headers of its own. */
+/** A PEM block without PEM headers. */
 export interface ArmorBlock {
   readonly label: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -49,11 +49,11 @@ interface ArmorFault {
   readonly message: string;
 }
 
-/** The contents of a text, which is complete if there is no fault. */
+/** The contents of a text. Without faults it is complete. */
 export interface ArmorReading {
-  /** The parts that are whole, in their order. Without a fault these are all. */
+  /** The intact parts in order. */
   readonly parts: readonly NumberedPart[];
-  /** One fault for each part that is missing or altered, in their order, or one that says why nothing can be read. */
+  /** One fault for each missing or altered part in order, or a single one that says why nothing can be read. */
   readonly faults: readonly ArmorFault[];
 }
 
@@ -111,9 +111,10 @@ export function readArmor(text: string, kind: string): ArmorReading {
   const ordered = [...parts.values()].sort((a, b) => a.number - b.number);
   if (ordered.length === total) {
     const isWhole = total > 0 && sumDocument(ordered.map(({ sum }) => sum)) === ordered[0]!.document;
-    // A part may be there twice, as in a mail that quotes an earlier one: an altered copy of a whole part is no fault.
+    // A part may occur twice, as in an e-mail that quotes an earlier one. An altered copy of an intact part is no
+    // fault.
     if (isWhole) return { parts: ordered, faults: [] };
-    return refuse("the checksum of the whole does not match");
+    return refuse("the checksum of the document does not match");
   }
   const unknown = faults.filter(({ part }) => part === undefined);
   const altered = new Map(faults.map((fault) => [fault.part, fault]));
@@ -123,7 +124,7 @@ export function readArmor(text: string, kind: string): ArmorReading {
   return { parts: ordered, faults: [...unknown, ...missing] };
 }
 
-/** Formats what a part holds as one text, which is the same for the same contents. */
+/** Formats the contents of a part in canonical form. */
 export function formatArmorPart({ headers, sections }: ArmorPart): string {
   const sort = <T>(record: Readonly<Record<string, T>>) => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([
@@ -141,7 +142,7 @@ function isSameDocument(part: ReadPart, parts: ReadonlyMap<number, ReadPart>): b
   return first !== undefined && first.document === part.document && first.total === part.total;
 }
 
-/** Returns the checksum of bytes: 40 bits of SHA-256, in eight characters of base32. It finds accidents only. */
+/** Returns the checksum of bytes: 40 bits of SHA-256, in eight characters of base32. It only detects accidents. */
 export function checksum(bytes: Uint8Array): string {
   const hash = createHash("sha256").update(bytes).digest();
   return encodeBase32(hash.subarray(0, (CHECKSUM_CHARACTERS * 5) / 8));
@@ -166,7 +167,7 @@ interface Draft {
   readonly sections: Map<string, string[]>;
   /** The lines of the last section. */
   section?: string[];
-  /** The number of its first line that cannot be one of a part. */
+  /** The number of the first line that cannot belong to a part. */
   badLine?: number;
   hasEnd: boolean;
 }
@@ -191,7 +192,9 @@ function findDrafts(text: string, kind: string): readonly Draft[] {
   return drafts;
 }
 
-/** Removes what mail programs put around a line: `>` and `|` of a reply, the dash of RFC 4880 section 7.1, blanks, `=3D`. */
+/**
+ * Removes what mail programs add to a line: `>` and `|` of a reply, the dash of RFC 4880 section 7.1, blanks, `=3D`.
+ */
 function stripQuoting(raw: string): string {
   return raw.replace(/^[\s>|\ufeff]+/, "").replace(/^- (?=-----)/, "").trimEnd().replaceAll("=3D", "=");
 }
@@ -211,7 +214,7 @@ function addLine(draft: Draft, line: string): boolean {
   }
   const [, name = "", value = ""] = /^([^:]+):(.*)$/.exec(line) ?? [];
   if (!HEADER_NAME.test(name) || !/^[\x20-\x7e]*$/.test(value)) return false;
-  // A long value is on several lines.
+  // A long value spans several lines.
   headers.set(name, (headers.get(name) ?? "") + value.trim());
   return true;
 }
@@ -262,7 +265,7 @@ function encodeHeader([name, value]: [string, string]): string[] {
   const width = COLUMNS - name.length - 2;
   let rest = value.replace(/[^\x20-\x24\x26-\x7e]|=(?=3D)|^ | $/gu, escapeBytes);
   do {
-    // A blank at the end of a line becomes longer, and an escape stays whole.
+    // Leaves room for an escaped blank at the end, and does not split an escape.
     const full = rest.slice(0, width - 2);
     const line = rest.length <= width ? rest : full.slice(0, full.length - (/%.?$/.exec(full)?.[0].length ?? 0));
     lines.push(`${name}: ${line.replace(/ $/, escapeBytes)}`.trimEnd());
@@ -282,7 +285,7 @@ export const MAX_QR_TEXTS = 9_999;
  * modules are 0.65 mm wide with six codes on a page of A4 or Letter, so that a phone or a cheap scanner reads a copy.
  */
 const PIECE_BYTES = 535;
-/** More than a bundle of the largest size has; it limits what a crafted code can expand to. */
+/** The limit of the decompressed size: more than the largest bundle, to bound what crafted codes expand to. */
 const MAX_INFLATED_BYTES = 64 * 1_048_576;
 const START = "TLSB1";
 const TEXT = /^TLSB1([A-Z2-7]{8})(\d{4})(\d{4})([A-Z2-7]{8})([A-Z2-7]+)$/;
@@ -341,7 +344,7 @@ export function readQrTexts(text: string): Result<string, readonly string[]> {
   return bundle === undefined ? err(["the codes do not hold a bundle"]) : ok(bundle);
 }
 
-/** Finds the texts in what was typed: upper case, one for each START, without the blanks in it. */
+/** Splits the typed text at each START, in upper case and without blanks. */
 function splitTexts(text: string): readonly string[] {
   return text.toUpperCase().split("\n").flatMap((line) => {
     const compact = line.replace(/[\s"']/g, "");

@@ -45,7 +45,7 @@ test("encodeArmor() writes short lines of 7-bit text, without blanks at their en
   assert.deepEqual(read(TEXT), PARTS);
 });
 
-test("encodeArmor() refuses headers of its own, malformed names, and no part", () => {
+test("encodeArmor() refuses reserved headers, malformed names and an empty list", () => {
   for (const headers of [{ Document: "1" }, { Checksum: "A" }, { "A:": "b" }, { "": "b" }]) {
     assert.throws(() => encodeArmor(KIND, [{ headers, sections: {} }]), /cannot encode header/);
   }
@@ -70,7 +70,7 @@ for (
     ["other breaks in the base64", TEXT.replaceAll(/^([A-Za-z0-9+/]{30})([A-Za-z0-9+/]{30})/gm, "$1\n$2")],
     ["parts in another order", pieces.toReversed().join("")],
     ["parts that are there twice", TEXT + quote("> ")],
-    ["an altered copy beside the whole part", quote("> ").replace("Name: n1", "Name: n2") + TEXT],
+    ["an altered copy and the intact part", quote("> ").replace("Name: n1", "Name: n2") + TEXT],
     ["another kind in the same text", encodeArmor("others", PARTS) + TEXT],
   ] as const
 ) test(`readArmor() reads ${name}`, () => assert.deepEqual(read(text), PARTS));
@@ -116,12 +116,12 @@ for (
       ["it holds parts of more than one document"],
     ],
     ["a changed name of the document", TEXT.replaceAll(/Document: .{8}/g, "Document: AAAAAAAA"), [
-      "the checksum of the whole does not match",
+      "the checksum of the document does not match",
     ]],
   ] as const
 ) test(`readArmor() names the fault: ${name}`, () => assert.deepEqual(read(text), want));
 
-test("readArmor() keeps the whole parts beside a fault, so that the first can name the others", () => {
+test("readArmor() keeps the intact parts despite a fault, because the first one lists the others", () => {
   assert.deepEqual(readArmor(pieces[0]! + pieces[2]!, KIND).parts.map(({ number }) => number), [1, 3]);
 });
 

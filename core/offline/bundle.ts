@@ -1,8 +1,8 @@
 /**
- * Requests for a CA, and the answers of a CA, as they travel without a network: as a file on a stick, in a mail or on paper.
- * A bundle is an armored text (`armor.ts`) whose first part says where it comes from, and whose other parts are the requests or
- * the answers. The first part has the hash of the others, and the signatures over itself, so that nothing can be changed,
- * added, removed or moved afterwards. A machine on a stick has a bundle of one.
+ * Requests for an offline CA and its answers, which travel as a file on a stick, in an e-mail or on paper. A bundle is
+ * an armored text (`armor.ts`). Its first part describes the origin, and each other part is one request or answer. The
+ * first part contains the hash of the others and is signed, so nothing can be changed, added, removed or moved
+ * afterwards. The stick of a single machine has a bundle with one request.
  */
 import { createHash, hash } from "node:crypto";
 import type {
@@ -39,7 +39,7 @@ export type BundleKind = "requests" | "answers";
 
 /** A request for a CA. */
 export interface OfflineRequest {
-  /** The name of the request, of its file on a stick, and of that of the answer. */
+  /** The name of the request, from which the names of the request's and the answer's files are formed. */
   readonly name: string;
   readonly facts: RequestFacts;
   readonly signerName: string;
@@ -61,12 +61,12 @@ interface ApprovedRequest {
 /** The user that a request comes from. */
 export type OfflineRequester = Pick<CertificateSigningRequestSpec, "username" | "uid" | "groups" | "extra">;
 
-/** A machine that asks for itself. */
+/** A machine that requests its own certificate. */
 export interface MachineOrigin {
   readonly kind: "machine";
-  /** The CAs of the machine's site, by their keys; empty when the machine does not know any yet. */
+  /** The pins of the CAs of the machine's site; empty when the machine does not know any yet. */
   readonly site: readonly PublicKeyPin[];
-  /** The chain, leaf first, of the certificate that the machine has, whose key signed the bundle; empty without one. */
+  /** The chain, leaf first, of the machine's current certificate, whose key signed the bundle; empty without one. */
   readonly requester: readonly CertificateFacts[];
 }
 
@@ -83,7 +83,7 @@ export interface ExportOrigin {
   readonly exporter: PublicKeyPin;
 }
 
-/** Requests that the key in their origin has signed. Whether that key is a known one is for the caller to decide. */
+/** Requests that the key in their origin has signed. The caller decides whether it trusts that key. */
 export interface RequestBundle {
   readonly origin: MachineOrigin | ExportOrigin;
   readonly requests: readonly OfflineRequest[];
@@ -108,7 +108,7 @@ export interface RequestAnswer {
   readonly outcome: AnswerOutcome;
 }
 
-/** The facts that the CA knows about the site of its machines. */
+/** What the CA knows about the site of its machines. */
 export interface OfflineSite {
   /** The CAs that a client of the API server trusts; two of them while one replaces the other. */
   readonly serverCas: readonly CertificateFacts[];
@@ -118,9 +118,9 @@ export interface OfflineSite {
   readonly server?: string | undefined;
 }
 
-/** Answers that each of the CAs in them has signed. Whether these are known is for the caller to decide. */
+/** Answers that each of the CAs in them has signed. The caller decides whether it trusts these CAs. */
 export interface AnswerBundle extends OfflineSite {
-  /** The export that is answered, which its exporter has signed; undefined for the answer to a machine. */
+  /** The answered export, which its exporter has signed; undefined for the answer to a machine. */
   readonly export: ExportOrigin | undefined;
   readonly answeredAt: string;
   /** The CAs that signed the answers, each followed by its issuers. */
@@ -141,18 +141,18 @@ const SERVER_CA = "CA of the API server";
 const CROSS_SIGNED = "CA that answers, signed by the one that it replaces";
 const EXPORT = "export that is answered";
 const EXPORT_LABEL = "TLSBOOT EXPORT";
-/** There is one signature for each CA of a split installation, and one more would have no CA. */
+/** Each CA of a split installation adds one signature; this is more than any installation has. */
 const MAX_SIGNATURES = 16;
-/** A DNS subdomain, as machines and CSRs are called; an underscore can be in neither. */
+/** A DNS subdomain, like the names of machines and CSRs, with underscores, which those names cannot contain. */
 const NAME = /^[a-z0-9]([-_a-z0-9.]*[a-z0-9])?$/;
 const MAX_NAME = 240;
 
-/** Returns the name of the file of a machine's request, or of the answer to it. */
+/** Returns the file name of a machine's request or of its answer. */
 export function toStickFileName(name: string, kind: "request" | "answer"): string {
   return `${name}.${kind}.pem`;
 }
 
-/** Finds the name of a request by that of its file; undefined for any other file. */
+/** Finds the name of a request in the name of its file; undefined for any other file. */
 export function findRequestName(fileName: string): string | undefined {
   const [, name = ""] = /^(.+)\.request\.pem$/.exec(fileName) ?? [];
   return isFileName(name) ? name : undefined;
@@ -162,15 +162,15 @@ function isFileName(name: string): boolean {
   return name.length <= MAX_NAME && NAME.test(name);
 }
 
-/** Finds out which bundle a text holds; undefined when it holds none. */
+/** Finds the kind of bundle in a text; undefined when there is none. */
 export function findBundleKind(text: string): BundleKind | undefined {
   const kind = findArmorKind(text);
   return kind === "requests" || kind === "answers" ? kind : undefined;
 }
 
 /**
- * Computes the id of a request: its uid at the API server, or SHA-256 (hex) of all that is requested. The signature of the
- * request does not count, so that a machine that makes its request again with the same key has the same id.
+ * Computes the id of a request: its uid at the API server, or SHA-256 (hex) of its contents. These exclude the
+ * signature, so a request that a machine creates again with the same key has the same id.
  */
 export function computeRequestId({ facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): string {
   const signed = encodeBase64(facts.signedDer);
@@ -182,7 +182,7 @@ export function computeBundleId({ front }: Pick<RequestBundle, "front">): string
   return hash("sha256", formatSigned(front));
 }
 
-/** Encodes the request of a machine, signed by the key of the certificate that it has. Rejects as the key does. */
+/** Encodes the request of a machine, signed by the key of its current certificate. Rejects when the key does. */
 export async function encodeMachineRequest(
   request: OfflineRequest,
   { site, requester }: {
@@ -203,7 +203,7 @@ export async function encodeMachineRequest(
   return await sealBundle("requests", front, [encodeRequest(request)], requester === undefined ? [] : [requester.key]);
 }
 
-/** Encodes approved requests, signed by the key of the exporter. Rejects as the key does. */
+/** Encodes approved requests, signed by the key of the exporter. Rejects when the key does. */
 export async function encodeExport(
   { id, createdAt, server }: Pick<ExportOrigin, "id" | "createdAt" | "server">,
   requests: readonly OfflineRequest[],
@@ -216,7 +216,7 @@ export async function encodeExport(
   return await sealBundle("requests", front, requests.map(encodeRequest), [key]);
 }
 
-/** Reads requests. The errors name what is missing, altered or wrong, one sentence without a period each. */
+/** Reads requests. Each error is a sentence without a period about a missing, altered or invalid part. */
 export function readRequests(text: string): Result<RequestBundle, readonly string[]> {
   const opened = openBundle("requests", text);
   if (!opened.ok) return opened;
@@ -224,7 +224,9 @@ export function readRequests(text: string): Result<RequestBundle, readonly strin
   const origin = EXPORTER in front.sections ? parseExport(front) : parseMachine(front);
   if (!origin.ok) return err([origin.error]);
   const isExport = origin.value.kind === "export";
-  if (!isExport && items.length !== 1) return err([`it holds ${items.length} requests, and that of a machine is one`]);
+  if (!isExport && items.length !== 1) {
+    return err([`it holds ${items.length} requests, but a machine sends exactly one`]);
+  }
   const requests: OfflineRequest[] = [];
   const ids = new Set<string>();
   for (const item of items) {
@@ -239,7 +241,7 @@ export function readRequests(text: string): Result<RequestBundle, readonly strin
   return ok({ origin: origin.value, requests, front });
 }
 
-/** Encodes answers, and signs them with the keys of the CAs that gave them. Rejects as the keys do. */
+/** Encodes answers, signed by the keys of the CAs that gave them. Rejects when a key does. */
 export async function encodeAnswers(
   { origin, front: exported }: RequestBundle,
   answers: readonly { readonly request: OfflineRequest; readonly outcome: AnswerOutcome }[],
@@ -282,7 +284,7 @@ export function readAnswers(text: string): Result<AnswerBundle, readonly string[
     if (!chain.ok || fault !== undefined) return err([`a CA in it cannot be used: ${fault}`]);
     authorities.push(chain.value);
   }
-  if (authorities.length === 0) return err(["it names no CA"]);
+  if (authorities.length === 0) return err(["it contains no CA"]);
   const isSigned = authorities.every(([ca]) => ca !== undefined && isSignedBy("answers", front, ca.publicKey));
   if (!isSigned) return err(["the signature of its CA does not match"]);
   const serverCas = parseChain(sections[SERVER_CA] ?? [], true);
@@ -306,7 +308,7 @@ export function readAnswers(text: string): Result<AnswerBundle, readonly string[
   });
 }
 
-/** Adds to the first part the hash of the items, their names, and the signatures of the keys. Rejects as the keys do. */
+/** Adds the hash of the items, their names and the signatures to the first part. Rejects when a key does. */
 async function sealBundle(
   kind: BundleKind,
   { headers, sections }: ArmorPart,
@@ -338,10 +340,10 @@ function openBundle(
   if (items.length > MAX_BUNDLE_ITEMS) return err([`it holds more than ${MAX_BUNDLE_ITEMS} ${kind}`]);
   return front.headers["Contents"] === hashItems(items)
     ? ok({ front, items })
-    : err(["what it holds was altered after it was signed"]);
+    : err(["its contents were altered after they were signed"]);
 }
 
-/** Names the item of each missing or altered part, by the list in the first part or by its own header. */
+/** Describes faults with the names of their items, from the list in the first part or from the part itself. */
 function describeFaults({ parts: [first], faults }: ArmorReading): readonly string[] {
   const names = first?.number === 1 ? first.headers["Names"]?.split(" ") ?? [] : [];
   return faults.map(({ part, headers, message }) => {
@@ -356,7 +358,7 @@ function hashItems(items: readonly ArmorPart[]): string {
   return sum.digest("base64");
 }
 
-/** Formats the signed text of a first part. The names are there for the reports of faults only. */
+/** Formats the signed text of a first part. `Names` is not signed, because it only serves the reports of faults. */
 function formatSigned({ headers, sections }: ArmorPart): string {
   const { Signature: _, Names: __, ...signed } = headers;
   return formatArmorPart({ headers: signed, sections });
@@ -407,7 +409,7 @@ function parseAnswered(blocks: readonly ArmorBlock[] | undefined): Result<Export
   return front === undefined ? err("it cannot be read") : parseExport(front);
 }
 
-/** The lines say in words what the request holds, and what a CSR object has in addition to it. */
+/** Encodes a request. The header lines make it readable, and have what a CSR object has in addition to PKCS#10. */
 function encodeRequest({ name, facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): ArmorPart {
   return {
     headers: {
@@ -467,7 +469,7 @@ function parseApproved(headers: ArmorPart["headers"]): Result<ApprovedRequest, s
 function isRequester(
   value: Readonly<Record<string, unknown>>,
 ): value is Readonly<Record<string, unknown>> & OfflineRequester {
-  // The requester becomes a part of a CSR object, so that another key could be any field of it.
+  // The requester becomes part of the spec of a CSR, so an unknown key could set any field there.
   const { username, uid, groups, extra, ...others } = value;
   return Object.keys(others).length === 0 && [username, uid].every(isOptionalText) &&
     (groups === undefined || isTextList(groups)) &&
@@ -517,7 +519,7 @@ export function formatSubject({ subject }: Pick<RequestFacts, "subject">): strin
   return formatName(subject) || "none";
 }
 
-/** Formats a requested lifetime, which the signer chooses without one. */
+/** Formats a requested lifetime. Without one, the signer chooses. */
 export function formatOfflineLifetime(expirationSeconds: number | undefined): string {
   return expirationSeconds === undefined ? ANY_LIFETIME : formatDuration(expirationSeconds * 1_000);
 }

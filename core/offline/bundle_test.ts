@@ -101,7 +101,7 @@ describe("an export", () => {
     });
   }
 
-  const ALTERED = ["what it holds was altered after it was signed"];
+  const ALTERED = ["its contents were altered after they were signed"];
   const withHeaders = (part: ArmorPart, headers: Record<string, string>): ArmorPart => ({
     ...part,
     headers: { ...part.headers, ...headers },
@@ -211,7 +211,7 @@ describe("an export", () => {
     assert.equal(bundle.authorities[0]?.[0]?.sha256Fingerprint, ca.certificate.sha256Fingerprint);
   });
 
-  test("readAnswers() refuses answers that a CA of theirs has not signed", async () => {
+  test("readAnswers() refuses answers that one of their CAs has not signed", async () => {
     const other = await createTestAuthority();
     const unsigned = await encode(outcomes(), [{ ...ca, key: other.key }]);
     assert.deepEqual(findFaults(readAnswers(unsigned)), ["the signature of its CA does not match"]);
@@ -221,7 +221,7 @@ describe("an export", () => {
     const [front, ...items] = readParts(await encode(outcomes()), "answers");
     const readWith = (sections: ArmorPart["sections"]) =>
       findFaults(readAnswers(encodeArmor("answers", [{ ...front!, sections }, ...items])));
-    assert.deepEqual(readWith({}), ["it names no CA"]);
+    assert.deepEqual(readWith({}), ["it contains no CA"]);
     const issuing = await createIssuingCa(NOW);
     const chain = unwrapChain(
       await issuing.issue({ publicKeyDer: (await generatePrivateKey("ecdsa-p256")).publicKeyDer() }),
@@ -314,11 +314,11 @@ describe("the request of a machine", () => {
     const [front, item] = readParts(await encode());
     const { Signature: _, ...headers } = front!.headers;
     const many = encodeArmor("requests", [{ headers, sections: {} }, item!, item!]);
-    assert.deepEqual(findFaults(readRequests(many)), ["what it holds was altered after it was signed"]);
+    assert.deepEqual(findFaults(readRequests(many)), ["its contents were altered after they were signed"]);
     const none = await encodeExport(ORIGIN, [], createCaKey(key));
     const [empty] = readParts(none);
     assert.deepEqual(findFaults(readRequests(encodeArmor("requests", [{ ...empty!, sections: {} }]))), [
-      "it holds 0 requests, and that of a machine is one",
+      "it holds 0 requests, but a machine sends exactly one",
     ]);
   });
 

@@ -1,5 +1,5 @@
 /**
- * Decides an offline request as the approver decides a CSR, from what a CA without a network has: its own records, the policies
+ * Decides an offline request as the approver decides a CSR, from what an offline CA has: its own records, the policies
  * and the inventory.
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
@@ -28,7 +28,7 @@ import { verifyChain } from "../pki/x509/chain.ts";
 import { formatSubject, type MachineOrigin, type OfflineRequest, type OfflineRequester } from "./bundle.ts";
 import { TLS_USAGE_OID } from "../pki/x509/usages.ts";
 
-/** The input of a decision at a CA without a network. */
+/** The input of a decision at an offline CA. */
 interface OfflineDecisionInput {
   /** The request as a CSR object, with its requester. */
   readonly csr: CertificateSigningRequest;
@@ -43,15 +43,18 @@ interface OfflineDecisionInput {
 }
 
 export interface OfflineDecision {
-  /** Why a person should look twice, such as another machine that has the name; undefined when nothing is known. */
+  /**
+   * Why a person should check the request, for example because another machine has the name; undefined without a
+   * reason.
+   */
   readonly warning: string | undefined;
   /** The verdict of the policies; undefined when there are none. */
   readonly verdict: Verdict | undefined;
 }
 
 /**
- * Finds out why the machine that signed a request does not have a valid certificate of the same subject; undefined when it
- * has one. `cas` are those whose client certificates count.
+ * Finds out why the machine that signed a request has no valid certificate with the same subject; undefined when it has
+ * one. `cas` are the accepted issuers.
  */
 export function findRequesterFault(
   { facts }: Pick<OfflineRequest, "facts">,
@@ -66,8 +69,8 @@ export function findRequesterFault(
 }
 
 /**
- * Returns the user of a machine's request. A machine whose client certificate is valid (`fault` is undefined) is its subject,
- * as at the API server; any other is not authenticated.
+ * Returns the user of a machine's request. With a valid client certificate (`fault` is undefined) it is the subject, as
+ * at the API server; otherwise it is the anonymous user.
  */
 export function getOfflineRequester(
   { requester: [leaf] }: Pick<MachineOrigin, "requester">,
@@ -83,7 +86,9 @@ export function getOfflineRequester(
   };
 }
 
-/** Decides about a request. Nothing is decided by what cannot be known without an API, such as a permission of a policy. */
+/**
+ * Decides a request. Facts that only an API knows, such as a permission that a policy requires, count as unreadable.
+ */
 export async function decideOfflineRequest(input: OfflineDecisionInput): Promise<OfflineDecision> {
   const { csr, request, policies, inventory, records, server, now } = input;
   const claimed = findClaimedNode(csr, request);
@@ -121,8 +126,8 @@ export async function decideOfflineRequest(input: OfflineDecisionInput): Promise
 }
 
 /**
- * An inventory that names a machine permits its requests, and a proved requester may renew its own certificate. Any
- * other permission depends on an API.
+ * A policy that admits only machines of the inventory replaces the permission for a first certificate, and an
+ * authenticated machine may renew its own. Any other permission depends on an API.
  */
 function lookUpPermission(permission: string, policies: readonly Policy[]): Lookup<boolean> {
   if (permission === "selfnodeclient") return { kind: "found", value: true };
@@ -146,7 +151,7 @@ function findHeldNames(
   return { kind: "found", value: { dns: held.spec.dnsNames ?? [], ips: held.spec.ipAddresses ?? [] } };
 }
 
-/** Reads an approved request of a user from its record, for the rules that limit how many are approved. */
+/** Reads an approved request of a user from its record, for rules with a rate. */
 function toApproved({ spec }: IssuedCertificate, username: string): readonly CertificateSigningRequest[] {
   const { approval, requester } = spec;
   if (approval === undefined || requester?.username !== username) return [];

@@ -1,7 +1,7 @@
 /**
  * The roles and bindings that a server starts with (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`): canonical
  * objects with Kubernetes' own labels. No subject is bound to `system:node-bootstrapper`, `nodeclient` or
- * `selfnodeclient` here; that is the operator's decision.
+ * `selfnodeclient` here, because that is the operator's decision.
  */
 import type { ObjectMeta } from "../kube/meta.ts";
 import {

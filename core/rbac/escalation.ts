@@ -8,35 +8,35 @@ import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./evaluate.ts";
 
 /**
- * The limit of the broken-down rules, in characters of their text and of the refusal that lists them. A body of 3 MB could
- * expand to 10^15 parts, which kube-apiserver would print.
+ * The limit of the broken-down rules, in characters of the refusal that lists them. A body of 3 MB could expand to
+ * 10^15 parts, which kube-apiserver would print.
  */
 const MAX_PART_CHARS = 4 * 1_048_576;
-/** The characters of a part apart from its names: the labels of its line. */
-const CHARS_BESIDE = 40;
+/** The characters of a part other than its names: the labels of its line. */
+const LABEL_CHARS = 40;
 /** The largest number of lookups in held rules for all wanted rules, which takes about 0.4 s. */
 const MAX_LOOKUPS = 5_000_000;
 
 /**
- * Finds the wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the parts
- * take more than 4 MiB, a further rule must be covered by one held rule as a whole; once the comparison takes more than
- * 5 million lookups, nothing further counts as covered.
+ * Finds the wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the
+ * parts take more than 4 MiB, one held rule must cover each further rule as a whole. Once the comparison takes more
+ * than 5 million lookups, nothing more counts as covered.
  */
 export function findUncoveredRules(
   held: readonly PolicyRule[],
   wanted: readonly PolicyRule[],
 ): readonly PolicyRule[] {
-  const holdings = new Holdings(held);
+  const heldRules = new HeldRules(held);
   const missing: PolicyRule[] = [];
   let charsLeft = MAX_PART_CHARS;
   for (const rule of wanted) {
-    if (holdings.cover(rule)) continue;
+    if (heldRules.covers(rule)) continue;
     const chars = countPartChars(rule);
     if (chars > charsLeft) missing.push(rule);
     else {
       charsLeft -= chars;
       for (const part of breakDown(rule)) {
-        if (!holdings.cover(part)) missing.push(part);
+        if (!heldRules.covers(part)) missing.push(part);
       }
     }
   }
@@ -56,7 +56,7 @@ function countCombined(lists: readonly (readonly string[])[]): number {
   if (parts === 0) return 0;
   return lists.reduce(
     (sum, list) => sum + parts / list.length * list.reduce((chars, name) => chars + name.length, 0),
-    parts * CHARS_BESIDE,
+    parts * LABEL_CHARS,
   );
 }
 
@@ -119,7 +119,7 @@ interface HeldRule {
 }
 
 /** The rules that a user holds, with a limit of lookups. */
-class Holdings {
+class HeldRules {
   readonly #rules: readonly HeldRule[];
   #lookupsLeft = MAX_LOOKUPS;
 
@@ -135,7 +135,7 @@ class Holdings {
   }
 
   /** Reports whether a held rule covers a wanted one; always false after the last allowed lookup. */
-  cover(wanted: PolicyRule): boolean {
+  covers(wanted: PolicyRule): boolean {
     return this.#lookupsLeft > 0 &&
       this.#rules.some((rule) =>
         this.#hasAll(rule.verbs, wanted.verbs) && this.#hasAll(rule.apiGroups, wanted.apiGroups) &&

@@ -112,7 +112,7 @@ export function describeMissingRoles(missing: readonly RoleRef[], resource?: str
   return unique.length === 1 ? unique[0] ?? "" : `[${unique.join(", ")}]`;
 }
 
-/** A binding that names the user, with the rules it grants. */
+/** A binding whose subjects include the user, with the rules that it grants. */
 interface Grant {
   readonly binding: ClusterRoleBinding | RoleBinding;
   readonly subject: Subject;
@@ -123,19 +123,19 @@ interface Grant {
 }
 
 /** The limits of the cache of grants. Frequent users have shorter names and groups than `maxKeyLength`. */
-const KNOWN = { maxEntries: 1_000, maxKeyLength: 2_000 };
-const known = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
+const GRANT_CACHE_LIMITS = { maxEntries: 1_000, maxKeyLength: 2_000 };
+const grantCaches = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
 
 /** Returns the grants of a user, cached per snapshot because every request needs them. */
 function getGrants(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
   // JSON separates the names unambiguously.
   const key = JSON.stringify([namespace, user.username, user.groups]);
-  let ofAll = known.get(objects);
-  const cached = ofAll?.get(key);
+  let cache = grantCaches.get(objects);
+  const cached = cache?.get(key);
   if (cached !== undefined) return cached;
   const grants = [...findGrants(user, namespace, objects)];
-  if (ofAll === undefined) known.set(objects, ofAll = new FifoCache(KNOWN));
-  ofAll.set(key, grants);
+  if (cache === undefined) grantCaches.set(objects, cache = new FifoCache(GRANT_CACHE_LIMITS));
+  cache.set(key, grants);
   return grants;
 }
 

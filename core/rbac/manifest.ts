@@ -1,6 +1,6 @@
 /**
- * Manifests of the permissions that a controller needs at an API server, with a comment for each object, the access reviews that
- * check whether it has them, and short forms of rules and subjects. In rules, spaces separate the words.
+ * Manifests of the permissions that a controller needs at an API server, with a comment for each object, the access
+ * reviews that check whether it has them, and helpers for rules and subjects. In rules, spaces separate words.
  */
 import {
   clusterRoleBindingKind,
@@ -116,8 +116,8 @@ export interface NeededRight {
   /** Any of these is enough, because the permission for a signer may be granted for its whole domain. */
   readonly anyOf: readonly ResourceAttributesSpec[];
   /**
-   * Whether the controller can work without it: no; yes, as it only lacks Events, for instance; or as long as it has the
-   * permission for another signer.
+   * Whether the controller works without it: no; yes, because it only lacks a feature such as Events; or as long as it
+   * has the permission for another signer.
    */
   readonly need: "essential" | "optional" | "oneSigner";
 }
@@ -130,7 +130,7 @@ export interface MissingRights {
   readonly isFatal: boolean;
 }
 
-/** Describes the missing ones of the needed permissions. When those for all signers are missing, they are one text. */
+/** Describes the missing permissions. If those for all signers are missing, they are one text. */
 export function describeMissingRights(
   needed: readonly NeededRight[],
   missing: readonly NeededRight[],
@@ -175,7 +175,7 @@ function toNeededRights(rule: PolicyRule, namespace: string | undefined): readon
         return {
           text: `${what}${named === "" ? "" : ` ${named}`}${where}`,
           anyOf: resourceNames.length === 0 ? [attributes] : resourceNames.map((name) => ({ ...attributes, name })),
-          need: isSpared(verb, plural) ? "optional" : "essential",
+          need: isOptional(verb, plural) ? "optional" : "essential",
         };
       })
     )
@@ -199,7 +199,7 @@ function signerRights(
  * Reports whether a controller works without the permission: Events, the API's CAs, the published settings, the register,
  * the published CAs of a signer, an existing Lease, get of one CSR.
  */
-function isSpared(verb: string, plural: string): boolean {
+function isOptional(verb: string, plural: string): boolean {
   return plural === "events" || plural === "configmaps" || plural === "issuedcertificates" ||
     plural === "clustertrustbundles" ||
     (plural === "leases" && verb === "create") ||

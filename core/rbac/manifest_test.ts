@@ -51,8 +51,8 @@ for (
     {
       name: "in a dry run, which has nothing to write",
       options: { nodes: true, dryRun: true, tokens: true, leaseNamespace: undefined },
-      comment:
-        "It reads requests, reads what was issued before, reads what nodes report, and asks what requesters may have.",
+      comment: "It reads requests, reads the register of certificates, reads the addresses of nodes, and checks the " +
+        "permissions of requesters.",
       rights: [
         ...SUBMITTED,
         ...RECORDED,
@@ -65,8 +65,9 @@ for (
     {
       name: "that decides, without tokens and nodes",
       options: { nodes: false, dryRun: false, tokens: false, leaseNamespace: "leases" },
-      comment: "It reads requests, decides about those of some signers, reads what was issued before, and asks what " +
-        "requesters may have.",
+      comment:
+        "It reads requests, approves or denies those of some signers, reads the register of certificates, and checks " +
+        "the permissions of requesters.",
       rights: [
         ...SUBMITTED,
         "update certificatesigningrequests/approval.certificates.k8s.io essential",

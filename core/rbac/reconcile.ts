@@ -1,6 +1,6 @@
 /**
- * Plans how roles are kept: the reconciliation of default roles and bindings at start-up, which adds missing parts and removes
- * nothing (component-helpers `auth/rbac/reconciliation`), and the rules of aggregated ClusterRoles
+ * Plans the maintenance of roles: the reconciliation of default roles and bindings at start-up, which adds missing
+ * parts and removes nothing (component-helpers `auth/rbac/reconciliation`), and the rules of aggregated ClusterRoles
  * (`pkg/controller/clusterroleaggregation`).
  */
 import { sortMembers } from "../lib/go_text.ts";

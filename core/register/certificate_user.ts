@@ -1,11 +1,11 @@
 /**
- * The user that a certificate identifies. The API server authenticates a client certificate by `identifyCertificate`, and
- * the record of a certificate holds what that function found when it was issued, in `status.identifies`. Everything that
+ * The user that a certificate identifies. The API server authenticates a client certificate with `identifyCertificate`,
+ * and the record of a certificate stores the result of that function at issuance in `status.identifies`. All code that
  * looks for the certificates of a user, a group or a node reads it with `readIdentity`.
  *
- * The field is outside of the spec because a build that does not know it drops it in etcd, where objects are protobuf, and
- * must still compute the hash that the next record holds. The subject in the spec, which the hash covers, binds the field:
- * `verifyRecords` compares the two.
+ * The field is not part of the spec because a build that does not know it drops it in etcd, where objects are protobuf,
+ * and must still compute the hash in the next record. The hash covers the subject in the spec, and `verifyRecords`
+ * compares the field with the subject.
  */
 import { hash } from "node:crypto";
 import type {
@@ -20,11 +20,11 @@ import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { formatName, parseFormattedName } from "../pki/x509/names.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 
-/** The name and the groups by which a credential identifies its user. The name is empty when there is no user. */
+/** The name and the groups of the user that a credential identifies. The name is empty when there is no user. */
 export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
 
 /** The result of identifying a certificate; one without a common name has no user. */
-export type CertificateUser =
+type CertificateUser =
   | { readonly kind: "user"; readonly user: UserInfo }
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly reason: string };
@@ -59,8 +59,8 @@ function findUid(values: readonly (string | undefined)[]): Result<string, string
 }
 
 /**
- * Describes the user of a certificate for its record. The server refuses a certificate with a malformed uid, but it is
- * recorded as its user's, so that it is found with the others.
+ * Describes the user of a certificate for its record. The server refuses a certificate with a malformed uid, but its
+ * record still has the user, so it is found with the user's others.
  */
 export function describeIdentity(certificate: Pick<CertificateFacts, "subject">): RecordedIdentity {
   const { username, groups } = identifySubject(certificate);
@@ -68,9 +68,9 @@ export function describeIdentity(certificate: Pick<CertificateFacts, "subject">)
 }
 
 /**
- * Reads the user of a record; undefined when it cannot be determined, which must never be taken for a certificate without a
- * user. A record of an earlier build has only the text of `formatName`, which has one meaning (`parseFormattedName`). The
- * certificate itself is stored with its request only, which is deleted within hours.
+ * Reads the user of a record; undefined when it cannot be determined, which is not the same as a certificate without a
+ * user. A record of an earlier build has only the text of `formatName`, which has one meaning (`parseFormattedName`).
+ * The certificate itself is stored with its request only, which is deleted within hours.
  */
 export function readIdentity(
   { spec, status }: {
@@ -82,7 +82,7 @@ export function readIdentity(
   return identifies === undefined ? readSubjectText(spec) : parseRecordedIdentity(identifies);
 }
 
-/** Checks the types too, because a log of records is a file that can be edited. */
+/** Checks the types too, because a log of records is a file that anyone may have edited. */
 function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined {
   const { username = "", groups = [] } = isRecord(identifies) ? identifies : { username: undefined, groups: null };
   const isList = Array.isArray(groups) && groups.every((group) => typeof group === "string");
@@ -107,7 +107,7 @@ export function readSubjectText(
 /** The length of a text beyond which it is cut. */
 const MAX_LABEL_LENGTH = 200;
 
-/** Returns a text for the user of a certificate, which no other user has; without a user, its subject or its names. */
+/** Returns a text that is unique to the user of a certificate; without a user, its subject or its names. */
 export function toHolderLabel(spec: Partial<IssuedCertificateSpec>, identity: IdentifiedUser | undefined): string {
   const { username = "", groups = [] } = identity ?? {};
   return username === "" ? toSubjectLabel(spec) : cut(formatName({ commonName: username, organizations: groups }));

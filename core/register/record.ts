@@ -1,7 +1,8 @@
 /**
- * The records of the register of issued certificates. Each record holds the hash of the one before it, so that a record
- * that is changed or removed later breaks the chain. A CA seals the chain by signing the hash of a record, which depends on
- * all records before it. Records whose certificates ended long ago become one stub, which keeps the chain.
+ * The records of the register of issued certificates. Each record holds the hash of the one before it, so a record that
+ * is later changed or removed breaks the chain. A CA seals the chain by signing the hash of a record, which depends on
+ * all records before it. Records whose certificates expired long ago are replaced by one stub, which preserves the
+ * chain.
  */
 import { hash } from "node:crypto";
 import { formatTime, getName, toObjectKey } from "../kube/meta.ts";
@@ -59,7 +60,7 @@ export interface CertificateDescription
     Omit<IssuedCertificateSpec, "sequence" | "previousHash" | "issuedAt" | "replaces" | "removed">,
     Pick<IssuedCertificateStatus, "identifies"> {}
 
-/** Names have as many digits, so that their order is that of the sequence numbers. */
+/** The number of digits of a name. It is fixed, so names sort like sequence numbers. */
 export const NAME_DIGITS = 10;
 
 /** Returns the name of the record with a sequence number, such as `0000000042`. */
@@ -69,7 +70,7 @@ export function formatRecordName(sequence: number): string {
 
 /**
  * Finds the spec in a record that was parsed from JSON; undefined without a sequence number. The other fields are not
- * checked: the chain needs the bytes as they are, and `verifyRecords` reports what was changed.
+ * checked: the chain needs the bytes unchanged, and `verifyRecords` reports changes.
  */
 export function findRecordSpec(record: unknown): IssuedCertificateSpec | undefined {
   const spec = isRecord(record) ? record["spec"] : undefined;
@@ -181,8 +182,8 @@ export function planPruning(records: Iterable<PrunableRecord>, endedBefore: Date
 }
 
 /**
- * Creates the stub of a run from its first and its last record. It replaces the last record; then the others are removed, the
- * newest first, so that a removal that is interrupted breaks nothing.
+ * Creates the stub of a run from its first and its last record. It replaces the last record; then the others are
+ * removed, the newest first, so an interrupted removal breaks nothing.
  */
 export function createStub(
   first: IssuedCertificateSpec,
@@ -200,12 +201,14 @@ export function createStub(
   };
 }
 
-/** The time after which a server seals its register again, even if nothing was issued: the seal says that nothing is missing. */
+/**
+ * The time after which a server seals its register again, even if nothing was issued, to show that nothing is missing.
+ */
 export const SEAL_INTERVAL_MS = DAY_MS;
 
 /**
- * Creates the seal of a record with the key of a CA: the one that signs the instance's serving certificate, because clients
- * have that CA in their kubeconfigs. Rejects as the key does.
+ * Creates the seal of a record with the key of a CA: the one that signs the instance's serving certificate, because
+ * clients have that CA in their kubeconfigs. Rejects when the key does.
  */
 export async function createSeal(
   spec: IssuedCertificateSpec,
@@ -223,7 +226,7 @@ export async function createSeal(
 }
 
 /** Reports whether the key of a CA made the seal of a record. */
-export function isSealGood(
+export function isValidSeal(
   spec: IssuedCertificateSpec,
   seal: RegisterSeal,
   { publicKey }: Pick<CertificateFacts, "publicKey">,
@@ -239,7 +242,7 @@ function formatSealed(spec: IssuedCertificateSpec, time: string): string {
 
 /** The origin of a request, as far as it is known. */
 interface KnownOrigin extends Pick<IssuedCertificateRequester, "tokenID" | "certificateFingerprint"> {
-  /** The record of this very request; a record of an earlier request of its name must not be given. */
+  /** The record of this request, not of an earlier request with its name. */
   readonly record?: RequestRecord | undefined;
 }
 
@@ -257,7 +260,7 @@ export function describeRequestOrigin(
   };
 }
 
-/** Describes the origin of the certificate of a pod, except its CA. Its request does not name the requester. */
+/** Describes the origin of the certificate of a pod, except its CA. Its request does not have the requester. */
 export function describePodOrigin(request: PodCertificateRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
   return {
     source: "PodCertificateRequest",

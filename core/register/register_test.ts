@@ -236,7 +236,7 @@ for (
         const stub = createStub(records[0]!.spec, records[2]!.spec, NOW);
         records.splice(0, 3, { metadata: { name: "0000000003" }, spec: stub, status: {} });
       },
-      fault: ["0000000003", "stands for removed records, but no CA has sealed it"],
+      fault: ["0000000003", "replaces removed records, but no CA has sealed it"],
     },
   ] satisfies readonly {
     name: string;
@@ -323,7 +323,7 @@ test("verifyRecords() cannot find an expected record that was removed after its 
   const expect = async (sequence: number, spec: IssuedCertificateSpec) =>
     (await verifyRecords(records, { cas: [], expected: { sequence, hash: hashRecord(spec) } })).fault;
   assert.equal(await expect(3, third), undefined);
-  assert.match((await expect(2, second))!.problem, /^stands for 0000000002, which was removed after its retention$/);
+  assert.match((await expect(2, second))!.problem, /^replaces 0000000002, which was removed after its retention$/);
 });
 
 const later = (days: number) => new Date(NOW.getTime() + days * 86_400_000);

@@ -1,8 +1,8 @@
-/** The check of a register: sequence numbers, hashes, and the seals of given CAs. It finds the first record that is wrong. */
+/** Checks a register: sequence numbers, hashes, and the seals of given CAs. It finds the first invalid record. */
 import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { readIdentity } from "./certificate_user.ts";
-import { formatRecordName, getChainHash, isSealGood, type RegisterHead, SEAL_INTERVAL_MS } from "./record.ts";
+import { formatRecordName, getChainHash, isValidSeal, type RegisterHead, SEAL_INTERVAL_MS } from "./record.ts";
 import { omitUndefined } from "../lib/record.ts";
 
 /** The part of a record that is checked; a line of an issued log has no metadata. */
@@ -12,7 +12,7 @@ export interface CheckedRecord {
   readonly status?: Partial<IssuedCertificate["status"]>;
 }
 
-/** The first record that is wrong. */
+/** The first invalid record. */
 export interface RegisterFault {
   readonly name: string;
   /** Text that follows the name, such as "is missing: 0000000009 follows 0000000007". */
@@ -20,7 +20,7 @@ export interface RegisterFault {
 }
 
 /** The last record with a valid seal of one of the given CAs. */
-export interface SealedUpTo {
+interface SealedUpTo {
   readonly name: string;
   readonly time: string;
   readonly issuerFingerprint: string;
@@ -37,23 +37,25 @@ export interface RegisterReport {
   /** The number of seals of CAs that were not given, which were not checked. */
   readonly uncheckedSeals: number;
   readonly fault?: RegisterFault;
-  /** The seal that is overdue: text that follows "the register". Then records may be missing at its end. */
+  /** Text that follows "the register" when a seal is overdue. Then records may be missing at its end. */
   readonly overdueSeal?: string;
 }
 
 /** The CAs whose seals are checked, and what else the caller knows about the register. */
-export interface VerifyOptions {
+interface VerifyOptions {
   readonly cas: readonly CertificateFacts[];
-  /** The present time, for the register of a server, which it seals each day; undefined for a log. */
+  /** The current time, for a register that a server seals each day; undefined for a log. */
   readonly now?: Date | undefined;
-  /** A record that must be there with this hash: an earlier head, or a record that a server reported as sealed. */
+  /** A record that must exist with this hash: an earlier head, or a record that a server reported as sealed. */
   readonly expected?: RegisterHead | undefined;
 }
 
-/** The newest seal is overdue at this age: a server that was down for a while, or whose key was locked, makes it late. */
+/**
+ * The age at which the newest seal is overdue. A server that was down for a while, or whose key was locked, seals late.
+ */
 const MAX_SEAL_AGE_MS = 2 * SEAL_INTERVAL_MS;
 
-/** Checks all records of a register in their order, up to the first fault. Rejects only as the iteration does. */
+/** Checks all records of a register in order, up to the first fault. Rejects only when the iteration does. */
 export async function verifyRecords(
   records: Iterable<CheckedRecord> | AsyncIterable<CheckedRecord>,
   options: VerifyOptions,
@@ -81,12 +83,12 @@ class ChainCheck {
   #records = 0;
   #last: Link | undefined;
   #sealedUpTo: SealedUpTo | undefined;
-  /** The time of the newest seal by which a server said that the register ends with its record. */
+  /** The time of the newest seal that was made at the end of the register. */
   #endSealedAt: string | undefined;
   /** The time of the first record; undefined for a stub, which is older than any certificate that works. */
   #beganAt: string | undefined;
   #uncheckedSeals = 0;
-  /** The name of a record whose hash is not the one in the last record. One of the two was changed. */
+  /** The name of a record whose hash differs from the one in the last record. One of the two was changed. */
   #disputed: string | undefined;
 
   constructor({ cas, now, expected }: VerifyOptions) {
@@ -145,8 +147,8 @@ class ChainCheck {
   }
 
   /**
-   * Decides by the next record which of two records was changed. If it holds the hash of the second, only the first can be
-   * wrong; otherwise the second one is, because its previousHash is part of its own hash.
+   * Decides with the next record which of two records was changed. If it holds the hash of the second, only the first
+   * can be wrong; otherwise the second one is, because its hash covers its previousHash.
    */
   #settleDispute({ previousHash }: IssuedCertificateSpec): RegisterFault | undefined {
     if (this.#disputed === undefined || this.#last === undefined) return undefined;
@@ -156,14 +158,14 @@ class ChainCheck {
   #findGap({ sequence, removed }: IssuedCertificateSpec, name: string): RegisterFault | undefined {
     const expected = (this.#last?.sequence ?? 0) + 1;
     const from = removed?.from ?? sequence;
-    // Records that a stub stands for may still be there, because a removal was interrupted.
+    // Records that a stub replaces may still exist, because a removal was interrupted.
     if (from === expected || (removed !== undefined && from < expected && sequence >= expected)) return undefined;
     if (from < expected) return { name, problem: `is out of order: it follows ${this.#last?.name}` };
     const after = this.#last === undefined ? "is the first record" : `follows ${this.#last.name}`;
     return { name: formatRecordName(expected), problem: `is missing: ${name} ${after}` };
   }
 
-  /** Reports whether a record is a stub whose removed records are still there. */
+  /** Reports whether a record is a stub whose removed records still exist. */
   #isOverlap({ removed }: IssuedCertificateSpec): boolean {
     return removed !== undefined && this.#last !== undefined && removed.from <= this.#last.sequence;
   }
@@ -173,18 +175,19 @@ class ChainCheck {
     if (seal === undefined) {
       return spec.removed === undefined
         ? undefined
-        : { name, problem: "stands for removed records, but no CA has sealed it" };
+        : { name, problem: "replaces removed records, but no CA has sealed it" };
     }
     const ca = this.#cas.get(seal.issuerFingerprint);
     if (ca === undefined) {
       this.#uncheckedSeals += 1;
       return undefined;
     }
-    if (isSealGood(spec, seal, ca)) {
+    if (isValidSeal(spec, seal, ca)) {
       // The record is as it was sealed, so the one before it was changed.
       if (this.#disputed !== undefined) return changedRecord(this.#disputed);
       this.#sealedUpTo = { name, time: seal.time ?? "", issuerFingerprint: seal.issuerFingerprint };
-      // A stub is sealed when it is made, wherever it is in the register; only a later seal says that it is the end.
+      // A stub is sealed when it is made, wherever it is in the register. Only a later seal marks the end of the
+      // register.
       if (spec.removed?.time !== seal.time) this.#endSealedAt = seal.time ?? "";
       return undefined;
     }
@@ -203,7 +206,7 @@ class ChainCheck {
         : { name, problem: `has the hash ${hash}, but ${expectedHash} is expected` };
     }
     if (removed === undefined || expected < removed.from || expected > sequence) return undefined;
-    return { name, problem: `stands for ${formatRecordName(expected)}, which was removed after its retention` };
+    return { name, problem: `replaces ${formatRecordName(expected)}, which was removed after its retention` };
   }
 
   #findRepeated({ fingerprint }: IssuedCertificateSpec, name: string): RegisterFault | undefined {

@@ -1,4 +1,7 @@
-/** The progress of a rotation in words: its step, its two CAs, the servers, the machines and users by their state, and what is next. */
+/**
+ * Describes the progress of a rotation: its step, its two CAs, the servers, the machines and users by state, and the
+ * next commands.
+ */
 import { formatTime, getName } from "../kube/meta.ts";
 import type { CaRotation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { type CensusRow, type CensusState, countStates } from "../ca_rotation/census.ts";
@@ -18,7 +21,7 @@ import { formatName } from "../pki/x509/names.ts";
 /** The digits of a fingerprint in the name of a retired CA's files. */
 const FINGERPRINT_DIGITS = 8;
 
-/** Describes what a rotation is doing. */
+/** Describes the step of a rotation. */
 export function describeStep(rotation: CaRotation): string {
   const { step, isLeaked } = rotation.spec;
   const { beganAt, switchedAt, finishedAt } = rotation.status;
@@ -60,7 +63,7 @@ const COUNT_TEXT: Readonly<Record<CensusState, string>> = {
   ready: "ready",
 };
 
-/** Describes how many machines, users and places are in which state, those that are ready first. */
+/** Counts the machines, users and places in each state, the ready ones first. */
 export function describeCounts(rows: readonly CensusRow[]): string {
   if (rows.length === 0) return "no machine or user is known to have a certificate of this CA";
   const counts = [...countStates(rows)].reverse().filter(([state, count]) => count > 0 && state !== "ready");
@@ -69,7 +72,7 @@ export function describeCounts(rows: readonly CensusRow[]): string {
   return `${ready} of ${rows.length} ${nameHolders(rows)}${others}`;
 }
 
-/** Names what the rows of a census are. */
+/** Returns the noun for the rows of a census. */
 export function nameHolders(rows: readonly CensusRow[]): string {
   return rows.some(({ kind }) => kind === "place") ? "places, machines and users" : "machines and users";
 }

@@ -56,7 +56,7 @@ export interface RequestViewInput {
   readonly rules?: {
     readonly verdict: Verdict;
     readonly others: readonly Verdict[];
-    /** Where the rules come from, in words. */
+    /** The source of the rules, as text. */
     readonly origin: string;
   } | undefined;
   /** Profiles of custom signers, by signer name. */
@@ -66,13 +66,13 @@ export interface RequestViewInput {
   /** The record that the server keeps of this request. */
   readonly record?: RequestRecord | undefined;
   readonly token?: TokenView | undefined;
-  /** Every request that exists, also decided ones. */
+  /** Every existing request, including decided ones. */
   readonly requests?: readonly CertificateSigningRequest[] | undefined;
   /** The records of certificates from the same signer; undefined when the API has no register. */
   readonly register?: readonly IssuedCertificate[] | undefined;
   /** The names and addresses that nodes report. */
   readonly reported?: ReadonlyMap<string, NodeNames> | undefined;
-  /** The Revocation for which the request must not be approved, in words. */
+  /** The message of the Revocation that forbids the approval. */
   readonly revocation?: string | undefined;
   /** Whether roles grant everything to the requested user or to one of the requested groups. */
   readonly isAdministrator?: boolean | undefined;
@@ -94,7 +94,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
     ...omitUndefined({ createdAt: summary.createdAt, expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
-    // The present verdict of the rules says nothing about a request that is decided already.
+    // The verdict of the current rules means nothing for a request that is already decided.
     ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
       origin: rules.origin,
@@ -223,7 +223,7 @@ function excludeOwn(
   return own === -1 ? earlier : earlier.slice(own + 1).filter((one) => !isOwn(one));
 }
 
-/** Finds the certificate of another machine for the node that a user other than the node asks for, as an approver does. */
+/** Finds another machine's certificate for a node name that the requester claims, by the rule of the approver. */
 function findClaimed(
   csr: CertificateSigningRequest,
   facts: RequestFacts,
@@ -233,7 +233,7 @@ function findClaimed(
   if (findClaimedNode(csr, facts) === undefined || isSettled(csr)) return undefined;
   const valid = own.filter((one) => getEarlierState(one, now) === "valid");
   const key = computeKeyFingerprint(facts);
-  // The same key is the same machine, also when it has renewed with another key since.
+  // The same key is the same machine, even if it has since renewed with another key.
   if (valid.some(({ keyFingerprint }) => keyFingerprint === key)) return undefined;
   return valid.toSorted((a, b) => Date.parse(b.notAfter ?? "") - Date.parse(a.notAfter ?? ""))[0];
 }
@@ -265,7 +265,7 @@ function listOthers(
   });
 }
 
-/** The number of shared names that are listed before the rest is counted. */
+/** The largest number of shared names in a list; further ones are counted. */
 const MAX_SHARED = 3;
 
 function toRequesterView(
@@ -360,7 +360,7 @@ function toCertificateView({ status: { certificate = "" } }: CertificateSigningR
   };
 }
 
-/** Explains why there is no certificate; undefined for a moment after the approval, which a signer needs. */
+/** Explains why there is no certificate; undefined shortly after the approval, because a signer needs some time. */
 function explainUnsigned(
   csr: CertificateSigningRequest,
   signers: readonly string[] | undefined,

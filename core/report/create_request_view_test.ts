@@ -270,7 +270,7 @@ for (
       name: "a token of another machine that has expired",
       options: FIRST,
       more: { token: { ...TOKEN, node: "n3", expiresAt: "2026-03-02T11:00:00Z" } },
-      want: ["the token abc123 was made for node n3", "the token abc123 has expired since"],
+      want: ["the token abc123 was made for node n3", "the token abc123 has since expired"],
     },
     {
       name: "a revoked last certificate",
@@ -294,7 +294,7 @@ for (
     {
       name: "a node's name from the signer of people",
       options: { ...PERSON, commonName: "system:node:n7", organizations: ["system:nodes"] },
-      want: ["the user system:node:n7 belongs to Kubernetes", "the group system:nodes belongs to Kubernetes"],
+      want: ["Kubernetes reserves the user system:node:n7", "Kubernetes reserves the group system:nodes"],
     },
     {
       name: "a node that asks for another",
@@ -325,14 +325,14 @@ for (
       name: "a request that its signer refuses",
       options: { ...FIRST, dnsNames: ["n7.example"] },
       want: [
-        "an approval would lead to no certificate, because the signer refuses it: DNS subjectAltNames are not allowed",
+        "an approval would not lead to a certificate, because the signer refuses the request: DNS subjectAltNames are not allowed",
       ],
     },
     {
       name: "a name that cannot be seen, and a CA",
       options: { ...WEB, commonName: "w\u202eeb", usages: ["cert sign"] },
       want: [
-        'a name contains characters that are not visible: "w\\u202eeb"',
+        'a name contains invisible characters: "w\\u202eeb"',
         "it asks to issue further certificates (usage cert sign)",
       ],
     },
@@ -359,12 +359,12 @@ test("createRequestView() warns of a key that another holder has, and of one tha
   const other = { ...N7, ...key, subject: "O=system:nodes,CN=system:node:n3" };
   const { warnings } = createRequestView({ csr, now: NOW, ...register(other, { ...N7, ...key }) });
   assert.deepEqual(warnings, [
-    "the key is also that of a certificate of node n3",
-    "the key is that of the last certificate; a kubelet makes a new one for each",
+    "a certificate of node n3 has the same key",
+    "the last certificate has the same key, but a kubelet makes a new key for each renewal",
   ]);
 });
 
-test("createRequestView() takes a first request with the key of the node for the same machine", async () => {
+test("createRequestView() treats a first request with the node's key as from the same machine", async () => {
   const csr = await buildCsr(FIRST);
   const same = createRequestView({
     csr,
@@ -474,7 +474,7 @@ for (
       want: [
         "log in as web.example.com where clients with certificates of example.com/web are accepted",
         "serve TLS as web.example.com to clients that trust certificates of example.com/web",
-        "sign programs",
+        "sign code",
       ],
     },
     {

@@ -18,7 +18,7 @@ import { recordRequest } from "./record_rows.ts";
 /** A certificate that was issued for a request, as far as it is known. */
 export interface EarlierCertificate {
   readonly signerName: string;
-  /** Undefined when the register does not say for whom the certificate is. */
+  /** Undefined when the register does not identify the holder. */
   readonly commonName: string | undefined;
   readonly organizations: readonly string[];
   readonly names: readonly string[];
@@ -62,7 +62,7 @@ export function listEarlierCertificates(
   );
 }
 
-/** A register may have a hundred thousand records, so most of them are sorted out before their users are read. */
+/** A register may have a hundred thousand records, so most are filtered out before their users are read. */
 function createRecordFilter(facts: RequestFacts): (record: IssuedCertificate) => boolean {
   const { commonName } = facts.subject;
   const names = new Set(listAlternativeNames(facts));
@@ -110,7 +110,7 @@ function readIssuedRequest(csr: CertificateSigningRequest): EarlierCertificate |
 }
 
 /** The identity of a certificate's holder: the common name, or without one, the alternative names. */
-export type CertificateHolder = AlternativeNames & { readonly subject: SubjectFields };
+type CertificateHolder = AlternativeNames & { readonly subject: SubjectFields };
 
 /** Reports whether a certificate was for the same machine or user as a request for the same signer. */
 export function isOfHolder(earlier: EarlierCertificate, signerName: string, holder: CertificateHolder): boolean {
@@ -130,7 +130,7 @@ export function getEarlierState(earlier: EarlierCertificate, now: Date): Earlier
   return end < now.getTime() ? "expired" : "valid";
 }
 
-export interface ComparedRequest {
+interface ComparedRequest {
   readonly facts: RequestFacts;
   readonly usages: readonly string[];
   readonly expirationSeconds: number | undefined;
@@ -183,10 +183,10 @@ function formatSeconds(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : formatLifetime(seconds);
 }
 
-/** Signers let a certificate begin some minutes in the past, and cut its end at that of the CA. */
+/** Signers backdate a certificate by some minutes, and end it no later than the CA. */
 const TOLERANCE_SECONDS = 900;
 
-/** Formats the lifetime of the certificate; the requested one is taken for the same when the two are about as long. */
+/** Formats the lifetime of the certificate, or the requested one if the two differ only slightly. */
 function formatEarlierLifetime(
   { notBefore = "", notAfter = "" }: EarlierCertificate,
   requested: number | undefined,

@@ -13,14 +13,14 @@ import { describeInSentence } from "./sentence.ts";
 import { capitalize, quoteUnlessPlain } from "./words.ts";
 import { DAY_MS } from "../lib/duration.ts";
 
-/** An object of a notification. Certificates and files that the API does not have are named by their text. */
-export interface NotifiedObject {
+/** An object of a notification. What is not an API object, such as a certificate or a file, has a descriptive name. */
+interface NotifiedObject {
   readonly kind: string;
   readonly namespace?: string | undefined;
   readonly name: string;
 }
 
-/** One event that a person should know of. */
+/** One event that a person should know about. */
 export interface NotifiedEvent {
   readonly kind: NotificationKind;
   /** What happened, without a full stop. */
@@ -99,9 +99,9 @@ export type NotificationKind = keyof typeof KINDS;
 /** How long before its end a CA is reported. */
 export const CA_ENDING_MS = 90 * DAY_MS;
 const MAX_OBJECTS = 10;
-/** The events of this time after the first one are in the same message. */
+/** How long after the first event further ones are added to the same message. */
 const GATHER_MS = 5_000;
-/** The time from one message of a kind to the next. */
+/** The shortest time between two messages of a kind. */
 const PAUSE_MS = 60_000;
 
 /** The kinds of the Events that the approver and the server write, by reason. */
@@ -112,7 +112,7 @@ const REASONS: ReadonlyMap<string, NotificationKind> = new Map([
   ["NodeRecoveryRefused", "CredentialRefused"],
 ]);
 
-/** Returns the notice of an Event; undefined for one that no person has to know of. */
+/** Returns the notice of an Event; undefined for an Event that needs no notification. */
 export function readEventNotice({ reason = "", message = "", involvedObject }: Event): NotifiedEvent | undefined {
   const kind = REASONS.get(reason);
   if (kind === undefined) return undefined;
@@ -165,7 +165,7 @@ export function createCertificateNotice(subject: string, signerName: string, not
   };
 }
 
-/** Creates the notification of `count` notices of one kind, the first of which are given. */
+/** Creates one notification for `count` notices of a kind. `first` has the first of them. */
 export function createNotification(
   { first: [notice, ...more], count }: {
     readonly first: readonly [NotifiedEvent, ...NotifiedEvent[]];
@@ -189,7 +189,7 @@ export function createNotification(
   };
 }
 
-/** Creates the message by which a person sees that notifications arrive; it names the host that sent it. */
+/** Creates a test message, which contains the name of the sending host. */
 export function createTestNotification(host: string, now: Date): Notification {
   const sentence = `The notifications of tlsboot on ${quoteUnlessPlain(host)} arrive here`;
   const notice: NotifiedEvent = { kind: "Test", sentence, object: { kind: "Host", name: host } };
@@ -197,8 +197,7 @@ export function createTestNotification(host: string, now: Date): Notification {
 }
 
 /**
- * Lists the headers by which ntfy shows a notification. Its template takes the message from the JSON of the body, so that no
- * text of a client is in a header.
+ * Lists the headers for ntfy. The template takes the message from the JSON body, so no header contains a client's text.
  */
 export function listNtfyHeaders({ kind, title }: Notification): Readonly<Record<string, string>> {
   const { urgency, tag } = KINDS[kind];

@@ -32,7 +32,7 @@ export type IssuedSince =
 
 /**
  * The status of a certificate, the first of these that applies: `revoked`; `unknown`, for a record without dates;
- * `expired`; `untrusted`, which its CA is after a rotation; `replaced`; `valid`.
+ * `expired`; `untrusted`, when a rotation has replaced its CA; `replaced`; `valid`.
  */
 export type RecordStatus = "valid" | "replaced" | "untrusted" | "expired" | "revoked" | "unknown";
 
@@ -51,7 +51,7 @@ export function addReplacement(replacements: Replacements, record: IssuedCertifi
 }
 
 /**
- * Finds replacements where records do not name them. As in the register, the newest certificate of the same signer and
+ * Finds replacements where records do not state them. As in the register, the newest certificate of the same signer and
  * user, or of the same names without a user, replaces the others. Records are added in the order of issuance.
  */
 export class ReplacementFinder {
@@ -76,7 +76,7 @@ export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
 
 /**
  * Creates the row of a record. The status `replaced` needs the replacements of the whole register, and `untrusted` the
- * SHA-256 (hex) of the CAs in which a rotation has ended the trust.
+ * SHA-256 (hex) of the CAs that are no longer trusted after a rotation.
  */
 export function toRow(
   record: IssuedCertificate,
@@ -138,7 +138,7 @@ export const RECORD_SOURCE_TEXT: Readonly<Record<IssuedCertificateSource, string
   migration: "known from the file of an earlier version",
 };
 
-/** The flags of `get certificates` that select certificates. Each that is given must match. */
+/** The flags of `get certificates` that select certificates. Every given flag must match. */
 export interface RecordSelection {
   readonly expiresWithin: number | undefined;
   readonly expired: boolean;
@@ -168,7 +168,10 @@ export function createSelector(selection: RecordSelection, now: Date): Test {
   );
   add(selection.signer, (pattern) => ({ record }) => matchesPattern(getSigner(record), pattern));
   add(selection.subject, (pattern) => ({ record }) => matchesSubject(record.spec.subject ?? "", pattern));
-  add(selection.name, (pattern) => ({ record }) => listNames(record).some((name) => matchesPattern(name, pattern)));
+  add(
+    selection.name,
+    (pattern) => ({ record }) => listNames(record).some((name) => matchesPattern(name, pattern)),
+  );
   add(selection.requester, (pattern) => ({ record }) => matchesPattern(record.spec.requester?.username ?? "", pattern));
   add(selection.token, (id) => ({ record }) => record.spec.requester?.tokenID === id);
   add(selection.approvedBy, (pattern) => ({ record }) => {
@@ -197,7 +200,7 @@ function matchesSubject(subject: string, pattern: string): boolean {
   );
 }
 
-/** The shown digits of a serial number: 48 bits, which are unique also among a million certificates. */
+/** The number of digits of a serial number in tables: 48 bits, which are unique even among a million certificates. */
 const SHORT_SERIAL_DIGITS = 12;
 
 /** Shortens a serial number to the digits that tables show. */
@@ -222,8 +225,8 @@ export function listNames({ spec }: IssuedCertificate): readonly string[] {
 }
 
 /**
- * Returns the approving person, or the reason of an approval by a controller, which names the rule, or by an unknown user.
- * The result is empty without an approval.
+ * Returns the user who approved, or the reason of the condition when a controller or an unknown user approved. The
+ * result is empty without an approval.
  */
 export function getApprover({ spec }: IssuedCertificate): string {
   const { username = "", reason = "" } = spec.approval ?? {};
@@ -248,9 +251,9 @@ const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
 };
 
 /**
- * Creates a record of the certificate of a request, for an API without a register; undefined while there is no certificate.
- * The time of issuance is that of the approval, because a request does not say when it was signed, and is the sequence
- * number too.
+ * Creates a record of the certificate of a request, for an API without a register; undefined while there is no
+ * certificate. The time of issuance is that of the approval, because a request does not say when it was signed. It also
+ * serves as the sequence number.
  */
 export function recordRequest(csr: CertificateSigningRequest): IssuedCertificate | undefined {
   const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;

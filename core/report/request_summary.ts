@@ -17,7 +17,7 @@ import { parseNodeUser } from "../kube/user.ts";
 /** The state of a request. A request is `approved` only until its certificate is issued. */
 export type CsrState = "pending" | "approved" | "issued" | "denied" | "failed";
 
-/** The columns of a list of requests. Texts come from clients, so each face escapes them for its medium. */
+/** The columns of a list of requests. Texts come from clients, so each user interface escapes them. */
 export interface RequestSummary {
   readonly name: string;
   /** The beginning of the name, which is unique among the names that were given. */
@@ -66,7 +66,7 @@ export function shortenSignerName(signerName: string): string {
   return SIGNERS.get(signerName) ?? signerName;
 }
 
-/** Describes in few words for whom or for what a certificate would be. */
+/** Describes briefly for whom or for what a certificate would be. */
 function describeRequestedFor(signerName: string, facts: RequestFacts): string {
   const { commonName } = facts.subject;
   const node = parseNodeUser(commonName);
@@ -86,8 +86,8 @@ const HEX_DIGEST_LENGTH = 20;
 const SHORT_DIGEST_LENGTH = 5;
 
 /**
- * Shortens names that end in a digest to a beginning that no other of the given names has. Other names stay whole. The names
- * should be all that a person may refer to, not only those that are shown.
+ * Shortens names that end in a digest to a beginning that no other of the given names has. Other names stay whole. Pass
+ * every name that a person may refer to, not only those that are shown.
  */
 export function shortenNames(names: readonly string[]): ReadonlyMap<string, string> {
   const sorted = [...new Set(names)].sort();

@@ -1,10 +1,9 @@
 /**
- * Everything that an approver needs to know about one request, in words that a terminal and a page can show as they are.
- * The view holds what is known and nothing else: a fact that could not be read is absent. It holds no secrets, and it is
- * plain data that survives JSON. Its texts contain what clients have sent, so each face escapes them for its medium.
+ * Everything that an approver needs to know about one request, in texts that a terminal and a page can show. The view
+ * contains only known facts: a fact that could not be read is absent. It contains no secrets, and it is plain data that
+ * survives JSON. Its texts contain what clients have sent, so each user interface escapes them.
  *
- * The decisions of the approval rules and the demands of the signer become their parts of the view here; the rest is in
- * `create_request_view.ts`.
+ * This file creates the parts about approval rules and signer rules; `create_request_view.ts` creates the rest.
  */
 import type { PolicyVerdict, RuleTrace } from "../approval/rules/evaluate_policies.ts";
 import type { CsrState } from "./request_summary.ts";
@@ -28,7 +27,7 @@ export interface RequestView {
   readonly createdAt?: string;
   /** The end of the issued certificate. */
   readonly expiresAt?: string;
-  /** Warnings for the approver, the gravest first, each a sentence without a full stop. */
+  /** Warnings for the approver, the most serious first, each a sentence without a full stop. */
   readonly warnings: readonly string[];
   readonly requester: RequesterView;
   readonly requested: RequestedView;
@@ -256,7 +255,7 @@ export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdi
   return [...new Set([...fixes, ...policies])];
 }
 
-/** Checks a request against what its signer demands. Profiles of custom signers are given by signer name. */
+/** Checks a request against the rules of its signer. `profiles` has the custom signers by signer name. */
 export function toSignerRuleViews(
   { spec }: CertificateSigningRequest,
   facts: RequestFacts,

@@ -1,4 +1,4 @@
-/** The words of `tlsboot revoke`: its plan, its effects and the next steps. */
+/** The texts of `tlsboot revoke`: its plan, its effects and the next steps. */
 import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
@@ -51,7 +51,7 @@ export function describePlan(plan: RevocationPlan, now: Date): readonly string[]
   return lines;
 }
 
-/** Describes what stops working when a plan is carried out that affects so many certificates. */
+/** Describes what a plan stops. `count` is the number of affected certificates. */
 export function describePlanEffect({ target, revocation }: Revoke, count: number): string {
   const stop = `${countCertificates(count)} will stop working`;
   switch (target.kind) {
@@ -75,7 +75,9 @@ export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): 
   return line`${text} revoked${isTokenDeleted ? " and deleted" : ""}: ${effect}`;
 }
 
-/** Describes what becomes of the certificates that were requested with a token, all of which `describeTokenUses` lists. */
+/**
+ * Describes what happens to the certificates that were requested with a token. `describeTokenUses` lists all of them.
+ */
 function describeKeptCertificates({ certificates }: Revoke, now: Date): string {
   const all = certificates.length;
   if (all === 0) return "no certificate was requested with it";
@@ -107,16 +109,16 @@ export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
   return [...describeUnidentified(plan, now), ...listNextSteps(plan, now)];
 }
 
-/** Names the valid certificates of unknown users, which only a person can assign to the target. */
+/** Lists the valid certificates of unknown users, which only a person can assign to the target. */
 function describeUnidentified({ target, unidentified }: Revoke, now: Date): readonly string[] {
   const valid = unidentified.filter((one) => isValid(one, now));
   if (valid.length === 0) return [];
   const listed = valid.slice(0, MAX_LISTED).map((record) => record.spec.serialNumber ?? getName(record));
   const more = valid.length > MAX_LISTED ? ` and ${valid.length - MAX_LISTED} more` : "";
   return [
-    line`the register does not say for whom ${countCertificates(valid.length)} ${
-      valid.length === 1 ? "is" : "are"
-    }, and none of them is marked: ${listed.join(", ")}${more}; look at each with: tlsboot describe certificate, and ` +
+    line`the register does not identify the holder of ${countCertificates(valid.length)}, so ${
+      valid.length === 1 ? "it is" : "they are"
+    } not marked: ${listed.join(", ")}${more}; look at each with: tlsboot describe certificate, and ` +
     line`revoke those of the ${target.kind} with: tlsboot revoke SERIAL`,
   ];
 }
@@ -154,7 +156,7 @@ function listNextSteps(plan: Revoke, now: Date): readonly string[] {
   }
 }
 
-/** Names the command with which the owner of a certificate gets another one. */
+/** Lists the commands that revoke a holder's other certificates and give the holder a new one. */
 function describeReplacement(record: IssuedCertificate): readonly string[] {
   const node = findNodeOfRecord(record);
   if (node !== undefined) {

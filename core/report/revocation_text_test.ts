@@ -31,7 +31,7 @@ test("the certificates of unknown users that are valid are listed before and aft
     { serialNumber: "0d", status: { revocation } },
   ]);
   const want =
-    "the register does not say for whom 2 certificates are, and none of them is marked: 0a, 0b; look at each " +
+    "the register does not identify the holder of 2 certificates, so they are not marked: 0a, 0b; look at each " +
     "with: tlsboot describe certificate, and revoke those of the user with: tlsboot revoke SERIAL";
   assert.deepEqual(describePlan(plan, NOW).slice(1), [`  ${want}`]);
   assert.deepEqual(describeNextSteps(plan, NOW), [want, "to let the user in again: tlsboot unrevoke user/al"]);

@@ -27,13 +27,13 @@ interface SentenceFacts {
   readonly token: TokenView | undefined;
   /** The known history of certificates for the same identity from the same signer. */
   readonly history: "none" | "some" | "unknown";
-  /** Whether the requested name has a valid certificate with another key, and the requester is not its holder. */
+  /** Whether a valid certificate with another key has the requested name, and the requester is not its holder. */
   readonly isClaim: boolean;
   readonly isPending: boolean;
   readonly now: Date;
 }
 
-/** The number of names that the sentence has before it counts the rest. */
+/** The largest number of names in the sentence; further ones are counted. */
 const MAX_NAMES = 3;
 
 /** Describes a request in one sentence without a full stop. */

@@ -1,6 +1,6 @@
 /**
- * What a person should know before an approval: what the certificate would allow its holder, and the warnings about the
- * request, the gravest first.
+ * What a person should know before an approval: what the certificate would allow its holder, and warnings about the
+ * request, the most serious first.
  */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
 import {
@@ -22,13 +22,13 @@ interface WarningFacts extends AllowedFacts {
   readonly keyFingerprint: string;
   readonly address: string | undefined;
   readonly signatureFault: string | undefined;
-  /** The Revocation for which the request must not be approved, in words. */
+  /** The message of the Revocation that forbids the approval. */
   readonly revocation: string | undefined;
   readonly token: TokenView | undefined;
   readonly lastCertificate: EarlierCertificate | undefined;
-  /** The certificate that another key has for the requested identity, where the requester is not its holder. */
+  /** A certificate with another key for the requested identity, when the requester is not its holder. */
   readonly claimed: EarlierCertificate | undefined;
-  /** Why the approver leaves the request to a person, although the requester may have it. */
+  /** Why the approver leaves the request to a person, although the requester has permission. */
   readonly hold: string | undefined;
   /** Every known certificate that shares the key or a name, the newest first. */
   readonly earlier: readonly EarlierCertificate[];
@@ -63,7 +63,7 @@ const CHECKS: readonly Warn[] = [
       : [];
   },
   warnOfClaim,
-  // The claim of a node's name is the reason that the approver gives too.
+  // For a claimed node name, the approver holds the request for the same reason.
   ({ claimed, hold }) => claimed === undefined && hold !== undefined ? [hold] : [],
   warnOfToken,
   warnOfReservedNames,
@@ -94,7 +94,7 @@ const CHECKS: readonly Warn[] = [
       .filter((name) => escapeControls(name) !== name);
     return hidden.length === 0
       ? []
-      : [`a name contains characters that are not visible: ${joinWords(hidden.map(quoteUnlessPlain), 3)}`];
+      : [`a name contains invisible characters: ${joinWords(hidden.map(quoteUnlessPlain), 3)}`];
   },
   ({ facts }) => {
     const { overridden } = facts.subject;
@@ -108,12 +108,12 @@ const CHECKS: readonly Warn[] = [
     );
     return refused.length === 0
       ? []
-      : [`an approval would lead to no certificate, because the signer refuses it: ${refused.join("; ")}`];
+      : [`an approval would not lead to a certificate, because the signer refuses the request: ${refused.join("; ")}`];
   },
   ({ usages }) => usages.includes("cert sign") ? ["it asks to issue further certificates (usage cert sign)"] : [],
 ];
 
-/** A machine that asks for the name of another one differs from it by its key, and is the reason to look twice. */
+/** Warns when the name belongs to a machine with another key. */
 function warnOfClaim({ claimed, facts, signerName }: WarningFacts): readonly string[] {
   if (claimed === undefined) return [];
   const until = claimed.notAfter === undefined ? "a certificate" : `a certificate until ${claimed.notAfter}`;
@@ -133,12 +133,12 @@ function warnOfToken({ token, facts, now }: WarningFacts): readonly string[] {
     warnings.push(`the token ${token.id} was made for node ${token.node}`);
   }
   if (token.expiresAt !== undefined && Date.parse(token.expiresAt) <= now.getTime()) {
-    warnings.push(`the token ${token.id} has expired since`);
+    warnings.push(`the token ${token.id} has since expired`);
   }
   return warnings;
 }
 
-/** Names that begin with `system:` belong to Kubernetes, and only the kubelet signers check them. */
+/** Warns of names that begin with `system:`, which Kubernetes reserves and only the kubelet signers check. */
 function warnOfReservedNames({ signerName, facts, username }: WarningFacts): readonly string[] {
   const { commonName, organizations } = facts.subject;
   if (signerName !== KUBE_APISERVER_CLIENT_SIGNER) {
@@ -152,16 +152,16 @@ function warnOfReservedNames({ signerName, facts, username }: WarningFacts): rea
   }
   const reserved = organizations.filter((group) => group.startsWith("system:") && group !== MASTERS_GROUP);
   return [
-    ...(commonName.startsWith("system:") ? [`the user ${quoteUnlessPlain(commonName)} belongs to Kubernetes`] : []),
+    ...(commonName.startsWith("system:") ? [`Kubernetes reserves the user ${quoteUnlessPlain(commonName)}`] : []),
     ...(reserved.length === 0 ? [] : [
-      `the ${reserved.length === 1 ? "group" : "groups"} ${joinWords(reserved.map(quoteUnlessPlain), 3)} ${
-        reserved.length === 1 ? "belongs" : "belong"
-      } to Kubernetes`,
+      `Kubernetes reserves the ${reserved.length === 1 ? "group" : "groups"} ${
+        joinWords(reserved.map(quoteUnlessPlain), 3)
+      }`,
     ]),
   ];
 }
 
-/** Names of a server that a valid certificate of another holder has. */
+/** Warns of names that a valid certificate of another holder has. */
 function warnOfOtherHolders({ earlier, facts, signerName, now, claimed }: WarningFacts): readonly string[] {
   const names = new Set(listAlternativeNames(facts));
   const holders = new Map<string, string>();
@@ -180,7 +180,7 @@ function warnOfOtherHolders({ earlier, facts, signerName, now, claimed }: Warnin
   return [...holders.values()];
 }
 
-/** Names of a kubelet's server that another node reports, or that the node itself does not. */
+/** Warns of names for a kubelet's server that another node reports, or that the node itself does not report. */
 function warnOfReports({ reported, facts, signerName }: WarningFacts): readonly string[] {
   const own = parseNodeUser(facts.subject.commonName);
   if (reported === undefined || own === undefined || signerName !== KUBELET_SERVING_SIGNER) return [];
@@ -213,14 +213,14 @@ function warnOfKey(
   const others = earlier.filter((one) =>
     one.keyFingerprint === keyFingerprint && one.commonName !== facts.subject.commonName
   );
-  const warnings = others.slice(0, 1).map((one) => `the key is also that of a certificate of ${describeHolder(one)}`);
+  const warnings = others.slice(0, 1).map((one) => `a certificate of ${describeHolder(one)} has the same key`);
   // A kubelet makes a new key for each renewal; a first request with the known key is the same machine.
   const isRenewal = username === facts.subject.commonName && isKubeletSigner(signerName);
   if (isRenewal && lastCertificate?.keyFingerprint === keyFingerprint) {
-    warnings.push("the key is that of the last certificate; a kubelet makes a new one for each");
+    warnings.push("the last certificate has the same key, but a kubelet makes a new key for each renewal");
   }
   const { keyAlgorithm, keyBits } = facts;
-  if (keyAlgorithm === "RSA" && keyBits < 2_048) warnings.push(`a key of RSA ${keyBits} bits is too weak`);
+  if (keyAlgorithm === "RSA" && keyBits < 2_048) warnings.push(`an RSA key of ${keyBits} bits is too weak`);
   return warnings;
 }
 
@@ -230,7 +230,7 @@ function describeHolder({ commonName, names }: EarlierCertificate): string {
   return names[0] === undefined ? "another holder" : quoteUnlessPlain(names[0]);
 }
 
-/** Describes in a sentence whom or what a certificate is for. */
+/** Describes the holder of a certificate, for a sentence. */
 export function describeTarget(facts: RequestFacts, signerName: string): string {
   const { commonName } = facts.subject;
   const node = parseNodeUser(commonName);
@@ -262,13 +262,13 @@ interface AllowedFacts {
   readonly isAdministrator: boolean | undefined;
 }
 
-/** The usages with which a certificate is more than the end of a TLS connection. */
+/** The usages that permit more than TLS, and what they permit. */
 const SPECIAL_USAGES: ReadonlyMap<string, string> = new Map([
   ["cert sign", "issue further certificates, if the signer makes it a CA"],
-  ["crl sign", "sign lists of revoked certificates"],
-  ["code signing", "sign programs"],
-  ["ocsp signing", "answer whether certificates are revoked"],
-  ["timestamping", "certify when a document existed"],
+  ["crl sign", "sign certificate revocation lists"],
+  ["code signing", "sign code"],
+  ["ocsp signing", "sign OCSP responses about certificates"],
+  ["timestamping", "sign timestamps of documents"],
   ["email protection", "sign and decrypt e-mail"],
   ["s/mime", "sign and decrypt e-mail"],
   ["ipsec end system", "open IPsec connections"],
@@ -276,7 +276,7 @@ const SPECIAL_USAGES: ReadonlyMap<string, string> = new Map([
   ["ipsec user", "open IPsec connections"],
 ]);
 
-/** Usages that describe what the key does within any of the others. */
+/** Usages that only describe the operations of the key, and mean nothing by themselves. */
 const KEY_USAGES_ALONE: readonly string[] = [
   "digital signature",
   "signing",
@@ -303,7 +303,7 @@ export function listAllowed(about: AllowedFacts): readonly string[] {
   if (allowed.length > 0) return allowed;
   const rest = usages.filter((usage) => KEY_USAGES_ALONE.includes(usage));
   return rest.length === 0
-    ? ["use it for nothing that Kubernetes knows"]
+    ? ["use it for no purpose that Kubernetes knows"]
     : [`use its key for ${joinWords(rest)}, but not as a TLS client or server`];
 }
 
@@ -354,5 +354,5 @@ function describeServer({ signerName, facts }: AllowedFacts): string {
   return `serve TLS as the kubelet at ${names}, and so receive what the API server sends there, such as commands for pods`;
 }
 
-/** The number of names that one line has before it counts the rest. */
+/** The largest number of names in a line; further ones are counted. */
 const MAX_NAMES = 5;

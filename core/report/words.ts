@@ -41,7 +41,7 @@ export function formatLifetime(seconds: number): string {
   for (const [name, size] of UNITS) {
     const count = Math.floor(rest / size);
     if (count === 0) continue;
-    // 36 hours and 90 minutes are said more often than one day and twelve hours.
+    // People say 36 hours and 90 minutes rather than one day and twelve hours.
     if (parts.length === 0 && count === 1 && rest > size && rest < 2 * size && rest % nextSize(size) === 0) continue;
     parts.push(formatCount(count, name));
     rest -= count * size;
@@ -55,7 +55,7 @@ function nextSize(size: number): number {
   return UNITS.find(([, other]) => other < size)?.[1] ?? 1;
 }
 
-/** Formats how long ago something was, as in the AGE column: `27s ago`. */
+/** Formats an age as in the AGE column: `27s ago`. */
 export function formatTimeAgo(ms: number): string {
   return `${formatHumanDuration(ms)} ago`;
 }
@@ -81,7 +81,7 @@ export function quoteUnlessPlain(name: string): string {
   return goQuote(isLong ? `${name.slice(0, MAX_QUOTED_LENGTH).toWellFormed()}…` : name);
 }
 
-/** Begins a text with a capital letter, as a sentence of a view that stands alone. */
+/** Begins a text with a capital letter. */
 export function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
@@ -134,7 +134,7 @@ export function formatIdentity(identity: Identity): string {
   }
 }
 
-/** Formats an identity for a column of a list, where a person is the name alone. */
+/** Formats an identity for a column of a list, where a user has no prefix. */
 export function formatShortIdentity(identity: Identity): string {
   switch (identity.kind) {
     case "token":

@@ -1,7 +1,7 @@
 /**
- * Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its leaf.
- * A client compares the leaf with its request, because a signer may add names and usages, but not omit them, and decides
- * whether an existing certificate is replaced.
+ * Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its
+ * leaf. A client compares the leaf with its request, because a signer may add names and usages but not omit them. It
+ * also decides whether to replace an existing certificate.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -180,7 +180,7 @@ export interface RequestedCredentials extends RequestedCertificate {
 export interface RenewalOptions {
   /** Whether an existing certificate is always replaced. */
   readonly isForced: boolean;
-  /** Why it is always replaced, for people; by default as the user has requested. */
+  /** Why it is always replaced, as text; by default because the user has requested it. */
   readonly forcedBy?: string | undefined;
   /**
    * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it

@@ -66,7 +66,7 @@ export function verifyRequest(
   facts: RequestFacts,
   options: KeyAlgorithmOptions = {},
 ): Result<ParsedRequest, string> {
-  // A refusal of ML-DSA costs nothing and depends on the options, so it is not cached.
+  // A refusal of ML-DSA is cheap and depends on the options, so it is not cached.
   const isCached = !isRefusedMlDsa(facts, options);
   const signature = (isCached ? verified.get(facts.der) : undefined) ?? verifyRequestSignature(facts, options);
   if (isCached) verified.set(facts.der, signature);
@@ -75,8 +75,8 @@ export function verifyRequest(
 }
 
 /**
- * Verifies the self-signature of a request on another thread, so that the functions above need not wait for it. They parse
- * and verify a request that is too long for the cache again, so it is left to them.
+ * Verifies the self-signature of a request on another thread, so the functions above find the result. They cannot find
+ * a request that is too long for the cache, so it is skipped here.
  */
 export async function verifyRequestAside(
   requestBase64: string | null,

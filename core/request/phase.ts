@@ -1,6 +1,6 @@
 /**
  * Interprets the conditions of a CSR (`pkg/controller/certificates/certificate_controller_utils.go`,
- * `pkg/printers/internalversion/printers.go` extractCSRStatus), and says for how long it is kept with them.
+ * `pkg/printers/internalversion/printers.go` extractCSRStatus), and defines how long a CSR is kept in each state.
  */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 
@@ -79,7 +79,7 @@ export function findCondition(
 
 /** How long CSRs are kept in each state, in milliseconds. */
 export interface CleaningTimes {
-  /** The age of a request that no one has decided. */
+  /** The age of an undecided request. */
   readonly pendingMs: number;
   /** The time since the approval, for a request without a certificate. */
   readonly unissuedMs: number;

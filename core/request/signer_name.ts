@@ -1,6 +1,7 @@
 /**
- * Signer names: their syntax (`pkg/apis/core/validation/names.go` ValidateSignerName), and advice for a CSR that is approved
- * and has no certificate. The API does not list signers, so a client only knows that none has issued so far.
+ * Signer names: their syntax (`pkg/apis/core/validation/names.go` ValidateSignerName), and advice for an approved CSR
+ * without a certificate. The API does not list signers, so a client only knows that none has issued the certificate so
+ * far.
  */
 import { type FieldError, invalid, requiredField, tooLong } from "../kube/status/field_error.ts";
 import {
@@ -40,10 +41,10 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   return errors;
 }
 
-/** Validates the parts up to the first faulty one, because the messages do not name the part that they concern. */
-function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
+/** Validates the parts up to the first faulty one, because the messages do not say which part they are about. */
+function findFirstBadPart(path: string, whole: string, validatePart: (part: string) => string[]): FieldError[] {
   for (const part of whole.split(".")) {
-    const faults = faultsOf(part);
+    const faults = validatePart(part);
     if (faults.length > 0) {
       return faults.map((fault) => invalid(path, whole, `validating label ${goQuote(part)}: ${fault}`));
     }
@@ -66,5 +67,5 @@ export function describeMissingSigner(signerName: string): string {
   const start = COMMON_SIGNERS.includes(signerName)
     ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"
     : `tlsboot signer --signer ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;
-  return `see that a signer for "${signerName}" runs and has a CA: ${start}`;
+  return `make sure that a signer for "${signerName}" runs and has a CA: ${start}`;
 }

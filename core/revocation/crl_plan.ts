@@ -1,4 +1,4 @@
-/** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
+/** Plans the CRL of a CA from the register: its certificates, its number and its times. */
 import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { DAY_MS } from "../lib/duration.ts";
 import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
@@ -13,10 +13,10 @@ export interface RevokedCertificate extends CrlEntry {
 }
 
 /** The contents of the next CRL of a CA. */
-export interface NextCrl {
+interface NextCrl {
   /** The revoked certificates of the CA, also those that expired. */
   readonly revoked: readonly RevokedCertificate[];
-  /** The present CRL of the CA; undefined when it has none. */
+  /** The current CRL of the CA; undefined when it has none. */
   readonly previous: Pick<CrlFacts, "number" | "thisUpdate"> | undefined;
   readonly now: Date;
   /** Two random bytes for the CRL number. */
@@ -29,8 +29,8 @@ const VALID_MS = 7 * DAY_MS;
 const RENEWAL_MS = DAY_MS;
 
 /**
- * Finds what a CRL needs of a record; undefined when its certificate is not revoked. The records of earlier builds lack the
- * serial number, so no CRL can list their certificates.
+ * Reads the entry for a CRL from a record; undefined when its certificate is not revoked. The records of earlier builds
+ * lack the serial number, so no CRL can list their certificates.
  */
 export function findRevoked({ spec, status }: IssuedCertificate): RevokedCertificate | undefined {
   const { serialNumber, issuerFingerprint, notAfter } = spec;
@@ -44,8 +44,8 @@ export function findRevoked({ spec, status }: IssuedCertificate): RevokedCertifi
 }
 
 /**
- * Finds what a CRL needs of a Revocation whose certificate is not in the register, such as one of an earlier build; undefined
- * for every other Revocation. Its CA and its end are unknown, so every CA lists it, without end.
+ * Reads the entry for a CRL from a Revocation whose certificate is not in the register, such as one of an earlier
+ * build; undefined for every other Revocation. The certificate's CA and end are unknown, so every CA lists it forever.
  */
 export function findUnrecorded({ metadata, spec, status }: Revocation): RevokedCertificate | undefined {
   const { serialNumber = "" } = spec;
@@ -56,8 +56,8 @@ export function findUnrecorded({ metadata, spec, status }: Revocation): RevokedC
 }
 
 /**
- * Chooses the certificates of a CA among revoked ones: those that it issued, and those that no record knows. A serial number
- * is listed once.
+ * Selects the revoked certificates that a CA lists: those that it issued, and those that are not in the register. A
+ * serial number is listed once.
  */
 export function selectRevoked(
   revoked: readonly RevokedCertificate[],
@@ -69,7 +69,7 @@ export function selectRevoked(
     if (one.issuerFingerprint === issuerFingerprint) own.push(one);
     else if (one.issuerFingerprint === undefined) unrecorded.push(one);
   }
-  // Hundred thousand serial numbers take some time, and most registers know all that was revoked.
+  // Collecting a hundred thousand serial numbers takes time, and most registers have every revoked certificate.
   if (unrecorded.length === 0) return own;
   const recorded = new Set(revoked.filter((one) => one.issuerFingerprint !== undefined).map((one) => one.serialNumber));
   return [...own, ...unrecorded.filter((one) => !recorded.has(one.serialNumber))];
@@ -96,8 +96,8 @@ export function isCrlDue({ thisUpdate }: Pick<CrlFacts, "thisUpdate">, now: Date
 }
 
 /**
- * Reports whether a revoked certificate is still listed. It is until one CRL has listed it after its end (RFC 5280 §3.3), so
- * it stays in the first CRL that is made after it expired.
+ * Reports whether a revoked certificate is still listed. It is listed until one CRL has listed it after its expiry (RFC
+ * 5280 §3.3), so it is also in the first CRL after it expired.
  */
 export function isStillListed(
   certificate: Pick<RevokedCertificate, "notAfter" | "revokedAt">,
@@ -107,7 +107,7 @@ export function isStillListed(
   return certificate.notAfter >= previous.thisUpdate || certificate.revokedAt > previous.thisUpdate;
 }
 
-/** A date without meaning in X.509 (RFC 5280 §4.1.2.5), for a certificate whose end is unknown. */
+/** X.509's date for "no expiry" (RFC 5280 §4.1.2.5), for a certificate whose end is unknown. */
 const NEVER = new Date("9999-12-31T23:59:59Z");
 
 function parseTime(text: string | null | undefined): Date | undefined {

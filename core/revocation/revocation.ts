@@ -1,7 +1,4 @@
-/**
- * A Revocation as an object: what it revokes, its name, which follows from that, and the rules by which a new one is
- * checked.
- */
+/** The Revocation object: its target, its name, which is derived from the target, and the validation of a new one. */
 import { hash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
 import { TOKEN_ID } from "../token/token_secret.ts";
@@ -40,8 +37,8 @@ export interface RevocationTarget {
   readonly value: string;
 }
 
-/** The reasons and the message of a new Revocation. */
-export interface RevocationOptions {
+/** The reason and the other fields of a new Revocation. */
+interface RevocationOptions {
   readonly reason: string;
   readonly message?: string;
   /** With a token: also every certificate that was requested with it. */
@@ -58,7 +55,7 @@ const MAX_NAME_BYTES = 1_024;
 const MAX_MESSAGE_BYTES = 1_024;
 /** The largest serial number that a certificate may have, in hex digits (RFC 5280 section 4.1.2.2), and one zero byte. */
 const MAX_SERIAL_DIGITS = 42;
-/** What object names may not contain, and the form that replaces it. */
+/** The text that an object name may not contain, and the prefix of the form that replaces it. */
 const UNNAMEABLE = /[/%]|^sha256-/;
 
 /** Creates a Revocation to be sent to the API. */
@@ -90,7 +87,7 @@ export function toRevocationName({ kind, value }: RevocationTarget): string {
   return `${kind}:sha256-${hash("sha256", value)}`;
 }
 
-/** Finds what a Revocation revokes; undefined for one that names nothing, or more than one thing. */
+/** Finds the target of a Revocation; undefined when it has none or more than one. */
 export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | undefined {
   const targets = listTargets(spec);
   return targets.length === 1 ? targets[0] : undefined;
@@ -98,7 +95,7 @@ export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | u
 
 /**
  * Reports whether a target covers a user by name, so that every credential of the user is refused, even a new one. A
- * certificate or a token does not: others can replace it.
+ * certificate or a token does not, because another one can replace it.
  */
 export function coversUser(
   { kind, value }: RevocationTarget,
@@ -117,7 +114,7 @@ export function coversUser(
   }
 }
 
-/** Finds the fault of a revocation that would lock out its author, who may be the only one who can take it back. */
+/** Finds the fault of a revocation that would lock out its author, who may be the only user able to undo it. */
 export function findAuthorFault(
   target: RevocationTarget,
   user: { readonly username: string; readonly groups: readonly string[] },
@@ -137,8 +134,8 @@ function listTargets(spec: RevocationSpec): readonly RevocationTarget[] {
 }
 
 /**
- * Parses a serial number as people and programs write it, such as `0A:1B`, `0x0a1b` or `0a1b`, and returns it as records
- * have it: hex in lower case, two digits for each byte, without leading zero bytes.
+ * Parses a serial number as people and programs write it, such as `0A:1B`, `0x0a1b` or `0a1b`, and returns it in the
+ * form of the register: hex in lower case, two digits for each byte, without leading zero bytes.
  */
 export function parseSerialNumber(text: string): Result<string, string> {
   const digits = text.trim().toLowerCase().replace(/^0x/, "").replace(/[:\s]/g, "");
@@ -206,7 +203,7 @@ const PROTECTED_GROUPS: ReadonlyMap<string, string> = new Map([
   ["system:serviceaccounts:kube-system", "the controllers of the server are in it"],
 ]);
 
-/** Users that are the server itself or its controllers. */
+/** The users of the server itself and of its controllers. */
 const PROTECTED_USERS = /^(?:system:apiserver|system:kube-controller-manager|system:serviceaccount:kube-system:.*)$/s;
 
 /** Refuses the revocation of the users and groups of the server's own components. */

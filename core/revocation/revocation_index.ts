@@ -1,5 +1,5 @@
 /**
- * Finds the Revocation of a credential, of a request and of an issued certificate, with what the register says about each
+ * Finds the Revocation of a credential, of a request and of an issued certificate, with the register's facts about each
  * certificate. Every search is a few lookups in maps, because it runs with each request to the API.
  */
 import { omitEmpty } from "../lib/record.ts";
@@ -49,7 +49,10 @@ export interface RevocationMatch {
 /** No Revocation of a user, a group or a node covers it. */
 const NO_USER: IdentifiedUser = { username: "", groups: [] };
 
-/** Reads what revocations depend on from a request, except the Secret of its token. An unreadable request has no subject. */
+/**
+ * Reads the parts of a request on which revocations depend, except the Secret of its token. An unreadable request has
+ * no subject.
+ */
 export function readRevocableRequest({ spec }: CertificateSigningRequest): Omit<RevocableRequest, "tokenSecret"> {
   const { username = "", groups = [], extra = {} } = spec;
   const request = parseRequest(spec.request);
@@ -67,7 +70,7 @@ export function findCertificateFingerprint(extra: UserInfo["extra"]): string | u
   return credentialId.startsWith(CREDENTIAL_ID_PREFIX) ? credentialId.slice(CREDENTIAL_ID_PREFIX.length) : undefined;
 }
 
-/** An index of all Revocations by what they revoke. */
+/** An index of all Revocations by their targets. */
 export class RevocationIndex {
   readonly #byName = new Map<string, { readonly target: RevocationTarget; readonly revoked: Revocation }>();
   readonly #byTarget: Readonly<Record<RevocationTargetKind, Map<string, Revocation>>> = {
@@ -147,7 +150,7 @@ export class RevocationIndex {
     return revoked === undefined ? undefined : { revoked, message: describeRevocation(revoked) };
   }
 
-  /** Finds the Revocation for which a request must not be approved or signed. */
+  /** Finds the Revocation that forbids the approval and the signing of a request. */
   findForRequest(request: RevocableRequest): RevocationMatch | undefined {
     if (this.size === 0) return undefined;
     const requester = this.#findForRequester(request);
@@ -255,7 +258,7 @@ export interface RecordedCertificate {
   /** The position in the register. */
   readonly sequence: number;
   readonly serialNumber: string;
-  /** A certificate of a CA and the serving certificate of a server cannot be revoked. */
+  /** The certificates of CAs and the serving certificates of servers cannot be revoked. */
   readonly origin: "ca" | "serving" | "other";
   /** The token with which it was requested, or with which the first certificate in its chain of renewals was. */
   readonly tokenID: string | undefined;
@@ -299,7 +302,7 @@ export class RecordedCertificates {
     return this.#marked.size;
   }
 
-  /** Adds a record. Of one that is known already only the mark can have changed. */
+  /** Adds a record. If it is known already, only its mark can have changed. */
   put(record: IssuedCertificate): void {
     const name = getName(record);
     if (record.status.revocation === undefined) this.#marked.delete(name);
@@ -352,8 +355,8 @@ export class RecordedCertificates {
   }
 
   /**
-   * Finds the certificate of the requester when it is of the same user; otherwise the request is no renewal. A certificate of
-   * an unknown user counts as a renewal, so that it is revoked with the earlier one.
+   * Finds the certificate that a record renews: that of the requester, if it is for the same user. A certificate of an
+   * unknown user counts as a renewal, so it is revoked with the earlier one.
    */
   #findRenewed(record: IssuedCertificate): RecordedCertificate | undefined {
     const { requester = {}, replaces = "" } = record.spec;

@@ -453,7 +453,7 @@ test("RevocationIndex forgets a Revocation that is deleted or replaced", () => {
   assert.equal(index.findForCredential(alice), undefined);
 });
 
-test("RevocationIndex ignores a Revocation that names nothing, or two things", () => {
+test("RevocationIndex ignores a Revocation with no target, or with two", () => {
   const index = new RevocationIndex();
   index.put({ metadata: { name: "x" }, spec: { reason: "unspecified" }, status: { time: null } });
   index.put({ metadata: { name: "y" }, spec: { user: "a", node: "b", reason: "unspecified" }, status: { time: null } });

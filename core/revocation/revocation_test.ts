@@ -26,7 +26,7 @@ for (
     { target: { kind: "token", value: "abcdef" }, want: "token:abcdef" },
   ] satisfies readonly { target: RevocationTarget; want: string }[]
 ) {
-  test(`toRevocationName() names ${target.kind} ${target.value}`, () => assert.equal(toRevocationName(target), want));
+  test(`toRevocationName() of ${target.kind} ${target.value}`, () => assert.equal(toRevocationName(target), want));
 }
 
 test("toRevocationName() never gives two users the same name", () => {

@@ -1,12 +1,12 @@
 /**
- * The documents with which others verify service account tokens (`pkg/serviceaccount/openidmetadata.go`). They are apart from
- * the keys, because the settings, which every start loads, need the default issuer and no crypto.
+ * The documents with which others verify service account tokens (`pkg/serviceaccount/openidmetadata.go`). They are
+ * separate from the keys, because the settings, which every start loads, need the default issuer but no crypto.
  */
 import { err, ok, type Result } from "../lib/result.ts";
 import { marshalJson } from "../lib/go_text.ts";
 import type { TokenKey } from "./jwt.ts";
 
-/** The issuer of service account tokens, and with it the audience of the server, unless flags name others. */
+/** The default issuer of service account tokens, and the default audience of the server. */
 export const DEFAULT_ISSUER = "https://kubernetes.default.svc";
 
 /** The path of the OpenID provider configuration (OpenID Connect Discovery 1.0 section 4). */

@@ -1,10 +1,10 @@
 /**
- * Service account tokens: JSON Web Tokens in compact form (RFC 7515 section 7.1), as kube-apiserver's library reads and writes
- * them (go-jose v2), with the claims of RFC 7519 and, under `kubernetes.io`, the account and the object to which the token is
- * bound (`pkg/serviceaccount/claims.go`). Decision 40 says why they are read here.
+ * Service account tokens: JSON Web Tokens in compact form (RFC 7515 section 7.1), as kube-apiserver's library reads and
+ * writes them (go-jose v2), with the claims of RFC 7519 and, under `kubernetes.io`, the account and the object to which
+ * the token is bound (`pkg/serviceaccount/claims.go`). Decision 40 says why they are read here.
  *
  * Their keys (`pkg/serviceaccount/jwt.go`): RSA keys sign RS256, and ECDSA keys the algorithm of their curve. A key has
- * exactly one algorithm here, so that the header of a token never chooses how it is verified.
+ * exactly one algorithm here, so the header of a token never chooses how it is verified.
  */
 import { omitUndefined } from "../lib/record.ts";
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
@@ -186,9 +186,9 @@ export function formatCredentialId(tokenId: string): string {
 /** A token in compact form that is not verified yet: nothing in it may be trusted. */
 export interface UnverifiedJwt {
   readonly algorithm: string;
-  /** The id of the key; empty when the token names none. */
+  /** The id of the key; empty when the token has none. */
   readonly keyId: string;
-  /** Whether the header demands an extension that a reader must understand (`crit`). No extension is known here. */
+  /** Whether the header requires a reader to understand an extension (`crit`). No extension is known here. */
   readonly isCritical: boolean;
   readonly claims: JsonObject;
   readonly signedText: string;
@@ -197,7 +197,7 @@ export interface UnverifiedJwt {
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
-/** Reports whether a text has the three parts of a token; most texts of another form do not. */
+/** Reports whether a text has the three parts of a token, which most other texts do not. */
 export function hasJwtForm(text: string): boolean {
   return text.split(".", 4).length === 3;
 }
@@ -273,7 +273,7 @@ export type TokenAlgorithm = "RS256" | "ES256" | "ES384" | "ES512";
 
 /** A public key that verifies tokens. */
 export interface TokenKey {
-  /** The unpadded base64url of the SHA-256 of the SubjectPublicKeyInfo, by which a token names its key. */
+  /** The key id in tokens: the SHA-256 of the SubjectPublicKeyInfo in unpadded base64url. */
   readonly id: string;
   readonly algorithm: TokenAlgorithm;
   /** The key as a JSON Web Key, with the members in go-jose's order. */

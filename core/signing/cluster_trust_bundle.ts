@@ -92,7 +92,7 @@ function createFault(detail: string): FieldError {
 /** The changes that make the trust bundles of a signer current: first the write, then the deletions. */
 interface TrustBundlePlan {
   readonly write?: { readonly verb: "create" | "update"; readonly bundle: ClusterTrustBundle };
-  /** The bundles that the signer had before, as far as they are not kept. */
+  /** The earlier bundles of the signer that are no longer kept. */
   readonly deletions: readonly ClusterTrustBundle[];
   /** The time until the next kept bundle is to be deleted. */
   readonly keptForMs?: number;
@@ -105,8 +105,8 @@ export interface TrustBundleContent {
 }
 
 /**
- * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once; with
- * `keepMs` they stay for that long, so that certificates of an earlier CA are trusted until they are replaced.
+ * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once. With
+ * `keepMs` they are kept for that long, so certificates of an earlier CA are trusted until they are replaced.
  */
 export function planTrustBundles(
   signerName: string,

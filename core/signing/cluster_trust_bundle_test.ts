@@ -56,7 +56,7 @@ for (
       want: ["duplicate trust anchor (indices [0 1 2])"],
     },
     {
-      name: "duplicates beside another fault",
+      name: "duplicates and another fault",
       bundle: TRUST_ANCHOR.repeat(2) + KEY,
       want: ["entry 2 has bad block type: PRIVATE KEY"],
     },

@@ -1,7 +1,7 @@
 /**
- * Creates the profiles of custom signers from their files. Everything that a profile does not name is refused. In a pattern of
- * names, `*` never crosses a separator, so it stands for one label in `*.example.com` and for one segment in
- * `spiffe://example.com/*`. `**` crosses separators, where that is safe.
+ * Creates the profiles of custom signers from their files. Everything that a profile does not list is refused. In a
+ * pattern, `*` never crosses a separator, so it matches one label in `*.example.com` and one segment in
+ * `spiffe://example.com/*`. `**` crosses separators where that is safe.
  */
 import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { formatDuration } from "../lib/duration.ts";
@@ -161,7 +161,7 @@ function describePods(pods: PodRules, { subject, names, usages, lifetime }: Prof
       const { annotation, default: fallback = [] } = rule;
       const values = fallback.length === 0 ? "none" : fallback.join(", ");
       if (annotation === undefined) return [`A pod gets the ${words} ${values}.`];
-      return [`The annotation ${annotation} of a pod names its ${words}; by default it gets ${values}.`];
+      return [`The annotation ${annotation} of a pod sets its ${words}; by default it gets ${values}.`];
     }),
     `Certificates are valid for at most ${formatDuration(maxMs)}, and refreshed ${refresh} before the end.`,
   ];
@@ -187,9 +187,9 @@ const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: 
   serialNumber: ["subject serial number", "subject serial number"],
 };
 
-/** Creates a rule for each attribute that the profile names, and one that refuses all others. */
+/** Creates a rule for each attribute that the profile lists, and one that refuses all others. */
 function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
-  const spoken = SUBJECT_FIELDS.flatMap((field) => {
+  const listed = SUBJECT_FIELDS.flatMap((field) => {
     const wanted = rules[field];
     if (wanted === undefined) return [];
     const matches = field === "commonName" ? matchesCommonName : matchesSubjectText;
@@ -197,11 +197,11 @@ function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
       valueRule(field, SUBJECT_WORDS[field], wanted, ({ subject }) => listSubjectValues(subject, field), matches),
     ];
   });
-  const silent = SUBJECT_FIELDS.filter((field) => rules[field] === undefined);
+  const unlisted = SUBJECT_FIELDS.filter((field) => rules[field] === undefined);
   const named = SUBJECT_FIELDS.filter((field) => rules[field] !== undefined).map((field) => SUBJECT_WORDS[field][0]);
   const sentence = named.length === 0 ? "the subject is empty" : `the subject has nothing besides ${named.join(", ")}`;
   const others = rule("subject", sentence, ({ subject }) => {
-    const field = silent.find((one) => listSubjectValues(subject, one).length > 0);
+    const field = unlisted.find((one) => listSubjectValues(subject, one).length > 0);
     if (field !== undefined) {
       return `${SUBJECT_WORDS[field][0]} is not allowed: ${listSubjectValues(subject, field)[0]}`;
     }
@@ -210,7 +210,7 @@ function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
     const [repeated] = subject.overridden;
     return repeated === undefined ? undefined : `subject attribute is given several times: ${repeated.oid}`;
   });
-  return [...spoken, others];
+  return [...listed, others];
 }
 
 function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): readonly ProfileRule[] {
@@ -300,7 +300,9 @@ function listSubjectValues(subject: DistinguishedName, field: SubjectField): rea
   return typeof value !== "string" ? value : value === "" ? [] : [value];
 }
 
-/** Matches a common name. A star stays within one label, because many programs interpret it as a host name. */
+/**
+ * Matches a common name. A star matches within one label, because many programs interpret a common name as a host name.
+ */
 function matchesCommonName(value: string, pattern: string): boolean {
   return matchesDeepPattern(value, pattern, ".");
 }
@@ -331,7 +333,7 @@ function matchesUri(value: string, pattern: string): boolean {
   return isPlain && matchesDeepPattern(value, pattern, "/:[]");
 }
 
-/** Matches an e-mail address. A star stands neither for an at sign nor for characters that need quotes. */
+/** Matches an e-mail address. A star matches neither an at sign nor characters that need quotes. */
 function matchesEmail(value: string, pattern: string): boolean {
   if (value === pattern && !pattern.includes("*")) return true;
   return /^[^\s"(),:;<>@[\\\]]+@[^\s"(),:;<>@[\\\]]+$/.test(value) && matchesDeepPattern(value, pattern, "@");
@@ -341,9 +343,9 @@ function matchesEmail(value: string, pattern: string): boolean {
 export function findDnsPatternFault(pattern: string): string | undefined {
   const [first = "", ...rest] = pattern.split(".");
   if (rest.some((label) => label.includes("**")) || (first.includes("**") && first !== "**")) {
-    return `"${pattern}": ** stands for whole labels, and only in front, as in **.example.com`;
+    return `"${pattern}": ** matches whole labels, and only at the start, as in **.example.com`;
   }
-  if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" allows every name; name a domain`;
+  if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" allows every name; add a domain`;
   const fault = findDnsNameFault(pattern.replaceAll("**", "x").replaceAll("*", "x"));
   return fault === undefined ? undefined : `"${pattern}" is not a pattern of DNS names in lower case`;
 }
@@ -355,7 +357,7 @@ export function findUriPatternFault(pattern: string): string | undefined {
   if (
     deep >= 0 && !(deep === pattern.length - 2 && pattern.at(deep - 1) === "/" && deep > pattern.indexOf("://") + 3)
   ) {
-    return `"${pattern}": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**`;
+    return `"${pattern}": ** matches the rest of a path, and only at its end, as in spiffe://example.com/**`;
   }
   return undefined;
 }

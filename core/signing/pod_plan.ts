@@ -1,8 +1,8 @@
 /**
  * Plans the certificate of a pod and the status of its request (`pkg/apis/certificates/validation`,
- * ValidatePodCertificateRequestStatusUpdate). A kubelet's request for a pod holds a key and nothing else, so the profile
- * says what the certificate has: exact values, or those that the pod names in annotations, or defaults. The result is
- * checked by the same rules as any other request.
+ * ValidatePodCertificateRequestStatusUpdate). A kubelet's request for a pod contains only a key, so the profile
+ * determines the contents of the certificate: exact values, values from annotations of the pod, or defaults. The result
+ * is checked by the same rules as any other request.
  */
 import { verifyRequest } from "../request/parse_request.ts";
 import { VALIDATION_FAILURE } from "../request/phase.ts";
@@ -57,7 +57,7 @@ export interface LastingRefusal {
 }
 
 /** Why a request gets no certificate. */
-export type PodRefusal =
+type PodRefusal =
   | LastingRefusal
   /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
   | { readonly kind: "error"; readonly message: string };
@@ -80,12 +80,15 @@ const NOT_ALLOWED = "NotAllowedByProfile";
  * upstream's choice (`test/utils/hermeticpodcertificatesigner`).
  */
 const BACKDATING = { backdateMs: 2 * 60_000, shortLifetimeMs: 0 };
-/** The API requires as much time between `beginRefreshAt` and both ends of the lifetime. */
+/** The time that the API requires between `beginRefreshAt` and both ends of the lifetime. */
 const REFRESH_MARGIN_MS = 10 * 60_000;
 /** The DER of a subject without attributes. */
 const EMPTY_NAME_BYTES = 2;
 
-/** Plans the certificate of a pod: the pod first, then its request and its annotations, then as any other certificate. */
+/**
+ * Plans the certificate of a pod. It checks the pod, then its request and its annotations, and then plans as for any
+ * other certificate.
+ */
 export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePlan, PodRefusal> {
   const { request, spec, clientTrust } = input;
   const { signerName, maxExpirationSeconds: expirationSeconds = DEFAULT_POD_EXPIRATION_SECONDS } = request.spec;
@@ -95,13 +98,13 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   if (podFault !== undefined) return deny(NOT_ALLOWED, podFault);
   const stub = parseStub(request.spec.stubPKCS10Request, input);
   if (!stub.ok) return fail(stub.error);
-  if (namesAnything(stub.value)) {
-    return deny(NOT_ALLOWED, "stubPKCS10Request names a subject or extensions, but that of a kubelet names none");
+  if (hasSubjectOrExtensions(stub.value)) {
+    return deny(NOT_ALLOWED, "stubPKCS10Request has a subject or extensions, which a kubelet does not send");
   }
   const known = listAnnotations(spec);
   const unknown = Object.keys(unverifiedUserAnnotations).find((key) => !known.includes(key));
   if (unknown !== undefined) {
-    const others = known.length === 0 ? "this signer knows none" : `this signer knows ${known.join(", ")}`;
+    const others = known.length === 0 ? "this signer allows none" : `this signer allows ${known.join(", ")}`;
     return deny(INVALID_ANNOTATIONS, `annotation is not allowed: ${unknown}; ${others}`);
   }
   const filled = fillProfile(spec, pod);
@@ -131,7 +134,7 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
 }
 
-/** Finds out why the API would not accept a chain (PEM): annotations may request very many names. */
+/** Finds out why the API would not accept a chain (PEM), because annotations may request very many names. */
 export function findChainFault(chain: string): LastingRefusal | undefined {
   if (chain.length <= MAX_POD_CHAIN_BYTES) return undefined;
   const message = `the certificate chain has ${chain.length} bytes, and the API accepts ${MAX_POD_CHAIN_BYTES}`;
@@ -174,13 +177,13 @@ function parseStub(base64: string | null, options: KeyAlgorithmOptions): Result<
   return verified.ok ? verified : err(`stubPKCS10Request is not valid: ${verified.error}`);
 }
 
-function namesAnything({ subject, requestedExtensions }: RequestFacts): boolean {
+function hasSubjectOrExtensions({ subject, requestedExtensions }: RequestFacts): boolean {
   return subject.raw.length > EMPTY_NAME_BYTES || requestedExtensions.length > 0;
 }
 
 /**
- * Finds a name that a certificate cannot have, or that the API refuses in one. A request that was parsed has no such name,
- * but an annotation may have one, and so may an exact value that is filled with the name of a pod.
+ * Finds a name that a certificate cannot have, or that the API refuses in one. A parsed request has no such name, but
+ * an annotation may, and so may an exact value with the name of a pod.
  */
 function findNameFault({ dnsNames, uris, emailAddresses }: AlternativeNames): ProfileFault | undefined {
   const dnsFault = dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
@@ -195,7 +198,7 @@ function suggestKeys({ keys }: ProfileSpec): string {
   return `keyType may be ${listKubeletKeyTypes(keys).join(" or ")}`;
 }
 
-/** Plans when the kubelet begins to refresh a certificate, as late as the profile says and within the limits of the API. */
+/** Plans when the kubelet begins to refresh a certificate: at the time of the profile, within the limits of the API. */
 function planRefresh({ notBefore, notAfter }: CertificatePlan, refreshBeforeMs: number | undefined): Date {
   const [begin, end] = [notBefore.getTime(), notAfter.getTime()];
   const wanted = end - (refreshBeforeMs ?? (end - begin) / 3);
@@ -253,7 +256,7 @@ function fillProfile(spec: ProfileSpec, facts: PodFacts): ProfileSpec {
   };
 }
 
-/** The request that a pod's annotations and the profile make of a kubelet's. */
+/** A kubelet's request, completed from the profile and the annotations of the pod. */
 interface ComposedRequest {
   readonly facts: RequestFacts;
   readonly usages: readonly string[];
@@ -270,7 +273,7 @@ function listAnnotations({ subject, names, usages }: ProfileSpec): readonly stri
   return rules.flatMap((rule) => rule?.annotation ?? []);
 }
 
-/** Adds to a kubelet's request what its profile, filled for the pod, and the pod's annotations name. */
+/** Adds the values of the filled profile and of the pod's annotations to a kubelet's request. */
 function composePodRequest(
   { subject, names, usages }: ProfileSpec,
   stub: RequestFacts,

@@ -104,7 +104,7 @@ for (
       name: "an annotation that the profile does not know",
       options: annotated({ "example.com/other": "x" }),
       reason: "InvalidUnverifiedUserAnnotations",
-      message: `annotation is not allowed: example.com/other; this signer knows ${DNS}, ${USAGES}`,
+      message: `annotation is not allowed: example.com/other; this signer allows ${DNS}, ${USAGES}`,
     },
     {
       name: "a name of another namespace in an annotation",
@@ -125,7 +125,7 @@ for (
       message: "DNS subjectAltName: at most 2 are allowed",
     },
     {
-      name: "a usage in an annotation that would make it good for everything",
+      name: "a usage in an annotation that would make it valid for every purpose",
       options: annotated({ [USAGES]: "digital signature" }),
       reason: "InvalidUnverifiedUserAnnotations",
       message: "an extended key usage is required: without one the certificate would be valid for every purpose",
@@ -138,12 +138,12 @@ for (
     {
       name: "a request that names a subject",
       options: { stub: { subject: { commonName: "root" } } },
-      message: "stubPKCS10Request names a subject or extensions, but that of a kubelet names none",
+      message: "stubPKCS10Request has a subject or extensions, which a kubelet does not send",
     },
     {
       name: "a request that names a DNS name",
       options: { stub: { subject: {}, dnsNames: ["example.com"] } },
-      message: "stubPKCS10Request names a subject or extensions, but that of a kubelet names none",
+      message: "stubPKCS10Request has a subject or extensions, which a kubelet does not send",
     },
     {
       name: "a name that is too long for DNS",

@@ -1,5 +1,5 @@
 /**
- * Decides whether a node may create a PodCertificateRequest, by the objects that the request names
+ * Decides whether a node may create a PodCertificateRequest, by the objects to which the request refers
  * (`plugin/pkg/admission/noderestriction/admission.go`, admitPodCertificateRequest).
  */
 import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
@@ -7,7 +7,7 @@ import type { Pod } from "../kube/kinds/core_v1.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import { goQuote } from "../lib/go_text.ts";
 
-/** The objects that a request names, as far as they exist. */
+/** The objects to which a request refers; undefined if they do not exist. */
 export interface PodRequestObjects {
   readonly node?: KubeObject | undefined;
   readonly pod?: Pod | undefined;
@@ -15,16 +15,16 @@ export interface PodRequestObjects {
 }
 
 /**
- * The outcome: `retry` if a cache may lag behind the object, and `unmounted` if the pod does not mount such a certificate,
- * so that a special permission decides.
+ * The outcome: `retry` if a cache may be stale, and `unmounted` if the pod does not mount such a certificate, so a
+ * special permission decides.
  */
-export type PodRequestVerdict =
+type PodRequestVerdict =
   | { readonly kind: "admit" | "unmounted" }
   | { readonly kind: "forbid" | "retry"; readonly message: string };
 
 const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
 
-/** Decides about the new request of a node; `namespace` is that of the request. */
+/** Decides the new request of a node; `namespace` is that of the request. */
 export function decidePodRequest(
   { spec }: PodCertificateRequest,
   nodeName: string,

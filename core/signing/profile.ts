@@ -1,9 +1,9 @@
 /**
  * What a signer does with a request. Its signing profile has the requirements (`pkg/apis/certificates/helpers.go`,
- * `pkg/controller/certificates/signer/signer.go`), and the plan is the certificate of an approved request that meets them
- * (`pkg/controller/certificates/authority/policies.go`). Only the named parts of a request are copied into the plan, which
- * depends on whether the API trusts the CA for clients. Refusals are predicted, so that a client can report them before it
- * generates a key or sends a request.
+ * `pkg/controller/certificates/signer/signer.go`), and the plan describes the certificate for an approved request that
+ * meets them (`pkg/controller/certificates/authority/policies.go`). The plan contains only known parts of the request,
+ * and depends on whether the API trusts the CA for clients. A client can predict refusals before it generates a key or
+ * sends a request.
  */
 import {
   type CertificateSigningRequest,
@@ -66,7 +66,7 @@ export interface SigningProfile {
   readonly rules: readonly ProfileRule[];
   /** The limits of the lifetime; by default the signer's own limit, without a minimum. */
   readonly lifetime?: ProfileLifetime;
-  /** The usages of a request that names none. The API refuses such a request, but a file may contain one. */
+  /** The usages of a request without usages. The API refuses such a request, but a file may contain one. */
   readonly defaultUsages?: readonly string[];
   /** Extensions that every certificate gets. */
   readonly extensions?: readonly PlannedExtension[];
@@ -117,7 +117,7 @@ export function checkProfile(
 /** Describes a profile in sentences, one per line: its signer, its requirements, and its certificates. */
 export function describeProfile({ signerName, rules, remarks = [] }: SigningProfile): readonly string[] {
   return [
-    `Signer ${signerName}${rules.length === 0 ? " demands nothing, and promises nothing." : " demands that"}`,
+    `Signer ${signerName}${rules.length === 0 ? " requires nothing and guarantees nothing." : " requires that"}`,
     ...rules.map(({ sentence }) => `  ${sentence}`),
     ...remarks,
   ];
@@ -216,9 +216,9 @@ function nodeUsages(purpose: string, fault: string): ProfileRule {
   const sentence = `the usages are ${purpose} and digital signature, and perhaps key encipherment`;
   return rule("usages", sentence, (_facts, usages) => {
     const given = new Set(usages);
-    const demanded = [purpose, "digital signature"].every((usage) => given.has(usage));
+    const hasRequired = [purpose, "digital signature"].every((usage) => given.has(usage));
     const others = given.size - 2 - (given.has("key encipherment") ? 1 : 0);
-    return demanded && others === 0 ? undefined : fault;
+    return hasRequired && others === 0 ? undefined : fault;
   });
 }
 
@@ -227,8 +227,8 @@ function refuseAny(kind: string, names: readonly string[]): string | undefined {
 }
 
 /**
- * Finds the refusals of the API, its admission and the signer, in their own words; empty when none is predicted. Only the
- * rules of the four signers that Kubernetes defines are known.
+ * Predicts the refusals of the API, its admission and the signer, with their exact messages; empty when there are none.
+ * Of signers, only the four of Kubernetes are known.
  */
 export function findRefusals(
   csr: CertificateSigningRequest,
@@ -293,7 +293,7 @@ export interface PlanInput {
   readonly signingDurationSeconds: number;
   /** Whether requests for ML-DSA keys are signed (feature gate MLDSA). Default: false. */
   readonly allowMlDsa?: boolean;
-  /** The backdate, and the lifetime from which on it counts as a part of the lifetime; as upstream by default. */
+  /** The backdate, and the shortest lifetime that includes it; as upstream by default. */
   readonly backdating?: { readonly backdateMs: number; readonly shortLifetimeMs: number };
   readonly now: Date;
 }
@@ -351,7 +351,7 @@ export function decideDurationSeconds(requested: number | undefined, limitSecond
   return Math.max(requested, MIN_EXPIRATION_SECONDS);
 }
 
-/** Decides the lifetime by the profile if it limits it, else by the signer alone. */
+/** Decides the lifetime by the profile if it has a limit, else by the signer. */
 function planLife(
   requested: number | undefined,
   signerLimit: number,
@@ -401,7 +401,7 @@ function copySubjectFields(subject: DistinguishedName): SubjectFields {
   };
 }
 
-/** Reports whether a certificate is valid for clients, which it also is without extended key usages. */
+/** Reports whether a certificate is valid for clients. Without extended key usages it is. */
 export function isValidForClients(usages: readonly string[]): boolean {
   const known = toExtendedKeyUsageOids(usages);
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));
@@ -426,16 +426,19 @@ export function wholeSeconds(milliseconds: number): Date {
  */
 export function findClientTrust(
   { certificate, issuers = [] }: Pick<Authority, "certificate"> & Partial<Pick<Authority, "issuers">>,
-  believed: readonly CertificateFacts[],
+  trustedCas: readonly CertificateFacts[],
 ): boolean | undefined {
   const known = [certificate, ...issuers];
-  const isBelieved = believed.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
-  if (isBelieved) return true;
+  const isTrusted = trustedCas.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
+  if (isTrusted) return true;
   const top = issuers.at(-1) ?? certificate;
-  return believed.length === 0 || isSelfIssued(top) ? false : undefined;
+  return trustedCas.length === 0 || isSelfIssued(top) ? false : undefined;
 }
 
-/** Decides what a signer assumes. When it is unknown, Kubernetes' own signers act as upstream, and others are cautious. */
+/**
+ * Decides what a signer assumes. If the trust is unknown, Kubernetes' own signers behave as upstream, and others are
+ * cautious.
+ */
 export function decideClientTrust(signerName: string, isTrusted: boolean | undefined): ClientTrust {
   if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
   return isTrusted ? "trusted" : "distrusted";

@@ -217,7 +217,7 @@ const checkedProfile = mapped(PROFILE, (read, place) => {
     : MIN_POD_EXPIRATION_SECONDS * 1_000;
   const spec: ProfileSpec = {
     ...read,
-    // A kubelet's request names no usages, so a pod gets all allowed ones unless the profile says otherwise.
+    // A kubelet's request has no usages, so a pod gets all allowed ones unless the profile says otherwise.
     usages: { ...usages, default: usages.default ?? (pods === undefined ? [] : usages.allowed) },
     lifetime: {
       maxMs: max,

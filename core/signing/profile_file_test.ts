@@ -30,7 +30,7 @@ test("parseProfile() parses a file, with strict defaults for absent keys", () =>
 
 test("describeProfile() describes every requirement and every property of a profile", () => {
   assert.deepEqual(describeProfile(createCustomProfile("example.com/web", parseProfileOrThrow(FULL))), [
-    "Signer example.com/web demands that",
+    "Signer example.com/web requires that",
     "  the subject common name is web-*, or is left out",
     "  the subject organizations are exactly web, team",
     "  the subject organizational units are unit *, at most 2 of them",
@@ -61,7 +61,7 @@ test("describeProfile() describes a profile that says little", () => {
   const profile = createCustomProfile("example.com/web", parseProfileOrThrow(LEAST));
   assert.deepEqual(profile.extensions, []);
   assert.deepEqual(describeProfile(profile), [
-    "Signer example.com/web demands that",
+    "Signer example.com/web requires that",
     "  the subject is empty",
     "  there are no DNS names",
     "  there are no IP addresses",
@@ -82,7 +82,7 @@ pods: { namespace: { allowed: ["*"] } }
   assert.deepEqual(describeProfile(createCustomProfile(POD_SIGNER, parseProfileOrThrow(forPods))).slice(-6, -1), [
     "It is for pods whose namespace is *.",
     "A pod gets the subject common name x.",
-    "The annotation a/b of a pod names its URIs; by default it gets none.",
+    "The annotation a/b of a pod sets its URIs; by default it gets none.",
     "A pod gets the usages server auth, digital signature.",
     "Certificates are valid for at most 24h0m0s, and refreshed a third of its lifetime before the end.",
   ]);
@@ -91,14 +91,14 @@ pods: { namespace: { allowed: ["*"] } }
 test("describeProfile() describes which pods a profile is for, and what they get", () => {
   const lines = describeProfile(createCustomProfile(POD_SIGNER, parseProfileOrThrow(POD_PROFILE)));
   assert.deepEqual(lines.slice(0, 2), [
-    `Signer ${POD_SIGNER} demands that`,
+    `Signer ${POD_SIGNER} requires that`,
     "  the subject common name is exactly {serviceAccount}.{namespace}",
   ]);
   assert.deepEqual(lines.slice(-5), [
     "It is for pods whose namespace is web or team-*, whose node is node-*.",
-    "The annotation example.com/dns-names of a pod names its DNS names; " +
+    "The annotation example.com/dns-names of a pod sets its DNS names; " +
     "by default it gets {serviceAccount}.{namespace}.svc.cluster.local.",
-    "The annotation example.com/usages of a pod names its usages; by default it gets digital signature, client auth.",
+    "The annotation example.com/usages of a pod sets its usages; by default it gets digital signature, client auth.",
     "Certificates are valid for at most 12h0m0s, and refreshed 3h0m0s before the end.",
     "The intermediate CAs follow each certificate, when there are any.",
   ]);
@@ -180,9 +180,9 @@ for (
       name: "patterns of DNS names",
       text: `${HEAD}${USAGES}${LIFETIME}names: { dns: { allowed: ["a.**", "x**.a", "**", "A.b", "a_b.*.c", "."] } }\n`,
       want: [
-        'names.dns.allowed[0]: "a.**": ** stands for whole labels, and only in front, as in **.example.com',
-        'names.dns.allowed[1]: "x**.a": ** stands for whole labels, and only in front, as in **.example.com',
-        'names.dns.allowed[2]: "**" allows every name; name a domain',
+        'names.dns.allowed[0]: "a.**": ** matches whole labels, and only at the start, as in **.example.com',
+        'names.dns.allowed[1]: "x**.a": ** matches whole labels, and only at the start, as in **.example.com',
+        'names.dns.allowed[2]: "**" allows every name; add a domain',
         'names.dns.allowed[3]: "A.b" is not a pattern of DNS names in lower case',
         'names.dns.allowed[5]: "." is not a pattern of DNS names in lower case',
       ],
@@ -199,8 +199,8 @@ for (
         "names.ips.exactly: want at least one",
         'names.ips.default[0]: "10.0.0" is not an IP address',
         'names.uris.allowed[0]: "example.com" does not begin with a scheme, such as spiffe://',
-        'names.uris.allowed[1]: "spiffe://**": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
-        'names.uris.allowed[2]: "spiffe://a/**/b": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
+        'names.uris.allowed[1]: "spiffe://**": ** matches the rest of a path, and only at its end, as in spiffe://example.com/**',
+        'names.uris.allowed[2]: "spiffe://a/**/b": ** matches the rest of a path, and only at its end, as in spiffe://example.com/**',
         'names.emails.allowed[0]: "example.com" is not a pattern of e-mail addresses, such as *@example.com',
         'names.emails.allowed[1]: "**@a" is not a pattern of e-mail addresses, such as *@example.com',
         'names.emails.allowed[2]: "@a" is not a pattern of e-mail addresses, such as *@example.com',
@@ -216,7 +216,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
       want: [
         "subject.organizations: exactly and allowed exclude each other",
         "subject.organizations: exactly says how many there are; leave min, max and required out",
-        "subject.organizations.exactly: a value is there twice",
+        "subject.organizations.exactly: a value occurs twice",
         "subject.countries: want allowed or exactly",
         "subject.countries.min: is above max",
         "names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com",
@@ -256,7 +256,7 @@ pods: { namespace: { allowed: ["*"] } }
         "annotation: a/b is in two rules",
         "lifetime.min: the API requires at least 1h for pods",
         "lifetime.max: the API requires at least 1h for pods",
-        "lifetime.default: the request of a pod always names a lifetime; leave it out",
+        "lifetime.default: the request of a pod always has a lifetime; leave it out",
         "lifetime.refreshBefore: is not below max",
         "keys: no kubelet generates such a key",
       ],
@@ -336,19 +336,19 @@ pods: { namespaces: { allowed: [web] } }
         'extensions.policies[1].oid: "3.1" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
         'extensions.policies[2].oid: "1.02.3" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
         "extensions.raw[0].der: want DER in hexadecimal, such as 30 03 02 01 05",
-        "extensions.raw[1].der: not one value of DER: something follows the value",
+        "extensions.raw[1].der: not one value of DER: there are bytes after the value",
         /^extensions\.raw\[2\]\.der: not one value of DER: /,
         "extensions.raw[3].der: want at most 4096 bytes",
       ],
     },
     {
-      name: "extensions that follow from the plan, or stand there twice",
+      name: "extensions that follow from the plan, or occur twice",
       text: `${HEAD}${USAGES}${LIFETIME}extensions:
   raw: [{ oid: 2.5.29.19, der: "0500" }, { oid: 1.2.3, der: "0500" }, { oid: 1.2.3, der: "0500" }]
 `,
       want: [
         "extensions.raw[0].oid: 2.5.29.19 follows from the rest of the profile, or is for CAs",
-        "extensions.raw[2].oid: 1.2.3 is there twice",
+        "extensions.raw[2].oid: 1.2.3 occurs twice",
       ],
     },
   ] as readonly { readonly name: string; readonly text: string; readonly want: readonly (string | RegExp)[] }[]

@@ -1,7 +1,7 @@
 /**
- * The profile of a custom signer as its file defines it, the contradictions in it, and rules that would allow too much.
- * Everything that it does not name is refused. A profile for pods can name facts of the pod in braces, such as `{namespace}`:
- * kube-apiserver compares them with the pod and its node when a kubelet sends the request
+ * The profile of a custom signer as its file defines it, and the check for contradictions and rules that would allow
+ * too much. Everything that it does not list is refused. A profile for pods can contain facts of the pod in braces,
+ * such as `{namespace}`: kube-apiserver compares them with the pod and its node when a kubelet sends the request
  * (`plugin/pkg/admission/noderestriction`).
  */
 import { isMlDsa, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
@@ -47,13 +47,13 @@ export interface ValueRule {
   readonly exactly?: readonly string[];
   readonly min: number;
   readonly max?: number;
-  /** The values for a pod that names none. */
+  /** The values for a pod without the annotation. */
   readonly default?: readonly string[];
-  /** The key of the annotation in which a pod names its values. */
+  /** The key of the annotation with which a pod sets its values. */
   readonly annotation?: string;
 }
 
-/** The attributes of a subject that a profile can name, in the order in which they are checked. */
+/** The attributes of a subject that a profile can allow, in the order in which they are checked. */
 export const SUBJECT_FIELDS = [
   "commonName",
   "organizations",
@@ -87,17 +87,17 @@ export interface NameRules {
 export interface UsageRules {
   readonly allowed: readonly string[];
   readonly required: readonly string[];
-  /** The usages of a request that names none. */
+  /** The usages of a request without usages. */
   readonly default: readonly string[];
-  /** The key of the annotation in which a pod names its usages. */
+  /** The key of the annotation with which a pod sets its usages. */
   readonly annotation?: string;
 }
 
 /** How long certificates are valid. */
 export interface LifetimeRules {
-  /** The longest lifetime, which longer requests get. */
+  /** The longest lifetime. Requests for more get this one. */
   readonly maxMs: number;
-  /** The lifetime of requests that name none. */
+  /** The lifetime of requests without one. */
   readonly defaultMs: number;
   /** The shortest lifetime; shorter requests are refused. */
   readonly minMs: number;
@@ -207,7 +207,7 @@ function findPodFaults(spec: ProfileSpec): string[] {
     ...(repeated === undefined ? [] : [`annotation: ${repeated} is in two rules`]),
     ...(minMs < MIN_POD_EXPIRATION_SECONDS * 1_000 ? ["lifetime.min: the API requires at least 1h for pods"] : []),
     ...(maxMs < MIN_POD_EXPIRATION_SECONDS * 1_000 ? ["lifetime.max: the API requires at least 1h for pods"] : []),
-    ...(defaultMs < maxMs ? ["lifetime.default: the request of a pod always names a lifetime; leave it out"] : []),
+    ...(defaultMs < maxMs ? ["lifetime.default: the request of a pod always has a lifetime; leave it out"] : []),
     ...(refreshBeforeMs >= maxMs ? ["lifetime.refreshBefore: is not below max"] : []),
     ...(listKubeletKeyTypes(spec.keys).length === 0 ? ["keys: no kubelet generates such a key"] : []),
   ];
@@ -247,7 +247,7 @@ function findValueFaults(place: string, { allowed, exactly, min, max }: ValueRul
     ...(min > 0 || max !== undefined
       ? [`${place}: exactly says how many there are; leave min, max and required out`]
       : []),
-    ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value is there twice`] : []),
+    ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value occurs twice`] : []),
   ];
 }
 
@@ -302,7 +302,7 @@ function findExtensionFaults({ raw }: ExtensionRules): string[] {
     const place = `extensions.raw[${index}].oid`;
     if (RESERVED_EXTENSIONS.has(oid)) {
       faults.push(`${place}: ${oid} follows from the rest of the profile, or is for CAs`);
-    } else if (seen.has(oid)) faults.push(`${place}: ${oid} is there twice`);
+    } else if (seen.has(oid)) faults.push(`${place}: ${oid} occurs twice`);
     seen.add(oid);
   }
   return faults;

@@ -338,7 +338,7 @@ test("planCertificate() fails permanently when the profile is broken", async () 
   });
 });
 
-test("planCertificate() names all unknown usages as Go prints them", async () => {
+test("planCertificate() lists all unknown usages as Go prints them", async () => {
   const edit = { signerName: "kubernetes.io/legacy-unknown", usages: ["a", "client auth", 'b"'] };
   assert.deepEqual(await plan(edit), {
     ok: false,

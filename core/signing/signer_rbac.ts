@@ -8,7 +8,7 @@ import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } fro
 import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 
 /** The options of a signer that determine its permissions. */
-export interface SignerRbacOptions {
+interface SignerRbacOptions {
   readonly signerNames: readonly string[];
   /** Whether it signs for pods, and publishes its CAs; by default it signs CertificateSigningRequests. */
   readonly isForPods?: boolean;
@@ -20,7 +20,7 @@ export interface SignerRbacOptions {
 }
 
 /** The names of a signer's objects at an API. */
-export interface SignerObjectNames {
+interface SignerObjectNames {
   readonly serviceAccount: string;
   /** The name of its roles and bindings. */
   readonly role: string;
@@ -30,9 +30,9 @@ export interface SignerObjectNames {
 const MAX_NAME = 253;
 
 /**
- * Creates the object names for the chosen signer names; the list is empty for Kubernetes' signers. Signers of different names
- * must not share a leader election or overwrite each other's permissions, and neither must one for pods and one for other
- * requests.
+ * Creates the object names for the chosen signer names; the list is empty for Kubernetes' signers. Signers with
+ * different names must not share a leader election or overwrite each other's permissions. The same holds for a signer
+ * for pods and one for other requests.
  */
 export function createSignerObjectNames(chosen: readonly string[], isForPods = false): SignerObjectNames {
   const command = isForPods ? "pod-signer" : "signer";
@@ -113,7 +113,10 @@ export function signerClusterRole(
   };
 }
 
-/** Creates the ClusterRole of a signer of pod certificates. The verb `attest` is for the bundles of these signers. */
+/**
+ * Creates the ClusterRole of a signer of pod certificates. The verb `attest` permits writing the bundles of these
+ * signers.
+ */
 function podSignerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
   return {
     metadata: { name },

@@ -1,7 +1,7 @@
 /**
- * Limits of a bootstrap token, and the record of its use: annotations of the Secret, which kubeadm and Kubernetes keep
- * and ignore. One use is one key: the first request of a token binds it to the key of the request, and the token is
- * spent once the certificate of that key has been used.
+ * The limits of a bootstrap token and the record of its use: annotations of the Secret, which kubeadm and Kubernetes
+ * keep and ignore. Uses are counted by key: the first request with a token binds it to the key of the request, and the
+ * token is spent once the certificate for that key has been used.
  */
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
@@ -15,7 +15,7 @@ import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/key_names.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339, parseTokenUses } from "./token_secret.ts";
 
-/** The annotations by which the creator of a token limits it. */
+/** The annotations with which the creator of a token limits it. */
 const LIMITS = {
   node: "tlsboot/node",
   uses: "tlsboot/uses",
@@ -53,7 +53,7 @@ export interface TokenLimits {
   readonly isApproval: boolean;
 }
 
-/** A moment at which a token was used or refused, and the address of the client. */
+/** The time at which a token was used or refused, and the address of the client. */
 export interface TokenMoment {
   readonly at: Date;
   /** Empty when the address is unknown. */
@@ -61,7 +61,7 @@ export interface TokenMoment {
 }
 
 /** The record of a token's use. */
-export interface TokenUse {
+interface TokenUse {
   /** The user who created the token; undefined when no server of tlsboot recorded it. */
   readonly createdBy?: string;
   /** The time of the creation, in milliseconds where a server of tlsboot recorded it. */
@@ -82,15 +82,15 @@ export interface TokenRefusal {
   readonly message: string;
 }
 
-/** The parts of a certificate signing request that the limits of a token concern. */
-export interface RequestWithToken {
+/** The parts of a certificate signing request on which the limits of a token depend. */
+interface RequestWithToken {
   readonly signerName: string;
   readonly subject: { readonly commonName: string; readonly organizations: readonly string[] };
   readonly key: PublicKeyPin;
 }
 
 /** The decision about a request that was made with a token. */
-export type TokenRequestDecision =
+type TokenRequestDecision =
   /** The token limits no keys, or it is bound to this key already. */
   | { readonly kind: "allowed" }
   /** The token has to be bound to the key of this request, atomically with its creation. */
@@ -208,7 +208,7 @@ export function isTokenSpent(secret: SecretObject): boolean {
     readTokenUse(secret).usedKeys.length >= limits.value.maxKeys;
 }
 
-/** Decides about a request that was made with a token: the node, then the key. */
+/** Decides a request that was made with a token: it checks the node, then the key. */
 export function decideTokenRequest(secret: SecretObject, request: RequestWithToken): TokenRequestDecision {
   if (!isLimitedToken(secret)) return { kind: "allowed" };
   const refuse = (kind: TokenRefusal["kind"], message: string): TokenRequestDecision => ({
@@ -221,11 +221,11 @@ export function decideTokenRequest(secret: SecretObject, request: RequestWithTok
   if (node !== undefined && !isRequestOfNode(request, node)) {
     return refuse(
       "node",
-      `the token is for the client certificate of node "${node}" alone, and this request is for ${describe(request)}`,
+      `the token is only for the client certificate of node "${node}", and this request is for ${describe(request)}`,
     );
   }
   if (publicKey !== undefined && publicKey !== request.key) {
-    return refuse("key", `the token is for the key ${publicKey} alone, and this request has the key ${request.key}`);
+    return refuse("key", `the token is only for the key ${publicKey}, and this request has the key ${request.key}`);
   }
   if (maxKeys === undefined) return { kind: "allowed" };
   const { boundKeys } = readTokenUse(secret);
@@ -275,8 +275,8 @@ export function withLastRefusal(
 }
 
 /**
- * Returns the annotations of a limited token that is being created: who creates it, when, and the proof for which the server
- * gives it, none of which a client can forge. An unlimited token keeps its other annotations.
+ * Returns the annotations of a limited token that is being created. They record its creator, its time and the proof for
+ * which the server gives it, and a client cannot forge them. An unlimited token keeps its other annotations.
  */
 export function withCreator(
   secret: SecretObject,
@@ -303,8 +303,8 @@ function withoutProof({ type, metadata: { annotations } }: SecretObject): Secret
 }
 
 /**
- * Returns the annotations of a token that a client updates. The creator stays, and keys are only ever added, so that no
- * update makes a token usable again by mistake. The proof stays as long as the token is for the same node and key.
+ * Returns the annotations of a token that a client updates. The creator stays and keys are only added, so no update
+ * makes a token usable again by mistake. The proof stays as long as the token is for the same node and key.
  */
 export function withKeptRecords(secret: SecretObject, stored: SecretObject): SecretObject["metadata"]["annotations"] {
   if (stored.type !== BOOTSTRAP_TOKEN_TYPE) return secret.metadata.annotations;
@@ -324,13 +324,13 @@ export function withKeptRecords(secret: SecretObject, stored: SecretObject): Sec
     secret.metadata.annotations ?? {};
   let annotations: Readonly<Record<string, string>> = { ...sent, ...kept };
   for (const name of [RECORDS.boundKeys, RECORDS.usedKeys]) {
-    const all = [...new Set([...parseKeys(before[name]), ...parseKeys(annotations[name])])];
-    if (all.length > 0) annotations = { ...annotations, [name]: all.join(",") };
+    const keys = [...new Set([...parseKeys(before[name]), ...parseKeys(annotations[name])])];
+    if (keys.length > 0) annotations = { ...annotations, [name]: keys.join(",") };
   }
   return Object.keys(annotations).length === 0 ? secret.metadata.annotations : sortMembers(annotations);
 }
 
-/** Reports whether creating or changing a Secret approves requests, so that it needs the permission to approve. */
+/** Reports whether a Secret approves requests, so creating or changing it requires the permission to approve. */
 export function isApprovingToken(secret: SecretObject): boolean {
   return secret.type === BOOTSTRAP_TOKEN_TYPE && secret.metadata.annotations?.[LIMITS.approve] !== undefined;
 }

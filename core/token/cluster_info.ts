@@ -1,9 +1,9 @@
 /**
- * `kube-public/cluster-info` publishes the address and the CA of a cluster for clients that have only a bootstrap token, as
- * kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`). It has a signature for each token with the usage
- * `signing`, with which the holder of the token verifies the CA (`pkg/controller/bootstrap/bootstrapsigner.go`). They are
- * detached JSON web signatures with the token as the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). A client
- * verifies them with its token and the hash of the CA's key (`cmd/kubeadm/app/discovery/token/token.go`).
+ * `kube-public/cluster-info` publishes the address and the CA of a cluster for clients that have only a bootstrap
+ * token, as kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`). It has a signature for each token with
+ * the usage `signing` (`pkg/controller/bootstrap/bootstrapsigner.go`): a detached JSON Web Signature with the token as
+ * the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). A client verifies the signature with its token, and the
+ * CA with the hash of its key (`cmd/kubeadm/app/discovery/token/token.go`).
  */
 import { createHmac } from "node:crypto";
 import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
@@ -40,12 +40,12 @@ export interface PublishedCluster {
 }
 
 /** The action of the publisher on the config map. */
-export type ClusterInfoPlan =
+type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
-  /** The config map names another server, which a user may have set on purpose. */
+  /** The config map has another server, which a user may have set on purpose. */
   | { readonly kind: "foreign"; readonly server: string }
-  /** The config map names another CA, although servers that share a store must share the CA. */
+  /** The config map has another CA, although servers that share a store must share the CA. */
   | { readonly kind: "otherCa" };
 
 /**
@@ -79,7 +79,7 @@ function encodeData(cluster: PublishedCluster): Readonly<Record<string, string>>
   return { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo(cluster) };
 }
 
-/** Reports whether the config map has CAs and none of them is in this bundle; false when it names none. */
+/** Reports whether the config map has CAs and none of them is in this bundle; false when it has none. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
   if (published === undefined) return false;
@@ -91,7 +91,7 @@ function listCertificates(pem: string): readonly string[] {
   return parsePemBlocks(pem).map(({ bytes }) => encodeBase64(bytes));
 }
 
-/** Reads what `cluster-info` names, whether machines can use it or not; undefined when it names no cluster. */
+/** Reads the cluster in `cluster-info`, even if machines cannot use it; undefined when there is none. */
 export function parsePublishedCluster(clusterInfo: ConfigMap): KubeconfigCluster | undefined {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   return config.ok ? config.value.clusters[0]?.cluster : undefined;
@@ -134,7 +134,7 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
 }
 
 /**
- * Reports whether a server's URL is useless on another machine: it names `localhost`, or a loopback or unspecified
+ * Reports whether a server's URL is useless on another machine: its host is `localhost`, or a loopback or unspecified
  * address.
  */
 export function isLoopbackServer(server: string): boolean {
@@ -143,7 +143,7 @@ export function isLoopbackServer(server: string): boolean {
   return address === undefined ? /(?:^|\.)localhost$/.test(host) : isLocalAddress(address);
 }
 
-/** The prefix of the keys of signatures, which the token's id follows. */
+/** The prefix of the keys of signatures. The token's id follows it. */
 const SIGNATURE_PREFIX = "jws-kubeconfig-";
 
 /** Adds the signatures of these tokens and removes all others; undefined when nothing changes. */
@@ -170,8 +170,8 @@ function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
   const facts = listTokenFacts(secret);
   if (facts === undefined || !TOKEN_ID.test(facts.id) || !facts.usages.includes("signing")) return undefined;
   if (decodeSecretValue(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;
-  const isOver = facts.expiration.kind === "at" && facts.expiration.at.getTime() <= now.getTime();
-  return isOver ? undefined : facts.id;
+  const isExpired = facts.expiration.kind === "at" && facts.expiration.at.getTime() <= now.getTime();
+  return isExpired ? undefined : facts.id;
 }
 
 /** Signs a text: the result is header and MAC with nothing between the dots. The key id is public. */
@@ -187,7 +187,7 @@ function isSignedDetached(signature: string, content: string, keyId: string, key
 }
 
 /** The outcome of checking the signature of a token in `cluster-info`. */
-export type SignatureVerdict =
+type SignatureVerdict =
   /** The kubeconfig in `cluster-info` was signed with the token's secret. */
   | { readonly kind: "signed"; readonly kubeconfig: string }
   /** There is no signature for this token: it is unknown, expired, or so new that the controller has not signed yet. */
@@ -207,8 +207,8 @@ export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken)
 /** A cluster with at least one CA whose public key is pinned. */
 export interface PinnedCluster extends PublishedCluster {
   /**
-   * The pinned certificates of the bundle alone. Every holder of a token can sign a bundle that also contains a CA of
-   * their own, so the other certificates count only after they were read over a connection that a pinned CA vouches for.
+   * Only the pinned certificates of the bundle. Every holder of a token can sign a bundle to which they added a CA, so
+   * the other certificates count only after they were read over a connection that a pinned CA authenticates.
    */
   readonly pinnedPem: string;
 }

@@ -316,7 +316,7 @@ test("checkPins() lets only the pinned certificates of a bundle vouch for the se
   assert.deepEqual(cluster.value, { server: SERVER, caPem, pinnedPem: (await ours).caPem });
 });
 
-test("checkPins() names the actual hash", async () => {
+test("checkPins() reports the actual hash", async () => {
   const caPem = (await theirs).caPem;
   const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await computePin(ours)]);
   assert.deepEqual(cluster, {

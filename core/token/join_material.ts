@@ -27,7 +27,7 @@ export interface JoinTarget extends PublishedCluster {
 }
 
 /** What a machine needs to join. */
-export interface JoinMaterial extends JoinTarget {
+interface JoinMaterial extends JoinTarget {
   readonly token: BootstrapToken;
   /** When the token expires; undefined for one that never does. */
   readonly expiration: Date | undefined;
@@ -35,7 +35,7 @@ export interface JoinMaterial extends JoinTarget {
   readonly node: NodeName | undefined;
 }
 
-/** The files of kubelet, which a machine has that joins a cluster. */
+/** The paths of kubelet's files on a machine that joins a cluster. */
 export const KUBELET_PATHS = {
   /** The kubeconfig with the token, where kubeadm puts its own. */
   bootstrapKubeconfig: "/etc/kubernetes/bootstrap-kubelet.conf",
@@ -50,20 +50,20 @@ export const PACK_UNIT = "tlsboot-bootstrap.service";
 const UNIT_FOLDER = "/etc/systemd/system";
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
-/** The name of the extension of a kubeconfig that names a machine. */
+/** The name of the kubeconfig extension that identifies a machine. */
 const EXTENSION = "tlsboot.join";
 /** The names in the Kubernetes documentation of TLS bootstrapping. */
 const USER_NAME = "kubelet-bootstrap";
 const CLUSTER_NAME = "kubernetes";
 const CONTEXT_NAME = "bootstrap";
 
-/** Reads the target from `cluster-info`, which the joining machine reads as well. */
+/** Reads the target from `cluster-info`, as the joining machine does. */
 export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {
   const cluster = parseClusterInfo(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "");
   if (!cluster.ok) return err(`${CLUSTER_INFO_NAME} cannot be used: ${cluster.error}`);
   const { server, caPem, authorities } = cluster.value;
   if (!isPlainWord(server)) {
-    return err(`the server in ${CLUSTER_INFO_NAME} has characters that have no place in a command`);
+    return err(`the server in ${CLUSTER_INFO_NAME} has characters that are not allowed in a command`);
   }
   return ok({ server, caPem, pins: authorities.map(publicKeyPin), isPublished: true });
 }
@@ -93,7 +93,7 @@ function toEndpoint(server: string): string {
 }
 
 /** The machine of a join file, and where its files belong. */
-export interface JoinedMachine {
+interface JoinedMachine {
   readonly node: NodeName;
   readonly kubeconfig: string;
   readonly certDir: string;
@@ -115,8 +115,8 @@ export function encodeBootstrapKubeconfig(
 }
 
 /**
- * Formats a bootstrap kubeconfig, whose head has the commands for the machine. That of one node is a join file: it also
- * names the node and the files of the machine, so that `tlsboot bootstrap --join FILE` needs no other flag.
+ * Formats a bootstrap kubeconfig, whose head has the commands for the machine. For a single node it is a join file: it
+ * also has the node and the paths of the machine, so `tlsboot bootstrap --join FILE` needs no other flag.
  */
 export function formatBootstrapKubeconfig(material: JoinMaterial, fileName: string): string {
   const { node, server, pins, isPublished, token, expiration } = material;
@@ -136,7 +136,7 @@ export function formatBootstrapKubeconfig(material: JoinMaterial, fileName: stri
     encodeBootstrapKubeconfig(material, token, node === undefined ? undefined : { certDir, kubeconfig, node });
 }
 
-/** Parses the machine of a join file. The error is one whole sentence that names the path. */
+/** Parses the machine of a join file. The error is a complete sentence with the path. */
 export function parseJoinFile(text: string, path: string): Result<JoinedMachine, string> {
   const config = parseKubeconfig(text, path);
   if (!config.ok) return config;
@@ -146,10 +146,10 @@ export function parseJoinFile(text: string, path: string): Result<JoinedMachine,
   }
   const fields: Readonly<Record<string, unknown>> = { ...found };
   const { node: name, kubeconfig, certDir } = fields;
-  const node = typeof name === "string" ? parseNodeName(name) : err("it names no node");
+  const node = typeof name === "string" ? parseNodeName(name) : err("it has no node");
   if (!node.ok) return err(`cannot use "${path}" as a join file: ${node.error}`);
   if (typeof kubeconfig !== "string" || typeof certDir !== "string") {
-    return err(`cannot use "${path}" as a join file: it names no kubeconfig or no folder for certificates`);
+    return err(`cannot use "${path}" as a join file: it has no path of a kubeconfig or no folder for certificates`);
   }
   return ok({ node: node.value, kubeconfig, certDir });
 }
@@ -197,7 +197,7 @@ function formatCloudInit(joinFile: string, unit: string): string {
         { content: joinFile, owner: "root:root", path: KUBELET_PATHS.bootstrapKubeconfig, permissions: "0600" },
         { content: unit, owner: "root:root", path: `${UNIT_FOLDER}/${PACK_UNIT}`, permissions: "0644" },
       ],
-      // A start waits for the certificate; cloud-init must not.
+      // Starting the unit waits for the certificate, and cloud-init must not wait.
       runcmd: [
         ["systemctl", "daemon-reload"],
         ["systemctl", "enable", PACK_UNIT],

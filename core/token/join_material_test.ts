@@ -43,7 +43,7 @@ for (
     ) => ({
       name: `a server that a shell would read: ${JSON.stringify(server)}`,
       kubeconfig: encodeClusterInfo({ server, caPem }),
-      want: /is not an https URL|no place in a command/,
+      want: /is not an https URL|not allowed in a command/,
     })),
     ...["http://a", "https://a:99999", "https://999.1.1.1", "https://[::::]", "a:6443"].map((server) => ({
       name: `a server that is none: ${server}`,
@@ -139,7 +139,7 @@ for (
       want: /no extension "tlsboot\.join"/,
     },
     { name: "a malformed node", edit: () => text.replace("node: n1", "node: N_1"), want: /invalid node name/ },
-    { name: "no node", edit: () => text.replace("node: n1", "other: n1"), want: /names no node/ },
+    { name: "no node", edit: () => text.replace("node: n1", "other: n1"), want: /has no node/ },
     { name: "no folder", edit: () => text.replace("certDir:", "other:"), want: /no folder for certificates/ },
   ]
 ) {

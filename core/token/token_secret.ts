@@ -1,8 +1,8 @@
 /**
- * Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`), where the id is public and the secret is not,
- * and the Secret behind a token: how it is encoded, which user it authenticates, and when it is deleted
+ * Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`), where the id is public and the
+ * secret is not, and the Secret behind a token: how it is encoded, which user it authenticates, and when it is deleted
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
- * `pkg/controller/bootstrap`). The limits that users write next to a token are parsed here too.
+ * `pkg/controller/bootstrap`). The values with which users limit a token are parsed here too.
  */
 import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
@@ -224,7 +224,10 @@ type TokenCleaning =
   | { readonly kind: "later"; readonly ms: number }
   | { readonly kind: "delete" };
 
-/** Decides about one Secret. Without an expiration it never expires; an unreadable expiration counts as expired. */
+/**
+ * Decides whether to delete a Secret. Without an expiration it never expires; an unreadable expiration counts as
+ * expired.
+ */
 export function decideTokenCleaning(secret: SecretObject, now: Date): TokenCleaning {
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.metadata.namespace !== BOOTSTRAP_TOKEN_NAMESPACE) {
     return { kind: "keep" };

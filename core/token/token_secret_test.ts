@@ -389,7 +389,7 @@ for (
     { text: "", want: undefined },
   ]
 ) {
-  test(`parseTokenUses() answers ${want} for "${text}"`, () => {
+  test(`parseTokenUses() returns ${want} for "${text}"`, () => {
     const uses = parseTokenUses(text);
     assert.equal(uses.ok ? uses.value : undefined, want);
   });

@@ -24,7 +24,7 @@ import { findModeFault } from "../../client/private_file.ts";
 import { toResult } from "../../core/pki/asn1/der.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/keys/public_key.ts";
-import { isSignatureGood } from "../../core/pki/keys/signature.ts";
+import { isValidSignature } from "../../core/pki/keys/signature.ts";
 import { createKeyedMutex } from "../../core/lib/waiting.ts";
 
 /** The source of the passphrase of encrypted keys. */
@@ -202,7 +202,7 @@ function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: P
     async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
       const lane = String(signatures++ % LANES);
       const signature = await turns.runExclusive(lane, () => runProgram(options, ["sign", algorithm], data));
-      if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
+      if (isValidSignature(algorithm, publicKey, data, signature)) return signature;
       throw createProgramError(
         options,
         `sign ${algorithm}`,

@@ -9,7 +9,7 @@ import {
   type AuditPolicy,
   type AuditStage,
   decideAudit,
-  isAboutSecrets,
+  hasSecretBodies,
   isAtLeast,
 } from "../../core/audit/policy.ts";
 import { encodeObject, jsonText, type TypeMeta } from "../../core/kube/wire/object_json.ts";
@@ -205,7 +205,7 @@ export class AuditTrail {
 
   /** A refused patch of a Secret is answered with the whole Secret, as by kube-apiserver; the log gets only the reason. */
   #mayQuoteSecrets(code: unknown): boolean {
-    return QUOTING_CODES.some((quoting) => quoting === code) && isAboutSecrets(toAttributes(this.#request.info));
+    return QUOTING_CODES.some((quoting) => quoting === code) && hasSecretBodies(toAttributes(this.#request.info));
   }
 
   #write(stage: AuditStage): boolean {

@@ -57,7 +57,7 @@ describeInstance("an attestor", {}, (instance) => {
         "--cert-dir",
         "x",
       ),
-      /the token is for the client certificate of node "n1" alone/,
+      /the token is only for the client certificate of node "n1"/,
     );
     await instance.succeed(...bootstrap, ...machineFlags("n1"));
     assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");

@@ -205,7 +205,7 @@ describeInstance("commands of the API", {}, (instance) => {
       stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
       stderr,
     });
-    const unsigned = "approved, but not signed yet: decide-1. If it stays so, see that a signer for " +
+    const unsigned = "approved, but not signed yet: decide-1. If it stays so, make sure that a signer for " +
       '"example.com/decide" runs and has a CA: tlsboot signer --signer example.com/decide, ' +
       "or the program that the name belongs to, signs for it\n";
     const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
@@ -248,7 +248,7 @@ describeInstance("commands of the API", {}, (instance) => {
     );
     assert.match(
       stdout,
-      /\nWarning: +an approval would lead to no certificate, because the signer refuses it: usages did not /,
+      /\nWarning: +an approval would not lead to a certificate, because the signer refuses the request: usages did not /,
     );
     assert.match(stdout, /\nThe holder of the certificate may:\n {2}act at the API as node n1: /);
     assert.match(stdout, /\n {2}User: +system:node:n1 +kubernetes-admin\n/);

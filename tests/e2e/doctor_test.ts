@@ -147,7 +147,7 @@ const CASES: readonly Case[] = [
     check: "signers",
     severity: "warning",
     message:
-      /^request "\S+" is for a signer that does not run in the server: see that a signer for "example.com\/nobody" /,
+      /^request "\S+" is for a signer that does not run in the server: make sure that a signer for "example.com\/nobody" /,
     fix: /^tlsboot delete csr \S+ --data-dir data$/,
   },
   {
@@ -362,7 +362,7 @@ const CASES: readonly Case[] = [
     fix: /^ln -sfn kubelet-client-[\d-]+\.pem moved\/pki\/kubelet-client-current\.pem$/,
   },
   {
-    name: "a kubeconfig that keeps a certificate of its own while the folder's is renewed",
+    name: "a kubeconfig that embeds a certificate while the folder's is renewed",
     target: ["n1/pki", "--kubeconfig", "n1/kubeconfig"],
     breakIt: async () => {
       const data = (await readFile(place.folder.join("n1/pki/kubelet-client-current.pem"))).toString("base64");
@@ -373,7 +373,7 @@ const CASES: readonly Case[] = [
     },
     check: "renewed-pair",
     severity: "warning",
-    message: /"n1\/kubeconfig" contains a certificate of its own, while renewals are stored in "\S+-current\.pem"/,
+    message: /"n1\/kubeconfig" embeds a certificate, while renewals are stored in "\S+-current\.pem"/,
     fix: /^sed -i /,
   },
   {

@@ -133,7 +133,7 @@ test("tlsboot policy check describes a profile in sentences, and reports every f
   const valid = await folder.succeed("policy", "check", "good.yaml", "inventory.json", "audit.yaml");
   assert.match(
     valid.stdout,
-    /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
+    /^Signer example\.com\/web requires that\n {2}the subject is empty\n {2}the DNS names are \*/,
   );
   assert.match(valid.stdout, /\nThe intermediate CAs follow each certificate, when there are any\.\n/);
   assert.match(valid.stdout, /\n\n0 errors, 0 warnings, 3 ok\n$/);

@@ -190,7 +190,7 @@ const CASES: readonly Case[] = [
     name: "cluster-info with an address that does not answer",
     breakIt: () => publish((config) => config.replaceAll(instance.url, "https://127.0.0.1:1")),
     check: "cluster-info",
-    message: /^the server https:\/\/127\.0\.0\.1:1, which cluster-info names, cannot be used: /,
+    message: /^the server https:\/\/127\.0\.0\.1:1, which cluster-info publishes, cannot be used: /,
     fix: /^kubectl --kubeconfig \S+ --namespace kube-public patch configmap cluster-info /,
   },
   {
@@ -337,6 +337,9 @@ describe("tlsboot doctor --cluster", () => {
     await admin.run("certificate", "approve", "odd");
     const later = await findAll(plane.folder.path, plane.adminKubeconfig, 60_000);
     const signer = later.find(({ check, severity }) => check === "signers" && severity === "warning");
-    assert.match(signer?.message ?? "", /^request "odd" is approved, and no signer has issued it: see that a signer /);
+    assert.match(
+      signer?.message ?? "",
+      /^request "odd" is approved, and no signer has issued it: make sure that a signer /,
+    );
   });
 });

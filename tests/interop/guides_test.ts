@@ -256,7 +256,7 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
   assert.match(out, / PROOF +ADDRESS [^]* tpm sha256:[0-9a-f]{64} \d/);
   assert.match(out, /this machine is "n1": the proof was not accepted: /);
   assert.match(out, /NodeAttestationRefused +node\/n1 .*the inventory does not list this key for this node/);
-  assert.match(out, /A stock kubelet cannot prove at a renewal/);
+  assert.match(out, /A stock kubelet gives no proof when it renews/);
   assert.match(out, /node\/n1 revoked: [^]*revoked[^]*node\/n1 is no longer revoked: /);
 });
 

@@ -116,7 +116,7 @@ describe("beside a kube-apiserver", () => {
       ["work/named", "refreshed", ""],
       [
         ...["work/nosy", "denied"],
-        `"InvalidUnverifiedUserAnnotations" message="annotation is not allowed: example.com/admin; this signer knows ${DNS}"`,
+        `"InvalidUnverifiedUserAnnotations" message="annotation is not allowed: example.com/admin; this signer allows ${DNS}"`,
       ],
       [
         ...["work/old", "denied"],

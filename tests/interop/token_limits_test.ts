@@ -140,7 +140,7 @@ test("beside a kube-apiserver our approver enforces node and key, and token crea
     ]);
   const other = await join("other", "n2");
   assert.equal(other.code, 3, other.stderr);
-  assert.match(other.stderr, /the token is for the client certificate of node "n1" alone/);
+  assert.match(other.stderr, /the token is only for the client certificate of node "n1"/);
   const joined = await join("n1", "n1");
   assert.equal(joined.code, 0, joined.stderr);
   await assertNodePair(plane.caPath, plane.folder.join("n1", "pki", "kubelet-client-current.pem"), "n1");

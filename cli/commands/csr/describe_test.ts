@@ -26,7 +26,8 @@ for (
       name: "a request that was approved a minute ago",
       conditions: [condition("Approved", APPROVED)],
       seconds: 60,
-      want: 'approved for 60s, but no signer has issued it: see that a signer for "example.com/web" runs and has a CA',
+      want:
+        'approved for 60s, but no signer has issued it: make sure that a signer for "example.com/web" runs and has a CA',
     },
     {
       name: "a request that the signer refused",

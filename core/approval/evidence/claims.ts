@@ -1,9 +1,9 @@
 /**
- * The names that machines hold. A request for the client certificate of a node is held for a person, although the requester
- * may have it, when its subject has attributes that no kubelet requests, the inventory lacks the machine, or the node has a
- * valid certificate from another key, so that another machine may be claiming its name. A DNS name or an address belongs to
- * the user whose valid certificate contains it; a policy with `names.unclaimed` leaves a request pending when another user
- * holds one of its names.
+ * The names that machines hold. A request for a node's client certificate is held for a person, even if the requester
+ * has permission, when its subject has attributes that no kubelet requests, when the inventory lacks the machine, or
+ * when the node has a valid certificate with another key, because another machine may be claiming its name. A DNS name
+ * or an address belongs to the user whose valid certificate contains it; a policy with `names.unclaimed` leaves a
+ * request pending when another user holds one of its names.
  */
 import { hash } from "node:crypto";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";
@@ -42,11 +42,11 @@ export interface Hold {
 
 /**
  * A machine renews its certificate after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`,
- * `jitteryDuration`), so the holder of one that is in its last tenth has probably stopped.
+ * `jitteryDuration`), so a holder whose certificate is in its last tenth has probably stopped.
  */
 const EXPIRING_PART = 0.1;
 
-/** Collects the settings: the first policy with `reissue` decides it, and any policy can ask for the inventory. */
+/** Collects the settings: the first policy with `reissue` decides it, and any policy can require the inventory. */
 export function collectNodeClientSettings(policies: readonly Policy[]): NodeClientSettings {
   return {
     reissue: policies.find(({ reissue }) => reissue !== undefined)?.reissue ?? "never",
@@ -60,7 +60,10 @@ export function findRequestedNode(csr: CertificateSigningRequest, facts: Request
   return facts.subject.commonName.slice(NODE_USER_PREFIX.length);
 }
 
-/** Finds the node that a user other than the node itself asks for; undefined for a renewal and any other request. */
+/**
+ * Finds the node whose client certificate another user than the node requests; undefined for a renewal and any other
+ * request.
+ */
 export function findClaimedNode(csr: CertificateSigningRequest, facts: RequestFacts): string | undefined {
   return csr.spec.username === facts.subject.commonName ? undefined : findRequestedNode(csr, facts);
 }
@@ -76,7 +79,7 @@ interface HoldInput {
   };
 }
 
-/** Decides whether a request is held. The lookup fails when the certificates of the node are not known now. */
+/** Decides whether a request is held. The lookup fails when the certificates of the node could not be read. */
 export function decideHold(settings: NodeClientSettings, input: HoldInput): Lookup<Hold> {
   const { csr, request, now, evidence } = input;
   const node = findRequestedNode(csr, request);
@@ -110,7 +113,7 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
   return holder === undefined ? { kind: "none" } : { kind: "found", value: describeClaim(csr, node, holder) };
 }
 
-/** Finds the certificate that stands in the way: valid, from another key, and of the longest validity. */
+/** Finds the conflicting certificate: of those that are valid and have another key, the one that ends last. */
 function findHolder(
   certificates: readonly NodeCertificate[],
   request: RequestFacts,
@@ -119,7 +122,7 @@ function findHolder(
 ): NodeCertificate | undefined {
   const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
   const key = computeKeyFingerprint(request);
-  // The same key is the same machine, also when it has renewed with another key since.
+  // The same key is the same machine, even if it has since renewed with another key.
   if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
   const [holder] = valid.toSorted((a, b) => getEnd(b) - getEnd(a));
   return holder !== undefined && reissue === "whenExpiring" && isExpiring(holder, now) ? undefined : holder;
@@ -141,7 +144,7 @@ function describeClaim(csr: CertificateSigningRequest, node: string, holder: Nod
     return {
       kind: "NameClaimed",
       saw: "a certificate of an unknown node",
-      fault: `the register does not say for which node certificate ${holder.fingerprint ?? ""} is; it may be ${node}'s`,
+      fault: `the register does not say which node certificate ${holder.fingerprint ?? ""} is for; it may be ${node}'s`,
       fix: "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; " +
         `or approve the request by hand: ${approveCommand(csr)}`,
     };
@@ -199,7 +202,7 @@ export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCert
   if (!isNode) return undefined;
   return {
     node: identity?.username.slice(NODE_USER_PREFIX.length),
-    // A record of an earlier build has no key, so that no key is the same.
+    // A record of an earlier build has no key, so it matches no key.
     publicKeyFingerprint: spec.publicKeyFingerprint ?? "",
     fingerprint: spec.fingerprint,
     notBefore: spec.notBefore === null ? undefined : new Date(spec.notBefore),
@@ -245,8 +248,8 @@ export function listRequestClaims(csr: CertificateSigningRequest): readonly Name
 }
 
 /**
- * Finds a name of a request that another user holds. The same key is the same machine, so that an interrupted request can
- * be repeated. Many machines share a bootstrap token, so its user holds nothing.
+ * Finds a name of a request that another user holds. The same key is the same machine, so an interrupted request can be
+ * repeated. Many machines share a bootstrap token, so its user holds nothing.
  */
 export function findForeignClaim(
   claims: readonly NameClaim[],

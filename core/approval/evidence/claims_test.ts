@@ -110,7 +110,7 @@ for (
       isHeld: true,
     },
     {
-      name: "reissue: whenExpiring with an approved request beside the certificate",
+      name: "reissue: whenExpiring with a certificate and an approved request",
       certificates: [
         createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) }),
         createCertificate({ notBefore: undefined, notAfter: undefined }),
@@ -305,7 +305,7 @@ test("a certificate of the kubelet client signer whose user is unknown may be th
     value: {
       kind: "NameClaimed",
       saw: "a certificate of an unknown node",
-      fault: "the register does not say for which node certificate f is; it may be n1's",
+      fault: "the register does not say which node certificate f is for; it may be n1's",
       fix:
         "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; or approve the " +
         "request by hand: tlsboot approve csr-1",
@@ -518,7 +518,7 @@ const RECORD: IssuedCertificate = {
   status: {},
 };
 
-test("listRecordedClaims() names the requester, or the user whom a client certificate identifies", () => {
+test("listRecordedClaims() claims for the requester, or for the user of a client certificate", () => {
   const [name, address] = listRecordedClaims(RECORD);
   assert.deepEqual([name?.name, address?.name], ["nas.home.lan", "2001:db8::1"]);
   assert.equal(name?.holder, "tlsboot:web:nas.home.lan");
@@ -530,7 +530,7 @@ test("listRecordedClaims() names the requester, or the user whom a client certif
   assert.equal(listRecordedClaims(identity)[0]?.holder, "tlsboot:web:nas.home.lan");
 });
 
-test("listRecordedClaims() lets no user have the names of a client certificate of an unknown user", async () => {
+test("listRecordedClaims() gives no user the names in an unknown user's client certificate", async () => {
   const spec = { ...RECORD.spec, subject: "nas", requester: { username: "alice" }, usages: ["client auth"] };
   const [claim] = listRecordedClaims({ ...RECORD, spec });
   assert.equal(claim?.holder, undefined);

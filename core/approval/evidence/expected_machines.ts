@@ -22,7 +22,7 @@ export type ExpectedMachine =
   /** Requests with different keys claim its name, so none of them is approved. */
   | { readonly kind: "contested"; readonly pending: readonly string[] };
 
-/** Plans for one machine. The certificates are those known from elsewhere, such as the register. */
+/** Plans for one machine. `certificates` are known from other sources than requests, such as the register. */
 export function planExpectedMachine(
   node: string,
   csrs: readonly CertificateSigningRequest[],
@@ -57,7 +57,7 @@ function approve(csr: CertificateSigningRequest): ExpectedMachine {
 /** Reads a pending request by which a machine asks for its first certificate; undefined for any other request. */
 function readClaim(csr: CertificateSigningRequest, node: string): RequestFacts | undefined {
   if (isSettled(csr) || findCondition(csr, "Failed") !== undefined) return undefined;
-  // A node asks for its own renewal only; one that asks for another's name is never expected.
+  // A node only renews its own certificate. A request of a node for another node's name is never expected.
   if (csr.spec.username?.startsWith(NODE_USER_PREFIX) === true) return undefined;
   const request = parseRequest(csr.spec.request);
   return request.ok && findClaimedNode(csr, request.value) === node ? request.value : undefined;

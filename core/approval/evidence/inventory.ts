@@ -1,6 +1,6 @@
 /**
- * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys by
- * which they prove which machine they are. It is a file of kind Inventory, or a `known_hosts` file of SSH.
+ * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys
+ * with which they prove their identity. It is a file of kind Inventory, or a `known_hosts` file of SSH.
  */
 import type { ProvenKey } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
@@ -56,7 +56,7 @@ export interface Inventory extends ReadonlyMap<string, InventoryNode> {
   readonly endorsementAuthorities?: readonly EndorsementAuthority[];
 }
 
-/** Lists the kinds of proof by which machines of an inventory can prove which ones they are. */
+/** Lists the kinds of proof that machines of an inventory can give. */
 export function listProofKinds(inventory: Inventory): readonly ProofKind[] {
   const { endorsementAuthorities, hashedHosts } = inventory;
   const listed = [...inventory.values()].flatMap(({ proofs }) => proofs ?? []);
@@ -66,10 +66,10 @@ export function listProofKinds(inventory: Inventory): readonly ProofKind[] {
 }
 
 /**
- * Finds the proofs that are expected of a node. If no TPM is listed for it, the endorsement certificate of a listed CA admits
- * the TPM that it is for. The error says why no proof is expected. The work does not depend on the node, so that its time
- * does not show which ones are listed: a certificate is always verified, and the hash of a name is computed only for the
- * lines of the proven key.
+ * Finds the proofs that are expected of a node. If no TPM is listed for it, an endorsement certificate from a listed CA
+ * admits the certificate's TPM. The error says why no proof is expected. The work does not depend on the node, so its
+ * duration does not reveal which nodes are listed: a certificate is always verified, and the hash of a name is computed
+ * only for the lines of the proven key.
  */
 export function findExpectedProofs(
   inventory: Inventory,
@@ -129,7 +129,7 @@ function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8
     const at = { ...place, path: `${place.path}.${key}` };
     const [, digits] = typeof digest === "string" ? /^(?:0x)?([0-9a-f]{64})$/i.exec(digest) ?? [] : [];
     if (!/^(?:\d|1\d|2[0-3])$/.test(key)) fault(at, "want the number of a PCR, from 0 to 23");
-    // Digits without quotes may be a number in YAML.
+    // YAML may read digits without quotes as a number.
     else if (digits === undefined) fault(at, "want a SHA-256 hash, 64 hexadecimal digits in quotes");
     else pcrs.set(Number(key), decodeHex(digits));
   }
@@ -183,19 +183,19 @@ function parseHostInventory(fileText: string): Result<Inventory, readonly string
   const read = parseKnownHosts(fileText);
   if (!read.ok) return read;
   const { hosts, hashedHosts } = read.value;
-  const found = new Map<string, Readonly<Record<"names" | "keys", Set<string>>>>();
+  const hostsByName = new Map<string, Readonly<Record<"names" | "keys", Set<string>>>>();
   const owners = new Map<string, string>();
   const faults: string[] = [];
   for (const { line, names, fingerprint } of hosts) {
     const [name = ""] = names;
     faults.push(...claim(owners, name, [...names, fingerprint]).map((shared) => `line ${line}: ${shared}`));
-    const node = found.get(name) ?? { names: new Set(), keys: new Set() };
-    for (const one of names) node.names.add(one);
+    const node = hostsByName.get(name) ?? { names: new Set(), keys: new Set() };
+    for (const host of names) node.names.add(host);
     node.keys.add(fingerprint);
-    found.set(name, node);
+    hostsByName.set(name, node);
   }
   if (faults.length > 0) return err(faults);
-  const nodes = Array.from(found, ([name, { names, keys }]): readonly [string, InventoryNode] => {
+  const nodes = Array.from(hostsByName, ([name, { names, keys }]): readonly [string, InventoryNode] => {
     const ips = [...names].filter((one) => parseIpAddress(one) !== undefined);
     const dns = [...names].filter((one) => parseIpAddress(one) === undefined);
     return [name, { dns, ips, proofs: { ssh: [...keys], pcrs: NO_PCRS } }];
@@ -204,11 +204,11 @@ function parseHostInventory(fileText: string): Result<Inventory, readonly string
   return ok(hashedHosts.length === 0 ? named : new HashedInventory(named, hashedHosts));
 }
 
-/** Machines of which some have a hash instead of a name. */
+/** An inventory in which some machines have a hash instead of a name. */
 class HashedInventory extends Map<string, InventoryNode> implements Inventory {
   readonly named: ReadonlyMap<string, InventoryNode>;
   readonly hashedHosts: readonly HashedHost[];
-  /** Whether a name is one of the hashed ones. */
+  /** The results of searches among the hashed names. */
   readonly #isHashed = new FifoCache<boolean>({ maxEntries: 10_000, maxKeyLength: 253 });
 
   constructor(named: ReadonlyMap<string, InventoryNode>, hashedHosts: readonly HashedHost[]) {
@@ -234,7 +234,7 @@ class HashedInventory extends Map<string, InventoryNode> implements Inventory {
   }
 }
 
-/** Records that names, addresses and keys are those of a node, and reports those that another node has. */
+/** Assigns names, addresses and keys to a node, and reports those that another node has already. */
 function claim(owners: Map<string, string>, node: string, values: readonly string[]): readonly string[] {
   return values.flatMap((value) => {
     const owner = owners.get(value);

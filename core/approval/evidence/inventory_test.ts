@@ -72,7 +72,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
   }
 });
 
-test("parseInventory() reads the keys by which machines prove who they are", () => {
+test("parseInventory() reads the keys with which machines prove their identity", () => {
   const read = parseInventory(
     `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n` +
       `  - {name: a, tpm: "${PIN.toUpperCase()}", pcrs: {7: "${"0A".repeat(32)}", 23: "0x${"00".repeat(32)}"}}\n` +

@@ -1,6 +1,6 @@
 /**
- * The client certificates of nodes, from two sources: the register of issued certificates, and the requests that were seen,
- * each until its certificate expires although the request is deleted within hours.
+ * The client certificates of nodes, from the register of issued certificates and from requests. The certificate of a
+ * request is kept until it expires, because the request itself is deleted within hours.
  */
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
@@ -28,12 +28,12 @@ interface Entry {
   readonly isRevoked: boolean;
 }
 
-/** The limit of nodes, as a bound of the memory: the oldest entries are dropped beyond it. */
+/** The largest number of nodes, to bound memory. The oldest entries are dropped first. */
 const MAX_NODES = 100_000;
 
 /**
- * Creates an index without any certificate. It leaves out the requests of which `isRecorded` says that a register has their
- * certificates anyway.
+ * Creates an index without any certificate. It skips the requests for which `isRecorded` returns true, because a
+ * register has their certificates.
  */
 export function createNodeCertificateIndex(
   clock: Pick<Clock, "now">,
@@ -83,8 +83,8 @@ export function createNodeCertificateIndex(
     if (certificate === undefined) return;
     const key = certificate.fingerprint ?? `record ${getName(object)}`;
     const known = nodes.get(certificate.node)?.get(key);
-    const isOver = certificate.notAfter !== undefined && certificate.notAfter <= clock.now();
-    if (known === undefined && isOver) return;
+    const isExpired = certificate.notAfter !== undefined && certificate.notAfter <= clock.now();
+    if (known === undefined && isExpired) return;
     set(key, { ...known, certificate, isRevoked: object.status.revocation !== undefined });
   }
 

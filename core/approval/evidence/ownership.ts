@@ -23,7 +23,7 @@ export interface OwnershipEvidence {
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server itself. */
   readonly server: NodeNames;
-  /** The client certificates, unless revoked, of the node for which a first one is requested. */
+  /** The unrevoked client certificates of the node for which a first one is requested. */
   readonly certificates: Lookup<readonly NodeCertificate[]>;
   /** Who holds the names of the request; absent where no register of issued certificates is read. */
   readonly claims?: Lookup<readonly NameClaim[]>;
@@ -45,7 +45,7 @@ export interface NodeCertificate {
 export interface NameClaim {
   /** A DNS name in lower case, or an address in its canonical text. */
   readonly name: string;
-  /** The user that the certificate identifies, or that requested it; for one without a request, its subject. Undefined for unknown. */
+  /** The user that the certificate identifies, or else its requester, or else its subject. Undefined when unknown. */
   readonly holder: string | undefined;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
@@ -76,7 +76,7 @@ export function decideOwnership(
 ): Ownership {
   if (field === "dns") {
     const fault = findDnsNameFault(wanted);
-    if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
+    if (fault !== undefined) return foreign(fault, "request the plain lower-case name");
   }
   if (isShared(wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
@@ -129,8 +129,8 @@ function decideByNodes(
 }
 
 /**
- * Advises how a name or address that the inventory assigns to no node gets into it. It never advises to assign what belongs
- * to another node: its name, or what it reports.
+ * Advises how to add a name or address to the inventory that it assigns to no node. The advice never assigns another
+ * node's name, or a name that another node reports.
  */
 function adviceFor(
   node: string,

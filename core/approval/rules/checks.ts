@@ -41,7 +41,7 @@ export interface PolicyInput {
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */
   readonly approvedBefore: readonly PastApproval[];
-  /** What the requester has proven to get its bootstrap token. */
+  /** The proof for which the requester got its bootstrap token. */
   readonly proof?: TokenProof | undefined;
 }
 
@@ -122,7 +122,7 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   return holds("subject", saw);
 }
 
-/** Stands for one of the DNS names of the request in a pattern of common names. */
+/** The placeholder for one of the DNS names of the request in a pattern of common names. */
 const DNS = "${dns}";
 
 function isRequestersName(
@@ -133,7 +133,7 @@ function isRequestersName(
 ): boolean {
   return patterns.some((pattern) =>
     pattern.includes(DNS)
-      // A DNS name is compared literally, also when it contains a star.
+      // A DNS name is compared literally, even if it contains a star.
       ? dnsNames.some((name) => value === pattern.split(DNS).join(name))
       : matchesRequesterPattern(value, pattern, csr.spec.username ?? "")
   );
@@ -146,7 +146,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
   if (otherNames > 0) return refuse("a name is not a DNS name, an address, an e-mail address or a URI");
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
-    return refuse("there is no DNS name and no address", "ask for the name or address that clients use");
+    return refuse("there is no DNS name and no address", "request the name or address that clients use");
   }
   const email = emailAddresses.find((value) => !wanted.emails.some((pattern) => matchesPattern(value, pattern)));
   if (email !== undefined) return refuse(`e-mail address "${email}" is not allowed`);
@@ -266,11 +266,11 @@ export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr
   if (seconds === undefined) {
     return mayBeAbsent
       ? holds("lifetime", "left to the signer")
-      : fails("lifetime", "left to the signer", "the request names no lifetime", "ask with spec.expirationSeconds");
+      : fails("lifetime", "left to the signer", "the request has no lifetime", "set spec.expirationSeconds");
   }
   const saw = formatDuration(seconds * 1_000);
   if (maxMs === undefined || seconds * 1_000 <= maxMs) return holds("lifetime", saw);
-  return fails("lifetime", saw, `${saw} is longer than ${formatDuration(maxMs)}`, "ask for a shorter lifetime");
+  return fails("lifetime", saw, `${saw} is longer than ${formatDuration(maxMs)}`, "request a shorter lifetime");
 }
 
 /** Checks the day and the time in UTC. */
@@ -325,7 +325,7 @@ export function checkProof({ kind, maxAgeMs }: AttestationRequirement, { csr, pr
   return fails("proof", saw, `the proof is ${age} old, and at most ${formatDuration(maxAgeMs)} is allowed`, fix);
 }
 
-/** Checks the result of a SubjectAccessReview that the caller has sent. */
+/** Checks the result of a SubjectAccessReview. */
 export function checkPermission(permission: string, { csr, permissions }: PolicyInput): Check {
   const answer = permissions.get(permission) ?? { kind: "none" };
   if (answer.kind === "failed") return cannotCheck("permission", permission, answer.message);
@@ -338,7 +338,7 @@ export function checkPermission(permission: string, { csr, permissions }: Policy
   );
 }
 
-/** Finds who gets a permission: the group that the requester shares with machines like it, or the user alone. */
+/** Finds the grantee of a permission: the group of the requester's kind of machine, or else the user. */
 function findGrantee({ spec: { username = "", groups = [] } }: CertificateSigningRequest): Grantee {
   const group = groups.find((one) => one.startsWith(`${BOOTSTRAPPERS_GROUP}:`)) ??
     groups.find((one) => one === NODES_GROUP || one === BOOTSTRAPPERS_GROUP);

@@ -85,7 +85,7 @@ for (
   const { name, require, edit, fault } of [
     { name: "nothing but the subject", require: {}, edit: {}, fault: undefined },
     {
-      name: "a name that no rule speaks of",
+      name: "a name without a rule for names",
       require: {},
       edit: { dnsNames: ["x"] },
       fault: /DNS name "x" is not allowed/,
@@ -103,7 +103,7 @@ for (
       fault: /"a\.b\.web\.example" is not allowed/,
     },
     {
-      name: "a name that only ends alike",
+      name: "a name with the same ending",
       require: { names: { ...names, dns: ["*.web.example"] } },
       edit: { dnsNames: ["evilweb.example"] },
       fault: /is not allowed/,
@@ -244,7 +244,7 @@ for (
       name: "no lifetime named",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: {},
-      fault: /names no lifetime/,
+      fault: /has no lifetime/,
     },
     {
       name: "no lifetime named where none is required",

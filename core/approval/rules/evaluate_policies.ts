@@ -1,6 +1,6 @@
 /**
- * Evaluates policies, and the two kubelet client rules, for a request: a verdict, and the reasons of every rule. The caller
- * passes in all facts.
+ * Evaluates policies and the two kubelet client rules for a request. The result is a verdict with a trace of every
+ * rule. The caller passes in all facts.
  */
 import {
   type CertificateSigningRequest,
@@ -55,8 +55,8 @@ export type PolicyVerdict =
 const POLICY_DENIED = "PolicyDenied";
 
 /**
- * Evaluates every rule with `then: deny` of all policies. These rules precede any approval, so a denial counts wherever
- * it is in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
+ * Evaluates every rule with `then: deny` of all policies. These rules precede any approval, so their position in a
+ * policy does not matter. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
@@ -68,16 +68,19 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
   return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
-export function findRulesAbout(policies: readonly Policy[], csr: CertificateSigningRequest): readonly ApprovalRule[] {
+export function findMatchingRules(
+  policies: readonly Policy[],
+  csr: CertificateSigningRequest,
+): readonly ApprovalRule[] {
   return policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined);
 }
 
 /**
- * Checks the proofs that rules about a request require. A rule counts when it matches the request and allows its subject.
- * Its other requirements do not matter, because a requester could break one on purpose to escape the rule.
+ * Checks the proofs that rules require of a request: the rules that match it and allow its subject. Their other
+ * requirements are ignored, because a requester could break one on purpose to escape the rule.
  */
 export function checkRequiredProofs(policies: readonly Policy[], input: PolicyInput): readonly Check[] {
-  return findRulesAbout(policies, input.csr).flatMap(({ require: { attested, subject } }) => {
+  return findMatchingRules(policies, input.csr).flatMap(({ require: { attested, subject } }) => {
     const isOther = subject !== undefined && checkSubject(subject, input).outcome !== "holds";
     return attested === undefined || isOther ? [] : [checkProof(attested, input)];
   });
@@ -191,7 +194,7 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
   }
 }
 
-/** Escapes control characters, because the names in a request are chosen by the client. */
+/** Escapes control characters, because the client chooses the names in a request. */
 function escapeMessage(verdict: PolicyVerdict): PolicyVerdict {
   return { ...verdict, message: escapeControls(verdict.message) };
 }
@@ -209,7 +212,7 @@ function findMismatch(
   return missing === undefined ? undefined : `requester is not in group ${missing}`;
 }
 
-/** Reports whether a signer is the one that a pattern names, or one of the domain before its `/*`. */
+/** Reports whether a signer name matches a pattern, which is an exact name or `domain/*`. */
 export function matchesSigner(signerName: string, pattern: string): boolean {
   return pattern.endsWith("/*") ? signerName.startsWith(pattern.slice(0, -1)) : signerName === pattern;
 }
@@ -217,7 +220,7 @@ export function matchesSigner(signerName: string, pattern: string): boolean {
 /**
  * Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow.
  *
- * @param proofs the checks of the proofs that policies require of the request
+ * @param proofs the results of `checkRequiredProofs`
  */
 export function evaluateKubeletClient(input: PolicyInput, proofs: readonly Check[]): PolicyVerdict {
   const trace: RuleTrace[] = [];

@@ -7,8 +7,8 @@ import {
   evaluateKubeletClient,
   evaluatePolicies,
   evaluatePolicy,
+  findMatchingRules,
   findRequestingNode,
-  findRulesAbout,
   type PolicyVerdict,
 } from "./evaluate_policies.ts";
 import type { NodeNames } from "../evidence/inventory.ts";
@@ -60,7 +60,7 @@ async function decide(
 
 const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
 
-test("evaluatePolicy() approves names that the inventory assigns to the node, and names the evidence", async () => {
+test("evaluatePolicy() approves names that the inventory assigns to the node, and cites the evidence", async () => {
   const verdict = await decide({}, { inventory: INVENTORY });
   assert.equal(verdict.kind, "approve");
   assert.ok(verdict.kind === "approve");
@@ -257,7 +257,7 @@ for (
   test(`a rule with match ${JSON.stringify(match)} ${applies ? "applies" : "does not apply"}`, async () => {
     const csr = await buildCsr({ signerName: "example.com/web", username: "web-1", groups: ["all", "web"] });
     const rule = { ...TRUSTING.rules[0]!, match };
-    assert.deepEqual(findRulesAbout([TRUSTING, { ...TRUSTING, rules: [rule] }], csr), applies ? [rule] : []);
+    assert.deepEqual(findMatchingRules([TRUSTING, { ...TRUSTING, rules: [rule] }], csr), applies ? [rule] : []);
   });
 }
 

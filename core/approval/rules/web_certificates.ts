@@ -1,7 +1,7 @@
 /**
- * Serving certificates for web servers, as `tlsboot up --web-domain` offers them: a signer for names below a domain, and a
- * policy under which a machine with a token gets an identity for one name. The identity renews itself, requests serving
- * certificates, and may do nothing else. A name belongs to the machine that requested it first.
+ * Serving certificates for web servers, as `tlsboot up --web-domain` offers them: a signer for names below a domain,
+ * and a policy under which a machine with a token gets an identity for one name. The identity renews itself, requests
+ * serving certificates, and may do nothing else. A name belongs to the first machine that requests it.
  */
 import { isWithin, parseCidr } from "../../lib/ip_address.ts";
 import type { Result } from "../../lib/result.ts";
@@ -49,7 +49,7 @@ const PRIVATE_TLDS = [
 ];
 /** The second labels under which country domains sell names, such as `co.uk`. */
 const SECOND_LEVEL = /^(?:ac|co|com|edu|gob|gov|ne|net|nom|or|org|sch)\.[a-z]{2}$/;
-/** The private ranges (RFC 1918, RFC 6598, RFC 4193), and documentation's. */
+/** The private ranges (RFC 1918, RFC 6598, RFC 4193) and the documentation ranges (RFC 5737, RFC 3849). */
 const PRIVATE_RANGES = [
   "10.0.0.0/8",
   "172.16.0.0/12",
@@ -61,7 +61,7 @@ const PRIVATE_RANGES = [
 ];
 
 /** A warning about a scope: a constant message, and the domain or network that it warns of. */
-export interface ScopeWarning {
+interface ScopeWarning {
   readonly message: string;
   readonly fields: Readonly<Record<string, string>>;
 }
@@ -71,7 +71,7 @@ const WIDE_DOMAIN =
   "them, and every browser that trusts this CA accepts it; name a domain of your own";
 const OPEN_NETWORK = "this network of the setting webNetwork has addresses of the Internet, which may belong to others";
 
-/** Lists what a careful operator should know about a scope before browsers trust its CA. */
+/** Lists warnings that an operator should read before browsers trust the CA of a scope. */
 export function listScopeWarnings({ domains, networks }: WebScope): readonly ScopeWarning[] {
   const isWide = (domain: string) => domain.includes(".") ? SECOND_LEVEL.test(domain) : !PRIVATE_TLDS.includes(domain);
   const isOpen = (network: string) => !PRIVATE_RANGES.some((range) => contains(range, network));
@@ -188,7 +188,7 @@ function listPatterns(domains: readonly string[]): readonly string[] {
   return domains.flatMap((domain) => [domain, `**.${domain}`]);
 }
 
-/** Returns the value of a file that this module writes itself, which has no faults. */
+/** Returns the parsed value of a file that this module wrote, so faults are bugs. */
 function unwrap<T>(read: Result<T, readonly string[]>): T {
   if (read.ok) return read.value;
   throw new Error(`the built-in file is faulty: ${read.error.join("; ")}`);

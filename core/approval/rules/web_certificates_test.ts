@@ -38,7 +38,7 @@ for (
     { name: "a deep name", dnsNames: ["a.b.home.lan"], want: undefined },
     { name: "an address", ipAddresses: ["192.168.1.9"], want: undefined },
     { name: "another domain", dnsNames: ["nas.home.lan.example"], want: /nas.home.lan.example/ },
-    { name: "a domain that ends alike", dnsNames: ["nas.evilhome.lan"], want: /nas.evilhome.lan/ },
+    { name: "a domain with the same ending", dnsNames: ["nas.evilhome.lan"], want: /nas.evilhome.lan/ },
     { name: "a wildcard", dnsNames: ["*.home.lan"], want: /not allowed/ },
     { name: "two stars", dnsNames: ["**.home.lan"], want: /not allowed/ },
     { name: "an empty label", dnsNames: [".home.lan"], want: /not allowed/ },

@@ -1,7 +1,7 @@
 /**
  * A strict DER reader (X.690 §10: definite and minimal lengths) for the hot path. It walks known structures and never
- * descends into what it does not know, so no nesting can exhaust the stack. It throws `DerError`, which the public
- * parsers of this folder turn into a `Result`; the texts are Go's (`encoding/asn1`), because API clients see them.
+ * descends into unknown ones, so no nesting can exhaust the stack. It throws `DerError`, which the public parsers of
+ * this folder turn into a `Result`; the texts are Go's (`encoding/asn1`), because API clients see them.
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 
@@ -79,7 +79,7 @@ export class DerReader {
   #contentAt = 0;
   #length = 0;
 
-  /** Reads all of the bytes, or those from one place to another. */
+  /** Reads all bytes, or those from `start` to `end`. */
   constructor(bytes: Bytes, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
     this.#origin = start;
@@ -265,8 +265,8 @@ export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readon
 }
 
 /**
- * Decodes the BIT STRING of a signature as Go's `asn1.BitString.RightAlign` does: unused bits are shifted out, so that
- * a signature with such bits never verifies.
+ * Decodes the BIT STRING of a signature as Go's `asn1.BitString.RightAlign` does: unused bits are shifted out, so a
+ * signature with such bits never verifies.
  */
 export function decodeSignature(content: Bytes): Bytes {
   const { bytes, unusedBits } = decodeBitString(content);

@@ -23,7 +23,8 @@ export function findPemBlock(text: string): { readonly block: PemBlock; readonly
     const end = text.indexOf(END, from);
     if (end < 0) return undefined;
     const trailer = end + END.length;
-    // The last BEGIN before this END, so that a BEGIN without an END is skipped. Cut first: the search stays linear.
+    // The last BEGIN before this END, so a BEGIN without an END is skipped. The text is cut first, so the search stays
+    // linear.
     const offset = text.slice(from, end).lastIndexOf(BEGIN);
     if (offset === 0 || (offset > 0 && text[from + offset - 1] === "\n")) {
       const found = readBlock(text, from + offset + BEGIN.length, end);

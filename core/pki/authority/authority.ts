@@ -1,7 +1,7 @@
 /**
- * A certificate authority: its certificate, the key behind a port, and what the key signs besides certificates and CRLs: texts
- * of tlsboot itself. Each text is signed for one purpose, so that no signature counts for another one, and none of these
- * texts can be a certificate or a CRL, which begin with the byte 0x30.
+ * A certificate authority: its certificate, its key behind a port, and the key's signatures over tlsboot's own texts.
+ * Each text is signed for one purpose, so a signature is never valid for another one. No such text can be a certificate
+ * or a CRL, because those begin with the byte 0x30.
  */
 import { AppError } from "../../errors.ts";
 import type { CaKey } from "../../ports.ts";
@@ -26,7 +26,7 @@ import { encodeName, formatName, type SubjectFields } from "../x509/names.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts, publicKeysEqual } from "../keys/public_key.ts";
 import { NO_ALTERNATIVE_NAMES } from "../x509/subject_alternative_names.ts";
-import { isSignatureGood } from "../keys/signature.ts";
+import { isValidSignature } from "../keys/signature.ts";
 
 /** A certificate authority with its key. */
 export interface Authority {
@@ -38,7 +38,7 @@ export interface Authority {
   /** The certificates that follow each issued leaf; empty for a root, and when a leaf is issued alone. */
   readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
-  /** The URL of its CRL, which every certificate that it issues names unless its profile names another one. */
+  /** The URL of its CRL, which every issued certificate has unless its profile has another one. */
   readonly crlUrl?: string;
 }
 
@@ -101,8 +101,8 @@ interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "
 
 /**
  * Issues the certificate of an intermediate CA and returns it with its issuers, read back and verified. It has no path
- * length, because the CA that replaces it one day may be cross-signed by it. The error says why the issuer cannot certify
- * this CA.
+ * length, because it may one day cross-sign the CA that replaces it. The error says why the issuer cannot certify this
+ * CA.
  */
 export async function issueIntermediate(
   options: IntermediateOptions,
@@ -181,7 +181,7 @@ export async function joinAuthority(
       : err(MISMATCH);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // A key whose numbers contradict each other loads, but cannot sign.
+    // A key with inconsistent numbers loads, but cannot sign.
     return err(MISMATCH);
   }
 }
@@ -198,10 +198,10 @@ function withIssuers(chain: CertificateChain): AuthorityCertificates {
   return { ...chain, certificatePem, intermediates: getIntermediates(chain) };
 }
 
-/** The meaning of a signature. Signatures for these purposes are in files, so the names do not change. */
+/** The purpose of a signature. Files contain such signatures, so the names must not change. */
 type SignedTextPurpose = "bundle of requests" | "bundle of answers" | "register seal" | "use of a CA key";
 
-/** Signs a text for a purpose. Rejects as the key does. */
+/** Signs a text for a purpose. Rejects when the key does. */
 export async function signText(purpose: SignedTextPurpose, key: CaKey, text: string): Promise<Uint8Array<ArrayBuffer>> {
   return await key.sign(encodeSigned(purpose, text), chooseSignatureAlgorithm(await key.publicKey()));
 }
@@ -214,7 +214,7 @@ export function verifyText(
   signature: Uint8Array<ArrayBuffer>,
 ): boolean {
   return isPrivateKeyAlgorithm(key.algorithm) &&
-    isSignatureGood(chooseAlgorithm(key), key, encodeSigned(purpose, text), signature);
+    isValidSignature(chooseAlgorithm(key), key, encodeSigned(purpose, text), signature);
 }
 
 function encodeSigned(purpose: SignedTextPurpose, text: string): Uint8Array<ArrayBuffer> {

@@ -94,8 +94,8 @@ const ENTRIES_PER_TURN = 1_000;
 const RANDOM_BITS = 16n;
 
 /**
- * Creates a CRL and signs it with the key of the CA. `pause` is called between parts of a long list, so that other work can
- * run. Rejects with AppError `invalid` for a CRL number that is too large, and as the key does.
+ * Creates a CRL and signs it with the key of the CA. `pause` is called between parts of a long list, so that other work
+ * can run. Rejects with AppError `invalid` for a CRL number that is too large, and when the key does.
  */
 export async function createCrl(
   plan: CrlPlan,
@@ -155,7 +155,7 @@ export function parseCrl(der: Bytes): Result<CrlFacts, string> {
   });
 }
 
-/** Parses the entries of a CRL. A reason that we do not write is `unspecified`. */
+/** Parses the entries of a CRL. A reason that tlsboot does not write is read as `unspecified`. */
 export function parseCrlEntries({ entriesDer }: Pick<CrlFacts, "entriesDer">): Result<readonly CrlEntry[], string> {
   return toResult(() => {
     const entries: CrlEntry[] = [];
@@ -187,8 +187,8 @@ export function isCrlOf(
 }
 
 /**
- * Finds out why programs refuse the CRLs of a CA; undefined when they accept them. RFC 5280 §6.3.3 (f) demands cRLSign of a
- * CA whose certificate has a key usage, and the CAs of kubeadm lack it.
+ * Finds out why programs refuse the CRLs of a CA; undefined when they accept them. RFC 5280 §6.3.3 (f) requires cRLSign
+ * if the certificate of the CA has a key usage, and kubeadm's CAs lack it.
  */
 export function findCrlSignFault({ keyUsages }: Pick<CertificateFacts, "keyUsages">): string | undefined {
   return keyUsages.length === 0 || keyUsages.includes("cRLSign")
@@ -197,9 +197,9 @@ export function findCrlSignFault({ keyUsages }: Pick<CertificateFacts, "keyUsage
 }
 
 /**
- * Chooses the number of the next CRL: the time in milliseconds followed by 16 random bits, and always larger than that of
- * the previous CRL. Servers that share a CA and make a CRL at the same moment so get different numbers without a common
- * counter, and the numbers also grow after a restore from an old backup.
+ * Chooses the number of the next CRL: the time in milliseconds followed by 16 random bits, and always larger than that
+ * of the previous CRL. Servers that share a CA and create CRLs at the same moment therefore get different numbers
+ * without a common counter, and the numbers also grow after a restore from an old backup.
  */
 export function chooseCrlNumber(now: Date, random: Uint8Array, previous: bigint | undefined): bigint {
   const low = BigInt((random[0] ?? 0) * 256 + (random[1] ?? 0));

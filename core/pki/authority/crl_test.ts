@@ -105,7 +105,7 @@ function toRead({ serialNumber, revokedAt, reason }: CrlEntry): readonly unknown
   ];
 }
 
-test("createCrl() names the key of the CA, also when its certificate has no identifier", async () => {
+test("createCrl() identifies the key of the CA, also when its certificate has no identifier", async () => {
   const root = await createTestAuthority();
   const { subjectKeyId, ...bare } = root.certificate;
   const named = await createCrl(planCrl(), root, NO_PAUSE);
@@ -215,7 +215,7 @@ test("isCrlOf() refuses the list of another CA of the same name", async () => {
   assert.equal(isCrlOf(facts, other.certificate), false);
 });
 
-test("findCrlSignFault() demands cRLSign of a CA whose certificate has a key usage", async () => {
+test("findCrlSignFault() requires cRLSign of a CA whose certificate has a key usage", async () => {
   const root = await createTestAuthority();
   const kubeadm = await createIntermediate(root, "kubeadm", { usages: ["digital signature", "cert sign"] });
   assert.equal(findCrlSignFault(root.certificate), undefined);

@@ -1,6 +1,7 @@
 /**
- * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
- * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
+ * Issues certificates from a plan. Only the parts of a request that the plan contains are used. The result looks like
+ * that of Go's `x509.CreateCertificate` as kube-controller-manager calls it
+ * (`pkg/controller/certificates/authority/authority.go`).
  */
 import { hash } from "node:crypto";
 import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "../x509/usages.ts";
@@ -33,7 +34,10 @@ import { decodeHex } from "../../lib/encodings.ts";
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
   readonly subject: SubjectFields;
-  /** The DER of the subject, for a name that must be the same as in another certificate to the byte. Default: that of `subject`. */
+  /**
+   * The subject in DER, for a name that must be byte-identical to one in another certificate. Default: encoded from
+   * `subject`.
+   */
   readonly subjectDer?: Bytes;
   /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
@@ -59,13 +63,13 @@ export interface CertificatePlan extends AlternativeNames {
  */
 export const SERIAL_BYTES = 16;
 
-/** The certificate of an issuer, as far as it is needed, and its key; an `Authority` is one. */
+/** The needed fields of an issuer's certificate, and its key. An `Authority` has both. */
 export interface IssuingAuthority {
   readonly certificate: Pick<CertificateFacts, "publicKey" | "publicKeyDer" | "subjectKeyId"> & {
     readonly subject: Pick<DistinguishedName, "raw">;
   };
   readonly key: CaKey;
-  /** The URL of the CA's CRL, which every issued certificate names unless its plan names another one. */
+  /** The URL of the CA's CRL, which every issued certificate has unless its plan has another one. */
   readonly crlUrl?: string;
 }
 
@@ -156,11 +160,11 @@ function encodeExtensions(
     const id = encodeOctetString(decodeHex(plan.subjectKeyId ?? computeKeyId(plan.publicKeyDer)));
     extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
   }
-  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies needs
-  // one: openssl takes a self-issued CA without it for a root.
+  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies
+  // needs one: openssl treats a self-issued CA without it as a root.
   const isOwnKey = equalBytes(issuer.publicKey.keyBytes, parsePublicKey(plan.publicKeyDer).keyBytes);
-  const isNamedAlike = equalBytes(issuer.subject.raw, subjectDer);
-  if (issuer.subjectKeyId !== undefined && !(isNamedAlike && (isOwnKey || !plan.isCa))) {
+  const hasSameName = equalBytes(issuer.subject.raw, subjectDer);
+  if (issuer.subjectKeyId !== undefined && !(hasSameName && (isOwnKey || !plan.isCa))) {
     const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
     extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
   }
@@ -202,14 +206,14 @@ function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
 }
 
 /**
- * Encodes an issued certificate: the leaf, then the intermediates. The caller may override them with all certificates of
- * the CA's file, or none.
+ * Encodes an issued certificate: the leaf, then the intermediates. `withChain` overrides them: true for all
+ * intermediates in the CA's file, false for none.
  */
 export function encodeIssued(
   leafDer: Uint8Array,
   authority: CertificateChain & { readonly intermediates: readonly CertificateFacts[] },
   withChain?: boolean,
 ): string {
-  const behind = withChain === undefined ? authority.intermediates : withChain ? getIntermediates(authority) : [];
-  return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
+  const following = withChain === undefined ? authority.intermediates : withChain ? getIntermediates(authority) : [];
+  return encodePem("CERTIFICATE", leafDer) + encodeCertificates(following);
 }

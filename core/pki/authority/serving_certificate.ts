@@ -48,7 +48,7 @@ export function planServingNames(hosts: readonly string[], isAddress: (host: str
 }
 
 /** The permitted names, and the reason for each refused name. */
-export interface PermittedNames {
+interface PermittedNames {
   readonly names: ServingNames;
   readonly refused: ReadonlyMap<string, string>;
 }

@@ -61,8 +61,8 @@ export function detectKeyEncryption(pem: string): "none" | "pkcs8" | "old" {
 }
 
 /**
- * Encrypts a key into one `ENCRYPTED PRIVATE KEY` block: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. The block says how
- * many iterations it needs; only tests ask for fewer.
+ * Encrypts a key into one `ENCRYPTED PRIVATE KEY` block: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. The block states
+ * the number of iterations; only tests use fewer.
  */
 export async function encryptPrivateKey(
   key: PrivateKey,
@@ -74,8 +74,8 @@ export async function encryptPrivateKey(
   return encodePem(ENCRYPTED_LABEL, encodeSequence(algorithm, encodeOctetString(encrypted)));
 }
 
-/** Encrypted bytes, and the AlgorithmIdentifier that says how. */
-export interface Pbes2 {
+/** Encrypted bytes and the AlgorithmIdentifier of the encryption. */
+interface Pbes2 {
   readonly algorithm: Bytes;
   readonly encrypted: Uint8Array;
 }

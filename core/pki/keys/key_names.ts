@@ -1,12 +1,12 @@
 /**
- * What names a key: the name of its type, and its pin. It is apart from the keys themselves, because flags load it at every
- * start.
+ * The names of key types and algorithms, and the pins of keys. They are separate from the keys themselves, because
+ * flags load this file at every start.
  */
 import { hash } from "node:crypto";
 import type { Brand } from "../../lib/brand.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 
-/** The name of a parameter set of ML-DSA, which is also that of the key type and of the signature algorithm. */
+/** The name of a parameter set of ML-DSA, and of its key type and signature algorithm. */
 export type MlDsaName = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
 
 /** The names, the weakest parameter set first. */

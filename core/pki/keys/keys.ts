@@ -45,8 +45,8 @@ export interface PrivateKey {
    */
   toPem(): string;
   /**
-   * The signature: ECDSA in DER, RSA in PKCS#1 v1.5, Ed25519 and ML-DSA raw and without a hash. Without `hash` ECDSA takes
-   * the one of its curve and RSA SHA-256.
+   * Signs data: ECDSA in DER, RSA in PKCS#1 v1.5, Ed25519 and ML-DSA raw and without a hash. By default, ECDSA uses the
+   * hash of its curve and RSA uses SHA-256.
    */
   sign(data: Uint8Array, hash?: HashName): Uint8Array<ArrayBuffer>;
 }
@@ -96,7 +96,9 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   try {
     const object = importPrivateKey(block, type);
     const key = createKey(object);
-    return isTorn(key, object) ? err("its private part is not that of its public part: it was changed") : ok(key);
+    return hasMismatchedParts(key, object)
+      ? err("its private part does not match its public part: the key was changed")
+      : ok(key);
   } catch (error) {
     if (error instanceof DerError || error instanceof AppError) return err(error.message);
     // The messages of OpenSSL and Deno describe the structure, never the content.
@@ -137,13 +139,13 @@ function importPrivateKey(block: PemBlock, type: "sec1" | "pkcs1" | "pkcs8"): Ke
 }
 
 /**
- * Reports whether the private part of an EC key, which also contains its public part, makes signatures that the public part
- * does not verify: OpenSSL does not compare them.
+ * Reports whether the public part of an EC private key does not verify the signatures of its private part. OpenSSL does
+ * not compare the two parts.
  */
-function isTorn(key: PrivateKey, object: KeyObject): boolean {
+function hasMismatchedParts(key: PrivateKey, object: KeyObject): boolean {
   const { curve } = key;
   if (curve === undefined) return false;
-  const trial = Buffer.from("do both parts belong together?");
+  const trial = Buffer.from("trial signature");
   return !verify(CURVE_HASH[curve], trial, createPublicKey(object), key.sign(trial));
 }
 

@@ -34,7 +34,7 @@ export interface PublicKeyDescription {
 export interface PublicKeyFacts extends PublicKeyDescription {
   /** The whole SubjectPublicKeyInfo in DER. */
   readonly der: Bytes;
-  /** The key's own bytes, out of the BIT STRING. */
+  /** The content of the BIT STRING: the key itself. */
   readonly keyBytes: Bytes;
   /** The reason why Go refuses to verify with the key. */
   readonly weakness?: string;

@@ -1,6 +1,6 @@
 /**
- * Signature algorithms, with their identifiers, their names in Go's words and their DER, and the verification of signatures
- * with the acceptance and the words of Go's x509 `checkSignature`.
+ * Signature algorithms with their OIDs, their Go names and their DER, and the verification of signatures. It accepts
+ * what Go's x509 `checkSignature` accepts, with the same error texts.
  */
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SignatureAlgorithm } from "../../ports.ts";
@@ -21,7 +21,10 @@ export interface SignedBytes {
   readonly allowSha1: boolean;
   /** Whether ML-DSA is accepted; Go before 1.27, with which kube-apiserver 1.37 is built, does not implement it. */
   readonly allowMlDsa: boolean;
-  /** Whether the imported key is cached for further signatures of the same issuer; the import is half of a verification. */
+  /**
+   * Whether the imported key is cached for further signatures of the same issuer. The import takes half of the time of
+   * a verification.
+   */
   readonly keepKey?: boolean;
 }
 
@@ -60,13 +63,13 @@ export async function findSignatureFaultAside(signed: SignedBytes): Promise<Sign
   const { hash, key, failure } = planCheck(signed);
   if (key === undefined) return failure;
   // An input that the runtime refuses throws, or its callback has an error and no result.
-  const isGood = await new Promise<boolean>((resolve) =>
+  const isVerified = await new Promise<boolean>((resolve) =>
     verify(hash, signed.data, key, signed.signature, (_error, isValid) => resolve(isValid))
   ).catch(() => false);
-  return isGood ? undefined : failure;
+  return isVerified ? undefined : failure;
 }
 
-/** How a signature is verified; without a key it has the fault already. */
+/** How a signature is verified. Without a key, `failure` is already the result. */
 interface Check {
   readonly hash: HashName | null;
   readonly key: Parameters<typeof verify>[2] | undefined;
@@ -105,8 +108,10 @@ function planCheck(signed: SignedBytes): Check {
       return { ...invalid("x509: Ed25519 verification failure"), hash: null, key: importKey(signed) };
     default: {
       if (!hasMlDsa()) return unverified(`x509: cannot verify signature: ${NO_ML_DSA}`);
-      const isWhole = ML_DSA.some((one) => one.name === key.algorithm && one.signatureBytes === signature.length);
-      const message = `x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`;
+      const hasRightLength = ML_DSA.some((one) =>
+        one.name === key.algorithm && one.signatureBytes === signature.length
+      );
+      const message = `x509: ML-DSA verification failure: mldsa: invalid signature${hasRightLength ? "" : " length"}`;
       return { ...invalid(message), hash: null, key: importKey(signed) };
     }
   }
@@ -121,7 +126,7 @@ function invalid(message: string): Check {
 }
 
 /** Reports whether a CA's key made a signature with one of the algorithms of CAs. */
-export function isSignatureGood(
+export function isValidSignature(
   name: SignatureAlgorithm,
   key: PublicKeyFacts,
   data: Bytes,

@@ -1,7 +1,7 @@
 /**
- * The certificates of CAs in PEM files: a bundle of CAs that a client or server trusts, and the chain of one CA, in which
- * its issuers follow it (decision 8). Bundles that a cluster publishes are merged, and a client decides by them whom it
- * trusts.
+ * The certificates of CAs in PEM files: a bundle of CAs that a client or server trusts, and the chain of one CA, in
+ * which its issuers follow it (decision 8). The bundles of a cluster are merged, and a client decides from them which
+ * CAs it trusts.
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, parseCertificate, verifyCertificateSignature } from "./certificate.ts";
@@ -114,9 +114,9 @@ function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, sig
 }
 
 /**
- * Finds out whether a certificate says that it signed itself, but has another signature. No one else would notice a changed
- * byte, because a root's signature is not checked where the root is trusted. A root that an earlier key of its name has
- * signed, and an algorithm that cannot be verified here, are accepted.
+ * Finds out whether a self-issued certificate has a signature that its own key did not make. Nothing else would detect
+ * a changed byte, because the signature of a trusted root is not checked. A root that an earlier key of the same name
+ * signed is accepted, and so is an algorithm that cannot be verified here.
  */
 export function findRootDamage(certificate: CertificateFacts): string | undefined {
   const { authorityKeyId, subjectKeyId } = certificate;
@@ -179,7 +179,7 @@ interface TrustBundleFacts {
 /**
  * Merges bundles as kubelet does for a projected volume: each certificate once, and nothing between the blocks
  * (`pkg/kubelet/clustertrustbundle/clustertrustbundle_manager.go`, `normalizeTrustAnchors`). kubelet shuffles the
- * certificates at each of its starts; here the same certificates are always the same text.
+ * certificates at each of its starts; here the same certificates always give the same text.
  */
 export function mergeTrustBundles(bundles: readonly string[]): string {
   const certificates = bundles.flatMap(parsePemBlocks).map(({ bytes }) => encodePem("CERTIFICATE", bytes));
@@ -209,28 +209,31 @@ export type TrustDecision =
   /** The bundles cannot be used, and the client keeps its CAs. */
   | { readonly kind: "refused"; readonly reason: string };
 
-/** More CAs than any cluster has. A handshake compares each of them, and a TrustReport holds no more. */
+/**
+ * The largest number of trusted CAs, more than any cluster has. A handshake compares each of them, and a TrustReport
+ * lists them.
+ */
 export const MAX_TRUSTED = 100;
 
 /**
- * Decides which CAs a client trusts after it has received the bundles of its cluster: exactly those, so that a CA that
- * has been replaced is given up. The order of the certificates and the text between them do not matter.
+ * Decides which CAs a client trusts after it has received the bundles of its cluster: exactly those, so a CA that has
+ * been replaced is dropped. The order of the certificates and the text between them do not matter.
  */
 export function decideTrust(currentPem: string, bundles: readonly string[]): TrustDecision {
-  const found = new Set<string>();
+  const published = new Set<string>();
   for (const bundle of bundles) {
     const parsed = parseCaBundle(bundle);
     if (!parsed.ok) return { kind: "refused", reason: parsed.error };
-    for (const { sha256Fingerprint } of parsed.value) found.add(sha256Fingerprint);
+    for (const { sha256Fingerprint } of parsed.value) published.add(sha256Fingerprint);
   }
-  if (found.size === 0) return { kind: "refused", reason: "there is no bundle" };
-  if (found.size > MAX_TRUSTED) {
-    return { kind: "refused", reason: `${found.size} CAs, at most ${MAX_TRUSTED} are allowed` };
+  if (published.size === 0) return { kind: "refused", reason: "there is no bundle" };
+  if (published.size > MAX_TRUSTED) {
+    return { kind: "refused", reason: `${published.size} CAs, at most ${MAX_TRUSTED} are allowed` };
   }
   const known = new Set(listBundled(currentPem).map(({ sha256Fingerprint }) => sha256Fingerprint));
-  const fingerprints = [...found].sort();
+  const fingerprints = [...published].sort();
   const added = fingerprints.filter((one) => !known.has(one)).length;
-  const removed = [...known].filter((one) => !found.has(one)).length;
+  const removed = [...known].filter((one) => !published.has(one)).length;
   if (added + removed === 0) return { kind: "same", fingerprints };
   return { kind: "changed", pem: mergeTrustBundles(bundles), fingerprints, added, removed };
 }

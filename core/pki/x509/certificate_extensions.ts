@@ -1,5 +1,5 @@
 /**
- * The extensions of a certificate that we know (RFC 5280 §4.2), read with the acceptance of Go's x509, and those that a signer
+ * The known extensions of a certificate (RFC 5280 §4.2), read with the acceptance of Go's x509, and those that a signer
  * adds to each certificate, such as revocation URLs and policies.
  */
 import { KEY_USAGE_BITS } from "./usages.ts";
@@ -26,7 +26,7 @@ import {
 import { encodeHex } from "../../lib/encodings.ts";
 import { encodeOid, encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 
-/** Object identifiers of the extensions that we write. */
+/** Object identifiers of the extensions that tlsboot writes. */
 export const EXTENSION_OID = {
   subjectKeyId: "2.5.29.14",
   keyUsage: "2.5.29.15",
@@ -209,9 +209,7 @@ const CERTIFICATE_POLICIES = "2.5.29.32";
 const OCSP = "1.3.6.1.5.5.7.48.1";
 const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
 const CPS = "1.3.6.1.5.5.7.2.1";
-/** A distribution point nests a GeneralName in two of these. */
-const NESTED = contextTag(0, true);
-const IA5_STRING = 0x16;
+
 const ASCII = new TextEncoder();
 
 /** Creates the extension with OCSP URLs, then the URLs of the CA's certificate (§4.2.2.1). URLs are ASCII. */
@@ -223,7 +221,7 @@ export function planInformationAccess(ocsp: readonly string[], caIssuers: readon
 
 /** Creates the extension with the URLs of revocation lists, one distribution point per URL (§4.2.1.13). */
 export function planRevocationLists(urls: readonly string[]): PlannedExtension {
-  const points = urls.map((url) => encodeSequence(encodeValue(NESTED, encodeValue(NESTED, encodeUri(url)))));
+  const points = urls.map((url) => encodeSequence(encodeValue(NAME_TAG, encodeValue(NAME_TAG, encodeUri(url)))));
   return { oid: EXTENSION_OID.crlDistributionPoints, critical: false, value: encodeSequence(...points) };
 }
 
@@ -233,7 +231,7 @@ export function planPolicies(
 ): PlannedExtension {
   const value = encodeSequence(...policies.map(({ oid, cps }) => {
     if (cps === undefined) return encodeSequence(encodeOid(oid));
-    const qualifier = encodeSequence(encodeOid(CPS), encodeValue(IA5_STRING, ASCII.encode(cps)));
+    const qualifier = encodeSequence(encodeOid(CPS), encodeValue(TAG.ia5String, ASCII.encode(cps)));
     return encodeSequence(encodeOid(oid), encodeSequence(qualifier));
   }));
   return { oid: CERTIFICATE_POLICIES, critical: false, value };
@@ -250,7 +248,7 @@ export function findDerValueFault(bytes: Bytes): string | undefined {
   try {
     const reader = new DerReader(bytes);
     const { raw } = reader.readAny();
-    return equalBytes(raw, bytes) ? undefined : "something follows the value";
+    return equalBytes(raw, bytes) ? undefined : "there are bytes after the value";
   } catch (error) {
     if (error instanceof DerError) return error.message;
     throw error;

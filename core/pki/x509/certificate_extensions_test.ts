@@ -29,7 +29,11 @@ for (
   });
 }
 
-test("findDerValueFault() demands exactly one value", () => {
+test("findDerValueFault() requires exactly one value", () => {
   const found = ["0500", "050000", "05"].map((hex) => findDerValueFault(new Uint8Array(Buffer.from(hex, "hex"))));
-  assert.deepEqual(found, [undefined, "something follows the value", "asn1: syntax error: truncated tag or length"]);
+  assert.deepEqual(found, [
+    undefined,
+    "there are bytes after the value",
+    "asn1: syntax error: truncated tag or length",
+  ]);
 });

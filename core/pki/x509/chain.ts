@@ -37,7 +37,7 @@ interface Search {
  * Finds a path from the leaf to one of the roots. It checks signatures, the dates of every certificate, CA:TRUE and
  * keyCertSign of every issuer, path lengths, name constraints, and the extended key usages of every certificate (an
  * absent extension or `any` allows all). Returns the path, leaf first and root last. A leaf that is itself one of the
- * roots is a path of its own. Texts are close to Go's.
+ * roots is a complete path. The error texts are close to Go's.
  */
 export function verifyChain(
   leaf: CertificateFacts,
@@ -99,7 +99,7 @@ function isIssuer(
   }
   search.checksLeft--;
   if (!verifyCertificateSignature(subject, candidate)) return false;
-  // After the signature, so that only names and constraints of real issuers are compared.
+  // Checked after the signature, so only the constraints of real issuers are compared.
   const nameFault = findConstraintFault(candidate, path);
   search.fault ??= nameFault;
   return nameFault === undefined;

@@ -209,7 +209,7 @@ const NEVER_ENDING_MS = 120_000;
 /** Built once, because the keys take long, and `deno task mutants` runs the test often. */
 let built: Promise<readonly ChainCase[]> | undefined;
 
-test("verifyChain() and findHostFault() judge as RFC 5280 and RFC 6125 do", async (t) => {
+test("verifyChain() and findHostFault() decide as RFC 5280 and RFC 6125 do", async (t) => {
   const cases = await (built ??= buildChainCases(NOW));
   assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {

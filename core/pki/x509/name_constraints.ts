@@ -1,7 +1,7 @@
 /**
- * Name constraints (RFC 5280 §4.2.1.10): for which DNS names, addresses, mailboxes and URIs a CA and those below it may
- * issue. They are parsed, encoded and checked as in Go (`crypto/x509/constraints.go`), which does not support constraints on
- * directory names and other kinds.
+ * Name constraints (RFC 5280 §4.2.1.10): the DNS names, addresses, mailboxes and URIs for which a CA and the CAs below
+ * it may issue. They are parsed, encoded and checked as in Go (`crypto/x509/constraints.go`), which does not support
+ * constraints on directory names and other kinds.
  */
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
 import { decodeAscii } from "../asn1/der_text.ts";
@@ -30,7 +30,10 @@ export interface NameConstraints {
 
 export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
 
-/** Permits some DNS names and ranges of addresses, each kind only when there are any; undefined without both. */
+/**
+ * Creates constraints that permit DNS names and address ranges. An empty list leaves its kind unconstrained; undefined
+ * when both are empty.
+ */
 export function permitNames(dnsNames: readonly string[], ipRanges: readonly string[]): NameConstraints | undefined {
   if (dnsNames.length + ipRanges.length === 0) return undefined;
   return { permitted: { ...NO_SUBTREES, dnsNames, ipRanges }, excluded: NO_SUBTREES };
@@ -85,7 +88,7 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   for (const { key, what, texts, comparable } of kinds) {
     const isConstrained = permitted[key].length > 0 || excluded[key].length > 0;
     for (const text of texts) {
-      // Go also refuses a URI that it cannot compare below a CA that constrains other kinds of names alone.
+      // Go also refuses a URI that it cannot compare when the CA constrains only other kinds of names.
       if (!isConstrained && (key !== "uris" || readHostOfUri(text) !== undefined)) continue;
       const name = comparable(text);
       if (name === undefined) return `${what} "${text}" cannot be matched against constraints`;
@@ -169,7 +172,7 @@ function isInRange(address: string, subtree: string): boolean {
   return bytes !== undefined && range !== undefined && isWithin(bytes, range);
 }
 
-/** Reports whether a name is in a subtree. A wildcard is excluded when one of the names that it stands for is. */
+/** Reports whether a name is in a subtree. A wildcard is excluded when a name that it matches is. */
 function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
   if (subtree === "") return true;
   if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;

@@ -1,4 +1,4 @@
-// Rows are the situations of Go's `crypto/x509/name_constraints_test.go`; openssl judges whole chains in tests/interop.
+// Rows are the situations of Go's `crypto/x509/name_constraints_test.go`; openssl verifies whole chains in tests/interop.
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";

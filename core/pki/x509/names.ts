@@ -135,7 +135,7 @@ function listFormatted(name: FormattableName): readonly string[] {
 }
 
 /** One attribute of a name in the text of `formatName`. */
-export interface FormattedAttribute {
+interface FormattedAttribute {
   /** The short name, such as `CN`, or the OID of an attribute without one. */
   readonly type: string;
   readonly value: string;
@@ -170,7 +170,7 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   const single = { commonName: "", serialNumber: "" };
   const otherAttributes: OtherAttribute[] = [];
   const overridden: OtherAttribute[] = [];
-  const met = new Set<string>();
+  const seen = new Set<string>();
   while (!sequence.isAtEnd()) {
     const set = sequence.enterElement(TAG.set);
     while (!set.isAtEnd()) {
@@ -185,8 +185,8 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
       const field = FIELD_OF.get(oid);
       if (value === undefined || field === undefined) otherAttributes.push(Object.freeze({ oid, value }));
       else if (field === "commonName" || field === "serialNumber") {
-        if (met.has(oid)) overridden.push(Object.freeze({ oid, value: single[field] }));
-        met.add(oid);
+        if (seen.has(oid)) overridden.push(Object.freeze({ oid, value: single[field] }));
+        seen.add(oid);
         single[field] = value;
       } else (lists[field] ??= []).push(value);
     }

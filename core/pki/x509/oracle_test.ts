@@ -78,7 +78,7 @@ test("issueCertificate() writes certificates that two other readers and our own 
   }));
 });
 
-test("issueCertificate() names the CRL of the CA in every certificate whose plan names no other", async () => {
+test("issueCertificate() adds the CRL URL of the CA to every certificate whose plan has no other", async () => {
   const root = { ...await createTestAuthority(), crlUrl: "http://pki.example.com/ca.crl" };
   const plan = planTestLeaf(root.privateKey);
   const other = { ...plan, extensions: [planRevocationLists(["http://pki.example.com/web.crl", "ldap://a/b"])] };

@@ -1,6 +1,6 @@
 /**
- * The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted. URIs are
- * accepted and rewritten as Go's `net/url` does. DNS names have one spelling that policies and profiles compare.
+ * The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted. URIs
+ * are accepted and rewritten as Go's `net/url` does. Policies and profiles compare DNS names in one spelling.
  */
 import { AppError } from "../../errors.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
@@ -219,8 +219,8 @@ export function findDnsNameFault(name: string): string | undefined {
 export function findDnsSubtreeFault(text: string): string | undefined {
   const name = text.startsWith(".") ? text.slice(1) : text;
   if (name === "") return "want a domain such as example.org";
-  if (name.startsWith("*")) return "leave the asterisk out: example.org stands for itself and all below it";
-  return isDomain(name) ? undefined : "want a domain such as example.org, or .example.org for what is below it alone";
+  if (name.startsWith("*")) return "leave the asterisk out: example.org covers itself and every name below it";
+  return isDomain(name) ? undefined : "want a domain such as example.org, or .example.org for only the names below it";
 }
 
 /** Reports whether a text is a host name whose labels have at most 63 characters, as Go's name constraints require. */

@@ -25,7 +25,7 @@ export const KEY_USAGE_BITS = [
   "decipherOnly",
 ] as const;
 
-export type KeyUsageBit = (typeof KEY_USAGE_BITS)[number];
+type KeyUsageBit = (typeof KEY_USAGE_BITS)[number];
 
 const BIT_OF: ReadonlyMap<string, KeyUsageBit> = new Map<string, KeyUsageBit>([
   ["signing", "digitalSignature"],
@@ -107,7 +107,7 @@ export function findUnknownUsages(usages: readonly string[]): readonly string[] 
   return usages.filter((usage) => !KNOWN.has(usage));
 }
 
-/** The bits of which a certificate for an ML-DSA key has at least one, and no others (RFC 9881 §3). */
+/** The bits that a certificate for an ML-DSA key may have; at least one is required (RFC 9881 §3). */
 const SIGNING_BITS: readonly KeyUsageBit[] = ["digitalSignature", "contentCommitment", "keyCertSign", "cRLSign"];
 
 /**
@@ -135,8 +135,9 @@ export function signerUsages(signerName: string, keyAlgorithm: PublicKeyAlgorith
 }
 
 /**
- * The usages of a request that names none: `digital signature`, `key encipherment` for RSA, and one purpose. The purpose is
- * that of the signer; for other signers it is `server auth` when there are DNS names or IP addresses, else `client auth`.
+ * The default usages of a request: `digital signature`, `key encipherment` for RSA, and one purpose. The purpose is
+ * that of the signer; for other signers it is `server auth` when there are DNS names or IP addresses, else `client
+ * auth`.
  */
 export function defaultUsages(
   signerName: string,

@@ -1,6 +1,6 @@
 /**
- * What the controllers of the kube-controller-manager may do (`bootstrappolicy/controller_policy.go`): each has the
- * ClusterRole `system:controller:<name>`, and a service account of that name in kube-system is bound to it.
+ * The permissions of kube-controller-manager's controllers (`bootstrappolicy/controller_policy.go`): each has the
+ * ClusterRole `system:controller:<name>`, bound to the service account `<name>` in kube-system.
  */
 import type { PolicyRule } from "../../kube/kinds/rbac_v1.ts";
 import { allow, approve, EVENTS_RULE } from "../manifest.ts";

@@ -1,4 +1,4 @@
-/** The checks of certificates and keys in files: that they belong together, their chains, and when they end. */
+/** Checks certificates and keys in files: whether they match, their chains, and their expiry. */
 import { DAY_MS, formatDuration } from "../../lib/duration.ts";
 import { shellWord } from "../../lib/printable.ts";
 import { formatTime } from "../../kube/meta.ts";
@@ -10,7 +10,7 @@ import { publicKeysEqual } from "../../pki/keys/keys.ts";
 import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
 
-/** The time that is left to replace a CA: everything that it signed has to be replaced, too. */
+/** How long before its end a CA is reported. Everything that it signed has to be replaced too, which takes time. */
 const CA_NOTICE_MS = 365 * DAY_MS;
 /** The DER of the extension basicConstraints up to its flag `critical` (RFC 5280 §4.2.1.9). */
 const CRITICAL_BASIC_CONSTRAINTS = Uint8Array.of(0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff);
@@ -313,7 +313,7 @@ export function describeStored(certificate: CertificateFacts): string {
   return `${certificate.isCa ? "CA" : "certificate"} "${name}"`;
 }
 
-/** Formats a period for people: days, or less when it is short. */
+/** Formats a period in days, or in smaller units when it is short. */
 function formatPeriod(ms: number): string {
   if (ms >= 2 * DAY_MS) return `${Math.floor(ms / DAY_MS)} days`;
   return formatDuration(Math.max(0, Math.round(ms / 1000)) * 1000);

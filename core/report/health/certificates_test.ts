@@ -4,7 +4,7 @@ import { createAuthority } from "../../pki/authority/authority.ts";
 import { generatePrivateKey } from "../../pki/keys/keys.ts";
 import { checkKeyPairs } from "./certificates.ts";
 
-test("checkKeyPairs() names no command for a CA without its key: its replacement needs that key", async () => {
+test("checkKeyPairs() has no command for a CA without its key, because its replacement needs that key", async () => {
   const [key, other] = [await generatePrivateKey("ecdsa-p256"), await generatePrivateKey("ecdsa-p256")];
   const [notBefore, notAfter] = [new Date("2026-01-01T00:00:00Z"), new Date("2036-01-01T00:00:00Z")];
   const { certificate } = await createAuthority({
@@ -26,7 +26,7 @@ test("checkKeyPairs() names no command for a CA without its key: its replacement
   assert.equal(found?.fix, "cp old.key ca.key");
 });
 
-test("checkKeyPairs() warns of a CA whose key should be beside it and is not", async () => {
+test("checkKeyPairs() warns of a CA whose key is missing", async () => {
   const key = await generatePrivateKey("ecdsa-p256");
   const [notBefore, notAfter] = [new Date("2026-01-01T00:00:00Z"), new Date("2036-01-01T00:00:00Z")];
   const ca = await createAuthority({ commonName: "ca", key, notBefore, notAfter, serial: Uint8Array.of(1) });

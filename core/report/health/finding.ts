@@ -12,7 +12,7 @@ type Severity = "ok" | "warning" | "error" | "skipped";
 export interface Finding {
   /** The stable name of the check, such as `secret-files`. */
   readonly check: string;
-  /** The target that was checked, as it was named or found. */
+  /** The target of the check, as it was given or discovered. */
   readonly target: string;
   readonly severity: Severity;
   /** A sentence without its period. */
@@ -40,7 +40,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   "ca-replacement": "no CA is being replaced",
   chain: "each certificate is followed by its issuers",
   clock: "the clock agrees with the server's",
-  "cluster-info": "cluster-info names a server that answers, and its CA",
+  "cluster-info": "cluster-info has the URL of a server that answers, and its CA",
   "copied-folder": "the current certificate is in its folder",
   database: "the database passes its check",
   disk: "the disk has space",
@@ -55,7 +55,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   profile: "the profile can be used",
   readable: "the files with certificates and keys can be read",
   proofs: "each machine with a certificate has given the proof that the inventory lists",
-  "renewed-pair": "the kubeconfig names the certificate that is renewed",
+  "renewed-pair": "the kubeconfig refers to the certificate that is renewed",
   "secret-files": "the files with secrets are private",
   "secret-folders": "only the owner may write to the folders",
   "serving-certificate": "the server's certificate has not expired and is not overdue for renewal",
@@ -127,14 +127,14 @@ export function formatTextfile(
   const seen = new Map<string, readonly [Labels, CertificateFacts]>();
   for (const one of certificates) {
     const labels = toLabels(one);
-    // The same certificate may be in a file twice, and a series must not.
+    // A file may contain a certificate twice, but a series must be unique.
     seen.set(formatLabels(labels), [labels, one.certificate]);
   }
   const series = (value: (certificate: CertificateFacts) => number) =>
     [...seen.values()].map(([labels, certificate]) => [labels, value(certificate)] as const);
   const seconds = (ms: number): number => Math.floor(ms / 1000);
   const counts = countFindings(findings);
-  const all = { ...counts, error: counts.error + uncheckedTargets };
+  const totals = { ...counts, error: counts.error + uncheckedTargets };
   return [
     formatGauge(
       "x509_cert_expired",
@@ -162,7 +162,7 @@ export function formatTextfile(
     formatGauge(
       "tlsboot_doctor_findings",
       "Findings of the last run of tlsboot doctor, by severity",
-      (["error", "warning", "skipped", "ok"] as const).map((severity) => [{ severity }, all[severity]]),
+      (["error", "warning", "skipped", "ok"] as const).map((severity) => [{ severity }, totals[severity]]),
     ),
     formatGauge(
       "tlsboot_doctor_last_run_timestamp_seconds",

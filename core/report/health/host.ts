@@ -1,6 +1,6 @@
 /**
- * The checks of the computer that a server or a machine runs on: its disk and ports, who may read and replace its secrets,
- * and the database and the backups of a server.
+ * Checks the host of a server or a machine: its disk and ports, the permissions of its secrets, and a server's database
+ * and backups.
  */
 import { isIP } from "node:net";
 import { shellWord } from "../../lib/printable.ts";
@@ -13,7 +13,7 @@ const MEGABYTE = 1_048_576;
 const LOW_DISK_BYTES = 100 * MEGABYTE;
 /** The free space below which a database with its log cannot grow. */
 const FULL_DISK_BYTES = 4 * MEGABYTE;
-/** The fewest open files that a server needs: two for each of some hundred connections. */
+/** The smallest limit of open files with which a server works: two for each of some hundred connections. */
 const MIN_OPEN_FILES = 1_024;
 const RECOMMENDED_OPEN_FILES = 65_536;
 const BACKUP_AGE_MS = 7 * DAY_MS;
@@ -71,7 +71,7 @@ export interface OpenFilesEvidence {
   readonly hardLimit: number;
 }
 
-/** Reports a server that may open too few files, or has nearly as many open as it may. */
+/** Reports a server whose limit of open files is too low or nearly reached. */
 export function checkOpenFiles({ pid, open, softLimit, hardLimit }: OpenFilesEvidence): readonly Fault[] {
   if (softLimit >= MIN_OPEN_FILES && open < softLimit * 0.8) return [];
   const wanted = Math.max(RECOMMENDED_OPEN_FILES, 2 * softLimit);
@@ -87,7 +87,7 @@ export function checkOpenFiles({ pid, open, softLimit, hardLimit }: OpenFilesEvi
   }];
 }
 
-/** The name of a server, and addresses under which it is certain to be reached. */
+/** Whether the name of a server can be resolved. */
 interface NameEvidence {
   readonly host: string;
   readonly isResolved: boolean;
@@ -118,7 +118,7 @@ interface ServingNamesEvidence {
   readonly addresses: readonly string[];
   /** True when the server answered at its URL. */
   readonly isAnswered: boolean;
-  /** The command that has the server make another certificate. */
+  /** The command that makes the server create another certificate. */
   readonly renewal: string;
 }
 
@@ -151,7 +151,7 @@ export interface BackupEvidence {
   readonly madeAt: Date;
   /** True when a passphrase opens the backup, false when the secret key of a recipient does. */
   readonly hasPassphrase: boolean;
-  /** True when the file has the size of a whole archive; only its key can show more. */
+  /** True when the file has the size of a complete archive. Checking more needs its key. */
   readonly isWhole: boolean;
 }
 
@@ -160,8 +160,8 @@ const [AGE_NONCE_BYTES, AGE_CHUNK_BYTES, AGE_TAG_BYTES] = [16, 65_536, 16];
 const TAR_BLOCK_BYTES = 512;
 
 /**
- * Reports whether an age file can contain a whole tar, by the size of what follows its header. A tar consists of blocks of
- * 512 bytes, so nearly every cut is found without the key.
+ * Reports whether the payload of an age file has the size of a complete tar. A tar consists of blocks of 512 bytes, so
+ * nearly every truncation is found without the key.
  */
 export function isWholeArchive(payloadBytes: number): boolean {
   const sealed = payloadBytes - AGE_NONCE_BYTES;
@@ -169,7 +169,7 @@ export function isWholeArchive(payloadBytes: number): boolean {
   return tar > 0 && tar % TAR_BLOCK_BYTES === 0;
 }
 
-/** Reports backups that are cut off, and that the newest whole one is older than a week. */
+/** Reports truncated backups, and a newest complete backup that is older than a week. */
 export function checkBackups(
   backups: readonly BackupEvidence[],
   dataDir: string,
@@ -195,7 +195,7 @@ export function checkBackups(
   }];
 }
 
-/** Finds the whole backup that was made last. */
+/** Finds the newest complete backup. */
 export function findNewest(backups: readonly BackupEvidence[]): BackupEvidence | undefined {
   return backups.filter(({ isWhole }) => isWhole).sort((a, b) => b.madeAt.getTime() - a.madeAt.getTime())[0];
 }
@@ -228,7 +228,7 @@ export interface SecretFile {
   readonly path: string;
   /** Why the file is not private, for example because others may read it; undefined when it is private. */
   readonly fault: string | undefined;
-  /** The folder of the file, whose owner the file should have too; undefined when it has a right owner. */
+  /** The folder whose owner should own the file too; undefined when the file has the right owner. */
   readonly ownerOf: string | undefined;
 }
 
@@ -256,14 +256,17 @@ export function checkSecretFiles(secrets: readonly SecretFile[]): readonly Fault
   });
 }
 
-/** Reports folders in which other users can replace a secret. A group is only a warning: volumes of containers have one. */
+/**
+ * Reports folders in which other users can replace a secret. A group is only a warning, because container volumes have
+ * one.
+ */
 export function checkSecretFolders(folders: readonly SecretFolder[]): readonly Fault[] {
   return folders.flatMap(({ path, writers }): readonly Fault[] => {
     if (writers === "none") return [];
     const isOpen = writers === "every user";
     return [{
       severity: isOpen ? "error" : "warning",
-      message: `${isOpen ? "every user" : "the group"} may write to "${path}", and so put another key there`,
+      message: `${isOpen ? "every user" : "the group"} may write to "${path}" and can replace its keys`,
       fix: `chmod go-w ${shellWord(path)}`,
     }];
   });

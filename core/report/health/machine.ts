@@ -12,9 +12,9 @@ import { type Fault, type Finding, reportOn } from "./finding.ts";
 import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./host.ts";
 
 /** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
-export type StoredPairState = PairState | "missing" | "broken" | "mismatched";
+type StoredPairState = PairState | "missing" | "broken" | "mismatched";
 
-/** The outcome of asking the server who this machine is. */
+/** The server's answer to the question as which user it accepts this machine. */
 export type ServerAnswer =
   /** The server was not asked, because there were no usable credentials; `reason` explains why. */
   | { readonly kind: "notAsked"; readonly reason: string }
@@ -46,11 +46,11 @@ export interface MachinePair {
   readonly reason?: string | undefined;
   /** The certificate, and when it is renewed; undefined when it cannot be read. */
   readonly stored?: Omit<PairStatus, "state"> & { readonly leaf: CertificateFacts };
-  /** The request that is waiting, and the command that continues it when that is known; undefined without a request. */
+  /** The pending request, with the command that continues it if that is known; undefined without a request. */
   readonly waiting?: { readonly command: string | undefined } | undefined;
 }
 
-/** The facts that the checks are based on. Paths are as they are shown. */
+/** The facts for the checks. Paths are as messages show them. */
 export interface MachineEvidence {
   readonly nodeName: NodeName;
   readonly certDir: string;
@@ -62,7 +62,7 @@ export interface MachineEvidence {
     readonly isOfPair?: boolean | undefined;
   };
   readonly client: MachinePair;
-  /** True when the link to the client certificate is there, wherever it leads. */
+  /** True when the link to the client certificate exists, even if its target does not. */
   readonly hasLink: boolean;
   /** Undefined where there is no serving certificate and none is wanted. */
   readonly serving: MachinePair | undefined;
@@ -84,7 +84,7 @@ export interface BootstrapWords {
   readonly line: (nodeName: NodeName, purpose?: "renewal" | "serving") => string;
 }
 
-/** What to do next: a command that can be run unchanged, or else words. */
+/** What to do next: a command that can be run unchanged, or else a sentence. */
 type Next = Pick<Fault, "fix" | "advice">;
 
 /** Kubernetes' signer backdates certificates by five minutes, so a larger clock skew makes new ones invalid. */
@@ -101,7 +101,7 @@ export function checkMachine(
 ): readonly Finding[] {
   const { nodeName, kubeconfig, client, serving, secrets, folders, server } = evidence;
   const next = chooseNext(evidence, words);
-  // The cause is a link to a missing file, and its fix keeps the certificate.
+  // The cause is a link to a missing file. Its fix keeps the certificate, so other checks must not propose a new one.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
   const report = reportOn(target);
   const checkUnlessLost = (check: string, faults: readonly Fault[], okMessage: string) =>
@@ -170,8 +170,8 @@ export function checkClock(clock: ClockReading): readonly Fault[] {
 const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatched", "missing"];
 
 /**
- * Chooses how to get new credentials. A pair that may work is removed only after an answer of the server that the kubeconfig
- * trusts: another server, or none, says nothing about it.
+ * Chooses how to get new credentials. A pair that may work is removed only if a server that the kubeconfig trusts has
+ * answered. Another server, or no answer, proves nothing about the pair.
  */
 function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
   const { client, server, isUnverified } = evidence;
@@ -257,7 +257,7 @@ function checkPair(what: string, { path, state, reason, waiting }: MachinePair, 
   if (state === "valid") return [];
   const why = reason ?? (waiting === undefined ? undefined : "its request is waiting");
   const message = `the ${what} ${path} is ${STATE_TEXT[state]}${why === undefined ? "" : `: ${why}`}`;
-  // A certificate that is not valid yet is right when the clock is; the check of the clock has the fix.
+  // A certificate that is not valid yet is usable once the clock is right. The check of the clock has the fix.
   return [{ severity: "error", message, ...(state === "notYetValid" ? { advice: "set this machine's clock" } : next) }];
 }
 
@@ -315,7 +315,9 @@ export function checkAccess(
         severity: "error",
         message: `${refusal}: ${answer.reason}`,
         ...(answer.isAnonymous === true
-          ? { advice: "see that the server has a CA for client certificates, and that no proxy hides them from it" }
+          ? {
+            advice: "make sure that the server has a CA for client certificates, and that no proxy hides them from it",
+          }
           : next),
       }];
   }
@@ -358,8 +360,8 @@ export function checkRenewedPair(evidence: RenewedPairEvidence): readonly Fault[
   return [{
     severity: "warning",
     message: named === "embedded"
-      ? `"${kubeconfig}" contains a certificate of its own, while renewals are stored in "${link}"`
-      : `"${kubeconfig}" names "${named}", while renewals are stored in "${link}"`,
+      ? `"${kubeconfig}" embeds a certificate, while renewals are stored in "${link}"`
+      : `"${kubeconfig}" refers to "${named}", while renewals are stored in "${link}"`,
     fix: isOneUser && !link.includes("|")
       ? `sed -i ${lines.join(" ")} ${file}`
       : `kubectl config set-credentials ${shellWord(userName)} --kubeconfig ${file} ` +
@@ -372,14 +374,14 @@ function baseName(path: string): string {
 }
 
 /** The CAs that the cluster publishes, compared with those that the machine trusts. */
-export interface TrustEvidence {
+interface TrustEvidence {
   /** The path of the kubeconfig, as it is shown. */
   readonly kubeconfig: string;
   /** How many published CAs the kubeconfig lacks. */
   readonly added: number;
   /** How many CAs it trusts that are no longer published. */
   readonly removed: number;
-  /** True when the CA of the machine's certificate is being replaced, and this machine's time to renew has come. */
+  /** True when the CA of the machine's certificate is being replaced and this machine should have renewed. */
   readonly isRetiring: boolean;
 }
 

@@ -136,13 +136,13 @@ for (
       name: "a folder that every user may write to",
       edit: { folders: [{ path: "n1/pki", writers: "every user" }] },
       isReady: false,
-      problems: ['error secret-folders: every user may write to "n1/pki", and so put another key there'],
+      problems: ['error secret-folders: every user may write to "n1/pki" and can replace its keys'],
     },
     {
       name: "a folder for the group",
       edit: { folders: [{ path: "n1/pki", writers: "group" }] },
       isReady: true,
-      problems: ['warning secret-folders: the group may write to "n1/pki", and so put another key there'],
+      problems: ['warning secret-folders: the group may write to "n1/pki" and can replace its keys'],
     },
     {
       name: "a copied folder",
@@ -155,7 +155,7 @@ for (
       problems: [
         'warning copied-folder: "n1/pki" looks like a copy: its certificate is "/old/pki/a.pem", in the folder that it was copied from',
         "error server-access: the server no longer accepts this machine's certificate: Unauthorized",
-        'warning secret-folders: the group may write to "n1/pki", and so put another key there',
+        'warning secret-folders: the group may write to "n1/pki" and can replace its keys',
       ],
     },
   ] satisfies readonly {
@@ -279,7 +279,7 @@ test("checkMachine() skips the folder of a certificate that is missing", () => {
   assert.deepEqual([copied?.check, copied?.severity], ["copied-folder", "skipped"]);
 });
 
-test("checkRenewedPair() reports a kubeconfig that does not name the link", () => {
+test("checkRenewedPair() reports a kubeconfig that does not refer to the link", () => {
   const evidence = {
     kubeconfig: "n1/kubeconfig",
     link: "/n1/pki/kubelet-client-current.pem",

@@ -1,4 +1,4 @@
-/** The checks of files of rules: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
+/** Checks rule files: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, MIN_EXPIRATION_SECONDS } from "../../kube/kinds/certificates_v1.ts";
 import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";
@@ -16,20 +16,20 @@ import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 
 const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inventory", "Policy"] as const;
 
-export interface RuleFileReport {
+interface RuleFileReport {
   readonly findings: readonly Finding[];
-  /** What a profile demands and promises, and what a policy means for kubelets, in sentences. */
+  /** Sentences about what a profile requires and guarantees, and about what a policy means for kubelets. */
   readonly sentences: readonly string[];
 }
 
-/** Finds the kind of a file of rules in its text; undefined for any other file. A `known_hosts` file is an inventory. */
+/** Finds the kind of a rule file in its text; undefined for any other file. A `known_hosts` file is an inventory. */
 export function findRuleFileKind(text: string): typeof RULE_FILE_KINDS[number] | undefined {
   if (isKnownHosts(text)) return "Inventory";
   const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1];
   return RULE_FILE_KINDS.find((one) => one === kind);
 }
 
-/** Checks the text of a file of rules; undefined for a file of another kind. */
+/** Checks the text of a rule file; undefined for any other file. */
 export function checkRuleFile(text: string, file: string): RuleFileReport | undefined {
   const report = <T>(
     check: string,
@@ -97,11 +97,11 @@ export function checkPolicyRules(
   });
 }
 
-/** Says what a rule that requires a proof means for machines that cannot prove which one they are. */
+/** Describes what a rule that requires a proof means for machines that cannot give one. */
 function describeRequiredProofs({ name, rules }: Policy): readonly string[] {
   return rules.filter(({ require: { attested } }) => attested !== undefined).map((rule) =>
-    `Rule "${rule.name}" of policy "${name}" requires a proof of each request, also of renewals. A stock kubelet cannot ` +
-    "prove at a renewal, so its renewals wait for a person; tlsboot bootstrap --attest proves at each one."
+    `Rule "${rule.name}" of policy "${name}" requires a proof for every request, also for renewals. A stock kubelet gives ` +
+    "no proof when it renews, so its renewals wait for a person; tlsboot bootstrap --attest gives one each time."
   );
 }
 
@@ -153,7 +153,7 @@ function findRuleName(entry: string): string | undefined {
   return value.trim().replace(/^["']|["']$/g, "");
 }
 
-/** The command that removes the lines of a rule; undefined when they are not certain. */
+/** Returns the command that removes the lines of a rule; undefined when the lines are ambiguous. */
 function removeRule(name: string, file: string, text: string): string | undefined {
   const lines = text.split("\n");
   const starts = lines.flatMap((line, index) => {

@@ -117,7 +117,7 @@ rules:
   assert.deepEqual(report?.findings.map(({ severity }) => severity), ["ok"]);
   assert.match(
     report?.sentences.join() ?? "",
-    /"by-tpm" .* requires a proof .* stock kubelet cannot prove at a renewal/,
+    /"by-tpm" .* requires a proof .* stock kubelet gives no proof when it renews/,
   );
 });
 

@@ -1,7 +1,8 @@
 /**
  * Finds out who may request, approve and sign certificates at a cluster, through which RBAC binding, and which of these
- * rights make the holder any node or an administrator. The rules are those of the admission plugins
- * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver `pkg/controller/certificates/approver/sarapprove.go`.
+ * rights let the holder become any node or an administrator. The rules are those of the admission plugins
+ * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver
+ * `pkg/controller/certificates/approver/sarapprove.go`.
  */
 import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 import { isBootstrapGroup } from "../../token/token_secret.ts";
@@ -123,7 +124,7 @@ function listGranted(rules: readonly PolicyRule[], isClusterWide: boolean): read
 
 const CREATE_SECRETS = { verb: "create", group: "", resource: "secrets", namespace: SYSTEM_NAMESPACE };
 
-/** Lists the questions about a right. Each is a choice: one of its attributes is enough. */
+/** Lists the questions that must all be allowed for a right. Each question has alternatives, of which one is enough. */
 function listQuestions(
   kind: RightKind,
   signerNames: readonly string[],
@@ -155,15 +156,15 @@ function listQuestions(
   }
 }
 
-/** Returns the review of the choice that RBAC allows; undefined when it allows none. */
+/** Returns the review of the alternative that RBAC allows; undefined when it allows none. */
 function toReview(
-  choices: readonly ResourceAttributesSpec[],
+  alternatives: readonly ResourceAttributesSpec[],
   subject: Subject,
   binding: ClusterRoleBinding | RoleBinding,
   objects: RbacObjects,
 ): SubjectAccessReviewSpec | undefined {
   const user = toUser(subject, binding.metadata.namespace ?? "");
-  const allowed = choices.find((one) =>
+  const allowed = alternatives.find((one) =>
     evaluateRbac(
       { username: user.user ?? "", uid: "", groups: user.groups ?? [], extra: {} },
       toAttributes(one),
@@ -226,16 +227,16 @@ export function reportCertificateRights(
   const faults = new Map<string, Fault[]>();
   const dangerous = rights.filter((right) => findDanger(right) !== undefined);
   for (const [binding, all] of Map.groupBy(dangerous, (right) => right.binding)) {
-    const [worst] = [...all].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+    const [worst] = [...all].sort((a, b) => BY_DANGER.indexOf(a.kind) - BY_DANGER.indexOf(b.kind));
     if (worst === undefined) continue;
     const subjects = [...new Set(all.map(({ subject }) => subject))];
-    const doing = binding.roleRef.name === ADMIN_ROLE
+    const action = binding.roleRef.name === ADMIN_ROLE
       ? "do everything"
       : [...new Set(all.map(describeRight))].join(", ");
     const check = CHECKS[worst.kind];
     faults.set(check, [...faults.get(check) ?? [], {
       severity: subjects.some(isWideSubject) ? "error" : "warning",
-      message: `${subjects.map(describeSubject).join(" and ")} can ${doing}, and so ${findDanger(worst)}, through ` +
+      message: `${subjects.map(describeSubject).join(" and ")} can ${action}, and so ${findDanger(worst)}, through ` +
         describeBinding(binding),
       fix: `${kubectl} ${formatRemoval(binding, subjects)}`,
     }]);
@@ -255,8 +256,8 @@ export function reportCertificateRights(
   });
 }
 
-/** The rights in the order of the harm that they do. */
-const ORDER: readonly RightKind[] = [
+/** The rights, the most dangerous first. */
+const BY_DANGER: readonly RightKind[] = [
   "approve",
   "impersonate",
   "token",
@@ -285,7 +286,7 @@ function findDanger(right: CertificateRight): string | undefined {
       return kind === "approve" ? `become ${who}` : `choose the certificate that ${who} gets`;
     }
     case "token":
-      return "become any node by a bootstrap token, or an administrator by a token of a service account";
+      return "become any node with a bootstrap token, or an administrator with a service account token";
     case "impersonate":
       return "become an administrator";
     case "nodeclient":
@@ -332,8 +333,8 @@ function describeRight({ kind, signerNames }: CertificateRight): string {
   }
 }
 
-/** What only the programs and administrators of Kubernetes and tlsboot can do when a check finds no other subject. */
-const DEEDS: Readonly<Record<(typeof CHECKS)[RightKind], string>> = {
+/** The actions of the checks, for the message that no unexpected subject has the right. */
+const ACTIONS: Readonly<Record<(typeof CHECKS)[RightKind], string>> = {
   "csr-create": "request certificates",
   "csr-approve": "approve requests",
   "csr-sign": "sign",
@@ -343,7 +344,7 @@ const DEEDS: Readonly<Record<(typeof CHECKS)[RightKind], string>> = {
 };
 
 function describeHolders(check: (typeof CHECKS)[RightKind], rights: readonly CertificateRight[]): string {
-  if (rights.length === 0) return `only Kubernetes, tlsboot and administrators can ${DEEDS[check]}`;
+  if (rights.length === 0) return `only Kubernetes, tlsboot and administrators can ${ACTIONS[check]}`;
   const texts = rights.map((right) => {
     const { subject, binding } = right;
     const what = binding.roleRef.name === ADMIN_ROLE ? "do everything" : describeRight(right);
@@ -368,7 +369,8 @@ function formatRemoval(binding: ClusterRoleBinding | RoleBinding, removed: reado
   const kind = namespace === undefined ? "clusterrolebinding" : `--namespace ${shellWord(namespace)} rolebinding`;
   const subjects = binding.subjects ?? [];
   if (subjects.every((subject) => removed.includes(subject))) return `delete ${kind} ${shellWord(name)}`;
-  // From the end, so that the positions stay right. The tests make the command fail when the binding has changed.
+  // The last subject is removed first, so the positions of the others stay the same. The `test` operations make the
+  // command fail when the binding has changed.
   const steps = subjects.flatMap((subject, index) =>
     removed.includes(subject)
       ? [{ op: "test", path: `/subjects/${index}/name`, value: subject.name }, {

@@ -1,4 +1,4 @@
-/** The checks of a server through its API: its requests, policies and tokens, and what it publishes for machines. */
+/** Checks a server through its API: its requests, policies and tokens, and the ConfigMap with which machines join. */
 import type { Policy } from "../../approval/policy.ts";
 import { isSettled } from "../../approval/recognizers.ts";
 import {
@@ -31,7 +31,7 @@ export interface ServerEvidence {
   readonly signers: readonly string[] | undefined;
   readonly policies: readonly Policy[];
   readonly tokens: readonly TokenFacts[];
-  /** The words that reach the server: `--data-dir DIR`. */
+  /** The flags that select the server: `--data-dir DIR`. */
   readonly flags: string;
   readonly now: Date;
 }
@@ -39,7 +39,7 @@ export interface ServerEvidence {
 /** Kubernetes deletes a pending request after a day (`pkg/controller/certificates/cleaner/cleaner.go`). */
 const PENDING_MAX_MS = DAY_MS;
 
-/** Reports requests that no one has decided about for more than a day. The fix deletes them. */
+/** Reports requests that have been pending for more than a day. The fix deletes them. */
 export function checkPendingRequests({ requests, flags, now }: ServerEvidence): readonly Fault[] {
   const old = requests.filter((csr) =>
     getCsrPhase(csr).kind === "pending" &&
@@ -82,7 +82,7 @@ export function checkServerPolicies({ policies }: ServerEvidence): readonly Faul
   return policies.flatMap((policy) => checkPolicyRules(policy, { file: policy.name, text: "" }));
 }
 
-/** Reports bootstrap tokens that never end. */
+/** Reports bootstrap tokens that never expire. */
 export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[] {
   return tokens.flatMap(({ id, expiration }): readonly Fault[] => {
     if (expiration.kind !== "never") return [];
@@ -144,27 +144,27 @@ function listProvingMachines(
     .map(([node]) => ({ node, own: byNode.get(node) ?? [] }));
 }
 
-/** The cluster that `cluster-info` is compared with, and what the server that it names answers. */
-export interface ClusterInfoEvidence {
+/** The cluster that `cluster-info` is compared with, and the answer of the server in it. */
+interface ClusterInfoEvidence {
   readonly clusterInfo: ConfigMap;
   readonly server: string;
   readonly caPem: string;
-  /** The answer of the server that `cluster-info` names; undefined when that server was not asked. */
+  /** The answer of the server in `cluster-info`; undefined when that server was not asked. */
   readonly answer: ServerAnswer | undefined;
 }
 
-/** Checks that machines that join by `cluster-info` reach this server and trust it. */
+/** Checks that machines that join with `cluster-info` reach this server and trust it. */
 export function checkClusterInfo(
   { clusterInfo, server, caPem, answer }: ClusterInfoEvidence,
   kubectl: string,
 ): readonly Fault[] {
   const published = parsePublishedCluster(clusterInfo);
   const message = published?.certificateAuthorityData === undefined
-    ? "cluster-info names no server with its CA"
+    ? "cluster-info has no server with its CA"
     : namesOtherCa(clusterInfo, caPem)
     ? "cluster-info has another CA than the kubeconfig"
     : answer?.kind === "untrusted" || answer?.kind === "unreachable"
-    ? `the server ${published.server}, which cluster-info names, cannot be used: ${answer.reason}`
+    ? `the server ${published.server}, which cluster-info publishes, cannot be used: ${answer.reason}`
     : undefined;
   if (message === undefined) return [];
   const patch = { data: { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo({ server, caPem }) } };

@@ -40,7 +40,7 @@ test("checkProofs() does not report a machine that has proven once, has no certi
   assert.deepEqual(check(), []);
 });
 
-test("describeLastProof() names the last proof, and how many machines have given one", () => {
+test("describeLastProof() describes the last proof, and how many machines have given one", () => {
   const describe = (...records: readonly IssuedCertificate[]) =>
     describeLastProof({ inventory: INVENTORY, records, now: NOW });
   assert.equal(describe(createRecord("n1")), undefined);
