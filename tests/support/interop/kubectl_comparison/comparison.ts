@@ -300,8 +300,8 @@ const ACCOUNT_TOKEN = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]{40,}/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 /** Time and process in the head of a line of klog's. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
-/** Messages of client-go about a watch that it ends itself, which depend on its goroutines. */
-const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
+/** Messages of client-go about a watch that it ends itself, or that a limit ends: they depend on its goroutines. */
+const ENDED_WATCH = /^[IWE] reflector\.go:.*(?:"very short watch: |context (?:canceled|deadline exceeded)).*\n?/gm;
 /**
  * A warning of kubeadm's about a port that it just listened on to see whether it is free (`preflight.PortOpenCheck`): the
  * same check of another kubeadm, at the other place or in another test, is the reason.
@@ -340,7 +340,7 @@ function createTextBlanker(options: TextBlankerOptions): (text: string) => strin
       const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
       out = out.replace(name, `${base}<generated>`);
     }
-    out = out.replace(ACCOUNT_TOKEN, "<service account token>").replace(KLOG_HEAD, "$1 ").replace(SHORT_WATCH, "")
+    out = out.replace(ACCOUNT_TOKEN, "<service account token>").replace(KLOG_HEAD, "$1 ").replace(ENDED_WATCH, "")
       .replace(CHECKED_PORT, "")
       .replace(UUID, uids).replace(TOKEN, tokens).replace(
         SIGNATURE,
@@ -351,8 +351,6 @@ function createTextBlanker(options: TextBlankerOptions): (text: string) => strin
     const oldest = Math.max(9, (Date.now() - from) / 60_000);
     out = out.replace(AGE, (age, minutes = "0") => Number(minutes) <= oldest ? "<age>" : age);
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
-    // A watch that the limit of a wait ends is logged or not, as its answer has begun or not.
-    out = out.replace(/^E reflector\.go:.*"Failed to watch" err="context deadline exceeded".*\n?/gm, "");
     out = out.replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>");
     out = out.replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
     out = out.replace(HELM_TABLES, (tables) => tables.split(/(?=^==> )/m).sort().join(""));
