@@ -6,6 +6,7 @@ import { parsePemBlocks } from "../pki/asn1/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { encodeCertificates } from "../pki/x509/ca_bundle.ts";
 
+/** A certificate chain and the private key of its leaf. */
 export interface CredentialPair {
   readonly leaf: CertificateFacts;
   /** The certificates of the chain, leaf first. */
