@@ -66,7 +66,7 @@ for (
     {
       name: "another node",
       secret: createSecret({ node: "n2" as NodeName, isApproval: true }),
-      message: /node "n2" alone/,
+      message: /only for the client certificate of node "n2"/,
     },
     { name: "another key", secret: createSecret({ publicKey: otherPin }), message: /for the key sha256/ },
     {

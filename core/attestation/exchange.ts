@@ -144,7 +144,7 @@ export interface AttestedNode {
 
 /** The reason why a second call is refused. */
 interface AttestationRefusal {
-  /** The label in metrics. */
+  /** The label of the refusal in metrics. */
   readonly reason: "state" | "proof" | "inventory";
   /** The sentence for the client, which does not reveal the expected machines. */
   readonly message: string;

@@ -12,7 +12,7 @@ export interface CheckedRecord {
   readonly status?: Partial<IssuedCertificate["status"]>;
 }
 
-/** The first invalid record. */
+/** The first invalid record of a register. */
 export interface RegisterFault {
   readonly name: string;
   /** Text that follows the name, such as "is missing: 0000000009 follows 0000000007". */

@@ -445,7 +445,7 @@ test("SignerWarning warns about a signer that does not run here", async () => {
   assert.deepEqual(warnings, []);
   await admit(await build("web", { signerName: "example.com/web" }));
   const text =
-    'no signer for "example.com/web" runs in this server: without one the request gets no certificate; see ' +
+    'no signer for "example.com/web" runs in this server: without one the request gets no certificate; make sure ' +
     'that a signer for "example.com/web" runs and has a CA: tlsboot signer --signer example.com/web, or the ' +
     "program that the name belongs to, signs for it";
   assert.deepEqual(warnings, [text]);

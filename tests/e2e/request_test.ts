@@ -112,7 +112,7 @@ describeInstance("tlsboot request", {
     assert.deepEqual([late.code, late.stdout], [3, ""], late.stderr);
     assert.match(
       late.stderr,
-      /timed out waiting for the condition: it is approved, but no signer for "example\.org\/none" has issued the certificate\ntlsboot: hint: see that a signer/,
+      /timed out waiting for the condition: it is approved, but no signer for "example\.org\/none" has issued the certificate\ntlsboot: hint: make sure that a signer/,
     );
     assert.doesNotMatch(late.stderr, /hint: approve it/);
     const pending = await tlsboot(...line, "--no-wait");

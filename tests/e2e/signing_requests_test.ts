@@ -56,7 +56,7 @@ describeInstance("limits of requests", {
     const described = await tlsboot("describe", "csr", "web-1");
     assert.match(
       described.stdout,
-      /\nCertificate: +<none>\n {2}no signer for "example\.com\/web" runs in the server: see /,
+      /\nCertificate: +<none>\n {2}no signer for "example\.com\/web" runs in the server: make sure /,
     );
     const approved = await tlsboot("approve", "web-1");
     assert.match(

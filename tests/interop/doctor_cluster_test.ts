@@ -145,7 +145,7 @@ const CASES: readonly Case[] = [
     breakIt: () =>
       kubectl.run("create", "rolebinding", "editor", "--clusterrole=edit", "--user=eve", "--namespace=kube-system"),
     check: "token-create",
-    message: /^User "eve" can create Secrets in kube-system, and so become any node by a bootstrap token/,
+    message: /^User "eve" can create Secrets in kube-system, and so become any node with a bootstrap token/,
     fix: /delete --namespace kube-system rolebinding editor$/,
   },
   {
